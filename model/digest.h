@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+#ifndef MODEL_DIGEST_H
+#define MODEL_DIGEST_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct value;
+
+/* BLAKE2b (RFC 7693) by libsodium, as lower-case hexadecimal text. */
+enum { DIGEST_BYTES = 32, DIGEST_TEXT = 65, UID_TEXT = 33 };
+
+/* BLAKE2b-256 of bytes, of the canonical form of a value. Return `hex`
+ * (DIGEST_TEXT bytes). */
+char *digest_bytes(const void *data, size_t len, char *hex);
+char *digest_value(const struct value *value, char *hex);
+
+/* Keyed BLAKE2b-256: for tags, and for sensitive values that may be compared but
+ * never shown. `key_len` is 16 to 64. */
+char *digest_keyed(const void *key, size_t key_len, const void *data, size_t len, char *hex);
+
+/* The 128-bit uid (32 hexadecimal digits, UID_TEXT bytes) of the `incarnation`-th
+ * object that bears this identity on the rack whose random seed is `seed`. */
+char *digest_uid(const uint8_t seed[32], const char *kind, const char *project, const char *name,
+                 uint64_t incarnation, char *uid);
+
+/* op_key of an intent: BLAKE2b(uid, epoch, verb, digest of its arguments), hex,
+ * DIGEST_TEXT bytes. */
+char *digest_op(const char *uid, uint64_t epoch, const char *verb, const struct value *arguments,
+                char *op);
+
+#endif

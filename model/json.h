@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+#ifndef MODEL_JSON_H
+#define MODEL_JSON_H
+
+#include <stddef.h>
+#include "model/value.h"
+
+struct arena;
+struct error;
+struct text;
+
+/*
+ * JSON in and out. Reading is jansson's, behind this header: duplicate keys are
+ * refused, so are numbers with a fraction or beyond 64 bits, nesting over 64
+ * levels, invalid UTF-8 and NUL characters. Writing is deterministic: value
+ * order as it stands, or canonical (keys sorted bytewise, no space, RFC 8785 for
+ * the value types that we have).
+ */
+
+/* Reads one JSON document of `len` bytes. `*out` is written on success only and
+ * lives in `arena`. ERR_INVALID names line and column. */
+int json_read(struct arena *arena, const char *data, size_t len, struct value **out,
+              struct error *err);
+
+/* Appends to `out`: one line, in key order as built. NULL writes null. */
+void json_write(struct text *out, const struct value *value);
+
+/* Appends the canonical form: keys sorted, nothing optional. */
+void json_write_canonical(struct text *out, const struct value *value);
+
+/* Appends with line breaks and two spaces a level, for people; ends without newline. */
+void json_write_pretty(struct text *out, const struct value *value);
+
+/* One-line JSON as a string in the arena. */
+char *json_text(struct arena *arena, const struct value *value);
+
+#endif

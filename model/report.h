@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+#ifndef MODEL_REPORT_H
+#define MODEL_REPORT_H
+
+#include <stddef.h>
+#include <stdbool.h>
+#include "model/value.h"
+
+struct arena;
+struct text;
+
+/*
+ * Problems found in manifests, all of them and not just the first. Each carries
+ * its place, a stable code ("unknown-field", "duplicate-key", "bad-reference",
+ * ...), one sentence, and the source line it points into.
+ */
+struct problem {
+    struct position at;
+    const char *code;
+    const char *message;
+    const char *source; /* the line of the manifest, without newline; NULL if unknown */
+};
+
+struct report {
+    struct arena *arena; /* everything below lives here; borrowed */
+    struct problem *problems;
+    size_t count;
+    size_t room;
+};
+
+void report_init(struct report *report, struct arena *arena);
+
+/* Adds a problem. `at.file` is borrowed and outlives the report. */
+void report_add(struct report *report, struct position at, const char *code, const char *fmt, ...)
+    __attribute__((format(printf, 4, 5)));
+
+/* Gives every problem of `file` that has none its source line from `data`. */
+void report_attach_source(struct report *report, const char *file, const char *data, size_t len);
+
+/* Orders by file, line, column, code. */
+void report_sort(struct report *report);
+
+/* Number of distinct files that have a problem. */
+size_t report_files(const struct report *report);
+
+/* Appends "file:line:column: error: message", the source line and a caret line
+ * for each. `color` adds ANSI colours. Tabs and wide characters before the caret
+ * keep it under its column. */
+void report_write(struct text *out, const struct report *report, bool color);
+
+/* [{"file","line","column","code","message"}] */
+struct value *report_value(struct arena *arena, const struct report *report);
+
+/* The candidate nearest to `word` by edit distance (at most 2, and less than half
+ * of its length), or NULL: for "did you mean". */
+const char *report_nearest(const char *word, const char *const *candidates, size_t count);
+
+#endif

@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+#ifndef MODEL_RESOURCE_H
+#define MODEL_RESOURCE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include "model/digest.h"
+#include "model/value.h"
+
+struct arena;
+struct kind;
+struct report;
+
+/*
+ * A resource: one valid manifest, normalised. Defaults are filled in, sizes are
+ * bytes, durations seconds, addresses and MACs canonical text, keyed lists are
+ * ordered by key and sets by content; so equal meaning is equal bytes.
+ *
+ * A set: all resources of one revision (or of the files given to `check`),
+ * ordered by (kind rank, project, name), references resolved, derived resources
+ * (NIC, Seed) added. Lives in the arena it was made in.
+ */
+struct resource {
+    const struct kind *kind;
+    const char *project;       /* NULL if rack-wide */
+    const char *name;
+    const char *renamed_from;  /* metadata.renamedFrom, or NULL */
+    const struct value *labels;      /* map, never NULL */
+    const struct value *annotations; /* map, never NULL */
+    const struct value *spec;        /* map, normalised, never NULL */
+    const struct resource *owner;    /* the resource this one was derived from, or NULL */
+    struct position at;        /* of the document; file names the manifest */
+    char digest[DIGEST_TEXT];  /* of kind, project, name, labels, spec */
+    const struct resource **refs; /* what it refers to, in rank order, no duplicates */
+    size_t ref_count;
+};
+
+struct set {
+    struct resource **resources;
+    size_t count;
+    size_t declared;  /* without the derived ones */
+    struct set_index *index;
+};
+
+/* Builds a set from parsed documents: give each file's documents, then finish. */
+struct set_builder;
+struct set_builder *set_builder_new(struct arena *arena, struct report *report);
+
+/* Checks one document against its kind and adds it. Problems go to the report;
+ * whatever can still be used is kept, so that later checks find more. */
+void set_builder_add(struct set_builder *builder, const struct value *document);
+
+/* Adds a resource that was checked before (from the parse cache): `normal` is what
+ * resource_value() gave. */
+void set_builder_add_normal(struct set_builder *builder, const struct value *normal,
+                            struct position at);
+
+/*
+ * Resolves references, derives, checks what only the whole can show: duplicate
+ * identities, dangling references, cycles (each link named), overlapping
+ * subnets of a VPC, addresses outside their subnet or used twice, one writable
+ * volume on two instances. Never NULL; valid only if the report has no problem.
+ */
+const struct set *set_builder_finish(struct set_builder *builder);
+
+/* project NULL: rack-wide. NULL if it is not there. */
+const struct resource *set_find(const struct set *set, const char *kind, const char *project,
+                                const char *name);
+
+/* As a manifest's reference is resolved: in `project` first (if not NULL), then rack-wide. */
+const struct resource *set_resolve(const struct set *set, const char *kind, const char *project,
+                                   const char *name);
+
+/* "Volume shop/db" or "Pool fast", in the arena. */
+char *resource_label(struct arena *arena, const struct resource *resource);
+char *identity_label(struct arena *arena, const char *kind, const char *project, const char *name);
+
+/* {"apiVersion","kind","metadata":{...},"spec":{...}}: the normal form. */
+struct value *resource_value(struct arena *arena, const struct resource *resource);
+
+/*
+ * The specs of everything `resource` refers to, directly and beyond, as drivers
+ * get them: {"Volume":{"db":{"uid"?,"spec":{...}}},...}, keyed by kind and by the
+ * name as the manifests write it. `decorate` (may be NULL) is called for each
+ * to add "uid" and "chosen".
+ */
+struct value *resource_refs(struct arena *arena, const struct resource *resource,
+                            void (*decorate)(void *context, struct arena *arena,
+                                             const struct resource *ref, struct value *entry),
+                            void *context);
+
+/* Resources in dependency order (what is referred to comes first); stable. */
+const struct resource **set_order(struct arena *arena, const struct set *set);
+
+#endif

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+#ifndef MODEL_TEXT_H
+#define MODEL_TEXT_H
+
+#include <stddef.h>
+
+/* A growable, always NUL-terminated text. Start as `= TEXT_INIT`; text_free()
+ * releases it and makes it usable again. Out of memory ends the process. */
+struct text {
+    char *data; /* "" before the first append; owned by the text */
+    size_t len;
+    size_t size;
+};
+
+#define TEXT_INIT {.data = (char *)(size_t)"", .len = 0, .size = 0}
+
+void text_free(struct text *text);
+void text_reset(struct text *text); /* keeps the memory */
+void text_add(struct text *text, const char *more);
+void text_add_n(struct text *text, const char *more, size_t len);
+void text_add_char(struct text *text, char c);
+void text_printf(struct text *text, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+/* Hands the heap string over to the caller (free()); the text is empty again. */
+char *text_take(struct text *text) __attribute__((returns_nonnull));
+
+/* Columns that UTF-8 text takes on a terminal (libutf8proc); invalid bytes count 1. */
+int text_columns(const char *utf8);
+
+#endif
