@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+#ifndef RECONCILER_ENGINE_SHELL_H
+#define RECONCILER_ENGINE_SHELL_H
+
+#include <stdbool.h>
+#include "model/arena.h"
+#include "model/error.h"
+#include "model/site.h"
+#include "model/value.h"
+
+/*
+ * The engine with its libev shell around it: what `serve` runs for ever, and what
+ * `plan` and `apply` run in their own process when no daemon is up. Documents
+ * are those of docs/control-protocol.md, so a caller does not care which it was.
+ */
+struct shell;
+
+enum shell_mode {
+    SHELL_READ,  /* observes and plans; changes nothing, takes no lock */
+    SHELL_WRITE, /* takes the store's lock */
+};
+
+/* Starts the site's drivers. `program` is argv[0], to find the drivers beside it:
+ * site's driverDirs, then "<dir of program>/drivers", then the installed ones. */
+int shell_open(const struct site *site, enum shell_mode mode, const char *program,
+               struct shell **out, struct error *err);
+void shell_close(struct shell *shell); /* stops the drivers; NULL is allowed */
+
+/* A plan document for a commit (NULL: the branch's head). `is_cached`: from the stored
+ * observation, without asking a driver. */
+int shell_plan(struct shell *shell, struct arena *arena, const char *commit, bool is_cached,
+               struct value **document, struct error *err);
+
+/* Called for each event as it happens; `event` is borrowed. */
+typedef void shell_follow(void *context, const struct value *event);
+
+/*
+ * Makes the branch's head the target (or carries out exactly `saved`, a saved
+ * plan, or refuses it with ERR_STALE) and runs passes until converged, nothing is
+ * left to run, `wait_s` is over, or *interrupted is set by a signal handler. The
+ * plan document as it is afterwards goes to `*after`.
+ */
+int shell_apply(struct shell *shell, struct arena *arena, const struct value *saved,
+                int64_t wait_s, const volatile int *interrupted, shell_follow *follow,
+                void *context, struct value **after, struct error *err);
+
+/* The daemon: control socket, hook's messages, notices, resync, until SIGTERM. */
+int shell_serve(struct shell *shell, struct error *err);
+
+#endif

@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+#ifndef RECONCILER_PLAN_GUARD_H
+#define RECONCILER_PLAN_GUARD_H
+
+#include "reconciler/plan/plan.h"
+
+/*
+ * The guard stands between plan and engine: it takes a plan whose steps are
+ * otherwise ready and holds what must not happen without a person. Small, pure,
+ * and tested to every branch. Rules, in order: ownership, sticky protection,
+ * collapsing or empty desired set, deletion budget, freezes. A held step holds
+ * those that wait for it and nothing else.
+ */
+void guard_judge(struct arena *arena, const struct plan_input *input, struct plan *plan);
+
+#endif

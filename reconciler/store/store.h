@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+#ifndef RECONCILER_STORE_STORE_H
+#define RECONCILER_STORE_STORE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include "model/arena.h"
+#include "model/error.h"
+#include "model/value.h"
+#include "reconciler/plan/plan.h"
+
+/*
+ * The store: one SQLite database in WAL mode, `<stateDir>/spinel.db`. A ledger
+ * and a cache: lose it, and the world's tags and Git rebuild it in report-only
+ * mode. One writer (who holds the lock); readers open it read-only beside it.
+ * Rows that are read land in the caller's arena. Every function returns 0 or a
+ * negative error code; a failed fsync, a full disk (ERR_NO_SPACE) and corruption
+ * (ERR_CORRUPT) are told apart, and the caller stops effects on all three.
+ */
+struct store;
+
+enum store_mode {
+    STORE_WRITE,    /* makes and migrates it if needed; takes the lock */
+    STORE_READ,     /* ERR_NOT_FOUND if there is none yet */
+};
+
+/* ERR_BUSY names the pid that holds the lock; ERR_STALE: made by a newer Spinel. */
+int store_open(const char *state_dir, enum store_mode mode, struct store **out,
+               struct error *err);
+void store_close(struct store *store); /* NULL is allowed */
+
+/* One batch, one transaction, durable (synchronous=FULL) when commit returns 0.
+ * Writing functions called outside of one run in a transaction of their own. */
+int store_begin(struct store *store, struct error *err);
+int store_commit(struct store *store, struct error *err);
+void store_rollback(struct store *store);
+
+/* Made at random once, at the first open for writing. */
+int store_seed(struct store *store, uint8_t seed[32], struct error *err);
+int store_rack_id(struct store *store, char rack_id[33], struct error *err);
+
+/* ---- revisions ------------------------------------------------------------------- */
+struct revision {
+    int64_t id;
+    const char *commit;    /* hex */
+    const char *parent;    /* commit that was the target before; "" for the first */
+    const char *author;
+    const char *subject;
+    const char *pushed_by; /* user name of the pusher; "" if unknown */
+    const char *state;     /* "target", "applied", "superseded", "refused" */
+    const char *message;   /* why refused, or "" */
+    int64_t at;            /* unix seconds when accepted */
+    int64_t converged_at;  /* 0 if never */
+    int64_t resources;     /* declared */
+};
+int store_revision_add(struct store *store, const struct revision *revision, int64_t *id,
+                       struct error *err);
+int store_revision_state(struct store *store, int64_t id, const char *state, int64_t converged_at,
+                         struct error *err);
+/* The newest that is target or applied; ERR_NOT_FOUND before the first. */
+int store_revision_target(struct store *store, struct arena *arena, struct revision *out,
+                          struct error *err);
+/* Newest first, at most `limit`. */
+int store_revisions(struct store *store, struct arena *arena, size_t limit,
+                    struct revision **out, size_t *count, struct error *err);
+
+/* Manifests of the target revision: path and blob, and how each blob parsed. */
+struct manifest {
+    const char *path;
+    const char *blob;             /* hex object id */
+    const struct value *documents; /* list of normal forms (resource_value()) with "at": {line};
+                                    * NULL where it may not be cached (sensitive) */
+};
+int store_manifests(struct store *store, struct arena *arena, struct manifest **out,
+                    size_t *count, struct error *err); /* ordered by path */
+int store_manifest_put(struct store *store, const struct manifest *manifest, struct error *err);
+int store_manifest_drop(struct store *store, const char *path, struct error *err);
+/* The parse cache: by blob and kinds_digest(). `*documents` NULL if not cached. */
+int store_parse_get(struct store *store, struct arena *arena, const char *blob,
+                    const struct value **documents, struct error *err);
+int store_parse_put(struct store *store, const char *blob, const struct value *documents,
+                    struct error *err);
+
+/* ---- objects ----------------------------------------------------------------------- */
+/* All rows but the GONE ones, in plan_input's order, observations included. */
+int store_objects(struct store *store, struct arena *arena, struct known **out, size_t *count,
+                  struct error *err);
+/* Writes all of it but the observation; keyed by uid. */
+int store_object_put(struct store *store, const struct known *known, struct error *err);
+/* Writes the observation only, and its etag (may be NULL). */
+int store_observation_put(struct store *store, const char *uid,
+                          const struct observation *observation, const char *etag,
+                          struct error *err);
+/* GONE rows of an identity. */
+int store_incarnations(struct store *store, const char *kind, const char *project,
+                       const char *name, uint64_t *count, struct error *err);
+
+/* ---- intents ------------------------------------------------------------------------ */
+struct intent {
+    const char *op;       /* op_key, primary key */
+    const char *uid;
+    uint64_t epoch;
+    const char *verb;     /* "create", ... */
+    const char *plan;     /* hash */
+    const char *arguments_digest;
+    const char *state;    /* "pending", "claimed", "confirmed", "failed", "superseded" */
+    unsigned attempts;
+    int64_t created_at;   /* unix seconds */
+    int64_t finished_at;  /* 0 while open */
+    int64_t not_before;   /* unix seconds of the next try; 0 */
+    const char *error;    /* last error with its hint, "" if none */
+    const struct value *step; /* what `history` shows: {"action","kind","project","name","fields"} */
+    bool is_destructive;
+    bool is_approved;
+};
+int store_intent_put(struct store *store, const struct intent *intent, struct error *err);
+/* pending and claimed ones, oldest first. */
+int store_intents_open(struct store *store, struct arena *arena, struct intent **out,
+                       size_t *count, struct error *err);
+/* Newest first; uid NULL: of all. */
+int store_intents(struct store *store, struct arena *arena, const char *uid, size_t limit,
+                  struct intent **out, size_t *count, struct error *err);
+/* Confirmed or claimed destructive ones since `since`, not approved. */
+int store_destroyed_since(struct store *store, int64_t since, int64_t *count, struct error *err);
+
+/* ---- plans, holds, freezes -------------------------------------------------------------- */
+int store_plan_put(struct store *store, const char *hash, const char *commit, int64_t at,
+                   const struct value *document, struct error *err);
+int store_plan_get(struct store *store, struct arena *arena, const char *hash,
+                   const struct value **document, struct error *err);
+/* Marks a saved plan as used; ERR_CONFLICT if it was used before. */
+int store_plan_use(struct store *store, const char *hash, int64_t at, struct error *err);
+int store_plans(struct store *store, struct arena *arena, size_t limit, struct value **list,
+                struct error *err); /* [{"hash","commit","at","used"}], newest first */
+
+int store_hold_put(struct store *store, const char *id, const char *rule, const char *reason,
+                   int64_t at, struct error *err); /* known already is fine */
+int store_hold_approve(struct store *store, const char *id, const char *who, int64_t at,
+                       struct error *err); /* ERR_NOT_FOUND, ERR_CONFLICT if approved already */
+int store_holds(struct store *store, struct arena *arena, struct value **list,
+                struct error *err); /* [{"id","rule","reason","at","approvedBy","approvedAt"}] */
+int store_freeze_put(struct store *store, const struct freeze *freeze, int64_t at,
+                     struct error *err);
+int store_freeze_lift(struct store *store, const char *what, struct error *err);
+int store_freezes(struct store *store, struct arena *arena, struct freeze **out, size_t *count,
+                  struct error *err);
+
+/* ---- events and drift --------------------------------------------------------------------- */
+struct event {
+    int64_t seq;         /* rises by one; written by the store */
+    int64_t at_ms;       /* unix milliseconds */
+    const char *type;    /* docs/control-protocol.md */
+    const char *text;    /* one sentence */
+    const char *uid;     /* NULL allowed, as all below */
+    const char *kind;
+    const char *project;
+    const char *name;
+    const struct value *data;
+};
+int store_event_add(struct store *store, const struct event *event, int64_t *seq,
+                    struct error *err);
+/* After `seq`, oldest first, at most `limit`; negative `seq`: the newest `limit`. */
+int store_events(struct store *store, struct arena *arena, int64_t seq, size_t limit,
+                 struct event **out, size_t *count, struct error *err);
+
+struct drift_row {
+    int64_t id;
+    const char *uid, *kind, *project, *name;
+    const char *path;
+    const char *desired;     /* JSON text */
+    const char *observed;    /* JSON text */
+    int64_t since;           /* unix seconds */
+    int64_t last_seen;
+    const char *detected_by; /* "notice", "resync", "plan" */
+    const char *cause;       /* probable cause, "unknown" beyond evidence */
+    const char *disposition;
+    int64_t healed_at;       /* 0 while open */
+    const char *healed_by;   /* op, or "" */
+    int64_t count;           /* times it came back (flapping) */
+};
+/* Opens or refreshes the open row of (uid, path). */
+int store_drift_seen(struct store *store, const struct drift_row *row, struct error *err);
+int store_drift_healed(struct store *store, const char *uid, const char *path, int64_t at,
+                       const char *by, struct error *err);
+/* Open ones, and those healed at or after `since`, oldest first. */
+int store_drifts(struct store *store, struct arena *arena, int64_t since, struct drift_row **out,
+                 size_t *count, struct error *err);
+
+/* Small facts that survive a restart ("baseline", "unmanaged", ...). `*text` NULL if not set. */
+int store_fact_put(struct store *store, const char *key, const char *text, struct error *err);
+int store_fact_get(struct store *store, struct arena *arena, const char *key, const char **text,
+                   struct error *err);
+
+#endif
