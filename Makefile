@@ -99,6 +99,80 @@ $(units): $(BUILD)/tests/%: $(BUILD)/obj/tests/%.o $(BUILD)/libcore.a $(BUILD)/l
 check-unit: all $(units)  ## unit tests only
 	CMOCKA_MESSAGE_OUTPUT=TAP prove --exec '' $(units)
 
+setup:  ## install what is missing, with the distribution's packages
+	@sh contrib/setup test
+
+check: setup  ## everything that has to hold: builds, layers, unit tests, real machines
+	$(MAKE) all units guest
+	$(MAKE) check-layers check-headers check-clang
+	CMOCKA_MESSAGE_OUTPUT=TAP prove --exec '' $(units)
+	$(MAKE) check-asan
+	$(MAKE) check-tsan
+	$(MAKE) check-e2e
+
+units: $(units)
+
+check-asan:  ## unit tests under AddressSanitizer, LeakSanitizer and UBSan
+	$(MAKE) check-unit SANITIZE=address,undefined
+
+check-tsan:  ## unit tests under ThreadSanitizer
+	$(MAKE) check-unit SANITIZE=thread
+
+check-clang:  ## clang builds it too, with the same warnings
+	$(MAKE) all CC=clang BUILD=build-clang
+
+check-layers:  ## who may include whom
+	prove tests/layout/layers.t
+
+# Each header compiles alone; the driver interface also as C++.
+check-headers:
+	@for h in $(headers); do \
+	    printf '#include "%s"\n' $$h | $(CC) -std=c17 -D_GNU_SOURCE -I. $(WARN) -x c -fsyntax-only - || exit 1; \
+	done && echo 'headers compile alone: $(words $(headers))'
+
+check-e2e: all guest  ## commands and drivers against the real machine (root for most)
+	BUILD=$(CURDIR)/$(BUILD) prove --timer --exec bats $(wildcard tests/*/*.bats)
+	BUILD=$(CURDIR)/$(BUILD) prove --timer $(filter-out tests/layout/%,$(wildcard tests/*/*.t))
+
+guest: examples/quickstart/images.yaml  ## the small guest that demo and tests boot
+guest_dir := $(CURDIR)/build/guest
+build/guest/.done: contrib/guest/build.sh $(wildcard contrib/guest/*)
+	sh contrib/guest/build.sh $(guest_dir) && touch $@
+examples/quickstart/images.yaml: examples/quickstart/images.yaml.in build/guest/.done
+	@sed -e 's|@GUEST@|$(guest_dir)|' \
+	    -e "s|@KERNEL_SHA256@|$$(sha256sum build/guest/vmlinuz | cut -d' ' -f1)|" \
+	    -e "s|@INITRD_SHA256@|$$(sha256sum build/guest/initrd.img | cut -d' ' -f1)|" $< >$@
+
+demo: setup  ## two real machines on a real network, damaged, healed, changed, removed
+	@$(MAKE) --no-print-directory all guest
+	@BUILD=$(CURDIR)/$(BUILD) KEEP=$(KEEP) sh contrib/demo.sh
+
+bench: all  ## figures beside the peers and the floors of this machine
+	@BUILD=$(CURDIR)/$(BUILD) sh tests/bench/run.sh
+
+lint: all  ## clang-tidy, cppcheck, shellcheck and man page lint, where installed
+	@BUILD=$(CURDIR)/$(BUILD) sh contrib/lint.sh
+
+format:  ## clang-format on every source
+	clang-format -i $(shell git ls-files '*.c' '*.h')
+
+install: all  ## PREFIX and DESTDIR as the GNU rules say
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/libexec/spinel/drivers
+	install -m 755 $(BUILD)/spinel $(DESTDIR)$(PREFIX)/bin/spinel
+	install -m 755 $(drivers) $(DESTDIR)$(PREFIX)/libexec/spinel/drivers/
+	install -d $(DESTDIR)$(PREFIX)/share/spinel $(DESTDIR)$(PREFIX)/share/bash-completion/completions
+	cp -r examples contrib/hooks contrib/guest contrib/demo.sh $(DESTDIR)$(PREFIX)/share/spinel/
+	install -m 644 contrib/completion/spinel.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/spinel
+	install -d $(DESTDIR)$(PREFIX)/include/spinel/model $(DESTDIR)$(PREFIX)/lib $(DESTDIR)$(PREFIX)/share/man/man1
+	install -m 644 drivers/spinel-driver.h $(DESTDIR)$(PREFIX)/include/spinel/
+	install -m 644 model/*.h $(DESTDIR)$(PREFIX)/include/spinel/model/
+	install -m 644 $(BUILD)/libspinel-driver.a $(BUILD)/libmodel.a $(DESTDIR)$(PREFIX)/lib/
+
+dist:  ## a source archive of the committed tree, the same bytes each time
+	@mkdir -p $(BUILD)
+	git archive --prefix=spinel-$(VERSION)/ HEAD | gzip -n >$(BUILD)/spinel-$(VERSION).tar.gz
+	@echo $(BUILD)/spinel-$(VERSION).tar.gz
+
 help:  ## this list
 	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 24
 
@@ -106,7 +180,8 @@ clean:  ## remove what was built
 	rm -rf build build-*
 
 FORCE:
-.PHONY: all check-unit help clean FORCE
+.PHONY: all units setup check check-unit check-asan check-tsan check-clang check-layers check-headers \
+        check-e2e guest demo bench lint format install dist help clean FORCE
 .DELETE_ON_ERROR:
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
