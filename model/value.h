@@ -74,6 +74,9 @@ struct value *value_copy(struct arena *arena, const struct value *value);
 struct value *value_append(struct arena *arena, struct value *list, struct value *item);
 struct value *value_set(struct arena *arena, struct value *map, const char *key,
                         struct value *item);
+/* As value_set() for a key that the map is known not to have: no search. */
+struct value *value_push(struct arena *arena, struct value *map, const char *key,
+                         struct value *item);
 void value_unset(struct value *map, const char *key); /* absent is fine */
 
 /* Shorthands for building maps; text NULL sets null. */

@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+/*
+ * Digests by libsodium's BLAKE2b. What is hashed from several fields carries the
+ * length of each, so that no two different lists of fields give the same bytes.
+ */
+#include "model/digest.h"
+
+#include <assert.h>
+#include <sodium.h>
+#include <string.h>
+
+#include "model/json.h"
+#include "model/text.h"
+#include "model/value.h"
+
+char *digest_keyed(const void *key, size_t key_len, const void *data, size_t len, char *hex)
+{
+    unsigned char hash[DIGEST_BYTES];
+    int rc;
+
+    assert(!key || (key_len >= 16 && key_len <= 64));
+    rc = crypto_generichash(hash, sizeof(hash), data, len, key, key ? key_len : 0);
+    assert(rc == 0);
+    (void)rc;
+    return sodium_bin2hex(hex, DIGEST_TEXT, hash, sizeof(hash));
+}
+
+char *digest_bytes(const void *data, size_t len, char *hex)
+{
+    return digest_keyed(NULL, 0, data, len, hex);
+}
+
+char *digest_value(const struct value *value, char *hex)
+{
+    struct text text = TEXT_INIT;
+
+    json_write_canonical(&text, value);
+    digest_bytes(text.data, text.len, hex);
+    text_free(&text);
+    return hex;
+}
+
+static void hash_number(crypto_generichash_state *state, uint64_t number)
+{
+    unsigned char bytes[8];
+
+    for (size_t i = 0; i < sizeof(bytes); i++)
+        bytes[i] = (unsigned char)(number >> (8 * i));
+    crypto_generichash_update(state, bytes, sizeof(bytes));
+}
+
+static void hash_text(crypto_generichash_state *state, const char *text)
+{
+    size_t len = text ? strlen(text) : 0;
+
+    hash_number(state, text ? len + 1 : 0);
+    crypto_generichash_update(state, (const unsigned char *)text, len);
+}
+
+char *digest_uid(const uint8_t seed[32], const char *kind, const char *project, const char *name,
+                 uint64_t incarnation, char *uid)
+{
+    crypto_generichash_state state;
+    unsigned char hash[16];
+
+    crypto_generichash_init(&state, seed, 32, sizeof(hash));
+    hash_text(&state, "spinel/uid/v1");
+    hash_text(&state, kind);
+    hash_text(&state, project);
+    hash_text(&state, name);
+    hash_number(&state, incarnation);
+    crypto_generichash_final(&state, hash, sizeof(hash));
+    return sodium_bin2hex(uid, UID_TEXT, hash, sizeof(hash));
+}
+
+char *digest_op(const char *uid, uint64_t epoch, const char *verb, const struct value *arguments,
+                char *op)
+{
+    crypto_generichash_state state;
+    unsigned char hash[DIGEST_BYTES];
+    char inner[DIGEST_TEXT];
+
+    crypto_generichash_init(&state, NULL, 0, sizeof(hash));
+    hash_text(&state, "spinel/op/v1");
+    hash_text(&state, uid);
+    hash_number(&state, epoch);
+    hash_text(&state, verb);
+    hash_text(&state, digest_value(arguments, inner));
+    crypto_generichash_final(&state, hash, sizeof(hash));
+    return sodium_bin2hex(op, DIGEST_TEXT, hash, sizeof(hash));
+}

@@ -1,0 +1,238 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+/*
+ * Problems are collected and shown together, each with the line it points into:
+ * a person who fixes one file wants all of its mistakes at once.
+ */
+#include "model/report.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <utf8proc.h>
+
+#include "model/arena.h"
+#include "model/text.h"
+
+void report_init(struct report *report, struct arena *arena)
+{
+    *report = (struct report){.arena = arena};
+}
+
+static struct problem *problem_new(struct report *report)
+{
+    if (report->count == report->room) {
+        size_t room = report->room ? report->room * 2 : 8;
+        struct problem *bigger = arena_array(report->arena, room, sizeof(*bigger));
+
+        if (report->count > 0)
+            memcpy(bigger, report->problems, report->count * sizeof(*bigger));
+        report->problems = bigger;
+        report->room = room;
+    }
+    return &report->problems[report->count++];
+}
+
+void report_add(struct report *report, struct position at, const char *code, const char *fmt, ...)
+{
+    struct problem *problem = problem_new(report);
+    char message[2048];
+    va_list args;
+
+    va_start(args, fmt);
+    vsnprintf(message, sizeof(message), fmt, args);
+    va_end(args);
+    *problem = (struct problem){
+        .at = at,
+        .code = code,
+        .message = arena_text(report->arena, message),
+    };
+}
+
+static bool same_file(const char *a, const char *b)
+{
+    return a == b || (a && b && strcmp(a, b) == 0);
+}
+
+/* By line, so that one walk over a file's bytes serves all its problems. */
+static int problem_compare_line(const void *a, const void *b)
+{
+    unsigned x = (*(struct problem *const *)a)->at.line;
+    unsigned y = (*(struct problem *const *)b)->at.line;
+
+    return (x > y) - (x < y);
+}
+
+enum { SOURCE_MAX = 4096 }; /* bytes of a line that are kept to be shown */
+
+static void attach_lines(struct report *report, struct problem **wanted, size_t count,
+                         const char *data, size_t len)
+{
+    unsigned line = 1;
+    size_t start = 0;
+
+    for (size_t i = 0; i < count; i++) {
+        const char *end;
+        size_t size;
+
+        while (line < wanted[i]->at.line && start < len) {
+            end = memchr(data + start, '\n', len - start);
+            start = end ? (size_t)(end - data) + 1 : len;
+            line++;
+        }
+        end = memchr(data + start, '\n', len - start);
+        size = end ? (size_t)(end - data) - start : len - start;
+        if (size > 0 && data[start + size - 1] == '\r')
+            size--;
+        if (i > 0 && wanted[i - 1]->at.line == line)
+            wanted[i]->source = wanted[i - 1]->source;
+        else if (size <= SOURCE_MAX)
+            wanted[i]->source = arena_text_n(report->arena, data + start, size);
+    }
+}
+
+void report_attach_source(struct report *report, const char *file, const char *data, size_t len)
+{
+    struct problem **wanted = arena_array(report->arena, report->count, sizeof(*wanted));
+    size_t count = 0;
+
+    for (size_t i = 0; i < report->count; i++) {
+        struct problem *problem = &report->problems[i];
+
+        if (!problem->source && problem->at.line > 0 && same_file(problem->at.file, file))
+            wanted[count++] = problem;
+    }
+    if (count == 0)
+        return;
+    qsort(wanted, count, sizeof(struct problem *), problem_compare_line);
+    attach_lines(report, wanted, count, data, len);
+}
+
+static int text_compare(const char *a, const char *b)
+{
+    if (!a || !b)
+        return (a != NULL) - (b != NULL);
+    return strcmp(a, b);
+}
+
+static int problem_compare(const void *a, const void *b)
+{
+    const struct problem *x = a;
+    const struct problem *y = b;
+    int order = text_compare(x->at.file, y->at.file);
+
+    if (order == 0)
+        order = (x->at.line > y->at.line) - (x->at.line < y->at.line);
+    if (order == 0)
+        order = (x->at.column > y->at.column) - (x->at.column < y->at.column);
+    if (order == 0)
+        order = strcmp(x->code, y->code);
+    return order ? order : strcmp(x->message, y->message);
+}
+
+void report_sort(struct report *report)
+{
+    if (report->count > 1)
+        qsort(report->problems, report->count, sizeof(*report->problems), problem_compare);
+}
+
+static int name_compare(const void *a, const void *b)
+{
+    return text_compare(*(const char *const *)a, *(const char *const *)b);
+}
+
+size_t report_files(const struct report *report)
+{
+    const char **names = arena_array(report->arena, report->count, sizeof(*names));
+    size_t distinct = 0;
+
+    if (report->count == 0)
+        return 0;
+    for (size_t i = 0; i < report->count; i++)
+        names[i] = report->problems[i].at.file;
+    qsort(names, report->count, sizeof(const char *), name_compare);
+    for (size_t i = 0; i < report->count; i++)
+        if (i == 0 || !same_file(names[i - 1], names[i]))
+            distinct++;
+    return distinct;
+}
+
+/* What may not reach a terminal as it is: control, bidi and invisible characters. */
+static bool is_printable(utf8proc_int32_t point)
+{
+    utf8proc_category_t category = utf8proc_category(point);
+
+    return category != UTF8PROC_CATEGORY_CC && category != UTF8PROC_CATEGORY_CF &&
+           category != UTF8PROC_CATEGORY_ZL && category != UTF8PROC_CATEGORY_ZP &&
+           category != UTF8PROC_CATEGORY_CN;
+}
+
+/* Copies a source line, showing as U+FFFD what must not be shown; adds to `pad`
+ * the blank that is as wide as the first `column - 1` characters. */
+static void write_source(struct text *out, struct text *pad, const char *line, unsigned column)
+{
+    const utf8proc_uint8_t *at = (const utf8proc_uint8_t *)line;
+
+    for (unsigned n = 1; *at; n++) {
+        utf8proc_int32_t point = -1;
+        utf8proc_ssize_t len = utf8proc_iterate(at, -1, &point);
+        bool is_tab = *at == '\t';
+        bool shown = is_tab || (len > 0 && is_printable(point));
+
+        if (len < 1)
+            len = 1;
+        if (shown)
+            text_add_n(out, (const char *)at, (size_t)len);
+        else
+            text_add(out, "\xEF\xBF\xBD");
+        if (n < column) {
+            int width = is_tab || !shown ? 1 : utf8proc_charwidth(point);
+
+            for (int i = 0; i < width; i++)
+                text_add_char(pad, is_tab ? '\t' : ' ');
+        }
+        at += len;
+    }
+}
+
+static void problem_write(struct text *out, const struct problem *problem, bool color)
+{
+    const char *bold = color ? "\033[1m" : "";
+    const char *red = color ? "\033[1;31m" : "";
+    const char *green = color ? "\033[1;32m" : "";
+    const char *off = color ? "\033[0m" : "";
+    struct text pad = TEXT_INIT;
+
+    text_printf(out, "%s%s", bold, problem->at.file ? problem->at.file : "<unknown>");
+    if (problem->at.line > 0)
+        text_printf(out, ":%u:%u", problem->at.line, problem->at.column);
+    text_printf(out, ":%s %serror:%s %s\n", off, red, off, problem->message);
+    if (problem->source) {
+        write_source(out, &pad, problem->source, problem->at.column);
+        text_printf(out, "\n%s%s^%s\n", pad.data, green, off);
+    }
+    text_free(&pad);
+}
+
+void report_write(struct text *out, const struct report *report, bool color)
+{
+    for (size_t i = 0; i < report->count; i++)
+        problem_write(out, &report->problems[i], color);
+}
+
+struct value *report_value(struct arena *arena, const struct report *report)
+{
+    struct value *list = value_list(arena);
+
+    for (size_t i = 0; i < report->count; i++) {
+        const struct problem *problem = &report->problems[i];
+        struct value *item = value_append(arena, list, value_map(arena));
+
+        value_set_text(arena, item, "file", problem->at.file);
+        value_set_int(arena, item, "line", problem->at.line);
+        value_set_int(arena, item, "column", problem->at.column);
+        value_set_text(arena, item, "code", problem->code);
+        value_set_text(arena, item, "message", problem->message);
+    }
+    return list;
+}

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+/*
+ * "Did you mean": the nearest word by edit distance, where two neighbouring
+ * letters that changed places count as one edit, and case counts as none.
+ */
+#include <string.h>
+
+#include "model/report.h"
+
+enum { WORD_MAX = 64, DISTANCE_MAX = 2 };
+
+static char lower(char c)
+{
+    return c >= 'A' && c <= 'Z' ? (char)(c | 0x20) : c;
+}
+
+static int smaller(int a, int b)
+{
+    return a < b ? a : b;
+}
+
+/* Optimal string alignment distance; both words are at most WORD_MAX long. */
+static int distance(const char *a, size_t a_len, const char *b, size_t b_len)
+{
+    int rows[3][WORD_MAX + 1];
+    int *before = rows[0], *above = rows[1], *row = rows[2];
+
+    for (size_t j = 0; j <= b_len; j++)
+        above[j] = (int)j;
+    for (size_t i = 1; i <= a_len; i++) {
+        int *spare = before;
+
+        row[0] = (int)i;
+        for (size_t j = 1; j <= b_len; j++) {
+            bool same = lower(a[i - 1]) == lower(b[j - 1]);
+
+            row[j] = smaller(above[j - 1] + !same, smaller(above[j], row[j - 1]) + 1);
+            if (i > 1 && j > 1 && lower(a[i - 1]) == lower(b[j - 2]) &&
+                lower(a[i - 2]) == lower(b[j - 1]))
+                row[j] = smaller(row[j], before[j - 2] + 1);
+        }
+        before = above;
+        above = row;
+        row = spare;
+    }
+    return above[b_len];
+}
+
+const char *report_nearest(const char *word, const char *const *candidates, size_t count)
+{
+    const char *nearest = NULL;
+    size_t len = strlen(word);
+    int best = DISTANCE_MAX + 1;
+
+    if (len > WORD_MAX)
+        return NULL;
+    for (size_t i = 0; i < count; i++) {
+        size_t other = strlen(candidates[i]);
+        int found;
+
+        if (other > WORD_MAX || other > len + DISTANCE_MAX || len > other + DISTANCE_MAX)
+            continue;
+        found = distance(word, len, candidates[i], other);
+        if (found < best && (size_t)found * 2 < len) {
+            best = found;
+            nearest = candidates[i];
+        }
+    }
+    return nearest;
+}

@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+/* A text grows by doubling; its data is always terminated. */
+#include "model/text.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <utf8proc.h>
+
+static char empty[1] = "";
+
+/* Makes room for `more` bytes and the terminator. */
+static void text_reserve(struct text *text, size_t more)
+{
+    size_t size = text->size ? text->size : 64;
+    char *data;
+
+    if (text->len + more < text->size)
+        return;
+    while (size <= text->len + more)
+        size *= 2;
+    data = realloc(text->size ? text->data : NULL, size);
+    if (!data) {
+        fputs("spinel: out of memory\n", stderr);
+        abort();
+    }
+    data[text->len] = '\0';
+    text->data = data;
+    text->size = size;
+}
+
+void text_free(struct text *text)
+{
+    if (text->size)
+        free(text->data);
+    text->data = empty;
+    text->len = 0;
+    text->size = 0;
+}
+
+void text_reset(struct text *text)
+{
+    text->len = 0;
+    if (text->size)
+        text->data[0] = '\0';
+}
+
+void text_add_n(struct text *text, const char *more, size_t len)
+{
+    text_reserve(text, len);
+    if (len > 0)
+        memcpy(text->data + text->len, more, len);
+    text->len += len;
+    text->data[text->len] = '\0';
+}
+
+void text_add(struct text *text, const char *more)
+{
+    text_add_n(text, more, strlen(more));
+}
+
+void text_add_char(struct text *text, char c)
+{
+    text_add_n(text, &c, 1);
+}
+
+void text_printf(struct text *text, const char *fmt, ...)
+{
+    va_list args;
+    int len;
+
+    va_start(args, fmt);
+    len = vsnprintf(NULL, 0, fmt, args);
+    va_end(args);
+    if (len < 0)
+        return;
+    text_reserve(text, (size_t)len);
+    va_start(args, fmt);
+    vsnprintf(text->data + text->len, (size_t)len + 1, fmt, args);
+    va_end(args);
+    text->len += (size_t)len;
+}
+
+char *text_take(struct text *text)
+{
+    char *data;
+
+    text_reserve(text, 0);
+    data = text->data;
+    text->data = empty;
+    text->len = 0;
+    text->size = 0;
+    return data;
+}
+
+int text_columns(const char *utf8)
+{
+    const utf8proc_uint8_t *at = (const utf8proc_uint8_t *)utf8;
+    int columns = 0;
+
+    while (*at) {
+        utf8proc_int32_t point;
+        utf8proc_ssize_t len;
+
+        if (*at < 0x80) {
+            columns++;
+            at++;
+            continue;
+        }
+        len = utf8proc_iterate(at, -1, &point);
+        columns += len > 0 ? utf8proc_charwidth(point) : 1;
+        at += len > 0 ? len : 1;
+    }
+    return columns;
+}
