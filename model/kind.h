@@ -8,6 +8,7 @@
 
 struct arena;
 struct error;
+struct text;
 struct value;
 
 /*
@@ -45,6 +46,7 @@ struct field {
     const char *ref;        /* x-ref: the kind this text names; may be NULL */
     const char *format;     /* x-format: cidr, address, mac, url, digest, path, ports,
                              * protocol, label, ssh-key, time-of-day; may be NULL */
+    bool ref_weak;          /* x-weak: must exist, but makes no order between the two */
     const char *list_key;   /* x-list-key: elements are compared by this key; may be NULL */
     bool is_set;            /* x-set: order of the elements means nothing */
     bool is_sensitive;      /* x-sensitive: never shown, stored or logged */
@@ -56,6 +58,9 @@ struct field {
     const char *pattern;          /* POSIX extended regular expression; may be NULL */
     int64_t minimum, maximum;     /* of integers; INT64_MIN, INT64_MAX if not given */
     int64_t max_length;           /* of strings and lists; INT64_MAX if not given */
+    int64_t min_length;           /* of lists and maps (minItems, minProperties); 0 */
+    int64_t max_pairs;            /* of maps (maxProperties); INT64_MAX if not given */
+    const void *compiled;         /* the pattern as regex_t; NULL if there is none */
     const char *doc;
     const struct field *const *fields; /* of a map, in file order */
     size_t field_count;
@@ -99,8 +104,18 @@ const struct kind *kind_find_loose(const char *word);
 const struct field *kind_field(const struct kind *kind, const char *path);
 const struct field *field_child(const struct field *field, const char *name); /* or NULL */
 
+/* "spec.disks.volume": the path of a field as kind_field() takes it, in the arena. */
+char *field_path(struct arena *arena, const struct field *field);
+
 /* JSON Schema (draft 2020-12) of manifests of this kind, for editors. */
 struct value *kind_schema(struct arena *arena, const struct kind *kind);
+
+/* The reference page of a kind, in Markdown. */
+void kind_manual(struct text *out, const struct kind *kind);
+
+/* What `spinel explain` prints of a kind (path NULL or "") or of one of its fields;
+ * `color` adds ANSI colours. 0, or -1 (nothing written) if there is no such field. */
+int kind_explain(struct text *out, const struct kind *kind, const char *path, bool color);
 
 /* Digest over all kind files: cached parses are only valid for the same one. Static. */
 const char *kinds_digest(void);

@@ -168,20 +168,23 @@ struct value *value_append(struct arena *arena, struct value *list, struct value
     return item;
 }
 
-struct value *value_push(struct arena *arena, struct value *map, const char *key,
-                         struct value *item)
+struct value *value_push_owned(struct arena *arena, struct value *map, const char *key,
+                               struct position at, struct value *item)
 {
-    struct pair *pair;
-
     assert(map->type == VALUE_MAP);
     if (!item)
         item = value_null(arena);
     if (map->pair_count == map->pair_room)
         map->pairs = array_grow(arena, map->pairs, map->pair_count, sizeof(*map->pairs),
                                 &map->pair_room);
-    pair = &map->pairs[map->pair_count++];
-    *pair = (struct pair){.key = arena_text(arena, key), .value = item};
+    map->pairs[map->pair_count++] = (struct pair){.key = key, .at = at, .value = item};
     return item;
+}
+
+struct value *value_push(struct arena *arena, struct value *map, const char *key,
+                         struct value *item)
+{
+    return value_push_owned(arena, map, arena_text(arena, key), (struct position){0}, item);
 }
 
 static struct pair *map_pair(const struct value *map, const char *key)

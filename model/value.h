@@ -77,6 +77,9 @@ struct value *value_set(struct arena *arena, struct value *map, const char *key,
 /* As value_set() for a key that the map is known not to have: no search. */
 struct value *value_push(struct arena *arena, struct value *map, const char *key,
                          struct value *item);
+/* As value_push(), with the key's position; the key is kept and not copied. */
+struct value *value_push_owned(struct arena *arena, struct value *map, const char *key,
+                               struct position at, struct value *item);
 void value_unset(struct value *map, const char *key); /* absent is fine */
 
 /* Shorthands for building maps; text NULL sets null. */
