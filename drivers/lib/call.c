@@ -1,0 +1,388 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+/*
+ * Calls: a process for each callback, its pipe, its deadline and its end.
+ *
+ * The driver is the subreaper of all that its calls leave behind, so it can tell when
+ * a process group is empty: after SIGKILL it reaps until kill(-group, 0) finds nobody.
+ * That is what makes "the old children are dead" a fact and not a hope.
+ */
+#include "drivers/lib/call.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include "drivers/lib/host.h"
+#include "drivers/lib/lock.h"
+#include "drivers/lib/method.h"
+#include "model/arena.h"
+
+enum {
+    CALLS_AT_ONCE = 32,
+    DEATHS_MAX = 3,     /* of one look request, before the rest is given up */
+    GRACE_MS = 250,     /* past its deadline a callback may still say so itself */
+    DYING_LOOK_MS = 20, /* how often to look at a group whose members are not ours to reap */
+};
+
+struct frame_head {
+    uint32_t len;
+    uint32_t frame;
+};
+
+struct call *call_new(struct spinel_host *host, struct arena *arena, enum call_kind kind,
+                      const char *id)
+{
+    struct call *call = arena_alloc(arena, sizeof *call);
+    *call = (struct call){.kind = kind, .arena = arena, .id = id, .fd = -1};
+    call->input = call->answer = (struct text)TEXT_INIT;
+    struct call **end = &host->calls;
+    while (*end)
+        end = &(*end)->next;
+    *end = call;
+    return call;
+}
+
+static void call_free(struct spinel_host *host, struct call *call)
+{
+    struct call **link = &host->calls;
+    while (*link != call)
+        link = &(*link)->next;
+    *link = call->next;
+    if (call->fd >= 0)
+        close(call->fd);
+    text_free(&call->input);
+    text_free(&call->answer);
+    arena_free(call->arena);
+}
+
+/* ---- in the process of the call ------------------------------------------------ */
+
+static void write_or_die(int fd, const void *data, size_t len)
+{
+    for (const char *at = data; len > 0;) {
+        ssize_t n = write(fd, at, len);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            _exit(1); /* the main process is gone, and nobody is left to tell */
+        at += n;
+        len -= (size_t)n;
+    }
+}
+
+void frame_send(int fd, enum frame frame, const char *data, size_t len)
+{
+    struct frame_head head = {.len = (uint32_t)len, .frame = (uint32_t)frame};
+    write_or_die(fd, &head, sizeof head);
+    write_or_die(fd, data, len);
+}
+
+static void answer_send(int fd, int result, const struct text *answer, const struct error *err)
+{
+    if (result < 0)
+        frame_send(fd, FRAME_ERROR, (const char *)err, sizeof *err);
+    else
+        frame_send(fd, FRAME_RESULT, answer->data, answer->len);
+}
+
+static void looks_run(struct spinel_host *host, const struct call *call)
+{
+    struct text object = TEXT_INIT;
+    for (size_t i = call->done; i < call->uid_count; i++) {
+        host->deadline_ms = host_now_ms() + call->timeout_ms;
+        text_reset(&object);
+        callback_look(host, call->uids[i], &object);
+        frame_send(host->call_fd, FRAME_OBJECT, object.data, object.len);
+    }
+    text_free(&object);
+}
+
+static void callback_run(struct spinel_host *host, const struct call *call)
+{
+    struct error err = ERROR_INIT;
+    struct text answer = TEXT_INIT;
+    int result = 0;
+    host->deadline_ms = host_now_ms() + call->timeout_ms;
+    if (call->kind == CALL_LOOK)
+        looks_run(host, call);
+    else if (call->kind == CALL_LIST)
+        result = callback_list(host, &answer, &err);
+    else
+        result = callback_apply(host, &call->op, &answer, &err);
+    if (call->kind != CALL_LOOK)
+        answer_send(host->call_fd, result, &answer, &err);
+    text_free(&answer);
+}
+
+static _Noreturn void child_main(struct spinel_host *host, const struct call *call, int fd,
+                                 pid_t parent)
+{
+    sigset_t none;
+    setpgid(0, 0);
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (getppid() != parent)
+        _exit(1);
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+    lock_share(host);
+    host->call_fd = fd;
+    callback_run(host, call);
+    _exit(0);
+}
+
+/* ---- in the main process ------------------------------------------------------- */
+
+static int call_fork(struct spinel_host *host, struct call *call, struct error *err)
+{
+    int ends[2];
+    if (pipe2(ends, O_CLOEXEC) < 0)
+        return error_sys(err, "cannot make a pipe for a call");
+    pid_t parent = getpid();
+    pid_t pid = fork();
+    if (pid < 0) {
+        error_sys(err, "cannot start a process for a call");
+        close(ends[0]);
+        close(ends[1]);
+        return err->code;
+    }
+    if (pid == 0)
+        child_main(host, call, ends[1], parent);
+    setpgid(pid, pid); /* in both, so that whoever comes first wins */
+    close(ends[1]);
+    fcntl(ends[0], F_SETFL, O_NONBLOCK);
+    call->pid = pid;
+    call->fd = ends[0];
+    call->state = CALL_RUNNING;
+    call->deadline_ms = host_now_ms() + call->timeout_ms + GRACE_MS;
+    return 0;
+}
+
+static void look_finish(struct spinel_host *host, struct call *call)
+{
+    for (; call->done < call->uid_count; call->done++) {
+        if (call->done > 0)
+            text_add_char(&call->answer, ',');
+        unknown_write(&call->answer, call->uids[call->done], &call->err);
+    }
+    objects_answer(host, call->id, &call->answer);
+}
+
+static void call_finish(struct spinel_host *host, struct call *call)
+{
+    for (struct waiter *waiter = call->waiters; waiter; waiter = waiter->next)
+        wire_result(&host->wire, waiter->id, "{\"killed\":true}", 15);
+    /* An apply that had answered when it was killed did its work all the same. */
+    if (call->is_answered && call->kind == CALL_APPLY
+        && apply_acknowledge(host, &call->op, &call->err) < 0)
+        call->is_answered = false;
+    if (call->kind == CALL_LOOK)
+        look_finish(host, call);
+    else if (call->is_answered)
+        wire_result(&host->wire, call->id, call->answer.data, call->answer.len);
+    else
+        wire_failure(&host->wire, call->id, &call->err);
+    call_free(host, call);
+}
+
+static bool uid_is_busy(const struct spinel_host *host, const struct call *call)
+{
+    for (const struct call *other = host->calls; other != call; other = other->next)
+        if (other->kind == CALL_APPLY && strcmp(other->op.uid, call->op.uid) == 0)
+            return true;
+    return false;
+}
+
+void calls_start(struct spinel_host *host)
+{
+    size_t running = 0;
+    for (struct call *call = host->calls; call; call = call->next)
+        running += call->state != CALL_WAITING;
+    for (struct call *call = host->calls, *next; call && running < CALLS_AT_ONCE; call = next) {
+        next = call->next;
+        if (call->state != CALL_WAITING || (call->kind == CALL_APPLY && uid_is_busy(host, call)))
+            continue;
+        running++;
+        if (call_fork(host, call, &call->err) < 0)
+            call_finish(host, call);
+    }
+}
+
+static void frame_take(struct spinel_host *host, struct call *call, enum frame frame,
+                       const char *data, size_t len)
+{
+    switch (frame) {
+    case FRAME_RESULT:
+        text_add_n(&call->answer, data, len);
+        call->is_answered = true;
+        break;
+    case FRAME_ERROR:
+        assert(len == sizeof call->err);
+        memcpy(&call->err, data, len);
+        break;
+    case FRAME_OBJECT:
+        if (call->done++ > 0)
+            text_add_char(&call->answer, ',');
+        text_add_n(&call->answer, data, len);
+        call->deadline_ms = host_now_ms() + call->timeout_ms + GRACE_MS;
+        break;
+    case FRAME_NOTICE:
+        text_add_n(&host->wire.output, data, len);
+        break;
+    }
+}
+
+static void frames_take(struct spinel_host *host, struct call *call)
+{
+    struct frame_head head;
+    size_t at = 0;
+    while (call->input.len - at >= sizeof head) {
+        memcpy(&head, call->input.data + at, sizeof head);
+        if (call->input.len - at - sizeof head < head.len)
+            break;
+        frame_take(host, call, (enum frame)head.frame, call->input.data + at + sizeof head,
+                   head.len);
+        at += sizeof head + head.len;
+    }
+    memmove(call->input.data, call->input.data + at, call->input.len - at);
+    call->input.len -= at;
+}
+
+void call_read(struct spinel_host *host, struct call *call)
+{
+    char chunk[1 << 16];
+    ssize_t got;
+    while (call->fd >= 0 && (got = read(call->fd, chunk, sizeof chunk)) != -1) {
+        if (got == 0) {
+            close(call->fd);
+            call->fd = -1;
+            break;
+        }
+        text_add_n(&call->input, chunk, (size_t)got);
+    }
+    frames_take(host, call);
+}
+
+void call_kill(struct spinel_host *host, struct call *call, const struct error *why)
+{
+    if (call->err.code == ERR_NONE)
+        call->err = *why;
+    if (call->state == CALL_WAITING) {
+        call_finish(host, call);
+        return;
+    }
+    kill(-call->pid, SIGKILL);
+    call->state = CALL_DYING;
+    call->deaths = DEATHS_MAX; /* wanted, so nothing is started again */
+}
+
+static const char *call_what(const struct call *call)
+{
+    static const char *const what[] = {"the list", "the look", NULL};
+    return what[call->kind] ? what[call->kind] : verb_text(call->op.verb);
+}
+
+/* A look that hangs or crashes costs its object; what comes after it is looked at. */
+static void call_expire(struct spinel_host *host, struct call *call)
+{
+    struct error late = ERROR_INIT;
+    size_t deaths = call->deaths;
+    error_set(&late, ERR_BUSY, "%s gave no answer within %lld s and was killed", call_what(call),
+              (long long)(call->timeout_ms / 1000));
+    call_kill(host, call, &late);
+    call->deaths = deaths;
+}
+
+int calls_expire(struct spinel_host *host)
+{
+    int64_t now = host_now_ms(), wait = -1;
+    for (struct call *call = host->calls, *next; call; call = next) {
+        next = call->next;
+        if (call->state == CALL_RUNNING && call->deadline_ms <= now)
+            call_expire(host, call);
+        if (call->state == CALL_WAITING)
+            continue;
+        int64_t left = call->state == CALL_DYING ? DYING_LOOK_MS : call->deadline_ms - now;
+        if (wait < 0 || left < wait)
+            wait = left;
+    }
+    return (int)wait;
+}
+
+static void call_explain(struct call *call, int status)
+{
+    if (call->err.code != ERR_NONE || call->is_answered)
+        return;
+    if (WIFSIGNALED(status))
+        error_set(&call->err, ERR_SYSTEM, "%s ended by signal %d (%s)", call_what(call),
+                  WTERMSIG(status), strsignal(WTERMSIG(status)));
+    else
+        error_set(&call->err, ERR_SYSTEM, "%s ended with status %d and no answer",
+                  call_what(call), WEXITSTATUS(status));
+}
+
+/* The uid at which the look died stays unknown; a new process looks at the rest. */
+static bool look_goes_on(struct spinel_host *host, struct call *call)
+{
+    if (call->kind != CALL_LOOK || call->done == call->uid_count || call->deaths >= DEATHS_MAX)
+        return false;
+    if (call->done > 0)
+        text_add_char(&call->answer, ',');
+    unknown_write(&call->answer, call->uids[call->done++], &call->err);
+    if (call->done == call->uid_count)
+        return false;
+    call->deaths++;
+    call->err = (struct error)ERROR_INIT;
+    text_reset(&call->input);
+    if (call->fd >= 0)
+        close(call->fd);
+    return call_fork(host, call, &call->err) == 0;
+}
+
+static void child_reap(struct spinel_host *host, pid_t pid)
+{
+    struct call *call = host->calls;
+    int status;
+    while (call && (call->state == CALL_WAITING || call->pid != pid))
+        call = call->next;
+    if (call)
+        kill(-pid, SIGKILL); /* while the zombie still pins the number */
+    if (waitpid(pid, &status, WNOHANG) != pid || !call)
+        return;
+    call_read(host, call);
+    call_explain(call, status);
+    call->state = CALL_DYING;
+}
+
+void calls_reap(struct spinel_host *host)
+{
+    siginfo_t child = {0};
+    while (waitid(P_ALL, 0, &child, WEXITED | WNOHANG | WNOWAIT) == 0 && child.si_pid > 0) {
+        child_reap(host, child.si_pid);
+        child.si_pid = 0;
+    }
+    for (struct call *call = host->calls, *next; call; call = next) {
+        next = call->next;
+        if (call->state == CALL_DYING && kill(-call->pid, 0) < 0 && errno == ESRCH
+            && !look_goes_on(host, call))
+            call_finish(host, call);
+    }
+}
+
+void calls_end(struct spinel_host *host)
+{
+    for (struct call *call = host->calls; call; call = call->next)
+        if (call->state != CALL_WAITING)
+            kill(-call->pid, SIGKILL);
+    while (host->calls) {
+        struct call *call = host->calls;
+        if (call->state == CALL_RUNNING)
+            waitpid(call->pid, NULL, 0);
+        call_free(host, call);
+    }
+}

@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+/* What the library lends to callbacks: places, time, notices, watches. */
+#include "drivers/lib/host.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+#include "drivers/lib/call.h"
+#include "drivers/lib/lock.h"
+#include "model/arena.h"
+#include "model/json.h"
+
+int64_t host_now_ms(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+/* ---- opening -------------------------------------------------------------------- */
+
+static int dirs_make(struct spinel_host *host, const char *path, struct error *err)
+{
+    char *copy = arena_text(host->forever, path);
+    for (char *slash = strchr(copy + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
+        *slash = '\0';
+        if (mkdir(copy, 0755) < 0 && errno != EEXIST)
+            return error_sys(err, "cannot make directory %s", copy);
+        *slash = '/';
+    }
+    if (mkdir(copy, 0700) < 0 && errno != EEXIST)
+        return error_sys(err, "cannot make directory %s", copy);
+    return 0;
+}
+
+static int params_keep(struct spinel_host *host, const struct value *params, struct error *err)
+{
+    struct arena *arena = host->forever;
+    const struct value *rack = value_get(params, "rack");
+    const char *state_dir = value_get_text(params, "stateDir", "");
+    size_t len = strlen(state_dir);
+    while (len > 1 && state_dir[len - 1] == '/')
+        len--;
+    if (state_dir[0] != '/')
+        return error_set(err, ERR_INVALID, "initialize: stateDir is not an absolute path");
+    host->state_dir = arena_text_n(arena, state_dir, len);
+    host->own_dir = arena_printf(arena, "%s/drivers/%s", host->state_dir, host->driver->name);
+    host->rack = arena_text(arena, value_get_text(rack, "name", ""));
+    host->rack_id = arena_text(arena, value_get_text(rack, "id", ""));
+    return 0;
+}
+
+int host_open(struct spinel_host *host, const struct value *params, struct error *err)
+{
+    struct error busy = ERROR_INIT;
+    struct ledger *ledger;
+    int result = params_keep(host, params, err);
+    if (result == 0)
+        result = dirs_make(host, host->own_dir, err);
+    if (result < 0)
+        return result;
+    const char *own_key = arena_printf(host->forever, "%s/key", host->own_dir);
+    result = key_open(value_get_text(params, "keyFile", own_key), host->key, err);
+    if (result == 0)
+        result = ledger_open(host->own_dir, &ledger, err);
+    if (result < 0)
+        return result;
+    /* Without the lock it can still observe; the first apply asks for it again. */
+    host->is_driving = lock_take(host, &busy) == 0;
+    if (host->is_driving)
+        result = ledger_claim(ledger, err);
+    if (result < 0)
+        ledger_free(ledger);
+    else
+        host->ledger = ledger;
+    return result;
+}
+
+void host_close(struct spinel_host *host)
+{
+    ledger_free(host->ledger);
+    wire_close(&host->wire);
+    arena_free(host->forever);
+    free(host->watches);
+    if (host->lock_fd >= 0)
+        close(host->lock_fd);
+}
+
+/* ---- what callbacks ask ---------------------------------------------------------- */
+
+struct arena *spinel_arena(struct spinel_host *host)
+{
+    return host->arena;
+}
+
+const char *spinel_state_dir(struct spinel_host *host)
+{
+    return host->state_dir;
+}
+
+const char *spinel_own_dir(struct spinel_host *host)
+{
+    return host->own_dir;
+}
+
+const char *spinel_rack(struct spinel_host *host)
+{
+    return host->rack;
+}
+
+const char *spinel_rack_id(struct spinel_host *host)
+{
+    return host->rack_id;
+}
+
+int64_t spinel_remaining_ms(struct spinel_host *host)
+{
+    int64_t now = host_now_ms();
+    return host->deadline_ms > now ? host->deadline_ms - now : 0;
+}
+
+uint64_t spinel_ledger_epoch(struct spinel_host *host, const char *uid)
+{
+    return ledger_acknowledged(host->ledger, uid);
+}
+
+/* ---- notices --------------------------------------------------------------------- */
+
+static void notice_send(struct spinel_host *host, const char *method, const struct value *params)
+{
+    if (host->call_fd < 0) {
+        notice_write(&host->wire.output, method, params);
+        return;
+    }
+    struct text line = TEXT_INIT;
+    notice_write(&line, method, params);
+    frame_send(host->call_fd, FRAME_NOTICE, line.data, line.len);
+    text_free(&line);
+}
+
+void spinel_progress(struct spinel_host *host, int percent, const char *what)
+{
+    if (!host->op)
+        return;
+    struct arena *arena = arena_new();
+    struct value *params = value_map(arena);
+    value_set_text(arena, params, "op", host->op);
+    value_set_int(arena, params, "percent", percent);
+    value_set_text(arena, params, "what", what);
+    notice_send(host, "progress", params);
+    arena_free(arena);
+}
+
+void spinel_log(struct spinel_host *host, enum spinel_level level, const char *fmt, ...)
+{
+    static const char *const levels[] = {"debug", "info", "warning"};
+    char message[1024];
+    va_list args;
+    va_start(args, fmt);
+    vsnprintf(message, sizeof message, fmt, args);
+    va_end(args);
+    struct arena *arena = arena_new();
+    struct value *params = value_map(arena);
+    value_set_text(arena, params, "level", levels[level]);
+    value_set_text(arena, params, "message", message);
+    notice_send(host, "log", params);
+    arena_free(arena);
+}
+
+void spinel_changed(struct spinel_host *host, const char *uid, const char *why)
+{
+    struct arena *arena = arena_new();
+    struct value *params = value_map(arena);
+    value_set_text(arena, params, "uid", uid);
+    value_set_text(arena, params, "why", why);
+    notice_send(host, "changed", params);
+    arena_free(arena);
+}
+
+/* ---- watches --------------------------------------------------------------------- */
+
+void spinel_watch(struct spinel_host *host, int fd, void (*ready)(struct spinel_host *, int fd))
+{
+    struct watch *grown = reallocarray(host->watches, host->watch_count + 1, sizeof *grown);
+    if (!grown)
+        abort();
+    host->watches = grown;
+    host->watches[host->watch_count++] = (struct watch){fd, ready};
+}
+
+void spinel_unwatch(struct spinel_host *host, int fd)
+{
+    for (size_t i = 0; i < host->watch_count; i++) {
+        if (host->watches[i].fd == fd) {
+            host->watches[i] = host->watches[--host->watch_count];
+            return;
+        }
+    }
+}

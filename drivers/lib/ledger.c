@@ -1,0 +1,364 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+/*
+ * The ledger is a file of lines, appended to and rewritten whole when it is claimed:
+ *
+ *     spinel-ledger 1
+ *     admit <uid> <epoch>
+ *     done <uid> <epoch> <verb> <op>
+ *
+ * Lines only ever raise a number, so reading them in order, or some of them twice,
+ * gives the same table. A line counts when its newline is there.
+ */
+#include "drivers/lib/ledger.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <uthash.h>
+#include "drivers/lib/host.h"
+#include "model/arena.h"
+#include "model/digest.h"
+#include "model/text.h"
+
+#define HEADER "spinel-ledger 1\n"
+enum { OP_MAX = 128 };
+
+struct entry {
+    char uid[UID_TEXT];
+    uint64_t admitted;
+    uint64_t acknowledged;
+    enum spinel_verb verb; /* of the acknowledged operation */
+    char *op;              /* of it; NULL if there was none */
+    UT_hash_handle hh;
+};
+
+struct ledger {
+    struct entry *entries;
+    char *dir;
+    char *path;
+    int fd; /* -1 without a claim */
+    off_t size;
+    size_t line_count;
+    bool is_dirty;
+};
+
+bool ledger_takes(const char *op)
+{
+    size_t len = strlen(op);
+    if (len == 0 || len > OP_MAX)
+        return false;
+    for (const char *c = op; *c; c++)
+        if (*c <= ' ' || *c > '~')
+            return false;
+    return true;
+}
+
+static struct entry *entry_find(const struct ledger *ledger, const char *uid)
+{
+    struct entry *entry;
+    HASH_FIND_STR(ledger->entries, uid, entry);
+    return entry;
+}
+
+static struct entry *entry_need(struct ledger *ledger, const char *uid)
+{
+    struct entry *entry = entry_find(ledger, uid);
+    if (entry)
+        return entry;
+    entry = calloc(1, sizeof *entry);
+    if (!entry)
+        abort();
+    snprintf(entry->uid, sizeof entry->uid, "%s", uid);
+    HASH_ADD_STR(ledger->entries, uid, entry);
+    return entry;
+}
+
+static void entry_admit(struct ledger *ledger, const char *uid, uint64_t epoch)
+{
+    struct entry *entry = entry_need(ledger, uid);
+    if (epoch > entry->admitted)
+        entry->admitted = epoch;
+}
+
+static void entry_acknowledge(struct ledger *ledger, const char *uid, uint64_t epoch,
+                              enum spinel_verb verb, const char *op)
+{
+    struct entry *entry = entry_need(ledger, uid);
+    entry_admit(ledger, uid, epoch);
+    if (epoch < entry->acknowledged)
+        return;
+    char *copy = strdup(op);
+    if (!copy)
+        abort();
+    free(entry->op);
+    entry->op = copy;
+    entry->acknowledged = epoch;
+    entry->verb = verb;
+}
+
+static void entries_free(struct ledger *ledger)
+{
+    struct entry *entry, *next;
+    HASH_ITER(hh, ledger->entries, entry, next)
+    {
+        HASH_DEL(ledger->entries, entry);
+        free(entry->op);
+        free(entry);
+    }
+}
+
+/* ---- reading ------------------------------------------------------------------ */
+
+static int line_read(struct ledger *ledger, const char *line)
+{
+    char uid[UID_TEXT], word[16], op[OP_MAX + 1];
+    uint64_t epoch;
+    enum spinel_verb verb;
+    int end = 0;
+    if (sscanf(line, "admit %32[0-9a-f] %" SCNu64 "%n", uid, &epoch, &end) == 2
+        && line[end] == '\0') {
+        entry_admit(ledger, uid, epoch);
+        return 0;
+    }
+    if (sscanf(line, "done %32[0-9a-f] %" SCNu64 " %15s %128s%n", uid, &epoch, word, op, &end) == 4
+        && line[end] == '\0' && verb_read(word, &verb) == 0) {
+        entry_acknowledge(ledger, uid, epoch, verb, op);
+        return 0;
+    }
+    return -1;
+}
+
+static int lines_read(struct ledger *ledger, char *data, size_t len, struct error *err)
+{
+    char *line = data;
+    for (char *end; (end = memchr(line, '\n', len - (size_t)(line - data))); line = end + 1) {
+        *end = '\0';
+        ledger->line_count++;
+        bool is_header = line == data;
+        if (is_header ? strncmp(line, HEADER, strlen(HEADER) - 1) != 0 : line_read(ledger, line) < 0) {
+            error_set(err, ERR_CORRUPT, "%s:%zu: not a line of a ledger", ledger->path,
+                      ledger->line_count);
+            return error_hint(err, "Move the file away; epochs are then taken from the objects' tags.");
+        }
+    }
+    return 0;
+}
+
+static int file_read(const char *path, char **data, size_t *len, struct error *err)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    struct stat st;
+    *data = NULL;
+    *len = 0;
+    if (fd < 0)
+        return errno == ENOENT ? 0 : error_sys(err, "cannot open %s", path);
+    if (fstat(fd, &st) < 0 || !(*data = malloc((size_t)st.st_size + 1)))
+        goto fail;
+    for (ssize_t got; *len < (size_t)st.st_size; *len += (size_t)got) {
+        got = read(fd, *data + *len, (size_t)st.st_size - *len);
+        if (got < 0)
+            goto fail;
+        if (got == 0)
+            break;
+    }
+    close(fd);
+    return 0;
+fail:
+    error_sys(err, "cannot read %s", path);
+    free(*data);
+    close(fd);
+    return err->code;
+}
+
+int ledger_refresh(struct ledger *ledger, struct error *err)
+{
+    char *data;
+    size_t len;
+    if (ledger->fd >= 0)
+        return 0;
+    int result = file_read(ledger->path, &data, &len, err);
+    if (result < 0 || !data)
+        return result;
+    ledger->line_count = 0;
+    result = lines_read(ledger, data, len, err);
+    free(data);
+    return result;
+}
+
+int ledger_open(const char *dir, struct ledger **out, struct error *err)
+{
+    struct ledger *ledger = calloc(1, sizeof *ledger);
+    if (!ledger)
+        abort();
+    ledger->fd = -1;
+    if (!(ledger->dir = strdup(dir)) || asprintf(&ledger->path, "%s/ledger", dir) < 0)
+        abort();
+    int result = ledger_refresh(ledger, err);
+    if (result < 0)
+        ledger_free(ledger);
+    else
+        *out = ledger;
+    return result;
+}
+
+void ledger_free(struct ledger *ledger)
+{
+    if (!ledger)
+        return;
+    entries_free(ledger);
+    if (ledger->fd >= 0)
+        close(ledger->fd);
+    free(ledger->dir);
+    free(ledger->path);
+    free(ledger);
+}
+
+/* ---- writing ------------------------------------------------------------------ */
+
+static int write_all(int fd, const char *data, size_t len)
+{
+    while (len > 0) {
+        ssize_t n = write(fd, data, len);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return -1;
+        data += n;
+        len -= (size_t)n;
+    }
+    return 0;
+}
+
+static void done_line(struct text *out, const struct entry *entry)
+{
+    text_printf(out, "done %s %" PRIu64 " %s %s\n", entry->uid, entry->acknowledged,
+                verb_text(entry->verb), entry->op);
+}
+
+static size_t ledger_text(const struct ledger *ledger, struct text *out)
+{
+    size_t lines = 1;
+    text_add(out, HEADER);
+    for (struct entry *entry = ledger->entries; entry; entry = entry->hh.next) {
+        if (entry->op) {
+            done_line(out, entry);
+            lines++;
+        }
+        if (entry->admitted > entry->acknowledged) {
+            text_printf(out, "admit %s %" PRIu64 "\n", entry->uid, entry->admitted);
+            lines++;
+        }
+    }
+    return lines;
+}
+
+static int dir_sync(const char *dir)
+{
+    int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0)
+        return -1;
+    int result = fsync(fd);
+    close(fd);
+    return result;
+}
+
+int ledger_claim(struct ledger *ledger, struct error *err)
+{
+    struct text whole = TEXT_INIT;
+    char *fresh = NULL;
+    int fd = -1, result = ledger_refresh(ledger, err);
+    if (result < 0)
+        return result;
+    if (asprintf(&fresh, "%s.new", ledger->path) < 0)
+        abort();
+    size_t lines = ledger_text(ledger, &whole);
+    fd = open(fresh, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC, 0600);
+    if (fd < 0 || write_all(fd, whole.data, whole.len) < 0 || fsync(fd) < 0
+        || rename(fresh, ledger->path) < 0 || dir_sync(ledger->dir) < 0) {
+        result = error_sys(err, "cannot write %s", fresh);
+        if (fd >= 0)
+            close(fd);
+        goto out;
+    }
+    ledger->fd = fd;
+    ledger->size = (off_t)whole.len;
+    ledger->line_count = lines;
+out:
+    text_free(&whole);
+    free(fresh);
+    return result;
+}
+
+static int line_append(struct ledger *ledger, const char *line, size_t len, struct error *err)
+{
+    if (write_all(ledger->fd, line, len) < 0) {
+        int result = error_sys(err, "cannot write %s", ledger->path);
+        /* Half a line would hide the next one. */
+        if (ftruncate(ledger->fd, ledger->size) < 0)
+            abort();
+        return result;
+    }
+    ledger->size += (off_t)len;
+    ledger->is_dirty = true;
+    return 0;
+}
+
+int ledger_admit(struct ledger *ledger, const struct spinel_op *op, struct error *err)
+{
+    char line[128];
+    if (op->epoch <= ledger_admitted(ledger, op->uid))
+        return 0;
+    int len = snprintf(line, sizeof line, "admit %s %" PRIu64 "\n", op->uid, op->epoch);
+    int result = line_append(ledger, line, (size_t)len, err);
+    if (result == 0)
+        entry_admit(ledger, op->uid, op->epoch);
+    return result;
+}
+
+int ledger_acknowledge(struct ledger *ledger, const struct spinel_op *op, struct error *err)
+{
+    char line[OP_MAX + 128];
+    int len = snprintf(line, sizeof line, "done %s %" PRIu64 " %s %s\n", op->uid, op->epoch,
+                       verb_text(op->verb), op->op);
+    int result = line_append(ledger, line, (size_t)len, err);
+    if (result == 0)
+        entry_acknowledge(ledger, op->uid, op->epoch, op->verb, op->op);
+    return result;
+}
+
+int ledger_sync(struct ledger *ledger, struct error *err)
+{
+    if (!ledger->is_dirty)
+        return 0;
+    if (fdatasync(ledger->fd) < 0)
+        return error_sys(err, "cannot make %s durable", ledger->path);
+    ledger->is_dirty = false;
+    return 0;
+}
+
+/* ---- questions ---------------------------------------------------------------- */
+
+uint64_t ledger_admitted(const struct ledger *ledger, const char *uid)
+{
+    const struct entry *entry = entry_find(ledger, uid);
+    return entry ? entry->admitted : 0;
+}
+
+uint64_t ledger_acknowledged(const struct ledger *ledger, const char *uid)
+{
+    const struct entry *entry = entry_find(ledger, uid);
+    return entry ? entry->acknowledged : 0;
+}
+
+bool ledger_has_deleted(const struct ledger *ledger, const struct spinel_op *op)
+{
+    const struct entry *entry = entry_find(ledger, op->uid);
+    return entry && entry->op && op->verb == SPINEL_DELETE && entry->verb == SPINEL_DELETE
+           && entry->acknowledged == op->epoch && entry->admitted == op->epoch
+           && strcmp(entry->op, op->op) == 0;
+}

@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+/* Lists and objects on their way out: straight into JSON text. */
+#include "drivers/lib/list.h"
+
+#include <inttypes.h>
+#include <string.h>
+#include "model/json.h"
+#include "model/value.h"
+
+void json_add_text(struct text *out, const char *text)
+{
+    struct value value = {.type = VALUE_NULL};
+    if (text) {
+        value.type = VALUE_STRING;
+        value.text = text;
+        value.text_len = strlen(text);
+    }
+    json_write(out, &value);
+}
+
+void spinel_list_add(struct spinel_list *list, const char *uid, uint64_t epoch, const char *etag)
+{
+    if (list->rows.len > 0)
+        text_add_char(&list->rows, ',');
+    if (epoch == 0)
+        epoch = spinel_ledger_epoch(list->host, uid);
+    text_add_char(&list->rows, '[');
+    json_add_text(&list->rows, uid);
+    text_printf(&list->rows, ",%" PRIu64 ",", epoch);
+    json_add_text(&list->rows, etag ? etag : "");
+    text_add_char(&list->rows, ']');
+}
+
+void spinel_list_unmanaged(struct spinel_list *list, const char *kind, const char *native,
+                           const char *why)
+{
+    text_add(&list->unmanaged, list->unmanaged.len > 0 ? ",{\"kind\":" : "{\"kind\":");
+    json_add_text(&list->unmanaged, kind);
+    text_add(&list->unmanaged, ",\"native\":");
+    json_add_text(&list->unmanaged, native);
+    text_add(&list->unmanaged, ",\"why\":");
+    json_add_text(&list->unmanaged, why);
+    text_add_char(&list->unmanaged, '}');
+}
+
+const char *const *spinel_list_wanted(const struct spinel_list *list, size_t *count)
+{
+    *count = list->uid_count;
+    return list->uids;
+}
+
+void spinel_list_object(struct spinel_list *list, const struct spinel_object *object)
+{
+    if (list->objects.len > 0)
+        text_add_char(&list->objects, ',');
+    object_write(list->host, &list->objects, object);
+}
+
+static void text_member(struct text *out, const char *key, const char *text)
+{
+    text_printf(out, ",\"%s\":", key);
+    json_add_text(out, text);
+}
+
+static void value_member(struct text *out, const char *key, const struct value *value,
+                         const char *fallback)
+{
+    text_printf(out, ",\"%s\":", key);
+    if (value)
+        json_write(out, value);
+    else
+        text_add(out, fallback);
+}
+
+static void absent_write(struct text *out, const char *uid, uint64_t epoch)
+{
+    text_add(out, "{\"uid\":");
+    json_add_text(out, uid);
+    text_printf(out, ",\"absent\":true,\"epoch\":%" PRIu64 "}", epoch);
+}
+
+void object_write(struct spinel_host *host, struct text *out, const struct spinel_object *object)
+{
+    uint64_t epoch = object->epoch ? object->epoch : spinel_ledger_epoch(host, object->uid);
+    if (object->absent) {
+        absent_write(out, object->uid, epoch);
+        return;
+    }
+    text_add(out, "{\"uid\":");
+    json_add_text(out, object->uid);
+    text_member(out, "kind", object->kind);
+    text_member(out, "project", object->project);
+    text_member(out, "name", object->name);
+    text_printf(out, ",\"epoch\":%" PRIu64 ",\"released\":%s", epoch,
+                object->released ? "true" : "false");
+    value_member(out, "spec", object->spec, "{}");
+    value_member(out, "booted", object->booted, "null");
+    value_member(out, "status", object->status, "{}");
+    value_member(out, "damage", object->damage, "[]");
+    text_add_char(out, '}');
+}

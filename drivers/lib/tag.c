@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+/*
+ * Ownership tags: one line of canonical JSON with a MAC over itself and over the
+ * native id of what carries it. The native id is not in the text, so a tag that was
+ * copied along with a file verifies nowhere else.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <sodium.h>
+#include <string.h>
+#include <unistd.h>
+#include "drivers/lib/host.h"
+#include "model/arena.h"
+#include "model/digest.h"
+#include "model/json.h"
+
+static int key_make(const char *path, uint8_t key[32], struct error *err)
+{
+    char hex[32 * 2 + 1];
+    randombytes_buf(key, 32);
+    sodium_bin2hex(hex, sizeof hex, key, 32);
+    hex[64] = '\n';
+    int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    if (fd < 0)
+        return error_sys(err, "cannot make the key file %s", path);
+    int result = 0;
+    if (write(fd, hex, sizeof hex) != (ssize_t)sizeof hex || fsync(fd) < 0) {
+        result = error_sys(err, "cannot write the key file %s", path);
+        unlink(path);
+    }
+    sodium_memzero(hex, sizeof hex);
+    close(fd);
+    return result;
+}
+
+static int key_parse(const char *path, const char *data, size_t len, uint8_t key[32],
+                     struct error *err)
+{
+    size_t made = 0;
+    if (len == 32) {
+        memcpy(key, data, 32);
+        return 0;
+    }
+    if (len >= 64 && strspn(data + 64, "\r\n") == len - 64
+        && sodium_hex2bin(key, 32, data, 64, NULL, &made, NULL) == 0 && made == 32)
+        return 0;
+    return error_set(err, ERR_CORRUPT, "the key file %s is not 32 bytes, raw or hexadecimal", path);
+}
+
+int key_open(const char *path, uint8_t key[32], struct error *err)
+{
+    char data[80] = "";
+    if (sodium_init() < 0)
+        return error_set(err, ERR_SYSTEM, "libsodium cannot start");
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0 && errno == ENOENT)
+        return key_make(path, key, err);
+    if (fd < 0)
+        return error_sys(err, "cannot open the key file %s", path);
+    ssize_t len = read(fd, data, sizeof data - 1);
+    int result = len < 0 ? error_sys(err, "cannot read the key file %s", path)
+                         : key_parse(path, data, (size_t)len, key, err);
+    sodium_memzero(data, sizeof data);
+    close(fd);
+    return result;
+}
+
+static void tag_mac(struct spinel_host *host, const struct value *tag, const char *native_id,
+                    char *mac)
+{
+    struct text covered = TEXT_INIT;
+    json_write_canonical(&covered, tag);
+    text_add_char(&covered, '\n');
+    text_add(&covered, native_id);
+    digest_keyed(host->key, sizeof host->key, covered.data, covered.len, mac);
+    text_free(&covered);
+}
+
+char *spinel_tag_make(struct spinel_host *host, const struct spinel_op *op, const char *native_id,
+                      const struct value *extra)
+{
+    struct arena *arena = host->arena;
+    struct value *tag = value_map(arena);
+    char mac[DIGEST_TEXT];
+    value_set_text(arena, tag, "rack", host->rack_id);
+    value_set_text(arena, tag, "kind", op->kind);
+    value_set_text(arena, tag, "project", op->project);
+    value_set_text(arena, tag, "name", op->name);
+    value_set_text(arena, tag, "uid", op->uid);
+    value_set_int(arena, tag, "epoch", (int64_t)op->epoch);
+    value_set_bool(arena, tag, "released", op->verb == SPINEL_RELEASE);
+    value_set(arena, tag, "extra", extra ? value_copy(arena, extra) : value_map(arena));
+    tag_mac(host, tag, native_id, mac);
+    value_set_text(arena, tag, "mac", mac);
+    return json_text(arena, tag);
+}
+
+const struct value *spinel_tag_read(struct spinel_host *host, const char *text,
+                                    const char *native_id)
+{
+    struct error ignored = ERROR_INIT;
+    struct value *tag;
+    char mac[DIGEST_TEXT], given[DIGEST_TEXT] = "";
+    if (json_read(host->arena, text, strlen(text), &tag, &ignored) < 0 || !value_is_map(tag))
+        return NULL;
+    const char *claimed = value_get_text(tag, "mac", "");
+    if (strlen(claimed) != DIGEST_TEXT - 1)
+        return NULL;
+    memcpy(given, claimed, DIGEST_TEXT);
+    value_unset(tag, "mac");
+    tag_mac(host, tag, native_id, mac);
+    if (sodium_memcmp(mac, given, DIGEST_TEXT) != 0
+        || strcmp(value_get_text(tag, "rack", ""), host->rack_id) != 0)
+        return NULL;
+    return tag;
+}

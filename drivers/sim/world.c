@@ -1,0 +1,332 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+/*
+ * The world is a log, one line a change:
+ *
+ *     <uid> <epoch> <json>     it is so now
+ *     <uid> 0 -                it is gone
+ *     draws <n> -              the generator of faults stands here
+ *
+ * Whoever writes holds flock() on the file, has read it to its end, and appends whole
+ * lines; so each process's table is what the file says up to its own `offset`. A
+ * compacted log is a new file under the old name, which the others notice by its inode.
+ */
+#include "drivers/sim/world.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include "model/json.h"
+#include "model/text.h"
+
+enum { COMPACT_SLACK = 1000 };
+
+struct world {
+    char *path;
+    int fd;
+    ino_t inode;
+    off_t offset;
+    size_t line_count;
+    uint64_t draws;
+    struct thing *things;
+};
+
+typedef void seen_fn(void *context, const char *uid, bool is_gone);
+
+static uint64_t text_hash(const char *text)
+{
+    uint64_t hash = 14695981039346656037u; /* FNV-1a */
+    for (; *text; text++)
+        hash = (hash ^ (unsigned char)*text) * 1099511628211u;
+    return hash;
+}
+
+static void thing_drop(struct world *world, struct thing *thing)
+{
+    HASH_DEL(world->things, thing);
+    free(thing->json);
+    free(thing);
+}
+
+static void things_free(struct world *world)
+{
+    struct thing *thing, *next;
+    HASH_ITER(hh, world->things, thing, next)
+    {
+        thing_drop(world, thing);
+    }
+}
+
+static struct thing *thing_find(const struct world *world, const char *uid)
+{
+    struct thing *thing;
+    HASH_FIND_STR(world->things, uid, thing);
+    return thing;
+}
+
+static void thing_set(struct world *world, const char *uid, uint64_t epoch, const char *json)
+{
+    struct thing *thing = thing_find(world, uid);
+    char *copy = strdup(json);
+    if (!thing) {
+        thing = calloc(1, sizeof *thing);
+        if (!thing)
+            abort();
+        snprintf(thing->uid, sizeof thing->uid, "%s", uid);
+        HASH_ADD_STR(world->things, uid, thing);
+    }
+    if (!copy)
+        abort();
+    free(thing->json);
+    thing->json = copy;
+    thing->epoch = epoch;
+    thing->etag = text_hash(json) ^ epoch;
+}
+
+/* ---- reading ------------------------------------------------------------------- */
+
+static int line_take(struct world *world, char *line, seen_fn *seen, void *context)
+{
+    char word[UID_TEXT];
+    uint64_t number;
+    int at = 0;
+    if (sscanf(line, "%32s %" SCNu64 " %n", word, &number, &at) != 2 || at == 0)
+        return -1;
+    world->line_count++;
+    if (strcmp(word, "draws") == 0) {
+        world->draws = number;
+        return 0;
+    }
+    bool is_gone = strcmp(line + at, "-") == 0;
+    struct thing *thing = thing_find(world, word);
+    if (!is_gone)
+        thing_set(world, word, number, line + at);
+    else if (thing)
+        thing_drop(world, thing);
+    if (seen)
+        seen(context, word, is_gone);
+    return 0;
+}
+
+static int lines_take(struct world *world, char *data, size_t len, seen_fn *seen, void *context,
+                      struct error *err)
+{
+    char *line = data;
+    for (char *end; (end = memchr(line, '\n', len - (size_t)(line - data))); line = end + 1) {
+        *end = '\0';
+        if (line_take(world, line, seen, context) < 0)
+            return error_set(err, ERR_CORRUPT, "%s:%zu: not a line of a world", world->path,
+                             world->line_count + 1);
+    }
+    world->offset += line - data;
+    return 0;
+}
+
+static int tail_take(struct world *world, seen_fn *seen, void *context, struct error *err)
+{
+    struct stat st;
+    if (fstat(world->fd, &st) < 0)
+        return error_sys(err, "cannot read %s", world->path);
+    if (st.st_size <= world->offset)
+        return 0;
+    size_t room = (size_t)(st.st_size - world->offset);
+    char *data = malloc(room);
+    if (!data)
+        abort();
+    ssize_t got = pread(world->fd, data, room, world->offset);
+    int result = got < 0 ? error_sys(err, "cannot read %s", world->path)
+                         : lines_take(world, data, (size_t)got, seen, context, err);
+    free(data);
+    return result;
+}
+
+static int file_open(struct world *world, struct error *err)
+{
+    struct stat st;
+    if (world->fd >= 0)
+        close(world->fd);
+    things_free(world);
+    world->offset = 0;
+    world->line_count = 0;
+    world->fd = open(world->path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+    if (world->fd < 0 || fstat(world->fd, &st) < 0)
+        return error_sys(err, "cannot open %s", world->path);
+    world->inode = st.st_ino;
+    return 0;
+}
+
+int world_refresh(struct world *world, seen_fn *seen, void *context, struct error *err)
+{
+    struct stat st;
+    if (world->fd < 0 || stat(world->path, &st) < 0 || st.st_ino != world->inode) {
+        int result = file_open(world, err);
+        if (result < 0)
+            return result;
+        seen = NULL; /* everything is read anew */
+    } else if (st.st_size == world->offset) {
+        return 0;
+    }
+    return tail_take(world, seen, context, err);
+}
+
+/* ---- writing ------------------------------------------------------------------- */
+
+/* Holds the file's lock with the table up to date, on the file that has the name now. */
+static int world_lock(struct world *world, struct error *err)
+{
+    for (;;) {
+        struct stat st;
+        if (world->fd >= 0 && flock(world->fd, LOCK_EX) < 0)
+            return error_sys(err, "cannot lock %s", world->path);
+        if (world->fd >= 0 && stat(world->path, &st) == 0 && st.st_ino == world->inode)
+            break;
+        int result = file_open(world, err);
+        if (result < 0)
+            return result;
+    }
+    int result = tail_take(world, NULL, NULL, err);
+    /* What is left without a newline is half a line of a writer that died. */
+    if (result == 0 && ftruncate(world->fd, world->offset) < 0)
+        result = error_sys(err, "cannot mend %s", world->path);
+    if (result < 0)
+        flock(world->fd, LOCK_UN);
+    return result;
+}
+
+static int write_whole(int fd, const char *data, size_t len)
+{
+    while (len > 0) {
+        ssize_t n = write(fd, data, len);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return -1;
+        data += n;
+        len -= (size_t)n;
+    }
+    return 0;
+}
+
+static int line_append(struct world *world, struct text *line, struct error *err)
+{
+    int result = world_lock(world, err);
+    if (result < 0)
+        return result;
+    if (write_whole(world->fd, line->data, line->len) < 0) {
+        result = error_sys(err, "cannot write %s", world->path);
+        if (ftruncate(world->fd, world->offset) < 0)
+            abort();
+    } else {
+        result = lines_take(world, line->data, line->len, NULL, NULL, err);
+    }
+    flock(world->fd, LOCK_UN);
+    return result;
+}
+
+int world_put(struct world *world, const char *uid, uint64_t epoch, const struct value *body,
+              struct error *err)
+{
+    struct text line = TEXT_INIT;
+    text_printf(&line, "%s %" PRIu64 " ", uid, epoch);
+    json_write(&line, body);
+    text_add_char(&line, '\n');
+    int result = line_append(world, &line, err);
+    text_free(&line);
+    return result;
+}
+
+int world_remove(struct world *world, const char *uid, struct error *err)
+{
+    struct text line = TEXT_INIT;
+    text_printf(&line, "%s 0 -\n", uid);
+    int result = line_append(world, &line, err);
+    text_free(&line);
+    return result;
+}
+
+int world_note_draws(struct world *world, uint64_t draws, struct error *err)
+{
+    struct text line = TEXT_INIT;
+    text_printf(&line, "draws %" PRIu64 " -\n", draws);
+    int result = line_append(world, &line, err);
+    text_free(&line);
+    return result;
+}
+
+static int world_compact(struct world *world, struct error *err)
+{
+    struct text whole = TEXT_INIT;
+    char *fresh = NULL;
+    int result = world_lock(world, err);
+    if (result < 0)
+        return result;
+    if (asprintf(&fresh, "%s.new", world->path) < 0)
+        abort();
+    text_printf(&whole, "draws %" PRIu64 " -\n", world->draws);
+    for (const struct thing *thing = world->things; thing; thing = thing->hh.next)
+        text_printf(&whole, "%s %" PRIu64 " %s\n", thing->uid, thing->epoch, thing->json);
+    int fd = open(fresh, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    if (fd < 0 || write_whole(fd, whole.data, whole.len) < 0 || fsync(fd) < 0
+        || rename(fresh, world->path) < 0)
+        result = error_sys(err, "cannot write %s", fresh);
+    if (fd >= 0)
+        close(fd);
+    flock(world->fd, LOCK_UN);
+    text_free(&whole);
+    free(fresh);
+    return result < 0 ? result : world_refresh(world, NULL, NULL, err);
+}
+
+/* ---- the rest ------------------------------------------------------------------ */
+
+int world_open(const char *path, struct world **out, struct error *err)
+{
+    struct world *world = calloc(1, sizeof *world);
+    if (!world || !(world->path = strdup(path)))
+        abort();
+    world->fd = -1;
+    int result = world_refresh(world, NULL, NULL, err);
+    if (result == 0 && world->line_count > 2 * world_count(world) + COMPACT_SLACK)
+        result = world_compact(world, err);
+    if (result < 0)
+        world_free(world);
+    else
+        *out = world;
+    return result;
+}
+
+void world_free(struct world *world)
+{
+    if (!world)
+        return;
+    things_free(world);
+    if (world->fd >= 0)
+        close(world->fd);
+    free(world->path);
+    free(world);
+}
+
+const struct thing *world_find(const struct world *world, const char *uid)
+{
+    return thing_find(world, uid);
+}
+
+const struct thing *world_first(const struct world *world)
+{
+    return world->things;
+}
+
+size_t world_count(const struct world *world)
+{
+    return HASH_COUNT(world->things);
+}
+
+uint64_t world_draws(const struct world *world)
+{
+    return world->draws;
+}

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+#ifndef SIM_WORLD_H
+#define SIM_WORLD_H
+
+#include <stdint.h>
+#include <uthash.h>
+#include "model/digest.h"
+#include "model/error.h"
+#include "model/value.h"
+
+/*
+ * The simulated world: a file that holds all that "exists". Several processes may
+ * have it open: a daemon's driver, another command's, and somebody who damages it.
+ */
+struct thing {
+    char uid[UID_TEXT];
+    uint64_t epoch;
+    uint64_t etag;
+    char *json; /* {"kind","project","name","released","spec","booted","status"} */
+    UT_hash_handle hh;
+};
+
+struct world;
+
+/* Opens `path`, makes it if it is missing, reads it, compacts it if most of it is old. */
+int world_open(const char *path, struct world **out, struct error *err);
+void world_free(struct world *world); /* NULL is allowed */
+
+/* Reads what others wrote since; `seen` (may be NULL) is called for each such line. */
+int world_refresh(struct world *world, void (*seen)(void *context, const char *uid, bool is_gone),
+                  void *context, struct error *err);
+
+const struct thing *world_find(const struct world *world, const char *uid);
+const struct thing *world_first(const struct world *world); /* then thing->hh.next */
+size_t world_count(const struct world *world);
+
+int world_put(struct world *world, const char *uid, uint64_t epoch, const struct value *body,
+              struct error *err);
+int world_remove(struct world *world, const char *uid, struct error *err);
+
+/* How far the generator of faults had come when the last one was noted. */
+uint64_t world_draws(const struct world *world);
+int world_note_draws(struct world *world, uint64_t draws, struct error *err);
+
+#endif
