@@ -35,6 +35,8 @@ void store_close(struct store *store); /* NULL is allowed */
 int store_begin(struct store *store, struct error *err);
 int store_commit(struct store *store, struct error *err);
 void store_rollback(struct store *store);
+bool store_in_batch(const struct store *store);
+bool store_is_writable(const struct store *store);
 
 /* Made at random once, at the first open for writing. */
 int store_seed(struct store *store, uint8_t seed[32], struct error *err);

@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+/*
+ * Drift: where the world differed from what was applied. At most one row of a
+ * (uid, path) is open, which the schema enforces; when a healed one comes back it
+ * is a new row whose count says how often. Healed rows are kept for 90 days,
+ * counted from the healing that is being written.
+ */
+#include "reconciler/store/query.h"
+
+enum { HEALED_KEPT_S = 90 * 24 * 3600 };
+
+int store_drift_seen(struct store *store, const struct drift_row *row, struct error *err)
+{
+    struct query query;
+    query_start(&query, store,
+                "INSERT INTO drift (uid, path, kind, project, name, desired, observed, since,"
+                " last_seen, detected_by, cause, disposition, healed_at, healed_by, count)"
+                " VALUES (?1, ?2, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, '', coalesce("
+                "(SELECT count + 1 FROM drift WHERE uid = ?1 AND path = ?2"
+                " ORDER BY id DESC LIMIT 1), 0))"
+                " ON CONFLICT (uid, path) WHERE healed_at = 0 DO UPDATE SET kind = excluded.kind,"
+                " project = excluded.project, name = excluded.name, desired = excluded.desired,"
+                " observed = excluded.observed, last_seen = max(last_seen, excluded.last_seen),"
+                " cause = excluded.cause, disposition = excluded.disposition",
+                err);
+    query_bind_text(&query, row->uid);
+    query_bind_text(&query, row->path);
+    query_bind_word(&query, row->kind);
+    query_bind_text(&query, row->project);
+    query_bind_word(&query, row->name);
+    query_bind_text(&query, row->desired);
+    query_bind_text(&query, row->observed);
+    query_bind_int(&query, row->since);
+    query_bind_int(&query, row->last_seen);
+    query_bind_word(&query, row->detected_by);
+    query_bind_word(&query, row->cause);
+    query_bind_word(&query, row->disposition);
+    return query_run(&query, NULL);
+}
+
+static int healed_prune(struct store *store, int64_t before, struct error *err)
+{
+    struct query query;
+    query_start(&query, store, "DELETE FROM drift WHERE healed_at > 0 AND healed_at < ?", err);
+    query_bind_int(&query, before);
+    return query_run(&query, NULL);
+}
+
+int store_drift_healed(struct store *store, const char *uid, const char *path, int64_t at,
+                       const char *by, struct error *err)
+{
+    struct query query;
+    bool own = false;
+    int rc = query_batch_begin(store, &own, err);
+    if (rc < 0)
+        return rc;
+    query_start(&query, store,
+                "UPDATE drift SET healed_at = ?, healed_by = ?"
+                " WHERE uid = ? AND path = ? AND healed_at = 0",
+                err);
+    query_bind_int(&query, at);
+    query_bind_word(&query, by);
+    query_bind_text(&query, uid);
+    query_bind_text(&query, path);
+    rc = query_run(&query, NULL);
+    if (rc == 0)
+        rc = healed_prune(store, at - HEALED_KEPT_S, err);
+    return query_batch_end(store, own, rc, err);
+}
+
+static struct drift_row drift_read(struct query *query, struct arena *arena)
+{
+    struct drift_row row = {.id = query_int(query)};
+    row.uid = query_text(query, arena);
+    row.kind = query_text(query, arena);
+    row.project = query_text(query, arena);
+    row.name = query_text(query, arena);
+    row.path = query_text(query, arena);
+    row.desired = query_text(query, arena);
+    row.observed = query_text(query, arena);
+    row.since = query_int(query);
+    row.last_seen = query_int(query);
+    row.detected_by = query_text(query, arena);
+    row.cause = query_text(query, arena);
+    row.disposition = query_text(query, arena);
+    row.healed_at = query_int(query);
+    row.healed_by = query_text(query, arena);
+    row.count = query_int(query);
+    return row;
+}
+
+int store_drifts(struct store *store, struct arena *arena, int64_t since, struct drift_row **out,
+                 size_t *count, struct error *err)
+{
+    struct drift_row *rows = NULL;
+    size_t n = 0, room = 0;
+    struct query query;
+    query_start(&query, store,
+                "SELECT id, uid, kind, project, name, path, desired, observed, since, last_seen,"
+                " detected_by, cause, disposition, healed_at, healed_by, count FROM drift"
+                " WHERE healed_at = 0 OR healed_at >= ? ORDER BY since, id",
+                err);
+    query_bind_int(&query, since);
+    while (query_next(&query) > 0) {
+        rows = query_room(arena, rows, n, &room, sizeof(*rows));
+        rows[n++] = drift_read(&query, arena);
+    }
+    int rc = query_end(&query);
+    if (rc < 0)
+        return rc;
+    *out = rows;
+    *count = n;
+    return 0;
+}

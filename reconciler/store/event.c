@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+/*
+ * Events: numbered, append-only, the newest 100,000 kept. A number is never used
+ * again, so a follower that comes back knows whether it missed any.
+ */
+#include "reconciler/store/query.h"
+
+enum { EVENTS_KEPT = 100000 };
+
+#define COLUMNS "seq, at_ms, type, text, uid, kind, project, name, data"
+
+static int event_write(struct store *store, const struct event *event, struct error *err)
+{
+    struct query query;
+    query_start(&query, store,
+                "INSERT INTO event (at_ms, type, text, uid, kind, project, name, data)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                err);
+    query_bind_int(&query, event->at_ms);
+    query_bind_word(&query, event->type);
+    query_bind_word(&query, event->text);
+    query_bind_text(&query, event->uid);
+    query_bind_text(&query, event->kind);
+    query_bind_text(&query, event->project);
+    query_bind_text(&query, event->name);
+    query_bind_json(&query, event->data);
+    return query_run(&query, NULL);
+}
+
+static int events_prune(struct store *store, int64_t newest, struct error *err)
+{
+    struct query query;
+    query_start(&query, store, "DELETE FROM event WHERE seq <= ?", err);
+    query_bind_int(&query, newest - EVENTS_KEPT);
+    return query_run(&query, NULL);
+}
+
+int store_event_add(struct store *store, const struct event *event, int64_t *seq, struct error *err)
+{
+    bool own = false;
+    int rc = query_batch_begin(store, &own, err);
+    if (rc < 0)
+        return rc;
+    rc = event_write(store, event, err);
+    int64_t added = sqlite3_last_insert_rowid(store->db);
+    if (rc == 0)
+        rc = events_prune(store, added, err);
+    rc = query_batch_end(store, own, rc, err);
+    if (rc == 0 && seq)
+        *seq = added;
+    return rc;
+}
+
+static struct event event_read(struct query *query, struct arena *arena)
+{
+    struct event event = {.seq = query_int(query)};
+    event.at_ms = query_int(query);
+    event.type = query_text(query, arena);
+    event.text = query_text(query, arena);
+    event.uid = query_text(query, arena);
+    event.kind = query_text(query, arena);
+    event.project = query_text(query, arena);
+    event.name = query_text(query, arena);
+    event.data = query_json(query, arena);
+    return event;
+}
+
+int store_events(struct store *store, struct arena *arena, int64_t seq, size_t limit,
+                 struct event **out, size_t *count, struct error *err)
+{
+    struct event *rows = NULL;
+    size_t n = 0, room = 0;
+    struct query query;
+    if (seq >= 0) {
+        query_start(&query, store,
+                    "SELECT " COLUMNS " FROM event WHERE seq > ? ORDER BY seq LIMIT ?", err);
+        query_bind_int(&query, seq);
+    } else {
+        query_start(&query, store,
+                    "SELECT " COLUMNS " FROM (SELECT * FROM event ORDER BY seq DESC LIMIT ?)"
+                    " ORDER BY seq",
+                    err);
+    }
+    query_bind_limit(&query, limit);
+    while (query_next(&query) > 0) {
+        rows = query_room(arena, rows, n, &room, sizeof(*rows));
+        rows[n++] = event_read(&query, arena);
+    }
+    int rc = query_end(&query);
+    if (rc < 0)
+        return rc;
+    *out = rows;
+    *count = n;
+    return 0;
+}

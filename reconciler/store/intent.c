@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+/*
+ * Intents: what was going to be done, written before it was done. Open ones are
+ * read at a start and taken up again; finished ones are history for 90 days. Age
+ * is counted from the intent that is being written, so the store needs no clock.
+ */
+#include "reconciler/store/query.h"
+
+enum { KEPT_S = 90 * 24 * 3600 };
+
+#define COLUMNS                                                                               \
+    "op, uid, epoch, verb, plan, arguments_digest, state, attempts, created_at, finished_at," \
+    " not_before, error, step, is_destructive, is_approved"
+
+static int finished_prune(struct store *store, int64_t before, struct error *err)
+{
+    struct query query;
+    query_start(&query, store, "DELETE FROM intent WHERE finished_at > 0 AND finished_at < ?", err);
+    query_bind_int(&query, before);
+    return query_run(&query, NULL);
+}
+
+static int intent_write(struct store *store, const struct intent *intent, struct error *err)
+{
+    struct query query;
+    query_start(&query, store,
+                "INSERT INTO intent (" COLUMNS ")"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+                " ON CONFLICT (op) DO UPDATE SET plan = excluded.plan, state = excluded.state,"
+                " attempts = excluded.attempts, finished_at = excluded.finished_at,"
+                " not_before = excluded.not_before, error = excluded.error, step = excluded.step,"
+                " is_destructive = excluded.is_destructive, is_approved = excluded.is_approved",
+                err);
+    query_bind_text(&query, intent->op);
+    query_bind_text(&query, intent->uid);
+    query_bind_int(&query, (int64_t)intent->epoch);
+    query_bind_word(&query, intent->verb);
+    query_bind_word(&query, intent->plan);
+    query_bind_word(&query, intent->arguments_digest);
+    query_bind_word(&query, intent->state);
+    query_bind_int(&query, intent->attempts);
+    query_bind_int(&query, intent->created_at);
+    query_bind_int(&query, intent->finished_at);
+    query_bind_int(&query, intent->not_before);
+    query_bind_word(&query, intent->error);
+    query_bind_json(&query, intent->step);
+    query_bind_int(&query, intent->is_destructive);
+    query_bind_int(&query, intent->is_approved);
+    return query_run(&query, NULL);
+}
+
+int store_intent_put(struct store *store, const struct intent *intent, struct error *err)
+{
+    bool own = false;
+    int rc = query_batch_begin(store, &own, err);
+    if (rc < 0)
+        return rc;
+    rc = intent_write(store, intent, err);
+    if (rc == 0 && intent->finished_at > KEPT_S)
+        rc = finished_prune(store, intent->finished_at - KEPT_S, err);
+    return query_batch_end(store, own, rc, err);
+}
+
+static struct intent intent_read(struct query *query, struct arena *arena)
+{
+    struct intent intent = {.op = query_text(query, arena)};
+    intent.uid = query_text(query, arena);
+    intent.epoch = (uint64_t)query_int(query);
+    intent.verb = query_text(query, arena);
+    intent.plan = query_text(query, arena);
+    intent.arguments_digest = query_text(query, arena);
+    intent.state = query_text(query, arena);
+    intent.attempts = (unsigned)query_int(query);
+    intent.created_at = query_int(query);
+    intent.finished_at = query_int(query);
+    intent.not_before = query_int(query);
+    intent.error = query_text(query, arena);
+    intent.step = query_json(query, arena);
+    intent.is_destructive = query_int(query) != 0;
+    intent.is_approved = query_int(query) != 0;
+    return intent;
+}
+
+static int intents_collect(struct query *query, struct arena *arena, struct intent **out,
+                           size_t *count)
+{
+    struct intent *rows = NULL;
+    size_t n = 0, room = 0;
+    while (query_next(query) > 0) {
+        rows = query_room(arena, rows, n, &room, sizeof(*rows));
+        rows[n++] = intent_read(query, arena);
+    }
+    int rc = query_end(query);
+    if (rc < 0)
+        return rc;
+    *out = rows;
+    *count = n;
+    return 0;
+}
+
+int store_intents_open(struct store *store, struct arena *arena, struct intent **out, size_t *count,
+                       struct error *err)
+{
+    struct query query;
+    query_start(&query, store,
+                "SELECT " COLUMNS " FROM intent WHERE state IN ('pending', 'claimed') ORDER BY id",
+                err);
+    return intents_collect(&query, arena, out, count);
+}
+
+int store_intents(struct store *store, struct arena *arena, const char *uid, size_t limit,
+                  struct intent **out, size_t *count, struct error *err)
+{
+    struct query query;
+    if (uid) {
+        query_start(&query, store,
+                    "SELECT " COLUMNS " FROM intent WHERE uid = ? ORDER BY id DESC LIMIT ?", err);
+        query_bind_text(&query, uid);
+    } else {
+        query_start(&query, store, "SELECT " COLUMNS " FROM intent ORDER BY id DESC LIMIT ?", err);
+    }
+    query_bind_limit(&query, limit);
+    return intents_collect(&query, arena, out, count);
+}
+
+int store_destroyed_since(struct store *store, int64_t since, int64_t *count, struct error *err)
+{
+    struct query query;
+    query_start(&query, store,
+                "SELECT count(*) FROM intent WHERE is_destructive AND NOT is_approved"
+                " AND state IN ('claimed', 'confirmed') AND max(created_at, finished_at) >= ?",
+                err);
+    query_bind_int(&query, since);
+    int64_t n = query_next(&query) > 0 ? query_int(&query) : 0;
+    int rc = query_end(&query);
+    if (rc == 0)
+        *count = n;
+    return rc;
+}

@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+/*
+ * Objects: one row for each uid ever chosen, and in the same row what was last
+ * seen of it. The two halves are written apart (an intent never touches the
+ * observation, an observation never the record) and read together. A GONE row
+ * stays: it is the tombstone that a later object of the name counts from.
+ */
+#include "reconciler/store/query.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include "model/kind.h"
+
+int store_object_put(struct store *store, const struct known *known, struct error *err)
+{
+    struct query query;
+    query_start(&query, store,
+                "INSERT INTO object (uid, kind, project, name, life, generation, epoch, protect,"
+                " remove_deletes, chosen, applied, labels, stopped_by_guest_at, start_failures,"
+                " next_start) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+                " ON CONFLICT (uid) DO UPDATE SET kind = excluded.kind,"
+                " project = excluded.project, name = excluded.name, life = excluded.life,"
+                " generation = excluded.generation, epoch = excluded.epoch,"
+                " protect = excluded.protect, remove_deletes = excluded.remove_deletes,"
+                " chosen = excluded.chosen, applied = excluded.applied, labels = excluded.labels,"
+                " stopped_by_guest_at = excluded.stopped_by_guest_at,"
+                " start_failures = excluded.start_failures, next_start = excluded.next_start",
+                err);
+    query_bind_text(&query, known->uid);
+    query_bind_text(&query, known->kind);
+    query_bind_text(&query, known->project);
+    query_bind_text(&query, known->name);
+    query_bind_int(&query, known->life);
+    query_bind_int(&query, (int64_t)known->generation);
+    query_bind_int(&query, (int64_t)known->epoch);
+    query_bind_int(&query, known->protect);
+    query_bind_int(&query, known->remove_deletes);
+    query_bind_json(&query, known->chosen);
+    query_bind_json(&query, known->applied);
+    query_bind_json(&query, known->labels);
+    query_bind_int(&query, known->stopped_by_guest_at);
+    query_bind_int(&query, known->start_failures);
+    query_bind_int(&query, known->next_start);
+    return query_run(&query, NULL);
+}
+
+int store_observation_put(struct store *store, const char *uid,
+                          const struct observation *observation, const char *etag,
+                          struct error *err)
+{
+    struct query query;
+    int64_t changes = 0;
+    query_start(&query, store,
+                "UPDATE object SET seen = ?, seen_absent = ?, seen_released = ?, seen_epoch = ?,"
+                " seen_at = ?, seen_spec = ?, seen_booted = ?, seen_status = ?, seen_damage = ?,"
+                " seen_etag = ? WHERE uid = ?",
+                err);
+    query_bind_int(&query, observation->known);
+    query_bind_int(&query, observation->absent);
+    query_bind_int(&query, observation->released);
+    query_bind_int(&query, (int64_t)observation->epoch);
+    query_bind_int(&query, observation->at);
+    query_bind_json(&query, observation->spec);
+    query_bind_json(&query, observation->booted);
+    query_bind_json(&query, observation->status);
+    query_bind_json(&query, observation->damage);
+    query_bind_text(&query, etag);
+    query_bind_text(&query, uid);
+    int rc = query_run(&query, &changes);
+    if (rc == 0 && changes == 0)
+        return error_set(err, ERR_NOT_FOUND, "no object with uid %s is recorded", uid);
+    return rc;
+}
+
+/* ---- reading ------------------------------------------------------------------------ */
+
+static struct known known_read(struct query *query, struct arena *arena)
+{
+    struct known known = {.uid = query_text(query, arena)};
+    known.kind = query_text(query, arena);
+    known.project = query_text(query, arena);
+    known.name = query_text(query, arena);
+    known.life = (enum lifecycle)query_int(query);
+    known.generation = (uint64_t)query_int(query);
+    known.epoch = (uint64_t)query_int(query);
+    known.protect = query_int(query) != 0;
+    known.remove_deletes = query_int(query) != 0;
+    known.chosen = query_json(query, arena);
+    known.applied = query_json(query, arena);
+    known.labels = query_json(query, arena);
+    known.stopped_by_guest_at = query_int(query);
+    known.start_failures = (unsigned)query_int(query);
+    known.next_start = query_int(query);
+    return known;
+}
+
+static struct observation observation_read(struct query *query, struct arena *arena)
+{
+    struct observation seen = {.known = query_int(query) != 0};
+    seen.absent = query_int(query) != 0;
+    seen.released = query_int(query) != 0;
+    seen.epoch = (uint64_t)query_int(query);
+    seen.at = query_int(query);
+    seen.spec = query_json(query, arena);
+    seen.booted = query_json(query, arena);
+    seen.status = query_json(query, arena);
+    seen.damage = query_json(query, arena);
+    return seen;
+}
+
+/* A kind that this program does not know (of a newer one) comes last. */
+static int kind_rank(const char *name)
+{
+    const struct kind *kind = kind_find(name);
+    return kind ? kind->rank : INT32_MAX;
+}
+
+static int known_compare(const void *left, const void *right)
+{
+    const struct known *a = left, *b = right;
+    int by = strcmp(a->kind, b->kind);
+    if (by != 0) {
+        int a_rank = kind_rank(a->kind), b_rank = kind_rank(b->kind);
+        return a_rank != b_rank ? (a_rank > b_rank) - (a_rank < b_rank) : by;
+    }
+    by = strcmp(a->project ? a->project : "", b->project ? b->project : "");
+    if (by == 0)
+        by = strcmp(a->name, b->name);
+    return by != 0 ? by : strcmp(a->uid, b->uid);
+}
+
+int store_objects(struct store *store, struct arena *arena, struct known **out, size_t *count,
+                  struct error *err)
+{
+    struct known *rows = NULL;
+    size_t n = 0, room = 0;
+    struct query query;
+    query_start(&query, store,
+                "SELECT uid, kind, project, name, life, generation, epoch, protect,"
+                " remove_deletes, chosen, applied, labels, stopped_by_guest_at, start_failures,"
+                " next_start, seen, seen_absent, seen_released, seen_epoch, seen_at, seen_spec,"
+                " seen_booted, seen_status, seen_damage FROM object WHERE life <> 3",
+                err);
+    while (query_next(&query) > 0) {
+        rows = query_room(arena, rows, n, &room, sizeof(*rows));
+        rows[n] = known_read(&query, arena);
+        rows[n++].observed = observation_read(&query, arena);
+    }
+    int rc = query_end(&query);
+    if (rc < 0)
+        return rc;
+    if (n > 0)
+        qsort(rows, n, sizeof(*rows), known_compare);
+    *out = rows;
+    *count = n;
+    return 0;
+}
+
+int store_incarnations(struct store *store, const char *kind, const char *project, const char *name,
+                       uint64_t *count, struct error *err)
+{
+    struct query query;
+    query_start(&query, store,
+                "SELECT count(*) FROM object"
+                " WHERE life = 3 AND kind = ? AND name = ? AND project IS ?",
+                err);
+    query_bind_text(&query, kind);
+    query_bind_text(&query, name);
+    query_bind_text(&query, project);
+    uint64_t n = query_next(&query) > 0 ? (uint64_t)query_int(&query) : 0;
+    int rc = query_end(&query);
+    if (rc == 0)
+        *count = n;
+    return rc;
+}

@@ -1,0 +1,227 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+/*
+ * Statements of the store: prepared once, bound and read left to right. SQLite's
+ * result codes become ours in one place, because the caller's next move hangs on
+ * them: a full disk and an I/O error stop effects, corruption wants the store
+ * moved aside, busy is tried again.
+ */
+#include "reconciler/store/query.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include "model/json.h"
+#include "model/text.h"
+
+static bool is_full(sqlite3 *db, int rc)
+{
+    if ((rc & 0xff) == SQLITE_FULL)
+        return true;
+    int sys = sqlite3_system_errno(db);
+    return (rc & 0xff) == SQLITE_IOERR && (sys == ENOSPC || sys == EDQUOT);
+}
+
+static int corrupt(const char *path, const char *doing, const char *why, struct error *err)
+{
+    error_set(err, ERR_CORRUPT, "cannot %s: %s does not read as Spinel wrote it (%s)", doing, path,
+              why);
+    return error_hint(err, "Stop Spinel and move the file and its -wal and -shm aside: the next "
+                           "start rebuilds it from Git and the tags of the real objects, and only "
+                           "reports until you approve.");
+}
+
+int query_error(sqlite3 *db, int rc, const char *path, const char *doing, struct error *err)
+{
+    const char *why = db ? sqlite3_errmsg(db) : sqlite3_errstr(rc);
+    int sys = db ? sqlite3_system_errno(db) : 0;
+    if (db && is_full(db, rc)) {
+        error_set(err, ERR_NO_SPACE, "cannot %s: the disk of %s is full", doing, path);
+        err->sys_errno = ENOSPC;
+        return error_hint(err, "Make room there; nothing more is done until the store can write.");
+    }
+    switch (rc & 0xff) {
+    case SQLITE_CORRUPT:
+    case SQLITE_NOTADB:
+        return corrupt(path, doing, why, err);
+    case SQLITE_BUSY:
+    case SQLITE_LOCKED:
+        return error_set(err, ERR_BUSY, "cannot %s: %s is in use by another process", doing, path);
+    case SQLITE_READONLY:
+    case SQLITE_PERM:
+    case SQLITE_AUTH:
+        return error_set(err, ERR_DENIED, "cannot %s: %s: %s", doing, path, why);
+    case SQLITE_CONSTRAINT:
+        return error_set(err, ERR_CONFLICT, "cannot %s: %s: %s", doing, path, why);
+    default:
+        break;
+    }
+    if (sys == EACCES || sys == EPERM)
+        error_set(err, ERR_DENIED, "cannot %s: %s: %s", doing, path, strerror(sys));
+    else if (sys != 0)
+        error_set(err, ERR_SYSTEM, "cannot %s: %s: %s: %s", doing, path, why, strerror(sys));
+    else
+        error_set(err, ERR_SYSTEM, "cannot %s: %s: %s", doing, path, why);
+    err->sys_errno = sys;
+    return err->code;
+}
+
+static void fail(struct query *query, int rc, const char *doing)
+{
+    if (query->failed == 0)
+        query->failed = query_error(query->store->db, rc, query->store->path, doing, query->err);
+}
+
+static sqlite3_stmt *statement_find(struct store *store, const char *sql)
+{
+    for (size_t i = 0; i < store->cached; i++)
+        if (store->cache[i].sql == sql)
+            return store->cache[i].stmt;
+    return NULL;
+}
+
+void query_start(struct query *query, struct store *store, const char *sql, struct error *err)
+{
+    *query = (struct query){.store = store, .err = err};
+    query->stmt = statement_find(store, sql);
+    if (query->stmt) {
+        assert(!sqlite3_stmt_busy(query->stmt) && "a query is ended before it is started again");
+        return;
+    }
+    int rc = sqlite3_prepare_v3(store->db, sql, -1, SQLITE_PREPARE_PERSISTENT, &query->stmt, NULL);
+    if (rc != SQLITE_OK) {
+        fail(query, rc, "read the store");
+        return;
+    }
+    assert(store->cached < QUERY_CACHE);
+    store->cache[store->cached++] = (struct cached_statement){.sql = sql, .stmt = query->stmt};
+}
+
+static void bound(struct query *query, int rc)
+{
+    if (rc != SQLITE_OK)
+        fail(query, rc, "write to the store");
+}
+
+void query_bind_int(struct query *query, int64_t integer)
+{
+    if (query->failed == 0)
+        bound(query, sqlite3_bind_int64(query->stmt, ++query->next, integer));
+}
+
+void query_bind_limit(struct query *query, size_t limit)
+{
+    query_bind_int(query, limit > INT64_MAX ? INT64_MAX : (int64_t)limit);
+}
+
+void query_bind_text(struct query *query, const char *text)
+{
+    if (query->failed == 0)
+        bound(query, sqlite3_bind_text(query->stmt, ++query->next, text, -1, SQLITE_STATIC));
+}
+
+void query_bind_word(struct query *query, const char *text)
+{
+    query_bind_text(query, text ? text : "");
+}
+
+void query_bind_json(struct query *query, const struct value *value)
+{
+    if (query->failed != 0)
+        return;
+    if (!value) {
+        bound(query, sqlite3_bind_null(query->stmt, ++query->next));
+        return;
+    }
+    struct text text = TEXT_INIT;
+    json_write(&text, value);
+    size_t len = text.len;
+    bound(query, sqlite3_bind_text64(query->stmt, ++query->next, text_take(&text), len, free,
+                                     SQLITE_UTF8));
+}
+
+int query_next(struct query *query)
+{
+    if (query->failed != 0)
+        return query->failed;
+    query->next = 0;
+    int rc = sqlite3_step(query->stmt);
+    if (rc == SQLITE_ROW)
+        return 1;
+    if (rc == SQLITE_DONE)
+        return 0;
+    fail(query, rc, sqlite3_stmt_readonly(query->stmt) ? "read the store" : "write to the store");
+    return query->failed;
+}
+
+int64_t query_int(struct query *query)
+{
+    return sqlite3_column_int64(query->stmt, query->next++);
+}
+
+const char *query_text(struct query *query, struct arena *arena)
+{
+    int column = query->next++;
+    const char *text = (const char *)sqlite3_column_text(query->stmt, column);
+    return text ? arena_text_n(arena, text, (size_t)sqlite3_column_bytes(query->stmt, column))
+                : NULL;
+}
+
+const struct value *query_json(struct query *query, struct arena *arena)
+{
+    int column = query->next++;
+    const char *text = (const char *)sqlite3_column_text(query->stmt, column);
+    if (!text || query->failed != 0)
+        return NULL;
+    struct value *value = NULL;
+    struct error why = ERROR_INIT;
+    size_t len = (size_t)sqlite3_column_bytes(query->stmt, column);
+    if (json_read(arena, text, len, &value, &why) < 0)
+        query->failed = corrupt(query->store->path, "read the store", why.message, query->err);
+    return value;
+}
+
+int query_end(struct query *query)
+{
+    if (query->stmt) {
+        sqlite3_reset(query->stmt);
+        sqlite3_clear_bindings(query->stmt);
+    }
+    return query->failed;
+}
+
+int query_run(struct query *query, int64_t *changes)
+{
+    int rc = query_next(query);
+    assert(rc <= 0 && "a statement that is run has no rows");
+    if (rc == 0 && changes)
+        *changes = sqlite3_changes64(query->store->db);
+    return query_end(query);
+}
+
+int query_batch_begin(struct store *store, bool *own, struct error *err)
+{
+    *own = !store_in_batch(store);
+    return *own ? store_begin(store, err) : 0;
+}
+
+int query_batch_end(struct store *store, bool own, int rc, struct error *err)
+{
+    if (!own)
+        return rc;
+    if (rc == 0)
+        return store_commit(store, err);
+    store_rollback(store);
+    return rc;
+}
+
+void *query_room(struct arena *arena, void *rows, size_t count, size_t *room, size_t size)
+{
+    if (count < *room)
+        return rows;
+    *room = *room ? *room * 2 : 16;
+    void *more = arena_array(arena, *room, size);
+    if (count > 0)
+        memcpy(more, rows, count * size);
+    return more;
+}

@@ -1,0 +1,227 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+/*
+ * Records of decisions: plans that were made or used, holds of the guard with who
+ * approved them, freezes. A plan's hash is its name, so putting it twice is once;
+ * a use is recorded even of a plan that only its file remembers.
+ */
+#include "reconciler/store/query.h"
+
+enum { PLAN_KEPT_S = 90 * 24 * 3600 };
+
+/* ---- plans ------------------------------------------------------------------------- */
+
+static int plans_prune(struct store *store, int64_t before, struct error *err)
+{
+    struct query query;
+    query_start(&query, store, "DELETE FROM plan WHERE at < ? AND used_at < ?", err);
+    query_bind_int(&query, before);
+    query_bind_int(&query, before);
+    return query_run(&query, NULL);
+}
+
+int store_plan_put(struct store *store, const char *hash, const char *commit, int64_t at,
+                   const struct value *document, struct error *err)
+{
+    struct query query;
+    bool own = false;
+    int rc = query_batch_begin(store, &own, err);
+    if (rc < 0)
+        return rc;
+    query_start(&query, store,
+                "INSERT INTO plan (hash, commit_id, at, used_at, document) VALUES (?, ?, ?, 0, ?)"
+                " ON CONFLICT (hash) DO UPDATE SET commit_id = excluded.commit_id,"
+                " document = excluded.document WHERE plan.document IS NULL",
+                err);
+    query_bind_text(&query, hash);
+    query_bind_word(&query, commit);
+    query_bind_int(&query, at);
+    query_bind_json(&query, document);
+    rc = query_run(&query, NULL);
+    if (rc == 0)
+        rc = plans_prune(store, at - PLAN_KEPT_S, err);
+    return query_batch_end(store, own, rc, err);
+}
+
+int store_plan_get(struct store *store, struct arena *arena, const char *hash,
+                   const struct value **document, struct error *err)
+{
+    struct query query;
+    query_start(&query, store, "SELECT document FROM plan WHERE hash = ? AND document IS NOT NULL",
+                err);
+    query_bind_text(&query, hash);
+    int found = query_next(&query);
+    const struct value *value = found > 0 ? query_json(&query, arena) : NULL;
+    int rc = query_end(&query);
+    if (found == 0)
+        return error_set(err, ERR_NOT_FOUND, "no plan %.12s is recorded", hash);
+    if (rc == 0)
+        *document = value;
+    return rc;
+}
+
+int store_plan_use(struct store *store, const char *hash, int64_t at, struct error *err)
+{
+    struct query query;
+    int64_t changes = 0;
+    query_start(&query, store,
+                "INSERT INTO plan (hash, commit_id, at, used_at) VALUES (?, '', ?, ?)"
+                " ON CONFLICT (hash) DO UPDATE SET used_at = excluded.used_at"
+                " WHERE plan.used_at = 0",
+                err);
+    query_bind_text(&query, hash);
+    query_bind_int(&query, at);
+    query_bind_int(&query, at);
+    int rc = query_run(&query, &changes);
+    if (rc < 0 || changes > 0)
+        return rc;
+    error_set(err, ERR_CONFLICT, "the plan %.12s was used before", hash);
+    return error_hint(err, "Make a new one with `spinel plan -o FILE`.");
+}
+
+int store_plans(struct store *store, struct arena *arena, size_t limit, struct value **list,
+                struct error *err)
+{
+    struct value *plans = value_list(arena);
+    struct query query;
+    query_start(&query, store,
+                "SELECT hash, commit_id, at, used_at FROM plan ORDER BY id DESC LIMIT ?", err);
+    query_bind_limit(&query, limit);
+    while (query_next(&query) > 0) {
+        struct value *plan = value_append(arena, plans, value_map(arena));
+        value_set_text(arena, plan, "hash", query_text(&query, arena));
+        value_set_text(arena, plan, "commit", query_text(&query, arena));
+        value_set_int(arena, plan, "at", query_int(&query));
+        value_set_int(arena, plan, "used", query_int(&query));
+    }
+    int rc = query_end(&query);
+    if (rc == 0)
+        *list = plans;
+    return rc;
+}
+
+/* ---- holds --------------------------------------------------------------------------- */
+
+int store_hold_put(struct store *store, const char *id, const char *rule, const char *reason,
+                   int64_t at, struct error *err)
+{
+    struct query query;
+    query_start(&query, store,
+                "INSERT INTO hold (id, rule, reason, at) VALUES (?, ?, ?, ?)"
+                " ON CONFLICT (id) DO NOTHING",
+                err);
+    query_bind_text(&query, id);
+    query_bind_word(&query, rule);
+    query_bind_word(&query, reason);
+    query_bind_int(&query, at);
+    return query_run(&query, NULL);
+}
+
+/* Why an approval touched nothing: the hold is not there, or has its approval. */
+static int hold_unapprovable(struct store *store, const char *id, struct error *err)
+{
+    struct query query;
+    query_start(&query, store, "SELECT approved_by FROM hold WHERE id = ?", err);
+    query_bind_text(&query, id);
+    int found = query_next(&query);
+    if (found > 0)
+        query.failed = error_set(err, ERR_CONFLICT, "the hold %s was approved before by %s", id,
+                                 (const char *)sqlite3_column_text(query.stmt, 0));
+    int rc = query_end(&query);
+    if (found != 0)
+        return rc;
+    error_set(err, ERR_NOT_FOUND, "there is no hold %s", id);
+    return error_hint(err, "`spinel plan` shows the holds and their ids.");
+}
+
+int store_hold_approve(struct store *store, const char *id, const char *who, int64_t at,
+                       struct error *err)
+{
+    struct query query;
+    int64_t changes = 0;
+    query_start(&query, store,
+                "UPDATE hold SET approved_by = ?, approved_at = ?"
+                " WHERE id = ? AND approved_by IS NULL",
+                err);
+    query_bind_word(&query, who);
+    query_bind_int(&query, at);
+    query_bind_text(&query, id);
+    int rc = query_run(&query, &changes);
+    return rc < 0 || changes > 0 ? rc : hold_unapprovable(store, id, err);
+}
+
+int store_holds(struct store *store, struct arena *arena, struct value **list, struct error *err)
+{
+    struct value *holds = value_list(arena);
+    struct query query;
+    query_start(&query, store,
+                "SELECT id, rule, reason, at, approved_by, approved_at FROM hold ORDER BY at, id",
+                err);
+    while (query_next(&query) > 0) {
+        struct value *hold = value_append(arena, holds, value_map(arena));
+        value_set_text(arena, hold, "id", query_text(&query, arena));
+        value_set_text(arena, hold, "rule", query_text(&query, arena));
+        value_set_text(arena, hold, "reason", query_text(&query, arena));
+        value_set_int(arena, hold, "at", query_int(&query));
+        const char *approved_by = query_text(&query, arena);
+        value_set_text(arena, hold, "approvedBy", approved_by);
+        value_set(arena, hold, "approvedAt",
+                  approved_by ? value_int(arena, query_int(&query)) : value_null(arena));
+    }
+    int rc = query_end(&query);
+    if (rc == 0)
+        *list = holds;
+    return rc;
+}
+
+/* ---- freezes --------------------------------------------------------------------------- */
+
+int store_freeze_put(struct store *store, const struct freeze *freeze, int64_t at,
+                     struct error *err)
+{
+    struct query query;
+    query_start(&query, store,
+                "INSERT INTO freeze (what, who, why, until, at) VALUES (?, ?, ?, ?, ?)"
+                " ON CONFLICT (what) DO UPDATE SET who = excluded.who, why = excluded.why,"
+                " until = excluded.until, at = excluded.at",
+                err);
+    query_bind_text(&query, freeze->what);
+    query_bind_word(&query, freeze->who);
+    query_bind_word(&query, freeze->why);
+    query_bind_int(&query, freeze->until);
+    query_bind_int(&query, at);
+    return query_run(&query, NULL);
+}
+
+int store_freeze_lift(struct store *store, const char *what, struct error *err)
+{
+    struct query query;
+    int64_t changes = 0;
+    query_start(&query, store, "DELETE FROM freeze WHERE what = ?", err);
+    query_bind_text(&query, what);
+    int rc = query_run(&query, &changes);
+    if (rc == 0 && changes == 0)
+        return error_set(err, ERR_NOT_FOUND, "%s are not frozen", what);
+    return rc;
+}
+
+int store_freezes(struct store *store, struct arena *arena, struct freeze **out, size_t *count,
+                  struct error *err)
+{
+    struct freeze *rows = NULL;
+    size_t n = 0, room = 0;
+    struct query query;
+    query_start(&query, store, "SELECT what, who, why, until FROM freeze ORDER BY what", err);
+    while (query_next(&query) > 0) {
+        rows = query_room(arena, rows, n, &room, sizeof(*rows));
+        rows[n].what = query_text(&query, arena);
+        rows[n].who = query_text(&query, arena);
+        rows[n].why = query_text(&query, arena);
+        rows[n++].until = query_int(&query);
+    }
+    int rc = query_end(&query);
+    if (rc < 0)
+        return rc;
+    *out = rows;
+    *count = n;
+    return 0;
+}

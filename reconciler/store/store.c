@@ -1,0 +1,341 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+/*
+ * Opening, locking and batching. The writer is who holds the kernel's lock on
+ * <stateDir>/lock, so that a killed one leaves nothing to clear; the pid in it is
+ * only for the message. The write-ahead log and its index stay when the writer
+ * ends, so that a reader who may not write to the directory can still read.
+ */
+#include "reconciler/store/query.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <sodium.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include "model/text.h"
+
+enum {
+    BUSY_TIMEOUT_MS = 5000,
+    CHECK_AT_MOST_BYTES = 32 << 20, /* a larger database is not read through at each start */
+};
+
+/* ---- state directory and lock ---------------------------------------------------- */
+
+static int directory_make(const char *state_dir, struct error *err)
+{
+    char *path = strdup(state_dir);
+    int rc = 0;
+    if (!path)
+        abort();
+    for (char *slash = strchr(path + strspn(path, "/"), '/'); rc == 0;
+         slash = strchr(slash + 1, '/')) {
+        if (slash)
+            *slash = '\0';
+        if (mkdir(path, 0750) != 0 && errno != EEXIST)
+            rc = error_sys(err, "cannot make the state directory %s", path);
+        if (!slash)
+            break;
+        *slash = '/';
+    }
+    free(path);
+    return rc;
+}
+
+static int directory_check(const char *state_dir, struct error *err)
+{
+    struct stat st;
+    int rc = directory_make(state_dir, err);
+    if (rc < 0)
+        return rc;
+    if (stat(state_dir, &st) != 0)
+        return error_sys(err, "cannot look at the state directory %s", state_dir);
+    if (!S_ISDIR(st.st_mode))
+        return error_set(err, ERR_INVALID, "the state directory %s is not a directory", state_dir);
+    if (access(state_dir, W_OK | X_OK) == 0)
+        return 0;
+    error_sys(err, "cannot write to the state directory %s", state_dir);
+    return error_hint(err, "Run as its owner or as root, or name another stateDir in the site "
+                           "file.");
+}
+
+static int lock_refused(int fd, struct error *err)
+{
+    char pid[24] = "";
+    ssize_t got = pread(fd, pid, sizeof(pid) - 1, 0);
+    pid[got > 0 ? strspn(pid, "0123456789") : 0] = '\0';
+    if (pid[0] != '\0')
+        error_set(err, ERR_BUSY, "another spinel (pid %s) uses this state directory", pid);
+    else
+        error_set(err, ERR_BUSY, "another spinel uses this state directory");
+    return error_hint(err, "Stop it first, or use it: commands reach a running daemon by its "
+                           "control socket.");
+}
+
+static int lock_take(const char *state_dir, int *lock_fd, struct error *err)
+{
+    struct text path = TEXT_INIT;
+    text_printf(&path, "%s/lock", state_dir);
+    int rc = 0;
+    int fd = open(path.data, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0640);
+    if (fd < 0) {
+        rc = error_sys(err, "cannot open the lock %s", path.data);
+        goto out;
+    }
+    if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
+        rc = errno == EWOULDBLOCK ? lock_refused(fd, err)
+                                  : error_sys(err, "cannot lock %s", path.data);
+        goto out;
+    }
+    if (ftruncate(fd, 0) != 0 || dprintf(fd, "%ld\n", (long)getpid()) < 0) {
+        rc = error_sys(err, "cannot write to the lock %s", path.data);
+        goto out;
+    }
+    *lock_fd = fd;
+    fd = -1;
+out:
+    if (fd >= 0)
+        close(fd);
+    text_free(&path);
+    return rc;
+}
+
+/* ---- opening ------------------------------------------------------------------------ */
+
+static int pragmas_run(struct store *store, const char *sql, struct error *err)
+{
+    int rc = sqlite3_exec(store->db, sql, NULL, NULL, NULL);
+    return rc == SQLITE_OK ? 0 : query_error(store->db, rc, store->path, "open the store", err);
+}
+
+/* SQLite gives its -wal and -shm the mode and owner of this file. */
+static int file_make(const char *path, struct error *err)
+{
+    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0640);
+    if (fd < 0)
+        return error_sys(err, "cannot make the store %s", path);
+    close(fd);
+    return 0;
+}
+
+static int file_find(const char *path, struct error *err)
+{
+    struct stat st;
+    if (stat(path, &st) == 0)
+        return 0;
+    if (errno != ENOENT && errno != ENOTDIR)
+        return error_sys(err, "cannot look at the store %s", path);
+    error_set(err, ERR_NOT_FOUND, "there is no store at %s yet", path);
+    return error_hint(err, "Start the daemon with `spinel serve`, or run `spinel apply`.");
+}
+
+static int database_open(struct store *store, struct error *err)
+{
+    bool writes = store->mode == STORE_WRITE;
+    int rc = writes ? file_make(store->path, err) : file_find(store->path, err);
+    if (rc < 0)
+        return rc;
+    int flags = writes ? SQLITE_OPEN_READWRITE : SQLITE_OPEN_READONLY;
+    rc = sqlite3_open_v2(store->path, &store->db, flags | SQLITE_OPEN_NOMUTEX, NULL);
+    if (rc != SQLITE_OK)
+        return query_error(store->db, rc, store->path, "open the store", err);
+    sqlite3_extended_result_codes(store->db, 1);
+    sqlite3_busy_timeout(store->db, BUSY_TIMEOUT_MS);
+    sqlite3_db_config(store->db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
+    sqlite3_db_config(store->db, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
+    return pragmas_run(store, "PRAGMA cell_size_check = ON; PRAGMA foreign_keys = ON;", err);
+}
+
+static int quick_check(struct store *store, struct error *err)
+{
+    struct stat st;
+    if (stat(store->path, &st) != 0)
+        return error_sys(err, "cannot look at the store %s", store->path);
+    if (st.st_size > CHECK_AT_MOST_BYTES)
+        return 0;
+    struct query query;
+    query_start(&query, store, "PRAGMA quick_check(1)", err);
+    if (query_next(&query) > 0) {
+        const char *verdict = (const char *)sqlite3_column_text(query.stmt, 0);
+        if (verdict && strcmp(verdict, "ok") != 0)
+            query.failed = query_error(NULL, SQLITE_CORRUPT, store->path, "open the store", err);
+    }
+    return query_end(&query);
+}
+
+static int rack_make(struct store *store, struct error *err)
+{
+    uint8_t seed[32], id[16];
+    char id_hex[sizeof(id) * 2 + 1], seed_hex[sizeof(seed) * 2 + 1];
+    if (sodium_init() < 0)
+        return error_set(err, ERR_SYSTEM, "cannot start libsodium: no source of randomness");
+    randombytes_buf(seed, sizeof(seed));
+    randombytes_buf(id, sizeof(id));
+    sodium_bin2hex(id_hex, sizeof(id_hex), id, sizeof(id));
+    sodium_bin2hex(seed_hex, sizeof(seed_hex), seed, sizeof(seed));
+    char sql[256];
+    sqlite3_snprintf(sizeof(sql), sql, "INSERT OR IGNORE INTO rack VALUES (1, '%s', x'%s')", id_hex,
+                     seed_hex);
+    return pragmas_run(store, sql, err);
+}
+
+static int writer_prepare(struct store *store, struct error *err)
+{
+    int keep_wal = 1;
+    int rc = pragmas_run(store, "PRAGMA synchronous = FULL;", err);
+    if (rc == 0)
+        rc = quick_check(store, err);
+    if (rc == 0) /* before anything is written: it refuses what is not ours */
+        rc = migrate_database(store, err);
+    if (rc == 0)
+        rc = pragmas_run(store, "PRAGMA journal_mode = WAL; PRAGMA journal_size_limit = 67108864;",
+                         err);
+    if (rc == 0)
+        rc = rack_make(store, err);
+    if (rc == 0)
+        rc = manifest_cache_prune(store, err);
+    if (rc == 0)
+        sqlite3_file_control(store->db, "main", SQLITE_FCNTL_PERSIST_WAL, &keep_wal);
+    return rc;
+}
+
+int store_open(const char *state_dir, enum store_mode mode, struct store **out, struct error *err)
+{
+    struct store *store = calloc(1, sizeof(*store));
+    struct text path = TEXT_INIT;
+    int rc = 0;
+    if (!store)
+        abort();
+    text_printf(&path, "%s/spinel.db", state_dir);
+    *store = (struct store){.path = text_take(&path), .lock_fd = -1, .mode = mode};
+    if (mode == STORE_WRITE) {
+        rc = directory_check(state_dir, err);
+        if (rc == 0)
+            rc = lock_take(state_dir, &store->lock_fd, err);
+    }
+    if (rc == 0)
+        rc = database_open(store, err);
+    if (rc == 0)
+        rc = mode == STORE_WRITE ? writer_prepare(store, err) : migrate_check(store, err);
+    if (rc < 0) {
+        store_close(store);
+        return rc;
+    }
+    *out = store;
+    return 0;
+}
+
+void store_close(struct store *store)
+{
+    if (!store)
+        return;
+    for (size_t i = 0; i < store->cached; i++)
+        sqlite3_finalize(store->cache[i].stmt);
+    int rc = sqlite3_close(store->db);
+    assert(rc == SQLITE_OK && "every query was ended");
+    if (store->lock_fd >= 0)
+        close(store->lock_fd);
+    free(store->path);
+    free(store);
+}
+
+bool store_is_writable(const struct store *store)
+{
+    return store->mode == STORE_WRITE;
+}
+
+/* ---- batches ---------------------------------------------------------------------------- */
+
+bool store_in_batch(const struct store *store)
+{
+    return sqlite3_get_autocommit(store->db) == 0;
+}
+
+int store_begin(struct store *store, struct error *err)
+{
+    assert(!store_in_batch(store));
+    struct query query;
+    query_start(&query, store, "BEGIN IMMEDIATE", err);
+    return query_run(&query, NULL);
+}
+
+int store_commit(struct store *store, struct error *err)
+{
+    if (!store_in_batch(store))
+        return error_set(err, ERR_SYSTEM,
+                         "cannot commit to the store: the batch was rolled back "
+                         "when an earlier write failed");
+    struct query query;
+    query_start(&query, store, "COMMIT", err);
+    int rc = query_run(&query, NULL);
+    if (rc < 0)
+        store_rollback(store);
+    return rc;
+}
+
+void store_rollback(struct store *store)
+{
+    struct error ignored = ERROR_INIT;
+    struct query query;
+    if (!store_in_batch(store)) /* SQLite did it itself, after a failed write */
+        return;
+    query_start(&query, store, "ROLLBACK", &ignored);
+    query_run(&query, NULL);
+}
+
+/* ---- the rack and its facts --------------------------------------------------------------- */
+
+int store_seed(struct store *store, uint8_t seed[32], struct error *err)
+{
+    struct query query;
+    query_start(&query, store, "SELECT seed FROM rack", err);
+    int rc = query_next(&query);
+    if (rc > 0)
+        memcpy(seed, sqlite3_column_blob(query.stmt, 0), 32);
+    int ended = query_end(&query);
+    if (rc == 0)
+        return error_set(err, ERR_NOT_FOUND, "%s holds no rack yet", store->path);
+    return ended;
+}
+
+int store_rack_id(struct store *store, char rack_id[33], struct error *err)
+{
+    struct query query;
+    query_start(&query, store, "SELECT id FROM rack WHERE length(id) = 32", err);
+    int rc = query_next(&query);
+    if (rc > 0)
+        memcpy(rack_id, sqlite3_column_text(query.stmt, 0), 33);
+    int ended = query_end(&query);
+    if (rc == 0)
+        return error_set(err, ERR_NOT_FOUND, "%s holds no rack yet", store->path);
+    return ended;
+}
+
+int store_fact_put(struct store *store, const char *key, const char *text, struct error *err)
+{
+    struct query query;
+    query_start(&query, store,
+                "INSERT INTO fact (key, text) VALUES (?, ?)"
+                " ON CONFLICT (key) DO UPDATE SET text = excluded.text",
+                err);
+    query_bind_text(&query, key);
+    query_bind_word(&query, text);
+    return query_run(&query, NULL);
+}
+
+int store_fact_get(struct store *store, struct arena *arena, const char *key, const char **text,
+                   struct error *err)
+{
+    struct query query;
+    query_start(&query, store, "SELECT text FROM fact WHERE key = ?", err);
+    query_bind_text(&query, key);
+    int rc = query_next(&query);
+    const char *found = rc > 0 ? query_text(&query, arena) : NULL;
+    rc = query_end(&query);
+    if (rc == 0)
+        *text = found;
+    return rc;
+}
