@@ -23,6 +23,9 @@
 
 /* ---- what is known of an object ------------------------------------------------ */
 
+struct match;
+struct subject;
+
 enum lifecycle {
     LIFE_NEW,      /* a uid was chosen and an intent written; not confirmed yet */
     LIFE_LIVE,     /* confirmed at least once */
@@ -174,6 +177,9 @@ struct step {
     const char *renamed_from; /* or NULL */
     enum change impact;       /* on a running machine: CHANGE_LIVE none, RESTART, REPLACE */
     bool is_destructive;      /* counts against the budget */
+    bool *after_must;         /* of each `after`: without it this step cannot be done at all;
+                               * the others only come first if they run */
+    const struct subject *subject; /* private to plan/ */
 };
 
 struct hold {
@@ -194,9 +200,11 @@ struct plan {
     size_t step_count;
     struct hold *holds;
     size_t hold_count;
-    size_t run, deferred, held, reported;
+    size_t run, deferred, held, reported; /* of all steps; frozen and contested ones count
+                                           * as deferred */
     size_t action_counts[ACTION_RELEASE + 1]; /* of all steps but the derived ones' */
     size_t resources;       /* declared */
+    const struct match *match; /* private to plan/ */
 };
 
 /* Never fails: what is wrong with the input is in the plan. */
@@ -213,7 +221,9 @@ struct value *plan_value(struct arena *arena, const struct plan *plan);
 struct value *step_arguments(struct arena *arena, const struct plan *plan,
                              const struct plan_input *input, const struct step *step);
 
-/* `spec` with every sensitive leaf replaced by a text "keyed:<digest>". */
+/* `spec` with every sensitive leaf replaced by a text "keyed:<digest>"; one that is so
+ * already stays. known.applied must be redacted with plan_input.seed as `key`: that is
+ * what plan_make() compares it with. */
 struct value *plan_redact(struct arena *arena, const struct kind *kind, const struct value *spec,
                           const uint8_t key[32]);
 

@@ -1,0 +1,302 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+/*
+ * What is chosen once: uids, and the addresses and MACs of NICs. A choice follows
+ * from the inputs alone, is written into the plan and kept for ever: known.chosen
+ * wins over a new choice, the manifest over both. A chosen address is the lowest
+ * host address of its subnet that no NIC has, desired or known, so that nothing
+ * that is about to go is collided with.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "model/native.h"
+#include "model/net.h"
+#include "reconciler/plan/match.h"
+
+/* An address of a subnet that is spoken for. */
+struct claim {
+    const struct subject *subnet;
+    struct address address;
+    const struct subject *nic;
+    bool is_pinned; /* by a manifest */
+};
+
+struct pool {
+    struct arena *arena;
+    struct match *match;
+    struct claim *claims; /* sorted */
+    size_t count;
+    uint64_t *next; /* of each subject that is a subnet: addresses below were tried */
+};
+
+static int compare_texts(const void *left, const void *right)
+{
+    return strcmp(*(const char *const *)left, *(const char *const *)right);
+}
+
+/* ---- uids ---------------------------------------------------------------------- */
+
+static const char **uids_known(struct arena *arena, const struct plan_input *input)
+{
+    const char **uids = arena_array(arena, input->known_count + 1, sizeof(*uids));
+
+    for (size_t i = 0; i < input->known_count; i++)
+        uids[i] = input->known[i].uid;
+    qsort(uids, input->known_count, sizeof(*uids), compare_texts);
+    return uids;
+}
+
+/* The next incarnation of the identity whose uid no row has: an object that was
+ * renamed still bears the uid of its first name. */
+static const char *choose_uid(struct arena *arena, const struct plan_input *input,
+                              const char *const *uids, const struct subject *subject)
+{
+    char *uid = arena_alloc(arena, UID_TEXT);
+    uint64_t incarnation = 0;
+
+    if (input->incarnations)
+        incarnation = input->incarnations(input->incarnations_context, subject->kind->name,
+                                          subject->project, subject->name);
+    do
+        digest_uid(input->seed, subject->kind->name, subject->project, subject->name,
+                   incarnation++, uid);
+    while (bsearch(&uid, uids, input->known_count, sizeof(*uids), compare_texts));
+    return uid;
+}
+
+/* ---- addresses ------------------------------------------------------------------ */
+
+static int compare_claims(const void *left, const void *right)
+{
+    const struct claim *a = left, *b = right;
+
+    if (a->subnet != b->subnet)
+        return a->subnet < b->subnet ? -1 : 1;
+    if (a->address.family != b->address.family)
+        return a->address.family - b->address.family;
+    return memcmp(a->address.bytes, b->address.bytes, sizeof(a->address.bytes));
+}
+
+static const struct subject *subnet_of(const struct match *match, const struct subject *nic,
+                                       const struct value *spec)
+{
+    return match_resolve(match, "Subnet", nic->project, value_get_text(spec, "subnet", NULL));
+}
+
+static bool read_address(const char *text, struct address *address)
+{
+    struct error ignored = ERROR_INIT;
+
+    *address = (struct address){0};
+    return text && address_read(text, address, &ignored) == 0;
+}
+
+static void claim(struct pool *pool, const struct subject *nic, const struct subject *subnet,
+                  const char *text, bool is_pinned)
+{
+    struct address address;
+
+    if (subnet && read_address(text, &address))
+        pool->claims[pool->count++] = (struct claim){subnet, address, nic, is_pinned};
+}
+
+/* Every NIC claims what its manifest says and what was chosen for it before. */
+static void claims_collect(struct pool *pool)
+{
+    const struct match *match = pool->match;
+
+    pool->claims = arena_array(pool->arena, 2 * match->count + 1, sizeof(struct claim));
+    for (size_t i = 0; i < match->count; i++) {
+        const struct subject *nic = &match->subjects[i];
+        const struct value *wanted = nic->resource ? nic->resource->spec : NULL;
+        const struct value *had;
+
+        if (strcmp(nic->kind->name, "NIC") != 0)
+            continue;
+        claim(pool, nic, subnet_of(match, nic, wanted), value_get_text(wanted, "address", NULL),
+              true);
+        if (!nic->known)
+            continue;
+        had = nic->known->applied ? nic->known->applied : nic->known->observed.spec;
+        claim(pool, nic, subnet_of(match, nic, had ? had : wanted),
+              value_get_text(nic->known->chosen, "address", NULL), false);
+    }
+    qsort(pool->claims, pool->count, sizeof(struct claim), compare_claims);
+}
+
+/* Whether someone but `nic` has it; `pinned_only`: by its manifest. */
+static bool is_claimed(const struct pool *pool, const struct subject *subnet,
+                       const struct address *address, const struct subject *nic,
+                       bool pinned_only)
+{
+    struct claim key = {.subnet = subnet, .address = *address};
+    size_t low = 0, high = pool->count;
+
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+
+        if (compare_claims(&pool->claims[middle], &key) < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    for (; low < pool->count && compare_claims(&pool->claims[low], &key) == 0; low++)
+        if (pool->claims[low].nic != nic && (pool->claims[low].is_pinned || !pinned_only))
+            return true;
+    return false;
+}
+
+static bool subnet_read(const struct subject *subnet, struct prefix *cidr,
+                        struct address *gateway)
+{
+    struct error ignored = ERROR_INIT;
+    const struct value *spec = subnet->resource ? subnet->resource->spec : NULL;
+    const char *text = value_get_text(spec, "cidr", NULL);
+
+    if (!text || prefix_read(text, cidr, &ignored) != 0)
+        return false;
+    if (read_address(value_get_text(spec, "gateway", NULL), gateway))
+        return true;
+    return prefix_nth(cidr, 1, gateway, &ignored) == 0;
+}
+
+/* The all-ones address of an IPv4 subnet is its broadcast address. */
+static bool is_broadcast(const struct prefix *cidr, const struct address *address)
+{
+    struct address after;
+    struct error ignored = ERROR_INIT;
+    uint64_t size;
+
+    if (cidr->address.family != 4 || cidr->length >= 31 || cidr->length == 0)
+        return false;
+    size = (uint64_t)1 << (32 - cidr->length);
+    return prefix_nth(cidr, size - 1, &after, &ignored) == 0 && address_equal(&after, address);
+}
+
+static const char *lowest_free(struct pool *pool, const struct subject *subnet)
+{
+    uint64_t *next = &pool->next[subnet - pool->match->subjects];
+    struct address address, gateway;
+    struct error ignored = ERROR_INIT;
+    struct prefix cidr;
+    char text[ADDRESS_MAX_TEXT];
+
+    if (!subnet_read(subnet, &cidr, &gateway))
+        return NULL;
+    if (*next == 0)
+        *next = 1;
+    while (prefix_nth(&cidr, *next, &address, &ignored) == 0) {
+        (*next)++;
+        if (!address_equal(&address, &gateway) && !is_broadcast(&cidr, &address) &&
+            !is_claimed(pool, subnet, &address, NULL, false))
+            return arena_text(pool->arena, address_text(&address, text));
+    }
+    return NULL;
+}
+
+/* What was chosen before still holds if it lies in the subnet and no manifest took it. */
+static bool is_still_good(const struct pool *pool, const struct subject *nic,
+                          const struct subject *subnet, const char *text)
+{
+    struct address address, gateway;
+    struct prefix cidr;
+
+    return read_address(text, &address) && subnet_read(subnet, &cidr, &gateway) &&
+           prefix_has(&cidr, &address) && !address_equal(&address, &gateway) &&
+           !is_claimed(pool, subnet, &address, nic, true);
+}
+
+static const char *choose_address(struct pool *pool, struct subject *nic)
+{
+    const char *text = value_get_text(nic->resource->spec, "address", NULL);
+    const struct subject *subnet = subnet_of(pool->match, nic, nic->resource->spec);
+
+    if (text || !subnet)
+        return text;
+    if (nic->known)
+        text = value_get_text(nic->known->chosen, "address", NULL);
+    if (text && is_still_good(pool, nic, subnet, text))
+        return text;
+    text = lowest_free(pool, subnet);
+    if (!text)
+        nic->lacks = arena_printf(pool->arena, "Subnet %s has no free address left",
+                                  subnet->name);
+    return text;
+}
+
+static const char *choose_mac(struct arena *arena, const struct subject *nic)
+{
+    const char *text = value_get_text(nic->resource->spec, "mac", NULL);
+    char mac[MAC_TEXT];
+
+    if (!text && nic->known)
+        text = value_get_text(nic->known->chosen, "mac", NULL);
+    return text ? text : arena_text(arena, native_mac(nic->uid, mac));
+}
+
+/* ---- all ------------------------------------------------------------------------- */
+
+/* A name that the object bore is remembered with it, so that records which still
+ * use it (how a guest was booted) are not taken for a difference. */
+static void remember_name(struct arena *arena, struct value *chosen, const char *name)
+{
+    struct value *names = value_list(arena);
+    const struct value *before = value_get(chosen, "formerly");
+
+    for (size_t i = 0; value_is_list(before) && i < before->count; i++)
+        value_append(arena, names, before->items[i]);
+    value_append(arena, names, value_text(arena, name));
+    value_set(arena, chosen, "formerly", names);
+}
+
+static struct value *shallow_copy(struct arena *arena, const struct value *map)
+{
+    struct value *copy = value_map(arena);
+
+    for (size_t i = 0; value_is_map(map) && i < map->pair_count; i++)
+        value_set(arena, copy, map->pairs[i].key, map->pairs[i].value);
+    return copy;
+}
+
+static void choose_nic(struct pool *pool, struct subject *nic, struct value *chosen)
+{
+    struct value *spec = shallow_copy(pool->arena, nic->resource->spec);
+    const char *address = choose_address(pool, nic);
+    const char *mac = choose_mac(pool->arena, nic);
+
+    if (address) {
+        value_set_text(pool->arena, chosen, "address", address);
+        value_set_text(pool->arena, spec, "address", address);
+    }
+    value_set_text(pool->arena, chosen, "mac", mac);
+    value_set_text(pool->arena, spec, "mac", mac);
+    nic->spec = spec;
+}
+
+static void choose(struct pool *pool, const char *const *uids, struct subject *subject)
+{
+    const struct known *known = subject->known;
+    struct value *chosen = shallow_copy(pool->arena, known ? known->chosen : NULL);
+
+    subject->uid = known ? known->uid
+                         : choose_uid(pool->arena, pool->match->input, uids, subject);
+    subject->chosen = chosen;
+    if (!subject->resource)
+        return;
+    if (subject->renamed_from)
+        remember_name(pool->arena, chosen, subject->renamed_from);
+    subject->spec = subject->resource->spec;
+    if (strcmp(subject->kind->name, "NIC") == 0)
+        choose_nic(pool, subject, chosen);
+}
+
+void choose_all(struct arena *arena, struct match *match)
+{
+    struct pool pool = {.arena = arena, .match = match};
+    const char *const *uids = uids_known(arena, match->input);
+
+    pool.next = arena_array(arena, match->count + 1, sizeof(*pool.next));
+    claims_collect(&pool);
+    for (size_t i = 0; i < match->count; i++)
+        choose(&pool, uids, &match->subjects[i]);
+}

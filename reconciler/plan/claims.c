@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+/*
+ * What only one object may have at a time: a volume that an instance has open, an
+ * address within a subnet, an outside address, a port of the host. What one step
+ * frees, another may take in the same plan, but only after it.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "reconciler/plan/claims.h"
+
+static void add(struct claim_list *list, const char *key, const struct step *step)
+{
+    list->items[list->count++] = (struct claim_on){key, step};
+}
+
+static size_t disks_of(const struct value *spec)
+{
+    const struct value *disks = value_get(spec, "disks");
+
+    return value_is_list(disks) ? disks->count : 0;
+}
+
+static void instance_claims(struct claim_list *list, const struct match *match,
+                            const struct step *step, const struct value *spec)
+{
+    const struct value *disks = value_get(spec, "disks");
+
+    for (size_t i = 0; i < disks_of(spec); i++) {
+        const struct subject *volume =
+            match_resolve(match, "Volume", step->project,
+                          value_get_text(disks->items[i], "volume", NULL));
+
+        if (volume)
+            add(list, arena_printf(list->arena, "volume %s", volume->uid), step);
+    }
+}
+
+static void nic_claims(struct claim_list *list, const struct match *match,
+                       const struct step *step, const struct value *spec)
+{
+    const struct subject *subnet =
+        match_resolve(match, "Subnet", step->project, value_get_text(spec, "subnet", NULL));
+    const char *address = value_get_text(spec, "address", NULL);
+
+    if (subnet && address)
+        add(list, arena_printf(list->arena, "address %s %s", subnet->uid, address), step);
+}
+
+static void floating_claims(struct claim_list *list, const struct match *match,
+                            const struct step *step, const struct value *spec)
+{
+    (void)match;
+    add(list, arena_printf(list->arena, "outside %s", value_get_text(spec, "address", "")), step);
+}
+
+static void forward_claims(struct claim_list *list, const struct match *match,
+                           const struct step *step, const struct value *spec)
+{
+    (void)match;
+    add(list,
+        arena_printf(list->arena, "port %s %s %lld", value_get_text(spec, "address", "*"),
+                     value_get_text(spec, "protocol", "tcp"),
+                     (long long)value_get_int(spec, "port", 0)),
+        step);
+}
+
+static const struct {
+    const char *kind;
+    void (*claims)(struct claim_list *, const struct match *, const struct step *,
+                   const struct value *);
+} claimants[] = {
+    {"Instance", instance_claims},
+    {"NIC", nic_claims},
+    {"FloatingIP", floating_claims},
+    {"PortForward", forward_claims},
+};
+
+static void claims_of(struct claim_list *list, const struct match *match,
+                      const struct step *step, const struct value *spec)
+{
+    for (size_t i = 0; spec && i < sizeof(claimants) / sizeof(*claimants); i++)
+        if (strcmp(claimants[i].kind, step->kind->name) == 0)
+            claimants[i].claims(list, match, step, spec);
+}
+
+static int compare_keys(const void *left, const void *right)
+{
+    const struct claim_on *a = left, *b = right;
+    int order = strcmp(a->key, b->key);
+
+    if (order)
+        return order;
+    return a->step < b->step ? -1 : a->step > b->step;
+}
+
+static const struct value *spec_before(const struct step *step)
+{
+    return step->known ? step->known->applied : NULL;
+}
+
+static const struct value *spec_after(const struct step *step)
+{
+    return step_removes(step) ? NULL : step->spec;
+}
+
+static size_t room_for(const struct plan *plan, const struct value *(*spec)(const struct step *))
+{
+    size_t room = 1;
+
+    for (size_t i = 0; i < plan->step_count; i++)
+        room += 1 + disks_of(spec(&plan->steps[i]));
+    return room;
+}
+
+static struct claim_list collect(struct arena *arena, const struct plan *plan,
+                                 const struct value *(*spec)(const struct step *))
+{
+    struct claim_list list = {.arena = arena};
+
+    list.items = arena_array(arena, room_for(plan, spec), sizeof(*list.items));
+    for (size_t i = 0; i < plan->step_count; i++)
+        claims_of(&list, plan->match, &plan->steps[i], spec(&plan->steps[i]));
+    qsort(list.items, list.count, sizeof(*list.items), compare_keys);
+    return list;
+}
+
+struct claim_list claims_before(struct arena *arena, const struct plan *plan)
+{
+    return collect(arena, plan, spec_before);
+}
+
+struct claim_list claims_after(struct arena *arena, const struct plan *plan)
+{
+    return collect(arena, plan, spec_after);
+}

@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+/*
+ * One tree out of three: what an object is now. Each leaf is taken from where its
+ * change class says the truth is: live fields from the observation, restart
+ * fields from the record of how the running thing was booted, metadata from what
+ * was applied last. What a driver did not look at is taken to be as applied. The
+ * difference of this tree to the desired one is then the whole difference.
+ */
+#include <string.h>
+
+#include "reconciler/plan/fields.h"
+
+struct sources {
+    const struct value *applied;
+    const struct value *observed;
+    const struct value *booted; /* NULL if nothing runs */
+};
+
+static struct value *current_of(struct arena *arena, const struct field *field,
+                                struct sources from);
+
+static const struct value *truth(const struct field *field, struct sources from)
+{
+    switch (field->change) {
+    case CHANGE_METADATA:
+        return from.applied;
+    case CHANGE_RESTART:
+        if (from.booted || from.applied)
+            return from.booted ? from.booted : from.applied;
+        break;
+    case CHANGE_LIVE:
+    case CHANGE_LIVE_IF:
+    case CHANGE_REPLACE:
+    case CHANGE_REFUSE:
+        break;
+    }
+    return from.observed ? from.observed : from.applied;
+}
+
+static struct sources sources_member(struct sources from, const char *key)
+{
+    return (struct sources){value_get(from.applied, key), value_get(from.observed, key),
+                            value_get(from.booted, key)};
+}
+
+static struct sources sources_element(struct sources from, const char *list_key,
+                                      const char *name)
+{
+    return (struct sources){value_find(from.applied, list_key, name),
+                            value_find(from.observed, list_key, name),
+                            value_find(from.booted, list_key, name)};
+}
+
+static struct value *current_map(struct arena *arena, const struct field *field,
+                                 struct sources from)
+{
+    struct value *map = value_map(arena);
+
+    for (size_t i = 0; i < field->field_count; i++) {
+        struct value *child =
+            current_of(arena, field->fields[i], sources_member(from, field->fields[i]->name));
+
+        if (child)
+            value_set(arena, map, field->fields[i]->name, child);
+    }
+    return map->pair_count ? map : NULL;
+}
+
+static struct value *current_list(struct arena *arena, const struct field *field,
+                                  struct sources from)
+{
+    const struct value *base = truth(field, from);
+    struct value *list;
+
+    if (!value_is_list(base))
+        return NULL;
+    list = value_list(arena);
+    for (size_t i = 0; i < base->count; i++) {
+        const char *name = value_get_text(base->items[i], field->list_key, NULL);
+        struct value *element;
+
+        if (!name)
+            continue;
+        element = current_map(arena, field->item, sources_element(from, field->list_key, name));
+        if (!element)
+            element = value_map(arena);
+        value_set_text(arena, element, field->list_key, name);
+        value_append(arena, list, element);
+    }
+    return list;
+}
+
+static struct value *current_of(struct arena *arena, const struct field *field,
+                                struct sources from)
+{
+    const struct value *leaf;
+
+    if (field->type == FIELD_MAP && field->field_count > 0)
+        return current_map(arena, field, from);
+    if (field->list_key)
+        return current_list(arena, field, from);
+    leaf = truth(field, from);
+    return leaf && leaf->type != VALUE_NULL ? value_copy(arena, leaf) : NULL;
+}
+
+const struct value *states_current(const struct states *states)
+{
+    struct sources from = {states->applied, states->observed,
+                           states->is_running ? states->booted : NULL};
+
+    return current_of(states->arena, states->subject->kind->spec, from);
+}

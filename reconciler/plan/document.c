@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+/*
+ * The plan as a document (docs/plan-schema.md). Everything that shows a plan shows
+ * this: terminal, push output, page, saved file. Values of sensitive fields are not
+ * in it, only that they changed.
+ */
+#include <string.h>
+#include <time.h>
+
+#include "reconciler/plan/steps.h"
+
+static const char *time_rfc3339(struct arena *arena, int64_t at)
+{
+    char text[32];
+    time_t seconds = (time_t)at;
+    struct tm parts;
+
+    if (at == 0 || !gmtime_r(&seconds, &parts) ||
+        strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", &parts) == 0)
+        return NULL;
+    return arena_text(arena, text);
+}
+
+static struct value *field_value(struct arena *arena, const struct plan_field *field)
+{
+    struct value *out = value_map(arena);
+
+    value_set_text(arena, out, "path", field->path);
+    if (field->from)
+        value_set(arena, out, "from", diff_value_json(arena, field->field, field->from));
+    if (field->to)
+        value_set(arena, out, "to", diff_value_json(arena, field->field, field->to));
+    value_set_text(arena, out, "change", change_text(field->change));
+    value_set_text(arena, out, "cause", cause_text(field->cause));
+    value_set_text(arena, out, "disposition", disposition_text(field->disposition));
+    value_set_text(arena, out, "means", field->means);
+    value_set_text(arena, out, "reason", field->reason);
+    return out;
+}
+
+static const char *power_impact(const struct step *step)
+{
+    for (size_t i = 0; i < step->field_count; i++) {
+        const struct plan_field *field = &step->fields[i];
+
+        if (field->disposition == RUN && strcmp(field->path, "spec.power") == 0 &&
+            value_is_text(field->to))
+            return strcmp(field->to->text, "on") == 0 ? "start" : "stop";
+    }
+    return "none";
+}
+
+/* What the step does to the machine itself. */
+static const char *impact_text(const struct step *step)
+{
+    if (step->disposition != RUN)
+        return "none";
+    switch (step->action) {
+    case ACTION_RESTART:
+        return "restart";
+    case ACTION_REPLACE:
+        return "replace";
+    case ACTION_DELETE:
+        return step->subject->is_running ? "destroy" : "none";
+    case ACTION_CREATE:
+    case ACTION_UPDATE:
+        return power_impact(step);
+    case ACTION_NONE:
+    case ACTION_ADOPT:
+    case ACTION_RELEASE:
+        break;
+    }
+    return "none";
+}
+
+static struct value *step_value(struct arena *arena, const struct step *step)
+{
+    struct value *out = value_map(arena), *after = value_list(arena), *fields = value_list(arena);
+
+    for (size_t i = 0; i < step->after_count; i++)
+        value_append(arena, after, value_int(arena, step->after[i]));
+    for (size_t i = 0; i < step->field_count; i++)
+        value_append(arena, fields, field_value(arena, &step->fields[i]));
+    value_set_int(arena, out, "id", step->id);
+    value_set_text(arena, out, "action", action_text(step->action));
+    value_set_text(arena, out, "kind", step->kind->name);
+    value_set_text(arena, out, "project", step->project);
+    value_set_text(arena, out, "name", step->name);
+    value_set_text(arena, out, "uid", step->uid);
+    value_set_text(arena, out, "disposition", disposition_text(step->disposition));
+    value_set_text(arena, out, "cause", cause_text(step->cause));
+    value_set_text(arena, out, "reason", step->reason);
+    value_set(arena, out, "after", after);
+    value_set_text(arena, out, "hold", step->hold);
+    value_set_bool(arena, out, "destructive", step->is_destructive);
+    value_set_bool(arena, out, "derived", step->kind->is_derived);
+    if (step->renamed_from)
+        value_set_text(arena, out, "renamedFrom", step->renamed_from);
+    if (strcmp(step->kind->name, "Instance") == 0) {
+        value_set_text(arena, out, "impact", impact_text(step));
+        value_set_bool(arena, out, "running", step->subject->is_running);
+    }
+    value_set(arena, out, "fields", fields);
+    return out;
+}
+
+static struct value *hold_value(struct arena *arena, const struct hold *hold)
+{
+    struct value *out = value_map(arena);
+
+    value_set_text(arena, out, "id", hold->id);
+    value_set_text(arena, out, "rule", hold->rule);
+    value_set_text(arena, out, "reason", hold->reason);
+    value_set_int(arena, out, "steps", (int64_t)hold->steps);
+    value_set_bool(arena, out, "approvable", hold->approvable);
+    return out;
+}
+
+static struct value *summary_value(struct arena *arena, const struct plan *plan)
+{
+    struct value *out = value_map(arena);
+
+    for (int action = ACTION_CREATE; action <= ACTION_RELEASE; action++)
+        value_set_int(arena, out, action_text((enum action)action),
+                      (int64_t)plan->action_counts[action]);
+    value_set_int(arena, out, "run", (int64_t)plan->run);
+    value_set_int(arena, out, "deferred", (int64_t)plan->deferred);
+    value_set_int(arena, out, "held", (int64_t)plan->held);
+    value_set_int(arena, out, "reported", (int64_t)plan->reported);
+    return out;
+}
+
+struct value *plan_value(struct arena *arena, const struct plan *plan)
+{
+    struct value *out = value_map(arena), *observed = value_map(arena);
+    struct value *steps = value_list(arena), *holds = value_list(arena);
+
+    for (size_t i = 0; i < plan->step_count; i++)
+        value_append(arena, steps, step_value(arena, &plan->steps[i]));
+    for (size_t i = 0; i < plan->hold_count; i++)
+        value_append(arena, holds, hold_value(arena, &plan->holds[i]));
+    value_set_text(arena, observed, "at", time_rfc3339(arena, plan->observed_at));
+    value_set_text(arena, out, "schema", "spinel/plan/v1");
+    value_set_text(arena, out, "commit", plan->commit);
+    value_set_text(arena, out, "hash", plan->hash);
+    value_set_text(arena, out, "parent", plan->parent);
+    value_set_text(arena, out, "world", plan->world);
+    value_set_int(arena, out, "resources", (int64_t)plan->resources);
+    value_set(arena, out, "observed", observed);
+    value_set(arena, out, "steps", steps);
+    value_set(arena, out, "holds", holds);
+    value_set(arena, out, "summary", summary_value(arena, plan));
+    return out;
+}

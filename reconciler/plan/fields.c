@@ -1,0 +1,234 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+/*
+ * The differences of one object. The one list that text, JSON, page, push output
+ * and exit status come from starts here: what is current (current.c) against what
+ * is desired, then labels, the name, and damage that the driver reports. Only what
+ * was ever desired is compared: what a driver tells beyond that is no difference.
+ */
+#include <string.h>
+
+#include "reconciler/plan/fields.h"
+
+const struct value *spec_at(const struct value *spec, const char *path)
+{
+    return spec ? value_at(spec, strncmp(path, "spec.", 5) == 0 ? path + 5 : path) : NULL;
+}
+
+struct states states_of(struct arena *arena, const struct match *match,
+                        const struct subject *subject)
+{
+    const struct known *known = subject->known;
+    const uint8_t *key = match->input->seed;
+    struct states states = {.arena = arena, .match = match, .subject = subject};
+
+    states.desired = spec_redacted(arena, subject->kind, subject->spec, key);
+    states.is_running = subject->is_running;
+    if (!known)
+        return states;
+    states.is_confirmed = known->applied != NULL;
+    states.applied = known->applied;
+    if (!known->applied && known->life == LIFE_NEW)
+        states.applied = states.desired;
+    if (!known->observed.known || known->observed.absent)
+        return states;
+    states.observed = spec_redacted(arena, subject->kind, known->observed.spec, key);
+    states.booted = spec_redacted(arena, subject->kind, known->observed.booted, key);
+    return states;
+}
+
+static struct plan_field *list_add(struct arena *arena, struct field_list *list)
+{
+    if (list->count == list->room) {
+        size_t room = list->room ? 2 * list->room : 4;
+        struct plan_field *items = arena_array(arena, room, sizeof(*items));
+
+        if (list->count)
+            memcpy(items, list->items, list->count * sizeof(*items));
+        list->items = items;
+        list->room = room;
+    }
+    return &list->items[list->count++];
+}
+
+/* ---- what counts as a difference -------------------------------------------------- */
+
+static bool is_element(const char *path)
+{
+    return path[strlen(path) - 1] == ']';
+}
+
+static bool is_empty(const struct value *value)
+{
+    return !value || value->type == VALUE_NULL || (value_is_list(value) && value->count == 0) ||
+           (value_is_map(value) && value->pair_count == 0);
+}
+
+/* Nothing, an empty list and a field at its default mean the same. */
+static bool means_same(const struct field *field, const struct value *a, const struct value *b)
+{
+    const struct value *fallback = field ? field->fallback : NULL;
+
+    if (is_empty(a) && is_empty(b))
+        return true;
+    if (is_empty(a))
+        return fallback && value_equal(fallback, b);
+    if (is_empty(b))
+        return fallback && value_equal(fallback, a);
+    return value_equal(a, b);
+}
+
+static bool was_never_desired(const struct states *states, const struct difference *difference)
+{
+    return !difference->to && !is_element(difference->path) &&
+           !spec_at(states->applied, difference->path);
+}
+
+static enum cause cause_of(const struct states *states, const char *path)
+{
+    if (!states->is_confirmed)
+        return CAUSE_PENDING;
+    return value_equal(spec_at(states->applied, path), spec_at(states->desired, path))
+               ? CAUSE_DRIFT
+               : CAUSE_PENDING;
+}
+
+/* The means of a leaf are those of the nearest field above of the same class. */
+static const char *means_of(const struct field *field)
+{
+    enum change change = field->change;
+
+    for (; field && field->change == change; field = field->parent)
+        if (field->means)
+            return field->means;
+    return NULL;
+}
+
+static void add_difference(const struct states *states, struct field_list *list,
+                           const struct difference *difference)
+{
+    struct plan_field *field;
+
+    if (was_never_desired(states, difference) ||
+        means_same(difference->field, difference->from, difference->to))
+        return;
+    field = list_add(states->arena, list);
+    *field = (struct plan_field){
+        .path = difference->path,
+        .field = difference->field,
+        .from = difference->from,
+        .to = difference->to,
+        .change = difference->field ? difference->field->change : CHANGE_LIVE,
+        .cause = cause_of(states, difference->path),
+        .means = difference->field ? means_of(difference->field) : NULL,
+    };
+    field_judge(states, field);
+}
+
+static void add_specs(const struct states *states, struct field_list *list,
+                      const struct value *from)
+{
+    struct diff diff = diff_specs(states->arena, states->subject->kind, from, states->desired,
+                                  DIFF_FULL);
+
+    for (size_t i = 0; i < diff.count; i++)
+        add_difference(states, list, &diff.items[i]);
+}
+
+/* ---- beside the spec --------------------------------------------------------------- */
+
+static void add_metadata(const struct states *states, struct field_list *list, const char *path,
+                         const struct value *from, const struct value *to)
+{
+    *list_add(states->arena, list) = (struct plan_field){
+        .path = path,
+        .from = is_empty(from) ? NULL : from,
+        .to = is_empty(to) ? NULL : to,
+        .change = CHANGE_METADATA,
+        .cause = CAUSE_PENDING,
+        .disposition = RUN,
+    };
+}
+
+static void add_name_and_labels(const struct states *states, struct field_list *list)
+{
+    const struct subject *subject = states->subject;
+    const struct value *had = subject->known->labels;
+    const struct value *wanted = subject->resource->labels;
+
+    if (subject->renamed_from)
+        add_metadata(states, list, "metadata.name",
+                     value_text(states->arena, subject->renamed_from),
+                     value_text(states->arena, subject->name));
+    if (subject->kind->is_derived || (is_empty(had) && is_empty(wanted)))
+        return;
+    if (!value_equal(had, wanted))
+        add_metadata(states, list, "metadata.labels", had, wanted);
+}
+
+static void add_damage(const struct states *states, struct field_list *list)
+{
+    const struct value *damage = states->subject->known->observed.damage;
+
+    for (size_t i = 0; value_is_list(damage) && i < damage->count; i++) {
+        const struct value *item = damage->items[i];
+        struct plan_field *field = list_add(states->arena, list);
+
+        *field = (struct plan_field){
+            .path = value_get_text(item, "path", "status"),
+            .from = value_get(item, "observed"),
+            .to = value_get(item, "desired"),
+            .change = CHANGE_LIVE,
+            .cause = CAUSE_DRIFT,
+        };
+        field_judge(states, field);
+    }
+}
+
+/* ---- lists -------------------------------------------------------------------------- */
+
+struct field_list fields_find(const struct states *states)
+{
+    struct field_list list = {0};
+
+    add_name_and_labels(states, &list);
+    add_specs(states, &list, states_current(states));
+    add_damage(states, &list);
+    fields_settle(states, &list);
+    return list;
+}
+
+struct field_list fields_unseen(const struct states *states)
+{
+    struct field_list list = {0};
+
+    add_name_and_labels(states, &list);
+    add_specs(states, &list, states->applied);
+    fields_settle(states, &list);
+    return list;
+}
+
+struct field_list fields_new(const struct states *states)
+{
+    struct field_list list = {0};
+    struct diff diff = diff_specs(states->arena, states->subject->kind, NULL, states->desired,
+                                  DIFF_FULL);
+
+    for (size_t i = 0; i < diff.count; i++) {
+        const struct difference *difference = &diff.items[i];
+
+        if (is_empty(difference->to))
+            continue;
+        *list_add(states->arena, &list) = (struct plan_field){
+            .path = difference->path,
+            .field = difference->field,
+            .to = difference->to,
+            .change = difference->field ? difference->field->change : CHANGE_LIVE,
+            .cause = CAUSE_PENDING,
+            .disposition = RUN,
+            .reason = difference->field && difference->field->origin == ORIGIN_CHOSEN
+                          ? "chosen once, and kept"
+                          : NULL,
+        };
+    }
+    return list;
+}

@@ -1,0 +1,366 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+/*
+ * The guard. Each rule looks at the plan in turn and holds what must not happen
+ * without a person; what a rule holds, later rules leave alone. A hold that is
+ * about one step has an id of that step; a hold that is about a whole revision
+ * (collapse, budget) has an id of the revision and the rule, so that an approval
+ * stays good while the approved steps are carried out one after the other.
+ */
+#include <string.h>
+
+#include "reconciler/plan/guard.h"
+#include "reconciler/plan/steps.h"
+
+enum { HOLD_ID_TEXT = 9 };
+
+struct guard {
+    struct arena *arena;
+    const struct plan_input *input;
+    struct plan *plan;
+    bool *is_cleared; /* of each step: a person approved a rule on the whole revision */
+    int64_t baseline;
+};
+
+static bool would_happen(const struct step *step)
+{
+    return step->disposition == RUN || step->disposition == DEFERRED;
+}
+
+static bool counts(const struct step *step)
+{
+    return !step->kind->is_derived && step->kind->driver;
+}
+
+/* ---- holds --------------------------------------------------------------------------- */
+
+static const char *hold_id(const struct guard *guard, const char *rule, const struct step *step)
+{
+    struct value *about = value_list(guard->arena);
+    char digest[DIGEST_TEXT];
+
+    value_append(guard->arena, about, value_text(guard->arena, guard->input->commit));
+    value_append(guard->arena, about, value_text(guard->arena, rule));
+    if (step) {
+        value_append(guard->arena, about, value_text(guard->arena, step->uid));
+        value_append(guard->arena, about,
+                     value_text(guard->arena, action_text(step->action)));
+    }
+    digest_value(about, digest);
+    return arena_text_n(guard->arena, digest, HOLD_ID_TEXT - 1);
+}
+
+static bool is_approved(const struct guard *guard, const char *id)
+{
+    for (size_t i = 0; i < guard->input->approved_count; i++)
+        if (strcmp(guard->input->approved[i], id) == 0)
+            return true;
+    return false;
+}
+
+static struct hold *hold_add(struct guard *guard, const char *id, const char *rule,
+                             const char *reason, bool approvable)
+{
+    struct plan *plan = guard->plan;
+    struct hold *holds = arena_array(guard->arena, plan->hold_count + 1, sizeof(*holds));
+
+    if (plan->hold_count)
+        memcpy(holds, plan->holds, plan->hold_count * sizeof(*holds));
+    holds[plan->hold_count] = (struct hold){id, rule, reason, 0, approvable};
+    plan->holds = holds;
+    return &holds[plan->hold_count++];
+}
+
+static void hold_step(struct step *step, const struct hold *hold)
+{
+    step_withhold(step, HELD, hold->reason);
+    step->hold = hold->id;
+}
+
+/* ---- rules about one step --------------------------------------------------------------- */
+
+static const char *why_foreign(const struct guard *guard, const struct step *step)
+{
+    const struct value *status = step->known ? step->known->observed.status : NULL;
+
+    (void)guard;
+    return value_get_bool(status, "foreign", false)
+               ? "what is there does not carry our tag; it is never touched"
+               : NULL;
+}
+
+static const char *why_epoch(const struct guard *guard, const struct step *step)
+{
+    const struct known *known = step->known;
+
+    if (!known || !known->observed.known || known->observed.absent ||
+        known->observed.epoch <= known->epoch)
+        return NULL;
+    return arena_printf(guard->arena,
+                        "the object has seen epoch %llu, the store only %llu: was the store "
+                        "restored, or does another daemon write?",
+                        (unsigned long long)known->observed.epoch,
+                        (unsigned long long)known->epoch);
+}
+
+static const char *why_lost(const struct guard *guard, const struct step *step)
+{
+    (void)guard;
+    if (step->action != ACTION_CREATE || !step->kind->holds_data || !step->known ||
+        step->known->life == LIFE_NEW)
+        return NULL;
+    return "its data are gone; making it again gives an empty one in their place";
+}
+
+static const char *why_protected(const struct guard *guard, const struct step *step)
+{
+    (void)guard;
+    if (!step->known || !step->known->protect)
+        return NULL;
+    if (step->action != ACTION_DELETE && step->action != ACTION_REPLACE)
+        return NULL;
+    return "it is protected: lift protect in one commit, remove it in a later one";
+}
+
+static const struct {
+    const char *rule;
+    bool approvable;
+    const char *(*why)(const struct guard *guard, const struct step *step);
+} step_rules[] = {
+    {"ownership", false, why_foreign},
+    {"epoch", true, why_epoch},
+    {"lost-data", true, why_lost},
+    {"protect", false, why_protected},
+};
+
+static void judge_step(struct guard *guard, struct step *step)
+{
+    for (size_t r = 0; r < sizeof(step_rules) / sizeof(*step_rules); r++) {
+        const char *reason = step_rules[r].why(guard, step);
+        const char *id;
+
+        if (!reason)
+            continue;
+        id = hold_id(guard, step_rules[r].rule, step);
+        if (step_rules[r].approvable && is_approved(guard, id))
+            continue;
+        hold_step(step,
+                  hold_add(guard, id, step_rules[r].rule, reason, step_rules[r].approvable));
+        return;
+    }
+}
+
+static void judge_steps(struct guard *guard)
+{
+    for (size_t i = 0; i < guard->plan->step_count; i++)
+        if (would_happen(&guard->plan->steps[i]))
+            judge_step(guard, &guard->plan->steps[i]);
+}
+
+/* ---- rules about the whole revision -------------------------------------------------------- */
+
+static bool is_gone_from_git(const struct step *step)
+{
+    return step_removes(step) && !step->kind->is_derived && would_happen(step);
+}
+
+static bool is_removal(const struct step *step)
+{
+    return step_removes(step) && would_happen(step);
+}
+
+static bool is_destroyed(const struct step *step)
+{
+    return step->is_destructive && would_happen(step);
+}
+
+static int64_t count_steps(const struct guard *guard, bool (*matches)(const struct step *))
+{
+    int64_t count = 0;
+
+    for (size_t i = 0; i < guard->plan->step_count; i++)
+        if (matches(&guard->plan->steps[i]) && !guard->is_cleared[i])
+            count++;
+    return count;
+}
+
+/* Holds all that match, or clears them for the rules that follow if it was approved. */
+static void hold_all(struct guard *guard, const char *rule, const char *reason,
+                     bool (*matches)(const struct step *))
+{
+    const char *id = hold_id(guard, rule, NULL);
+    const struct hold *hold = NULL;
+
+    if (!is_approved(guard, id))
+        hold = hold_add(guard, id, rule, reason, true);
+    for (size_t i = 0; i < guard->plan->step_count; i++) {
+        struct step *step = &guard->plan->steps[i];
+
+        if (!matches(step))
+            continue;
+        if (hold)
+            hold_step(step, hold);
+        else
+            guard->is_cleared[i] = true;
+    }
+}
+
+static void judge_collapse(struct guard *guard)
+{
+    int64_t gone = count_steps(guard, is_gone_from_git);
+    int64_t percent = guard->input->policy.collapse_percent;
+
+    if (gone == 0)
+        return;
+    if (guard->input->set->declared == 0)
+        hold_all(guard, "empty-set",
+                 arena_printf(guard->arena,
+                              "the revision declares nothing at all; it would remove all %lld "
+                              "resources",
+                              (long long)gone),
+                 is_removal);
+    else if (gone * 100 > percent * guard->baseline)
+        hold_all(guard, "collapse",
+                 arena_printf(guard->arena,
+                              "%lld of %lld resources would be gone; more than %lld%% is held",
+                              (long long)gone, (long long)guard->baseline, (long long)percent),
+                 is_removal);
+}
+
+static void judge_budget(struct guard *guard)
+{
+    const struct plan_policy *policy = &guard->input->policy;
+    int64_t share = policy->budget_percent * guard->baseline / 100;
+    int64_t allowed = share > policy->budget_count ? share : policy->budget_count;
+    int64_t planned = count_steps(guard, is_destroyed);
+
+    if (planned == 0 || guard->input->destroyed_lately + planned <= allowed)
+        return;
+    hold_all(guard, "deletion-budget",
+             arena_printf(guard->arena,
+                          "%lld would be destroyed and %lld were in the last 24 hours; %lld "
+                          "are allowed without approval",
+                          (long long)planned, (long long)guard->input->destroyed_lately,
+                          (long long)allowed),
+             is_destroyed);
+}
+
+/* What there is to lose: as it was last approved, or what is there if that is more. */
+static int64_t baseline(const struct plan *plan, const struct plan_input *input)
+{
+    int64_t live = 0;
+
+    for (size_t i = 0; i < plan->match->count; i++) {
+        const struct subject *subject = &plan->match->subjects[i];
+
+        if (!subject->kind->is_derived && subject->known &&
+            subject->known->life == LIFE_LIVE)
+            live++;
+    }
+    return live > input->baseline ? live : input->baseline;
+}
+
+/* ---- freezes ---------------------------------------------------------------------------------- */
+
+static const struct freeze *find_freeze(const struct guard *guard, const char *what)
+{
+    const struct plan_input *input = guard->input;
+
+    for (size_t i = 0; i < input->freeze_count; i++) {
+        const struct freeze *freeze = &input->freezes[i];
+
+        if (strcmp(freeze->what, what) == 0 &&
+            (freeze->until == 0 || freeze->until > input->now))
+            return freeze;
+    }
+    return NULL;
+}
+
+static const char *freeze_reason(const struct guard *guard, const struct freeze *freeze)
+{
+    return arena_printf(guard->arena, "%s are frozen by %s: %s", freeze->what, freeze->who,
+                        freeze->why);
+}
+
+static void freeze_fields(struct guard *guard, struct step *step, enum cause cause,
+                          const char *reason)
+{
+    for (size_t i = 0; i < step->field_count; i++)
+        if (step->fields[i].cause == cause && step->fields[i].disposition == RUN) {
+            step->fields[i].disposition = FROZEN;
+            step->fields[i].reason = reason;
+        }
+    step_settle(guard->arena, step);
+}
+
+static bool is_partly_frozen(const struct step *step)
+{
+    return step->action == ACTION_UPDATE || step->action == ACTION_RESTART;
+}
+
+static void freeze_cause(struct guard *guard, const char *what, enum cause cause)
+{
+    const struct freeze *freeze = find_freeze(guard, what);
+    const char *reason = freeze ? freeze_reason(guard, freeze) : NULL;
+
+    for (size_t i = 0; freeze && i < guard->plan->step_count; i++) {
+        struct step *step = &guard->plan->steps[i];
+
+        if (step->disposition != RUN)
+            continue;
+        if (is_partly_frozen(step))
+            freeze_fields(guard, step, cause, reason);
+        else if (step->cause == cause)
+            step_withhold(step, FROZEN, reason);
+    }
+}
+
+static void freeze_deletions(struct guard *guard)
+{
+    const struct freeze *freeze = find_freeze(guard, "deletions");
+
+    for (size_t i = 0; freeze && i < guard->plan->step_count; i++) {
+        struct step *step = &guard->plan->steps[i];
+
+        if (step->disposition == RUN &&
+            (step_removes(step) || step->action == ACTION_REPLACE))
+            step_withhold(step, FROZEN, freeze_reason(guard, freeze));
+    }
+}
+
+/* ---- all --------------------------------------------------------------------------------------- */
+
+static void report_only(struct guard *guard)
+{
+    for (size_t i = 0; i < guard->plan->step_count; i++)
+        if (would_happen(&guard->plan->steps[i]))
+            step_withhold(&guard->plan->steps[i], REPORTED,
+                          "the store was rebuilt: shown only, until a person confirms");
+}
+
+static void count_held(struct plan *plan)
+{
+    for (size_t i = 0; i < plan->step_count; i++)
+        for (size_t h = 0; plan->steps[i].hold && h < plan->hold_count; h++)
+            if (strcmp(plan->holds[h].id, plan->steps[i].hold) == 0)
+                plan->holds[h].steps++;
+}
+
+void guard_judge(struct arena *arena, const struct plan_input *input, struct plan *plan)
+{
+    struct guard guard = {.arena = arena, .input = input, .plan = plan};
+
+    if (input->report_only) {
+        report_only(&guard);
+        return;
+    }
+    guard.is_cleared = arena_array(arena, plan->step_count + 1, sizeof(bool));
+    guard.baseline = baseline(plan, input);
+    judge_steps(&guard);
+    judge_collapse(&guard);
+    judge_budget(&guard);
+    freeze_deletions(&guard);
+    freeze_cause(&guard, "changes", CAUSE_PENDING);
+    freeze_cause(&guard, "healing", CAUSE_DRIFT);
+    steps_wait(arena, plan);
+    count_held(plan);
+}

@@ -1,0 +1,352 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+/*
+ * Matching desired resources with known rows. The row of the same identity comes
+ * first, then the row of the name that metadata.renamedFrom gives (a move: same
+ * uid), then a released row of the same identity (to be adopted). Each row is
+ * taken at most once. Sorted arrays and binary search: about linear in the rack.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "reconciler/plan/match.h"
+
+struct row {
+    const struct kind *kind;
+    const struct known *known;
+    bool is_taken;
+};
+
+struct name_entry {
+    const struct kind *kind;
+    const char *project;
+    const char *name;
+    int priority; /* desired, then left, then a former name */
+    const struct subject *subject;
+};
+
+struct rows {
+    struct row *items;
+    size_t count;
+};
+
+static int compare_text(const char *a, const char *b)
+{
+    return strcmp(a ? a : "", b ? b : "");
+}
+
+static int compare_identity(const struct kind *kind_a, const char *project_a, const char *name_a,
+                            const struct kind *kind_b, const char *project_b, const char *name_b)
+{
+    int order;
+
+    if (kind_a != kind_b)
+        return kind_a->rank != kind_b->rank ? (kind_a->rank < kind_b->rank ? -1 : 1)
+                                            : strcmp(kind_a->name, kind_b->name);
+    order = compare_text(project_a, project_b);
+    return order ? order : strcmp(name_a, name_b);
+}
+
+static int compare_rows(const void *left, const void *right)
+{
+    const struct row *a = left, *b = right;
+    static const int priority[] = {[LIFE_LIVE] = 0, [LIFE_NEW] = 1, [LIFE_RELEASED] = 2};
+    int order = compare_identity(a->kind, a->known->project, a->known->name, b->kind,
+                                 b->known->project, b->known->name);
+
+    if (order == 0)
+        order = priority[a->known->life] - priority[b->known->life];
+    return order ? order : strcmp(a->known->uid, b->known->uid);
+}
+
+static int compare_names(const void *left, const void *right)
+{
+    const struct name_entry *a = left, *b = right;
+    int order =
+        compare_identity(a->kind, a->project, a->name, b->kind, b->project, b->name);
+
+    if (order == 0)
+        order = a->priority - b->priority;
+    if (order == 0)
+        order = strcmp(a->subject->name, b->subject->name);
+    return order;
+}
+
+/* Rows of a kind that this program does not know are left alone. */
+static struct rows rows_read(struct arena *arena, const struct plan_input *input)
+{
+    struct rows rows = {arena_array(arena, input->known_count + 1, sizeof(struct row)), 0};
+
+    for (size_t i = 0; i < input->known_count; i++) {
+        const struct kind *kind = kind_find(input->known[i].kind);
+
+        if (kind && input->known[i].life != LIFE_GONE)
+            rows.items[rows.count++] = (struct row){kind, &input->known[i], false};
+    }
+    qsort(rows.items, rows.count, sizeof(struct row), compare_rows);
+    return rows;
+}
+
+/* The first row of the identity that is not taken, released or not as asked. */
+static struct row *rows_find(const struct rows *rows, const struct kind *kind,
+                             const char *project, const char *name, bool is_released)
+{
+    size_t low = 0, high = rows->count;
+
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        const struct row *row = &rows->items[middle];
+
+        if (compare_identity(row->kind, row->known->project, row->known->name, kind, project,
+                             name) < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    for (; low < rows->count; low++) {
+        struct row *row = &rows->items[low];
+
+        if (compare_identity(row->kind, row->known->project, row->known->name, kind, project,
+                             name) != 0)
+            return NULL;
+        if (!row->is_taken && (row->known->life == LIFE_RELEASED) == is_released)
+            return row;
+    }
+    return NULL;
+}
+
+/* What a resource was called before: its own renamedFrom, or its owner's carried over
+ * to the derived name ("web-1.eth0"). */
+static const char *former_name(struct arena *arena, const struct resource *resource)
+{
+    const struct resource *owner = resource->owner;
+    size_t len;
+
+    if (resource->renamed_from || !owner || !owner->renamed_from)
+        return resource->renamed_from;
+    len = strlen(owner->name);
+    if (strncmp(resource->name, owner->name, len) != 0)
+        return NULL;
+    return arena_printf(arena, "%s%s", owner->renamed_from, resource->name + len);
+}
+
+static struct row *find_moved(struct arena *arena, const struct plan_input *input,
+                              const struct rows *rows, const struct resource *resource,
+                              const char **former)
+{
+    *former = former_name(arena, resource);
+    if (!*former || strcmp(*former, resource->name) == 0)
+        return NULL;
+    if (set_find(input->set, resource->kind->name, resource->project, *former))
+        return NULL;
+    return rows_find(rows, resource->kind, resource->project, *former, false);
+}
+
+static void match_resource(struct arena *arena, const struct plan_input *input,
+                           const struct rows *rows, const struct resource *resource,
+                           struct subject *subject)
+{
+    const char *former = NULL;
+    struct row *row =
+        rows_find(rows, resource->kind, resource->project, resource->name, false);
+
+    *subject = (struct subject){.kind = resource->kind,
+                                .project = resource->project,
+                                .name = resource->name,
+                                .resource = resource};
+    if (!row) {
+        row = find_moved(arena, input, rows, resource, &former);
+        if (row)
+            subject->renamed_from = former;
+    }
+    if (!row)
+        row = rows_find(rows, resource->kind, resource->project, resource->name, true);
+    if (!row)
+        return;
+    row->is_taken = true;
+    subject->known = row->known;
+}
+
+static void add_left(struct match *match, const struct row *row)
+{
+    struct subject *subject = &match->subjects[match->count++];
+    const struct known *known = row->known;
+
+    *subject = (struct subject){
+        .kind = row->kind,
+        .project = known->project,
+        .name = known->name,
+        .known = known,
+        .is_twin = set_find(match->input->set, known->kind, known->project, known->name) != NULL,
+    };
+}
+
+static void add_name(struct match *match, const struct subject *subject, const char *name,
+                     int priority)
+{
+    match->names[match->name_count++] =
+        (struct name_entry){subject->kind, subject->project, name, priority, subject};
+}
+
+static void names_index(struct arena *arena, struct match *match)
+{
+    size_t room = 2 * match->count + 1;
+
+    for (size_t i = 0; i < match->count; i++) {
+        const struct known *known = match->subjects[i].known;
+        const struct value *formerly = known ? value_get(known->chosen, "formerly") : NULL;
+
+        room += value_is_list(formerly) ? formerly->count : 0;
+    }
+    match->names = arena_array(arena, room, sizeof(struct name_entry));
+    for (size_t i = 0; i < match->count; i++) {
+        const struct subject *subject = &match->subjects[i];
+        const struct value *formerly =
+            subject->known ? value_get(subject->known->chosen, "formerly") : NULL;
+
+        add_name(match, subject, subject->name, subject->resource ? 0 : 1);
+        if (subject->renamed_from)
+            add_name(match, subject, subject->renamed_from, 2);
+        for (size_t n = 0; value_is_list(formerly) && n < formerly->count; n++)
+            if (value_is_text(formerly->items[n]))
+                add_name(match, subject, formerly->items[n]->text, 3);
+    }
+    qsort(match->names, match->name_count, sizeof(struct name_entry), compare_names);
+}
+
+const struct subject *match_find(const struct match *match, const struct kind *kind,
+                                 const char *project, const char *name)
+{
+    size_t low = 0, high = match->name_count;
+
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        const struct name_entry *entry = &match->names[middle];
+
+        if (compare_identity(entry->kind, entry->project, entry->name, kind, project, name) < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    if (low == match->name_count)
+        return NULL;
+    if (compare_identity(match->names[low].kind, match->names[low].project,
+                         match->names[low].name, kind, project, name) != 0)
+        return NULL;
+    return match->names[low].subject;
+}
+
+const struct subject *match_resolve(const struct match *match, const char *kind_name,
+                                    const char *project, const char *name)
+{
+    const struct kind *kind = kind_find(kind_name);
+    const struct subject *found = NULL;
+
+    if (!kind || !name)
+        return NULL;
+    if (project)
+        found = match_find(match, kind, project, name);
+    return found ? found : match_find(match, kind, NULL, name);
+}
+
+static bool runs(const struct known *known)
+{
+    return known && known->observed.known && !known->observed.absent && known->observed.booted;
+}
+
+/* A NIC's or Seed's Instance, by the derived resource or, once it left, by its row. */
+static const struct subject *find_owner(const struct match *match, const struct subject *subject)
+{
+    const struct known *known = subject->known;
+    const char *name;
+
+    if (!subject->kind->is_derived)
+        return NULL;
+    if (subject->resource && subject->resource->owner)
+        return match_find(match, subject->resource->owner->kind, subject->project,
+                          subject->resource->owner->name);
+    name = known ? value_get_text(known->applied, "instance", NULL) : NULL;
+    if (!name && known)
+        name = value_get_text(known->observed.spec, "instance", NULL);
+    return match_resolve(match, "Instance", subject->project, name);
+}
+
+/* The running Instance has the volumes open that it was seen with, or that it was last
+ * told to have if its disks were not looked at. */
+static void mark_held(const struct match *match, const struct subject *instance)
+{
+    const struct value *disks = value_get(instance->known->observed.spec, "disks");
+
+    if (!disks)
+        disks = value_get(instance->known->applied, "disks");
+    for (size_t i = 0; value_is_list(disks) && i < disks->count; i++) {
+        const char *name = value_get_text(disks->items[i], "volume", NULL);
+        const struct subject *volume =
+            match_resolve(match, "Volume", instance->project, name);
+
+        if (volume)
+            match->subjects[volume - match->subjects].holder = instance;
+    }
+}
+
+static void match_link(const struct match *match)
+{
+    for (size_t i = 0; i < match->count; i++) {
+        struct subject *subject = &match->subjects[i];
+
+        subject->owner = find_owner(match, subject);
+        subject->is_running = runs(subject->owner ? subject->owner->known : subject->known);
+    }
+    for (size_t i = 0; i < match->count; i++)
+        if (strcmp(match->subjects[i].kind->name, "Instance") == 0 &&
+            match->subjects[i].is_running)
+            mark_held(match, &match->subjects[i]);
+}
+
+static int compare_contests(const void *left, const void *right)
+{
+    const struct contest *a = left, *b = right;
+    int order = strcmp(a->uid, b->uid);
+
+    return order ? order : strcmp(a->path, b->path);
+}
+
+static void contests_index(struct arena *arena, struct match *match)
+{
+    const struct plan_input *input = match->input;
+
+    match->contests = arena_array(arena, input->contest_count + 1, sizeof(struct contest));
+    for (size_t i = 0; i < input->contest_count; i++)
+        match->contests[i] = input->contests[i];
+    qsort(match->contests, input->contest_count, sizeof(struct contest), compare_contests);
+}
+
+const struct contest *match_contest(const struct match *match, const char *uid,
+                                    const char *path)
+{
+    struct contest key = {.uid = uid, .path = path};
+
+    return bsearch(&key, match->contests, match->input->contest_count, sizeof(key),
+                   compare_contests);
+}
+
+const struct match *match_make(struct arena *arena, const struct plan_input *input)
+{
+    struct match *match = arena_alloc(arena, sizeof(*match));
+    struct rows rows = rows_read(arena, input);
+
+    match->input = input;
+    match->subjects =
+        arena_array(arena, input->set->count + rows.count + 1, sizeof(struct subject));
+    for (size_t i = 0; i < input->set->count; i++)
+        match_resource(arena, input, &rows, input->set->resources[i],
+                       &match->subjects[match->count++]);
+    match->desired = match->count;
+    for (size_t i = 0; i < rows.count; i++)
+        if (!rows.items[i].is_taken && rows.items[i].known->life != LIFE_RELEASED)
+            add_left(match, &rows.items[i]);
+    names_index(arena, match);
+    contests_index(arena, match);
+    match_link(match);
+    choose_all(arena, match);
+    return match;
+}

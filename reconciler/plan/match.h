@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+#ifndef RECONCILER_PLAN_MATCH_H
+#define RECONCILER_PLAN_MATCH_H
+
+#include "reconciler/plan/plan.h"
+
+/*
+ * Who is who: each desired resource beside the row that is known of it, and the
+ * rows that nobody desires any more. Private to plan/.
+ */
+struct subject {
+    const struct kind *kind;
+    const char *project; /* NULL if rack-wide */
+    const char *name;
+    const struct resource *resource; /* NULL: it left the set */
+    const struct known *known;       /* NULL: nothing is known of it */
+    const struct subject *owner;     /* the Instance that a NIC or a Seed belongs to, or NULL */
+    const struct subject *holder;    /* the running Instance that holds this Volume open, or NULL */
+    const char *renamed_from;        /* the name that its row still bears, or NULL */
+    bool is_twin;                    /* a second row of an identity; never touched */
+    bool is_running;                 /* a guest runs in it, or in its owner */
+    const char *uid;                 /* filled by choose_all(), as the rest */
+    const struct value *chosen;      /* map */
+    const struct value *spec;        /* desired with what was chosen; NULL if it left */
+    const char *lacks;               /* what could not be chosen, as a sentence; or NULL */
+};
+
+struct name_entry;
+
+struct match {
+    const struct plan_input *input;
+    struct subject *subjects; /* the set's, in its order, then those that left */
+    size_t count;
+    size_t desired;
+    struct name_entry *names; /* sorted; names that were moved away from are in it too */
+    size_t name_count;
+    struct contest *contests; /* the input's, sorted */
+};
+
+const struct match *match_make(struct arena *arena, const struct plan_input *input);
+
+/* By identity, or by a name that it bore before; NULL if there is none. */
+const struct subject *match_find(const struct match *match, const struct kind *kind,
+                                 const char *project, const char *name);
+
+/* As a manifest's reference: in `project` first, then rack-wide. `kind` by name. */
+const struct subject *match_resolve(const struct match *match, const char *kind,
+                                    const char *project, const char *name);
+
+/* The record of someone else setting this field back, or NULL. */
+const struct contest *match_contest(const struct match *match, const char *uid,
+                                    const char *path);
+
+/* Fills uid, chosen and spec of every subject (choose.c). */
+void choose_all(struct arena *arena, struct match *match);
+
+#endif

@@ -1,0 +1,448 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+/*
+ * The order of steps. What is referred to is made before what refers to it, and
+ * removed after; what one step frees is taken by another only then. Among steps
+ * that may go at the same time the order is (removals last, kind rank, project,
+ * name), so that the same inputs give the same numbers. References lead from higher
+ * to lower ranks only, so that they cannot form a circle; hand-overs can (two
+ * instances swap a volume), and are then let go.
+ */
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "reconciler/plan/claims.h"
+#include "reconciler/plan/steps.h"
+
+enum edge_kind {
+    EDGE_FIRST, /* it comes first if it runs at all */
+    EDGE_MUST,  /* without it the other cannot be done */
+    EDGE_TAKES, /* a hand-over: a must that gives way in a circle */
+};
+
+struct edge {
+    unsigned before, after; /* positions in plan->steps */
+    enum edge_kind kind;
+};
+
+struct ordering {
+    struct arena *arena;
+    struct plan *plan;
+    const struct match *match;
+    unsigned *step_of; /* of each subject; the step count if it has none */
+    struct edge *edges;
+    size_t edge_count, edge_room;
+};
+
+static struct step *step_of(const struct ordering *ordering, const struct subject *subject)
+{
+    unsigned at = ordering->step_of[subject - ordering->match->subjects];
+
+    return at < ordering->plan->step_count ? &ordering->plan->steps[at] : NULL;
+}
+
+static void edge_add(struct ordering *ordering, const struct step *before,
+                     const struct step *after, enum edge_kind kind)
+{
+    if (before == after)
+        return;
+    if (ordering->edge_count == ordering->edge_room) {
+        size_t room = ordering->edge_room ? 2 * ordering->edge_room : 64;
+        struct edge *edges = arena_array(ordering->arena, room, sizeof(*edges));
+
+        if (ordering->edge_count)
+            memcpy(edges, ordering->edges, ordering->edge_count * sizeof(*edges));
+        ordering->edges = edges;
+        ordering->edge_room = room;
+    }
+    ordering->edges[ordering->edge_count++] =
+        (struct edge){(unsigned)(before - ordering->plan->steps),
+                      (unsigned)(after - ordering->plan->steps), kind};
+}
+
+/* ---- references --------------------------------------------------------------------- */
+
+static bool makes(const struct step *step)
+{
+    return step->action == ACTION_CREATE || step->action == ACTION_ADOPT ||
+           step->action == ACTION_REPLACE;
+}
+
+static void order_needs(struct ordering *ordering, const struct step *step)
+{
+    const struct resource *resource = step->resource;
+
+    for (size_t i = 0; resource && i < resource->ref_count; i++) {
+        const struct resource *ref = resource->refs[i];
+        const struct subject *subject =
+            match_find(ordering->match, ref->kind, ref->project, ref->name);
+        const struct step *before = subject ? step_of(ordering, subject) : NULL;
+
+        if (before && ref->kind->rank < step->kind->rank)
+            edge_add(ordering, before, step, makes(before) ? EDGE_MUST : EDGE_FIRST);
+    }
+}
+
+static bool list_has(const struct subject_list *list, const struct subject *subject)
+{
+    for (size_t i = 0; i < list->count; i++)
+        if (list->items[i] == subject)
+            return true;
+    return false;
+}
+
+static const struct value *used_now(const struct subject *subject)
+{
+    const struct known *known = subject->known;
+
+    if (!known)
+        return NULL;
+    return known->applied ? known->applied : known->observed.spec;
+}
+
+/* What `user` uses now goes only once it uses it no more. */
+static void order_user(struct ordering *ordering, const struct subject *user)
+{
+    struct step *step = step_of(ordering, user);
+    struct subject_list now, then = {0};
+
+    now = spec_refs(ordering->arena, ordering->match, user->kind, user->project,
+                    user->known ? user->known->name : user->name, used_now(user));
+    if (user->resource)
+        then = spec_refs(ordering->arena, ordering->match, user->kind, user->project, user->name,
+                         step ? step->spec : user->spec);
+    for (size_t i = 0; i < now.count; i++) {
+        struct step *removal = step_of(ordering, now.items[i]);
+
+        if (!removal || !step_removes(removal) || removal->kind->rank >= user->kind->rank)
+            continue;
+        if (list_has(&then, now.items[i]))
+            step_withhold(removal, DEFERRED,
+                          arena_printf(ordering->arena, "still in use by %s",
+                                       identity_label(ordering->arena, user->kind->name,
+                                                      user->project, user->name)));
+        else if (step)
+            edge_add(ordering, step, removal, EDGE_MUST);
+    }
+}
+
+static void order_removals(struct ordering *ordering)
+{
+    bool is_any = false;
+
+    for (size_t i = 0; i < ordering->plan->step_count && !is_any; i++)
+        is_any = step_removes(&ordering->plan->steps[i]);
+    for (size_t i = 0; is_any && i < ordering->match->count; i++)
+        if (!ordering->match->subjects[i].is_twin)
+            order_user(ordering, &ordering->match->subjects[i]);
+}
+
+/* ---- hand-overs ------------------------------------------------------------------------ */
+
+static bool claims_have(const struct claim_list *list, const char *key, const struct step *step)
+{
+    size_t low = 0, high = list->count;
+
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        const struct claim_on *item = &list->items[middle];
+        int order = strcmp(item->key, key);
+
+        if (order < 0 || (order == 0 && item->step < step))
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low < list->count && list->items[low].step == step &&
+           strcmp(list->items[low].key, key) == 0;
+}
+
+/* Both lists are sorted by key: they are merged. */
+static void order_handovers(struct ordering *ordering)
+{
+    struct claim_list had = claims_before(ordering->arena, ordering->plan);
+    struct claim_list wanted = claims_after(ordering->arena, ordering->plan);
+    size_t h = 0;
+
+    for (size_t w = 0; w < wanted.count; w++) {
+        const struct claim_on *taker = &wanted.items[w];
+
+        while (h < had.count && strcmp(had.items[h].key, taker->key) < 0)
+            h++;
+        if (claims_have(&had, taker->key, taker->step))
+            continue;
+        for (size_t i = h; i < had.count && strcmp(had.items[i].key, taker->key) == 0; i++)
+            if (!claims_have(&wanted, taker->key, had.items[i].step))
+                edge_add(ordering, had.items[i].step, taker->step, EDGE_TAKES);
+    }
+}
+
+/* ---- sorting -------------------------------------------------------------------------- */
+
+static int compare_names(const char *a, const char *b)
+{
+    return strcmp(a ? a : "", b ? b : "");
+}
+
+/* Removals come last, and what depends on others goes first among them. */
+static int compare_steps(const struct step *a, const struct step *b)
+{
+    bool removes = step_removes(a);
+    int order;
+
+    if (removes != step_removes(b))
+        return removes ? 1 : -1;
+    if (a->kind->rank != b->kind->rank)
+        return (a->kind->rank < b->kind->rank) != removes ? -1 : 1;
+    order = strcmp(a->kind->name, b->kind->name);
+    if (order == 0)
+        order = compare_names(a->project, b->project);
+    if (order == 0)
+        order = strcmp(a->name, b->name);
+    return order ? order : strcmp(a->uid, b->uid);
+}
+
+struct ready {
+    const struct step *steps;
+    unsigned *heap;
+    size_t count;
+};
+
+static bool comes_before(const struct ready *ready, size_t i, size_t j)
+{
+    return compare_steps(&ready->steps[ready->heap[i]], &ready->steps[ready->heap[j]]) < 0;
+}
+
+static void swap(struct ready *ready, size_t i, size_t j)
+{
+    unsigned held = ready->heap[i];
+
+    ready->heap[i] = ready->heap[j];
+    ready->heap[j] = held;
+}
+
+static void ready_push(struct ready *ready, unsigned step)
+{
+    size_t i = ready->count++;
+
+    ready->heap[i] = step;
+    for (; i > 0 && comes_before(ready, i, (i - 1) / 2); i = (i - 1) / 2)
+        swap(ready, i, (i - 1) / 2);
+}
+
+static unsigned ready_pop(struct ready *ready)
+{
+    unsigned first = ready->heap[0];
+    size_t i = 0;
+
+    ready->heap[0] = ready->heap[--ready->count];
+    for (;;) {
+        size_t least = i, left = 2 * i + 1, right = 2 * i + 2;
+
+        if (left < ready->count && comes_before(ready, left, least))
+            least = left;
+        if (right < ready->count && comes_before(ready, right, least))
+            least = right;
+        if (least == i)
+            return first;
+        swap(ready, i, least);
+        i = least;
+    }
+}
+
+static int compare_edges(const void *left, const void *right)
+{
+    const struct edge *a = left, *b = right;
+
+    if (a->before != b->before)
+        return a->before < b->before ? -1 : 1;
+    if (a->after != b->after)
+        return a->after < b->after ? -1 : 1;
+    return (int)b->kind - (int)a->kind;
+}
+
+/* Sorts, and keeps the strictest of edges between the same two steps. */
+static void edges_unique(struct ordering *ordering)
+{
+    size_t kept = 0;
+
+    if (ordering->edge_count)
+        qsort(ordering->edges, ordering->edge_count, sizeof(struct edge), compare_edges);
+    for (size_t i = 0; i < ordering->edge_count; i++) {
+        const struct edge *edge = &ordering->edges[i];
+
+        if (kept && ordering->edges[kept - 1].before == edge->before &&
+            ordering->edges[kept - 1].after == edge->after)
+            continue;
+        ordering->edges[kept++] = *edge;
+    }
+    ordering->edge_count = kept;
+}
+
+/* The edges that leave each step are next to one another. */
+static size_t first_edge(const struct ordering *ordering, unsigned before)
+{
+    size_t low = 0, high = ordering->edge_count;
+
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+
+        if (ordering->edges[middle].before < before)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+/* Positions of the steps in their order go to `sorted`; returns how many got a place. */
+static size_t sort_once(const struct ordering *ordering, unsigned *sorted, unsigned *waits)
+{
+    size_t total = ordering->plan->step_count, count = 0;
+    struct ready ready = {ordering->plan->steps,
+                          arena_array(ordering->arena, total + 1, sizeof(unsigned)), 0};
+
+    memset(waits, 0, total * sizeof(*waits));
+    for (size_t i = 0; i < ordering->edge_count; i++)
+        waits[ordering->edges[i].after]++;
+    for (unsigned i = 0; i < total; i++)
+        if (waits[i] == 0)
+            ready_push(&ready, i);
+    while (ready.count) {
+        unsigned next = ready_pop(&ready);
+
+        sorted[count++] = next;
+        for (size_t i = first_edge(ordering, next);
+             i < ordering->edge_count && ordering->edges[i].before == next; i++)
+            if (--waits[ordering->edges[i].after] == 0)
+                ready_push(&ready, ordering->edges[i].after);
+    }
+    return count;
+}
+
+/* Hand-overs between steps that are in or behind a circle give way. */
+static void drop_handovers(struct ordering *ordering, const unsigned *waits)
+{
+    size_t kept = 0;
+
+    for (size_t i = 0; i < ordering->edge_count; i++) {
+        const struct edge *edge = &ordering->edges[i];
+
+        if (edge->kind != EDGE_TAKES || waits[edge->after] == 0 || waits[edge->before] == 0)
+            ordering->edges[kept++] = *edge;
+    }
+    ordering->edge_count = kept;
+}
+
+/* ---- writing down ---------------------------------------------------------------------- */
+
+static int compare_after(const void *left, const void *right)
+{
+    const struct edge *a = left, *b = right;
+
+    if (a->after != b->after)
+        return a->after < b->after ? -1 : 1;
+    return a->before < b->before ? -1 : 1;
+}
+
+static void write_after(struct ordering *ordering)
+{
+    struct step *steps = ordering->plan->steps;
+    size_t i = 0;
+
+    if (ordering->edge_count)
+        qsort(ordering->edges, ordering->edge_count, sizeof(struct edge), compare_after);
+    while (i < ordering->edge_count) {
+        struct step *step = &steps[ordering->edges[i].after];
+        size_t end = i;
+
+        while (end < ordering->edge_count && ordering->edges[end].after == ordering->edges[i].after)
+            end++;
+        step->after = arena_array(ordering->arena, end - i, sizeof(*step->after));
+        step->after_must = arena_array(ordering->arena, end - i, sizeof(*step->after_must));
+        for (; i < end; i++) {
+            step->after_must[step->after_count] = ordering->edges[i].kind != EDGE_FIRST;
+            step->after[step->after_count++] = ordering->edges[i].before + 1;
+        }
+    }
+}
+
+static void permute(struct ordering *ordering, const unsigned *sorted)
+{
+    size_t count = ordering->plan->step_count;
+    struct step *steps = arena_array(ordering->arena, count + 1, sizeof(*steps));
+    unsigned *place = arena_array(ordering->arena, count + 1, sizeof(*place));
+
+    for (unsigned i = 0; i < count; i++) {
+        steps[i] = ordering->plan->steps[sorted[i]];
+        steps[i].id = i + 1;
+        place[sorted[i]] = i;
+    }
+    for (size_t i = 0; i < ordering->edge_count; i++) {
+        ordering->edges[i].before = place[ordering->edges[i].before];
+        ordering->edges[i].after = place[ordering->edges[i].after];
+    }
+    ordering->plan->steps = steps;
+}
+
+void steps_order(struct arena *arena, struct plan *plan)
+{
+    struct ordering ordering = {.arena = arena, .plan = plan, .match = plan->match};
+    unsigned *sorted = arena_array(arena, plan->step_count + 1, sizeof(*sorted));
+    unsigned *waits = arena_array(arena, plan->step_count + 1, sizeof(*waits));
+    size_t placed;
+
+    ordering.step_of = arena_array(arena, plan->match->count + 1, sizeof(unsigned));
+    for (size_t i = 0; i < plan->match->count; i++)
+        ordering.step_of[i] = (unsigned)plan->step_count;
+    for (unsigned i = 0; i < plan->step_count; i++)
+        ordering.step_of[plan->steps[i].subject - plan->match->subjects] = i;
+    for (size_t i = 0; i < plan->step_count; i++)
+        order_needs(&ordering, &plan->steps[i]);
+    order_removals(&ordering);
+    order_handovers(&ordering);
+    edges_unique(&ordering);
+    placed = sort_once(&ordering, sorted, waits);
+    if (placed < plan->step_count) {
+        drop_handovers(&ordering, waits);
+        placed = sort_once(&ordering, sorted, waits);
+    }
+    assert(placed == plan->step_count); /* references lead downwards: no circle is left */
+    permute(&ordering, sorted);
+    write_after(&ordering);
+}
+
+/* ---- waiting ----------------------------------------------------------------------------- */
+
+static void wait_for(struct arena *arena, struct step *step, const struct step *before)
+{
+    const char *label = identity_label(arena, before->kind->name, before->project, before->name);
+
+    if (before->disposition == HELD) {
+        step_withhold(step, HELD, arena_printf(arena, "waits for %s, which is held", label));
+        step->hold = before->hold;
+    } else {
+        step_withhold(step, DEFERRED, arena_printf(arena, "waits for %s", label));
+    }
+    step_settle(arena, step);
+}
+
+void steps_wait(struct arena *arena, struct plan *plan)
+{
+    for (size_t i = 0; i < plan->step_count; i++) {
+        struct step *step = &plan->steps[i];
+        size_t kept = 0;
+
+        for (size_t a = 0; a < step->after_count; a++) {
+            const struct step *before = &plan->steps[step->after[a] - 1];
+
+            if (before->disposition != RUN && !step->after_must[a])
+                continue;
+            step->after_must[kept] = step->after_must[a];
+            step->after[kept++] = step->after[a];
+            if (before->disposition != RUN && step->disposition == RUN)
+                wait_for(arena, step, before);
+        }
+        step->after_count = kept;
+    }
+}

@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+/*
+ * Making a plan: match what is desired with what is known, make a step for each
+ * that differs, order them, let the guard judge, count and hash. Pure: no clock,
+ * no randomness, no input or output, no state between calls.
+ */
+#include <assert.h>
+#include <string.h>
+
+#include "model/json.h"
+#include "model/text.h"
+#include "reconciler/plan/guard.h"
+#include "reconciler/plan/steps.h"
+
+const char *action_text(enum action action)
+{
+    static const char *const texts[] = {
+        [ACTION_NONE] = "none",       [ACTION_CREATE] = "create",
+        [ACTION_UPDATE] = "update",   [ACTION_RESTART] = "restart",
+        [ACTION_REPLACE] = "replace", [ACTION_DELETE] = "delete",
+        [ACTION_ADOPT] = "adopt",     [ACTION_RELEASE] = "release",
+    };
+
+    return texts[action];
+}
+
+const char *cause_text(enum cause cause)
+{
+    return cause == CAUSE_PENDING ? "pending" : "drift";
+}
+
+const char *disposition_text(enum disposition disposition)
+{
+    static const char *const texts[] = {
+        [RUN] = "run",         [DEFERRED] = "deferred",   [HELD] = "held",
+        [REPORTED] = "reported", [IGNORED] = "ignored", [CONTESTED] = "contested",
+        [FROZEN] = "frozen",
+    };
+
+    return texts[disposition];
+}
+
+static void make_steps(struct arena *arena, struct plan *plan)
+{
+    const struct match *match = plan->match;
+
+    plan->steps = arena_array(arena, match->count + 1, sizeof(struct step));
+    for (size_t i = 0; i < match->count; i++)
+        if (step_make(arena, match, &match->subjects[i], &plan->steps[plan->step_count]))
+            plan->step_count++;
+}
+
+static void count_steps(struct plan *plan)
+{
+    size_t *const counters[] = {
+        [RUN] = &plan->run,           [DEFERRED] = &plan->deferred,
+        [HELD] = &plan->held,         [REPORTED] = &plan->reported,
+        [IGNORED] = &plan->reported,  [CONTESTED] = &plan->deferred,
+        [FROZEN] = &plan->deferred,
+    };
+
+    for (size_t i = 0; i < plan->step_count; i++) {
+        const struct step *step = &plan->steps[i];
+
+        (*counters[step->disposition])++;
+        if (!step->kind->is_derived)
+            plan->action_counts[step->action]++;
+    }
+}
+
+/* ---- what it was made from ------------------------------------------------------------ */
+
+static void world_add(struct arena *arena, const struct known *known, struct text *world)
+{
+    const struct observation *seen = &known->observed;
+    struct value *row = value_list(arena);
+
+    value_append(arena, row, value_text(arena, known->uid));
+    value_append(arena, row, value_int(arena, known->life));
+    value_append(arena, row, value_int(arena, (int64_t)seen->epoch));
+    value_append(arena, row, value_bool(arena, seen->known));
+    value_append(arena, row, value_bool(arena, seen->absent));
+    value_append(arena, row, value_bool(arena, seen->released));
+    value_append(arena, row, (struct value *)(size_t)seen->spec);
+    value_append(arena, row, (struct value *)(size_t)seen->booted);
+    value_append(arena, row, (struct value *)(size_t)seen->damage);
+    json_write_canonical(world, row);
+}
+
+/* The digest of all observations, each digested alone first: a rack's worth of them
+ * need not be in memory as text. */
+static void digest_world(struct arena *arena, const struct plan_input *input, struct plan *plan)
+{
+    struct text digests = TEXT_INIT, row = TEXT_INIT;
+    char digest[DIGEST_TEXT];
+
+    for (size_t i = 0; i < input->known_count; i++) {
+        const struct observation *seen = &input->known[i].observed;
+
+        text_reset(&row);
+        world_add(arena, &input->known[i], &row);
+        text_add(&digests, digest_bytes(row.data, row.len, digest));
+        if (seen->known && (plan->observed_at == 0 || seen->at < plan->observed_at))
+            plan->observed_at = seen->at;
+    }
+    digest_bytes(digests.data, digests.len, plan->world);
+    text_free(&row);
+    text_free(&digests);
+}
+
+/* What is the same for the same commit, world and steps; not who came before. */
+static void digest_plan(struct arena *arena, struct plan *plan)
+{
+    struct value *document = plan_value(arena, plan);
+
+    value_unset(document, "hash");
+    value_unset(document, "parent");
+    value_unset(document, "observed");
+    digest_value(document, plan->hash);
+}
+
+const struct plan *plan_make(struct arena *arena, const struct plan_input *input)
+{
+    struct plan *plan = arena_alloc(arena, sizeof(*plan));
+
+    assert(input->set);
+    plan->commit = input->commit ? input->commit : "";
+    plan->parent = input->parent ? input->parent : "";
+    plan->resources = input->set->declared;
+    plan->match = match_make(arena, input);
+    make_steps(arena, plan);
+    steps_order(arena, plan);
+    guard_judge(arena, input, plan);
+    count_steps(plan);
+    digest_world(arena, input, plan);
+    digest_plan(arena, plan);
+    return plan;
+}
+
+int plan_exit(const struct plan *plan)
+{
+    if (plan->run)
+        return 2;
+    return plan->held ? 3 : 0;
+}

@@ -1,0 +1,344 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+/*
+ * One step for one subject. What is desired, what is recorded and what was seen
+ * decide the action; nothing destructive or creating is planned from an
+ * observation that is no observation. An update carries every difference with
+ * its own disposition, and its spec holds back what is not to be carried out.
+ */
+#include <string.h>
+
+#include "reconciler/plan/steps.h"
+
+static bool is_instance(const struct step *step)
+{
+    return strcmp(step->kind->name, "Instance") == 0;
+}
+
+bool step_removes(const struct step *step)
+{
+    return step->action == ACTION_DELETE || step->action == ACTION_RELEASE;
+}
+
+static bool is_update(const struct step *step)
+{
+    return step->action == ACTION_UPDATE || step->action == ACTION_RESTART ||
+           step->action == ACTION_REPLACE;
+}
+
+void step_withhold(struct step *step, enum disposition disposition, const char *reason)
+{
+    for (size_t i = 0; i < step->field_count; i++) {
+        if (step->fields[i].disposition != RUN)
+            continue;
+        step->fields[i].disposition = disposition;
+        if (is_update(step))
+            step->fields[i].reason = reason;
+    }
+    step->disposition = disposition;
+    step->reason = reason;
+}
+
+/* ---- settling --------------------------------------------------------------------- */
+
+/* What of an update is worth telling first when nothing of it runs. */
+static const enum disposition by_weight[] = {RUN,       HELD,     DEFERRED, FROZEN,
+                                             CONTESTED, REPORTED, IGNORED};
+
+static void settle_disposition(struct step *step)
+{
+    for (size_t w = 0; w < sizeof(by_weight) / sizeof(*by_weight); w++)
+        for (size_t i = 0; i < step->field_count; i++)
+            if (step->fields[i].disposition == by_weight[w]) {
+                step->disposition = by_weight[w];
+                return;
+            }
+}
+
+static void settle_action(struct step *step)
+{
+    step->action = ACTION_UPDATE;
+    for (size_t i = 0; i < step->field_count; i++) {
+        const struct plan_field *field = &step->fields[i];
+
+        if (field->disposition != RUN && field->disposition != HELD)
+            continue;
+        if (field->change == CHANGE_REPLACE)
+            step->action = ACTION_REPLACE;
+        else if (field->change == CHANGE_RESTART && is_instance(step) &&
+                 step->action == ACTION_UPDATE)
+            step->action = ACTION_RESTART;
+    }
+    step->is_destructive = step->action == ACTION_REPLACE;
+}
+
+static void settle_impact(struct step *step)
+{
+    step->impact = CHANGE_LIVE;
+    if (step->action == ACTION_REPLACE)
+        step->impact = CHANGE_REPLACE;
+    else if (step->action == ACTION_RESTART)
+        step->impact = CHANGE_RESTART;
+}
+
+static size_t count_cause(const struct step *step, enum cause cause, const char **path)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < step->field_count; i++)
+        if (step->fields[i].disposition == RUN && step->fields[i].cause == cause) {
+            *path = step->fields[i].path;
+            count++;
+        }
+    return count;
+}
+
+static const char *reason_not_run(const struct step *step)
+{
+    for (size_t i = 0; i < step->field_count; i++)
+        if (step->fields[i].disposition == step->disposition)
+            return step->fields[i].reason;
+    return NULL;
+}
+
+static void settle_reason(struct arena *arena, struct step *step)
+{
+    const char *path = "";
+    size_t pending = count_cause(step, CAUSE_PENDING, &path);
+    size_t drift = count_cause(step, CAUSE_DRIFT, &path);
+
+    if (step->disposition != RUN) {
+        step->cause = step->field_count ? step->fields[0].cause : CAUSE_PENDING;
+        step->reason = reason_not_run(step);
+        return;
+    }
+    step->cause = pending ? CAUSE_PENDING : CAUSE_DRIFT;
+    if (step->renamed_from)
+        step->reason = arena_printf(arena, "was %s; the same object moves", step->renamed_from);
+    else if (pending && drift)
+        step->reason = arena_printf(arena, "Git changed %zu of its fields, %zu drifted", pending,
+                                    drift);
+    else if (pending + drift == 1)
+        step->reason = arena_printf(arena, pending ? "Git changed %s" : "%s drifted", path);
+    else
+        step->reason = arena_printf(arena, pending ? "Git changed %zu fields" : "%zu fields drifted",
+                                    pending + drift);
+}
+
+/* Desired, but for the fields that are not to be carried out: they stay as applied. */
+static void settle_spec(struct arena *arena, struct step *step)
+{
+    const struct known *known = step->known;
+    struct value *copy = NULL;
+
+    step->spec = step->subject->spec;
+    for (size_t i = 0; i < step->field_count; i++) {
+        const struct plan_field *field = &step->fields[i];
+
+        if (field->disposition == RUN || !known || !known->applied || !field->field)
+            continue;
+        if (!copy)
+            copy = value_copy(arena, step->subject->spec);
+        spec_put(arena, step->kind, copy, field->path, spec_at(known->applied, field->path));
+    }
+    if (copy)
+        step->spec = copy;
+}
+
+void step_settle(struct arena *arena, struct step *step)
+{
+    if (is_update(step)) {
+        settle_disposition(step);
+        settle_action(step);
+        if (step->disposition != HELD)
+            settle_reason(arena, step);
+        settle_spec(arena, step);
+    } else if (step->action == ACTION_ADOPT) {
+        settle_spec(arena, step);
+    }
+    settle_impact(step);
+}
+
+/* ---- making ------------------------------------------------------------------------- */
+
+static uint64_t next_generation(const struct step *step)
+{
+    bool is_pending = false;
+
+    if (!step->known || !step->known->generation)
+        return 1;
+    for (size_t i = 0; i < step->field_count; i++)
+        if (step->fields[i].cause == CAUSE_PENDING)
+            is_pending = true;
+    return step->known->generation +
+           (is_pending && step->action != ACTION_CREATE && !step_removes(step) ? 1 : 0);
+}
+
+static void take_fields(struct step *step, struct field_list list)
+{
+    step->fields = list.items;
+    step->field_count = list.count;
+}
+
+static bool make_create(const struct states *states, struct step *step, enum cause cause,
+                        const char *reason)
+{
+    step->action = ACTION_CREATE;
+    step->cause = cause;
+    step->reason = reason;
+    step->spec = states->subject->spec;
+    take_fields(step, fields_new(states));
+    for (size_t i = 0; i < step->field_count; i++)
+        step->fields[i].cause = cause;
+    if (states->subject->lacks)
+        step_withhold(step, DEFERRED, states->subject->lacks);
+    return true;
+}
+
+static bool make_adopt(const struct states *states, struct step *step, const char *reason)
+{
+    take_fields(step, fields_find(states));
+    for (size_t i = 0; i < step->field_count; i++)
+        if (step->fields[i].disposition == RUN) {
+            step->fields[i].disposition = DEFERRED;
+            step->fields[i].reason = "comes once it is adopted";
+        }
+    step->action = ACTION_ADOPT;
+    step->cause = CAUSE_PENDING;
+    step->reason = reason;
+    return true;
+}
+
+/* Nobody could look: what Git moved is shown, and waits. */
+static bool make_unseen(const struct states *states, struct step *step)
+{
+    struct field_list list = fields_unseen(states);
+
+    if (list.count == 0)
+        return false;
+    step->action = ACTION_UPDATE;
+    take_fields(step, list);
+    step_withhold(step, DEFERRED, "not observed yet");
+    return true;
+}
+
+static bool make_update(const struct states *states, struct step *step)
+{
+    struct field_list list = fields_find(states);
+
+    if (list.count == 0)
+        return false;
+    if (step->known->life == LIFE_NEW)
+        return make_create(states, step, CAUSE_PENDING, "its creation was not finished");
+    step->action = ACTION_UPDATE;
+    take_fields(step, list);
+    if (states->subject->lacks)
+        step_withhold(step, DEFERRED, states->subject->lacks);
+    return true;
+}
+
+/* Kinds without a driver are what is recorded of them. */
+static bool make_record(const struct states *states, struct step *step)
+{
+    struct field_list list;
+
+    if (step->known->life != LIFE_LIVE)
+        return make_create(states, step, CAUSE_PENDING, "it is not recorded yet");
+    list = fields_unseen(states);
+    step->action = ACTION_UPDATE;
+    take_fields(step, list);
+    return list.count > 0;
+}
+
+static bool make_absent(const struct states *states, struct step *step)
+{
+    if (step->known->life == LIFE_NEW)
+        return make_create(states, step, CAUSE_PENDING, "it does not exist yet");
+    return make_create(states, step, CAUSE_DRIFT, "it is gone");
+}
+
+static bool make_desired(const struct states *states, struct step *step)
+{
+    const struct known *known = step->known;
+    const struct observation *seen = known ? &known->observed : NULL;
+
+    if (!known)
+        return make_create(states, step, CAUSE_PENDING, "it does not exist yet");
+    if (!step->kind->driver)
+        return make_record(states, step);
+    if (!seen->known && known->life == LIFE_LIVE)
+        return make_unseen(states, step);
+    if (!seen->known) {
+        make_create(states, step, CAUSE_PENDING, "");
+        if (known->life == LIFE_RELEASED)
+            step->action = ACTION_ADOPT;
+        step_withhold(step, DEFERRED, "not observed yet");
+        return true;
+    }
+    if (seen->absent)
+        return make_absent(states, step);
+    if (seen->epoch > known->epoch)
+        return make_adopt(states, step, "another record of it wrote to it");
+    if (known->life == LIFE_RELEASED || seen->released)
+        return make_adopt(states, step, "it was released, and is wanted again");
+    return make_update(states, step);
+}
+
+static bool make_left(struct step *step)
+{
+    const struct known *known = step->known;
+    const struct observation *seen = &known->observed;
+    bool is_there = seen->known && !seen->absent;
+
+    step->action = ACTION_DELETE;
+    step->cause = CAUSE_PENDING;
+    step->spec = known->applied;
+    step->reason = "its manifest left Git";
+    if (step->subject->is_twin) {
+        step_withhold(step, REPORTED, "another object has the same identity; remove one by hand");
+        return true;
+    }
+    if (!step->kind->driver)
+        return true;
+    if (step->kind->holds_data && !(seen->known && seen->absent) &&
+        (known->protect || !known->remove_deletes)) {
+        step->action = ACTION_RELEASE;
+        step->reason = "its manifest left Git; the data are kept";
+    } else if (seen->known && seen->absent) {
+        step->reason = "its manifest left Git, and it is gone already";
+    }
+    step->is_destructive =
+        is_there && step->action == ACTION_DELETE && !step->kind->is_derived;
+    if (!seen->known)
+        step_withhold(step, DEFERRED, "not observed yet");
+    return true;
+}
+
+bool step_make(struct arena *arena, const struct match *match, const struct subject *subject,
+               struct step *step)
+{
+    struct states states;
+    bool is_needed;
+
+    *step = (struct step){.action = ACTION_NONE,
+                          .disposition = RUN,
+                          .kind = subject->kind,
+                          .project = subject->project,
+                          .name = subject->name,
+                          .uid = subject->uid,
+                          .resource = subject->resource,
+                          .known = subject->known,
+                          .chosen = subject->chosen,
+                          .renamed_from = subject->renamed_from,
+                          .subject = subject};
+    if (subject->resource) {
+        states = states_of(arena, match, subject);
+        is_needed = make_desired(&states, step);
+    } else {
+        is_needed = make_left(step);
+    }
+    if (!is_needed)
+        return false;
+    step->generation = next_generation(step);
+    step_settle(arena, step);
+    return true;
+}
