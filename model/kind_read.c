@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "model/arena.h"
+#include "model/format.h"
 #include "model/report.h"
 #include "model/unit.h"
 #include "model/value.h"
@@ -163,6 +164,12 @@ static void words_read(struct field *field, const struct value *schema)
     change_read_field(field, schema);
 }
 
+static void format_check(const struct field *field, const struct value *schema)
+{
+    if (field->format && !format_is_known(field->format))
+        refuse(schema->at, "unknown format", field->format);
+}
+
 static void pattern_read(struct loader *loader, struct field *field, const struct value *schema)
 {
     regex_t *compiled;
@@ -240,8 +247,23 @@ static const struct value *default_normal(struct loader *loader, const struct fi
         if (field->fields[i]->fallback && !value_get(filled, field->fields[i]->name))
             value_set(loader->arena, filled, field->fields[i]->name,
                       value_copy(loader->arena, field->fields[i]->fallback));
-    value_sort(filled);
     return filled;
+}
+
+/* Takes the positions away: a default stands in no manifest. */
+static const struct value *unplaced(struct value *value)
+{
+    value->at = (struct position){0};
+    if (value->type == VALUE_LIST) {
+        for (size_t i = 0; i < value->count; i++)
+            unplaced(value->items[i]);
+    } else if (value->type == VALUE_MAP) {
+        for (size_t i = 0; i < value->pair_count; i++) {
+            value->pairs[i].at = (struct position){0};
+            unplaced(value->pairs[i].value);
+        }
+    }
+    return value;
 }
 
 static const struct value *definition(struct loader *loader, const struct value *schema)
@@ -275,12 +297,14 @@ static struct field *field_read(struct loader *loader, const char *name,
     slots_read(field, schema);
     words_read(field, schema);
     pattern_read(loader, field, schema);
+    format_check(field, schema);
     field->allowed = value_get(schema, "enum");
     properties_read(loader, field, schema);
     items_read(loader, field, schema);
     fallback = value_get(schema, "default");
     if (fallback)
-        field->fallback = default_normal(loader, field, fallback);
+        field->fallback =
+            unplaced(value_copy(loader->arena, default_normal(loader, field, fallback)));
     return field;
 }
 

@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+/* The site file is checked like any manifest; only its paths are made absolute. */
+#include "model/site.h"
+
+#include <string.h>
+
+#include "model/arena.h"
+#include "model/document.h"
+#include "model/error.h"
+#include "model/yaml.h"
+
+static const char *dir_of(struct arena *arena, const char *file)
+{
+    const char *slash = strrchr(file, '/');
+
+    if (!slash)
+        return ".";
+    return slash == file ? "/" : arena_text_n(arena, file, (size_t)(slash - file));
+}
+
+/* `path` seen from `dir`; a leading "./" goes. NULL stays NULL. */
+static const char *path_from(struct arena *arena, const char *dir, const char *path)
+{
+    if (!path || *path == '/')
+        return path;
+    while (strncmp(path, "./", 2) == 0)
+        path += 2;
+    if (strcmp(path, ".") == 0 || *path == '\0')
+        return dir;
+    return arena_printf(arena, "%s/%s", strcmp(dir, "/") == 0 ? "" : dir, path);
+}
+
+static void repository_read(struct arena *arena, struct site *site, const struct value *spec)
+{
+    const struct value *given = value_get(spec, "repository");
+
+    site->repository.path = path_from(arena, site->dir, value_get_text(given, "path", NULL));
+    site->repository.branch = value_get_text(given, "branch", NULL);
+    site->repository.subdir = value_get_text(given, "subdir", NULL);
+    site->repository.owner = value_get_text(given, "owner", NULL);
+    site->repository.max_files = value_get_int(given, "maxFiles", 0);
+    site->repository.max_bytes = value_get_int(given, "maxBytes", 0);
+}
+
+static void driver_dirs_read(struct arena *arena, struct site *site, const struct value *spec)
+{
+    const struct value *given = value_get(spec, "driverDirs");
+    const char **dirs = arena_array(arena, given->count, sizeof(*dirs));
+
+    for (size_t i = 0; i < given->count; i++)
+        dirs[i] = path_from(arena, site->dir, given->items[i]->text);
+    site->driver_dirs = dirs;
+    site->driver_dir_count = given->count;
+}
+
+static void spec_read(struct arena *arena, struct site *site, const struct value *spec)
+{
+    const struct value *budget = value_get(spec, "deletionBudget");
+
+    repository_read(arena, site, spec);
+    driver_dirs_read(arena, site, spec);
+    site->state_dir = path_from(arena, site->dir, value_get_text(spec, "stateDir", NULL));
+    site->key_file = path_from(arena, site->dir, value_get_text(spec, "keyFile", NULL));
+    site->user = value_get_text(spec, "user", NULL);
+    site->drivers = value_get(spec, "drivers");
+    site->settings = value_get(spec, "settings");
+    site->parallelism = value_get_int(spec, "parallelism", 0);
+    site->resync_s = value_get_int(spec, "resync", 0);
+    site->push_wait_s = value_get_int(spec, "pushWait", 0);
+    site->budget.count = value_get_int(budget, "count", 0);
+    site->budget.percent = value_get_int(budget, "percent", 0);
+    site->budget.collapse_percent = value_get_int(budget, "collapsePercent", 0);
+}
+
+int site_read(struct arena *arena, const char *file, const char *dir, const char *data, size_t len,
+              struct site **out, struct report *report)
+{
+    struct checker checker = {.arena = arena, .report = report};
+    size_t before = report->count;
+    struct document document;
+    const struct value *spec;
+    struct value *docs;
+    struct site *site;
+
+    if (yaml_read(arena, file, data, len, &docs, report) < 0)
+        return ERR_INVALID;
+    if (docs->count != 1) {
+        report_add(report, (struct position){file, 1, 1}, "bad-site",
+                   "a site file has one document, and this has %zu", docs->count);
+        return ERR_INVALID;
+    }
+    if (!document_check(&checker, docs->items[0], DOCUMENT_SITE, &document))
+        return ERR_INVALID;
+    spec = check_spec(&checker, document.kind, document.spec, document.at);
+    if (report->count > before)
+        return ERR_INVALID;
+    site = arena_alloc(arena, sizeof(*site));
+    site->name = document.name;
+    site->dir = dir ? arena_text_n(arena, dir, strlen(dir)) : dir_of(arena, file);
+    spec_read(arena, site, spec);
+    *out = site;
+    return 0;
+}
+
+const char *site_driver(const struct site *site, const char *class)
+{
+    const char *driver = value_get_text(site->drivers, class, NULL);
+
+    return driver ? driver : value_get_text(site->drivers, "default", NULL);
+}
+
+const struct value *site_settings(const struct site *site, const char *driver)
+{
+    return value_get(site->settings, driver);
+}
