@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+/*
+ * The subcommands, in the order in which `spinel --help` lists them. A new one
+ * is a file NAME_cmd.c, its name in command.h and a line here.
+ */
+#include "reconciler/cli/command.h"
+
+static const struct command *const commands[] = {
+    &version_command,
+    &help_command,
+    NULL,
+};
+
+int main(int argc, const char **argv)
+{
+    return command_main(argc, argv, commands);
+}
