@@ -41,7 +41,9 @@ static const struct value *subject_spec(const struct subject *subject)
 {
     if (subject->spec)
         return subject->spec;
-    return subject->known->applied ? subject->known->applied : subject->known->observed.spec;
+    if (known_applied(subject->known))
+        return known_applied(subject->known);
+    return known_observed(subject->known);
 }
 
 static void decorate(void *context, struct arena *arena, const struct resource *ref,

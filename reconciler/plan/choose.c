@@ -117,7 +117,9 @@ static void claims_collect(struct pool *pool)
               true);
         if (!nic->known)
             continue;
-        had = nic->known->applied ? nic->known->applied : nic->known->observed.spec;
+        had = known_applied(nic->known);
+        if (!had)
+            had = known_observed(nic->known);
         claim(pool, nic, subnet_of(match, nic, had ? had : wanted),
               value_get_text(nic->known->chosen, "address", NULL), false);
     }

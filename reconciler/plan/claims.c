@@ -96,7 +96,7 @@ static int compare_keys(const void *left, const void *right)
 
 static const struct value *spec_before(const struct step *step)
 {
-    return step->known ? step->known->applied : NULL;
+    return step->known ? known_applied(step->known) : NULL;
 }
 
 static const struct value *spec_after(const struct step *step)

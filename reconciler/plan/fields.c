@@ -25,14 +25,12 @@ struct states states_of(struct arena *arena, const struct match *match,
     states.is_running = subject->is_running;
     if (!known)
         return states;
-    states.is_confirmed = known->applied != NULL;
-    states.applied = known->applied;
-    if (!known->applied && known->life == LIFE_NEW)
+    states.applied = known_applied(known);
+    states.is_confirmed = states.applied != NULL;
+    if (!states.applied && known->life == LIFE_NEW)
         states.applied = states.desired;
-    if (!known->observed.known || known->observed.absent)
-        return states;
-    states.observed = spec_redacted(arena, subject->kind, known->observed.spec, key);
-    states.booted = spec_redacted(arena, subject->kind, known->observed.booted, key);
+    states.observed = spec_redacted(arena, subject->kind, known_observed(known), key);
+    states.booted = spec_redacted(arena, subject->kind, known_booted(known), key);
     return states;
 }
 

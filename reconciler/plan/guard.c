@@ -26,11 +26,6 @@ static bool would_happen(const struct step *step)
     return step->disposition == RUN || step->disposition == DEFERRED;
 }
 
-static bool counts(const struct step *step)
-{
-    return !step->kind->is_derived && step->kind->driver;
-}
-
 /* ---- holds --------------------------------------------------------------------------- */
 
 static const char *hold_id(const struct guard *guard, const char *rule, const struct step *step)

@@ -248,9 +248,31 @@ const struct subject *match_resolve(const struct match *match, const char *kind_
     return found ? found : match_find(match, kind, NULL, name);
 }
 
+static const struct value *map_or_null(const struct value *value)
+{
+    return value_is_map(value) ? value : NULL;
+}
+
+const struct value *known_applied(const struct known *known)
+{
+    return map_or_null(known->applied);
+}
+
+const struct value *known_observed(const struct known *known)
+{
+    return known->observed.known && !known->observed.absent ? map_or_null(known->observed.spec)
+                                                            : NULL;
+}
+
+const struct value *known_booted(const struct known *known)
+{
+    return known->observed.known && !known->observed.absent ? map_or_null(known->observed.booted)
+                                                            : NULL;
+}
+
 static bool runs(const struct known *known)
 {
-    return known && known->observed.known && !known->observed.absent && known->observed.booted;
+    return known && known_booted(known);
 }
 
 /* A NIC's or Seed's Instance, by the derived resource or, once it left, by its row. */
@@ -266,7 +288,7 @@ static const struct subject *find_owner(const struct match *match, const struct 
                           subject->resource->owner->name);
     name = known ? value_get_text(known->applied, "instance", NULL) : NULL;
     if (!name && known)
-        name = value_get_text(known->observed.spec, "instance", NULL);
+        name = value_get_text(known_observed(known), "instance", NULL);
     return match_resolve(match, "Instance", subject->project, name);
 }
 
@@ -276,7 +298,7 @@ static void mark_held(const struct match *match, const struct subject *instance)
 {
     const struct value *disks = value_get(instance->known->observed.spec, "disks");
 
-    if (!disks)
+    if (!value_is_list(disks))
         disks = value_get(instance->known->applied, "disks");
     for (size_t i = 0; value_is_list(disks) && i < disks->count; i++) {
         const char *name = value_get_text(disks->items[i], "volume", NULL);

@@ -51,6 +51,11 @@ const struct subject *match_resolve(const struct match *match, const char *kind,
 const struct contest *match_contest(const struct match *match, const char *uid,
                                     const char *path);
 
+/* The specs of a row, NULL where the store or the driver says null. */
+const struct value *known_applied(const struct known *known);
+const struct value *known_observed(const struct known *known);
+const struct value *known_booted(const struct known *known);
+
 /* Fills uid, chosen and spec of every subject (choose.c). */
 void choose_all(struct arena *arena, struct match *match);
 

@@ -97,7 +97,7 @@ static const struct value *used_now(const struct subject *subject)
 
     if (!known)
         return NULL;
-    return known->applied ? known->applied : known->observed.spec;
+    return known_applied(known) ? known_applied(known) : known_observed(known);
 }
 
 /* What `user` uses now goes only once it uses it no more. */

@@ -134,11 +134,11 @@ static void settle_spec(struct arena *arena, struct step *step)
     for (size_t i = 0; i < step->field_count; i++) {
         const struct plan_field *field = &step->fields[i];
 
-        if (field->disposition == RUN || !known || !known->applied || !field->field)
+        if (field->disposition == RUN || !known || !known_applied(known) || !field->field)
             continue;
         if (!copy)
             copy = value_copy(arena, step->subject->spec);
-        spec_put(arena, step->kind, copy, field->path, spec_at(known->applied, field->path));
+        spec_put(arena, step->kind, copy, field->path, spec_at(known_applied(known), field->path));
     }
     if (copy)
         step->spec = copy;
@@ -291,7 +291,7 @@ static bool make_left(struct step *step)
 
     step->action = ACTION_DELETE;
     step->cause = CAUSE_PENDING;
-    step->spec = known->applied;
+    step->spec = known_applied(known);
     step->reason = "its manifest left Git";
     if (step->subject->is_twin) {
         step_withhold(step, REPORTED, "another object has the same identity; remove one by hand");
