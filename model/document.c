@@ -176,6 +176,8 @@ static void check_metadata(struct checker *checker, const struct value *given,
     document->renamed_from = check_name(checker, metadata, "renamedFrom", false);
     if (document->kind)
         document->project = check_project(checker, document->kind, metadata);
+    if (document->project)
+        document->project_at = value_get(metadata, "project")->at;
     document->labels = check_labels(checker, metadata, "labels", false);
     document->annotations = check_labels(checker, metadata, "annotations", true);
 }
@@ -185,18 +187,16 @@ bool document_check(struct checker *checker, const struct value *given, enum doc
 {
     static const char *const names[] = {"apiVersion", "kind", "metadata", "spec"};
 
+    *document = (struct document){.at = given->at, .project_at = given->at};
     if (given->type != VALUE_MAP) {
         report_add(checker->report, given->at, "wrong-type",
                    "a document is a map with apiVersion, kind, metadata and spec, and this is %s",
                    check_found(checker->arena, given));
         return false;
     }
-    *document = (struct document){
-        .at = given->at,
-        .spec = value_get(given, "spec"),
-        .labels = value_map(checker->arena),
-        .annotations = value_map(checker->arena),
-    };
+    document->spec = value_get(given, "spec");
+    document->labels = value_map(checker->arena);
+    document->annotations = value_map(checker->arena);
     check_unknown(checker, given, names, sizeof(names) / sizeof(names[0]));
     check_version(checker, given);
     document->kind = check_kind(checker, given, use);

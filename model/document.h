@@ -14,6 +14,7 @@ struct document {
     struct value *annotations;
     const struct value *spec; /* as it was given; may be NULL */
     struct position at;       /* of the document */
+    struct position project_at; /* of metadata.project, or of the document */
 };
 
 enum document_use { DOCUMENT_MANIFEST, DOCUMENT_SITE };

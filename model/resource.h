@@ -28,8 +28,11 @@ struct resource {
     const struct value *labels;      /* map, never NULL */
     const struct value *annotations; /* map, never NULL */
     const struct value *spec;        /* map, normalised, never NULL */
+    const struct value *own_spec;    /* spec without what only the whole set can fill in (the
+                                      * nic of a PortForward that names none); NULL if equal */
     const struct resource *owner;    /* the resource this one was derived from, or NULL */
     struct position at;        /* of the document; file names the manifest */
+    struct position project_at; /* of metadata.project, or of the document */
     char digest[DIGEST_TEXT];  /* of kind, project, name, labels, spec */
     const struct resource **refs; /* what it refers to, in rank order, no duplicates */
     size_t ref_count;
@@ -39,7 +42,6 @@ struct set {
     struct resource **resources;
     size_t count;
     size_t declared;  /* without the derived ones */
-    struct set_index *index;
 };
 
 /* Builds a set from parsed documents: give each file's documents, then finish. */
@@ -75,7 +77,9 @@ const struct resource *set_resolve(const struct set *set, const char *kind, cons
 char *resource_label(struct arena *arena, const struct resource *resource);
 char *identity_label(struct arena *arena, const char *kind, const char *project, const char *name);
 
-/* {"apiVersion","kind","metadata":{...},"spec":{...}}: the normal form. */
+/* {"apiVersion","kind","metadata":{...},"spec":{...}}: the normal form, without what
+ * only the whole set fills in: what set_builder_add_normal() takes. Derived resources
+ * (with an owner) are made anew by each set and are not to be added. */
 struct value *resource_value(struct arena *arena, const struct resource *resource);
 
 /*

@@ -55,7 +55,7 @@ static void syntax_report(struct reader *reader)
         hint = "; indent with spaces, not tabs, and quote text that starts with @, `, % or a tab";
     else if (strstr(problem, "mapping values are not allowed"))
         hint = "; quote text that holds \": \", and check the indentation";
-    if (parser->context)
+    if (parser->context && parser->context_mark.line != parser->problem_mark.line)
         report_add(reader->report, at, "syntax", "%s, %s that starts on line %u%s", problem,
                    parser->context, position_of(reader, parser->context_mark).line, hint);
     else

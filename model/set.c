@@ -1,0 +1,221 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+/*
+ * The set is an array ordered by (kind rank, project, name): finding is a binary
+ * search, and everything that walks it meets resources in the order in which
+ * people list them. It is built in one go and never changed.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "model/arena.h"
+#include "model/document.h"
+#include "model/set_build.h"
+
+struct set_builder {
+    struct checker checker;
+    struct resource_list list;
+};
+
+struct set_builder *set_builder_new(struct arena *arena, struct report *report)
+{
+    struct set_builder *builder = arena_alloc(arena, sizeof(*builder));
+
+    builder->checker = (struct checker){.arena = arena, .report = report};
+    return builder;
+}
+
+void resource_append(struct arena *arena, struct resource_list *list, struct resource *resource)
+{
+    if (list->count == list->room) {
+        size_t room = list->room ? list->room * 2 : 64;
+        struct resource **bigger = arena_array(arena, room, sizeof(*bigger));
+
+        if (list->count > 0)
+            memcpy(bigger, list->items, list->count * sizeof(*bigger));
+        list->items = bigger;
+        list->room = room;
+    }
+    list->items[list->count++] = resource;
+}
+
+void set_builder_add(struct set_builder *builder, const struct value *document)
+{
+    struct checker *checker = &builder->checker;
+    struct document head;
+    struct resource *resource;
+
+    if (!document_check(checker, document, DOCUMENT_MANIFEST, &head)) {
+        if (head.kind)
+            check_spec(checker, head.kind, head.spec, head.at);
+        return;
+    }
+    resource = arena_alloc(checker->arena, sizeof(*resource));
+    resource->kind = head.kind;
+    resource->project = head.project;
+    resource->name = head.name;
+    resource->renamed_from = head.renamed_from;
+    resource->labels = head.labels;
+    resource->annotations = head.annotations;
+    resource->at = head.at;
+    resource->project_at = head.project_at;
+    resource->spec = check_spec(checker, head.kind, head.spec, head.at);
+    resource_complete(checker, resource);
+    resource_check(checker, resource);
+    resource_sign(resource);
+    resource_append(checker->arena, &builder->list, resource);
+}
+
+static const struct value *map_or_empty(struct arena *arena, const struct value *value)
+{
+    return value_is_map(value) ? value : value_map(arena);
+}
+
+void set_builder_add_normal(struct set_builder *builder, const struct value *normal,
+                            struct position at)
+{
+    struct arena *arena = builder->checker.arena;
+    const struct value *metadata = value_get(normal, "metadata");
+    const struct kind *kind = kind_find(value_get_text(normal, "kind", ""));
+    const char *name = value_get_text(metadata, "name", NULL);
+    struct resource *resource;
+
+    if (!kind || !name) {
+        report_add(builder->checker.report, at, "bad-cache",
+                   "the cached form of this manifest cannot be read; remove the parse cache");
+        return;
+    }
+    resource = arena_alloc(arena, sizeof(*resource));
+    resource->kind = kind;
+    resource->project = value_get_text(metadata, "project", NULL);
+    resource->name = name;
+    resource->renamed_from = value_get_text(metadata, "renamedFrom", NULL);
+    resource->labels = map_or_empty(arena, value_get(metadata, "labels"));
+    resource->annotations = map_or_empty(arena, value_get(metadata, "annotations"));
+    resource->spec = map_or_empty(arena, value_get(normal, "spec"));
+    resource->at = resource->project_at = at;
+    resource_sign(resource);
+    resource_append(arena, &builder->list, resource);
+}
+
+/* project NULL comes first. */
+static int identity_compare(const struct resource *a, const struct resource *b)
+{
+    if (a->kind->rank != b->kind->rank)
+        return a->kind->rank < b->kind->rank ? -1 : 1;
+    if (a->project != b->project) {
+        int order = !a->project ? -1 : !b->project ? 1 : strcmp(a->project, b->project);
+
+        if (order != 0)
+            return order;
+    }
+    return strcmp(a->name, b->name);
+}
+
+int resource_compare(const void *a, const void *b)
+{
+    return identity_compare(*(const struct resource *const *)a,
+                            *(const struct resource *const *)b);
+}
+
+static int sort_compare(const void *a, const void *b)
+{
+    const struct resource *x = *(const struct resource *const *)a;
+    const struct resource *y = *(const struct resource *const *)b;
+    int order = identity_compare(x, y);
+
+    if (order == 0 && x->at.file && y->at.file)
+        order = strcmp(x->at.file, y->at.file);
+    return order ? order : (x->at.line > y->at.line) - (x->at.line < y->at.line);
+}
+
+static void duplicate_report(struct checker *checker, const struct resource *first,
+                             const struct resource *second)
+{
+    report_add(checker->report, second->at, "duplicate-identity",
+               "%s is declared twice; the first is at %s:%u",
+               resource_label(checker->arena, second), first->at.file ? first->at.file : "?",
+               first->at.line);
+}
+
+/* Orders the list and keeps the first of each identity. */
+static void list_sort(struct checker *checker, struct resource_list *list)
+{
+    size_t kept = 0;
+
+    if (list->count > 1)
+        qsort(list->items, list->count, sizeof(*list->items), sort_compare);
+    for (size_t i = 0; i < list->count; i++) {
+        if (kept > 0 && identity_compare(list->items[kept - 1], list->items[i]) == 0)
+            duplicate_report(checker, list->items[kept - 1], list->items[i]);
+        else
+            list->items[kept++] = list->items[i];
+    }
+    list->count = kept;
+}
+
+static void check_renames(struct checker *checker, const struct set *set)
+{
+    for (size_t i = 0; i < set->count; i++) {
+        const struct resource *resource = set->resources[i];
+        const char *old = resource->renamed_from;
+
+        if (old && !resource->owner && strcmp(old, resource->name) != 0 &&
+            set_find(set, resource->kind->name, resource->project, old))
+            report_add(checker->report, resource->at, "bad-name",
+                       "renamedFrom: %s is still declared; a rename takes the old manifest away",
+                       identity_label(checker->arena, resource->kind->name, resource->project,
+                                      old));
+    }
+}
+
+const struct set *set_builder_finish(struct set_builder *builder)
+{
+    struct checker *checker = &builder->checker;
+    struct resource_list *list = &builder->list;
+    struct set *set = arena_alloc(checker->arena, sizeof(*set));
+
+    list_sort(checker, list);
+    *set = (struct set){list->items, list->count, list->count};
+    set_complete(checker, set);
+    for (size_t i = 0; i < set->declared; i++)
+        if (strcmp(set->resources[i]->kind->name, "Instance") == 0)
+            instance_derive(checker->arena, set, set->resources[i], list);
+    list_sort(checker, list);
+    set->resources = list->items;
+    set->count = list->count;
+    for (size_t i = 0; i < set->count; i++)
+        resource_resolve(checker, set, set->resources[i]);
+    check_renames(checker, set);
+    set_check_cycles(checker, set);
+    set_check_networks(checker, set);
+    set_check_machines(checker, set);
+    return set;
+}
+
+const struct resource *set_find(const struct set *set, const char *kind, const char *project,
+                                const char *name)
+{
+    struct resource key = {.kind = kind_find(kind), .project = project, .name = name};
+    const struct resource *pointer = &key;
+    struct resource **found;
+
+    if (!key.kind || set->count == 0)
+        return NULL;
+    found = bsearch(&pointer, set->resources, set->count, sizeof(struct resource *),
+                    resource_compare);
+    return found ? *found : NULL;
+}
+
+const struct resource *set_resolve(const struct set *set, const char *kind, const char *project,
+                                   const char *name)
+{
+    const struct resource *found = project ? set_find(set, kind, project, name) : NULL;
+
+    return found ? found : set_find(set, kind, NULL, name);
+}
+
+const struct resource *set_target(const struct set *set, const struct resource *resource,
+                                  const char *kind, const char *name)
+{
+    return name ? set_resolve(set, kind, resource->project, name) : NULL;
+}

@@ -1,0 +1,231 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+/*
+ * References: found in a spec by its kind's x-ref fields, resolved in the
+ * resource's own project and then rack-wide. A weak one must exist, but makes no
+ * order between the two.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "model/arena.h"
+#include "model/set_build.h"
+
+/* Beyond this many problems nobody reads suggestions, and looking for them in a
+ * large set would cost more than the check. */
+enum { SUGGESTIONS_MAX = 500 };
+
+struct resolver {
+    struct checker *checker;
+    const struct set *set;
+    const struct resource *resource;
+    const struct resource **refs;
+    size_t count;
+    size_t room;
+};
+
+static void ref_add(struct resolver *resolver, const struct resource *ref)
+{
+    if (resolver->count == resolver->room) {
+        size_t room = resolver->room ? resolver->room * 2 : 8;
+        const struct resource **bigger =
+            arena_array(resolver->checker->arena, room, sizeof(*bigger));
+
+        if (resolver->count > 0)
+            memcpy(bigger, resolver->refs, resolver->count * sizeof(*bigger));
+        resolver->refs = bigger;
+        resolver->room = room;
+    }
+    resolver->refs[resolver->count++] = ref;
+}
+
+/* Names of a kind that could have been meant; one elsewhere goes to `*stranger`. */
+static const char *nearest_name(struct resolver *resolver, const char *kind, const char *name,
+                                const struct resource **stranger)
+{
+    const struct set *set = resolver->set;
+    const char **names;
+    const char *project = resolver->resource->project;
+    size_t count = 0;
+
+    if (resolver->checker->report->count > SUGGESTIONS_MAX)
+        return NULL;
+    names = arena_array(resolver->checker->arena, set->count, sizeof(*names));
+    for (size_t i = 0; i < set->count; i++) {
+        const struct resource *other = set->resources[i];
+
+        if (strcmp(other->kind->name, kind) != 0)
+            continue;
+        if (!other->project || (project && strcmp(other->project, project) == 0))
+            names[count++] = other->name;
+        else if (strcmp(other->name, name) == 0)
+            *stranger = other;
+    }
+    return report_nearest(name, names, count);
+}
+
+static void dangling_report(struct resolver *resolver, const char *label, const char *kind,
+                            const char *name, struct position at)
+{
+    struct arena *arena = resolver->checker->arena;
+    const struct kind *of = kind_find(kind);
+    const struct resource *stranger = NULL;
+    const char *nearest = nearest_name(resolver, kind, name, &stranger);
+    const char *project = of->scope == SCOPE_RACK ? NULL : resolver->resource->project;
+    const char *where = project ? arena_printf(arena, " in project %s", project) : "";
+    const char *more = "";
+
+    if (project && of->scope == SCOPE_EITHER)
+        where = arena_printf(arena, " in project %s or rack-wide", project);
+    if (nearest)
+        more = arena_printf(arena, ", did you mean `%s`?", nearest);
+    else if (stranger)
+        more = arena_printf(arena, "; there is one in project %s, and references stay within "
+                                   "their project", stranger->project);
+    report_add(resolver->checker->report, at, "bad-reference", "%s: there is no %s `%s`%s%s",
+               label, kind, name, where, more);
+}
+
+static const char *label(const struct field *field)
+{
+    while (!field->name)
+        field = field->parent;
+    return field->name;
+}
+
+static void refs_walk(struct resolver *resolver, const struct field *field,
+                      const struct value *value)
+{
+    const struct resource *ref;
+
+    if (field->ref && value_is_text(value)) {
+        ref = set_target(resolver->set, resolver->resource, field->ref, value->text);
+        if (!ref)
+            dangling_report(resolver, label(field), field->ref, value->text,
+                            value_place(resolver->resource, value));
+        else if (!field->ref_weak)
+            ref_add(resolver, ref);
+    } else if (field->type == FIELD_LIST && field->item && value_is_list(value)) {
+        for (size_t i = 0; i < value->count; i++)
+            refs_walk(resolver, field->item, value->items[i]);
+    } else if (field->type == FIELD_MAP && value_is_map(value)) {
+        for (size_t i = 0; i < value->pair_count; i++) {
+            const struct field *child = field_child(field, value->pairs[i].key);
+
+            if (child)
+                refs_walk(resolver, child, value->pairs[i].value);
+        }
+    }
+}
+
+/* True for the first resource of its file and project: a project that is missing
+ * is one mistake, not one for each resource in it. */
+static bool is_first_of_project(const struct resolver *resolver)
+{
+    const struct resource *resource = resolver->resource;
+
+    if (resolver->checker->report->count > SUGGESTIONS_MAX)
+        return false;
+    for (size_t i = 0; i < resolver->set->count; i++) {
+        const struct resource *other = resolver->set->resources[i];
+
+        if (!other->project || strcmp(other->project, resource->project) != 0)
+            continue;
+        if (other->at.file == resource->at.file)
+            return other == resource;
+    }
+    return true;
+}
+
+static void project_resolve(struct resolver *resolver)
+{
+    const struct resource *resource = resolver->resource;
+    const struct resource *project;
+
+    if (!resource->project)
+        return;
+    project = set_find(resolver->set, "Project", NULL, resource->project);
+    if (project)
+        ref_add(resolver, project);
+    else if (!resource->owner && is_first_of_project(resolver))
+        dangling_report(resolver, "project", "Project", resource->project, resource->project_at);
+}
+
+/* An instance waits for its NICs and its seed. */
+static void derived_resolve(struct resolver *resolver)
+{
+    const struct resource *instance = resolver->resource;
+    const struct value *nics = value_get(instance->spec, "nics");
+    const struct resource *seed;
+
+    if (strcmp(instance->kind->name, "Instance") != 0)
+        return;
+    for (size_t i = 0; value_is_list(nics) && i < nics->count; i++) {
+        const char *interface = value_get_text(nics->items[i], "name", "");
+        const char *name =
+            arena_printf(resolver->checker->arena, "%s.%s", instance->name, interface);
+        const struct resource *nic = set_find(resolver->set, "NIC", instance->project, name);
+
+        if (nic)
+            ref_add(resolver, nic);
+    }
+    seed = set_find(resolver->set, "Seed", instance->project, instance->name);
+    if (seed)
+        ref_add(resolver, seed);
+}
+
+/* The kind's fields with references in a derived resource are its owner's too:
+ * what dangles there was reported there. */
+void resource_resolve(struct checker *checker, const struct set *set, struct resource *resource)
+{
+    struct report muted;
+    struct checker silent = {.arena = checker->arena, .report = &muted};
+    struct resolver resolver = {
+        .checker = resource->owner ? &silent : checker, .set = set, .resource = resource};
+    size_t kept = 0;
+
+    report_init(&muted, checker->arena);
+    project_resolve(&resolver);
+    refs_walk(&resolver, resource->kind->spec, resource->spec);
+    derived_resolve(&resolver);
+    if (resolver.count > 1)
+        qsort(resolver.refs, resolver.count, sizeof(struct resource *), resource_compare);
+    for (size_t i = 0; i < resolver.count; i++)
+        if (kept == 0 || resolver.refs[kept - 1] != resolver.refs[i])
+            resolver.refs[kept++] = resolver.refs[i];
+    resource->refs = resolver.refs;
+    resource->ref_count = kept;
+}
+
+static void refs_collect(struct arena *arena, const struct resource *resource,
+                         struct value *refs,
+                         void (*decorate)(void *, struct arena *, const struct resource *,
+                                          struct value *),
+                         void *context)
+{
+    for (size_t i = 0; i < resource->ref_count; i++) {
+        const struct resource *ref = resource->refs[i];
+        struct value *of_kind = (struct value *)(uintptr_t)value_get(refs, ref->kind->name);
+        struct value *entry;
+
+        if (!of_kind)
+            of_kind = value_set(arena, refs, ref->kind->name, value_map(arena));
+        if (value_get(of_kind, ref->name))
+            continue;
+        entry = value_set(arena, of_kind, ref->name, value_map(arena));
+        value_set(arena, entry, "spec", (struct value *)(uintptr_t)ref->spec);
+        if (decorate)
+            decorate(context, arena, ref, entry);
+        refs_collect(arena, ref, refs, decorate, context);
+    }
+}
+
+struct value *resource_refs(struct arena *arena, const struct resource *resource,
+                            void (*decorate)(void *context, struct arena *arena,
+                                             const struct resource *ref, struct value *entry),
+                            void *context)
+{
+    struct value *refs = value_map(arena);
+
+    refs_collect(arena, resource, refs, decorate, context);
+    return refs;
+}
