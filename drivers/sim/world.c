@@ -176,6 +176,16 @@ int world_refresh(struct world *world, seen_fn *seen, void *context, struct erro
 
 /* ---- writing ------------------------------------------------------------------- */
 
+/* What is left without a newline is half a line of a writer that died. */
+static int tail_mend(struct world *world, struct error *err)
+{
+    struct stat st;
+    if (fstat(world->fd, &st) == 0
+        && (st.st_size == world->offset || ftruncate(world->fd, world->offset) == 0))
+        return 0;
+    return error_sys(err, "cannot mend %s", world->path);
+}
+
 /* Holds the file's lock with the table up to date, on the file that has the name now. */
 static int world_lock(struct world *world, struct error *err)
 {
@@ -190,9 +200,8 @@ static int world_lock(struct world *world, struct error *err)
             return result;
     }
     int result = tail_take(world, NULL, NULL, err);
-    /* What is left without a newline is half a line of a writer that died. */
-    if (result == 0 && ftruncate(world->fd, world->offset) < 0)
-        result = error_sys(err, "cannot mend %s", world->path);
+    if (result == 0)
+        result = tail_mend(world, err);
     if (result < 0)
         flock(world->fd, LOCK_UN);
     return result;
