@@ -188,6 +188,10 @@ char *spinel_tag_make(struct spinel_host *host, const struct spinel_op *op, cons
 const struct value *spinel_tag_read(struct spinel_host *host, const char *text,
                                     const char *native_id);
 
+/* Keyed BLAKE2b of bytes under the rack's key, in the arena: for content that may be
+ * compared, but neither shown nor guessed at. */
+char *spinel_digest(struct spinel_host *host, const void *data, size_t len);
+
 /* Runs a program without a shell, standard input from /dev/null, waits at most
  * until the call's deadline (then kills its group: ERR_BUSY). Output (both streams,
  * at most 64 KiB) goes to `*output` in the arena if not NULL. A non-zero status is

@@ -87,15 +87,18 @@ static size_t slots_fill(const struct spinel_host *host, struct pollfd *slots)
 
 static void watch_ready(struct spinel_host *host, int fd)
 {
-    for (size_t i = 0; i < host->watch_count; i++) {
-        if (host->watches[i].fd != fd)
-            continue;
-        if (host->watches[i].ready)
-            host->watches[i].ready(host, fd);
-        else
-            host->driver->watch(host);
+    size_t i = 0;
+    while (i < host->watch_count && host->watches[i].fd != fd)
+        i++;
+    if (i == host->watch_count)
         return;
-    }
+    host->arena = arena_new();
+    if (host->watches[i].ready)
+        host->watches[i].ready(host, fd);
+    else
+        host->driver->watch(host);
+    arena_free(host->arena);
+    host->arena = host->forever;
 }
 
 /* Calls and watches may come and go while slots are served: a slot is matched by its

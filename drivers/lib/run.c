@@ -83,8 +83,11 @@ static int status_explain(const char *program, int status, struct text *output, 
         error_set(err, ERR_UNSUPPORTED, "%s", last_line(output));
         return error_hint(err, "Install %s.", program);
     }
-    return error_set(err, strstr(output->data, strerror(ENOSPC)) ? ERR_NO_SPACE : ERR_SYSTEM,
-                     "%s: %s", program, last_line(output));
+    enum error_code code = strstr(output->data, strerror(ENOSPC)) ? ERR_NO_SPACE : ERR_SYSTEM;
+    const char *said = last_line(output);
+    size_t len = strlen(program); /* many name themselves */
+    bool is_named = strncmp(said, program, len) == 0 && strncmp(said + len, ": ", 2) == 0;
+    return error_set(err, code, "%s: %s", program, is_named ? said + len + 2 : said);
 }
 
 static int program_wait(struct spinel_host *host, const char *program, pid_t pid, int fd,

@@ -112,5 +112,12 @@ const struct value *spinel_tag_read(struct spinel_host *host, const char *text,
     if (sodium_memcmp(mac, given, DIGEST_TEXT) != 0
         || strcmp(value_get_text(tag, "rack", ""), host->rack_id) != 0)
         return NULL;
+    value_set_text(host->arena, tag, "mac", given);
     return tag;
+}
+
+char *spinel_digest(struct spinel_host *host, const void *data, size_t len)
+{
+    char *hex = arena_alloc(host->arena, DIGEST_TEXT);
+    return digest_keyed(host->key, sizeof host->key, data, len, hex);
 }

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+/* Copying a disk: shared, else sparse. */
+#include "drivers/file/copy.h"
+
+#include <errno.h>
+#include <linux/fs.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { COPY_CHUNK = 16 << 20 };
+
+static int extent_copy(struct spinel_host *host, int from, const char *from_path, int to,
+                       off_t start, off_t end, struct error *err)
+{
+    off_t in = start, out = start;
+    while (in < end) {
+        size_t len = end - in < COPY_CHUNK ? (size_t)(end - in) : COPY_CHUNK;
+        ssize_t n = copy_file_range(from, &in, to, &out, len, 0);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return error_sys(err, "cannot copy %s", from_path);
+        if (n == 0)
+            return error_set(err, ERR_BUSY, "%s became shorter while it was copied", from_path);
+        if (spinel_remaining_ms(host) == 0)
+            return error_set(err, ERR_BUSY, "time was up while %s was copied", from_path);
+    }
+    return 0;
+}
+
+int file_copy(struct spinel_host *host, int from, const char *from_path, int to,
+              struct error *err)
+{
+    struct stat st;
+    if (ioctl(to, FICLONE, from) == 0)
+        return 0;
+    if (fstat(from, &st) < 0 || ftruncate(to, st.st_size) < 0)
+        return error_sys(err, "cannot copy %s", from_path);
+    for (off_t data = 0, hole; data < st.st_size; data = hole) {
+        data = lseek(from, data, SEEK_DATA);
+        if (data < 0)
+            return errno == ENXIO ? 0 : error_sys(err, "cannot copy %s", from_path);
+        hole = lseek(from, data, SEEK_HOLE);
+        int result = extent_copy(host, from, from_path, to, data, hole, err);
+        if (result < 0)
+            return result;
+        spinel_progress(host, (int)(hole * 100 / st.st_size), "copying image");
+    }
+    return 0;
+}

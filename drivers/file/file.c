@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+/*
+ * The file driver: pools, images, volumes and seeds as plain files of this host. Each
+ * kind is one file of this folder; what has no valid tag of this rack is reported and
+ * never touched.
+ */
+#include "drivers/file/file.h"
+
+#include <curl/curl.h>
+#include <string.h>
+#include "drivers/file/watch.h"
+
+static const struct file_kind *const kinds[] = {&pool_kind, &image_kind, &volume_kind, &seed_kind};
+enum { KIND_COUNT = sizeof kinds / sizeof *kinds };
+
+static int file_start(struct spinel_host *host, const struct value *settings, struct value *reply,
+                      struct error *err)
+{
+    (void)settings, (void)reply;
+    if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
+        return error_set(err, ERR_UNSUPPORTED, "libcurl cannot start");
+    return watch_start(host, err);
+}
+
+static int file_list(struct spinel_host *host, struct spinel_list *list, struct error *err)
+{
+    for (size_t i = 0; i < KIND_COUNT; i++) {
+        int result = kinds[i]->list(host, list, err);
+        if (result < 0)
+            return result;
+    }
+    return 0;
+}
+
+/* A uid says nothing of its kind: each is asked. */
+static int file_look(struct spinel_host *host, struct spinel_object *object, struct error *err)
+{
+    object->absent = true;
+    for (size_t i = 0; i < KIND_COUNT && object->absent; i++) {
+        int result = kinds[i]->look(host, object, err);
+        if (result < 0)
+            return result;
+    }
+    return 0;
+}
+
+static int file_apply(struct spinel_host *host, const struct spinel_op *op, struct error *err)
+{
+    for (size_t i = 0; i < KIND_COUNT; i++)
+        if (strcmp(kinds[i]->name, op->kind) == 0)
+            return kinds[i]->apply(host, op, err);
+    return error_set(err, ERR_UNSUPPORTED, "driver file has no kind %s", op->kind);
+}
+
+static const struct spinel_driver driver = {
+    .name = "file",
+    .version = "1",
+    .kinds = "Pool Image Volume Seed",
+    .start = file_start,
+    .list = file_list,
+    .look = file_look,
+    .apply = file_apply,
+};
+
+SPINEL_DRIVER(driver)

@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+/* Ownership tags on files; see mark.h. */
+#include "drivers/file/mark.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/xattr.h>
+#include <unistd.h>
+#include "drivers/file/staging.h"
+
+#define ATTRIBUTE "user.spinel"
+enum { TAG_MAX = 1 << 18 };
+
+static const char *base_name(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    return slash ? slash + 1 : path;
+}
+
+static char *native_of(struct spinel_host *host, const char *path, const struct stat *st)
+{
+    return arena_printf(spinel_arena(host), "%s:%ju", base_name(path), (uintmax_t)st->st_ino);
+}
+
+char *mark_sidecar(struct spinel_host *host, const char *path)
+{
+    return arena_printf(spinel_arena(host), "%s.tag", path);
+}
+
+bool mark_is_sidecar(const char *name)
+{
+    size_t len = strlen(name);
+    return len > 4 && strcmp(name + len - 4, ".tag") == 0;
+}
+
+static char *small_file_read(struct spinel_host *host, const char *path)
+{
+    struct stat st;
+    char *text = NULL;
+    int fd = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
+    if (fd < 0)
+        return NULL;
+    if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_size <= TAG_MAX) {
+        text = arena_alloc(spinel_arena(host), (size_t)st.st_size + 1);
+        ssize_t got = read(fd, text, (size_t)st.st_size);
+        text[got > 0 ? got : 0] = '\0';
+    }
+    close(fd);
+    return text;
+}
+
+static const struct value *of_kind(const struct value *tag, const char *kind)
+{
+    return tag && strcmp(value_get_text(tag, "kind", ""), kind) == 0 ? tag : NULL;
+}
+
+const struct value *tag_file_read(struct spinel_host *host, const char *path, const char *native,
+                                  const char *kind)
+{
+    const char *text = small_file_read(host, path);
+    return text ? of_kind(spinel_tag_read(host, text, native), kind) : NULL;
+}
+
+const struct value *mark_read(struct spinel_host *host, const char *path, const char *kind)
+{
+    struct stat st;
+    if (lstat(path, &st) < 0 || !S_ISREG(st.st_mode))
+        return NULL;
+    const char *native = native_of(host, path, &st);
+    ssize_t len = lgetxattr(path, ATTRIBUTE, NULL, 0);
+    if (len <= 0 || len > TAG_MAX)
+        return tag_file_read(host, mark_sidecar(host, path), native, kind);
+    char *text = arena_alloc(spinel_arena(host), (size_t)len + 1);
+    len = lgetxattr(path, ATTRIBUTE, text, (size_t)len);
+    return len > 0 ? of_kind(spinel_tag_read(host, text, native), kind) : NULL;
+}
+
+static int tag_text_write(struct spinel_host *host, const char *path, const char *text,
+                          struct error *err)
+{
+    struct staging staging;
+    int result = staging_open(host, path, &staging, err);
+    if (result < 0)
+        return result;
+    size_t len = strlen(text);
+    if (write(staging.fd, text, len) != (ssize_t)len)
+        result = error_sys(err, "cannot write %s", path);
+    else
+        result = staging_publish(&staging, STAGING_REPLACE, err);
+    staging_close(&staging);
+    return result;
+}
+
+int tag_file_write(struct spinel_host *host, const char *path, const struct spinel_op *op,
+                   const char *native, const struct value *extra, struct error *err)
+{
+    return tag_text_write(host, path, spinel_tag_make(host, op, native, extra), err);
+}
+
+int mark_write(struct spinel_host *host, int fd, const char *path, const struct spinel_op *op,
+               const struct value *extra, struct error *err)
+{
+    struct stat st;
+    if (fstat(fd, &st) < 0)
+        return error_sys(err, "cannot look at %s", path);
+    const char *text = spinel_tag_make(host, op, native_of(host, path, &st), extra);
+    const char *sidecar = mark_sidecar(host, path);
+    if (fsetxattr(fd, ATTRIBUTE, text, strlen(text), 0) == 0) {
+        unlink(sidecar);
+        return fsync(fd) < 0 ? error_sys(err, "cannot make the tag of %s durable", path) : 0;
+    }
+    int result = tag_text_write(host, sidecar, text, err);
+    if (result == 0)
+        fremovexattr(fd, ATTRIBUTE); /* an older one would be believed first */
+    return result;
+}
+
+int mark_rewrite(struct spinel_host *host, const char *path, const struct spinel_op *op,
+                 const struct value *extra, struct error *err)
+{
+    if (!extra)
+        extra = value_get(mark_read(host, path, op->kind), "extra");
+    int fd = open(path, O_RDWR | O_NOFOLLOW | O_CLOEXEC);
+    if (fd < 0)
+        return error_sys(err, "cannot open %s", path);
+    int result = mark_write(host, fd, path, op, extra, err);
+    close(fd);
+    return result;
+}
+
+void mark_fill(struct spinel_object *object, const struct value *tag)
+{
+    object->absent = false;
+    object->kind = value_get_text(tag, "kind", "");
+    object->project = value_get_text(tag, "project", NULL);
+    object->name = value_get_text(tag, "name", "");
+    object->epoch = (uint64_t)value_get_int(tag, "epoch", 0);
+    object->released = value_get_bool(tag, "released", false);
+}
+
+int mark_admit(const struct value *tag, const struct spinel_op *op, struct error *err)
+{
+    uint64_t seen = (uint64_t)value_get_int(tag, "epoch", 0);
+    if (tag && op->epoch < seen)
+        return error_set(err, ERR_STALE, "%s %s has seen epoch %" PRIu64 ", this is %" PRIu64,
+                         op->kind, op->name, seen, op->epoch);
+    return 0;
+}
+
+void mark_etag(const char *path, const struct value *tag, char etag[64])
+{
+    struct stat st = {0};
+    lstat(path, &st);
+    /* A guest writes to its volume all the time; nobody writes to the others. */
+    bool is_written = strcmp(value_get_text(tag, "kind", ""), "Volume") == 0;
+    snprintf(etag, 64, "%.16s-%jx-%jx", value_get_text(tag, "mac", "untagged"),
+             (uintmax_t)st.st_size,
+             is_written ? (uintmax_t)st.st_blocks
+                        : (uintmax_t)st.st_mtim.tv_sec * 1000000000
+                              + (uintmax_t)st.st_mtim.tv_nsec);
+}

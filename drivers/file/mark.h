@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+#ifndef FILE_MARK_H
+#define FILE_MARK_H
+
+#include "drivers/spinel-driver.h"
+
+/*
+ * Where ownership tags are kept: in the file's extended attribute user.spinel, or,
+ * where the file system has none or too little room, in "<file>.tag" beside it. The
+ * native id is the file's name and inode, so a copy of file and tag is not ours.
+ */
+
+/* The valid tag of a regular file of `kind` (not of a link to one), or NULL. */
+const struct value *mark_read(struct spinel_host *host, const char *path, const char *kind);
+
+/* Tags the file that is open as `fd` and has, or will have, the name `path`. */
+int mark_write(struct spinel_host *host, int fd, const char *path, const struct spinel_op *op,
+               const struct value *extra, struct error *err);
+
+/* The same for a file that is there, keeping the tag's extra if `extra` is NULL. */
+int mark_rewrite(struct spinel_host *host, const char *path, const struct spinel_op *op,
+                 const struct value *extra, struct error *err);
+
+/* "<path>.tag" in the arena. */
+char *mark_sidecar(struct spinel_host *host, const char *path);
+bool mark_is_sidecar(const char *name);
+
+/* Tags that are files of their own: of a Pool, of an Image. */
+const struct value *tag_file_read(struct spinel_host *host, const char *path, const char *native,
+                                  const char *kind);
+int tag_file_write(struct spinel_host *host, const char *path, const struct spinel_op *op,
+                   const char *native, const struct value *extra, struct error *err);
+
+/* What a tag says of an object. */
+void mark_fill(struct spinel_object *object, const struct value *tag);
+
+/* ERR_STALE if the object has seen a newer epoch than the operation's. */
+int mark_admit(const struct value *tag, const struct spinel_op *op, struct error *err);
+
+/* A short text that differs when tag or file do. */
+void mark_etag(const char *path, const struct value *tag, char etag[64]);
+
+#endif

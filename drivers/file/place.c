@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+/* Finding pools again; see place.h. */
+#include "drivers/file/place.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include "drivers/file/mark.h"
+#include "drivers/file/staging.h"
+#include "model/json.h"
+
+enum { PLACES_MAX = 4096, NOTE_MAX = 8192 };
+
+int names_each(struct spinel_host *host, const char *path,
+               int (*each)(struct spinel_host *, const char *, const char *, void *,
+                           struct error *),
+               void *context, struct error *err)
+{
+    DIR *dir = opendir(path);
+    int result = 0;
+    if (!dir)
+        return errno == ENOENT ? 0 : error_sys(err, "cannot read directory %s", path);
+    for (;;) {
+        errno = 0;
+        const struct dirent *entry = readdir(dir);
+        if (!entry) {
+            if (errno)
+                result = error_sys(err, "cannot read directory %s", path);
+            break;
+        }
+        if (entry->d_name[0] == '.')
+            continue;
+        result = each(host, path, arena_text(spinel_arena(host), entry->d_name), context, err);
+        if (result < 0)
+            break;
+    }
+    closedir(dir);
+    return result;
+}
+
+static char *directory_native(struct spinel_host *host, const char *dir)
+{
+    struct stat st;
+    if (stat(dir, &st) < 0 || !S_ISDIR(st.st_mode))
+        return NULL;
+    return arena_printf(spinel_arena(host), "%s:%ju", dir, (uintmax_t)st.st_ino);
+}
+
+const struct value *pool_tag(struct spinel_host *host, const char *dir)
+{
+    const char *native = directory_native(host, dir);
+    const char *path = arena_printf(spinel_arena(host), "%s/" POOL_TAG, dir);
+    return native ? tag_file_read(host, path, native, "Pool") : NULL;
+}
+
+char *place_notes_dir(struct spinel_host *host)
+{
+    return arena_printf(spinel_arena(host), "%s/pools", spinel_own_dir(host));
+}
+
+static struct pool_place *place_of(const struct pool_places *places, const char *dir)
+{
+    for (size_t i = 0; i < places->count; i++)
+        if (strcmp(places->items[i].dir, dir) == 0)
+            return &places->items[i];
+    return NULL;
+}
+
+static struct pool_place *place_add(struct spinel_host *host, struct pool_places *places,
+                                    const char *dir)
+{
+    struct pool_place *place = place_of(places, dir);
+    if (place || places->count == PLACES_MAX)
+        return place;
+    place = &places->items[places->count++];
+    place->dir = dir;
+    place->tag = pool_tag(host, dir);
+    place->uid = value_get_text(place->tag, "uid", NULL);
+    return place;
+}
+
+static int note_read(struct spinel_host *host, const char *path, struct value **note,
+                     struct error *err)
+{
+    char *text = arena_alloc(spinel_arena(host), NOTE_MAX);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    ssize_t len = fd < 0 ? -1 : read(fd, text, NOTE_MAX);
+    int result = len < 0 ? error_sys(err, "cannot read %s", path)
+                         : json_read(spinel_arena(host), text, (size_t)len, note, err);
+    if (fd >= 0)
+        close(fd);
+    return result;
+}
+
+static int note_each(struct spinel_host *host, const char *dir, const char *name, void *context,
+                     struct error *err)
+{
+    struct value *note;
+    struct stat st;
+    const char *path = arena_printf(spinel_arena(host), "%s/%s", dir, name);
+    if (note_read(host, path, &note, err) < 0)
+        return error_wrap(err, "the note on pool %s", name);
+    const char *pool_dir = value_get_text(note, "path", "");
+    if (stat(pool_dir, &st) < 0 && errno == ENOENT)
+        return 0;
+    struct pool_place *place = place_add(host, context, pool_dir);
+    if (!place || place->tag)
+        return 0;
+    place->uid = name;
+    place->is_unmounted = (int64_t)st.st_dev != value_get_int(note, "device", 0);
+    return 0;
+}
+
+static int own_each(struct spinel_host *host, const char *dir, const char *name, void *context,
+                    struct error *err)
+{
+    (void)err;
+    struct stat st;
+    const char *path = arena_printf(spinel_arena(host), "%s/%s", dir, name);
+    if (stat(path, &st) == 0 && S_ISDIR(st.st_mode))
+        place_add(host, context, path);
+    return 0;
+}
+
+int places_read(struct spinel_host *host, struct pool_places *places, struct error *err)
+{
+    struct arena *arena = spinel_arena(host);
+    *places = (struct pool_places){.items = arena_array(arena, PLACES_MAX, sizeof *places->items)};
+    int result = names_each(host, place_notes_dir(host), note_each, places, err);
+    if (result < 0)
+        return result;
+    const char *own = arena_printf(arena, "%s/pools", spinel_state_dir(host));
+    return names_each(host, own, own_each, places, err);
+}
+
+int place_note(struct spinel_host *host, const char *uid, const char *dir, struct error *err)
+{
+    struct arena *arena = spinel_arena(host);
+    struct staging staging;
+    struct stat st;
+    if (stat(dir, &st) < 0)
+        return error_sys(err, "cannot look at %s", dir);
+    struct value *note = value_map(arena);
+    value_set_text(arena, note, "path", dir);
+    value_set_int(arena, note, "device", (int64_t)st.st_dev);
+    const char *text = json_text(arena, note);
+    int result = directory_make(host, place_notes_dir(host), err);
+    if (result < 0)
+        return result;
+    const char *path = arena_printf(arena, "%s/%s", place_notes_dir(host), uid);
+    result = staging_open(host, path, &staging, err);
+    if (result < 0)
+        return result;
+    if (write(staging.fd, text, strlen(text)) != (ssize_t)strlen(text))
+        result = error_sys(err, "cannot write %s", path);
+    else
+        result = staging_publish(&staging, STAGING_REPLACE, err);
+    staging_close(&staging);
+    return result;
+}
+
+void place_forget(struct spinel_host *host, const char *uid)
+{
+    unlink(arena_printf(spinel_arena(host), "%s/%s", place_notes_dir(host), uid));
+}

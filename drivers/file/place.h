@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+#ifndef FILE_PLACE_H
+#define FILE_PLACE_H
+
+#include "drivers/spinel-driver.h"
+
+/*
+ * Where pools are. Those under "<state>/pools" are found by looking; one that is
+ * elsewhere has a note in "<own dir>/pools/<uid>" with its directory and device, so
+ * that it is found again, and so that a file system that is not mounted is told from
+ * a pool that somebody removed.
+ */
+struct pool_place {
+    const char *dir;
+    const char *uid;         /* NULL if no Pool has it: the default one */
+    const struct value *tag; /* the valid tag in it, or NULL */
+    bool is_unmounted;       /* the directory is there, but it is not the one we knew */
+};
+
+struct pool_places {
+    struct pool_place *items;
+    size_t count;
+};
+
+#define POOL_TAG ".spinel-pool"
+#define POOL_TRASH ".trash"
+
+int places_read(struct spinel_host *host, struct pool_places *places, struct error *err);
+
+/* The valid tag of the pool in `dir`, or NULL. */
+const struct value *pool_tag(struct spinel_host *host, const char *dir);
+
+int place_note(struct spinel_host *host, const char *uid, const char *dir, struct error *err);
+void place_forget(struct spinel_host *host, const char *uid);
+char *place_notes_dir(struct spinel_host *host);
+
+/* Calls `each` for every name in a directory that is not hidden; a directory that is not
+ * there has none. A negative answer of `each` ends it. */
+int names_each(struct spinel_host *host, const char *dir,
+               int (*each)(struct spinel_host *host, const char *dir, const char *name,
+                           void *context, struct error *err),
+               void *context, struct error *err);
+
+#endif

@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+/* Pools: directories with our tag in them, never removed while they hold anything. */
+#include <dirent.h>
+#include <errno.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+#include "drivers/file/file.h"
+#include "drivers/file/mark.h"
+#include "drivers/file/place.h"
+#include "drivers/file/staging.h"
+#include "model/native.h"
+
+static int unmounted(const struct pool_place *place, struct error *err)
+{
+    error_set(err, ERR_BUSY, "pool directory %s is not the one that was tagged", place->dir);
+    return error_hint(err, "Mount the pool's file system, then it is looked at again.");
+}
+
+static int pool_list(struct spinel_host *host, struct spinel_list *list, struct error *err)
+{
+    struct pool_places places;
+    int result = places_read(host, &places, err);
+    for (size_t i = 0; result == 0 && i < places.count; i++) {
+        const struct pool_place *place = &places.items[i];
+        if (place->is_unmounted)
+            result = unmounted(place, err);
+        else if (place->tag)
+            spinel_list_add(list, place->uid, (uint64_t)value_get_int(place->tag, "epoch", 0),
+                            value_get_text(place->tag, "mac", "untagged"));
+    }
+    return result;
+}
+
+static const struct pool_place *place_find(const struct pool_places *places, const char *uid)
+{
+    for (size_t i = 0; i < places->count; i++)
+        if (places->items[i].uid && strcmp(places->items[i].uid, uid) == 0)
+            return &places->items[i];
+    return NULL;
+}
+
+static void pool_describe(struct spinel_host *host, struct spinel_object *object,
+                          const struct pool_place *place)
+{
+    struct arena *arena = spinel_arena(host);
+    struct statvfs fs;
+    object->spec = value_map(arena);
+    object->status = value_map(arena);
+    /* A pool that named no directory has none in its spec. */
+    if (value_get_bool(value_get(place->tag, "extra"), "named", false))
+        value_set_text(arena, object->spec, "path", place->dir);
+    value_set_text(arena, object->status, "state", object->released ? "released" : "ready");
+    value_set_text(arena, object->status, "path", place->dir);
+    if (statvfs(place->dir, &fs) == 0)
+        value_set_int(arena, object->status, "free", (int64_t)(fs.f_bavail * fs.f_frsize));
+}
+
+static int pool_look(struct spinel_host *host, struct spinel_object *object, struct error *err)
+{
+    struct pool_places places;
+    int result = places_read(host, &places, err);
+    const struct pool_place *place = result == 0 ? place_find(&places, object->uid) : NULL;
+    if (!place)
+        return result;
+    if (place->is_unmounted)
+        return unmounted(place, err);
+    /* Its tag was removed: it is not ours to use until a create tags it again. */
+    if (!place->tag)
+        return 0;
+    mark_fill(object, place->tag);
+    pool_describe(host, object, place);
+    return 0;
+}
+
+static char *pool_native(struct spinel_host *host, const char *dir)
+{
+    struct stat st = {0};
+    stat(dir, &st);
+    return arena_printf(spinel_arena(host), "%s:%ju", dir, (uintmax_t)st.st_ino);
+}
+
+static int pool_tag_write(struct spinel_host *host, const struct spinel_op *op, const char *dir,
+                          bool is_named, struct error *err)
+{
+    struct arena *arena = spinel_arena(host);
+    struct value *extra = value_map(arena);
+    const char *path = arena_printf(arena, "%s/" POOL_TAG, dir);
+    value_set_bool(arena, extra, "named", is_named);
+    return tag_file_write(host, path, op, pool_native(host, dir), extra, err);
+}
+
+static int pool_make(struct spinel_host *host, const struct spinel_op *op, struct error *err)
+{
+    bool is_named = value_get_text(op->spec, "path", NULL) != NULL;
+    const char *dir = native_pool_dir(spinel_arena(host), spinel_state_dir(host), op->name,
+                                      op->spec);
+    int result = directory_make(host, dir, err);
+    const struct value *tag = result == 0 ? pool_tag(host, dir) : NULL;
+    if (result < 0 || (result = mark_admit(tag, op, err)) < 0)
+        return result;
+    if (tag && strcmp(value_get_text(tag, "uid", ""), op->uid) != 0)
+        return error_set(err, ERR_DENIED, "%s is the directory of another pool, %s", dir,
+                         value_get_text(tag, "name", "?"));
+    result = place_note(host, op->uid, dir, err);
+    return result < 0 ? result : pool_tag_write(host, op, dir, is_named, err);
+}
+
+static int directory_is_empty(const char *path)
+{
+    DIR *dir = opendir(path);
+    int count = 0;
+    if (!dir)
+        return errno == ENOENT;
+    for (const struct dirent *entry; (entry = readdir(dir));)
+        count += strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0
+                 && strcmp(entry->d_name, POOL_TAG) != 0 && strcmp(entry->d_name, POOL_TRASH) != 0;
+    closedir(dir);
+    return count == 0;
+}
+
+static int pool_remove(struct spinel_host *host, const struct pool_place *place, struct error *err)
+{
+    const char *trash = arena_printf(spinel_arena(host), "%s/" POOL_TRASH, place->dir);
+    if (!directory_is_empty(place->dir) || !directory_is_empty(trash)) {
+        error_set(err, ERR_BUSY, "pool directory %s still holds files and is kept", place->dir);
+        return error_hint(err, "Move the files away or purge them; then it is removed.");
+    }
+    rmdir(trash);
+    unlink(arena_printf(spinel_arena(host), "%s/" POOL_TAG, place->dir));
+    /* A mount point or a directory of somebody who wrote in just now stays. */
+    if (rmdir(place->dir) < 0 && errno != EBUSY && errno != ENOTEMPTY && errno != ENOENT)
+        return error_sys(err, "cannot remove %s", place->dir);
+    place_forget(host, place->uid);
+    return 0;
+}
+
+static int pool_apply(struct spinel_host *host, const struct spinel_op *op, struct error *err)
+{
+    struct pool_places places;
+    if (op->verb == SPINEL_CREATE || op->verb == SPINEL_UPDATE || op->verb == SPINEL_RESTART)
+        return pool_make(host, op, err);
+    int result = places_read(host, &places, err);
+    const struct pool_place *place = result == 0 ? place_find(&places, op->uid) : NULL;
+    if (result < 0 || (place && (result = mark_admit(place->tag, op, err)) < 0))
+        return result;
+    if (place && place->is_unmounted)
+        return unmounted(place, err);
+    if (op->verb == SPINEL_DELETE)
+        return place ? pool_remove(host, place, err) : 0;
+    if (!place)
+        return op->verb == SPINEL_RELEASE
+                   ? 0
+                   : error_set(err, ERR_NOT_FOUND, "pool %s is not there to adopt", op->name);
+    return pool_tag_write(host, op, place->dir,
+                          value_get_bool(value_get(place->tag, "extra"), "named", false), err);
+}
+
+const struct file_kind pool_kind = {"Pool", pool_list, pool_look, pool_apply};

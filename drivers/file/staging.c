@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+/* Files that appear whole or not at all; see staging.h. */
+#include "drivers/file/staging.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static char *parent_of(struct arena *arena, const char *path)
+{
+    return arena_text_n(arena, path, (size_t)(strrchr(path, '/') - path));
+}
+
+int staging_open(struct spinel_host *host, const char *target, struct staging *staging,
+                 struct error *err)
+{
+    struct arena *arena = spinel_arena(host);
+    const char *dir = parent_of(arena, target);
+    *staging = (struct staging){.fd = -1, .target = target};
+    staging->fd = open(dir, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+    if (staging->fd >= 0) {
+        staging->path = arena_printf(arena, "/proc/%d/fd/%d", (int)getpid(), staging->fd);
+        return 0;
+    }
+    if (errno != EOPNOTSUPP && errno != EISDIR && errno != EINVAL)
+        return error_sys(err, "cannot make a file in %s", dir);
+    const char *hidden = arena_printf(arena, "%s/.%s.new", dir, strrchr(target, '/') + 1);
+    staging->fd = open(hidden, O_RDWR | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
+    if (staging->fd < 0)
+        return error_sys(err, "cannot make a file in %s", dir);
+    staging->path = staging->hidden = hidden;
+    return 0;
+}
+
+int parent_sync(const char *path, struct error *err)
+{
+    char dir[PATH_MAX];
+    snprintf(dir, sizeof dir, "%.*s", (int)(strrchr(path, '/') - path), path);
+    int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int result = fd < 0 || fsync(fd) < 0 ? error_sys(err, "cannot make %s durable", dir) : 0;
+    if (fd >= 0)
+        close(fd);
+    return result;
+}
+
+/* A file without a name cannot be renamed over another: it gets a hidden one first. */
+static int nameless_replace(const struct staging *staging)
+{
+    char hidden[PATH_MAX];
+    const char *slash = strrchr(staging->target, '/');
+    snprintf(hidden, sizeof hidden, "%.*s/.%s.new", (int)(slash - staging->target),
+             staging->target, slash + 1);
+    unlink(hidden);
+    if (linkat(AT_FDCWD, staging->path, AT_FDCWD, hidden, AT_SYMLINK_FOLLOW) < 0)
+        return -1;
+    return rename(hidden, staging->target);
+}
+
+static int name_give(const struct staging *staging, enum staging_mode mode)
+{
+    if (staging->hidden)
+        return renameat2(AT_FDCWD, staging->hidden, AT_FDCWD, staging->target,
+                         mode == STAGING_NEW ? RENAME_NOREPLACE : 0);
+    if (mode == STAGING_REPLACE)
+        return nameless_replace(staging);
+    return linkat(AT_FDCWD, staging->path, AT_FDCWD, staging->target, AT_SYMLINK_FOLLOW);
+}
+
+int staging_publish(struct staging *staging, enum staging_mode mode, struct error *err)
+{
+    if (fsync(staging->fd) < 0)
+        return error_sys(err, "cannot make %s durable", staging->target);
+    if (name_give(staging, mode) < 0) {
+        error_sys(err, "cannot name the new file %s", staging->target);
+        if (err->sys_errno == EEXIST)
+            err->code = ERR_CONFLICT;
+        return err->code;
+    }
+    staging->hidden = NULL;
+    return parent_sync(staging->target, err);
+}
+
+void staging_close(struct staging *staging)
+{
+    if (staging->hidden)
+        unlink(staging->hidden);
+    if (staging->fd >= 0)
+        close(staging->fd);
+    staging->fd = -1;
+}
+
+int directory_make(struct spinel_host *host, const char *path, struct error *err)
+{
+    char *copy = arena_text(spinel_arena(host), path);
+    for (char *slash = copy; slash;) {
+        slash = strchr(slash + 1, '/');
+        if (slash)
+            *slash = '\0';
+        if (mkdir(copy, 0711) < 0 && errno != EEXIST)
+            return error_sys(err, "cannot make directory %s", copy);
+        if (slash)
+            *slash = '/';
+    }
+    return 0;
+}
