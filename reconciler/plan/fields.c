@@ -104,13 +104,12 @@ static const char *means_of(const struct field *field)
 static void add_difference(const struct states *states, struct field_list *list,
                            const struct difference *difference)
 {
-    struct plan_field *field;
+    struct plan_field field;
 
     if (was_never_desired(states, difference) ||
         means_same(difference->field, difference->from, difference->to))
         return;
-    field = list_add(states->arena, list);
-    *field = (struct plan_field){
+    field = (struct plan_field){
         .path = difference->path,
         .field = difference->field,
         .from = difference->from,
@@ -119,7 +118,10 @@ static void add_difference(const struct states *states, struct field_list *list,
         .cause = cause_of(states, difference->path),
         .means = difference->field ? means_of(difference->field) : NULL,
     };
-    field_judge(states, field);
+    if (field.cause == CAUSE_DRIFT && field_leads_to_same(states, &field))
+        return; /* a record that still has the old name of what it means */
+    field_judge(states, &field);
+    *list_add(states->arena, list) = field;
 }
 
 static void add_specs(const struct states *states, struct field_list *list,
@@ -205,6 +207,32 @@ struct field_list fields_unseen(const struct states *states)
     return list;
 }
 
+/* The differ leaves out what only one side has of what is chosen; in a new object it is
+ * what people want to see. */
+static void add_chosen(const struct states *states, struct field_list *list)
+{
+    const struct field *spec = states->subject->kind->spec;
+
+    for (size_t i = 0; i < spec->field_count; i++) {
+        const struct field *field = spec->fields[i];
+        const struct value *value = value_get(states->desired, field->name);
+
+        if (field->origin != ORIGIN_CHOSEN || is_empty(value))
+            continue;
+        *list_add(states->arena, list) = (struct plan_field){
+            .path = arena_printf(states->arena, "spec.%s", field->name),
+            .field = field,
+            .to = value,
+            .change = field->change,
+            .cause = CAUSE_PENDING,
+            .disposition = RUN,
+            .reason = value_equal(value, value_get(states->subject->resource->spec, field->name))
+                          ? NULL
+                          : "chosen once, and kept",
+        };
+    }
+}
+
 struct field_list fields_new(const struct states *states)
 {
     struct field_list list = {0};
@@ -223,10 +251,8 @@ struct field_list fields_new(const struct states *states)
             .change = difference->field ? difference->field->change : CHANGE_LIVE,
             .cause = CAUSE_PENDING,
             .disposition = RUN,
-            .reason = difference->field && difference->field->origin == ORIGIN_CHOSEN
-                          ? "chosen once, and kept"
-                          : NULL,
         };
     }
+    add_chosen(states, &list);
     return list;
 }

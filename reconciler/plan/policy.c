@@ -235,8 +235,7 @@ static void judge_power(const struct states *states, struct plan_field *field)
 
 /* ---- one field ----------------------------------------------------------------------- */
 
-/* A reference that changed its words and still leads to the same object. */
-static bool leads_to_same(const struct states *states, const struct plan_field *field)
+bool field_leads_to_same(const struct states *states, const struct plan_field *field)
 {
     const struct subject *subject = states->subject;
     const char *kind = field->field ? field->field->ref : NULL;
@@ -285,7 +284,7 @@ void field_judge(const struct states *states, struct plan_field *field)
         [CHANGE_METADATA] = judge_live,     [CHANGE_REFUSE] = judge_refuse,
     };
 
-    if (leads_to_same(states, field))
+    if (field_leads_to_same(states, field))
         verdict(field, CHANGE_METADATA, RUN, "the same object under its new name");
     else if (is_frozen_seed(states, field))
         verdict(field, field->change, REPORTED,

@@ -409,7 +409,7 @@ static void put_impact(const struct writer *writer, const struct value *steps)
             put(writer, TONE_BOLD, "What happens to machines:\n");
         is_first = false;
         waiting = waiting_for_restart(writer->arena, step);
-        words = arena_printf(writer->arena, "%s  %s", identity(writer->arena, step),
+        words = arena_printf(writer->arena, "%s: %s", identity(writer->arena, step),
                              value_get_text(step, "impact", ""));
         if (*waiting)
             words = arena_printf(writer->arena, "%s, and a restart is pending for %s", words,
