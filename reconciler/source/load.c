@@ -1,0 +1,337 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+/*
+ * From a commit to the set that it declares. Each manifest is looked up in the parse
+ * cache by its blob, and read and checked only if it is not there. What was read
+ * and had no problem of its own is put there, but for manifests that set a sensitive
+ * field: no secret is written anywhere. The cache is keyed by the bytes' own hash, so
+ * nobody can plant a parse under another manifest's id.
+ */
+#include "reconciler/source/repository.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include "model/kind.h"
+#include "model/yaml.h"
+#include "reconciler/store/store.h"
+
+struct manifest_file {
+    const char *path;
+    git_oid blob;
+    const char *data; /* given by the caller; NULL: in the repository */
+    size_t len;
+    bool is_gone;
+    bool is_fresh; /* was read and checked now, without a problem */
+    bool is_sensitive;
+    bool has_source; /* its problems have their lines */
+    size_t documents;
+    struct value *normals; /* of a fresh one */
+};
+
+struct loader {
+    struct source *source;
+    struct store *store; /* NULL: no cache */
+    struct arena *arena;
+    struct report *report;
+    struct set_builder *builder;
+    struct manifest_file *files; /* ordered by path once all are known */
+    size_t count;
+    size_t room;
+    int64_t bytes;
+};
+
+/* ---- which files ---------------------------------------------------------------------- */
+
+static struct manifest_file *file_new(struct loader *loader)
+{
+    if (loader->count == loader->room) {
+        loader->room = loader->room ? loader->room * 2 : 64;
+        struct manifest_file *more = arena_array(loader->arena, loader->room, sizeof(*more));
+        if (loader->count > 0)
+            memcpy(more, loader->files, loader->count * sizeof(*more));
+        loader->files = more;
+    }
+    return &loader->files[loader->count++];
+}
+
+static int file_found(void *context, const char *path, const git_oid *before, const git_oid *after,
+                      struct error *err)
+{
+    (void)before;
+    (void)err;
+    *file_new(context) = (struct manifest_file){.path = path, .blob = *after};
+    return 0;
+}
+
+static int path_compare(const void *a, const void *b)
+{
+    return strcmp(((const struct manifest_file *)a)->path, ((const struct manifest_file *)b)->path);
+}
+
+static struct manifest_file *file_find(struct loader *loader, size_t count, const char *path)
+{
+    struct manifest_file wanted = {.path = path};
+    return count == 0 ? NULL : bsearch(&wanted, loader->files, count, sizeof(wanted), path_compare);
+}
+
+static void files_sort(struct loader *loader)
+{
+    if (loader->count > 0)
+        qsort(loader->files, loader->count, sizeof(*loader->files), path_compare);
+}
+
+static int files_list(struct loader *loader, const char *commit, struct error *err)
+{
+    git_oid tree;
+    int rc = commit_tree(loader->source, commit, &tree, err);
+    if (rc > 0)
+        rc = tree_compare(loader->source, loader->arena, NULL, &tree, loader->report, file_found,
+                          loader, err);
+    files_sort(loader);
+    return rc < 0 ? rc : 0;
+}
+
+/* ---- changes over them -------------------------------------------------------------------- */
+
+/* A claimed id is not believed where there are bytes to hash. */
+static int file_change(struct manifest_file *file, const struct changed *changed, struct error *err)
+{
+    *file = (struct manifest_file){.path = changed->path};
+    int rc = 0;
+    if (changed->data) {
+        file->data = changed->data;
+        file->len = changed->len;
+        rc = git_odb_hash(&file->blob, changed->data, changed->len, GIT_OBJECT_BLOB);
+    } else if (changed->blob) {
+        rc = git_oid_fromstr(&file->blob, changed->blob);
+    } else {
+        file->is_gone = true;
+    }
+    return rc < 0 ? error_set(err, ERR_INVALID, "\"%.64s\" is not the id of a blob",
+                              changed->blob ? changed->blob : "")
+                  : 0;
+}
+
+static bool change_is_fit(struct loader *loader, const struct changed *changed)
+{
+    const char *slash = strrchr(changed->path, '/');
+    if (path_is_fit(changed->path) && name_is_manifest(slash ? slash + 1 : changed->path))
+        return true;
+    report_add(loader->report, (struct position){.file = changed->path, .line = 1, .column = 1},
+               "bad-name", "a manifest may not have this name");
+    return false;
+}
+
+static int files_overlay(struct loader *loader, const struct changed *changes, size_t count,
+                         struct error *err)
+{
+    size_t known = loader->count;
+    int rc = 0;
+    for (size_t i = 0; rc == 0 && i < count; i++) {
+        if (!change_is_fit(loader, &changes[i]))
+            continue;
+        struct manifest_file *file = file_find(loader, known, changes[i].path);
+        rc = file_change(file ? file : file_new(loader), &changes[i], err);
+    }
+    if (rc == 0 && (int64_t)loader->count > loader->source->max_files)
+        rc = error_set(err, ERR_INVALID, "there are more than %lld manifests",
+                       (long long)loader->source->max_files);
+    files_sort(loader);
+    return rc;
+}
+
+/* ---- parsing -------------------------------------------------------------------------------- */
+
+static int cached_add(struct loader *loader, const struct manifest_file *file, struct error *err)
+{
+    const struct value *documents = NULL;
+    char blob[GIT_OID_HEXSZ + 1];
+    if (!loader->store)
+        return 0;
+    git_oid_tostr(blob, sizeof(blob), &file->blob);
+    int rc = store_parse_get(loader->store, loader->arena, blob, &documents, err);
+    if (rc < 0 || !value_is_list(documents))
+        return rc;
+    for (size_t i = 0; i < documents->count; i++) {
+        struct value *normal = documents->items[i];
+        struct position at = {.file = file->path, .column = 1};
+        at.line = (unsigned)value_at_int(normal, "at.line", 1);
+        value_unset(normal, "at");
+        set_builder_add_normal(loader->builder, normal, at);
+    }
+    return 1;
+}
+
+static int data_get(struct loader *loader, struct arena *arena, const struct manifest_file *file,
+                    const char **data, size_t *len, struct error *err)
+{
+    if (file->data) {
+        *data = file->data;
+        *len = file->len;
+        return 0;
+    }
+    return blob_read(loader->source, arena, &file->blob, file->path, &loader->bytes, loader->report,
+                     data, len, err);
+}
+
+static void documents_add(struct loader *loader, struct manifest_file *file, const char *data,
+                          size_t len)
+{
+    size_t problems = loader->report->count;
+    struct value *documents = NULL;
+    yaml_read(loader->arena, file->path, data, len, &documents, loader->report);
+    for (size_t i = 0; documents && i < documents->count; i++)
+        set_builder_add(loader->builder, documents->items[i]);
+    file->documents = documents ? documents->count : 0;
+    file->is_fresh = loader->report->count == problems;
+    file->normals = value_list(loader->arena);
+}
+
+static int file_add(struct loader *loader, struct manifest_file *file, struct error *err)
+{
+    const char *data = NULL;
+    size_t len = 0;
+    int rc = file->is_gone ? 1 : cached_add(loader, file, err);
+    if (rc != 0)
+        return rc < 0 ? rc : 0;
+    struct arena *bytes = arena_new(); /* values copy what they keep */
+    rc = data_get(loader, bytes, file, &data, &len, err);
+    if (rc == 0 && data)
+        documents_add(loader, file, data, len);
+    arena_free(bytes);
+    return rc;
+}
+
+/* ---- caching ------------------------------------------------------------------------------------
+ */
+
+static bool holds_sensitive(const struct field *field, const struct value *value)
+{
+    if (!field || !value || value->type == VALUE_NULL)
+        return false;
+    if (field->is_sensitive)
+        return true;
+    if (value->type == VALUE_LIST)
+        for (size_t i = 0; i < value->count; i++)
+            if (holds_sensitive(field->item, value->items[i]))
+                return true;
+    if (value->type == VALUE_MAP)
+        for (size_t i = 0; i < value->pair_count; i++)
+            if (holds_sensitive(field->is_open ? field->item
+                                               : field_child(field, value->pairs[i].key),
+                                value->pairs[i].value))
+                return true;
+    return false;
+}
+
+/* Hands each resource's normal form to the file that declared it. */
+static void normals_collect(struct loader *loader, const struct set *set)
+{
+    for (size_t i = 0; i < set->count; i++) {
+        const struct resource *resource = set->resources[i];
+        if (resource->owner || !resource->at.file)
+            continue;
+        struct manifest_file *file = file_find(loader, loader->count, resource->at.file);
+        if (!file || !file->is_fresh)
+            continue;
+        struct value *normal = resource_value(loader->arena, resource);
+        struct value *at = value_set(loader->arena, normal, "at", value_map(loader->arena));
+        value_set_int(loader->arena, at, "line", resource->at.line);
+        value_append(loader->arena, file->normals, normal);
+        if (holds_sensitive(resource->kind->spec, resource->spec))
+            file->is_sensitive = true;
+    }
+}
+
+static int parses_put(struct loader *loader, struct error *err)
+{
+    int rc = 0;
+    for (size_t i = 0; rc == 0 && i < loader->count; i++) {
+        struct manifest_file *file = &loader->files[i];
+        char blob[GIT_OID_HEXSZ + 1];
+        if (!file->is_fresh || file->is_sensitive || file->normals->count != file->documents)
+            continue;
+        git_oid_tostr(blob, sizeof(blob), &file->blob);
+        rc = store_parse_put(loader->store, blob, file->normals, err);
+    }
+    return rc;
+}
+
+static int cache_fill(struct loader *loader, const struct set *set, struct error *err)
+{
+    size_t fresh = 0;
+    for (size_t i = 0; i < loader->count; i++)
+        fresh += loader->files[i].is_fresh;
+    if (!loader->store || !store_is_writable(loader->store) || fresh == 0)
+        return 0;
+    normals_collect(loader, set);
+    if (store_in_batch(loader->store))
+        return parses_put(loader, err);
+    int rc = store_begin(loader->store, err);
+    if (rc < 0)
+        return rc;
+    rc = parses_put(loader, err);
+    if (rc == 0)
+        return store_commit(loader->store, err);
+    store_rollback(loader->store);
+    return rc;
+}
+
+/* ---- the whole ----------------------------------------------------------------------------------
+ */
+
+static int sources_attach(struct loader *loader, struct error *err)
+{
+    for (size_t i = 0; i < loader->report->count; i++) {
+        const struct problem *problem = &loader->report->problems[i];
+        struct manifest_file *file = problem->source || !problem->at.file
+                                         ? NULL
+                                         : file_find(loader, loader->count, problem->at.file);
+        const char *data = NULL;
+        size_t len = 0;
+        if (!file || file->is_gone || file->has_source)
+            continue;
+        file->has_source = true;
+        size_t before = loader->report->count;
+        int rc = data_get(loader, loader->arena, file, &data, &len, err);
+        loader->report->count = before; /* that it is too big was said */
+        if (rc < 0)
+            return rc;
+        if (data)
+            report_attach_source(loader->report, file->path, data, len);
+    }
+    return 0;
+}
+
+static int set_load(struct loader *loader, const struct set **set, struct error *err)
+{
+    loader->builder = set_builder_new(loader->arena, loader->report);
+    for (size_t i = 0; i < loader->count; i++) {
+        int rc = file_add(loader, &loader->files[i], err);
+        if (rc < 0)
+            return rc;
+    }
+    const struct set *made = set_builder_finish(loader->builder);
+    int rc = cache_fill(loader, made, err);
+    if (rc == 0)
+        rc = sources_attach(loader, err);
+    if (rc == 0)
+        *set = made;
+    return rc;
+}
+
+int source_load(struct source *source, struct store *store, struct arena *arena, const char *commit,
+                const struct set **set, struct report *report, struct error *err)
+{
+    return source_overlay(source, store, arena, commit, NULL, 0, set, report, err);
+}
+
+int source_overlay(struct source *source, struct store *store, struct arena *arena,
+                   const char *base_commit, const struct changed *changes, size_t count,
+                   const struct set **set, struct report *report, struct error *err)
+{
+    struct loader loader = {.source = source, .store = store, .arena = arena, .report = report};
+    int rc = files_list(&loader, base_commit, err);
+    if (rc == 0)
+        rc = files_overlay(&loader, changes, count, err);
+    return rc == 0 ? set_load(&loader, set, err) : rc;
+}

@@ -1,0 +1,267 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+/*
+ * Opening a repository that somebody else may push to. libgit2 is kept from every
+ * configuration but the repository's own, and from the environment. Its owner check
+ * knows one answer for all paths, so it is off, and this file makes the check for
+ * the one repository that the site names. What git and libgit2 would read
+ * differently (replaced objects, grafts, borrowed objects) is refused: what a person
+ * reviews with git is what Spinel applies.
+ */
+#include "reconciler/source/repository.h"
+
+#include <errno.h>
+#include <pwd.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include "model/text.h"
+
+/* ---- errors ------------------------------------------------------------------------ */
+
+static enum error_code code_of(int rc, const git_error *last)
+{
+    if (rc == GIT_ENOTFOUND)
+        return ERR_NOT_FOUND;
+    if (rc == GIT_EAMBIGUOUS || rc == GIT_EINVALIDSPEC)
+        return ERR_INVALID;
+    if (rc == GIT_ELOCKED)
+        return ERR_BUSY;
+    switch (last ? last->klass : GIT_ERROR_NONE) {
+    case GIT_ERROR_ODB:
+    case GIT_ERROR_OBJECT:
+    case GIT_ERROR_ZLIB:
+    case GIT_ERROR_TREE:
+    case GIT_ERROR_SHA:
+        return ERR_CORRUPT;
+    default:
+        return ERR_SYSTEM;
+    }
+}
+
+int git_failed(int rc, struct error *err, const char *fmt, ...)
+{
+    const git_error *last = git_error_last();
+    char doing[512];
+    va_list args;
+    va_start(args, fmt);
+    vsnprintf(doing, sizeof(doing), fmt, args);
+    va_end(args);
+    error_set(err, code_of(rc, last), "%s: %s", doing,
+              last && last->message ? last->message : "no reason given");
+    if (err->code == ERR_CORRUPT)
+        error_hint(err, "`git fsck` in the repository shows what is damaged; push or fetch the "
+                        "missing objects from a clone that has them.");
+    return err->code;
+}
+
+/* ---- who may own it ------------------------------------------------------------------ */
+
+static int owner_refused(const char *path, uid_t uid, const char *owner, struct error *err)
+{
+    struct passwd *pw = getpwuid(uid);
+    const char *found = pw ? pw->pw_name : "a user without a name";
+    error_set(err, ERR_DENIED, "the repository %s belongs to %s (uid %ld), not to %s", path, found,
+              (long)uid, owner ? owner : "you or root");
+    return error_hint(err, "If that is meant, set spec.repository.owner in the site file to the "
+                           "user who owns it.");
+}
+
+static int owner_check(const char *path, const char *owner, struct error *err)
+{
+    struct stat st;
+    if (stat(path, &st) != 0) {
+        error_sys(err, "cannot open the repository %s", path);
+        if (errno == ENOENT)
+            err->code = ERR_NOT_FOUND;
+        return error_hint(err, "spec.repository.path in the site file names a bare repository; "
+                               "`spinel init` makes one.");
+    }
+    if (st.st_uid == 0 || st.st_uid == geteuid())
+        return 0;
+    struct passwd *pw = owner ? getpwnam(owner) : NULL;
+    if (pw && pw->pw_uid == st.st_uid)
+        return 0;
+    if (owner && !pw)
+        return error_set(err, ERR_INVALID,
+                         "spec.repository.owner in the site file is %s, and there is no such user",
+                         owner);
+    return owner_refused(path, st.st_uid, owner, err);
+}
+
+/* ---- what is refused ------------------------------------------------------------------- */
+
+struct refused_file {
+    const char *name; /* below the git directory */
+    const char *what;
+    const char *hint;
+};
+
+static const struct refused_file refused_files[] = {
+    {"objects/info/alternates", "borrows objects from another one (objects/info/alternates)",
+     "Run `git repack -a -d` in it and remove that file."},
+    {"info/grafts", "has grafts, which show another history to git than to others",
+     "Remove info/grafts."},
+    {"shallow", "is shallow: a part of its history is missing", "Run `git fetch --unshallow`."},
+};
+
+static int files_check(struct source *source, struct error *err)
+{
+    const char *dir = git_repository_commondir(source->repo);
+    for (size_t i = 0; i < sizeof(refused_files) / sizeof(refused_files[0]); i++) {
+        const struct refused_file *file = &refused_files[i];
+        struct text path = TEXT_INIT;
+        struct stat st;
+        text_printf(&path, "%s%s", dir, file->name);
+        int rc = stat(path.data, &st);
+        text_free(&path);
+        if (rc != 0 || st.st_size == 0)
+            continue;
+        error_set(err, ERR_UNSUPPORTED, "the repository %s %s", source->path, file->what);
+        return error_hint(err, "%s", file->hint);
+    }
+    return 0;
+}
+
+static int replaced_found(const char *name, void *context)
+{
+    (void)name;
+    *(bool *)context = true;
+    return 1;
+}
+
+static int replaced_check(struct source *source, struct error *err)
+{
+    bool found = false;
+    int rc = git_reference_foreach_glob(source->repo, "refs/replace/*", replaced_found, &found);
+    if (rc < 0)
+        return git_failed(rc, err, "cannot list the references of %s", source->path);
+    if (!found)
+        return 0;
+    error_set(err, ERR_UNSUPPORTED,
+              "the repository %s replaces objects (refs/replace): git would "
+              "show another content than is applied",
+              source->path);
+    return error_hint(err, "Remove them with `git replace -d`.");
+}
+
+static int sha256_refused(struct source *source, struct error *err)
+{
+    error_set(err, ERR_UNSUPPORTED,
+              "the repository %s has SHA-256 object ids, which libgit2 %s "
+              "does not read",
+              source->path, LIBGIT2_VERSION);
+    return error_hint(err, "Make it with `git init --bare --object-format=sha1`.");
+}
+
+static int format_check(struct source *source, struct error *err)
+{
+    git_config *config = NULL;
+    git_config_entry *entry = NULL;
+    int rc = git_repository_config_snapshot(&config, source->repo);
+    if (rc < 0)
+        return git_failed(rc, err, "cannot read the configuration of %s", source->path);
+    rc = git_config_get_entry(&entry, config, "extensions.objectformat");
+    bool is_sha1 = rc < 0 || strcmp(entry->value, "sha1") == 0;
+    git_config_entry_free(entry);
+    git_config_free(config);
+    return is_sha1 ? 0 : sha256_refused(source, err);
+}
+
+/* ---- opening ------------------------------------------------------------------------------ */
+
+static void library_settle(void)
+{
+    static const int levels[] = {GIT_CONFIG_LEVEL_PROGRAMDATA, GIT_CONFIG_LEVEL_SYSTEM,
+                                 GIT_CONFIG_LEVEL_XDG, GIT_CONFIG_LEVEL_GLOBAL};
+    for (size_t i = 0; i < sizeof(levels) / sizeof(levels[0]); i++)
+        git_libgit2_opts(GIT_OPT_SET_SEARCH_PATH, levels[i], "");
+    git_libgit2_opts(GIT_OPT_SET_OWNER_VALIDATION, 0);
+    git_libgit2_opts(GIT_OPT_ENABLE_STRICT_HASH_VERIFICATION, 1);
+}
+
+static int open_failed(struct source *source, int rc, struct error *err)
+{
+    const git_error *last = git_error_last();
+    if (last && last->message && strstr(last->message, "objectformat"))
+        return sha256_refused(source, err);
+    git_failed(rc, err, "cannot open the repository %s", source->path);
+    return error_hint(err, "spec.repository.path in the site file names a bare repository; "
+                           "`spinel init` makes one.");
+}
+
+int repository_open(struct source *source, const char *owner, struct error *err)
+{
+    library_settle();
+    int rc = owner_check(source->path, owner, err);
+    if (rc < 0)
+        return rc;
+    rc = git_repository_open_ext(&source->repo, source->path,
+                                 GIT_REPOSITORY_OPEN_NO_SEARCH | GIT_REPOSITORY_OPEN_BARE, NULL);
+    if (rc < 0)
+        return open_failed(source, rc, err);
+    rc = owner_check(git_repository_commondir(source->repo), owner, err);
+    if (rc == 0)
+        rc = format_check(source, err);
+    if (rc == 0)
+        rc = files_check(source, err);
+    if (rc == 0)
+        rc = replaced_check(source, err);
+    if (rc < 0)
+        return rc;
+    rc = git_repository_odb(&source->odb, source->repo);
+    return rc < 0 ? git_failed(rc, err, "cannot open the objects of %s", source->path) : 0;
+}
+
+/* ---- quarantine ------------------------------------------------------------------------------ */
+
+/* git names the directories to its hooks; only one below our own objects is believed. */
+static int quarantine_add_one(struct source *source, const char *named, struct error *err)
+{
+    struct text objects_path = TEXT_INIT;
+    text_printf(&objects_path, "%sobjects", git_repository_commondir(source->repo));
+    char *objects = realpath(objects_path.data, NULL);
+    char *directory = realpath(named, NULL);
+    int rc = 0;
+    text_free(&objects_path);
+    if (!objects || !directory) {
+        rc = error_sys(err, "cannot find the pushed objects in %s", named);
+        goto out;
+    }
+    size_t len = strlen(objects);
+    if (strcmp(objects, directory) == 0)
+        goto out;
+    if (strncmp(directory, objects, len) != 0 || directory[len] != '/') {
+        rc = error_set(err, ERR_DENIED, "objects in %s are not read: it is not below %s", named,
+                       objects);
+        goto out;
+    }
+    rc = git_odb_add_disk_alternate(source->odb, directory);
+    if (rc < 0)
+        rc = git_failed(rc, err, "cannot read the pushed objects in %s", directory);
+out:
+    free(objects);
+    free(directory);
+    return rc;
+}
+
+int quarantine_add(struct source *source, struct error *err)
+{
+    const char *named = getenv("GIT_QUARANTINE_PATH");
+    const char *directory = getenv("GIT_OBJECT_DIRECTORY");
+    const char *others = getenv("GIT_ALTERNATE_OBJECT_DIRECTORIES");
+    int rc = 0;
+    if (named && named[0] != '\0')
+        rc = quarantine_add_one(source, named, err);
+    if (rc == 0 && directory && directory[0] != '\0' && (!named || strcmp(named, directory) != 0))
+        rc = quarantine_add_one(source, directory, err);
+    char *list = strdup(others ? others : "");
+    char *rest = list;
+    for (char *one = strsep(&rest, ":"); rc == 0 && one; one = strsep(&rest, ":"))
+        if (one[0] != '\0')
+            rc = quarantine_add_one(source, one, err);
+    free(list);
+    return rc;
+}

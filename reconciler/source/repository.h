@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+#ifndef RECONCILER_SOURCE_REPOSITORY_H
+#define RECONCILER_SOURCE_REPOSITORY_H
+
+#include <git2.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include "reconciler/source/source.h"
+
+/* What the files of this folder share: an open repository and what was read of it. */
+struct source {
+    git_repository *repo;
+    git_odb *odb;
+    char *path;   /* as the site names it */
+    char *branch; /* "main" */
+    char *subdir; /* "" or "a/b": no slash at either end */
+    int64_t max_files;
+    int64_t max_bytes;
+    uint64_t trees_read; /* since it was opened: shows that equal subtrees cost nothing */
+    uint64_t blobs_read;
+};
+
+enum { BLOB_MAX_BYTES = 16 << 20 };
+
+/* Fills `err` from libgit2's last error and its return code. */
+int git_failed(int rc, struct error *err, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* Opens and checks the repository; refuses what git and libgit2 would read differently. */
+int repository_open(struct source *source, const char *owner, struct error *err);
+
+/* Makes the objects of a push seen that git still keeps apart. */
+int quarantine_add(struct source *source, struct error *err);
+
+/* Hex of a commit to the tree of the site's subdir: 1 with `*tree`, 0 if the commit has no
+ * such folder. NULL or "" is the commit before the first: 0. */
+int commit_tree(struct source *source, const char *commit, git_oid *tree, struct error *err);
+
+/* True for a path that a manifest may have: relative, no "..", no ".git", no backslash, no
+ * control character, valid UTF-8. */
+bool path_is_fit(const char *path);
+/* "*.yaml" or "*.yml", not hidden, not spinel.yaml. `name` is the last part of a path. */
+bool name_is_manifest(const char *name);
+
+/*
+ * A blob's bytes, in the arena and NUL-terminated. What is larger than BLOB_MAX_BYTES is
+ * reported as a problem of `path` without being read: then 0, and `*data` is NULL.
+ * `*bytes` counts up to the site's limit over one operation.
+ */
+int blob_read(struct source *source, struct arena *arena, const git_oid *id, const char *path,
+              int64_t *bytes, struct report *report, const char **data, size_t *len,
+              struct error *err);
+
+/* Called with a manifest that differs; `before` or `after` is NULL where there is none. */
+typedef int tree_found(void *context, const char *path, const git_oid *before, const git_oid *after,
+                       struct error *err);
+
+/* Walks what differs between two trees (NULL: nothing there). Entries of `after` that may not
+ * be there are reported. Paths are from the root of the repository, in the arena. */
+int tree_compare(struct source *source, struct arena *arena, const git_oid *before,
+                 const git_oid *after, struct report *report, tree_found *found, void *context,
+                 struct error *err);
+
+#endif
