@@ -18,6 +18,7 @@
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include "drivers/lib/guard.h"
 #include "drivers/lib/host.h"
 #include "drivers/lib/lock.h"
 #include "drivers/lib/method.h"
@@ -131,6 +132,7 @@ static _Noreturn void child_main(struct spinel_host *host, const struct call *ca
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
     lock_share(host);
+    guard_enter(host->guard_fd);
     host->call_fd = fd;
     callback_run(host, call);
     _exit(0);
@@ -141,7 +143,9 @@ static _Noreturn void child_main(struct spinel_host *host, const struct call *ca
 static int call_fork(struct spinel_host *host, struct call *call, struct error *err)
 {
     int ends[2];
-    if (pipe2(ends, O_CLOEXEC) < 0)
+    if (host->guard_fd < 0)
+        host->guard_fd = guard_start();
+    if (host->guard_fd < 0 || pipe2(ends, O_CLOEXEC) < 0)
         return error_sys(err, "cannot make a pipe for a call");
     pid_t parent = getpid();
     pid_t pid = fork();
@@ -368,8 +372,10 @@ void calls_reap(struct spinel_host *host)
     }
     for (struct call *call = host->calls, *next; call; call = next) {
         next = call->next;
-        if (call->state == CALL_DYING && kill(-call->pid, 0) < 0 && errno == ESRCH
-            && !look_goes_on(host, call))
+        if (call->state != CALL_DYING || kill(-call->pid, 0) == 0 || errno != ESRCH)
+            continue;
+        guard_leave(host->guard_fd, call->pid);
+        if (!look_goes_on(host, call))
             call_finish(host, call);
     }
 }

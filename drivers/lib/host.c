@@ -89,6 +89,8 @@ void host_close(struct spinel_host *host)
     free(host->watches);
     if (host->lock_fd >= 0)
         close(host->lock_fd);
+    if (host->guard_fd >= 0)
+        close(host->guard_fd);
 }
 
 /* ---- what callbacks ask ---------------------------------------------------------- */

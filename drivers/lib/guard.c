@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+/* The guard's whole life: numbers come in by a pipe, a group each, negative when it is
+ * over; the end of the pipe is the end of the driver. */
+#include "drivers/lib/guard.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+enum { GROUPS_MAX = 256, PIPE_FD = 3 };
+
+struct groups {
+    pid_t items[GROUPS_MAX];
+    size_t count;
+};
+
+static void group_take(struct groups *groups, pid_t group)
+{
+    if (group > 0 && groups->count < GROUPS_MAX) {
+        groups->items[groups->count++] = group;
+        return;
+    }
+    for (size_t i = 0; i < groups->count; i++) {
+        if (groups->items[i] == -group) {
+            groups->items[i] = groups->items[--groups->count];
+            return;
+        }
+    }
+}
+
+/* Lets go of all that it inherited: a pipe to the daemon held here would hide our end. */
+static void inherited_drop(int pipe_fd)
+{
+    int null = open("/dev/null", O_RDWR);
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+        dup2(null, fd);
+    if (pipe_fd != PIPE_FD)
+        dup2(pipe_fd, PIPE_FD);
+    close_range(PIPE_FD + 1, ~0U, 0);
+}
+
+static _Noreturn void guard_main(int pipe_fd)
+{
+    static const int ignored[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGPIPE};
+    struct groups groups = {.count = 0};
+    pid_t group;
+    ssize_t got;
+    setsid();
+    for (size_t i = 0; i < sizeof ignored / sizeof *ignored; i++)
+        signal(ignored[i], SIG_IGN);
+    inherited_drop(pipe_fd);
+    while ((got = read(PIPE_FD, &group, sizeof group)) > 0 || (got < 0 && errno == EINTR))
+        if (got == (ssize_t)sizeof group)
+            group_take(&groups, group);
+    for (size_t i = 0; i < groups.count; i++)
+        kill(-groups.items[i], SIGKILL);
+    _exit(0);
+}
+
+int guard_start(void)
+{
+    int ends[2];
+    if (pipe2(ends, O_CLOEXEC) < 0)
+        return -1;
+    pid_t pid = fork();
+    if (pid == 0)
+        guard_main(ends[0]);
+    close(ends[0]);
+    if (pid > 0)
+        return ends[1];
+    close(ends[1]);
+    return -1;
+}
+
+static void number_send(int guard_fd, pid_t number)
+{
+    while (write(guard_fd, &number, sizeof number) < 0 && errno == EINTR)
+        continue;
+}
+
+void guard_enter(int guard_fd)
+{
+    number_send(guard_fd, getpid());
+    close(guard_fd);
+}
+
+void guard_leave(int guard_fd, pid_t group)
+{
+    number_send(guard_fd, -group);
+}
