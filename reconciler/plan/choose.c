@@ -246,7 +246,8 @@ static void remember_name(struct arena *arena, struct value *chosen, const char 
     const struct value *before = value_get(chosen, "formerly");
 
     for (size_t i = 0; value_is_list(before) && i < before->count; i++)
-        value_append(arena, names, before->items[i]);
+        if (!value_is_text(before->items[i]) || strcmp(before->items[i]->text, name) != 0)
+            value_append(arena, names, before->items[i]);
     value_append(arena, names, value_text(arena, name));
     value_set(arena, chosen, "formerly", names);
 }

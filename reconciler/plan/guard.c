@@ -136,8 +136,10 @@ static void judge_step(struct guard *guard, struct step *step)
         if (!reason)
             continue;
         id = hold_id(guard, step_rules[r].rule, step);
-        if (step_rules[r].approvable && is_approved(guard, id))
+        if (step_rules[r].approvable && is_approved(guard, id)) {
+            step->hold = id;
             continue;
+        }
         hold_step(step,
                   hold_add(guard, id, step_rules[r].rule, reason, step_rules[r].approvable));
         return;
@@ -192,10 +194,12 @@ static void hold_all(struct guard *guard, const char *rule, const char *reason,
 
         if (!matches(step))
             continue;
-        if (hold)
+        if (hold) {
             hold_step(step, hold);
-        else
+        } else {
+            step->hold = id;
             guard->is_cleared[i] = true;
+        }
     }
 }
 
@@ -335,7 +339,7 @@ static void report_only(struct guard *guard)
 static void count_held(struct plan *plan)
 {
     for (size_t i = 0; i < plan->step_count; i++)
-        for (size_t h = 0; plan->steps[i].hold && h < plan->hold_count; h++)
+        for (size_t h = 0; plan->steps[i].disposition == HELD && h < plan->hold_count; h++)
             if (strcmp(plan->holds[h].id, plan->steps[i].hold) == 0)
                 plan->holds[h].steps++;
 }

@@ -172,7 +172,7 @@ struct step {
     size_t field_count;
     unsigned *after;          /* ids of the steps it waits for */
     size_t after_count;
-    const char *hold;         /* hold id if HELD, else NULL */
+    const char *hold;         /* hold id if HELD, or that a person approved; else NULL */
     const char *reason;       /* one sentence for people */
     const char *renamed_from; /* or NULL */
     enum change impact;       /* on a running machine: CHANGE_LIVE none, RESTART, REPLACE */

@@ -331,8 +331,10 @@ static void put_step(const struct writer *writer, const struct value *step)
     put(writer, TONE_BOLD,
         arena_printf(writer->arena, " %s %s", value_get_text(step, "kind", "?"),
                      identity(writer->arena, step)));
-    if (hold)
+    if (hold && strcmp(disposition, "held") == 0)
         put(writer, TONE_REMOVE, arena_printf(writer->arena, "  [%s %s]", disposition, hold));
+    else if (hold)
+        put(writer, TONE_CHANGE, arena_printf(writer->arena, "  [approved %s]", hold));
     else if (strcmp(disposition, "run") != 0)
         put(writer, TONE_CHANGE, arena_printf(writer->arena, "  [%s]", disposition));
     text_add_char(writer->out, '\n');

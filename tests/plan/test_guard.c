@@ -1,0 +1,410 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+/* What the guard holds, and what it lets through: every rule, on both sides. */
+#include "tests/plan/world.h"
+
+#define V(name) VOLUME(name, "size: 1GiB")
+#define I(name) INSTANCE(name, "cpus: 1, memory: 256MiB")
+#define SIX PROJECT I("a") I("b") I("c") I("d") I("e") I("f")
+#define TEN_VOLUMES V("v1") V("v2") V("v3") V("v4") V("v5") V("v6") V("v7") V("v8") V("v9") V("v10")
+
+static void assert_disposition(const struct world *w, const char *kind, const char *name,
+                               enum disposition disposition)
+{
+    const struct step *step = world_step(w, kind, name);
+
+    if (!step)
+        fail_msg("no step for %s %s", kind, name);
+    assert_string_equal(disposition_text(step->disposition), disposition_text(disposition));
+}
+
+static const struct hold *find_hold(const struct world *w, const char *rule)
+{
+    for (size_t i = 0; i < w->plan->hold_count; i++)
+        if (strcmp(w->plan->holds[i].rule, rule) == 0)
+            return &w->plan->holds[i];
+    fail_msg("nothing is held by rule %s", rule);
+    return NULL;
+}
+
+static void approve(struct world *w, const char *id)
+{
+    const char **ids = arena_array(w->arena, w->input.approved_count + 1, sizeof(*ids));
+
+    for (size_t i = 0; i < w->input.approved_count; i++)
+        ids[i] = w->input.approved[i];
+    ids[w->input.approved_count++] = id;
+    w->input.approved = ids;
+    world_plan(w);
+}
+
+static void freeze(struct world *w, const char *what, int64_t until)
+{
+    struct freeze *freeze = arena_alloc(w->arena, sizeof(*freeze));
+
+    *freeze = (struct freeze){what, "ana", "the fair", until};
+    w->input.freezes = freeze;
+    w->input.freeze_count = 1;
+    world_plan(w);
+}
+
+static void deletions_within_the_budget_run(void **state)
+{
+    struct world *w = *state;
+
+    world_converge(w, SIX TEN_VOLUMES);
+    world_declare(w, PROJECT I("a") I("b") I("c") TEN_VOLUMES);
+    world_plan(w);
+    assert_int_equal(w->plan->hold_count, 0);
+    assert_int_equal(w->plan->run, 3);
+}
+
+static void one_deletion_over_the_budget_holds_them_all(void **state)
+{
+    struct world *w = *state;
+
+    world_converge(w, SIX TEN_VOLUMES);
+    world_declare(w, PROJECT I("a") I("b") TEN_VOLUMES V("new"));
+    world_plan(w);
+    assert_int_equal(w->plan->held, 4);
+    assert_int_equal(find_hold(w, "deletion-budget")->steps, 4);
+    assert_true(find_hold(w, "deletion-budget")->approvable);
+    assert_disposition(w, "Volume", "new", RUN); /* nothing else is held */
+    assert_int_equal(plan_exit(w->plan), 2);
+    approve(w, find_hold(w, "deletion-budget")->id);
+    assert_int_equal(w->plan->held, 0);
+    assert_non_null(world_step(w, "Instance", "c")->hold); /* it runs because of this */
+}
+
+static void what_was_destroyed_lately_counts(void **state)
+{
+    struct world *w = *state;
+
+    world_converge(w, SIX TEN_VOLUMES);
+    world_declare(w, PROJECT I("a") I("b") I("c") I("d") I("e") TEN_VOLUMES);
+    w->input.destroyed_lately = 2;
+    assert_int_equal(world_plan(w)->hold_count, 0);
+    w->input.destroyed_lately = 3;
+    world_plan(w);
+    assert_string_equal(find_hold(w, "deletion-budget")->reason,
+                        "1 would be destroyed and 3 were in the last 24 hours; 3 are allowed "
+                        "without approval");
+    assert_int_equal(plan_exit(w->plan), 3);
+}
+
+static void a_large_baseline_allows_its_share(void **state)
+{
+    struct world *w = *state;
+
+    world_converge(w, SIX TEN_VOLUMES);
+    world_declare(w, PROJECT I("a") TEN_VOLUMES);
+    w->input.baseline = 100;
+    assert_int_equal(world_plan(w)->hold_count, 0);
+    w->input.baseline = 99;
+    find_hold((world_plan(w), w), "deletion-budget");
+}
+
+static void derived_objects_do_not_count(void **state)
+{
+    struct world *w = *state;
+
+    w->input.policy.collapse_percent = 100;
+    world_converge(w, PROJECT NETWORK INSTANCE(
+                          "a", "cpus: 1, memory: 256MiB, nics: [{name: e0, subnet: front}, {name: "
+                               "e1, subnet: front}, {name: e2, subnet: front}]"));
+    world_declare(w, PROJECT NETWORK);
+    assert_int_equal(world_plan(w)->hold_count, 0);
+    assert_int_equal(w->plan->step_count, 4);
+}
+
+static void an_approval_lasts_until_the_last_approved_step(void **state)
+{
+    struct world *w = *state;
+    struct known *row;
+
+    world_converge(w, SIX TEN_VOLUMES);
+    world_declare(w, PROJECT TEN_VOLUMES);
+    world_plan(w);
+    approve(w, find_hold(w, "collapse")->id);
+    assert_int_equal(w->plan->held, 0); /* nor by the budget */
+    row = world_row(w, "Instance", "a"); /* the first of them is done */
+    *row = w->rows[--w->count];
+    assert_int_equal(world_plan(w)->held, 0);
+}
+
+static void an_approval_is_for_one_revision(void **state)
+{
+    struct world *w = *state;
+
+    world_converge(w, SIX TEN_VOLUMES);
+    world_declare(w, PROJECT I("a") TEN_VOLUMES);
+    world_plan(w);
+    approve(w, find_hold(w, "deletion-budget")->id);
+    assert_int_equal(w->plan->held, 0);
+    world_declare(w, PROJECT I("b") TEN_VOLUMES);
+    assert_int_equal(world_plan(w)->held, 5);
+}
+
+static void a_collapsing_set_holds_releases_too(void **state)
+{
+    struct world *w = *state;
+
+    world_converge(w, PROJECT TEN_VOLUMES);
+    world_declare(w, PROJECT V("v1") V("v2") V("v3") V("v4") V("v5") V("v6") V("v7"));
+    assert_int_equal(world_plan(w)->hold_count, 0); /* 3 of 11 */
+    world_declare(w, PROJECT V("v1") V("v2") V("v3") V("v4") V("v5") V("v6") V("new"));
+    world_plan(w);
+    assert_int_equal(find_hold(w, "collapse")->steps, 4);
+    assert_disposition(w, "Volume", "v7", HELD);
+    assert_disposition(w, "Volume", "new", RUN);
+}
+
+static void an_empty_set_is_held_by_name(void **state)
+{
+    struct world *w = *state;
+
+    world_converge(w, PROJECT V("v1"));
+    w->input.policy.collapse_percent = 100;
+    world_declare(w, "# nothing\n");
+    world_plan(w);
+    assert_int_equal(find_hold(w, "empty-set")->steps, 2);
+    assert_int_equal(w->plan->run, 0);
+    approve(w, find_hold(w, "empty-set")->id);
+    assert_int_equal(w->plan->held, 0);
+}
+
+static void an_empty_set_on_an_empty_rack_is_nothing(void **state)
+{
+    struct world *w = *state;
+
+    world_declare(w, "# nothing\n");
+    assert_int_equal(world_plan(w)->step_count, 0);
+    assert_int_equal(w->plan->hold_count, 0);
+}
+
+static void protection_is_of_the_last_applied_revision(void **state)
+{
+    struct world *w = *state;
+    const char *id;
+
+    world_converge(w, SIX TEN_VOLUMES);
+    world_row(w, "Instance", "a")->protect = true;
+    world_declare(w, PROJECT I("b") I("c") I("d") I("e") I("f") TEN_VOLUMES V("new"));
+    world_plan(w);
+    assert_disposition(w, "Instance", "a", HELD);
+    assert_disposition(w, "Volume", "new", RUN);
+    assert_false(find_hold(w, "protect")->approvable);
+    id = find_hold(w, "protect")->id;
+    approve(w, id);
+    assert_disposition(w, "Instance", "a", HELD); /* no approval lifts it */
+    world_row(w, "Instance", "a")->protect = false;
+    world_plan(w);
+    assert_disposition(w, "Instance", "a", RUN);
+}
+
+static void a_protected_object_is_not_replaced(void **state)
+{
+    struct world *w = *state;
+
+    world_converge(w, PROJECT I("a"));
+    world_row(w, "Instance", "a")->protect = true;
+    world_declare(w, PROJECT INSTANCE("a", "cpus: 1, memory: 256MiB, firmware: uefi, "
+                                           "updatePolicy: {replace: allowed}"));
+    world_plan(w);
+    assert_disposition(w, "Instance", "a", HELD);
+    assert_int_equal(world_step(w, "Instance", "a")->action, ACTION_REPLACE);
+}
+
+static void a_protected_object_may_be_changed(void **state)
+{
+    struct world *w = *state;
+
+    world_converge(w, PROJECT V("v1"));
+    world_row(w, "Volume", "v1")->protect = true;
+    world_declare(w, PROJECT VOLUME("v1", "size: 2GiB, protect: true"));
+    world_plan(w);
+    assert_disposition(w, "Volume", "v1", RUN);
+}
+
+static void what_does_not_carry_our_tag_is_never_touched(void **state)
+{
+    struct world *w = *state;
+
+    world_converge(w, PROJECT V("v1"));
+    world_row(w, "Volume", "v1")->observed.status = json(w, "{\"foreign\":true}");
+    world_declare(w, PROJECT VOLUME("v1", "size: 2GiB"));
+    world_plan(w);
+    assert_disposition(w, "Volume", "v1", HELD);
+    assert_false(find_hold(w, "ownership")->approvable);
+}
+
+static void a_higher_epoch_stops_and_asks(void **state)
+{
+    struct world *w = *state;
+
+    world_converge(w, PROJECT V("v1") V("v2") V("v3") V("v4"));
+    world_row(w, "Volume", "v1")->observed.epoch = 9;
+    world_plan(w);
+    assert_disposition(w, "Volume", "v1", HELD);
+    assert_non_null(strstr(find_hold(w, "epoch")->reason, "epoch 9, the store only 1"));
+    approve(w, find_hold(w, "epoch")->id);
+    assert_disposition(w, "Volume", "v1", RUN);
+    assert_int_equal(world_step(w, "Volume", "v1")->action, ACTION_ADOPT);
+    world_declare(w, PROJECT V("v2") V("v3") V("v4"));
+    world_plan(w);
+    assert_disposition(w, "Volume", "v1", HELD); /* leaving is no way around it */
+}
+
+static void a_lost_volume_is_not_made_anew_in_silence(void **state)
+{
+    struct world *w = *state;
+
+    world_converge(w, SHOP WEB("cpus: 1, memory: 256MiB"));
+    world_gone(w, "Volume", "data");
+    world_gone(w, "Instance", "web-1");
+    world_plan(w);
+    assert_disposition(w, "Volume", "data", HELD);
+    assert_disposition(w, "Instance", "web-1", HELD); /* it waits for the volume */
+    assert_string_equal(world_step(w, "Instance", "web-1")->hold, find_hold(w, "lost-data")->id);
+    assert_string_equal(world_step(w, "Instance", "web-1")->reason,
+                        "waits for Volume shop/data, which is held");
+    assert_int_equal(find_hold(w, "lost-data")->steps, 2);
+    approve(w, find_hold(w, "lost-data")->id);
+    assert_disposition(w, "Volume", "data", RUN);
+    assert_disposition(w, "Instance", "web-1", RUN);
+}
+
+static void a_new_volume_and_one_half_made_are_not_lost(void **state)
+{
+    struct world *w = *state;
+
+    world_converge(w, PROJECT V("v1"));
+    world_gone(w, "Volume", "v1");
+    world_row(w, "Volume", "v1")->life = LIFE_NEW;
+    world_plan(w);
+    assert_disposition(w, "Volume", "v1", RUN);
+}
+
+static void frozen_changes_leave_healing_alone(void **state)
+{
+    struct world *w = *state;
+    const struct step *step;
+
+    world_converge(w, SHOP);
+    world_tamper(w, "VPC", "net", "spec.nat", "false");
+    world_declare(w, PROJECT DOC("VPC", "project: shop, name: net",
+                                 "{prefixes: [10.0.0.0/16], mtu: 1400}")
+                         DOC("Subnet", "project: shop, name: front",
+                             "{vpc: net, cidr: 10.0.1.0/24}") V("data2") VOLUME("data", "size: 4GiB"));
+    freeze(w, "changes", 0);
+    step = world_step(w, "VPC", "net");
+    assert_int_equal(step->disposition, RUN);
+    assert_int_equal(world_field(w, "VPC", "net", "spec.nat")->disposition, RUN);
+    assert_int_equal(world_field(w, "VPC", "net", "spec.mtu")->disposition, FROZEN);
+    assert_int_equal(value_get_int(step->spec, "mtu", 0), 1500);
+    assert_disposition(w, "Volume", "data2", FROZEN);
+    assert_string_equal(world_step(w, "Volume", "data2")->reason,
+                        "changes are frozen by ana: the fair");
+}
+
+static void frozen_healing_leaves_changes_alone(void **state)
+{
+    struct world *w = *state;
+
+    world_converge(w, SHOP V("v2"));
+    world_gone(w, "VPC", "net");
+    world_tamper(w, "Volume", "data", "spec.size", "1073741824");
+    world_declare(w, SHOP VOLUME("v2", "size: 2GiB"));
+    freeze(w, "healing", 0);
+    assert_disposition(w, "VPC", "net", FROZEN);
+    assert_disposition(w, "Volume", "data", FROZEN);
+    assert_disposition(w, "Volume", "v2", RUN);
+}
+
+static void frozen_deletions_stop_releases_and_replacements(void **state)
+{
+    struct world *w = *state;
+
+    w->input.policy.collapse_percent = 100;
+    world_converge(w, PROJECT V("v1") I("a") I("b"));
+    world_declare(w, PROJECT V("v2") INSTANCE("a", "cpus: 1, memory: 256MiB, firmware: uefi, "
+                                                   "updatePolicy: {replace: allowed}"));
+    freeze(w, "deletions", 0);
+    assert_disposition(w, "Volume", "v1", FROZEN);
+    assert_disposition(w, "Instance", "a", FROZEN);
+    assert_disposition(w, "Instance", "b", FROZEN);
+    assert_disposition(w, "Volume", "v2", RUN);
+    assert_int_equal(plan_exit(w->plan), 2);
+}
+
+static void a_freeze_ends_by_itself(void **state)
+{
+    struct world *w = *state;
+
+    world_declare(w, PROJECT V("v1"));
+    freeze(w, "changes", WORLD_START + 10);
+    assert_disposition(w, "Volume", "v1", FROZEN);
+    w->input.now += 10;
+    world_plan(w);
+    assert_disposition(w, "Volume", "v1", RUN);
+}
+
+static void a_rebuilt_store_only_reports(void **state)
+{
+    struct world *w = *state;
+
+    world_converge(w, PROJECT V("v1"));
+    world_declare(w, PROJECT V("v2"));
+    w->input.report_only = true;
+    world_plan(w);
+    assert_disposition(w, "Volume", "v1", REPORTED);
+    assert_disposition(w, "Volume", "v2", REPORTED);
+    assert_int_equal(plan_exit(w->plan), 0);
+}
+
+static void what_is_reported_anyway_is_not_judged(void **state)
+{
+    struct world *w = *state;
+
+    world_converge(w, PROJECT VOLUME("v1", "size: 2GiB"));
+    world_row(w, "Volume", "v1")->observed.status = json(w, "{\"foreign\":true}");
+    world_declare(w, PROJECT V("v1"));
+    world_plan(w);
+    assert_disposition(w, "Volume", "v1", REPORTED);
+    w->input.report_only = true;
+    world_plan(w);
+    assert_disposition(w, "Volume", "v1", REPORTED);
+    assert_int_equal(w->plan->hold_count, 0);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, world_setup, world_teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(deletions_within_the_budget_run),
+        TEST(one_deletion_over_the_budget_holds_them_all),
+        TEST(what_was_destroyed_lately_counts),
+        TEST(a_large_baseline_allows_its_share),
+        TEST(derived_objects_do_not_count),
+        TEST(an_approval_lasts_until_the_last_approved_step),
+        TEST(an_approval_is_for_one_revision),
+        TEST(a_collapsing_set_holds_releases_too),
+        TEST(an_empty_set_is_held_by_name),
+        TEST(an_empty_set_on_an_empty_rack_is_nothing),
+        TEST(protection_is_of_the_last_applied_revision),
+        TEST(a_protected_object_is_not_replaced),
+        TEST(a_protected_object_may_be_changed),
+        TEST(what_does_not_carry_our_tag_is_never_touched),
+        TEST(a_higher_epoch_stops_and_asks),
+        TEST(a_lost_volume_is_not_made_anew_in_silence),
+        TEST(a_new_volume_and_one_half_made_are_not_lost),
+        TEST(frozen_changes_leave_healing_alone),
+        TEST(frozen_healing_leaves_changes_alone),
+        TEST(frozen_deletions_stop_releases_and_replacements),
+        TEST(a_freeze_ends_by_itself),
+        TEST(a_rebuilt_store_only_reports),
+        TEST(what_is_reported_anyway_is_not_judged),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
