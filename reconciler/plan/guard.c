@@ -155,9 +155,10 @@ static void judge_steps(struct guard *guard)
 
 /* ---- rules about the whole revision -------------------------------------------------------- */
 
+/* What other rules hold is gone from Git all the same. */
 static bool is_gone_from_git(const struct step *step)
 {
-    return step_removes(step) && !step->kind->is_derived && would_happen(step);
+    return step_removes(step) && !step->kind->is_derived && step->disposition != REPORTED;
 }
 
 static bool is_removal(const struct step *step)

@@ -376,6 +376,87 @@ static void what_is_reported_anyway_is_not_judged(void **state)
     assert_int_equal(w->plan->hold_count, 0);
 }
 
+static void each_hold_names_its_own_steps(void **state)
+{
+    struct world *w = *state;
+
+    world_converge(w, PROJECT I("a") I("b") V("v1"));
+    world_row(w, "Instance", "a")->protect = true;
+    world_row(w, "Instance", "b")->protect = true;
+    world_declare(w, PROJECT);
+    world_plan(w);
+    assert_int_equal(w->plan->hold_count, 3);
+    assert_string_not_equal(world_step(w, "Instance", "a")->hold,
+                            world_step(w, "Instance", "b")->hold);
+    assert_int_equal(find_hold(w, "protect")->steps, 1);
+    assert_int_equal(find_hold(w, "collapse")->steps, 1); /* only the volume is left to it */
+}
+
+static void a_second_row_of_an_identity_is_left_to_a_person(void **state)
+{
+    struct world *w = *state;
+    struct known *row;
+
+    world_converge(w, PROJECT V("v1") V("v2"));
+    row = &w->rows[w->count++];
+    *row = *world_row(w, "Volume", "v1");
+    row->uid = "ffffffffffffffffffffffffffffffff";
+    world_plan(w);
+    assert_int_equal(w->plan->step_count, 1);
+    assert_disposition(w, "Volume", "v1", REPORTED);
+    assert_int_equal(w->plan->hold_count, 0);
+}
+
+static void what_was_not_looked_at_yet_counts_as_gone(void **state)
+{
+    struct world *w = *state;
+
+    world_converge(w, SIX TEN_VOLUMES);
+    for (size_t i = 0; i < w->count; i++)
+        w->rows[i].observed.known = false;
+    world_declare(w, PROJECT V("v1"));
+    world_plan(w);
+    assert_int_equal(find_hold(w, "collapse")->steps, 15);
+}
+
+static void a_freeze_touches_only_what_would_run(void **state)
+{
+    struct world *w = *state;
+
+    world_converge(w, SHOP V("v2") INSTANCE("a", "cpus: 1, memory: 256MiB, maxCpus: 2")
+                          INSTANCE("b", "cpus: 1, memory: 256MiB, maxCpus: 2"));
+    world_tamper(w, "Instance", "a", "spec.memory", "134217728");
+    world_declare(w, PROJECT NETWORK VOLUME("data", "size: 1GiB")
+                         INSTANCE("a", "cpus: 2, memory: 256MiB, maxCpus: 4")
+                             INSTANCE("b", "cpus: 1, memory: 256MiB, maxCpus: 4, updatePolicy: "
+                                           "{restart: immediate}"));
+    freeze(w, "changes", 0);
+    assert_disposition(w, "Volume", "data", REPORTED);
+    assert_disposition(w, "Volume", "v2", FROZEN);
+    assert_disposition(w, "Instance", "a", RUN);
+    assert_disposition(w, "Instance", "b", FROZEN);
+    assert_int_equal(world_field(w, "Instance", "a", "spec.memory")->disposition, RUN);
+    assert_int_equal(world_field(w, "Instance", "a", "spec.cpus")->disposition, FROZEN);
+    assert_int_equal(world_field(w, "Instance", "a", "spec.maxCpus")->disposition, DEFERRED);
+    freeze(w, "deletions", 0);
+    assert_disposition(w, "Volume", "data", REPORTED);
+    assert_disposition(w, "Volume", "v2", FROZEN);
+    assert_disposition(w, "Instance", "a", RUN);
+}
+
+static void a_freeze_of_another_thing_stops_nothing(void **state)
+{
+    struct world *w = *state;
+
+    world_converge(w, SHOP V("v2"));
+    world_tamper(w, "VPC", "net", "spec.mtu", "1400");
+    world_declare(w, SHOP V("v3"));
+    freeze(w, "healing", 0);
+    assert_disposition(w, "Volume", "v2", RUN);
+    assert_disposition(w, "Volume", "v3", RUN);
+    assert_disposition(w, "VPC", "net", FROZEN);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, world_setup, world_teardown)
 
 int main(void)
@@ -404,6 +485,11 @@ int main(void)
         TEST(a_freeze_ends_by_itself),
         TEST(a_rebuilt_store_only_reports),
         TEST(what_is_reported_anyway_is_not_judged),
+        TEST(each_hold_names_its_own_steps),
+        TEST(a_second_row_of_an_identity_is_left_to_a_person),
+        TEST(what_was_not_looked_at_yet_counts_as_gone),
+        TEST(a_freeze_touches_only_what_would_run),
+        TEST(a_freeze_of_another_thing_stops_nothing),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
