@@ -229,6 +229,7 @@ static bool turns(const struct plan_field *field, const char *to)
 static void judge_power(const struct states *states, struct plan_field *field)
 {
     field->disposition = RUN;
+    field->means = turns(field, "on") ? "start" : "shut down, then ended at the deadline";
     if (field->cause == CAUSE_DRIFT && turns(field, "on"))
         judge_restart_policy(states, field);
 }

@@ -292,15 +292,27 @@ static const char *identity(struct arena *arena, const struct value *step)
     return project ? arena_printf(arena, "%s/%s", project, name) : name;
 }
 
-/* Where the fields do not say it themselves. */
-static bool wants_reason(const struct value *step)
+static bool is_told_by_hold(const struct value *step, const struct value *holds)
+{
+    const char *id = value_get_text(step, "hold", "");
+    const char *reason = value_get_text(step, "reason", "");
+
+    for (size_t i = 0; value_is_list(holds) && i < holds->count; i++)
+        if (strcmp(value_get_text(holds->items[i], "id", "?"), id) == 0 &&
+            strcmp(value_get_text(holds->items[i], "reason", "?"), reason) == 0)
+            return true;
+    return false;
+}
+
+/* Where neither the fields nor the holds below say it. */
+static bool wants_reason(const struct value *step, const struct value *holds)
 {
     const char *action = value_get_text(step, "action", "");
     const struct value *fields = value_get(step, "fields");
     bool runs = strcmp(value_get_text(step, "disposition", ""), "run") == 0;
     bool is_drift = strcmp(value_get_text(step, "cause", ""), "drift") == 0;
 
-    if (!value_get_text(step, "reason", NULL))
+    if (!value_get_text(step, "reason", NULL) || is_told_by_hold(step, holds))
         return false;
     if (strcmp(action, "create") == 0)
         return is_drift || !runs;
@@ -318,7 +330,8 @@ static size_t action_index(const char *action)
     return i;
 }
 
-static void put_step(const struct writer *writer, const struct value *step)
+static void put_step(const struct writer *writer, const struct value *step,
+                     const struct value *holds)
 {
     const char *action = value_get_text(step, "action", "");
     const char *disposition = value_get_text(step, "disposition", "run");
@@ -338,7 +351,7 @@ static void put_step(const struct writer *writer, const struct value *step)
     else if (strcmp(disposition, "run") != 0)
         put(writer, TONE_CHANGE, arena_printf(writer->arena, "  [%s]", disposition));
     text_add_char(writer->out, '\n');
-    if (wants_reason(step)) {
+    if (wants_reason(step, holds)) {
         put_spaces(writer, FIELD_INDENT);
         put_wrapped(writer, TONE_DIM, FIELD_INDENT, FIELD_INDENT,
                     value_get_text(step, "reason", ""));
@@ -476,7 +489,7 @@ void plan_text(struct text *out, const struct value *document, struct plan_text_
     put(&writer, TONE_BOLD, arena_printf(writer.arena, "Plan for %.12s", commit));
     text_printf(out, ", %s %s\n\n", at ? "observed" : "nothing observed", at ? at : "yet");
     for (size_t i = 0; i < steps->count; i++)
-        put_step(&writer, steps->items[i]);
+        put_step(&writer, steps->items[i], value_get(document, "holds"));
     put_holds(&writer, value_get(document, "holds"));
     put_impact(&writer, steps);
     put_summary(&writer, value_get(document, "summary"));
