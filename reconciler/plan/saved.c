@@ -12,12 +12,17 @@ static const char schema[] = "spinel/saved-plan/v1";
 
 struct value *plan_save(struct arena *arena, const struct plan *plan)
 {
-    struct value *out = value_map(arena), *document = plan_value(arena, plan);
+    return plan_save_document(arena, plan_value(arena, plan));
+}
+
+struct value *plan_save_document(struct arena *arena, const struct value *document)
+{
+    struct value *out = value_map(arena);
     char digest[DIGEST_TEXT];
 
     value_set_text(arena, out, "schema", schema);
     value_set_text(arena, out, "digest", digest_value(document, digest));
-    value_set(arena, out, "plan", document);
+    value_set(arena, out, "plan", value_copy(arena, document));
     return out;
 }
 
