@@ -6,6 +6,12 @@
 #include "reconciler/cli/command.h"
 
 static const struct command *const commands[] = {
+    &explain_command,
+    &schema_command,
+    &purge_command,
+    &get_command,
+    &history_command,
+    &console_command,
     &version_command,
     &help_command,
     NULL,

@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+/*
+ * Events as progress. Each event's text reads well alone, so which events are
+ * shown, and how, is a table.
+ */
+#include "reconciler/cli/follow.h"
+
+#include <string.h>
+#include <time.h>
+
+#include "model/text.h"
+#include "reconciler/cli/interrupt.h"
+#include "reconciler/cli/terminal.h"
+
+enum shown { SHOWN_NEVER, SHOWN_LIVE, SHOWN_ALWAYS };
+
+static const struct {
+    const char *type;
+    enum shown shown;
+    enum paint paint;
+    const char *mark;
+} looks[] = {
+    {"op.started", SHOWN_LIVE, PAINT_FAINT, "…"},
+    {"op.progress", SHOWN_LIVE, PAINT_FAINT, "…"},
+    {"op.confirmed", SHOWN_ALWAYS, PAINT_GOOD, "+"},
+    {"op.failed", SHOWN_ALWAYS, PAINT_BAD, "!"},
+    {"drift.found", SHOWN_ALWAYS, PAINT_WARN, "~"},
+    {"drift.healed", SHOWN_ALWAYS, PAINT_GOOD, "+"},
+    {"hold.raised", SHOWN_ALWAYS, PAINT_WARN, "#"},
+    {"hold.approved", SHOWN_ALWAYS, PAINT_GOOD, "#"},
+    {"freeze.set", SHOWN_ALWAYS, PAINT_WARN, "#"},
+    {"revision.refused", SHOWN_ALWAYS, PAINT_BAD, "!"},
+    {"waiting", SHOWN_ALWAYS, PAINT_WARN, "."},
+    {"driver.stopped", SHOWN_ALWAYS, PAINT_WARN, "!"},
+    {"daemon.stopping", SHOWN_ALWAYS, PAINT_WARN, "!"},
+};
+
+void follow_init(struct follow *follow, FILE *out)
+{
+    int columns = terminal_columns(out);
+
+    *follow = (struct follow){.out = out, .width = columns, .is_live = columns > 0};
+}
+
+static void line_clear(struct follow *follow)
+{
+    if (follow->has_line)
+        fputs("\r\033[K", follow->out);
+    follow->has_line = false;
+}
+
+void follow_finish(struct follow *follow)
+{
+    line_clear(follow);
+    fflush(follow->out);
+}
+
+void follow_say(struct follow *follow, int indent, const char *text)
+{
+    int column = 0;
+
+    line_clear(follow);
+    while (*text) {
+        size_t len = strcspn(text, " \n");
+        int width = text_columns(text) - text_columns(text + len);
+
+        if (column > 0 && follow->width > 0 && column + 1 + width > follow->width) {
+            fprintf(follow->out, "\n%*s", indent, "");
+            column = indent;
+        } else if (column > 0) {
+            fputc(' ', follow->out);
+            column++;
+        }
+        fwrite(text, 1, len, follow->out);
+        column += width;
+        text += len;
+        text += strspn(text, " \n");
+    }
+    fputc('\n', follow->out);
+    fflush(follow->out);
+}
+
+/* The live line: cut to the terminal, so that it can be taken away again. */
+static void line_show(struct follow *follow, const char *text)
+{
+    int room = follow->width > 1 ? follow->width - 1 : 79;
+    size_t len = strlen(text);
+
+    while (len > 0 && text_columns(text) - text_columns(text + len) > room)
+        len--;
+    line_clear(follow);
+    fprintf(follow->out, "%s%.*s%s", paint(follow->out, PAINT_FAINT), (int)len, text,
+            paint(follow->out, PAINT_PLAIN));
+    fflush(follow->out);
+    follow->has_line = true;
+}
+
+static void counter_add(struct text *line, const struct value *data)
+{
+    int64_t of = value_get_int(data, "of", 0);
+
+    if (of > 0)
+        text_printf(line, "[%lld/%lld] ", (long long)value_get_int(data, "step", 0),
+                    (long long)of);
+}
+
+static void event_show(struct follow *follow, const struct value *event, size_t look)
+{
+    const struct value *data = value_get(event, "data");
+    const char *hint = value_get_text(data, "hint", "");
+    struct text line = TEXT_INIT;
+
+    text_printf(&line, "%s%s%s ", paint(follow->out, looks[look].paint), looks[look].mark,
+                paint(follow->out, PAINT_PLAIN));
+    counter_add(&line, data);
+    text_add(&line, value_get_text(event, "text", ""));
+    if (looks[look].shown == SHOWN_LIVE) {
+        if (follow->is_live)
+            line_show(follow, line.data);
+    } else {
+        follow_say(follow, 2, line.data);
+        if (hint[0]) {
+            text_reset(&line);
+            text_printf(&line, "  %s", hint);
+            follow_say(follow, 2, line.data);
+        }
+    }
+    text_free(&line);
+}
+
+static bool is_ours(const struct follow *follow, const struct value *data)
+{
+    return follow->revision == 0 || value_get_int(data, "revision", 0) >= follow->revision;
+}
+
+enum follow_end follow_event(struct follow *follow, const struct value *event)
+{
+    const char *type = value_get_text(event, "type", "");
+
+    if (strcmp(type, "converged") == 0)
+        return is_ours(follow, value_get(event, "data")) ? FOLLOW_CONVERGED : FOLLOW_ON;
+    for (size_t i = 0; i < sizeof(looks) / sizeof(looks[0]); i++) {
+        if (strcmp(type, looks[i].type) == 0)
+            event_show(follow, event, i);
+    }
+    return strcmp(type, "revision.refused") == 0 ? FOLLOW_REFUSED : FOLLOW_ON;
+}
+
+static int64_t now_ms(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+int follow_daemon(struct follow *follow, struct control *control, struct arena *arena, int64_t seq,
+                  int64_t wait_s, enum follow_end *end, struct error *err)
+{
+    int64_t until = now_ms() + wait_s * 1000;
+    struct value *params = value_map(arena);
+    struct value *result;
+    int rc;
+
+    value_set_int(arena, params, "seq", seq);
+    rc = control_call(control, arena, "follow", params, -1, &result, NULL, err);
+    *end = FOLLOW_ON;
+    while (rc >= 0 && *end == FOLLOW_ON && !*interrupt_flag()) {
+        int64_t left = until - now_ms();
+        struct value *event;
+
+        if (left <= 0)
+            break;
+        rc = control_next(control, arena, left, &event, err);
+        if (rc == 1)
+            *end = follow_event(follow, event);
+    }
+    follow_finish(follow);
+    return rc < 0 ? rc : 0;
+}

@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+#ifndef RECONCILER_CLI_RECORDS_H
+#define RECONCILER_CLI_RECORDS_H
+
+#include "model/arena.h"
+#include "model/value.h"
+#include "reconciler/store/store.h"
+
+/* Rows of the store as the documents that --json prints (docs/json.md). */
+struct value *revision_value(struct arena *arena, const struct revision *revision);
+struct value *intent_value(struct arena *arena, const struct intent *intent);
+struct value *event_value(struct arena *arena, const struct event *event);
+struct value *drift_value(struct arena *arena, const struct drift_row *row);
+
+#endif

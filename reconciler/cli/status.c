@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+/*
+ * Counts of resources by what the plan says of them. Only declared ones count: what
+ * the model derived (the NIC "web-1.eth0") is folded into its owner ("web-1").
+ */
+#include "reconciler/cli/status.h"
+
+#include <string.h>
+
+#include "model/kind.h"
+#include "reconciler/cli/daemon.h"
+#include "reconciler/cli/objects.h"
+#include "reconciler/engine/shell.h"
+
+enum mark { MARK_PENDING, MARK_DRIFTING, MARK_HELD };
+
+struct tally {
+    const char *owner; /* "project/name" and the kind's rank, folded */
+    enum mark mark;
+};
+
+/* What a resource is counted under: derived ones belong to an instance, by name. */
+static char *owner_key(struct arena *arena, const struct value *step)
+{
+    const struct kind *kind = kind_find(value_get_text(step, "kind", ""));
+    const char *project = value_get_text(step, "project", "");
+    const char *name = value_get_text(step, "name", "");
+
+    if (kind && kind->is_derived)
+        return arena_printf(arena, "Instance %s/%.*s", project, (int)strcspn(name, "."), name);
+    return arena_printf(arena, "%s %s/%s", kind ? kind->name : "", project, name);
+}
+
+static enum mark step_mark(const struct value *step)
+{
+    if (strcmp(value_get_text(step, "disposition", ""), "held") == 0)
+        return MARK_HELD;
+    return strcmp(value_get_text(step, "cause", ""), "drift") == 0 ? MARK_DRIFTING : MARK_PENDING;
+}
+
+static bool is_declared(const struct value *step)
+{
+    const char *action = value_get_text(step, "action", "");
+
+    return strcmp(action, "delete") != 0 && strcmp(action, "release") != 0;
+}
+
+/* One tally for each owner; the worst mark of its steps wins. */
+static void tally_add(struct tally *tallies, size_t *count, char *owner, enum mark mark)
+{
+    for (size_t i = 0; i < *count; i++) {
+        if (strcmp(tallies[i].owner, owner) == 0) {
+            if (mark > tallies[i].mark)
+                tallies[i].mark = mark;
+            return;
+        }
+    }
+    tallies[(*count)++] = (struct tally){.owner = owner, .mark = mark};
+}
+
+static struct value *resources_count(struct arena *arena, int64_t total,
+                                     const struct value *plan)
+{
+    const struct value *steps = value_get(plan, "steps");
+    size_t room = value_is_list(steps) ? steps->count : 0;
+    struct tally *tallies = arena_array(arena, room + 1, sizeof(*tallies));
+    struct value *counts = value_map(arena);
+    int64_t marks[3] = {0};
+    int64_t gone[3] = {0};
+    size_t declared = 0;
+
+    for (size_t i = 0; i < room; i++) {
+        const struct value *step = steps->items[i];
+
+        if (is_declared(step))
+            tally_add(tallies, &declared, owner_key(arena, step), step_mark(step));
+        else
+            gone[step_mark(step)]++;
+    }
+    for (size_t i = 0; i < declared; i++)
+        marks[tallies[i].mark]++;
+    value_set_int(arena, counts, "total", total);
+    value_set_int(arena, counts, "true", total > (int64_t)declared ? total - (int64_t)declared : 0);
+    value_set_int(arena, counts, "pending", marks[MARK_PENDING] + gone[MARK_PENDING]);
+    value_set_int(arena, counts, "drifting", marks[MARK_DRIFTING] + gone[MARK_DRIFTING]);
+    value_set_int(arena, counts, "held", marks[MARK_HELD] + gone[MARK_HELD]);
+    return counts;
+}
+
+static int plan_cached(struct cli *cli, const struct site *site, struct value **plan,
+                       struct error *err)
+{
+    struct shell *shell;
+    int rc = shell_open(site, SHELL_READ, cli->program, &shell, err);
+
+    if (rc == 0)
+        rc = shell_plan(shell, cli->arena, NULL, true, plan, err);
+    else
+        return rc;
+    shell_close(shell);
+    return rc;
+}
+
+/* Before the first revision there is nothing to be true or false. */
+static void status_empty(struct arena *arena, struct value *document)
+{
+    value_set_text(arena, document, "commit", NULL);
+    value_set_bool(arena, document, "converged", false);
+    value_set(arena, document, "resources", resources_count(arena, 0, NULL));
+}
+
+static int status_stored(struct cli *cli, const struct site *site, struct value *document,
+                         struct error *err)
+{
+    struct store *store;
+    struct revision target;
+    struct value *plan;
+    int rc = objects_store(cli, &store, err);
+
+    if (rc < 0)
+        return rc;
+    rc = store ? store_revision_target(store, cli->arena, &target, err) : ERR_NOT_FOUND;
+    store_close(store);
+    if (rc == ERR_NOT_FOUND) {
+        status_empty(cli->arena, document);
+        return 0;
+    }
+    if (rc == 0)
+        rc = plan_cached(cli, site, &plan, err);
+    if (rc < 0)
+        return rc;
+    value_set_text(cli->arena, document, "commit", target.commit);
+    value_set_bool(cli->arena, document, "converged", value_at_int(plan, "summary.run", 0) == 0);
+    value_set(cli->arena, document, "resources",
+              resources_count(cli->arena, target.resources, plan));
+    return 0;
+}
+
+int status_make(struct cli *cli, const struct site *site, struct value **document,
+                struct error *err)
+{
+    int rc = daemon_ask(site, cli->arena, "status", NULL, document, err);
+
+    if (rc < 0 || *document)
+        return rc;
+    *document = value_map(cli->arena);
+    rc = status_stored(cli, site, *document, err);
+    value_set(cli->arena, *document, "daemon", NULL);
+    return rc;
+}

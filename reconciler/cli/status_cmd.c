@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+/* `spinel status`: is the rack as Git says, in one look. */
+#include "reconciler/cli/command.h"
+
+#include <stdio.h>
+
+#include "reconciler/cli/output.h"
+#include "reconciler/cli/site.h"
+#include "reconciler/cli/status.h"
+#include "reconciler/cli/terminal.h"
+
+static int is_json;
+
+static void count_print(const struct value *document, const char *path, const char *word,
+                        enum paint color)
+{
+    long long count = (long long)value_at_int(document, path, 0);
+
+    if (count > 0)
+        printf(", %s%lld %s%s", paint(stdout, color), count, word, paint(stdout, PAINT_PLAIN));
+}
+
+static void status_print(const struct value *document)
+{
+    const char *commit = value_get_text(document, "commit", "");
+    const struct value *daemon = value_get(document, "daemon");
+    bool is_converged = value_get_bool(document, "converged", false);
+
+    printf("commit     %.12s\n", commit[0] ? commit : "none yet");
+    printf("state      %s%s%s\n", paint(stdout, is_converged ? PAINT_GOOD : PAINT_WARN),
+           is_converged ? "converged" : "not converged", paint(stdout, PAINT_PLAIN));
+    printf("resources  %lld declared, %lld true",
+           (long long)value_at_int(document, "resources.total", 0),
+           (long long)value_at_int(document, "resources.true", 0));
+    count_print(document, "resources.pending", "pending", PAINT_WARN);
+    count_print(document, "resources.drifting", "drifting", PAINT_BAD);
+    count_print(document, "resources.held", "held", PAINT_WARN);
+    if (value_is_map(daemon))
+        printf("\ndaemon     pid %lld since %s\n", (long long)value_get_int(daemon, "pid", 0),
+               value_get_text(daemon, "since", "?"));
+    else
+        printf("\ndaemon     %snot running%s: nothing is healed until 'spinel serve' runs\n",
+               paint(stdout, PAINT_WARN), paint(stdout, PAINT_PLAIN));
+}
+
+static int status_run(struct cli *cli)
+{
+    struct error err = ERROR_INIT;
+    const struct site *site;
+    struct value *document;
+    int rc = site_find(cli, &site, &err);
+
+    if (rc == 0)
+        rc = status_make(cli, site, &document, &err);
+    if (rc < 0)
+        return fail(cli, &err);
+    if (is_json)
+        output_json(document);
+    else
+        status_print(document);
+    return EXIT_OK;
+}
+
+static const struct poptOption status_options[] = {
+    {"json", 0, POPT_ARG_NONE, &is_json, 0, "as JSON", NULL},
+    POPT_TABLEEND,
+};
+
+const struct command status_command = {
+    .name = "status",
+    .group = "Look",
+    .operands = "",
+    .help = "tell whether the rack is as Git says",
+    .options = status_options,
+    .run = status_run,
+};
