@@ -102,7 +102,7 @@ static int plan_show(struct cli *cli, const struct site *site, const struct valu
         *plan = fresh;
     }
     if (!options.json)
-        planning_print(cli, *plan);
+        planning_print(*plan);
     return rc;
 }
 
@@ -127,7 +127,7 @@ static int apply_do(struct cli *cli, const struct site *site, const struct value
         printf("%sThe rack is as Git says.%s\n", paint(stdout, PAINT_GOOD),
                paint(stdout, PAINT_PLAIN));
     else
-        planning_print(cli, after);
+        planning_print(after);
     return planning_exit(after);
 }
 

@@ -6,6 +6,7 @@
 #include "reconciler/cli/command.h"
 
 static const struct command *const commands[] = {
+    &check_command,
     &explain_command,
     &schema_command,
     &purge_command,

@@ -32,7 +32,7 @@ static int plan_run(struct cli *cli)
     if (options.json)
         output_json(document);
     else
-        planning_print(cli, document);
+        planning_print(document);
     if (options.file)
         note("spinel plan: saved; spinel apply %s does exactly this, or refuses", options.file);
     return planning_exit(document);

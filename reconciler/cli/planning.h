@@ -16,6 +16,6 @@ int planning_make(struct cli *cli, const struct site *site, const char *rev, boo
 int planning_exit(const struct value *document);
 
 /* The plan for people, on standard output. */
-void planning_print(struct cli *cli, const struct value *document);
+void planning_print(const struct value *document);
 
 #endif

@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+/*
+ * Where a plan document comes from. Daemon or not, it is the same function over
+ * the same inputs, so the caller need not know.
+ */
+#include "reconciler/cli/planning.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <sys/time.h>
+#include <unistd.h>
+
+#include "model/text.h"
+#include "reconciler/cli/daemon.h"
+#include "reconciler/cli/terminal.h"
+#include "reconciler/engine/shell.h"
+#include "reconciler/plan/text.h"
+#include "reconciler/source/source.h"
+
+/* One line after a second of silence, by a timer: the work itself may block. */
+static void patience_say(int number)
+{
+    static const char line[] = "spinel: looking at the world...\n";
+
+    (void)number;
+    if (write(STDERR_FILENO, line, sizeof(line) - 1) < 0)
+        return;
+}
+
+static void patience_set(int seconds)
+{
+    struct sigaction action = {.sa_handler = patience_say, .sa_flags = SA_RESTART};
+
+    sigemptyset(&action.sa_mask);
+    sigaction(SIGALRM, &action, NULL);
+    alarm((unsigned)seconds);
+}
+
+static int revision_resolve(const struct site *site, const char *rev, char commit[65],
+                            struct error *err)
+{
+    struct source *source = NULL;
+    int rc = source_open(site, &source, err);
+
+    if (rc == 0)
+        rc = source_resolve(source, rev, commit, err);
+    source_close(source);
+    return rc;
+}
+
+static int plan_by_daemon(struct cli *cli, const struct site *site, const char *commit,
+                          bool is_cached, struct value **document, struct error *err)
+{
+    struct value *params = value_map(cli->arena);
+
+    value_set_text(cli->arena, params, "commit", commit);
+    value_set_bool(cli->arena, params, "cached", is_cached);
+    return daemon_ask(site, cli->arena, "plan", params, document, err);
+}
+
+static int plan_here(struct cli *cli, const struct site *site, const char *commit, bool is_cached,
+                     struct value **document, struct error *err)
+{
+    struct shell *shell;
+    int rc = shell_open(site, SHELL_READ, cli->program, &shell, err);
+
+    if (rc < 0)
+        return rc;
+    rc = shell_plan(shell, cli->arena, commit, is_cached, document, err);
+    shell_close(shell);
+    return rc;
+}
+
+int planning_make(struct cli *cli, const struct site *site, const char *rev, bool is_cached,
+                  struct value **document, struct error *err)
+{
+    char commit[65] = "";
+    const char *wanted = NULL;
+    int rc;
+
+    if (rev) {
+        rc = revision_resolve(site, rev, commit, err);
+        if (rc < 0)
+            return rc;
+        wanted = commit;
+    }
+    patience_set(1);
+    rc = plan_by_daemon(cli, site, wanted, is_cached, document, err);
+    if (rc == 0 && !*document)
+        rc = plan_here(cli, site, wanted, is_cached, document, err);
+    alarm(0);
+    return rc;
+}
+
+int planning_exit(const struct value *document)
+{
+    if (value_at_int(document, "summary.run", 0) > 0)
+        return EXIT_OPEN;
+    return value_at_int(document, "summary.held", 0) > 0 ? EXIT_HELD : EXIT_OK;
+}
+
+void planning_print(const struct value *document)
+{
+    const struct plan_text_options options = {
+        .color = terminal_has_color(stdout),
+        .columns = terminal_columns(stdout),
+    };
+    struct text text = TEXT_INIT;
+
+    plan_text(&text, document, options);
+    fwrite(text.data, 1, text.len, stdout);
+    fflush(stdout);
+    text_free(&text);
+}
