@@ -1,0 +1,481 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+/*
+ * The core's life: what it starts from, what it is told, and the pump that turns
+ * news into decisions. The order within a turn matters: whoever is due is started
+ * or given up, a round begins or ends, a plan follows the round, tasks follow the
+ * plan, and at the very end one commit lets all messages and events go.
+ */
+#include "reconciler/engine/core_state.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+int64_t core_now_ms(const struct core *core)
+{
+    return core->env->wall_ms(core->env->context);
+}
+
+int64_t core_now_s(const struct core *core)
+{
+    return core_now_ms(core) / 1000;
+}
+
+/* Civil date from days since 1970 (Howard Hinnant's algorithm): no clock, no zone. */
+const char *core_time_text(struct arena *arena, int64_t wall_ms)
+{
+    int64_t seconds = wall_ms / 1000, days = seconds / 86400, rest = seconds % 86400;
+    int64_t shifted = days + 719468, era = shifted / 146097;
+    int64_t day_of_era = shifted - era * 146097;
+    int64_t year_of_era =
+        (day_of_era - day_of_era / 1460 + day_of_era / 36524 - day_of_era / 146096) / 365;
+    int64_t day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    int64_t month_index = (5 * day_of_year + 2) / 153;
+    int64_t day = day_of_year - (153 * month_index + 2) / 5 + 1;
+    int64_t month = month_index < 10 ? month_index + 3 : month_index - 9;
+    int64_t year = year_of_era + era * 400 + (month <= 2);
+    return arena_printf(arena, "%04lld-%02lld-%02lldT%02lld:%02lld:%02lld.%03lldZ",
+                        (long long)year, (long long)month, (long long)day,
+                        (long long)(rest / 3600), (long long)(rest / 60 % 60),
+                        (long long)(rest % 60), (long long)(wall_ms % 1000));
+}
+
+/* ---- life ----------------------------------------------------------------------------- */
+
+struct core *core_new(const struct env *env, const struct core_config *config)
+{
+    struct arena *own = arena_new();
+    struct core *core = arena_alloc(own, sizeof *core);
+    core->own = own;
+    core->env = env;
+    core->config = *config;
+    core->object_arena = arena_new();
+    core->outgoing_end = &core->outgoing;
+    core->drivers = arena_array(own, config->driver_count + 1, sizeof *core->drivers);
+    for (size_t i = 0; i < config->driver_count; i++)
+        core->drivers[i].name = config->drivers[i];
+    return core;
+}
+
+static void requests_free(struct driver *driver)
+{
+    for (struct request *request = driver->requests, *next; request; request = next) {
+        next = request->next;
+        free(request);
+    }
+}
+
+void core_free(struct core *core)
+{
+    if (!core)
+        return;
+    for (size_t i = 0; i < core->config.driver_count; i++) {
+        requests_free(&core->drivers[i]);
+        core->drivers[i].requests = NULL;
+    }
+    tasks_free(core);
+    retries_reset(core);
+    contests_free(core);
+    seen_free(core);
+    free(core->orphans_text);
+    arena_free(core->batch_arena);
+    arena_free(core->plan_arena);
+    arena_free(core->target_arena);
+    arena_free(core->object_arena);
+    arena_free(core->own);
+}
+
+static void target_take(struct core *core, struct arena *arena, const struct set *set,
+                        const char *commit, int64_t revision)
+{
+    arena_free(core->plan_arena); /* it points into the old set */
+    core->plan_arena = NULL;
+    core->plan = NULL;
+    core->input = NULL;
+    arena_free(core->target_arena);
+    core->target_arena = arena;
+    core->set = set;
+    core->revision = revision;
+    core->target_ms = core->env->mono_ms(core->env->context);
+    strncpy(core->commit, commit, sizeof core->commit - 1);
+    core->is_converged = core->was_announced = false;
+    core->wants_full = true;
+    retries_reset(core);
+}
+
+static int target_resume(struct core *core, struct error *err)
+{
+    struct arena *arena = arena_new();
+    struct revision target;
+    int status = core->env->ledger->revision_target(core->env->store, arena, &target, err);
+    if (status == ERR_NOT_FOUND) {
+        arena_free(arena);
+        return 0;
+    }
+    const struct set *set = NULL;
+    struct report report;
+    report_init(&report, arena);
+    if (status == 0)
+        status = core->env->load(core->env->context, arena, target.commit, &set, &report, err);
+    if (status == 0 && report.count)
+        status = error_set(err, ERR_INVALID, "commit %.12s, the target, is no longer valid: %s",
+                           target.commit, report.problems[0].message);
+    if (status < 0) {
+        arena_free(arena);
+        return status;
+    }
+    target_take(core, arena, set, target.commit, target.id);
+    return 0;
+}
+
+int core_start(struct core *core, struct error *err)
+{
+    if (core->config.effects) {
+        struct arena *arena = arena_new();
+        const char *rebuild = load_fact(core, arena, "rebuild");
+        core->is_restored = rebuild && !strcmp(rebuild, "pending");
+        arena_free(arena);
+        int status = target_resume(core, err);
+        if (status < 0)
+            return status;
+    }
+    contests_load(core);
+    core->resync_at_ms = core->env->mono_ms(core->env->context) + core->config.resync_ms;
+    core->wants_full = !core->config.cached;
+    core->wants_plan = core->config.cached;
+    if (core->failure.code)
+        *err = core->failure;
+    return core->failure.code;
+}
+
+/* ---- the target -------------------------------------------------------------------------- */
+
+static struct value *target_data(struct core *core, const char *commit, const char *who)
+{
+    struct arena *arena = batch_arena(core);
+    struct value *data = value_map(arena);
+    value_set_text(arena, data, "commit", commit);
+    value_set_text(arena, data, "old", core->commit[0] ? core->commit : NULL);
+    value_set_text(arena, data, "who", who);
+    return data;
+}
+
+static int target_refuse(struct core *core, const char *commit, const char *who,
+                         const struct report *report, struct error *err)
+{
+    struct arena *arena = batch_arena(core);
+    struct value *data = target_data(core, commit, who);
+    value_set(arena, data, "problems", value_copy(arena, report_value(arena, report)));
+    core_event(core, "revision.refused", NULL, data, "commit %.12s was refused: %s", commit,
+               report->problems[0].message);
+    return error_set(err, ERR_INVALID, "commit %.12s is not valid: %zu errors, the first: %s",
+                     commit, report->count, report->problems[0].message);
+}
+
+static int revision_write(struct core *core, struct arena *arena, const char *commit,
+                          const char *who, const struct set *set, int64_t *id, struct error *err)
+{
+    const char *author = "", *subject = "";
+    if (!batch_open(core))
+        return core->failure.code ? (*err = core->failure, core->failure.code) : 0;
+    int status = core->env->describe(core->env->context, arena, commit, &author, &subject, err);
+    if (status < 0)
+        return status;
+    const struct revision revision = {
+        .commit = commit, .parent = core->commit, .author = author, .subject = subject,
+        .pushed_by = who ? who : "", .state = "target", .message = "", .at = core_now_s(core),
+        .resources = (int64_t)set->declared,
+    };
+    if (core->revision)
+        status = core->env->ledger->revision_state(core->env->store, core->revision, "superseded",
+                                                   0, err);
+    if (status == 0)
+        status = core->env->ledger->revision_add(core->env->store, &revision, id, err);
+    if (status < 0)
+        core_fail(core, err);
+    return status;
+}
+
+int core_target(struct core *core, const char *commit, const char *who, struct report *report,
+                int64_t *revision, struct error *err)
+{
+    int64_t id = core->revision;
+    if (strcmp(core->commit, commit)) {
+        struct arena *arena = arena_new();
+        const struct set *set = NULL;
+        struct report found;
+        report_init(&found, report ? report->arena : arena);
+        int status = core->env->load(core->env->context, arena, commit, &set, &found, err);
+        if (status == 0 && found.count)
+            status = target_refuse(core, commit, who, &found, err);
+        if (status == 0)
+            status = revision_write(core, arena, commit, who, set, &id, err);
+        if (report)
+            *report = found;
+        if (status < 0) {
+            arena_free(arena);
+            return status;
+        }
+        core_event(core, "revision.accepted", NULL, target_data(core, commit, who),
+                   "commit %.12s is the target: %zu resources", commit, set->declared);
+        target_take(core, arena, set, commit, id);
+    }
+    core->wants_full = !core->config.cached;
+    core->wants_plan |= core->config.cached;
+    if (revision)
+        *revision = id;
+    return 0;
+}
+
+/* ---- what it is told ------------------------------------------------------------------------ */
+
+void core_timer(struct core *core)
+{
+    if (core->env->mono_ms(core->env->context) >= core->resync_at_ms && !core->config.cached)
+        core->wants_full = true;
+    if (core->replan_at_s && core_now_s(core) >= core->replan_at_s) {
+        core->replan_at_s = 0;
+        core->wants_plan = true;
+    }
+}
+
+void core_policy_changed(struct core *core)
+{
+    core->was_announced = false;
+    core->wants_plan = true;
+}
+
+void core_look(struct core *core)
+{
+    core->wants_full = true;
+}
+
+void core_stop(struct core *core)
+{
+    core->is_stopping = true;
+}
+
+void core_enable_effects(struct core *core)
+{
+    core->config.effects = true;
+    core->wants_plan = true;
+}
+
+void core_announce(struct core *core, const char *type, struct value *data, const char *text)
+{
+    struct arena *arena = batch_arena(core);
+    core_event(core, type, NULL, data ? value_copy(arena, data) : NULL, "%s", text);
+}
+
+/* ---- what it has come to ---------------------------------------------------------------------- */
+
+bool core_has_failed(const struct core *core, struct error *err)
+{
+    if (core->failure.code && err)
+        *err = core->failure;
+    return core->failure.code != ERR_NONE;
+}
+
+uint64_t core_looks(const struct core *core)
+{
+    return core->looks;
+}
+
+uint64_t core_look_goal(const struct core *core)
+{
+    return core->looks + (core->round.is_active && core->round.is_full ? 2 : 1);
+}
+
+static bool is_busy(const struct core *core)
+{
+    return core->tasks || core->round.is_active || core->wants_full || core->wants_plan ||
+           core->coalesce_at_ms;
+}
+
+bool core_is_settled(const struct core *core)
+{
+    if (!core->plan || is_busy(core) || core->has_run)
+        return false;
+    if (!core->plan_is_fresh && !core->is_converged)
+        return false;
+    return !core->plan->run || !core->config.effects ||
+           (core->blocked && core->blocked == core->stuck);
+}
+
+bool core_is_converged(const struct core *core)
+{
+    return core->is_converged;
+}
+
+int64_t core_next_try(const struct core *core)
+{
+    int64_t now_mono = core->env->mono_ms(core->env->context), now = core_now_ms(core);
+    int64_t at = core->replan_at_s ? core->replan_at_s * 1000 : INT64_MAX;
+    int64_t retry = retries_next_ms(core);
+    int64_t driver = drivers_next_ms(core);
+    if (driver < retry)
+        retry = driver;
+    if (retry != INT64_MAX && now + retry - now_mono < at)
+        at = now + retry - now_mono;
+    return at == INT64_MAX ? 0 : at;
+}
+
+const struct plan *core_plan(const struct core *core)
+{
+    return core->plan;
+}
+
+const struct plan *core_plan_for(struct core *core, struct arena *arena, const struct set *set,
+                                 const char *commit, struct error *err)
+{
+    bool had_effects = core->config.effects;
+    core->config.effects = false; /* this plan is for reading: it must write nothing */
+    struct plan_input *input = input_make(core, arena, set, commit);
+    core->config.effects = had_effects;
+    if (!input) {
+        *err = core->failure;
+        return NULL;
+    }
+    return plan_make(arena, input);
+}
+
+const char *core_commit(const struct core *core)
+{
+    return core->commit;
+}
+
+int64_t core_revision(const struct core *core)
+{
+    return core->revision;
+}
+
+/* ---- the pump --------------------------------------------------------------------------------- */
+
+static void converged_record(struct core *core)
+{
+    struct error err = ERROR_INIT;
+    char baseline[32];
+    core->is_converged = true;
+    if (core->was_announced || !core->config.effects)
+        return;
+    core->was_announced = true;
+    struct arena *arena = batch_arena(core);
+    struct value *data = value_map(arena);
+    value_set_int(arena, data, "revision", core->revision);
+    value_set_text(arena, data, "commit", core->commit);
+    value_set_int(arena, data, "deferred", (int64_t)core->plan->deferred);
+    value_set_int(arena, data, "held", (int64_t)core->plan->held);
+    value_set_int(arena, data, "ms", core->env->mono_ms(core->env->context) - core->target_ms);
+    core_event(core, "converged", NULL, data, "converged on %.12s: %zu resources, nothing to run",
+               core->commit, core->plan->resources);
+    if (core->plan->held)
+        return; /* what is held is not the baseline of anything */
+    snprintf(baseline, sizeof baseline, "%zu", core->plan->resources);
+    save_fact(core, "baseline", baseline);
+    if (batch_open(core) &&
+        core->env->ledger->revision_state(core->env->store, core->revision, "applied",
+                                          core_now_s(core), &err) < 0)
+        core_fail(core, &err);
+}
+
+static void waiting_record(struct core *core)
+{
+    int64_t next = core_next_try(core);
+    if (!core->config.effects || !core->blocked || !next || core->announced_try == next / 1000)
+        return;
+    core->announced_try = next / 1000;
+    struct arena *arena = batch_arena(core);
+    struct value *data = value_map(arena);
+    value_set_text(arena, data, "nextTry", core_time_text(arena, next));
+    value_set_text(arena, data, "why", "steps that failed are tried again");
+    core_event(core, "waiting", NULL, data, "%u steps wait; the next try is at %s", core->blocked,
+               value_get_text(data, "nextTry", ""));
+}
+
+static bool all_drivers_are_listed(const struct core *core)
+{
+    for (size_t i = 0; i < core->config.driver_count; i++)
+        if (!core->drivers[i].is_listed)
+            return false;
+    return true;
+}
+
+/* When nothing is under way: true if one more turn is needed. */
+static bool settle(struct core *core)
+{
+    if (!core->plan || is_busy(core) || core->failure.code || core->config.cached)
+        return false;
+    bool is_doubtful = !core->plan->run && !core->is_converged && !core->plan_is_fresh;
+    if (core->has_run || (is_doubtful && all_drivers_are_listed(core))) {
+        core->wants_full = true;
+        return true;
+    }
+    if (core->plan_is_fresh && !core->plan->run)
+        converged_record(core);
+    else
+        waiting_record(core);
+    return false;
+}
+
+static void replan_time(struct core *core)
+{
+    int64_t soonest = contests_next_s(core), now = core_now_s(core);
+    for (size_t i = 0; i < core->input->known_count; i++) {
+        int64_t start = core->input->known[i].next_start;
+        if (start > now && start < soonest)
+            soonest = start;
+    }
+    for (size_t i = 0; i < core->input->freeze_count; i++) {
+        int64_t until = core->input->freezes[i].until;
+        if (until > now && until < soonest)
+            soonest = until;
+    }
+    core->replan_at_s = soonest == INT64_MAX ? 0 : soonest;
+}
+
+static void turn(struct core *core)
+{
+    if (!core->config.cached) {
+        drivers_start_due(core);
+        drivers_expire(core);
+        retries_wake(core);
+        round_begin(core);
+        round_expire(core);
+    }
+    if (core->wants_plan && !core->failure.code) {
+        core_replan(core);
+        if (core->input)
+            replan_time(core);
+    }
+    if (!core->failure.code)
+        tasks_advance(core);
+}
+
+static void timer_arm(struct core *core)
+{
+    int64_t at = INT64_MAX;
+    const int64_t times[] = {drivers_next_ms(core), round_next_ms(core), tasks_next_ms(core),
+                             retries_next_ms(core)};
+    for (size_t i = 0; i < sizeof times / sizeof *times; i++)
+        if (times[i] < at)
+            at = times[i];
+    int64_t now = core->env->mono_ms(core->env->context);
+    if (core->replan_at_s) {
+        int64_t wait = core->replan_at_s * 1000 - core_now_ms(core);
+        if (now + wait < at)
+            at = now + (wait > 0 ? wait : 0);
+    }
+    bool is_idle = core->config.cached || core->is_stopping || at == INT64_MAX;
+    core->env->timer(core->env->context, is_idle ? -1 : at);
+}
+
+void core_pump(struct core *core)
+{
+    enum { TURNS_MAX = 8 }; /* a turn that always wants another would be our mistake */
+    unsigned turns = 0;
+    do
+        turn(core);
+    while (settle(core) && ++turns < TURNS_MAX);
+    batch_commit(core);
+    timer_arm(core);
+}

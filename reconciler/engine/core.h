@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+#ifndef RECONCILER_ENGINE_CORE_H
+#define RECONCILER_ENGINE_CORE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include "model/arena.h"
+#include "model/error.h"
+#include "model/report.h"
+#include "model/value.h"
+#include "reconciler/engine/env.h"
+#include "reconciler/plan/plan.h"
+
+/*
+ * The core of the engine: a level-triggered state machine that looks, plans,
+ * journals, sends and looks again. It does no I/O of its own and has no clock:
+ * everything comes in through the functions below and leaves through struct env,
+ * so the same code runs under libev and under a test with a virtual clock.
+ *
+ *        ┌──────────────────────────── ops ended ───────────────────────────┐
+ *        ▼                                                                  │
+ *   observe ──► plan + guard ──► one transaction ──► send ──► claim ──► look again
+ *        ▲                        (intents, rows)                      confirm, or fail
+ *        └── target, notice, timer, approval                           and back off
+ *
+ * After each call that brings news, the caller calls core_pump() once: it commits
+ * what was decided, and only then sends anything.
+ */
+struct core;
+
+/* What the core is told of the site. Borrowed for the core's life. */
+struct core_config {
+    const char *rack;      /* name of the site */
+    const char *rack_id;   /* 32 hexadecimal digits */
+    const char *state_dir; /* absolute */
+    const char *key_file;  /* absolute */
+    const char *const *drivers; /* names, no duplicates */
+    size_t driver_count;
+    /* Name of the driver that a class ("instance", ...) goes to; NULL if none. */
+    const char *(*driver_of)(void *context, const char *class);
+    /* The driver's part of the site's settings; NULL if none. */
+    const struct value *(*settings_of)(void *context, const char *driver);
+    void *context;
+    unsigned parallelism;  /* most steps under way at once for one driver */
+    int64_t resync_ms;     /* between two full looks */
+    struct plan_policy policy;
+    uint8_t seed[32];
+    bool effects;          /* false: observes and plans, writes and sends nothing */
+    bool cached;           /* plans from what the store last saw; starts no driver */
+};
+
+/* Never fails; the store is read at core_start(). */
+struct core *core_new(const struct env *env, const struct core_config *config);
+void core_free(struct core *core); /* NULL is allowed */
+
+/* Takes up what the store says: target, open intents; and starts the drivers. */
+int core_start(struct core *core, struct error *err);
+
+/* ---- what happens outside -------------------------------------------------------- */
+
+/* A head to make true. ERR_INVALID with the report filled: refused, the old target
+ * stays. `who` may be NULL. `*revision` may be NULL. The same commit again only makes
+ * the core look at once. */
+int core_target(struct core *core, const char *commit, const char *who, struct report *report,
+                int64_t *revision, struct error *err);
+void core_message(struct core *core, const char *driver, const struct value *message);
+void core_driver_down(struct core *core, const char *driver, const char *why);
+void core_timer(struct core *core);
+/* Approvals and freezes have changed in the store: plan again. */
+void core_policy_changed(struct core *core);
+/* Look at everything again. */
+void core_look(struct core *core);
+/* No further effect begins; those under way are left to the drivers and to the next start. */
+void core_stop(struct core *core);
+/* From observing only to carrying out. */
+void core_enable_effects(struct core *core);
+/* An event of the caller's own, in order with the core's. */
+void core_announce(struct core *core, const char *type, struct value *data, const char *text);
+
+/* Decides, commits, sends, sets the timer. */
+void core_pump(struct core *core);
+
+/* ---- what it has come to ------------------------------------------------------------ */
+
+/* The store failed (or is full): no more effects; `err` says why. */
+bool core_has_failed(const struct core *core, struct error *err);
+/* Number of full looks that have ended; a look asked for now ends at the next but
+ * one at the latest, and core_look_goal() says at which. */
+uint64_t core_looks(const struct core *core);
+uint64_t core_look_goal(const struct core *core);
+/* After a fresh full look, nothing is under way and nothing would change by waiting. */
+bool core_is_settled(const struct core *core);
+bool core_is_converged(const struct core *core);
+/* A driver that could not start or be asked; fills `err` and returns its code, or 0. */
+int core_driver_problem(const struct core *core, struct error *err);
+/* When something will be tried again, in milliseconds of the wall clock; 0 if nothing waits. */
+int64_t core_next_try(const struct core *core);
+
+/* The last plan; NULL before the first. Lives until the next pump. */
+const struct plan *core_plan(const struct core *core);
+/* A plan for another set over the present observations, without side effects. */
+const struct plan *core_plan_for(struct core *core, struct arena *arena, const struct set *set,
+                                 const char *commit, struct error *err);
+const char *core_commit(const struct core *core); /* target; "" before the first */
+int64_t core_revision(const struct core *core);
+/* {"unmanaged":[...],"orphans":[...]} as of the last full look. */
+struct value *core_strangers(const struct core *core, struct arena *arena);
+
+#endif

@@ -1,0 +1,416 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+/*
+ * The client's end of the driver protocol. Each driver is on its own: one that
+ * does not start, answer or end costs what it holds and nothing else. Whatever it
+ * says is taken as a claim; a message that is not of the protocol is logged and
+ * dropped, and the request it may have meant runs into its deadline.
+ *
+ *   DOWN ──start──► STARTING ──initialized──► READY
+ *     ▲                │ error                  │ deadline of a cancel or look passed
+ *     └───── end ◄── DYING ◄────────────────────┘
+ */
+#include "reconciler/engine/core_state.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <utlist.h>
+
+enum {
+    INITIALIZE_MS = 30000,
+    LASTING_MS = 60000,  /* a driver that was up this long starts again at once */
+    STALE_CODE = -32009, /* a lower epoch than the object's */
+};
+
+struct driver *driver_find(struct core *core, const char *name)
+{
+    for (size_t i = 0; name && i < core->config.driver_count; i++)
+        if (!strcmp(core->drivers[i].name, name))
+            return &core->drivers[i];
+    return NULL;
+}
+
+struct driver *driver_of_class(struct core *core, const char *class)
+{
+    if (!class)
+        return NULL;
+    return driver_find(core, core->config.driver_of(core->config.context, class));
+}
+
+struct driver *driver_of_kind(struct core *core, const char *kind)
+{
+    const struct kind *found = kind_find(kind);
+    return found ? driver_of_class(core, found->driver) : NULL;
+}
+
+struct request *driver_request(struct core *core, struct driver *driver, enum request_kind kind,
+                               const char *method, struct value *params, int64_t timeout_ms)
+{
+    struct request *request = calloc(1, sizeof *request);
+    if (!request)
+        abort();
+    request->id = ++driver->last_id;
+    request->kind = kind;
+    request->deadline_ms = core->env->mono_ms(core->env->context) + timeout_ms;
+    request->round = core->round.number;
+    DL_APPEND(driver->requests, request);
+
+    struct arena *arena = batch_arena(core);
+    struct value *message = value_map(arena);
+    value_set_text(arena, message, "jsonrpc", "2.0");
+    value_set_int(arena, message, "id", request->id);
+    value_set_text(arena, message, "method", method);
+    value_set(arena, message, "params", params);
+    struct outgoing *out = arena_alloc(arena, sizeof *out);
+    *out = (struct outgoing){.driver = driver, .message = message};
+    *core->outgoing_end = out;
+    core->outgoing_end = &out->next;
+    return request;
+}
+
+/* ---- start and end ------------------------------------------------------------------ */
+
+static struct value *initialize_params(struct core *core, const struct driver *driver)
+{
+    struct arena *arena = batch_arena(core);
+    const struct core_config *config = &core->config;
+    struct value *params = value_map(arena), *rack = value_map(arena);
+    value_set_int(arena, params, "protocol", 1);
+    value_set_text(arena, rack, "name", config->rack);
+    value_set_text(arena, rack, "id", config->rack_id);
+    value_set(arena, params, "rack", rack);
+    value_set_text(arena, params, "stateDir", config->state_dir);
+    value_set_text(arena, params, "keyFile", config->key_file);
+    const struct value *settings = config->settings_of(config->context, driver->name);
+    value_set(arena, params, "settings",
+              settings ? value_copy(arena, settings) : value_map(arena));
+    return params;
+}
+
+static void driver_start(struct core *core, struct driver *driver)
+{
+    driver->state = DRIVER_STARTING;
+    driver->started_ms = core->env->mono_ms(core->env->context);
+    core->env->driver_start(core->env->context, driver->name);
+    driver_request(core, driver, REQUEST_INITIALIZE, "initialize", initialize_params(core, driver),
+                   INITIALIZE_MS);
+}
+
+void drivers_start_due(struct core *core)
+{
+    int64_t now = core->env->mono_ms(core->env->context);
+    for (size_t i = 0; i < core->config.driver_count && !core->is_stopping; i++) {
+        struct driver *driver = &core->drivers[i];
+        if (driver->state == DRIVER_DOWN && driver->restart_at_ms <= now)
+            driver_start(core, driver);
+        if (driver->state != DRIVER_READY || !driver->relist_at_ms || driver->relist_at_ms > now)
+            continue;
+        driver->relist_at_ms = 0;
+        core->wants_full = true;
+    }
+}
+
+void driver_kill(struct core *core, struct driver *driver, const char *why)
+{
+    if (driver->state == DRIVER_DOWN || driver->state == DRIVER_DYING)
+        return;
+    error_set(&driver->problem, ERR_BUSY, "driver %s: %s", driver->name, why);
+    driver->state = DRIVER_DYING;
+    core->env->driver_kill(core->env->context, driver->name);
+}
+
+static void requests_drop(struct core *core, struct driver *driver)
+{
+    struct request *request, *next;
+    DL_FOREACH_SAFE(driver->requests, request, next) {
+        DL_DELETE(driver->requests, request);
+        if (request->kind == REQUEST_LIST || request->kind == REQUEST_DETAILS)
+            round_lost(core, driver, request->round);
+        free(request);
+    }
+}
+
+void core_driver_down(struct core *core, const char *name, const char *why)
+{
+    struct driver *driver = driver_find(core, name);
+    if (!driver || driver->state == DRIVER_DOWN)
+        return;
+    int64_t now = core->env->mono_ms(core->env->context);
+    bool was_lasting = driver->ready_since_ms && now - driver->ready_since_ms > LASTING_MS;
+    driver->failures = was_lasting ? 0 : driver->failures + 1;
+    driver->restart_at_ms = now + (driver->failures > 1 ? backoff_ms(core, driver->failures - 1) : 0);
+    if (!driver->problem.code)
+        error_set(&driver->problem, ERR_BUSY, "driver %s ended: %s", name, why);
+    driver->state = DRIVER_DOWN;
+    driver->ready_since_ms = 0;
+    driver->is_listed = false;
+    requests_drop(core, driver);
+    tasks_driver_lost(core, driver);
+    core->wants_plan = true; /* what it holds is unknown now */
+
+    struct arena *arena = batch_arena(core);
+    struct value *data = value_map(arena);
+    value_set_text(arena, data, "driver", name);
+    value_set_text(arena, data, "why", driver->problem.message);
+    core_event(core, "driver.stopped", NULL, data, "driver %s stopped: %s", name, why);
+}
+
+int core_driver_problem(const struct core *core, struct error *err)
+{
+    for (size_t i = 0; i < core->config.driver_count; i++) {
+        const struct driver *driver = &core->drivers[i];
+        if (driver->problem.code) {
+            *err = driver->problem;
+            return err->code;
+        }
+    }
+    return 0;
+}
+
+/* ---- answers ------------------------------------------------------------------------- */
+
+static const struct {
+    const char *word;
+    enum error_code code;
+} error_words[] = {
+    {"invalid", ERR_INVALID}, {"not-found", ERR_NOT_FOUND}, {"conflict", ERR_CONFLICT},
+    {"busy", ERR_BUSY},       {"denied", ERR_DENIED},       {"no-space", ERR_NO_SPACE},
+    {"stale", ERR_STALE},     {"corrupt", ERR_CORRUPT},     {"unsupported", ERR_UNSUPPORTED},
+};
+
+static struct error refusal_read(const struct driver *driver, const struct value *error)
+{
+    struct error err = ERROR_INIT;
+    const struct value *data = value_get(error, "data");
+    const char *word = value_get_text(data, "kind", "system");
+    enum error_code code = ERR_SYSTEM;
+    for (size_t i = 0; i < sizeof error_words / sizeof *error_words; i++)
+        if (!strcmp(word, error_words[i].word))
+            code = error_words[i].code;
+    if (value_get_int(error, "code", 0) == STALE_CODE)
+        code = ERR_STALE;
+    error_set(&err, code, "driver %s: %s", driver->name,
+              value_get_text(error, "message", "it gave no reason"));
+    const char *hint = value_get_text(data, "hint", "");
+    if (*hint)
+        error_hint(&err, "%s", hint);
+    return err;
+}
+
+static void initialize_answered(struct core *core, struct driver *driver,
+                                const struct value *error)
+{
+    if (error) {
+        driver->problem = refusal_read(driver, error);
+        driver->state = DRIVER_DYING;
+        core->env->driver_kill(core->env->context, driver->name);
+        return;
+    }
+    driver->state = DRIVER_READY;
+    driver->problem = (struct error)ERROR_INIT;
+    driver->ready_since_ms = core->env->mono_ms(core->env->context);
+    core->wants_full = true;
+    struct arena *arena = batch_arena(core);
+    struct value *data = value_map(arena);
+    value_set_text(arena, data, "driver", driver->name);
+    core_event(core, "driver.started", NULL, data, "driver %s is up", driver->name);
+}
+
+static void look_answered(struct core *core, struct driver *driver, struct task *task,
+                          const struct value *result)
+{
+    const struct value *objects = value_get(result, "objects");
+    const struct value *object =
+        value_is_list(objects) ? value_find(objects, "uid", task->intent.uid) : NULL;
+    if (object)
+        object_observed(core, driver, object);
+    task_looked(core, task, object);
+}
+
+static void apply_answered(struct core *core, struct driver *driver, struct task *task,
+                           const struct value *error)
+{
+    if (!error) {
+        task_answered(core, task, NULL, false);
+        return;
+    }
+    struct error refusal = refusal_read(driver, error);
+    task_answered(core, task, &refusal,
+                  refusal.code == ERR_INVALID || refusal.code == ERR_UNSUPPORTED);
+}
+
+static void request_answered(struct core *core, struct driver *driver,
+                             const struct request *request, const struct value *message)
+{
+    const struct value *error = value_get(message, "error");
+    const struct value *result = value_get(message, "result");
+    if (value_is_map(error))
+        result = NULL;
+    else
+        error = NULL;
+    switch (request->kind) {
+    case REQUEST_INITIALIZE:
+        initialize_answered(core, driver, error);
+        return;
+    case REQUEST_LIST:
+        if (error)
+            driver->problem = refusal_read(driver, error);
+        round_list_answer(core, driver, request->round, result);
+        return;
+    case REQUEST_DETAILS:
+        round_details_answer(core, driver, request->round, result);
+        return;
+    case REQUEST_LOOK:
+        if (request->task)
+            look_answered(core, driver, request->task, result);
+        return;
+    case REQUEST_APPLY:
+        if (request->task)
+            apply_answered(core, driver, request->task, error);
+        return;
+    case REQUEST_CANCEL:
+        if (request->task)
+            task_cancelled(core, request->task);
+        return;
+    }
+}
+
+/* ---- notices --------------------------------------------------------------------------- */
+
+static void notice_changed(struct core *core, struct driver *driver, const struct value *params)
+{
+    seen_mark_dirty(core, driver, value_get_text(params, "uid", NULL),
+                    value_get_text(params, "why", NULL));
+}
+
+static void notice_progress(struct core *core, struct driver *driver, const struct value *params)
+{
+    const char *op = value_get_text(params, "op", "");
+    for (struct task *task = core->tasks; task; task = task->hh.next) {
+        if (task->driver != driver || strcmp(task->intent.op, op))
+            continue;
+        struct arena *arena = batch_arena(core);
+        struct value *data = value_map(arena);
+        value_set_text(arena, data, "op", op);
+        value_set_int(arena, data, "percent", value_get_int(params, "percent", 0));
+        value_set_text(arena, data, "what", value_get_text(params, "what", ""));
+        const struct about about = {task->intent.uid, task->after.kind, task->after.project,
+                                    task->after.name};
+        core_event(core, "op.progress", &about, data, "%s %s: %s %lld%%", task->after.kind,
+                   task->after.name, value_get_text(params, "what", ""),
+                   (long long)value_get_int(params, "percent", 0));
+        return;
+    }
+}
+
+static void notice_log(struct core *core, struct driver *driver, const struct value *params)
+{
+    char name[96] = "driver.";
+    strncat(name, driver->name, sizeof name - 16);
+    core->env->log(core->env->context, name, value_get_text(params, "message", ""));
+}
+
+static const struct {
+    const char *method;
+    void (*take)(struct core *core, struct driver *driver, const struct value *params);
+} notices[] = {
+    {"changed", notice_changed},
+    {"progress", notice_progress},
+    {"log", notice_log},
+};
+
+void core_message(struct core *core, const char *name, const struct value *message)
+{
+    struct driver *driver = driver_find(core, name);
+    if (!driver || driver->state == DRIVER_DOWN || driver->state == DRIVER_DYING)
+        return;
+    const char *method = value_get_text(message, "method", NULL);
+    for (size_t i = 0; method && i < sizeof notices / sizeof *notices; i++)
+        if (!strcmp(method, notices[i].method))
+            notices[i].take(core, driver, value_get(message, "params"));
+    if (method)
+        return;
+    int64_t id = value_get_int(message, "id", 0);
+    struct request *request;
+    DL_FOREACH(driver->requests, request)
+        if (request->id == id)
+            break;
+    if (!request) {
+        core->env->log(core->env->context, "driver.noise", name);
+        return;
+    }
+    DL_DELETE(driver->requests, request);
+    request_answered(core, driver, request, message);
+    free(request);
+}
+
+/* ---- deadlines ----------------------------------------------------------------------------- */
+
+void driver_forget_task(struct core *core, const struct task *task)
+{
+    for (size_t i = 0; i < core->config.driver_count; i++) {
+        struct request *request;
+        DL_FOREACH(core->drivers[i].requests, request)
+            if (request->task == task)
+                request->task = NULL;
+    }
+}
+
+/* Overdue: an observation is "unknown" and costs nothing more; a driver that does not even
+ * answer initialize or cancel is killed, and its children with it. */
+static void request_expired(struct core *core, struct driver *driver,
+                            const struct request *request)
+{
+    switch (request->kind) {
+    case REQUEST_INITIALIZE:
+        driver_kill(core, driver, "it does not answer initialize");
+        return;
+    case REQUEST_LIST:
+    case REQUEST_DETAILS:
+        round_lost(core, driver, request->round);
+        driver_kill(core, driver, "it does not answer observe");
+        return;
+    case REQUEST_LOOK:
+        if (request->task)
+            task_looked(core, request->task, NULL);
+        return;
+    case REQUEST_CANCEL:
+        driver_kill(core, driver, "it does not answer cancel");
+        return;
+    case REQUEST_APPLY: /* its task has the deadline */
+        return;
+    }
+}
+
+void drivers_expire(struct core *core)
+{
+    int64_t now = core->env->mono_ms(core->env->context);
+    for (size_t i = 0; i < core->config.driver_count; i++) {
+        struct driver *driver = &core->drivers[i];
+        struct request *request, *next;
+        DL_FOREACH_SAFE(driver->requests, request, next) {
+            if (request->deadline_ms > now || request->kind == REQUEST_APPLY)
+                continue;
+            DL_DELETE(driver->requests, request);
+            request_expired(core, driver, request);
+            free(request);
+        }
+    }
+}
+
+int64_t drivers_next_ms(const struct core *core)
+{
+    int64_t soonest = INT64_MAX;
+    for (size_t i = 0; i < core->config.driver_count; i++) {
+        const struct driver *driver = &core->drivers[i];
+        if (driver->state == DRIVER_DOWN && driver->restart_at_ms < soonest)
+            soonest = driver->restart_at_ms;
+        if (driver->state == DRIVER_READY && driver->relist_at_ms &&
+            driver->relist_at_ms < soonest)
+            soonest = driver->relist_at_ms;
+        const struct request *request;
+        DL_FOREACH(driver->requests, request)
+            if (request->kind != REQUEST_APPLY && request->deadline_ms < soonest)
+                soonest = request->deadline_ms;
+    }
+    return soonest;
+}

@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+/*
+ * The batch: everything that one turn of the core decides is written in one
+ * transaction, and nothing leaves the core before that transaction is durable.
+ * A store that fails, fills up or is corrupt ends all effects at once: what was
+ * gathered is rolled back and never sent, and the process is expected to end.
+ */
+#include "reconciler/engine/core_state.h"
+
+#include <assert.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+struct arena *batch_arena(struct core *core)
+{
+    if (!core->batch_arena)
+        core->batch_arena = arena_new();
+    return core->batch_arena;
+}
+
+void core_fail(struct core *core, const struct error *err)
+{
+    if (core->failure.code)
+        return;
+    core->failure = *err;
+    core->env->log(core->env->context, "store.failed", err->message);
+}
+
+bool batch_open(struct core *core)
+{
+    if (!core->config.effects || core->failure.code)
+        return false;
+    if (core->is_open)
+        return true;
+    struct error err = ERROR_INIT;
+    if (core->env->ledger->begin(core->env->store, &err)) {
+        core_fail(core, &err);
+        return false;
+    }
+    core->is_open = true;
+    return true;
+}
+
+static void batch_reset(struct core *core)
+{
+    arena_free(core->batch_arena);
+    core->batch_arena = NULL;
+    core->events = NULL;
+    core->event_count = core->event_room = 0;
+    core->outgoing = NULL;
+    core->outgoing_end = &core->outgoing;
+}
+
+static void batch_release(struct core *core)
+{
+    const struct env *env = core->env;
+    for (size_t i = 0; i < core->event_count; i++)
+        env->emit(env->context, &core->events[i]);
+    for (struct outgoing *out = core->outgoing; out; out = out->next)
+        if (out->driver->state == DRIVER_STARTING || out->driver->state == DRIVER_READY)
+            env->driver_send(env->context, out->driver->name, out->message);
+}
+
+void batch_commit(struct core *core)
+{
+    struct error err = ERROR_INIT;
+    bool was_open = core->is_open;
+    core->is_open = false;
+    if (was_open && !core->failure.code && core->env->ledger->commit(core->env->store, &err))
+        core_fail(core, &err);
+    if (!core->failure.code)
+        batch_release(core);
+    else if (was_open)
+        core->env->ledger->rollback(core->env->store);
+    batch_reset(core);
+}
+
+static void batch_check(struct core *core, int status, const struct error *err)
+{
+    if (status < 0)
+        core_fail(core, err);
+}
+
+void save_object(struct core *core, const struct known *known)
+{
+    struct error err = ERROR_INIT;
+    if (batch_open(core))
+        batch_check(core, core->env->ledger->object_put(core->env->store, known, &err), &err);
+}
+
+void save_observation(struct core *core, const char *uid, const struct observation *observation,
+                      const char *etag)
+{
+    struct error err = ERROR_INIT;
+    if (!batch_open(core))
+        return;
+    batch_check(core,
+                core->env->ledger->observation_put(core->env->store, uid, observation, etag, &err),
+                &err);
+}
+
+void save_intent(struct core *core, const struct intent *intent)
+{
+    struct error err = ERROR_INIT;
+    if (batch_open(core))
+        batch_check(core, core->env->ledger->intent_put(core->env->store, intent, &err), &err);
+}
+
+void save_fact(struct core *core, const char *key, const char *text)
+{
+    struct error err = ERROR_INIT;
+    if (batch_open(core))
+        batch_check(core, core->env->ledger->fact_put(core->env->store, key, text, &err), &err);
+}
+
+const char *load_fact(struct core *core, struct arena *arena, const char *key)
+{
+    struct error err = ERROR_INIT;
+    const char *text = NULL;
+    if (core->env->ledger->fact_get(core->env->store, arena, key, &text, &err) < 0)
+        core_fail(core, &err);
+    return text;
+}
+
+static void event_keep(struct core *core, const struct event *event)
+{
+    struct arena *arena = batch_arena(core);
+    if (core->event_count == core->event_room) {
+        size_t room = core->event_room ? 2 * core->event_room : 16;
+        struct event *more = arena_array(arena, room, sizeof *more);
+        for (size_t i = 0; i < core->event_count; i++)
+            more[i] = core->events[i];
+        core->events = more;
+        core->event_room = room;
+    }
+    core->events[core->event_count++] = *event;
+}
+
+void core_event(struct core *core, const char *type, const struct about *about,
+                struct value *data, const char *fmt, ...)
+{
+    char sentence[1024];
+    va_list args;
+    va_start(args, fmt);
+    vsnprintf(sentence, sizeof sentence, fmt, args);
+    va_end(args);
+
+    struct arena *arena = batch_arena(core);
+    struct event event = {.at_ms = core_now_ms(core),
+                          .type = type,
+                          .text = arena_text(arena, sentence),
+                          .data = data ? data : value_map(arena)};
+    if (about) {
+        event.uid = arena_text(arena, about->uid);
+        event.kind = arena_text(arena, about->kind);
+        event.project = arena_text(arena, about->project);
+        event.name = arena_text(arena, about->name);
+    }
+    struct error err = ERROR_INIT;
+    if (batch_open(core))
+        batch_check(core, core->env->ledger->event_add(core->env->store, &event, &event.seq, &err),
+                    &err);
+    event_keep(core, &event);
+}

@@ -1,0 +1,528 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+/*
+ * Looking at the world. A full round asks every driver for its list, compactly,
+ * and then for details of what differs from what is stored, and of what the store
+ * has and the list lacks; a small round asks for single uids only. A list counts
+ * when it is complete; anything else makes the driver's objects unknown, and
+ * unknown is never absent. A driver that takes its time holds a round up for two
+ * seconds and no longer: the plan is made without it, and again when it answers.
+ */
+#include "reconciler/engine/core_state.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include "model/json.h"
+
+enum {
+    OBSERVE_MS = 30000,
+    PATIENCE_MS = 2000,
+    COALESCE_MS = 100,
+    DETAILS_MAX = 256, /* uids in one request */
+};
+
+static int64_t mono(const struct core *core)
+{
+    return core->env->mono_ms(core->env->context);
+}
+
+static char *text_dup(const char *text)
+{
+    char *copy = text ? strdup(text) : NULL;
+    if (text && !copy)
+        abort();
+    return copy;
+}
+
+/* ---- what was seen ----------------------------------------------------------------- */
+
+struct seen *seen_find(struct core *core, const char *uid)
+{
+    struct seen *seen;
+    HASH_FIND_STR(core->seen, uid, seen);
+    return seen;
+}
+
+static struct seen *seen_get(struct core *core, struct driver *driver, const char *uid)
+{
+    struct seen *seen = seen_find(core, uid);
+    if (!seen) {
+        seen = calloc(1, sizeof *seen);
+        if (!seen)
+            abort();
+        strncpy(seen->uid, uid, sizeof seen->uid - 1);
+        HASH_ADD_STR(core->seen, uid, seen);
+    }
+    if (driver)
+        seen->driver = driver;
+    return seen;
+}
+
+static void seen_drop(struct core *core, struct seen *seen)
+{
+    HASH_DEL(core->seen, seen);
+    free(seen->etag);
+    free(seen->why);
+    free(seen->identity);
+    free(seen);
+}
+
+void seen_free(struct core *core)
+{
+    struct seen *seen, *next;
+    HASH_ITER(hh, core->seen, seen, next)
+        seen_drop(core, seen);
+    arena_free(core->round.arena);
+    core->round.arena = NULL;
+    for (size_t i = 0; i < core->config.driver_count; i++)
+        free(core->drivers[i].unmanaged);
+}
+
+void seen_mark_dirty(struct core *core, struct driver *driver, const char *uid, const char *why)
+{
+    struct seen *seen = uid ? seen_find(core, uid) : NULL;
+    if (uid && !seen && !driver) {
+        core->wants_plan = true; /* nobody holds it: nothing to look at */
+        return;
+    }
+    if (seen && !seen->driver)
+        core->wants_plan = true;
+    else if (seen)
+        seen->is_dirty = true;
+    else if (driver)
+        driver->is_dirty = true;
+    if (seen && why) {
+        free(seen->why);
+        seen->why = text_dup(why);
+    }
+    if (!core->coalesce_at_ms)
+        core->coalesce_at_ms = mono(core) + (driver ? COALESCE_MS : 0);
+}
+
+void seen_set_row(struct core *core, const char *kind, const char *uid, bool has_row)
+{
+    seen_get(core, driver_of_kind(core, kind), uid)->has_row = has_row;
+}
+
+void seen_take_rows(struct core *core, const struct known *rows, size_t count)
+{
+    for (struct seen *seen = core->seen; seen; seen = seen->hh.next)
+        seen->has_row = false;
+    for (size_t i = 0; i < count; i++) {
+        struct seen *seen = seen_find(core, rows[i].uid);
+        if (!seen) {
+            seen = seen_get(core, driver_of_kind(core, rows[i].kind), rows[i].uid);
+            seen->epoch = rows[i].epoch;
+            seen->is_running = rows[i].observed.known && value_is_map(rows[i].observed.booted);
+        }
+        seen->has_row = true;
+    }
+}
+
+/* ---- objects ------------------------------------------------------------------------- */
+
+struct observation observation_read(const struct value *object, int64_t now)
+{
+    const struct value *booted = value_get(object, "booted");
+    const struct value *damage = value_get(object, "damage");
+    struct observation seen = {.known = !value_get_bool(object, "unknown", false), .at = now};
+    if (!seen.known)
+        return seen;
+    seen.absent = value_get_bool(object, "absent", false);
+    seen.epoch = (uint64_t)value_get_int(object, "epoch", 0);
+    if (seen.absent)
+        return seen;
+    seen.released = value_get_bool(object, "released", false);
+    seen.spec = value_get(object, "spec");
+    seen.booted = value_is_map(booted) ? booted : NULL;
+    seen.status = value_get(object, "status");
+    seen.damage = value_is_list(damage) && damage->count ? damage : NULL;
+    return seen;
+}
+
+/* A guest that stopped without our doing is remembered for restartPolicy. */
+static void running_observed(struct core *core, struct seen *seen,
+                             const struct observation *observation)
+{
+    bool is_running = observation->booted != NULL;
+    if (is_running && !seen->is_running)
+        seen->running_since = core_now_s(core);
+    if (!is_running && seen->is_running && !task_of_uid(core, seen->uid))
+        seen->has_stopped = true;
+    seen->is_running = is_running;
+}
+
+/* What was chosen for it: as the driver kept it, else as the fields show it. */
+static struct value *chosen_read(struct arena *arena, const struct value *object)
+{
+    const struct value *kept = value_get(object, "chosen");
+    const struct value *spec = value_get(object, "spec");
+    const struct kind *kind = kind_find(value_get_text(object, "kind", ""));
+    if (value_is_map(kept))
+        return value_copy(arena, kept);
+    struct value *chosen = value_map(arena);
+    for (size_t i = 0; kind && i < kind->spec->field_count; i++) {
+        const struct field *field = kind->spec->fields[i];
+        const struct value *value = value_get(spec, field->name);
+        if (field->origin == ORIGIN_CHOSEN && value)
+            value_set(arena, chosen, field->name, value_copy(arena, value));
+    }
+    return chosen;
+}
+
+static void identity_keep(struct seen *seen, const struct value *object)
+{
+    struct arena *arena = arena_new();
+    struct value *identity = value_map(arena);
+    value_set(arena, identity, "chosen", chosen_read(arena, object));
+    static const char *const members[] = {"kind", "project", "name"};
+    for (size_t i = 0; i < 3; i++)
+        value_set_text(arena, identity, members[i], value_get_text(object, members[i], NULL));
+    free(seen->identity);
+    seen->identity = text_dup(json_text(arena, identity));
+    arena_free(arena);
+}
+
+void object_observed(struct core *core, struct driver *driver, const struct value *object)
+{
+    const char *uid = value_get_text(object, "uid", NULL);
+    if (!uid || strlen(uid) >= UID_TEXT)
+        return;
+    struct seen *seen = seen_get(core, driver, uid);
+    struct observation observation = observation_read(object, core_now_s(core));
+    seen->is_dirty = false;
+    seen->looked_round = core->round.number;
+    seen->has_details = observation.known;
+    if (observation.known) {
+        seen->epoch = observation.epoch;
+        running_observed(core, seen, &observation);
+        if (observation.absent) {
+            free(seen->etag);
+            seen->etag = NULL;
+        } else {
+            if (!seen->has_row)
+                identity_keep(seen, object);
+            if (!seen->etag)
+                seen->etag = text_dup(""); /* there, and not listed yet */
+        }
+    }
+    if (!core->config.effects)
+        seen->object = value_copy(core->object_arena, object);
+    if (seen->has_row)
+        save_observation(core, uid, &observation, seen->etag);
+}
+
+/* ---- rounds ---------------------------------------------------------------------------- */
+
+bool seen_is_dirty(const struct core *core)
+{
+    return core->coalesce_at_ms != 0;
+}
+
+static void details_ask(struct core *core, struct driver *driver, struct value *uids)
+{
+    struct arena *arena = batch_arena(core);
+    struct value *params = value_map(arena);
+    value_set(arena, params, "uids", uids);
+    driver_request(core, driver, REQUEST_DETAILS, "observe", params, OBSERVE_MS);
+    core->round.waiting++;
+}
+
+struct asking {
+    struct core *core;
+    struct driver *driver;
+    struct value *uids;
+};
+
+static void asking_add(struct asking *asking, const char *uid)
+{
+    struct arena *arena = batch_arena(asking->core);
+    if (!asking->uids)
+        asking->uids = value_list(arena);
+    value_append(arena, asking->uids, value_text(arena, uid));
+    if (asking->uids->count < DETAILS_MAX)
+        return;
+    details_ask(asking->core, asking->driver, asking->uids);
+    asking->uids = NULL;
+}
+
+static void asking_end(struct asking *asking)
+{
+    if (asking->uids)
+        details_ask(asking->core, asking->driver, asking->uids);
+}
+
+static void list_ask(struct core *core, struct driver *driver)
+{
+    driver->is_dirty = false;
+    driver_request(core, driver, REQUEST_LIST, "observe", value_map(batch_arena(core)),
+                   OBSERVE_MS);
+    core->round.waiting++;
+}
+
+static bool rows_load(struct core *core)
+{
+    struct error err = ERROR_INIT;
+    struct round *round = &core->round;
+    arena_free(round->arena);
+    round->arena = arena_new();
+    round->rows = NULL;
+    round->row_count = 0;
+    if (core->env->ledger->objects(core->env->store, round->arena, &round->rows,
+                                   &round->row_count, &err) < 0) {
+        core_fail(core, &err);
+        return false;
+    }
+    seen_take_rows(core, round->rows, round->row_count);
+    return true;
+}
+
+/* At the start all drivers get a moment, so that the first plan knows the whole world. */
+static bool drivers_are_starting(const struct core *core)
+{
+    for (size_t i = 0; i < core->config.driver_count; i++)
+        if (core->drivers[i].state == DRIVER_STARTING &&
+            mono(core) < core->drivers[i].started_ms + PATIENCE_MS)
+            return true;
+    return false;
+}
+
+static void dirty_ask(struct core *core)
+{
+    for (size_t i = 0; i < core->config.driver_count; i++) {
+        struct driver *driver = &core->drivers[i];
+        struct asking asking = {.core = core, .driver = driver};
+        if (driver->state != DRIVER_READY)
+            continue;
+        for (struct seen *seen = core->seen; seen; seen = seen->hh.next)
+            if (seen->is_dirty && seen->driver == driver)
+                asking_add(&asking, seen->uid);
+        asking_end(&asking);
+    }
+}
+
+void round_begin(struct core *core)
+{
+    bool is_due = core->coalesce_at_ms && core->coalesce_at_ms <= mono(core);
+    if (core->round.is_active || core->is_stopping || (!core->wants_full && !is_due))
+        return;
+    if (core->wants_full && drivers_are_starting(core))
+        return;
+    if (!rows_load(core))
+        return;
+    struct round *round = &core->round;
+    round->is_active = true;
+    round->is_full = core->wants_full;
+    round->is_overdue = false;
+    round->number++;
+    round->waiting = 0;
+    round->patience_ms = mono(core) + PATIENCE_MS;
+    round->detected_by = !round->is_full                      ? "notice"
+                         : mono(core) >= core->resync_at_ms ? "resync"
+                                                              : "plan";
+    if (round->is_full) {
+        core->has_run = false;
+        core->resync_at_ms = mono(core) + core->config.resync_ms;
+    }
+    core->wants_full = false;
+    core->coalesce_at_ms = 0;
+    for (size_t i = 0; i < core->config.driver_count; i++)
+        if (core->drivers[i].state == DRIVER_READY && (round->is_full || core->drivers[i].is_dirty))
+            list_ask(core, &core->drivers[i]);
+    if (!round->is_full)
+        dirty_ask(core);
+}
+
+/* Asked again soon: until then what it holds is unknown. */
+void driver_list_failed(struct core *core, struct driver *driver)
+{
+    driver->is_listed = false;
+    driver->relist_at_ms = mono(core) + backoff_ms(core, ++driver->list_failures);
+    if (!driver->problem.code)
+        error_set(&driver->problem, ERR_BUSY, "driver %s: its answer to observe was not complete",
+                  driver->name);
+}
+
+void round_lost(struct core *core, struct driver *driver, uint64_t round)
+{
+    driver_list_failed(core, driver);
+    if (round == core->round.number && core->round.is_active && core->round.waiting)
+        core->round.waiting--;
+}
+
+/* The list's own shape: [[uid, epoch, etag], ...]. */
+static bool list_take(struct core *core, struct driver *driver, const struct value *list)
+{
+    for (size_t i = 0; i < list->count; i++) {
+        const struct value *entry = list->items[i];
+        if (!value_is_list(entry) || entry->count < 3 || !value_is_text(entry->items[0]) ||
+            entry->items[0]->text_len >= UID_TEXT || entry->items[1]->type != VALUE_INT)
+            return false;
+        struct seen *seen = seen_get(core, driver, entry->items[0]->text);
+        const char *etag = value_is_text(entry->items[2]) ? entry->items[2]->text : "";
+        uint64_t epoch = (uint64_t)entry->items[1]->integer;
+        seen->listed_round = core->round.number;
+        if (seen->etag && !strcmp(seen->etag, etag) && seen->epoch == epoch)
+            continue;
+        free(seen->etag);
+        seen->etag = text_dup(etag);
+        seen->epoch = epoch;
+        seen->has_details = false;
+    }
+    return true;
+}
+
+static void strangers_take(struct driver *driver, const struct value *unmanaged)
+{
+    struct arena *arena = arena_new();
+    free(driver->unmanaged);
+    driver->unmanaged = value_is_list(unmanaged) ? text_dup(json_text(arena, unmanaged)) : NULL;
+    arena_free(arena);
+}
+
+/* What was listed and is not known as it is now, and what has a row and was not listed. */
+static void details_wanted(struct core *core, struct driver *driver)
+{
+    struct asking asking = {.core = core, .driver = driver};
+    for (struct seen *seen = core->seen, *next; seen; seen = next) {
+        next = seen->hh.next;
+        if (seen->driver != driver)
+            continue;
+        bool is_listed = seen->listed_round == core->round.number;
+        bool is_missing = !is_listed && seen->has_row && seen->etag;
+        if (!is_listed && !seen->has_row)
+            seen_drop(core, seen); /* a stranger that has left */
+        else if (seen->is_dirty || !seen->has_details || is_missing)
+            asking_add(&asking, seen->uid);
+    }
+    asking_end(&asking);
+}
+
+void round_list_answer(struct core *core, struct driver *driver, uint64_t round,
+                       const struct value *result)
+{
+    const struct value *list = value_get(result, "list");
+    bool is_current = round == core->round.number && core->round.is_active;
+    if (is_current)
+        core->round.waiting--;
+    if (!is_current)
+        return;
+    driver->is_listed = value_get_bool(result, "complete", false) && value_is_list(list) &&
+                        list_take(core, driver, list);
+    if (!driver->is_listed) {
+        driver_list_failed(core, driver);
+        return;
+    }
+    driver->relist_at_ms = 0;
+    driver->list_failures = 0;
+    driver->problem = (struct error)ERROR_INIT;
+    driver->listed_at = core_now_s(core);
+    strangers_take(driver, value_get(result, "unmanaged"));
+    details_wanted(core, driver);
+    core->wants_plan |= core->round.is_overdue;
+}
+
+void round_details_answer(struct core *core, struct driver *driver, uint64_t round,
+                          const struct value *result)
+{
+    const struct value *objects = value_get(result, "objects");
+    if (round == core->round.number && core->round.is_active)
+        core->round.waiting--;
+    core->wants_plan |= core->round.is_overdue;
+    if (!value_get_bool(result, "complete", false) || !value_is_list(objects)) {
+        driver_list_failed(core, driver);
+        return;
+    }
+    for (size_t i = 0; i < objects->count; i++)
+        object_observed(core, driver, objects->items[i]);
+}
+
+static void strangers_save(struct core *core)
+{
+    struct arena *arena = arena_new();
+    const char *text = json_text(arena, core_strangers(core, arena));
+    if (!core->orphans_text || strcmp(core->orphans_text, text)) {
+        free(core->orphans_text);
+        core->orphans_text = text_dup(text);
+        save_fact(core, "unmanaged", json_text(arena, unmanaged_value(core, arena)));
+        save_fact(core, "orphans", json_text(arena, orphans_value(core, arena)));
+    }
+    arena_free(arena);
+}
+
+/* A round ends when all have answered; one that is overdue plans with what there is. */
+void round_expire(struct core *core)
+{
+    struct round *round = &core->round;
+    if (!round->is_active)
+        return;
+    if (round->waiting && !round->is_overdue && mono(core) >= round->patience_ms) {
+        round->is_overdue = true;
+        core->wants_plan = true;
+    }
+    if (round->waiting)
+        return;
+    round->is_active = false;
+    core->wants_plan = true;
+    if (!round->is_full)
+        return;
+    core->looks++;
+    strangers_save(core);
+}
+
+int64_t round_next_ms(const struct core *core)
+{
+    if (core->round.is_active)
+        return core->round.is_overdue ? INT64_MAX : core->round.patience_ms;
+    int64_t soonest = core->coalesce_at_ms ? core->coalesce_at_ms : INT64_MAX;
+    for (size_t i = 0; core->wants_full && i < core->config.driver_count; i++)
+        if (core->drivers[i].state == DRIVER_STARTING &&
+            core->drivers[i].started_ms + PATIENCE_MS < soonest)
+            soonest = core->drivers[i].started_ms + PATIENCE_MS;
+    return !core->wants_full && core->resync_at_ms < soonest ? core->resync_at_ms : soonest;
+}
+
+/* ---- strangers ----------------------------------------------------------------------------- */
+
+static void list_join(struct arena *arena, struct value *list, const char *json)
+{
+    struct error err = ERROR_INIT;
+    struct value *more = NULL;
+    if (!json || json_read(arena, json, strlen(json), &more, &err) < 0)
+        return;
+    for (size_t i = 0; i < more->count; i++)
+        value_append(arena, list, more->items[i]);
+}
+
+struct value *unmanaged_value(const struct core *core, struct arena *arena)
+{
+    struct value *list = value_list(arena);
+    for (size_t i = 0; i < core->config.driver_count; i++)
+        list_join(arena, list, core->drivers[i].unmanaged);
+    return list;
+}
+
+struct value *orphans_value(const struct core *core, struct arena *arena)
+{
+    struct value *list = value_list(arena);
+    for (const struct seen *seen = core->seen; seen; seen = seen->hh.next) {
+        struct error err = ERROR_INIT;
+        struct value *orphan = NULL;
+        if (seen->has_row || !seen->etag || !seen->identity ||
+            json_read(arena, seen->identity, strlen(seen->identity), &orphan, &err) < 0)
+            continue;
+        value_unset(orphan, "chosen");
+        value_set_text(arena, orphan, "uid", seen->uid);
+        value_set_int(arena, orphan, "epoch", (int64_t)seen->epoch);
+        value_set_text(arena, orphan, "driver", seen->driver ? seen->driver->name : NULL);
+        value_append(arena, list, orphan);
+    }
+    return list;
+}
+
+struct value *core_strangers(const struct core *core, struct arena *arena)
+{
+    struct value *strangers = value_map(arena);
+    value_set(arena, strangers, "unmanaged", unmanaged_value(core, arena));
+    value_set(arena, strangers, "orphans", orphans_value(core, arena));
+    return strangers;
+}

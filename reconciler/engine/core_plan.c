@@ -1,0 +1,420 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+/*
+ * A pass, after the look: gather the inputs, plan, record what the plan says
+ * (drift, holds, the plan itself) and turn the steps that run into tasks with
+ * durable intents. A step whose uid has a task under way is left to it; one whose
+ * intent is open already, with the same arguments, is sent again under the same
+ * epoch and op; any other gets the object's next epoch and replaces what was open.
+ */
+#include "reconciler/engine/core_state.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <utlist.h>
+#include "model/json.h"
+
+enum { DAY_S = 86400, LASTING_START_S = 600 };
+
+/* ---- input ------------------------------------------------------------------------ */
+
+static uint64_t incarnations(void *context, const char *kind, const char *project,
+                             const char *name)
+{
+    struct core *core = context;
+    struct error err = ERROR_INIT;
+    uint64_t count = 0;
+    if (core->env->ledger->incarnations(core->env->store, kind, project, name, &count, &err) < 0)
+        core_fail(core, &err);
+    return count;
+}
+
+static void observation_refresh(struct core *core, struct known *row)
+{
+    const struct seen *seen = seen_find(core, row->uid);
+    const struct driver *driver = driver_of_kind(core, row->kind);
+    if (core->config.cached || !driver)
+        return;
+    if (seen && seen->object)
+        row->observed = observation_read(seen->object, core_now_s(core));
+    if (!driver->is_listed || !seen || !seen->has_details)
+        row->observed.known = false;
+    else if (row->observed.at < driver->listed_at)
+        row->observed.at = driver->listed_at;
+}
+
+/* When a guest stopped by itself: counts starts that did not last, and says from when
+ * restartPolicy may start it again. */
+static void restart_policy_note(struct core *core, struct arena *arena, struct known *row)
+{
+    struct seen *seen = seen_find(core, row->uid);
+    if (!seen || strcmp(row->kind, "Instance") || !row->observed.known)
+        return;
+    int64_t now = core_now_s(core);
+    const struct value *policy = value_get(row->applied, "restartPolicy");
+    struct known before = *row;
+    if (seen->has_stopped) {
+        seen->has_stopped = false;
+        int64_t pause = value_get_int(policy, "backoff", 1);
+        int64_t longest = value_get_int(policy, "maxBackoff", 300);
+        bool has_lasted = !seen->running_since || now - seen->running_since >= LASTING_START_S;
+        unsigned failures = has_lasted ? 0 : row->start_failures;
+        for (unsigned i = 1; i < failures && pause < longest; i++)
+            pause *= 2;
+        row->next_start = failures ? now + (pause < longest ? pause : longest) : 0;
+        row->start_failures = failures + 1;
+        if (!strcmp(value_at_text(row->observed.status, "exit.reason", ""), "guest-shutdown"))
+            row->stopped_by_guest_at = now;
+    } else if (seen->is_running) {
+        row->stopped_by_guest_at = 0;
+        row->next_start = 0;
+    }
+    if (before.next_start != row->next_start || before.start_failures != row->start_failures ||
+        before.stopped_by_guest_at != row->stopped_by_guest_at)
+        save_object(core, row);
+    (void)arena;
+}
+
+static void approvals_read(struct core *core, struct arena *arena, struct plan_input *input)
+{
+    struct error err = ERROR_INIT;
+    struct value *holds = NULL;
+    if (core->env->ledger->holds(core->env->store, arena, &holds, &err) < 0) {
+        core_fail(core, &err);
+        return;
+    }
+    const char **approved = arena_array(arena, holds->count + 1, sizeof *approved);
+    for (size_t i = 0; i < holds->count; i++) {
+        const struct value *hold = holds->items[i];
+        if (*value_get_text(hold, "approvedBy", ""))
+            approved[input->approved_count++] = value_get_text(hold, "id", "");
+    }
+    input->approved = approved;
+}
+
+static void freezes_read(struct core *core, struct arena *arena, struct plan_input *input)
+{
+    struct error err = ERROR_INIT;
+    struct freeze *freezes = NULL;
+    size_t count = 0, kept = 0;
+    if (core->env->ledger->freezes(core->env->store, arena, &freezes, &count, &err) < 0) {
+        core_fail(core, &err);
+        return;
+    }
+    for (size_t i = 0; i < count; i++)
+        if (!freezes[i].until || freezes[i].until > input->now)
+            freezes[kept++] = freezes[i];
+    input->freezes = freezes;
+    input->freeze_count = kept;
+}
+
+static void budget_read(struct core *core, struct arena *arena, struct plan_input *input)
+{
+    struct error err = ERROR_INIT;
+    const char *baseline = load_fact(core, arena, "baseline");
+    input->baseline = baseline ? strtoll(baseline, NULL, 10) : 0;
+    if (core->env->ledger->destroyed_since(core->env->store, input->now - DAY_S,
+                                           &input->destroyed_lately, &err) < 0)
+        core_fail(core, &err);
+}
+
+struct plan_input *input_make(struct core *core, struct arena *arena, const struct set *set,
+                              const char *commit)
+{
+    struct error err = ERROR_INIT;
+    struct known *rows = NULL;
+    size_t count = 0;
+    if (core->env->ledger->objects(core->env->store, arena, &rows, &count, &err) < 0) {
+        core_fail(core, &err);
+        return NULL;
+    }
+    if (!core->config.cached)
+        seen_take_rows(core, rows, count);
+    for (size_t i = 0; i < count; i++) {
+        observation_refresh(core, &rows[i]);
+        restart_policy_note(core, arena, &rows[i]);
+    }
+    struct plan_input *input = arena_alloc(arena, sizeof *input);
+    *input = (struct plan_input){
+        .set = set,
+        .commit = arena_text(arena, commit),
+        .parent = arena_text(arena, core->parent),
+        .known = rows,
+        .known_count = count,
+        .incarnations = incarnations,
+        .incarnations_context = core,
+        .now = core_now_s(core),
+        .policy = core->config.policy,
+    };
+    memcpy(input->seed, core->config.seed, sizeof input->seed);
+    approvals_read(core, arena, input);
+    freezes_read(core, arena, input);
+    budget_read(core, arena, input);
+    input->contests = contests_input(core, arena, &input->contest_count);
+    if (!core->config.cached)
+        rebuild_input(core, input, arena);
+    return core->failure.code ? NULL : input;
+}
+
+/* ---- what is recorded ---------------------------------------------------------------- */
+
+struct known row_confirmed(struct core *core, struct arena *arena, const struct known *row,
+                           enum lifecycle life, const struct resource *resource,
+                           const struct value *spec)
+{
+    struct known after = *row;
+    after.life = life;
+    if (!resource)
+        return after;
+    after.applied = plan_redact(arena, resource->kind, spec, core->config.seed);
+    after.labels = resource->labels;
+    after.protect = value_get_bool(resource->spec, "protect", false);
+    after.remove_deletes =
+        !strcmp(value_get_text(resource->spec, "onRemove", ""), "delete");
+    return after;
+}
+
+static void holds_record(struct core *core)
+{
+    struct arena *arena = core->plan_arena;
+    struct error err = ERROR_INIT;
+    struct value *known = NULL;
+    if (!core->plan->hold_count)
+        return;
+    if (core->env->ledger->holds(core->env->store, arena, &known, &err) < 0) {
+        core_fail(core, &err);
+        return;
+    }
+    for (size_t i = 0; i < core->plan->hold_count; i++) {
+        const struct hold *hold = &core->plan->holds[i];
+        if (value_find(known, "id", hold->id) || !batch_open(core))
+            continue;
+        if (core->env->ledger->hold_put(core->env->store, hold->id, hold->rule, hold->reason,
+                                        core_now_s(core), &err) < 0)
+            core_fail(core, &err);
+        struct value *data = value_map(batch_arena(core));
+        value_set_text(batch_arena(core), data, "hold", hold->id);
+        value_set_text(batch_arena(core), data, "rule", hold->rule);
+        value_set_text(batch_arena(core), data, "reason", hold->reason);
+        core_event(core, "hold.raised", NULL, data, "held (%s): %s", hold->id, hold->reason);
+    }
+}
+
+static void plan_record(struct core *core)
+{
+    const struct plan *plan = core->plan;
+    struct error err = ERROR_INIT;
+    if (!strcmp(core->last_plan, plan->hash) || (!plan->run && !plan->held && !plan->deferred))
+        return;
+    memcpy(core->last_plan, plan->hash, sizeof core->last_plan);
+    memcpy(core->parent, plan->hash, sizeof core->parent);
+    struct value *document = plan_value(core->plan_arena, plan);
+    if (batch_open(core) &&
+        core->env->ledger->plan_put(core->env->store, plan->hash, plan->commit, core_now_s(core),
+                                    document, &err) < 0)
+        core_fail(core, &err);
+    struct arena *arena = batch_arena(core);
+    const struct value *summary = value_get(document, "summary");
+    struct value *data = value_map(arena);
+    value_set_text(arena, data, "hash", plan->hash);
+    value_set(arena, data, "summary", summary ? value_copy(arena, summary) : value_map(arena));
+    core_event(core, "plan.made", NULL, data, "plan %.12s: %zu to run, %zu deferred, %zu held",
+               plan->hash, plan->run, plan->deferred, plan->held);
+}
+
+/* ---- intents ---------------------------------------------------------------------------- */
+
+static const struct intent *intent_of(const struct intent *open, size_t count, const char *uid)
+{
+    const struct intent *newest = NULL;
+    for (size_t i = 0; i < count; i++)
+        if (!strcmp(open[i].uid, uid) && (!newest || open[i].epoch > newest->epoch))
+            newest = &open[i];
+    return newest;
+}
+
+static void intent_finish(struct core *core, const struct intent *intent, const char *state)
+{
+    struct intent ended = *intent;
+    ended.state = state;
+    ended.finished_at = core_now_s(core);
+    save_intent(core, &ended);
+    if (strcmp(state, "superseded"))
+        return;
+    struct value *data = value_map(batch_arena(core));
+    value_set_text(batch_arena(core), data, "op", intent->op);
+    const struct about about = {intent->uid, value_get_text(intent->step, "kind", NULL),
+                                value_get_text(intent->step, "project", NULL),
+                                value_get_text(intent->step, "name", NULL)};
+    core_event(core, "op.superseded", &about, data, "%s of %s %s: a newer intent took its place",
+               intent->verb, about.kind ? about.kind : "object", about.name ? about.name : "");
+}
+
+static const struct known *row_find(const struct plan_input *input, const char *uid)
+{
+    for (size_t i = 0; i < input->known_count; i++)
+        if (!strcmp(input->known[i].uid, uid))
+            return &input->known[i];
+    return NULL;
+}
+
+/* An open intent that the plan no longer asks for: its effect is there (the last process
+ * died before it could say so), or something else is wanted now. */
+static void intent_settle(struct core *core, const struct intent *intent)
+{
+    const struct known *row = row_find(core->input, intent->uid);
+    if (!row) {
+        intent_finish(core, intent, "superseded");
+        return;
+    }
+    const struct observation *seen = &row->observed;
+    if (!seen->known)
+        return;
+    const struct resource *resource =
+        set_find(core->set, row->kind, row->project, row->name);
+    bool is_delete = !strcmp(intent->verb, "delete");
+    bool is_acknowledged = seen->epoch >= intent->epoch;
+    if (is_acknowledged && is_delete && seen->absent) {
+        struct known gone = row_confirmed(core, core->plan_arena, row, LIFE_GONE, NULL, NULL);
+        save_object(core, &gone);
+        seen_set_row(core, row->kind, row->uid, false);
+        intent_finish(core, intent, "confirmed");
+    } else if (is_acknowledged && !is_delete && !seen->absent && resource) {
+        struct known live = row_confirmed(core, core->plan_arena, row, LIFE_LIVE, resource,
+                                          resource->spec);
+        save_object(core, &live);
+        intent_finish(core, intent, "confirmed");
+    } else {
+        intent_finish(core, intent, "superseded");
+    }
+}
+
+/* ---- tasks -------------------------------------------------------------------------------- */
+
+struct schedule {
+    struct core *core;
+    struct task **task_of_step; /* by step id; NULL: none is under way for it */
+    bool *is_blocked;           /* by step id */
+    struct intent *open;
+    size_t open_count;
+    bool *is_used;              /* by open intent */
+};
+
+static bool waits_for_blocked(const struct schedule *schedule, const struct step *step)
+{
+    for (size_t i = 0; i < step->after_count; i++)
+        if (schedule->is_blocked[step->after[i]])
+            return true;
+    return false;
+}
+
+static bool driver_is_ready(struct core *core, const struct step *step)
+{
+    const char *class = step_driver_class(step);
+    const struct driver *carrier = driver_of_class(core, class);
+    const struct driver *holder = driver_of_kind(core, step->kind->name);
+    if (!class)
+        return true;
+    return carrier && carrier->state == DRIVER_READY && holder && holder->is_listed;
+}
+
+/* Why the step may not begin in this pass. */
+static bool step_is_blocked(struct schedule *schedule, const struct step *step)
+{
+    struct core *core = schedule->core;
+    char what[DIGEST_TEXT];
+    if (retry_blocks(core, step->uid, step_what(step, what))) {
+        core->blocked++;
+        core->stuck += retry_find(core, step->uid)->until_target;
+        return true;
+    }
+    if (waits_for_blocked(schedule, step)) {
+        core->blocked++;
+        core->stuck++; /* as many as it takes: what it waits for decides */
+        return true;
+    }
+    return !driver_is_ready(core, step);
+}
+
+static void step_schedule(struct schedule *schedule, const struct step *step)
+{
+    struct core *core = schedule->core;
+    const struct intent *open = intent_of(schedule->open, schedule->open_count, step->uid);
+    if (open)
+        schedule->is_used[open - schedule->open] = true;
+    struct task *task = task_of_uid(core, step->uid);
+    if (!task && step_is_blocked(schedule, step)) {
+        schedule->is_blocked[step->id] = true;
+        return;
+    }
+    if (!task) {
+        task = task_new(core, step, open);
+        if (open && strcmp(open->op, task->intent.op))
+            intent_finish(core, open, "superseded");
+        for (size_t i = 0; i < step->after_count; i++)
+            if (schedule->task_of_step[step->after[i]])
+                task_link(task, schedule->task_of_step[step->after[i]]);
+    }
+    schedule->task_of_step[step->id] = task;
+}
+
+static void tasks_schedule(struct core *core)
+{
+    struct error err = ERROR_INIT;
+    struct arena *arena = core->plan_arena;
+    const struct plan *plan = core->plan;
+    struct schedule schedule = {.core = core};
+    tasks_drop_waiting(core);
+    core->blocked = core->stuck = core->step_count = 0;
+    if (core->env->ledger->intents_open(core->env->store, arena, &schedule.open,
+                                        &schedule.open_count, &err) < 0) {
+        core_fail(core, &err);
+        return;
+    }
+    schedule.task_of_step = arena_array(arena, plan->step_count + 2, sizeof(struct task *));
+    schedule.is_blocked = arena_array(arena, plan->step_count + 2, sizeof(bool));
+    schedule.is_used = arena_array(arena, schedule.open_count + 1, sizeof(bool));
+    for (size_t i = 0; i < plan->step_count && !core->failure.code; i++)
+        if (plan->steps[i].disposition == RUN)
+            step_schedule(&schedule, &plan->steps[i]);
+    for (size_t i = 0; i < schedule.open_count; i++)
+        if (!schedule.is_used[i] && !task_of_uid(core, schedule.open[i].uid))
+            intent_settle(core, &schedule.open[i]);
+}
+
+/* ---- the pass ------------------------------------------------------------------------------- */
+
+static bool all_are_listed(const struct core *core)
+{
+    for (size_t i = 0; i < core->config.driver_count; i++)
+        if (!core->drivers[i].is_listed)
+            return false;
+    return true;
+}
+
+void core_replan(struct core *core)
+{
+    core->wants_plan = false;
+    if (!core->set)
+        return;
+    struct arena *arena = arena_new();
+    struct plan_input *input = input_make(core, arena, core->set, core->commit);
+    if (!input) {
+        arena_free(arena);
+        return;
+    }
+    arena_free(core->plan_arena);
+    core->plan_arena = arena;
+    core->input = input;
+    core->plan = plan_make(arena, input);
+    core->plan_is_fresh = !core->round.is_active && core->round.is_full && all_are_listed(core);
+    if (core->plan->run || !all_are_listed(core))
+        core->is_converged = false;
+    if (!core->config.effects)
+        return;
+    drift_record(core);
+    holds_record(core);
+    plan_record(core);
+    tasks_schedule(core);
+    if (core->plan_is_fresh)
+        retries_settle(core);
+}

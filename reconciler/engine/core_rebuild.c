@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+/*
+ * A store that was lost or is older than the world. An object that bears our valid
+ * tag, has no row, and is what a manifest declares is never made a second time: it
+ * gets its row back, with what was chosen for it. An object whose epoch is higher
+ * than its row's means that the store was restored: the row takes the epoch over.
+ * After either the plan is shown and nothing runs until a person has approved
+ * "rebuild".
+ */
+#include "reconciler/engine/core_state.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include "model/json.h"
+
+static const char rebuild_hold[] = "rebuild";
+
+static int texts_order(const char *a, const char *b)
+{
+    return strcmp(a ? a : "", b ? b : "");
+}
+
+static int known_order(const void *left, const void *right)
+{
+    const struct known *a = left, *b = right;
+    const struct kind *x = kind_find(a->kind), *y = kind_find(b->kind);
+    int by_rank = (x ? x->rank : 0) - (y ? y->rank : 0);
+    int by_project = texts_order(a->project, b->project);
+    int by_name = texts_order(a->name, b->name);
+    return by_rank ? by_rank : by_project ? by_project : by_name ? by_name : strcmp(a->uid, b->uid);
+}
+
+static bool identity_is_known(const struct plan_input *input, const struct resource *resource)
+{
+    for (size_t i = 0; i < input->known_count; i++)
+        if (!strcmp(input->known[i].kind, resource->kind->name) &&
+            !texts_order(input->known[i].project, resource->project) &&
+            !strcmp(input->known[i].name, resource->name))
+            return true;
+    return false;
+}
+
+static void rebuild_raise(struct core *core, const char *reason)
+{
+    struct error err = ERROR_INIT;
+    if (core->is_restored)
+        return;
+    core->is_restored = true;
+    save_fact(core, rebuild_hold, "pending");
+    if (batch_open(core) &&
+        core->env->ledger->hold_put(core->env->store, rebuild_hold, rebuild_hold, reason,
+                                    core_now_s(core), &err) < 0)
+        core_fail(core, &err);
+    struct arena *arena = batch_arena(core);
+    struct value *data = value_map(arena);
+    value_set_text(arena, data, "hold", rebuild_hold);
+    value_set_text(arena, data, "rule", rebuild_hold);
+    value_set_text(arena, data, "reason", reason);
+    core_event(core, "hold.raised", NULL, data, "held (%s): %s", rebuild_hold, reason);
+}
+
+static void row_rebuild(struct core *core, struct plan_input *input, struct arena *arena,
+                        struct seen *seen, const struct resource *resource,
+                        const struct value *chosen)
+{
+    struct known *rows = arena_array(arena, input->known_count + 1, sizeof *rows);
+    for (size_t i = 0; i < input->known_count; i++)
+        rows[i] = input->known[i];
+    struct known *row = &rows[input->known_count++];
+    *row = (struct known){
+        .uid = arena_text(arena, seen->uid),
+        .kind = resource->kind->name,
+        .project = resource->project,
+        .name = resource->name,
+        .life = LIFE_LIVE,
+        .epoch = seen->epoch,
+        .chosen = chosen ? value_copy(arena, chosen) : value_map(arena),
+    };
+    if (seen->object)
+        row->observed = observation_read(seen->object, core_now_s(core));
+    input->known = rows;
+    save_object(core, row);
+    seen->has_row = true;
+    seen->has_details = seen->object != NULL; /* looked at again, and stored this time */
+    core->wants_full |= core->config.effects;
+    const struct about about = {row->uid, row->kind, row->project, row->name};
+    core_event(core, "adopted", &about, NULL, "%s: found by its tag and taken back into the store",
+               identity_label(batch_arena(core), row->kind, row->project, row->name));
+}
+
+static void strangers_rebuild(struct core *core, struct plan_input *input, struct arena *arena)
+{
+    size_t before = input->known_count;
+    for (struct seen *seen = core->seen; seen; seen = seen->hh.next) {
+        struct error err = ERROR_INIT;
+        struct value *identity = NULL;
+        if (seen->has_row || !seen->etag || !seen->identity ||
+            json_read(arena, seen->identity, strlen(seen->identity), &identity, &err) < 0)
+            continue;
+        const struct resource *resource =
+            set_find(input->set, value_get_text(identity, "kind", ""),
+                     value_get_text(identity, "project", NULL),
+                     value_get_text(identity, "name", ""));
+        if (resource && !identity_is_known(input, resource))
+            row_rebuild(core, input, arena, seen, resource, value_get(identity, "chosen"));
+    }
+    if (input->known_count == before)
+        return;
+    qsort((void *)(size_t)input->known, input->known_count, sizeof *input->known, known_order);
+    rebuild_raise(core, "objects that bear this rack's tag had no row in the store; "
+                        "it was lost or is not the one they were made with");
+}
+
+static void epochs_import(struct core *core, struct plan_input *input)
+{
+    struct known *rows = (struct known *)(size_t)input->known;
+    for (size_t i = 0; i < input->known_count; i++) {
+        struct known *row = &rows[i];
+        if (!row->observed.known || row->observed.epoch <= row->epoch)
+            continue;
+        bool was_live = row->life == LIFE_LIVE && !row->observed.absent;
+        row->epoch = row->observed.epoch;
+        save_object(core, row);
+        if (was_live)
+            rebuild_raise(core, "objects have seen newer intents than the store knows of; "
+                                "it was restored from an old copy");
+    }
+}
+
+void rebuild_input(struct core *core, struct plan_input *input, struct arena *arena)
+{
+    strangers_rebuild(core, input, arena);
+    epochs_import(core, input);
+    for (size_t i = 0; core->is_restored && i < input->approved_count; i++)
+        if (!strcmp(input->approved[i], rebuild_hold)) {
+            core->is_restored = false;
+            save_fact(core, rebuild_hold, "approved");
+        }
+    input->report_only = core->is_restored;
+}

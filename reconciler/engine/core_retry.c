@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+/*
+ * Back-off of objects. A step that failed is tried again after 1 s, 2 s, 4 s ...
+ * up to 5 min, with jitter, and for ever; a new target starts afresh. A step that
+ * was confirmed and is planned again at once in the same form (the driver's world
+ * does not keep what it says) backs off in the same way, so that nothing can turn
+ * into a hot loop. A refusal that only a new manifest can cure waits for one, or
+ * for the slow resync, because what lacked on the machine may have come.
+ */
+#include "reconciler/engine/core_state.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { BACKOFF_FIRST_MS = 1000, BACKOFF_LAST_MS = 300000 };
+
+int64_t backoff_ms(struct core *core, unsigned attempts)
+{
+    unsigned doublings = attempts > 0 ? attempts - 1 : 0;
+    int64_t pause = doublings >= 9 ? BACKOFF_LAST_MS : (int64_t)BACKOFF_FIRST_MS << doublings;
+    if (pause > BACKOFF_LAST_MS)
+        pause = BACKOFF_LAST_MS;
+    uint16_t dice = 0;
+    core->env->random(core->env->context, &dice, sizeof dice);
+    return pause - pause / 8 + pause / 4 * dice / UINT16_MAX; /* seven to nine eighths */
+}
+
+struct retry *retry_find(struct core *core, const char *uid)
+{
+    struct retry *retry;
+    HASH_FIND_STR(core->retries, uid, retry);
+    return retry;
+}
+
+static struct retry *retry_get(struct core *core, const char *uid, const char *what)
+{
+    struct retry *retry = retry_find(core, uid);
+    if (!retry) {
+        retry = calloc(1, sizeof *retry);
+        if (!retry)
+            abort();
+        strncpy(retry->uid, uid, sizeof retry->uid - 1);
+        HASH_ADD_STR(core->retries, uid, retry);
+    }
+    if (strcmp(retry->what, what)) {
+        retry->attempts = 0;
+        strncpy(retry->what, what, sizeof retry->what - 1);
+    }
+    retry->attempts++;
+    retry->is_due_marked = false;
+    return retry;
+}
+
+static void retry_drop(struct core *core, struct retry *retry)
+{
+    HASH_DEL(core->retries, retry);
+    free(retry);
+}
+
+bool retry_blocks(struct core *core, const char *uid, const char *what)
+{
+    const struct retry *retry = retry_find(core, uid);
+    return retry && !strcmp(retry->what, what) &&
+           retry->not_before_ms > core->env->mono_ms(core->env->context);
+}
+
+int64_t retry_failed(struct core *core, const char *uid, const char *what, bool until_target)
+{
+    struct retry *retry = retry_get(core, uid, what);
+    int64_t pause = until_target ? core->config.resync_ms : backoff_ms(core, retry->attempts);
+    retry->until_target = until_target;
+    retry->not_before_ms = core->env->mono_ms(core->env->context) + pause;
+    return pause;
+}
+
+void retry_confirmed(struct core *core, const char *uid, const char *what)
+{
+    struct retry *retry = retry_get(core, uid, what);
+    retry->until_target = false;
+    retry->not_before_ms =
+        core->env->mono_ms(core->env->context) + backoff_ms(core, retry->attempts);
+}
+
+static bool is_wanted(const struct plan *plan, const char *uid)
+{
+    for (size_t i = 0; i < plan->step_count; i++)
+        if (plan->steps[i].disposition == RUN && !strcmp(plan->steps[i].uid, uid))
+            return true;
+    return false;
+}
+
+void retries_settle(struct core *core)
+{
+    struct retry *retry, *next;
+    HASH_ITER(hh, core->retries, retry, next)
+        if (!task_of_uid(core, retry->uid) && !is_wanted(core->plan, retry->uid))
+            retry_drop(core, retry);
+}
+
+void retries_reset(struct core *core)
+{
+    struct retry *retry, *next;
+    HASH_ITER(hh, core->retries, retry, next)
+        retry_drop(core, retry);
+}
+
+void retries_wake(struct core *core)
+{
+    int64_t now = core->env->mono_ms(core->env->context);
+    struct retry *retry, *next;
+    HASH_ITER(hh, core->retries, retry, next) {
+        if (retry->is_due_marked || retry->not_before_ms > now)
+            continue;
+        retry->is_due_marked = true;
+        seen_mark_dirty(core, NULL, retry->uid, NULL);
+    }
+}
+
+int64_t retries_next_ms(const struct core *core)
+{
+    int64_t soonest = INT64_MAX;
+    for (const struct retry *retry = core->retries; retry; retry = retry->hh.next)
+        if (!retry->is_due_marked && retry->not_before_ms < soonest)
+            soonest = retry->not_before_ms;
+    return soonest;
+}

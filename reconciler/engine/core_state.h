@@ -1,0 +1,324 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+#ifndef RECONCILER_ENGINE_CORE_STATE_H
+#define RECONCILER_ENGINE_CORE_STATE_H
+
+#include <uthash.h>
+#include "reconciler/engine/core.h"
+
+/*
+ * The core's own state, shared by core*.c and by nobody else.
+ *
+ *   core.c          life, target, pump, timer
+ *   core_ledger.c   the batch: writes are gathered and committed before any send
+ *   core_driver.c   driver client: requests, replies, notices, restarts
+ *   core_observe.c  rounds: lists, details, what is absent, who is a stranger
+ *   core_plan.c     a pass: input, plan, holds, tasks
+ *   core_task.c     one step under way: send, claim, look, confirm or fail
+ *   core_drift.c    drift rows, contests
+ *   core_retry.c    back-off of objects
+ */
+
+enum driver_state {
+    DRIVER_DOWN,     /* not running; started again at restart_at_ms */
+    DRIVER_STARTING, /* initialize was sent */
+    DRIVER_READY,
+    DRIVER_DYING,    /* killed; its end was not reported yet */
+};
+
+enum request_kind {
+    REQUEST_INITIALIZE,
+    REQUEST_LIST,
+    REQUEST_DETAILS, /* of a round */
+    REQUEST_LOOK,    /* to confirm a task */
+    REQUEST_APPLY,
+    REQUEST_CANCEL,
+};
+
+struct request {
+    int64_t id;
+    enum request_kind kind;
+    int64_t deadline_ms; /* of the monotonic clock */
+    struct task *task;   /* of LOOK, APPLY and CANCEL; NULL once the task is gone */
+    uint64_t round;      /* of LIST and DETAILS */
+    struct request *prev, *next;
+};
+
+struct driver {
+    const char *name;
+    enum driver_state state;
+    unsigned failures;      /* starts that did not last */
+    int64_t restart_at_ms;
+    int64_t ready_since_ms;
+    struct error problem;   /* why it is down; ERR_NONE if it is not */
+    bool is_listed;         /* its last list was complete */
+    bool is_dirty;          /* said that anything may have changed */
+    int64_t started_ms;
+    char *unmanaged;        /* JSON list of its last list; NULL before the first */
+    int64_t listed_at;      /* unix seconds */
+    unsigned in_flight;     /* tasks sent to it */
+    unsigned list_failures; /* since its last complete list */
+    int64_t relist_at_ms;   /* when it is asked again; 0: it need not be */
+    int64_t last_id;
+    struct request *requests;
+};
+
+/* What a driver last said of a uid. */
+struct seen {
+    char uid[UID_TEXT];
+    struct driver *driver;
+    uint64_t epoch;
+    char *etag;       /* of the list; NULL if not listed */
+    char *why;        /* of the last notice; NULL if none */
+    uint64_t listed_round;  /* of the last list that had it */
+    uint64_t looked_round;  /* of the last details */
+    bool has_details; /* the store (or `object`) holds what belongs to epoch and etag */
+    bool has_row;     /* the store has an object of this uid that is not gone */
+    bool is_dirty;
+    bool is_running;  /* an Instance whose guest ran at the last look */
+    bool has_stopped; /* it no longer did, and nothing of ours stopped it */
+    int64_t running_since; /* unix seconds; 0 if unknown */
+    char *identity;   /* JSON of kind, project, name and what was chosen: to tell strangers */
+    const struct value *object; /* without effects: the answer itself */
+    UT_hash_handle hh;
+};
+
+struct retry {
+    char uid[UID_TEXT];
+    char what[DIGEST_TEXT];    /* verb and fields that it was for */
+    unsigned attempts;
+    int64_t not_before_ms;     /* of the monotonic clock */
+    bool until_target;         /* only a new target helps (or the slow resync) */
+    bool is_due_marked;        /* its uid was marked dirty when it came due */
+    UT_hash_handle hh;
+};
+
+enum task_state {
+    TASK_WAITING,    /* its intent is durable; others come first */
+    TASK_SENT,
+    TASK_CANCELLING, /* past its deadline */
+    TASK_LOOKING,
+    TASK_PAUSED,     /* looks again at look_at_ms */
+};
+
+/* One step under way. Owns what it needs, so that plans may come and go meanwhile. */
+struct task {
+    struct arena *arena;
+    enum task_state state;
+    const struct kind *kind;
+    struct driver *driver;      /* that carries it out; NULL: by being recorded */
+    struct driver *look_driver; /* that holds the object */
+    struct intent intent;
+    struct known after;         /* the row once it is confirmed */
+    const struct value *arguments;
+    enum cause cause;
+    const struct plan_field *fields; /* those that run */
+    size_t field_count;
+    char what[DIGEST_TEXT];
+    unsigned step, of;
+    unsigned pending;           /* tasks that it waits for */
+    struct dependant *dependants;
+    int64_t started_ms, deadline_ms, look_at_ms, look_pause_ms, look_until_ms;
+    char *doubt;                /* what the last look missed */
+    bool is_late;               /* past its deadline: confirmed or failed at the next look */
+    UT_hash_handle hh;          /* by uid; in the order of the plan */
+};
+
+struct dependant {
+    struct task *task;
+    struct dependant *next;
+};
+
+struct contested {
+    char uid[UID_TEXT];
+    char *path;
+    unsigned count;        /* heals within the window */
+    int64_t first, last;   /* unix seconds */
+    int64_t next_try;
+    struct contested *prev, *next;
+};
+
+/* A message that leaves once the batch is durable. */
+struct outgoing {
+    struct driver *driver;
+    const struct value *message;
+    struct outgoing *next;
+};
+
+struct round {
+    bool is_active, is_full;
+    uint64_t number;
+    unsigned waiting;      /* requests that are out */
+    struct arena *arena;   /* of rows */
+    struct known *rows;    /* as they were when it began */
+    size_t row_count;
+    int64_t patience_ms;   /* when the plan is made without those that have not answered */
+    bool is_overdue;
+    const char *detected_by;
+};
+
+struct core {
+    const struct env *env;
+    struct core_config config;
+    struct driver *drivers;
+    struct arena *own;          /* lives as long as the core */
+
+    /* target */
+    struct arena *target_arena;
+    const struct set *set;      /* NULL before the first target */
+    char commit[65];
+    int64_t revision;
+    int64_t target_ms;          /* monotonic, when it became the target */
+
+    /* what was seen */
+    struct seen *seen;
+    struct retry *retries;
+    struct contested *contests;
+    char *orphans_text;             /* last fact written; NULL before the first */
+    struct arena *object_arena;     /* without effects: what drivers answered */
+    struct round round;
+    uint64_t looks;             /* full rounds ended */
+    bool wants_full, wants_plan;
+    int64_t coalesce_at_ms;     /* when dirty uids are looked at; 0: none are */
+    int64_t resync_at_ms;
+
+    /* the last plan */
+    struct arena *plan_arena;
+    struct plan_input *input;
+    const struct plan *plan;
+    bool plan_is_fresh;         /* made from a full round that all drivers answered */
+    unsigned blocked;           /* steps that back off */
+    unsigned stuck;             /* of these, those that wait for a new target */
+    char last_plan[DIGEST_TEXT];
+    char parent[DIGEST_TEXT];
+    struct task *tasks;
+    int64_t replan_at_s;        /* something that was deferred may run then; 0: nothing */
+    unsigned step_count;        /* of the plan, those that run */
+    bool has_run;               /* something ended since the last full round began */
+    bool is_converged;
+    bool was_announced;         /* "converged" was said, and nothing happened since */
+    int64_t announced_try;      /* of the last "waiting" */
+    bool is_restored;           /* the world knows more than the store: report only */
+
+    /* the batch */
+    bool is_open;
+    bool is_stopping;
+    struct error failure;
+    struct arena *batch_arena;
+    struct event *events;
+    size_t event_count, event_room;
+    struct outgoing *outgoing, **outgoing_end;
+};
+
+/* Who an event is about; all NULL allowed. */
+struct about {
+    const char *uid, *kind, *project, *name;
+};
+
+int64_t core_now_s(const struct core *core);
+int64_t core_now_ms(const struct core *core);
+const char *core_time_text(struct arena *arena, int64_t wall_ms); /* RFC 3339 with ms */
+
+/* core_ledger.c: all quietly do nothing without effects or after a failure */
+bool batch_open(struct core *core);
+void batch_commit(struct core *core);
+void core_fail(struct core *core, const struct error *err);
+struct arena *batch_arena(struct core *core);
+void save_object(struct core *core, const struct known *known);
+void save_observation(struct core *core, const char *uid, const struct observation *observation,
+                      const char *etag);
+void save_intent(struct core *core, const struct intent *intent);
+void save_fact(struct core *core, const char *key, const char *text);
+const char *load_fact(struct core *core, struct arena *arena, const char *key);
+void core_event(struct core *core, const char *type, const struct about *about,
+                struct value *data, const char *fmt, ...) __attribute__((format(printf, 5, 6)));
+
+/* core_driver.c */
+struct driver *driver_find(struct core *core, const char *name);
+struct driver *driver_of_class(struct core *core, const char *class);
+struct driver *driver_of_kind(struct core *core, const char *kind); /* NULL: none holds it */
+struct request *driver_request(struct core *core, struct driver *driver, enum request_kind kind,
+                               const char *method, struct value *params, int64_t timeout_ms);
+void driver_forget_task(struct core *core, const struct task *task);
+void drivers_start_due(struct core *core);
+void drivers_expire(struct core *core);
+void driver_kill(struct core *core, struct driver *driver, const char *why);
+int64_t drivers_next_ms(const struct core *core);
+
+/* core_observe.c */
+void round_begin(struct core *core);
+void round_expire(struct core *core);
+void round_list_answer(struct core *core, struct driver *driver, uint64_t round,
+                       const struct value *result);
+void round_details_answer(struct core *core, struct driver *driver, uint64_t round,
+                          const struct value *result);
+void driver_list_failed(struct core *core, struct driver *driver);
+void round_lost(struct core *core, struct driver *driver, uint64_t round);
+/* Reads OBJECT; the observation borrows from it. */
+struct observation observation_read(const struct value *object, int64_t now);
+/* Takes in one OBJECT: store, seen, restart policy. */
+void object_observed(struct core *core, struct driver *driver, const struct value *object);
+struct seen *seen_find(struct core *core, const char *uid);
+void seen_mark_dirty(struct core *core, struct driver *driver, const char *uid, const char *why);
+/* Whether uids or drivers wait to be looked at. */
+bool seen_is_dirty(const struct core *core);
+void seen_free(struct core *core);
+/* Takes stock of rows: who has one, who ran when the store was last written. */
+void seen_take_rows(struct core *core, const struct known *rows, size_t count);
+void seen_set_row(struct core *core, const char *kind, const char *uid, bool has_row);
+/* Objects that bear our tag and have no row: [{"uid","kind","project","name","driver"}]. */
+struct value *orphans_value(const struct core *core, struct arena *arena);
+struct value *unmanaged_value(const struct core *core, struct arena *arena);
+int64_t round_next_ms(const struct core *core);
+
+/* core_plan.c */
+struct plan_input *input_make(struct core *core, struct arena *arena, const struct set *set,
+                              const char *commit);
+void core_replan(struct core *core);
+/* A row as it is once a step is confirmed. `resource` NULL for delete and release. */
+struct known row_confirmed(struct core *core, struct arena *arena, const struct known *row,
+                           enum lifecycle life, const struct resource *resource,
+                           const struct value *spec);
+
+/* core_rebuild.c */
+/* Takes objects that bear our tag, have no row and are declared back into the store, and
+ * raises what the store knows of epochs to what the world knows. */
+void rebuild_input(struct core *core, struct plan_input *input, struct arena *arena);
+
+/* core_task.c */
+struct task *task_of_uid(struct core *core, const char *uid); /* NULL: none */
+/* What a step does, as back-off tells it from another of the same object: hex. */
+const char *step_what(const struct step *step, char *what);
+struct task *task_new(struct core *core, const struct step *step, const struct intent *open);
+void task_link(struct task *task, struct task *before); /* task waits for before */
+void tasks_drop_waiting(struct core *core);
+void tasks_advance(struct core *core); /* starts what may start; deadlines; repeated looks */
+void tasks_free(struct core *core);
+void task_answered(struct core *core, struct task *task, const struct error *refusal,
+                   bool is_final);
+void task_cancelled(struct core *core, struct task *task);
+void task_looked(struct core *core, struct task *task, const struct value *object);
+void tasks_driver_lost(struct core *core, struct driver *driver);
+int64_t tasks_next_ms(const struct core *core);
+
+/* core_drift.c */
+/* Where an object that is not there at all is drift: the path of its row. */
+#define DRIFT_WHOLE "object"
+void drift_record(struct core *core);
+void contests_load(struct core *core);
+void contests_free(struct core *core);
+int64_t contests_next_s(const struct core *core); /* unix seconds; INT64_MAX: none */
+const struct contest *contests_input(struct core *core, struct arena *arena, size_t *count);
+void drift_healed_by(struct core *core, const struct task *task);
+
+/* core_retry.c */
+struct retry *retry_find(struct core *core, const char *uid);
+bool retry_blocks(struct core *core, const char *uid, const char *what);
+int64_t retry_failed(struct core *core, const char *uid, const char *what, bool until_target);
+void retry_confirmed(struct core *core, const char *uid, const char *what);
+void retries_settle(struct core *core); /* forgets those whose step is gone */
+void retries_reset(struct core *core);
+void retries_wake(struct core *core);   /* marks uids whose time has come */
+int64_t retries_next_ms(const struct core *core);
+int64_t backoff_ms(struct core *core, unsigned attempts);
+
+#endif

@@ -1,0 +1,571 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+/*
+ * One step under way. Its intent is durable before it is sent; the driver's "done"
+ * is only a claim; the object is looked at, and what the look shows decides. What
+ * a driver lost by dying keeps its intent open, so that the next pass sends the
+ * same op again if it is still wanted.
+ *
+ *   WAITING ──► SENT ──claim──► LOOKING ◄──► PAUSED
+ *                │ deadline        │ true: confirmed
+ *                ▼                 │ not true in time: failed, backs off
+ *            CANCELLING ──dead──► LOOKING (once)
+ */
+#include "reconciler/engine/core_state.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include "model/json.h"
+#include "model/text.h"
+
+enum {
+    GRACE_MS = 5000,       /* for a driver that keeps its own deadline */
+    CANCEL_MS = 10000,
+    LOOK_MS = 15000,       /* one look */
+    LOOK_FOR_MS = 15000,   /* how long a claim may take to become true */
+    LOOK_PAUSE_MS = 200,
+    STEP_S = 60,           /* deadlines of a step */
+    IMAGE_S = 1800,
+    SHUTDOWN_S = 60,
+};
+
+static const char *const verbs[] = {
+    [ACTION_CREATE] = "create",   [ACTION_UPDATE] = "update", [ACTION_RESTART] = "restart",
+    [ACTION_REPLACE] = "restart", [ACTION_DELETE] = "delete", [ACTION_ADOPT] = "adopt",
+    [ACTION_RELEASE] = "release", [ACTION_NONE] = "update",
+};
+
+static int64_t mono(const struct core *core)
+{
+    return core->env->mono_ms(core->env->context);
+}
+
+struct task *task_of_uid(struct core *core, const char *uid)
+{
+    struct task *task;
+    HASH_FIND(hh, core->tasks, uid, strlen(uid), task);
+    return task;
+}
+
+const char *step_what(const struct step *step, char *what)
+{
+    struct text text = TEXT_INIT;
+    text_add(&text, verbs[step->action]);
+    for (size_t i = 0; i < step->field_count; i++)
+        if (step->fields[i].disposition == RUN)
+            text_printf(&text, "\n%s", step->fields[i].path);
+    digest_bytes(text.data, text.len, what);
+    text_free(&text);
+    return what;
+}
+
+/* ---- making one ------------------------------------------------------------------------ */
+
+static void known_copy(struct arena *arena, struct known *row)
+{
+    row->uid = arena_text(arena, row->uid);
+    row->kind = arena_text(arena, row->kind);
+    row->project = arena_text(arena, row->project);
+    row->name = arena_text(arena, row->name);
+    row->chosen = row->chosen ? value_copy(arena, row->chosen) : value_map(arena);
+    row->applied = row->applied ? value_copy(arena, row->applied) : NULL;
+    row->labels = row->labels ? value_copy(arena, row->labels) : NULL;
+    row->observed = (struct observation){0};
+}
+
+/* For `history`: what the step does, without anything sensitive. */
+static const struct value *step_record(struct arena *arena, const struct step *step)
+{
+    struct value *record = value_map(arena), *fields = value_list(arena);
+    value_set_text(arena, record, "action", action_text(step->action));
+    value_set_text(arena, record, "kind", step->kind->name);
+    value_set_text(arena, record, "project", step->project);
+    value_set_text(arena, record, "name", step->name);
+    for (size_t i = 0; i < step->field_count; i++) {
+        const struct plan_field *field = &step->fields[i];
+        if (field->disposition != RUN)
+            continue;
+        struct value *entry = value_append(arena, fields, value_map(arena));
+        value_set_text(arena, entry, "path", field->path);
+        if (field->from)
+            value_set(arena, entry, "from", diff_value_json(arena, field->field, field->from));
+        if (field->to)
+            value_set(arena, entry, "to", diff_value_json(arena, field->field, field->to));
+    }
+    value_set(arena, record, "fields", fields);
+    value_set_text(arena, record, "reason", step->reason);
+    return value_copy(arena, record);
+}
+
+static void task_keep_fields(struct task *task, const struct step *step)
+{
+    struct plan_field *kept = arena_array(task->arena, step->field_count + 1, sizeof *kept);
+    for (size_t i = 0; i < step->field_count; i++) {
+        const struct plan_field *field = &step->fields[i];
+        if (field->disposition != RUN)
+            continue;
+        struct plan_field *copy = &kept[task->field_count++];
+        *copy = *field;
+        copy->path = arena_text(task->arena, field->path);
+        copy->from = field->from ? value_copy(task->arena, field->from) : NULL;
+        copy->to = field->to ? value_copy(task->arena, field->to) : NULL;
+        copy->means = copy->reason = NULL;
+    }
+    task->fields = kept;
+}
+
+static struct known row_of_step(struct core *core, const struct step *step)
+{
+    struct known row = {.uid = step->uid, .kind = step->kind->name, .life = LIFE_NEW};
+    (void)core;
+    if (step->known)
+        row = *step->known;
+    else {
+        row.project = step->project;
+        row.name = step->name;
+    }
+    if (step->chosen)
+        row.chosen = step->chosen;
+    return row;
+}
+
+static void task_rows(struct core *core, struct task *task, const struct step *step,
+                      uint64_t epoch)
+{
+    struct known row = row_of_step(core, step);
+    row.epoch = epoch;
+    struct known pending = row;
+    known_copy(task->arena, &pending);
+    save_object(core, &pending);
+    seen_set_row(core, row.kind, row.uid, true);
+
+    bool is_delete = step->action == ACTION_DELETE;
+    bool is_release = step->action == ACTION_RELEASE;
+    enum lifecycle life = is_delete ? LIFE_GONE : is_release ? LIFE_RELEASED : LIFE_LIVE;
+    task->after = row_confirmed(core, core->plan_arena, &row, life,
+                                is_delete || is_release ? NULL : step->resource, step->spec);
+    task->after.project = step->project;
+    task->after.name = step->name;
+    task->after.generation = step->generation;
+    known_copy(task->arena, &task->after);
+}
+
+static uint64_t epoch_next(const struct step *step)
+{
+    const struct known *known = step->known;
+    if (!known)
+        return 1;
+    uint64_t seen = known->observed.known ? known->observed.epoch : 0;
+    return (known->epoch > seen ? known->epoch : seen) + 1;
+}
+
+/* Arguments may hold what is sensitive: only a keyed digest of them is kept. */
+static const char *arguments_digest(const struct core *core, struct task *task)
+{
+    char plain[DIGEST_TEXT], keyed[DIGEST_TEXT];
+    digest_value(task->arguments, plain);
+    digest_keyed(core->config.seed, sizeof core->config.seed, plain, DIGEST_TEXT - 1, keyed);
+    return arena_text(task->arena, keyed);
+}
+
+static void task_intent(struct core *core, struct task *task, const struct step *step,
+                        const struct intent *open)
+{
+    const char *verb = verbs[step->action];
+    const char *digest = arguments_digest(core, task);
+    char op[DIGEST_TEXT];
+    bool is_same = open && !strcmp(open->verb, verb) && !strcmp(open->arguments_digest, digest) &&
+                   open->epoch >= epoch_next(step) - 1;
+    uint64_t epoch = is_same ? open->epoch : epoch_next(step);
+    if (!is_same && open && open->epoch >= epoch)
+        epoch = open->epoch + 1;
+    digest_op(step->uid, epoch, verb, value_text(task->arena, digest), op);
+    task->intent = (struct intent){
+        .op = arena_text(task->arena, op),
+        .uid = arena_text(task->arena, step->uid),
+        .epoch = epoch,
+        .verb = verb,
+        .plan = arena_text(task->arena, core->plan->hash),
+        .arguments_digest = digest,
+        .state = "pending",
+        .attempts = is_same ? open->attempts : 0,
+        .created_at = is_same ? open->created_at : core_now_s(core),
+        .error = "",
+        .step = step_record(task->arena, step),
+        .is_destructive = step->is_destructive,
+        .is_approved = step->hold != NULL,
+    };
+}
+
+struct task *task_new(struct core *core, const struct step *step, const struct intent *open)
+{
+    struct arena *arena = arena_new();
+    struct task *task = arena_alloc(arena, sizeof *task);
+    task->arena = arena;
+    task->kind = step->kind;
+    task->cause = step->cause;
+    task->driver = driver_of_class(core, step_driver_class(step));
+    task->look_driver = driver_of_kind(core, step->kind->name);
+    task->step = ++core->step_count;
+    task->of = (unsigned)core->plan->run;
+    task->arguments =
+        value_copy(arena, step_arguments(core->plan_arena, core->plan, core->input, step));
+    step_what(step, task->what);
+    task_keep_fields(task, step);
+    task_intent(core, task, step, open);
+    task_rows(core, task, step, task->intent.epoch);
+    save_intent(core, &task->intent);
+    HASH_ADD_KEYPTR(hh, core->tasks, task->intent.uid, strlen(task->intent.uid), task);
+    return task;
+}
+
+void task_link(struct task *task, struct task *before)
+{
+    struct dependant *link = arena_alloc(before->arena, sizeof *link);
+    *link = (struct dependant){.task = task, .next = before->dependants};
+    before->dependants = link;
+    task->pending++;
+}
+
+/* ---- ending one ---------------------------------------------------------------------------- */
+
+static void task_free(struct core *core, struct task *task)
+{
+    driver_forget_task(core, task);
+    HASH_DEL(core->tasks, task);
+    arena_free(task->arena);
+}
+
+void tasks_free(struct core *core)
+{
+    while (core->tasks)
+        task_free(core, core->tasks);
+}
+
+void tasks_drop_waiting(struct core *core)
+{
+    struct task *task, *next;
+    HASH_ITER(hh, core->tasks, task, next) {
+        task->dependants = NULL;
+        if (task->state == TASK_WAITING)
+            task_free(core, task);
+    }
+}
+
+static void dependant_unlink(struct core *core, const struct task *gone)
+{
+    for (struct task *task = core->tasks; task; task = task->hh.next)
+        for (struct dependant **link = &task->dependants; *link;)
+            if ((*link)->task == gone)
+                *link = (*link)->next;
+            else
+                link = &(*link)->next;
+}
+
+/* Drops a task and all that waits for it; their intents stay open. */
+static void task_drop(struct core *core, struct task *task)
+{
+    while (task->dependants) {
+        struct task *dependant = task->dependants->task;
+        dependant_unlink(core, dependant);
+        task_drop(core, dependant);
+    }
+    task_free(core, task);
+    core->has_run = true;
+}
+
+/* It is no longer the driver's turn. */
+static void task_leave_driver(struct task *task)
+{
+    if (task->state == TASK_SENT || task->state == TASK_CANCELLING)
+        task->driver->in_flight--;
+}
+
+static struct about task_about(const struct task *task)
+{
+    return (struct about){task->intent.uid, task->after.kind, task->after.project,
+                          task->after.name};
+}
+
+static const char *task_label(struct core *core, const struct task *task)
+{
+    return identity_label(batch_arena(core), task->after.kind, task->after.project,
+                          task->after.name);
+}
+
+static struct value *task_data(struct core *core, const struct task *task)
+{
+    struct arena *arena = batch_arena(core);
+    struct value *data = value_map(arena);
+    value_set_text(arena, data, "op", task->intent.op);
+    value_set_text(arena, data, "verb", task->intent.verb);
+    return data;
+}
+
+static void task_confirm(struct core *core, struct task *task)
+{
+    struct arena *arena = batch_arena(core);
+    const struct about about = task_about(task);
+    task->intent.state = "confirmed";
+    task->intent.finished_at = core_now_s(core);
+    save_object(core, &task->after);
+    seen_set_row(core, task->after.kind, task->after.uid, task->after.life != LIFE_GONE);
+    save_intent(core, &task->intent);
+    struct value *data = task_data(core, task);
+    value_set_int(arena, data, "ms", mono(core) - task->started_ms);
+    core_event(core, "op.confirmed", &about, data, "%s: %s confirmed", task_label(core, task),
+               task->intent.verb);
+    drift_healed_by(core, task);
+    retry_confirmed(core, task->intent.uid, task->what);
+    for (struct dependant *link = task->dependants; link; link = link->next)
+        link->task->pending--;
+    core->has_run = true;
+    task_free(core, task);
+}
+
+static void task_report_failure(struct core *core, struct task *task, const struct error *err,
+                                int64_t pause_ms)
+{
+    struct arena *arena = batch_arena(core);
+    const struct about about = task_about(task);
+    struct value *data = task_data(core, task);
+    value_set_text(arena, data, "message", err->message);
+    value_set_text(arena, data, "hint", err->hint);
+    value_set_text(arena, data, "nextTry", core_time_text(arena, core_now_ms(core) + pause_ms));
+    core_event(core, "op.failed", &about, data, "%s: %s failed: %s", task_label(core, task),
+               task->intent.verb, err->message);
+}
+
+/* `state` of the intent: "failed" ends it; "pending" keeps it for the same op again. */
+static void task_fail(struct core *core, struct task *task, const struct error *err,
+                      bool until_target, const char *state)
+{
+    int64_t pause = retry_failed(core, task->intent.uid, task->what, until_target);
+    task_leave_driver(task);
+    task->intent.state = state;
+    task->intent.error = err->hint[0]
+                             ? arena_printf(task->arena, "%s; %s", err->message, err->hint)
+                             : arena_text(task->arena, err->message);
+    task->intent.not_before = (core_now_ms(core) + pause) / 1000;
+    if (!strcmp(state, "failed"))
+        task->intent.finished_at = core_now_s(core);
+    save_intent(core, &task->intent);
+    task_report_failure(core, task, err, pause);
+    task_drop(core, task);
+}
+
+/* ---- is it true? ---------------------------------------------------------------------------- */
+
+static bool damage_has(const struct value *damage, const char *path)
+{
+    return value_is_list(damage) && value_find(damage, "path", path) != NULL;
+}
+
+static bool field_is_true(struct arena *arena, const struct plan_field *field,
+                          const struct observation *seen)
+{
+    if (!field->field)
+        return !damage_has(seen->damage, field->path);
+    if (field->field->is_sensitive || field->change == CHANGE_METADATA)
+        return true;
+    struct value *spec = value_map(arena), *booted = value_map(arena);
+    value_set(arena, spec, "spec", seen->spec ? value_copy(arena, seen->spec) : NULL);
+    value_set(arena, booted, "spec", seen->booted ? value_copy(arena, seen->booted) : NULL);
+    const struct value *now = value_at(spec, field->path);
+    const struct value *then = value_at(booted, field->path);
+    if (!now && !then)
+        return true; /* not looked at, or gone as it should be */
+    if (value_is_map(field->to)) /* an element of a keyed list: its fields show at the next pass */
+        return now || then;
+    return value_equal(now, field->to) || value_equal(then, field->to);
+}
+
+/* What the look does not bear out, or NULL if the step is done. */
+static const char *task_doubt(struct task *task, const struct observation *seen)
+{
+    const char *verb = task->intent.verb;
+    if (!seen->known)
+        return "its state cannot be told";
+    if (seen->epoch < task->intent.epoch)
+        return arena_printf(task->arena, "the driver has acknowledged epoch %llu, not %llu",
+                            (unsigned long long)seen->epoch,
+                            (unsigned long long)task->intent.epoch);
+    if (!strcmp(verb, "delete"))
+        return seen->absent ? NULL : "it is still there";
+    if (!strcmp(verb, "release"))
+        return seen->absent || seen->released ? NULL : "it is not marked released";
+    if (seen->absent)
+        return "it is not there";
+    if (!strcmp(verb, "adopt") && seen->released)
+        return "it is still marked released";
+    for (size_t i = 0; i < task->field_count; i++)
+        if (!field_is_true(task->arena, &task->fields[i], seen))
+            return arena_printf(task->arena, "%s is not as asked", task->fields[i].path);
+    return NULL;
+}
+
+static void task_look(struct core *core, struct task *task)
+{
+    struct arena *arena = batch_arena(core);
+    struct value *params = value_map(arena), *uids = value_list(arena);
+    value_append(arena, uids, value_text(arena, task->intent.uid));
+    value_set(arena, params, "uids", uids);
+    task->state = TASK_LOOKING;
+    driver_request(core, task->look_driver, REQUEST_LOOK, "observe", params, LOOK_MS)->task =
+        task;
+}
+
+void task_looked(struct core *core, struct task *task, const struct value *object)
+{
+    if (task->state != TASK_LOOKING)
+        return;
+    struct observation seen = {.known = false};
+    if (object)
+        seen = observation_read(object, core_now_s(core));
+    const char *doubt = task_doubt(task, &seen);
+    if (!doubt) {
+        task_confirm(core, task);
+        return;
+    }
+    if (task->is_late || mono(core) >= task->look_until_ms) {
+        struct error err = ERROR_INIT;
+        error_set(&err, ERR_BUSY, task->is_late ? "it was not done by its deadline: %s"
+                                                : "the driver said done, but %s",
+                  doubt);
+        task_fail(core, task, &err, false, "failed");
+        return;
+    }
+    task->state = TASK_PAUSED;
+    task->look_at_ms = mono(core) + task->look_pause_ms;
+    task->look_pause_ms *= 2;
+}
+
+/* ---- what the driver says -------------------------------------------------------------------- */
+
+void task_answered(struct core *core, struct task *task, const struct error *refusal,
+                   bool is_final)
+{
+    if (task->state != TASK_SENT)
+        return; /* being cancelled: the look decides */
+    if (refusal) {
+        if (refusal->code == ERR_STALE)
+            seen_mark_dirty(core, task->look_driver, task->intent.uid, NULL);
+        task_fail(core, task, refusal, is_final, "failed");
+        return;
+    }
+    task_leave_driver(task);
+    task->intent.state = "claimed";
+    save_intent(core, &task->intent);
+    task->look_pause_ms = LOOK_PAUSE_MS;
+    task->look_until_ms = mono(core) + LOOK_FOR_MS;
+    task_look(core, task);
+}
+
+void task_cancelled(struct core *core, struct task *task)
+{
+    if (task->state != TASK_CANCELLING)
+        return;
+    task_leave_driver(task);
+    task->is_late = true;
+    task_look(core, task);
+}
+
+void tasks_driver_lost(struct core *core, struct driver *driver)
+{
+    struct error err = ERROR_INIT;
+    error_set(&err, ERR_BUSY, "driver %s ended meanwhile", driver->name);
+    for (struct task *task = core->tasks; task;) {
+        bool was_sent = task->driver == driver &&
+                        (task->state == TASK_SENT || task->state == TASK_CANCELLING);
+        bool was_looking = task->look_driver == driver &&
+                           (task->state == TASK_LOOKING || task->state == TASK_PAUSED);
+        if (!was_sent && !was_looking) {
+            task = task->hh.next;
+            continue;
+        }
+        task_fail(core, task, &err, false, "pending");
+        task = core->tasks; /* what waited for it is gone too */
+    }
+    driver->in_flight = 0;
+}
+
+/* ---- going on --------------------------------------------------------------------------------- */
+
+static int64_t deadline_s(const struct task *task)
+{
+    if (!strcmp(task->kind->name, "Image"))
+        return IMAGE_S;
+    if (!strcmp(task->kind->name, "Instance"))
+        return SHUTDOWN_S + value_at_int(task->arguments, "spec.shutdown.timeout", SHUTDOWN_S);
+    return STEP_S;
+}
+
+static void task_send(struct core *core, struct task *task)
+{
+    struct arena *arena = batch_arena(core);
+    const struct about about = task_about(task);
+    int64_t seconds = deadline_s(task);
+    task->started_ms = mono(core);
+    core->was_announced = false;
+    struct value *data = task_data(core, task);
+    value_set_int(arena, data, "step", task->step);
+    value_set_int(arena, data, "of", task->of);
+    core_event(core, "op.started", &about, data, "%s: %s", task_label(core, task),
+               task->intent.verb);
+    if (!task->driver) { /* our records are all there is of it */
+        task_confirm(core, task);
+        return;
+    }
+    struct value *params = value_copy(arena, task->arguments);
+    value_set_text(arena, params, "op", task->intent.op);
+    value_set_text(arena, params, "verb", task->intent.verb);
+    value_set_int(arena, params, "epoch", (int64_t)task->intent.epoch);
+    value_set_int(arena, params, "deadline", seconds);
+    task->intent.attempts++;
+    task->state = TASK_SENT;
+    task->deadline_ms = task->started_ms + 1000 * seconds + GRACE_MS;
+    task->driver->in_flight++;
+    driver_request(core, task->driver, REQUEST_APPLY, "apply", params, INT32_MAX)->task = task;
+}
+
+static void task_cancel(struct core *core, struct task *task)
+{
+    struct value *params = value_map(batch_arena(core));
+    value_set_text(batch_arena(core), params, "op", task->intent.op);
+    task->state = TASK_CANCELLING;
+    driver_request(core, task->driver, REQUEST_CANCEL, "cancel", params, CANCEL_MS)->task = task;
+}
+
+static bool task_may_start(const struct core *core, const struct task *task)
+{
+    if (core->is_stopping || task->pending)
+        return false;
+    return !task->driver || (task->driver->state == DRIVER_READY &&
+                             task->driver->in_flight < core->config.parallelism);
+}
+
+void tasks_advance(struct core *core)
+{
+    int64_t now = mono(core);
+    struct task *task, *next;
+    HASH_ITER(hh, core->tasks, task, next) {
+        if (task->state == TASK_WAITING && task_may_start(core, task))
+            task_send(core, task);
+        else if (task->state == TASK_SENT && task->deadline_ms <= now)
+            task_cancel(core, task);
+        else if (task->state == TASK_PAUSED && task->look_at_ms <= now)
+            task_look(core, task);
+    }
+}
+
+int64_t tasks_next_ms(const struct core *core)
+{
+    int64_t soonest = INT64_MAX;
+    for (const struct task *task = core->tasks; task; task = task->hh.next) {
+        int64_t at = task->state == TASK_SENT     ? task->deadline_ms
+                     : task->state == TASK_PAUSED ? task->look_at_ms
+                                                  : INT64_MAX;
+        if (at < soonest)
+            soonest = at;
+    }
+    return soonest;
+}
