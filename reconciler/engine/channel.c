@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+/*
+ * Neither side may ever wait for the other: output gathers here while the driver
+ * does not read, input is taken as it comes, and a driver that floods without a
+ * newline is cut off at CHANNEL_MAX_LINE.
+ */
+#include "reconciler/engine/channel.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { CHUNK = 1 << 16, ERROR_LINE_MAX = 4096 };
+
+static void front_drop(struct text *text, size_t count)
+{
+    if (!count)
+        return;
+    memmove(text->data, text->data + count, text->len - count);
+    text->len -= count;
+    text->data[text->len] = '\0';
+}
+
+/* ---- in ------------------------------------------------------------------------------- */
+
+static void lines_give(struct channel *channel)
+{
+    size_t start = 0;
+    char *end;
+    while (channel->is_attached &&
+           (end = memchr(channel->input.data + channel->scanned, '\n',
+                         channel->input.len - channel->scanned))) {
+        *end = '\0';
+        size_t len = (size_t)(end - channel->input.data) - start;
+        channel->scanned = start + len + 1;
+        channel->events->line(channel->context, channel, channel->input.data + start, len);
+        start = channel->scanned;
+    }
+    if (!channel->is_attached)
+        return; /* the last line made its reader give it up */
+    front_drop(&channel->input, start);
+    channel->scanned = channel->input.len;
+}
+
+/* 1 if something came, 0 if there is nothing now, -1 at the end. */
+static int fd_read(int fd, struct text *text)
+{
+    char chunk[CHUNK];
+    ssize_t got = read(fd, chunk, sizeof chunk);
+    if (got < 0 && (errno == EAGAIN || errno == EINTR))
+        return 0;
+    if (got <= 0)
+        return -1;
+    text_add_n(text, chunk, (size_t)got);
+    return 1;
+}
+
+static void in_ready(struct ev_loop *loop, struct ev_io *io, int events)
+{
+    struct channel *channel = io->data;
+    (void)events;
+    int got = fd_read(io->fd, &channel->input);
+    if (got > 0)
+        lines_give(channel);
+    if (!channel->is_attached)
+        return;
+    bool is_flood = channel->input.len > CHANNEL_MAX_LINE;
+    if (got >= 0 && !is_flood)
+        return;
+    ev_io_stop(loop, io);
+    channel->events->ended(channel->context, channel,
+                           is_flood ? "it sent a line of more than 64 MiB"
+                                    : "it closed its standard output");
+}
+
+/* ---- standard error -------------------------------------------------------------------- */
+
+static void error_lines_give(struct channel *channel)
+{
+    char *end;
+    while ((end = memchr(channel->errors.data, '\n', channel->errors.len))) {
+        *end = '\0';
+        snprintf(channel->last_error, sizeof channel->last_error, "%s", channel->errors.data);
+        channel->events->noise(channel->context, channel, channel->errors.data);
+        front_drop(&channel->errors, (size_t)(end - channel->errors.data) + 1);
+    }
+    if (channel->errors.len > ERROR_LINE_MAX)
+        text_reset(&channel->errors);
+}
+
+static void err_ready(struct ev_loop *loop, struct ev_io *io, int events)
+{
+    struct channel *channel = io->data;
+    (void)events;
+    int got = fd_read(io->fd, &channel->errors);
+    if (got < 0)
+        ev_io_stop(loop, io);
+    error_lines_give(channel);
+}
+
+/* ---- out ---------------------------------------------------------------------------------- */
+
+static void output_write(struct channel *channel)
+{
+    while (channel->written < channel->output.len) {
+        ssize_t put = write(channel->out.fd, channel->output.data + channel->written,
+                            channel->output.len - channel->written);
+        if (put < 0 && errno == EINTR)
+            continue;
+        if (put < 0 && errno == EAGAIN) {
+            ev_io_start(channel->loop, &channel->out);
+            return;
+        }
+        if (put < 0)
+            break; /* its end will be seen on the other streams */
+        channel->written += (size_t)put;
+    }
+    ev_io_stop(channel->loop, &channel->out);
+    text_reset(&channel->output);
+    channel->written = 0;
+}
+
+static void out_ready(struct ev_loop *loop, struct ev_io *io, int events)
+{
+    (void)loop;
+    (void)events;
+    output_write(io->data);
+}
+
+void channel_send(struct channel *channel, const char *line, size_t len)
+{
+    text_add_n(&channel->output, line, len);
+    text_add_char(&channel->output, '\n');
+    if (channel->is_attached && !ev_is_active(&channel->out))
+        output_write(channel);
+}
+
+/* ---- life ------------------------------------------------------------------------------------ */
+
+void channel_open(struct channel *channel, struct ev_loop *loop, const char *name,
+                  const struct channel_events *events, void *context)
+{
+    *channel = (struct channel){.name = name, .loop = loop, .events = events,
+                                .context = context, .input = TEXT_INIT, .output = TEXT_INIT,
+                                .errors = TEXT_INIT};
+    ev_io_init(&channel->in, in_ready, -1, EV_READ);
+    ev_io_init(&channel->out, out_ready, -1, EV_WRITE);
+    ev_io_init(&channel->err, err_ready, -1, EV_READ);
+    channel->in.data = channel->out.data = channel->err.data = channel;
+}
+
+static void fd_take(struct ev_io *io, int fd, int events)
+{
+    fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
+    ev_io_set(io, fd, events);
+}
+
+void channel_attach(struct channel *channel, int to_in, int from_out, int from_err)
+{
+    fd_take(&channel->out, to_in, EV_WRITE);
+    fd_take(&channel->in, from_out, EV_READ);
+    fd_take(&channel->err, from_err, EV_READ);
+    channel->is_attached = true;
+    channel->last_error[0] = '\0';
+    ev_io_start(channel->loop, &channel->in);
+    ev_io_start(channel->loop, &channel->err);
+    output_write(channel);
+}
+
+void channel_drain(struct channel *channel)
+{
+    if (!channel->is_attached)
+        return;
+    while (fd_read(channel->err.fd, &channel->errors) > 0)
+        error_lines_give(channel);
+    while (channel->is_attached && fd_read(channel->in.fd, &channel->input) > 0)
+        lines_give(channel);
+}
+
+void channel_detach(struct channel *channel)
+{
+    if (channel->is_attached) {
+        struct ev_io *all[] = {&channel->in, &channel->out, &channel->err};
+        for (size_t i = 0; i < 3; i++) {
+            ev_io_stop(channel->loop, all[i]);
+            close(all[i]->fd);
+        }
+    }
+    channel->is_attached = false;
+    text_reset(&channel->input);
+    text_reset(&channel->output);
+    text_reset(&channel->errors);
+    channel->scanned = channel->written = 0;
+}
+
+void channel_close(struct channel *channel)
+{
+    channel_detach(channel);
+    text_free(&channel->input);
+    text_free(&channel->output);
+    text_free(&channel->errors);
+}

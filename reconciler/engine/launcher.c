@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+/*
+ * Finding and starting driver programs. A driver leads its own process group and
+ * dies with whoever started it, so that no child of an old one is left when the
+ * next one begins.
+ */
+#include "reconciler/engine/launcher.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include "model/text.h"
+
+static const char *const installed_dirs[] = {"/usr/local/libexec/spinel/drivers",
+                                             "/usr/libexec/spinel/drivers"};
+
+/* ---- finding -------------------------------------------------------------------------- */
+
+static const char *beside_program(struct arena *arena, const char *argv0)
+{
+    char self[PATH_MAX];
+    ssize_t len = readlink("/proc/self/exe", self, sizeof self - 1);
+    if (len < 0) {
+        if (!argv0 || !realpath(argv0, self))
+            return NULL;
+        len = (ssize_t)strlen(self);
+    }
+    self[len] = '\0';
+    char *slash = strrchr(self, '/');
+    if (!slash)
+        return NULL;
+    *slash = '\0';
+    return arena_printf(arena, "%s/drivers", self);
+}
+
+static const char **dirs_list(struct arena *arena, const struct site *site, const char *argv0,
+                              size_t *count)
+{
+    const char **dirs = arena_array(arena, site->driver_dir_count + 4, sizeof *dirs);
+    size_t n = 0;
+    for (size_t i = 0; i < site->driver_dir_count; i++)
+        dirs[n++] = site->driver_dirs[i];
+    const char *beside = beside_program(arena, argv0);
+    if (beside)
+        dirs[n++] = beside;
+    for (size_t i = 0; i < sizeof installed_dirs / sizeof *installed_dirs; i++)
+        dirs[n++] = installed_dirs[i];
+    *count = n;
+    return dirs;
+}
+
+static const char *program_find(struct arena *arena, const char *name, const char **dirs,
+                                size_t count, struct error *err)
+{
+    struct text places = TEXT_INIT;
+    for (size_t i = 0; i < count; i++) {
+        const char *path = arena_printf(arena, "%s/%s", dirs[i], name);
+        if (access(path, X_OK) == 0) {
+            text_free(&places);
+            return path;
+        }
+        text_printf(&places, "%s%s", i ? ", " : "", dirs[i]);
+    }
+    error_set(err, ERR_NOT_FOUND, "driver %s was not found in %s", name, places.data);
+    error_hint(err, "Check spec.drivers of the site file, or name the directory that holds it "
+                    "in spec.driverDirs.");
+    text_free(&places);
+    return NULL;
+}
+
+int programs_find(struct arena *arena, const struct site *site, const char *argv0,
+                  struct program **out, size_t *count, struct error *err)
+{
+    size_t dir_count;
+    const char **dirs = dirs_list(arena, site, argv0, &dir_count);
+    size_t name_count;
+    const char *const *names = site_drivers(site, &name_count);
+    struct program *programs = arena_array(arena, name_count + 1, sizeof *programs);
+    for (size_t i = 0; i < name_count; i++) {
+        programs[i].name = names[i];
+        programs[i].path = program_find(arena, names[i], dirs, dir_count, err);
+        if (!programs[i].path)
+            return err->code;
+    }
+    *out = programs;
+    *count = name_count;
+    return 0;
+}
+
+/* ---- starting --------------------------------------------------------------------------- */
+
+static void pipes_close(int pipes[4][2])
+{
+    for (int i = 0; i < 4; i++)
+        for (int end = 0; end < 2; end++)
+            if (pipes[i][end] >= 0)
+                close(pipes[i][end]);
+}
+
+enum { PIPE_IN, PIPE_OUT, PIPE_ERR, PIPE_EXEC };
+
+static _Noreturn void child_exec(const struct program *program, int pipes[4][2], pid_t parent)
+{
+    sigset_t none;
+    setpgid(0, 0);
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (getppid() != parent)
+        _exit(127); /* it died before the line above */
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+    signal(SIGPIPE, SIG_DFL);
+    signal(SIGINT, SIG_DFL);
+    signal(SIGTERM, SIG_DFL);
+    dup2(pipes[PIPE_IN][0], STDIN_FILENO);
+    dup2(pipes[PIPE_OUT][1], STDOUT_FILENO);
+    dup2(pipes[PIPE_ERR][1], STDERR_FILENO);
+    execl(program->path, program->path, (char *)NULL);
+    int error = errno;
+    ssize_t put = write(pipes[PIPE_EXEC][1], &error, sizeof error);
+    _exit(put == (ssize_t)sizeof error ? 127 : 126);
+}
+
+/* The pipe closes at exec; what comes through it is why there was none. */
+static int exec_result(const struct program *program, int fd, struct error *err)
+{
+    int error = 0;
+    ssize_t got;
+    do
+        got = read(fd, &error, sizeof error);
+    while (got < 0 && errno == EINTR);
+    if (got != (ssize_t)sizeof error)
+        return 0;
+    errno = error;
+    return error_sys(err, "cannot run driver %s (%s)", program->name, program->path);
+}
+
+int program_launch(const struct program *program, struct launched *out, struct error *err)
+{
+    int pipes[4][2] = {{-1, -1}, {-1, -1}, {-1, -1}, {-1, -1}};
+    int result = 0;
+    pid_t parent = getpid(), pid = -1;
+    for (int i = 0; i < 4 && result == 0; i++)
+        if (pipe2(pipes[i], O_CLOEXEC) < 0)
+            result = error_sys(err, "cannot make pipes for driver %s", program->name);
+    if (result == 0 && (pid = fork()) < 0)
+        result = error_sys(err, "cannot start driver %s", program->name);
+    if (result < 0)
+        goto out;
+    if (pid == 0)
+        child_exec(program, pipes, parent);
+    setpgid(pid, pid); /* in both, so that whoever comes first wins */
+    close(pipes[PIPE_EXEC][1]);
+    pipes[PIPE_EXEC][1] = -1;
+    result = exec_result(program, pipes[PIPE_EXEC][0], err);
+    if (result < 0) {
+        waitpid(pid, NULL, 0);
+        goto out;
+    }
+    *out = (struct launched){.pid = pid, .to_in = pipes[PIPE_IN][1],
+                             .from_out = pipes[PIPE_OUT][0], .from_err = pipes[PIPE_ERR][0]};
+    pipes[PIPE_IN][1] = pipes[PIPE_OUT][0] = pipes[PIPE_ERR][0] = -1;
+out:
+    pipes_close(pipes);
+    return result;
+}
+
+void program_kill(pid_t pid)
+{
+    if (pid > 1)
+        kill(-pid, SIGKILL);
+}
+
+const char *exit_text(int status, char *buf, size_t size)
+{
+    if (WIFSIGNALED(status))
+        snprintf(buf, size, "signal %d (%s)", WTERMSIG(status), strsignal(WTERMSIG(status)));
+    else
+        snprintf(buf, size, "exit status %d", WEXITSTATUS(status));
+    return buf;
+}
