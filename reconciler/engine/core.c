@@ -255,10 +255,17 @@ void core_stop(struct core *core)
     core->is_stopping = true;
 }
 
-void core_enable_effects(struct core *core)
+void core_expect(struct core *core, const char *hash, const char *world)
 {
-    core->config.effects = true;
-    core->wants_plan = true;
+    strncpy(core->expected_hash, hash, sizeof core->expected_hash - 1);
+    strncpy(core->expected_world, world, sizeof core->expected_world - 1);
+}
+
+bool core_is_refused(const struct core *core, struct error *err)
+{
+    if (core->refusal.code && err)
+        *err = core->refusal;
+    return core->refusal.code != ERR_NONE;
 }
 
 void core_announce(struct core *core, const char *type, struct value *data, const char *text)

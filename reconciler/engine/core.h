@@ -72,8 +72,9 @@ void core_policy_changed(struct core *core);
 void core_look(struct core *core);
 /* No further effect begins; those under way are left to the drivers and to the next start. */
 void core_stop(struct core *core);
-/* From observing only to carrying out. */
-void core_enable_effects(struct core *core);
+/* Carries out exactly the plan that has this hash and was made from this world, and is
+ * refused (core_is_refused()) when the first fresh plan is another. */
+void core_expect(struct core *core, const char *hash, const char *world);
 /* An event of the caller's own, in order with the core's. */
 void core_announce(struct core *core, const char *type, struct value *data, const char *text);
 
@@ -91,8 +92,12 @@ uint64_t core_look_goal(const struct core *core);
 /* After a fresh full look, nothing is under way and nothing would change by waiting. */
 bool core_is_settled(const struct core *core);
 bool core_is_converged(const struct core *core);
+/* ERR_STALE: the plan is not the one that was expected; nothing was done. */
+bool core_is_refused(const struct core *core, struct error *err);
 /* A driver that could not start or be asked; fills `err` and returns its code, or 0. */
 int core_driver_problem(const struct core *core, struct error *err);
+/* One that has never come up, with what it said. */
+bool core_driver_unusable(const struct core *core, struct error *err);
 /* When something will be tried again, in milliseconds of the wall clock; 0 if nothing waits. */
 int64_t core_next_try(const struct core *core);
 

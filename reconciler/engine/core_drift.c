@@ -238,19 +238,18 @@ static struct drift_row drift_row_of(struct core *core, const struct step *step)
 static void step_drift(struct core *core, struct open_rows *open, const struct step *step)
 {
     struct drift_row row = drift_row_of(core, step);
-    size_t drifting = 0;
-    for (size_t i = 0; i < step->field_count; i++) {
+    bool is_gone = step->action == ACTION_CREATE && step->cause == CAUSE_DRIFT;
+    for (size_t i = 0; i < step->field_count && !is_gone; i++) {
         const struct plan_field *field = &step->fields[i];
         if (field->cause != CAUSE_DRIFT || field->disposition == IGNORED)
             continue;
-        drifting++;
         row.path = field->path;
         row.desired = leaf_text(core->plan_arena, field, field->to);
         row.observed = leaf_text(core->plan_arena, field, field->from);
         row.disposition = disposition_text(field->disposition);
         drift_seen(core, open, &row);
     }
-    if (drifting || step->cause != CAUSE_DRIFT || step->disposition == IGNORED)
+    if (!is_gone)
         return;
     row.path = DRIFT_WHOLE;
     row.desired = "\"present\"";

@@ -166,6 +166,18 @@ int core_driver_problem(const struct core *core, struct error *err)
     return 0;
 }
 
+bool core_driver_unusable(const struct core *core, struct error *err)
+{
+    for (size_t i = 0; i < core->config.driver_count; i++) {
+        const struct driver *driver = &core->drivers[i];
+        if (driver->was_ready || !driver->problem.code || driver->state != DRIVER_DOWN)
+            continue;
+        *err = driver->problem;
+        return true;
+    }
+    return false;
+}
+
 /* ---- answers ------------------------------------------------------------------------- */
 
 static const struct {
@@ -206,6 +218,7 @@ static void initialize_answered(struct core *core, struct driver *driver,
         return;
     }
     driver->state = DRIVER_READY;
+    driver->was_ready = true;
     driver->problem = (struct error)ERROR_INIT;
     driver->ready_since_ms = core->env->mono_ms(core->env->context);
     core->wants_full = true;

@@ -44,7 +44,7 @@ static void observation_refresh(struct core *core, struct known *row)
 
 /* When a guest stopped by itself: counts starts that did not last, and says from when
  * restartPolicy may start it again. */
-static void restart_policy_note(struct core *core, struct arena *arena, struct known *row)
+static void restart_policy_note(struct core *core, struct known *row)
 {
     struct seen *seen = seen_find(core, row->uid);
     if (!seen || strcmp(row->kind, "Instance") || !row->observed.known)
@@ -71,7 +71,6 @@ static void restart_policy_note(struct core *core, struct arena *arena, struct k
     if (before.next_start != row->next_start || before.start_failures != row->start_failures ||
         before.stopped_by_guest_at != row->stopped_by_guest_at)
         save_object(core, row);
-    (void)arena;
 }
 
 static void approvals_read(struct core *core, struct arena *arena, struct plan_input *input)
@@ -131,7 +130,7 @@ struct plan_input *input_make(struct core *core, struct arena *arena, const stru
         seen_take_rows(core, rows, count);
     for (size_t i = 0; i < count; i++) {
         observation_refresh(core, &rows[i]);
-        restart_policy_note(core, arena, &rows[i]);
+        restart_policy_note(core, &rows[i]);
     }
     struct plan_input *input = arena_alloc(arena, sizeof *input);
     *input = (struct plan_input){
@@ -171,6 +170,56 @@ struct known row_confirmed(struct core *core, struct arena *arena, const struct 
     after.remove_deletes =
         !strcmp(value_get_text(resource->spec, "onRemove", ""), "delete");
     return after;
+}
+
+/* The declared spec with what was chosen for this object, as a step would have it. */
+static const struct value *spec_with_chosen(struct arena *arena, const struct resource *resource,
+                                            const struct value *chosen)
+{
+    struct value *spec = value_copy(arena, resource->spec);
+    for (size_t i = 0; i < resource->kind->spec->field_count; i++) {
+        const struct field *field = resource->kind->spec->fields[i];
+        const struct value *value = value_get(chosen, field->name);
+        if (value && !value_get(spec, field->name))
+            value_set(arena, spec, field->name, value_copy(arena, value));
+    }
+    return spec;
+}
+
+static void row_settle(struct core *core, const struct known *row,
+                       const struct resource *resource)
+{
+    struct arena *arena = core->plan_arena;
+    struct known live = row_confirmed(core, arena, row, LIFE_LIVE, resource,
+                                      spec_with_chosen(arena, resource, row->chosen));
+    if (!live.generation)
+        live.generation = 1;
+    save_object(core, &live);
+}
+
+static bool has_step(const struct plan *plan, const char *uid)
+{
+    for (size_t i = 0; i < plan->step_count; i++)
+        if (!strcmp(plan->steps[i].uid, uid))
+            return true;
+    return false;
+}
+
+/* Objects that are as declared, but whose confirmation was never written: the process died
+ * before it could, or they were found by their tag. */
+static void rows_settle(struct core *core)
+{
+    for (size_t i = 0; i < core->input->known_count; i++) {
+        const struct known *row = &core->input->known[i];
+        if (row->applied || !row->observed.known || row->observed.absent ||
+            row->life == LIFE_RELEASED || task_of_uid(core, row->uid) ||
+            has_step(core->plan, row->uid))
+            continue;
+        const struct resource *resource =
+            set_find(core->set, row->kind, row->project, row->name);
+        if (resource)
+            row_settle(core, row, resource);
+    }
 }
 
 static void holds_record(struct core *core)
@@ -223,13 +272,25 @@ static void plan_record(struct core *core)
 
 /* ---- intents ---------------------------------------------------------------------------- */
 
+static int intent_order(const void *left, const void *right)
+{
+    const struct intent *a = left, *b = right;
+    int by_uid = strcmp(a->uid, b->uid);
+    return by_uid ? by_uid : a->epoch < b->epoch ? -1 : a->epoch > b->epoch;
+}
+
+/* The newest of a uid; `open` is in intent_order(). */
 static const struct intent *intent_of(const struct intent *open, size_t count, const char *uid)
 {
-    const struct intent *newest = NULL;
-    for (size_t i = 0; i < count; i++)
-        if (!strcmp(open[i].uid, uid) && (!newest || open[i].epoch > newest->epoch))
-            newest = &open[i];
-    return newest;
+    size_t low = 0, high = count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (strcmp(open[middle].uid, uid) <= 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low && !strcmp(open[low - 1].uid, uid) ? &open[low - 1] : NULL;
 }
 
 static void intent_finish(struct core *core, const struct intent *intent, const char *state)
@@ -279,9 +340,7 @@ static void intent_settle(struct core *core, const struct intent *intent)
         seen_set_row(core, row->kind, row->uid, false);
         intent_finish(core, intent, "confirmed");
     } else if (is_acknowledged && !is_delete && !seen->absent && resource) {
-        struct known live = row_confirmed(core, core->plan_arena, row, LIFE_LIVE, resource,
-                                          resource->spec);
-        save_object(core, &live);
+        row_settle(core, row, resource);
         intent_finish(core, intent, "confirmed");
     } else {
         intent_finish(core, intent, "superseded");
@@ -370,6 +429,8 @@ static void tasks_schedule(struct core *core)
         core_fail(core, &err);
         return;
     }
+    if (schedule.open_count)
+        qsort(schedule.open, schedule.open_count, sizeof *schedule.open, intent_order);
     schedule.task_of_step = arena_array(arena, plan->step_count + 2, sizeof(struct task *));
     schedule.is_blocked = arena_array(arena, plan->step_count + 2, sizeof(bool));
     schedule.is_used = arena_array(arena, schedule.open_count + 1, sizeof(bool));
@@ -391,6 +452,25 @@ static bool all_are_listed(const struct core *core)
     return true;
 }
 
+/* Whether a plan that was expected has come; without one, always. */
+static bool plan_is_expected(struct core *core)
+{
+    if (core->refusal.code || !core->expected_hash[0])
+        return !core->refusal.code;
+    if (!core->plan_is_fresh)
+        return false;
+    bool is_same_world = !strcmp(core->plan->world, core->expected_world);
+    if (strcmp(core->plan->hash, core->expected_hash)) {
+        error_set(&core->refusal, ERR_STALE, "the saved plan is stale: %s",
+                  is_same_world ? "approvals, freezes or time have changed what it would do"
+                                : "the world has changed since it was made");
+        error_hint(&core->refusal, "Make a new plan: spinel plan -o FILE");
+        return false;
+    }
+    core->expected_hash[0] = '\0';
+    return true;
+}
+
 void core_replan(struct core *core)
 {
     core->wants_plan = false;
@@ -409,12 +489,13 @@ void core_replan(struct core *core)
     core->plan_is_fresh = !core->round.is_active && core->round.is_full && all_are_listed(core);
     if (core->plan->run || !all_are_listed(core))
         core->is_converged = false;
-    if (!core->config.effects)
+    if (!core->config.effects || !plan_is_expected(core))
         return;
     drift_record(core);
     holds_record(core);
     plan_record(core);
     tasks_schedule(core);
+    rows_settle(core);
     if (core->plan_is_fresh)
         retries_settle(core);
 }

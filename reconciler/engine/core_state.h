@@ -47,6 +47,7 @@ struct driver {
     const char *name;
     enum driver_state state;
     unsigned failures;      /* starts that did not last */
+    bool was_ready;         /* it came up at least once */
     int64_t restart_at_ms;
     int64_t ready_since_ms;
     struct error problem;   /* why it is down; ERR_NONE if it is not */
@@ -197,6 +198,8 @@ struct core {
     bool is_converged;
     bool was_announced;         /* "converged" was said, and nothing happened since */
     int64_t announced_try;      /* of the last "waiting" */
+    char expected_hash[DIGEST_TEXT], expected_world[DIGEST_TEXT]; /* "": any plan will do */
+    struct error refusal;       /* of an expected plan */
     bool is_restored;           /* the world knows more than the store: report only */
 
     /* the batch */

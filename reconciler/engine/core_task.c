@@ -30,7 +30,7 @@ enum {
 
 static const char *const verbs[] = {
     [ACTION_CREATE] = "create",   [ACTION_UPDATE] = "update", [ACTION_RESTART] = "restart",
-    [ACTION_REPLACE] = "restart", [ACTION_DELETE] = "delete", [ACTION_ADOPT] = "adopt",
+    [ACTION_REPLACE] = "delete", [ACTION_DELETE] = "delete", [ACTION_ADOPT] = "adopt",
     [ACTION_RELEASE] = "release", [ACTION_NONE] = "update",
 };
 
@@ -138,7 +138,7 @@ static void task_rows(struct core *core, struct task *task, const struct step *s
     save_object(core, &pending);
     seen_set_row(core, row.kind, row.uid, true);
 
-    bool is_delete = step->action == ACTION_DELETE;
+    bool is_delete = step->action == ACTION_DELETE || step->action == ACTION_REPLACE;
     bool is_release = step->action == ACTION_RELEASE;
     enum lifecycle life = is_delete ? LIFE_GONE : is_release ? LIFE_RELEASED : LIFE_LIVE;
     task->after = row_confirmed(core, core->plan_arena, &row, life,

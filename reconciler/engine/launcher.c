@@ -75,13 +75,29 @@ static const char *program_find(struct arena *arena, const char *name, const cha
     return NULL;
 }
 
+/* Each driver once, in the order of the classes that name it. */
+static size_t names_list(const struct site *site, const char *names[3])
+{
+    static const char *const classes[] = {"instance", "volume", "network"};
+    size_t count = 0;
+    for (size_t i = 0; i < 3; i++) {
+        const char *name = site_driver(site, classes[i]);
+        size_t same = 0;
+        while (name && same < count && strcmp(names[same], name))
+            same++;
+        if (name && same == count)
+            names[count++] = name;
+    }
+    return count;
+}
+
 int programs_find(struct arena *arena, const struct site *site, const char *argv0,
                   struct program **out, size_t *count, struct error *err)
 {
     size_t dir_count;
     const char **dirs = dirs_list(arena, site, argv0, &dir_count);
-    size_t name_count;
-    const char *const *names = site_drivers(site, &name_count);
+    const char *names[3];
+    size_t name_count = names_list(site, names);
     struct program *programs = arena_array(arena, name_count + 1, sizeof *programs);
     for (size_t i = 0; i < name_count; i++) {
         programs[i].name = names[i];

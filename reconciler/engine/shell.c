@@ -1,0 +1,313 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+/*
+ * The core under libev, in the process of whoever calls. `plan` and `apply` run it
+ * until it is settled; the daemon (server/serve.c) runs it for ever. Each call
+ * starts the drivers and ends them again: what they know is the world's, not theirs.
+ */
+#include "reconciler/engine/shell_state.h"
+
+#include <pwd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { PLAN_WAIT_S = 120 };
+
+/* ---- open and close -------------------------------------------------------------------- */
+
+static int state_dir_make(const struct site *site, struct error *err)
+{
+    struct stat st;
+    if (stat(site->state_dir, &st) == 0)
+        return 0;
+    if (mkdir(site->state_dir, 0750) < 0)
+        return error_sys(err, "cannot make the state directory %s", site->state_dir);
+    return 0;
+}
+
+/* A plan before the first apply needs the rack's seed, so the store is made if missing. */
+static int store_open_read(struct shell *shell, struct error *err)
+{
+    const char *dir = shell->site->state_dir;
+    struct error missing = ERROR_INIT;
+    int status = store_open(dir, STORE_READ, &shell->store, &missing);
+    if (status != ERR_NOT_FOUND) {
+        if (status < 0)
+            *err = missing;
+        return status;
+    }
+    if ((status = store_open(dir, STORE_WRITE, &shell->store, err)) < 0)
+        return status;
+    store_close(shell->store);
+    shell->store = NULL;
+    return store_open(dir, STORE_READ, &shell->store, err);
+}
+
+int shell_store_open(struct shell *shell, struct error *err)
+{
+    int status = state_dir_make(shell->site, err);
+    if (status < 0)
+        return status;
+    if (shell->mode == SHELL_WRITE)
+        return store_open(shell->site->state_dir, STORE_WRITE, &shell->store, err);
+    return store_open_read(shell, err);
+}
+
+void shell_store_close(struct shell *shell)
+{
+    store_close(shell->store);
+    shell->store = NULL;
+}
+
+int shell_open(const struct site *site, enum shell_mode mode, const char *program,
+               struct shell **out, struct error *err)
+{
+    struct arena *arena = arena_new();
+    struct shell *shell = arena_alloc(arena, sizeof *shell);
+    shell->arena = arena;
+    shell->site = site;
+    shell->mode = mode;
+    shell->argv0 = program;
+    shell->starter = &starter_own;
+    int status =
+        programs_find(arena, site, program, &shell->programs, &shell->program_count, err);
+    if (status == 0)
+        status = shell_store_open(shell, err);
+    if (status == 0)
+        status = source_open(site, &shell->source, err);
+    if (status < 0) {
+        shell_close(shell);
+        return status;
+    }
+    *out = shell;
+    return 0;
+}
+
+void shell_close(struct shell *shell)
+{
+    if (!shell)
+        return;
+    shell_end(shell);
+    source_close(shell->source);
+    shell_store_close(shell);
+    arena_free(shell->arena);
+}
+
+/* ---- begin and end ------------------------------------------------------------------------ */
+
+static const char *class_driver(void *context, const char *class)
+{
+    const struct shell *shell = context;
+    return site_driver(shell->site, class);
+}
+
+static const struct value *driver_settings(void *context, const char *driver)
+{
+    const struct shell *shell = context;
+    return site_settings(shell->site, driver);
+}
+
+static struct core_config config_make(struct shell *shell, bool effects, bool is_cached)
+{
+    const struct site *site = shell->site;
+    const char **names = arena_array(shell->arena, shell->program_count + 1, sizeof *names);
+    for (size_t i = 0; i < shell->program_count; i++)
+        names[i] = shell->programs[i].name;
+    return (struct core_config){
+        .rack = site->name,
+        .rack_id = shell->rack_id,
+        .state_dir = site->state_dir,
+        .key_file = site->key_file,
+        .drivers = names,
+        .driver_count = shell->program_count,
+        .driver_of = class_driver,
+        .settings_of = driver_settings,
+        .context = shell,
+        .parallelism = (unsigned)site->parallelism,
+        .resync_ms = 1000 * site->resync_s,
+        .policy = {.budget_count = site->budget.count,
+                   .budget_percent = site->budget.percent,
+                   .collapse_percent = site->budget.collapse_percent},
+        .effects = effects,
+        .cached = is_cached,
+    };
+}
+
+int shell_begin(struct shell *shell, bool effects, bool is_cached, struct error *err)
+{
+    struct core_config config = config_make(shell, effects, is_cached);
+    int status = store_seed(shell->store, config.seed, err);
+    if (status == 0)
+        status = store_rack_id(shell->store, shell->rack_id, err);
+    if (status < 0)
+        return status;
+    shell->loop = ev_default_loop(EVFLAG_NOENV);
+    if (!shell->loop)
+        return error_set(err, ERR_SYSTEM, "cannot make an event loop");
+    env_bind(shell);
+    processes_open(shell);
+    shell->core = core_new(&shell->env, &config);
+    shell->has_news = true;
+    return core_start(shell->core, err);
+}
+
+void shell_end(struct shell *shell)
+{
+    if (!shell->core)
+        return;
+    processes_close(shell);
+    env_unbind(shell);
+    core_free(shell->core);
+    shell->core = NULL;
+}
+
+const char *shell_user(struct arena *arena)
+{
+    const struct passwd *user = getpwuid(getuid());
+    return user ? arena_text(arena, user->pw_name)
+                : arena_printf(arena, "uid %u", (unsigned)getuid());
+}
+
+int shell_load(struct shell *shell, struct arena *arena, const char *commit,
+               const struct set **set, struct report *report, struct error *err)
+{
+    return source_load(shell->source, shell->store, arena, commit, set, report, err);
+}
+
+/* ---- running until ------------------------------------------------------------------------- */
+
+static int64_t now_ms(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+static void ticked(struct ev_loop *loop, struct ev_timer *timer, int events)
+{
+    (void)loop; /* it only makes the loop return, to look at the clock and at signals */
+    (void)timer;
+    (void)events;
+}
+
+/* Until settled, or a driver is down, or the time is over, or a signal came. */
+static int shell_run(struct shell *shell, int64_t wait_s, const volatile int *interrupted,
+                     struct error *err)
+{
+    int64_t until = now_ms() + 1000 * wait_s;
+    int status = 0;
+    ev_timer_init(&shell->tick, ticked, 0.25, 0.25);
+    ev_timer_start(shell->loop, &shell->tick);
+    while (!core_is_settled(shell->core) && now_ms() < until && !(interrupted && *interrupted)) {
+        ev_run(shell->loop, EVRUN_ONCE);
+        if (core_has_failed(shell->core, err) || core_is_refused(shell->core, err) ||
+            core_driver_unusable(shell->core, err)) {
+            status = err->code;
+            break;
+        }
+    }
+    ev_timer_stop(shell->loop, &shell->tick);
+    return status;
+}
+
+static int target_set(struct shell *shell, const char *commit, struct error *err)
+{
+    struct arena *arena = arena_new();
+    struct report report;
+    report_init(&report, arena);
+    int status =
+        core_target(shell->core, commit, shell_user(arena), &report, NULL, err);
+    if (status < 0 && report.count) {
+        const struct problem *first = &report.problems[0];
+        error_set(err, ERR_INVALID, "commit %.12s: %zu errors, the first: %s:%u:%u: %s", commit,
+                  report.count, first->at.file ? first->at.file : "", first->at.line,
+                  first->at.column, first->message);
+        error_hint(err, "See all of them with: spinel check --rev %.12s", commit);
+    }
+    arena_free(arena);
+    return status;
+}
+
+static int commit_find(struct shell *shell, const char *commit, char hex[65], struct error *err)
+{
+    if (!commit)
+        return source_head(shell->source, hex, err);
+    snprintf(hex, 65, "%s", commit);
+    return 0;
+}
+
+/* The core over an error, or for good. */
+static int shell_finish(struct shell *shell, struct arena *arena, int status,
+                        struct value **document, struct error *err)
+{
+    const struct plan *plan = shell->core ? core_plan(shell->core) : NULL;
+    if (status == 0 && !plan && core_driver_problem(shell->core, err))
+        status = err->code;
+    if (status == 0 && !plan)
+        status = error_set(err, ERR_BUSY, "no driver has answered in time");
+    if (status == 0)
+        *document = plan_value(arena, plan);
+    shell_end(shell);
+    return status;
+}
+
+int shell_plan(struct shell *shell, struct arena *arena, const char *commit, bool is_cached,
+               struct value **document, struct error *err)
+{
+    char hex[65];
+    int status = commit_find(shell, commit, hex, err);
+    if (status < 0)
+        return status;
+    status = shell_begin(shell, false, is_cached, err);
+    if (status == 0)
+        status = target_set(shell, hex, err);
+    if (status == 0)
+        status = shell_run(shell, PLAN_WAIT_S, NULL, err);
+    return shell_finish(shell, arena, status, document, err);
+}
+
+/* ---- apply ------------------------------------------------------------------------------------ */
+
+static int saved_use(struct shell *shell, const struct value *saved, const char *head,
+                     struct error *err)
+{
+    const char *hash, *commit, *world;
+    int status = plan_saved_check(saved, &hash, &commit, &world, err);
+    if (status < 0)
+        return status;
+    if (strcmp(commit, head)) {
+        error_set(err, ERR_STALE,
+                  "the saved plan is for commit %.12s, but the branch is at %.12s", commit, head);
+        return error_hint(err, "Make a new plan: spinel plan -o FILE");
+    }
+    status = store_plan_use(shell->store, hash, (int64_t)time(NULL), err);
+    if (status < 0)
+        return status;
+    core_expect(shell->core, hash, world);
+    return 0;
+}
+
+int shell_apply(struct shell *shell, struct arena *arena, const struct value *saved,
+                int64_t wait_s, const volatile int *interrupted, shell_follow *follow,
+                void *context, struct value **after, struct error *err)
+{
+    char head[65];
+    int status = source_head(shell->source, head, err);
+    if (status < 0)
+        return status;
+    shell->follow = follow;
+    shell->follow_context = context;
+    status = shell_begin(shell, true, false, err);
+    if (status == 0 && saved)
+        status = saved_use(shell, saved, head, err);
+    if (status == 0)
+        status = target_set(shell, head, err);
+    if (status == 0)
+        status = shell_run(shell, wait_s, interrupted, err);
+    status = shell_finish(shell, arena, status, after, err);
+    shell->follow = NULL;
+    return status;
+}

@@ -1,0 +1,213 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+/*
+ * Driver processes. A process that ends is told to the core once, with its exit
+ * status and the last line of its standard error: what the operator needs to see
+ * when a driver dies at start.
+ */
+#include "reconciler/engine/shell_state.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+#include "model/json.h"
+
+enum { GOODBYE_MS = 3000, OLD_DEATH_MS = 5000 };
+
+static void pause_ms(long ms)
+{
+    const struct timespec pause = {.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000};
+    nanosleep(&pause, NULL);
+}
+
+/* ---- what a run before may have left ------------------------------------------------------ */
+
+/* Clock ticks since boot at which a process started: with its pid, its name for ever. */
+static long long start_time(pid_t pid)
+{
+    char path[64], stat[1024];
+    long long ticks = -1;
+    snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
+    FILE *file = fopen(path, "re");
+    if (!file)
+        return -1;
+    size_t len = fread(stat, 1, sizeof stat - 1, file);
+    fclose(file);
+    stat[len] = '\0';
+    char *field = strrchr(stat, ')'); /* the command's name may hold anything */
+    for (int i = 0; field && i < 20; i++)
+        field = strchr(field + 1, ' ');
+    if (field)
+        ticks = strtoll(field, NULL, 10);
+    return ticks;
+}
+
+static const char *pid_fact(struct arena *arena, const struct process *process)
+{
+    return arena_printf(arena, "driver.%s", process->program->name);
+}
+
+void process_note_pid(struct process *process, pid_t pid)
+{
+    struct shell *shell = process->shell;
+    struct error err = ERROR_INIT;
+    struct arena *arena = arena_new();
+    process->pid = pid;
+    if (shell->mode == SHELL_WRITE)
+        (void)store_fact_put(shell->store, pid_fact(arena, process),
+                             arena_printf(arena, "%d %lld", (int)pid, start_time(pid)), &err);
+    arena_free(arena);
+}
+
+void process_kill_old(struct process *process)
+{
+    struct shell *shell = process->shell;
+    struct error err = ERROR_INIT;
+    struct arena *arena = arena_new();
+    const char *text = NULL;
+    int pid = 0;
+    long long ticks = 0;
+    if (shell->mode == SHELL_WRITE &&
+        store_fact_get(shell->store, arena, pid_fact(arena, process), &text, &err) == 0 && text &&
+        sscanf(text, "%d %lld", &pid, &ticks) == 2 && pid > 1 && start_time(pid) == ticks) {
+        shell_log(shell, "driver.old", "driver", process->program->name);
+        program_kill(pid);
+        for (int waited = 0; waited < OLD_DEATH_MS && start_time(pid) == ticks; waited += 10)
+            pause_ms(10);
+    }
+    arena_free(arena);
+}
+
+/* ---- streams ------------------------------------------------------------------------------- */
+
+static void line_taken(void *context, struct channel *channel, const char *data, size_t len)
+{
+    struct process *process = context;
+    struct shell *shell = process->shell;
+    struct arena *arena = arena_new();
+    struct error err = ERROR_INIT;
+    struct value *message = NULL;
+    (void)channel;
+    if (json_read(arena, data, len, &message, &err) < 0 || !value_is_map(message)) {
+        shell_log(shell, "driver.noise", process->program->name, "a line that is not JSON-RPC");
+    } else {
+        core_message(shell->core, process->program->name, message);
+        shell->has_news = true;
+    }
+    arena_free(arena);
+}
+
+static void noise_heard(void *context, struct channel *channel, const char *text)
+{
+    struct process *process = context;
+    (void)channel;
+    shell_log(process->shell, "driver.stderr", process->program->name, text);
+}
+
+static void stream_ended(void *context, struct channel *channel, const char *why)
+{
+    struct process *process = context;
+    (void)channel;
+    (void)why; /* its exit status says more, and comes next */
+    process->shell->starter->kill(process->shell, process);
+}
+
+static const struct channel_events channel_events = {line_taken, noise_heard, stream_ended};
+
+void process_ended(struct process *process, const char *why)
+{
+    struct shell *shell = process->shell;
+    char full[1024];
+    channel_drain(&process->channel);
+    const char *last = process->channel.last_error;
+    snprintf(full, sizeof full, "%s%s%s", why, last[0] ? ": " : "", last);
+    channel_detach(&process->channel);
+    process->channel.last_error[0] = '\0';
+    process->pid = 0;
+    core_driver_down(shell->core, process->program->name, full);
+    shell->has_news = true;
+}
+
+/* ---- processes of our own --------------------------------------------------------------------- */
+
+static void child_ended(struct ev_loop *loop, struct ev_child *child, int events)
+{
+    struct process *process = child->data;
+    char why[128];
+    (void)events;
+    ev_child_stop(loop, child);
+    process_ended(process, exit_text(child->rstatus, why, sizeof why));
+}
+
+static void own_start(struct shell *shell, struct process *process)
+{
+    struct launched launched;
+    struct error err = ERROR_INIT;
+    process_kill_old(process);
+    if (program_launch(process->program, &launched, &err) < 0) {
+        process_ended(process, err.message);
+        return;
+    }
+    process_note_pid(process, launched.pid);
+    ev_child_set(&process->child, launched.pid, 0);
+    ev_child_start(shell->loop, &process->child);
+    channel_attach(&process->channel, launched.to_in, launched.from_out, launched.from_err);
+}
+
+static void own_kill(struct shell *shell, struct process *process)
+{
+    (void)shell;
+    if (process->pid)
+        program_kill(process->pid);
+}
+
+const struct starter starter_own = {own_start, own_kill};
+
+void processes_open(struct shell *shell)
+{
+    shell->processes = calloc(shell->program_count + 1, sizeof *shell->processes);
+    if (!shell->processes)
+        abort();
+    for (size_t i = 0; i < shell->program_count; i++) {
+        struct process *process = &shell->processes[i];
+        process->shell = shell;
+        process->program = &shell->programs[i];
+        channel_open(&process->channel, shell->loop, process->program->name, &channel_events,
+                     process);
+        ev_child_init(&process->child, child_ended, 0, 0);
+        process->child.data = process;
+    }
+}
+
+/* The end of its input asks a driver to go; what does not go in time is killed. */
+static void process_stop(struct process *process)
+{
+    int waited = 0;
+    if (!ev_is_active(&process->child))
+        return;
+    ev_child_stop(process->shell->loop, &process->child);
+    while (waitpid(process->pid, NULL, WNOHANG) == 0) {
+        if (waited >= GOODBYE_MS)
+            program_kill(process->pid);
+        pause_ms(5);
+        waited += 5;
+    }
+    process->pid = 0;
+}
+
+void processes_close(struct shell *shell)
+{
+    if (!shell->processes)
+        return;
+    for (size_t i = 0; i < shell->program_count; i++)
+        channel_detach(&shell->processes[i].channel);
+    for (size_t i = 0; i < shell->program_count; i++) {
+        process_stop(&shell->processes[i]);
+        channel_close(&shell->processes[i].channel);
+    }
+    free(shell->processes);
+    shell->processes = NULL;
+}

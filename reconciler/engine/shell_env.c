@@ -1,0 +1,239 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+/*
+ * The seam in production: the kernel's clocks, libsodium's random bytes, one libev
+ * timer, driver processes, the store and the repository. The core is pumped once
+ * before the loop sleeps, however much has happened since it last slept, so that
+ * many messages share one transaction.
+ */
+#include "reconciler/engine/shell_state.h"
+
+#include <sodium.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include "model/json.h"
+#include "model/text.h"
+
+static int64_t clock_ms(clockid_t clock)
+{
+    struct timespec now;
+    clock_gettime(clock, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+static int64_t env_mono_ms(void *context)
+{
+    (void)context;
+    return clock_ms(CLOCK_BOOTTIME);
+}
+
+static int64_t env_wall_ms(void *context)
+{
+    (void)context;
+    return clock_ms(CLOCK_REALTIME);
+}
+
+static void env_random(void *context, void *out, size_t len)
+{
+    (void)context;
+    randombytes_buf(out, len);
+}
+
+static void env_timer(void *context, int64_t mono_ms)
+{
+    struct shell *shell = context;
+    ev_timer_stop(shell->loop, &shell->timer);
+    if (mono_ms < 0)
+        return;
+    int64_t wait = mono_ms - clock_ms(CLOCK_BOOTTIME);
+    ev_now_update(shell->loop);
+    ev_timer_set(&shell->timer, wait > 0 ? (double)wait / 1000.0 : 0.001, 0.0);
+    ev_timer_start(shell->loop, &shell->timer);
+}
+
+static void timer_fired(struct ev_loop *loop, struct ev_timer *timer, int events)
+{
+    struct shell *shell = timer->data;
+    (void)loop;
+    (void)events;
+    core_timer(shell->core);
+    shell->has_news = true;
+}
+
+static void before_sleep(struct ev_loop *loop, struct ev_prepare *prepare, int events)
+{
+    struct shell *shell = prepare->data;
+    (void)loop;
+    (void)events;
+    /* A pump may bring news at once: a driver that cannot be started. */
+    for (int i = 0; shell->has_news && i < 8; i++) {
+        shell->has_news = false;
+        core_pump(shell->core);
+    }
+    if (shell->after_pump)
+        shell->after_pump(shell->follow_context);
+}
+
+/* ---- drivers --------------------------------------------------------------------------- */
+
+static struct process *process_find(struct shell *shell, const char *driver)
+{
+    for (size_t i = 0; i < shell->program_count; i++)
+        if (!strcmp(shell->programs[i].name, driver))
+            return &shell->processes[i];
+    return NULL;
+}
+
+/* The driver is asked for from the loop, because the answer "it cannot be started" may
+ * come at once and the core must not be called from within itself. */
+static void start_later(int revents, void *arg)
+{
+    struct process *process = arg;
+    (void)revents;
+    if (process->shell->processes && !process->pid)
+        process->shell->starter->start(process->shell, process);
+}
+
+static void env_driver_start(void *context, const char *driver)
+{
+    struct shell *shell = context;
+    ev_once(shell->loop, -1, 0, 0.0, start_later, process_find(shell, driver));
+}
+
+static void env_driver_send(void *context, const char *driver, const struct value *message)
+{
+    struct process *process = process_find(context, driver);
+    struct text line = TEXT_INIT;
+    json_write(&line, message);
+    channel_send(&process->channel, line.data, line.len);
+    text_free(&line);
+}
+
+static void env_driver_kill(void *context, const char *driver)
+{
+    struct shell *shell = context;
+    shell->starter->kill(shell, process_find(shell, driver));
+}
+
+/* ---- events and log ----------------------------------------------------------------------- */
+
+static const char *time_text(struct arena *arena, int64_t wall_ms)
+{
+    char text[32];
+    time_t seconds = (time_t)(wall_ms / 1000);
+    struct tm utc;
+    gmtime_r(&seconds, &utc);
+    strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S", &utc);
+    return arena_printf(arena, "%s.%03dZ", text, (int)(wall_ms % 1000));
+}
+
+struct value *event_value(struct arena *arena, const struct event *event)
+{
+    struct value *value = value_map(arena);
+    value_set_int(arena, value, "seq", event->seq);
+    value_set_text(arena, value, "at", time_text(arena, event->at_ms));
+    value_set_text(arena, value, "type", event->type);
+    value_set_text(arena, value, "text", event->text);
+    value_set_text(arena, value, "uid", event->uid);
+    value_set_text(arena, value, "kind", event->kind);
+    value_set_text(arena, value, "project", event->project);
+    value_set_text(arena, value, "name", event->name);
+    value_set(arena, value, "data",
+              event->data ? value_copy(arena, event->data) : value_map(arena));
+    return value;
+}
+
+static void quoted_add(struct text *out, const char *text)
+{
+    text_add_char(out, '"');
+    for (; *text; text++) {
+        if (*text == '"' || *text == '\\')
+            text_add_char(out, '\\');
+        text_add_char(out, (unsigned char)*text < ' ' ? ' ' : *text);
+    }
+    text_add_char(out, '"');
+}
+
+void shell_log(struct shell *shell, const char *event, const char *key, const char *text)
+{
+    struct text line = TEXT_INIT;
+    struct arena *arena = arena_new();
+    if (shell->is_serving) {
+        text_printf(&line, "at=%s event=%s %s=", time_text(arena, clock_ms(CLOCK_REALTIME)),
+                    event, key);
+        quoted_add(&line, text);
+    } else {
+        text_printf(&line, "spinel: %s: %s", key, text);
+    }
+    text_add_char(&line, '\n');
+    fwrite(line.data, 1, line.len, stderr);
+    text_free(&line);
+    arena_free(arena);
+}
+
+static void env_emit(void *context, const struct event *event)
+{
+    struct shell *shell = context;
+    struct arena *arena = arena_new();
+    if (shell->is_serving)
+        shell_log(shell, event->type, "text", event->text);
+    if (shell->follow)
+        shell->follow(shell->follow_context, event_value(arena, event));
+    arena_free(arena);
+}
+
+static void env_log(void *context, const char *name, const char *text)
+{
+    shell_log(context, name, "text", text);
+}
+
+/* ---- repository ------------------------------------------------------------------------------ */
+
+static int env_load(void *context, struct arena *arena, const char *commit,
+                    const struct set **set, struct report *report, struct error *err)
+{
+    return shell_load(context, arena, commit, set, report, err);
+}
+
+static int env_describe(void *context, struct arena *arena, const char *commit,
+                        const char **author, const char **subject, struct error *err)
+{
+    struct shell *shell = context;
+    struct commit_info info;
+    int status = source_commit(shell->source, arena, commit, &info, err);
+    if (status < 0)
+        return status;
+    *author = info.author;
+    *subject = info.subject;
+    return 0;
+}
+
+void env_bind(struct shell *shell)
+{
+    shell->env = (struct env){
+        .context = shell,
+        .mono_ms = env_mono_ms,
+        .wall_ms = env_wall_ms,
+        .random = env_random,
+        .timer = env_timer,
+        .driver_start = env_driver_start,
+        .driver_send = env_driver_send,
+        .driver_kill = env_driver_kill,
+        .emit = env_emit,
+        .log = env_log,
+        .load = env_load,
+        .describe = env_describe,
+        .ledger = &ledger_store,
+        .store = shell->store,
+    };
+    ev_timer_init(&shell->timer, timer_fired, 0.0, 0.0);
+    ev_prepare_init(&shell->prepare, before_sleep);
+    shell->timer.data = shell->prepare.data = shell;
+    ev_prepare_start(shell->loop, &shell->prepare);
+}
+
+void env_unbind(struct shell *shell)
+{
+    ev_timer_stop(shell->loop, &shell->timer);
+    ev_prepare_stop(shell->loop, &shell->prepare);
+}

@@ -1,0 +1,368 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+/*
+ * One loop over a signalfd and the core's channel.
+ *
+ * When the core dies, every driver's process group is killed and reaped before a
+ * new core begins, so that no child of an old driver can act beside a new one.
+ * When the supervisor dies, core and drivers are killed by the kernel
+ * (PR_SET_PDEATHSIG). Virtual machines belong to neither: their launcher has left
+ * for a session of its own.
+ */
+#include "reconciler/server/supervisor.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <poll.h>
+#include <pwd.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { PAUSE_FIRST_MS = 500, PAUSE_LAST_MS = 30000, LASTING_MS = 60000, GOODBYE_MS = 10000 };
+
+struct supervisor {
+    const struct supervisor_plan *plan;
+    int signals; /* signalfd */
+    int channel; /* to the core; -1 while there is none */
+    pid_t core;  /* 0 while there is none */
+    int core_status;
+    pid_t *drivers; /* by index; 0: not running */
+    bool is_ending, was_ready;
+    unsigned deaths; /* of the core, since it last lasted */
+    int64_t core_since_ms;
+};
+
+static int64_t now_ms(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+/* ---- the channel ------------------------------------------------------------------------- */
+
+union descriptors {
+    struct cmsghdr align;
+    char bytes[CMSG_SPACE(3 * sizeof(int))];
+};
+
+int supervisor_send(int fd, const struct supervisor_message *message, const int *fds, int count)
+{
+    union descriptors control = {0};
+    struct iovec part = {.iov_base = (void *)(size_t)message, .iov_len = sizeof *message};
+    struct msghdr header = {.msg_iov = &part, .msg_iovlen = 1};
+    size_t size = (size_t)count * sizeof(int);
+    if (count) {
+        header.msg_control = control.bytes;
+        header.msg_controllen = CMSG_SPACE(size);
+        struct cmsghdr *head = CMSG_FIRSTHDR(&header);
+        head->cmsg_level = SOL_SOCKET;
+        head->cmsg_type = SCM_RIGHTS;
+        head->cmsg_len = CMSG_LEN(size);
+        memcpy(CMSG_DATA(head), fds, size);
+    }
+    ssize_t sent;
+    do
+        sent = sendmsg(fd, &header, MSG_NOSIGNAL);
+    while (sent < 0 && errno == EINTR);
+    return sent == (ssize_t)sizeof *message ? 0 : -1;
+}
+
+int supervisor_receive(int fd, struct supervisor_message *message, int fds[3])
+{
+    union descriptors control;
+    struct iovec part = {.iov_base = message, .iov_len = sizeof *message};
+    struct msghdr header = {.msg_iov = &part,
+                            .msg_iovlen = 1,
+                            .msg_control = control.bytes,
+                            .msg_controllen = sizeof control.bytes};
+    fds[0] = fds[1] = fds[2] = -1;
+    ssize_t got = recvmsg(fd, &header, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
+    if (got < 0 && (errno == EAGAIN || errno == EINTR))
+        return 0;
+    if (got != (ssize_t)sizeof *message)
+        return -1;
+    message->text[sizeof message->text - 1] = '\0';
+    struct cmsghdr *head = CMSG_FIRSTHDR(&header);
+    if (head && head->cmsg_type == SCM_RIGHTS && head->cmsg_len == CMSG_LEN(3 * sizeof(int)))
+        memcpy(fds, CMSG_DATA(head), 3 * sizeof(int));
+    return 1;
+}
+
+/* ---- drivers ------------------------------------------------------------------------------- */
+
+static void driver_start(struct supervisor *supervisor, unsigned driver)
+{
+    struct supervisor_message answer = {.verb = SUPERVISOR_STARTED, .driver = driver};
+    struct launched launched;
+    struct error err = ERROR_INIT;
+    if (supervisor->drivers[driver])
+        return; /* its end is still to be told */
+    if (program_launch(&supervisor->plan->programs[driver], &launched, &err) < 0) {
+        answer.verb = SUPERVISOR_FAILED;
+        snprintf(answer.text, sizeof answer.text, "%s", err.message);
+        supervisor_send(supervisor->channel, &answer, NULL, 0);
+        return;
+    }
+    supervisor->drivers[driver] = answer.pid = launched.pid;
+    const int fds[3] = {launched.to_in, launched.from_out, launched.from_err};
+    supervisor_send(supervisor->channel, &answer, fds, 3);
+    for (int i = 0; i < 3; i++)
+        close(fds[i]);
+}
+
+static void drivers_kill(struct supervisor *supervisor)
+{
+    for (size_t i = 0; i < supervisor->plan->program_count; i++) {
+        pid_t pid = supervisor->drivers[i];
+        if (!pid)
+            continue;
+        program_kill(pid);
+        waitpid(pid, NULL, 0);
+        supervisor->drivers[i] = 0;
+    }
+}
+
+static void request_serve(struct supervisor *supervisor)
+{
+    struct supervisor_message message;
+    int fds[3];
+    int got = supervisor_receive(supervisor->channel, &message, fds);
+    if (got < 0) {
+        close(supervisor->channel); /* its death comes as a signal */
+        supervisor->channel = -1;
+        return;
+    }
+    if (got == 0)
+        return;
+    if (message.verb == SUPERVISOR_READY)
+        supervisor->was_ready = true;
+    if (message.driver >= supervisor->plan->program_count)
+        return;
+    if (message.verb == SUPERVISOR_START)
+        driver_start(supervisor, message.driver);
+    else if (message.verb == SUPERVISOR_KILL)
+        program_kill(supervisor->drivers[message.driver]);
+}
+
+/* ---- the core --------------------------------------------------------------------------------- */
+
+static int privileges_drop(const struct supervisor_plan *plan)
+{
+    if (!plan->user || geteuid() != 0)
+        return 0;
+    const struct passwd *user = getpwnam(plan->user);
+    if (!user || initgroups(user->pw_name, user->pw_gid) < 0 || setgid(user->pw_gid) < 0 ||
+        setuid(user->pw_uid) < 0) {
+        fprintf(stderr, "spinel: cannot run as user %s: %s\n", plan->user,
+                user ? strerror(errno) : "no such user");
+        return -1;
+    }
+    return prctl(PR_SET_DUMPABLE, 0);
+}
+
+static _Noreturn void core_process(const struct supervisor *supervisor, int channel,
+                                   pid_t parent)
+{
+    sigset_t none;
+    if (privileges_drop(supervisor->plan) < 0)
+        _exit(1);
+    prctl(PR_SET_PDEATHSIG, SIGKILL); /* after the change of user, which clears it */
+    if (getppid() != parent)
+        _exit(1);
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+    exit(supervisor->plan->core(supervisor->plan->context, channel, parent));
+}
+
+static int core_start(struct supervisor *supervisor, struct error *err)
+{
+    int pair[2];
+    pid_t parent = getpid();
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
+        return error_sys(err, "cannot make the core's channel");
+    pid_t pid = fork();
+    if (pid < 0) {
+        close(pair[0]);
+        close(pair[1]);
+        return error_sys(err, "cannot start the core");
+    }
+    if (pid == 0) {
+        close(pair[0]);
+        close(supervisor->signals);
+        core_process(supervisor, pair[1], parent);
+    }
+    close(pair[1]);
+    supervisor->channel = pair[0];
+    supervisor->core = pid;
+    supervisor->core_since_ms = now_ms();
+    return 0;
+}
+
+static void core_ended(struct supervisor *supervisor, int status)
+{
+    supervisor->core = 0;
+    supervisor->core_status = status;
+    if (supervisor->channel >= 0)
+        close(supervisor->channel);
+    supervisor->channel = -1;
+    drivers_kill(supervisor);
+    if (now_ms() - supervisor->core_since_ms > LASTING_MS)
+        supervisor->deaths = 0;
+    supervisor->deaths++;
+}
+
+static void driver_ended(struct supervisor *supervisor, pid_t pid, int status)
+{
+    for (unsigned i = 0; i < supervisor->plan->program_count; i++) {
+        const struct supervisor_message message = {
+            .verb = SUPERVISOR_ENDED, .driver = i, .pid = pid, .status = status};
+        if (supervisor->drivers[i] != pid)
+            continue;
+        supervisor->drivers[i] = 0;
+        if (supervisor->channel >= 0)
+            supervisor_send(supervisor->channel, &message, NULL, 0);
+    }
+}
+
+/* ---- signals ------------------------------------------------------------------------------------ */
+
+static void children_reap(struct supervisor *supervisor)
+{
+    int status;
+    pid_t pid;
+    while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+        if (pid == supervisor->core)
+            core_ended(supervisor, status);
+        else
+            driver_ended(supervisor, pid, status);
+    }
+}
+
+static void signal_serve(struct supervisor *supervisor)
+{
+    struct signalfd_siginfo info;
+    if (read(supervisor->signals, &info, sizeof info) != (ssize_t)sizeof info)
+        return;
+    if (info.ssi_signo == SIGCHLD) {
+        children_reap(supervisor);
+        return;
+    }
+    supervisor->is_ending = true;
+    if (supervisor->core)
+        kill(supervisor->core, SIGTERM);
+}
+
+static void turn(struct supervisor *supervisor, int timeout_ms)
+{
+    struct pollfd slots[] = {{.fd = supervisor->signals, .events = POLLIN},
+                             {.fd = supervisor->channel, .events = POLLIN}};
+    if (poll(slots, 2, timeout_ms) <= 0)
+        return;
+    if (slots[1].revents)
+        request_serve(supervisor);
+    if (slots[0].revents)
+        signal_serve(supervisor);
+}
+
+static int signals_open(struct supervisor *supervisor, struct error *err)
+{
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGCHLD);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGHUP);
+    sigprocmask(SIG_BLOCK, &set, NULL);
+    supervisor->signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+    if (supervisor->signals < 0)
+        return error_sys(err, "cannot watch signals");
+    return 0;
+}
+
+/* Type=notify of systemd: one datagram to the socket that it names. */
+static void ready_tell(void)
+{
+    const char *path = getenv("NOTIFY_SOCKET");
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    static const char text[] = "READY=1";
+    if (!path || !*path || strlen(path) >= sizeof address.sun_path)
+        return;
+    memcpy(address.sun_path, path, strlen(path));
+    socklen_t size = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + strlen(path));
+    if (address.sun_path[0] == '@')
+        address.sun_path[0] = '\0';
+    int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return;
+    sendto(fd, text, sizeof text - 1, MSG_NOSIGNAL, (struct sockaddr *)&address, size);
+    close(fd);
+}
+
+/* ---- the life of one core ------------------------------------------------------------------------- */
+
+/* True if there is to be another. */
+static bool core_serve(struct supervisor *supervisor)
+{
+    bool was_told = supervisor->was_ready;
+    int64_t kill_at = 0;
+    while (supervisor->core) {
+        turn(supervisor, supervisor->is_ending ? 500 : -1);
+        if (supervisor->was_ready && !was_told) {
+            ready_tell();
+            was_told = true;
+        }
+        if (supervisor->is_ending && !kill_at)
+            kill_at = now_ms() + GOODBYE_MS;
+        if (kill_at && now_ms() > kill_at && supervisor->core)
+            kill(supervisor->core, SIGKILL);
+    }
+    bool was_clean = WIFEXITED(supervisor->core_status) && !WEXITSTATUS(supervisor->core_status);
+    return !supervisor->is_ending && !was_clean && supervisor->was_ready;
+}
+
+static void pause_before_next(struct supervisor *supervisor)
+{
+    char why[128];
+    unsigned doublings = supervisor->deaths > 7 ? 6 : supervisor->deaths - 1;
+    int64_t pause = (int64_t)PAUSE_FIRST_MS << doublings;
+    int64_t until = now_ms() + (pause < PAUSE_LAST_MS ? pause : PAUSE_LAST_MS);
+    fprintf(stderr, "event=core.ended why=\"%s\" next_start_ms=%lld\n",
+            exit_text(supervisor->core_status, why, sizeof why), (long long)(until - now_ms()));
+    while (!supervisor->is_ending && now_ms() < until)
+        turn(supervisor, (int)(until - now_ms()));
+}
+
+int supervisor_run(const struct supervisor_plan *plan, struct error *err)
+{
+    struct supervisor supervisor = {.plan = plan, .signals = -1, .channel = -1};
+    supervisor.drivers = calloc(plan->program_count + 1, sizeof *supervisor.drivers);
+    if (!supervisor.drivers)
+        abort();
+    int status = signals_open(&supervisor, err);
+    while (status == 0) {
+        status = core_start(&supervisor, err);
+        if (status < 0 || !core_serve(&supervisor))
+            break;
+        pause_before_next(&supervisor);
+        if (supervisor.is_ending)
+            break;
+    }
+    drivers_kill(&supervisor);
+    free(supervisor.drivers);
+    if (supervisor.signals >= 0)
+        close(supervisor.signals);
+    if (status == 0 && !supervisor.is_ending && supervisor.core_status)
+        status = error_set(err, ERR_SYSTEM, "the core could not start; it said why above");
+    return status;
+}
