@@ -1,0 +1,374 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+/*
+ * The methods of the control socket, one function each. What changes the world goes
+ * through the core and is answered once it is durable; what reports is answered
+ * from what the core knows, after a fresh look where the protocol says so.
+ */
+#include <string.h>
+#include <time.h>
+#include "model/json.h"
+#include "reconciler/server/server.h"
+
+struct request {
+    struct client *client;
+    struct server *server;
+    struct shell *shell;
+    int64_t id;
+    struct arena *arena;
+    const struct value *params;
+    const struct value *problems; /* for the error's data */
+};
+
+/* A handler returns 0 with *result (NULL: {}), a negative error code, or LATER. */
+enum { LATER = 1 };
+
+static const char *who_of(const struct request *request)
+{
+    const char *who = value_get_text(request->params, "who", "");
+    return *who ? who : request->client->who;
+}
+
+static int64_t last_seq(struct shell *shell, struct arena *arena)
+{
+    struct error err = ERROR_INIT;
+    struct event *events = NULL;
+    size_t count = 0;
+    if (store_events(shell->store, arena, -1, 1, &events, &count, &err) < 0 || !count)
+        return 0;
+    return events[count - 1].seq;
+}
+
+/* Decides and commits now, so that an answer tells what is durable. */
+static int pump_now(struct shell *shell, struct error *err)
+{
+    shell->has_news = true;
+    core_pump(shell->core);
+    return core_has_failed(shell->core, err) ? err->code : 0;
+}
+
+/* ---- reports --------------------------------------------------------------------------- */
+
+static int status_method(struct request *request, struct value **result, struct error *err)
+{
+    (void)err;
+    *result = status_report(request->server, request->arena);
+    return 0;
+}
+
+static int plan_now(struct shell *shell, struct arena *arena, const char *commit,
+                    struct value **result, struct error *err)
+{
+    const struct plan *plan = core_plan(shell->core);
+    bool is_target = !*commit || !strcmp(commit, core_commit(shell->core));
+    if (!is_target) {
+        const struct set *set = NULL;
+        struct report report;
+        report_init(&report, arena);
+        int status = shell_load(shell, arena, commit, &set, &report, err);
+        if (status < 0)
+            return status;
+        if (report.count)
+            return error_set(err, ERR_INVALID, "commit %.12s is not valid: %s", commit,
+                             report.problems[0].message);
+        plan = core_plan_for(shell->core, arena, set, commit, err);
+        if (!plan)
+            return err->code;
+    }
+    if (!plan) {
+        error_set(err, ERR_NOT_FOUND, "there is no plan yet: the branch has no commit, "
+                                      "or no driver has answered");
+        return error_hint(err, "Push a commit, or see what is up: spinel status");
+    }
+    *result = plan_value(arena, plan);
+    return 0;
+}
+
+static void plan_later(struct client *client, int64_t id, const char *commit)
+{
+    struct arena *arena = arena_new();
+    struct error err = ERROR_INIT;
+    struct value *result = NULL;
+    if (plan_now(client->server->shell, arena, commit, &result, &err) < 0)
+        client_refuse(client, id, &err, NULL);
+    else
+        client_answer(client, id, result);
+    arena_free(arena);
+}
+
+static int plan_method(struct request *request, struct value **result, struct error *err)
+{
+    const char *commit = value_get_text(request->params, "commit", "");
+    if (value_get_bool(request->params, "cached", false))
+        return plan_now(request->shell, request->arena, commit, result, err);
+    client_wait(request->client, request->id, commit, plan_later);
+    return LATER;
+}
+
+static void observed_later(struct client *client, int64_t id, const char *commit)
+{
+    struct arena *arena = arena_new();
+    struct value *result = value_map(arena);
+    (void)commit;
+    value_set(arena, result, "at", time_value(arena, (int64_t)time(NULL)));
+    client_answer(client, id, result);
+    arena_free(arena);
+}
+
+static int observe_method(struct request *request, struct value **result, struct error *err)
+{
+    (void)result;
+    (void)err;
+    client_wait(request->client, request->id, NULL, observed_later);
+    return LATER;
+}
+
+static void drift_later(struct client *client, int64_t id, const char *commit)
+{
+    struct arena *arena = arena_new();
+    struct error err = ERROR_INIT;
+    struct value *result = NULL;
+    (void)commit;
+    if (drift_report(client->server, arena, &result, &err) < 0)
+        client_refuse(client, id, &err, NULL);
+    else
+        client_answer(client, id, result);
+    arena_free(arena);
+}
+
+static int drift_method(struct request *request, struct value **result, struct error *err)
+{
+    (void)result;
+    (void)err;
+    client_wait(request->client, request->id, NULL, drift_later);
+    return LATER;
+}
+
+/* ---- pushes --------------------------------------------------------------------------------- */
+
+static struct changed *changes_read(struct arena *arena, const struct value *list, size_t *count)
+{
+    *count = value_is_list(list) ? list->count : 0;
+    struct changed *changes = arena_array(arena, *count + 1, sizeof *changes);
+    for (size_t i = 0; i < *count; i++) {
+        const struct value *entry = list->items[i];
+        const struct value *data = value_get(entry, "data");
+        changes[i].path = value_get_text(entry, "path", "");
+        changes[i].blob = value_get_text(entry, "blob", NULL);
+        changes[i].data = value_is_text(data) ? data->text : NULL;
+        changes[i].len = value_is_text(data) ? data->text_len : 0;
+    }
+    return changes;
+}
+
+/* What a push would lead to; nothing is written or sent to a driver. */
+static int check_method(struct request *request, struct value **result, struct error *err)
+{
+    struct arena *arena = request->arena;
+    struct shell *shell = request->shell;
+    const char *commit = value_get_text(request->params, "commit", "");
+    const struct set *set = NULL;
+    struct report report;
+    size_t count;
+    const struct changed *changes =
+        changes_read(arena, value_get(request->params, "changes"), &count);
+    report_init(&report, arena);
+    int status = source_overlay(shell->source, shell->store, arena,
+                                value_get_text(request->params, "base", NULL), changes, count,
+                                &set, &report, err);
+    if (status < 0)
+        return status;
+    if (report.count) {
+        request->problems = report_value(arena, &report);
+        return error_set(err, ERR_INVALID, "the commit is not valid: %zu errors", report.count);
+    }
+    const struct plan *plan = core_plan_for(shell->core, arena, set, commit, err);
+    if (!plan)
+        return err->code;
+    *result = value_map(arena);
+    value_set(arena, *result, "plan", plan_value(arena, plan));
+    return 0;
+}
+
+static int head_apply(struct request *request, const char *commit, struct value **result,
+                      struct error *err)
+{
+    struct arena *arena = request->arena;
+    struct shell *shell = request->shell;
+    struct report report;
+    int64_t revision = 0, seq = last_seq(shell, arena);
+    report_init(&report, arena);
+    int status = core_target(shell->core, commit, who_of(request), &report, &revision, err);
+    if (status < 0) {
+        struct error ignored = ERROR_INIT;
+        request->problems = report.count ? report_value(arena, &report) : NULL;
+        (void)pump_now(shell, &ignored); /* the refusal is on record */
+        return status;
+    }
+    status = pump_now(shell, err);
+    if (status < 0)
+        return status;
+    *result = value_map(arena);
+    value_set_int(arena, *result, "revision", revision);
+    value_set_int(arena, *result, "seq", seq);
+    return 0;
+}
+
+static int pushed_method(struct request *request, struct value **result, struct error *err)
+{
+    char head[65];
+    int status = source_head(request->shell->source, head, err);
+    return status < 0 ? status : head_apply(request, head, result, err);
+}
+
+static int apply_method(struct request *request, struct value **result, struct error *err)
+{
+    const struct value *saved = value_get(request->params, "saved");
+    const char *hash = "", *commit = "", *world = "";
+    char head[65];
+    int status = source_head(request->shell->source, head, err);
+    if (status == 0 && value_is_map(saved))
+        status = plan_saved_check(saved, &hash, &commit, &world, err);
+    if (status == 0 && *commit && strcmp(commit, head)) {
+        error_set(err, ERR_STALE, "the saved plan is for commit %.12s, but the branch is at %.12s",
+                  commit, head);
+        status = error_hint(err, "Make a new plan: spinel plan -o FILE");
+    }
+    const struct plan *plan = core_plan(request->shell->core);
+    if (status == 0 && *hash && plan && !strcmp(core_commit(request->shell->core), head) &&
+        strcmp(plan->hash, hash)) {
+        error_set(err, ERR_STALE, "the saved plan is stale: the daemon has gone on since");
+        status = error_hint(err, "Make a new plan: spinel plan -o FILE");
+    }
+    if (status == 0 && *hash)
+        status = store_plan_use(request->shell->store, hash, (int64_t)time(NULL), err);
+    return status < 0 ? status : head_apply(request, head, result, err);
+}
+
+/* ---- following ---------------------------------------------------------------------------------- */
+
+static int follow_method(struct request *request, struct value **result, struct error *err)
+{
+    const struct value *seq = value_get(request->params, "seq");
+    int64_t last = last_seq(request->shell, request->arena);
+    (void)err;
+    request->client->is_following = true;
+    request->client->is_behind = true;
+    request->client->followed_seq = seq && seq->type == VALUE_INT ? seq->integer : last;
+    *result = value_map(request->arena);
+    value_set_int(request->arena, *result, "seq", last);
+    return 0;
+}
+
+/* ---- what a person decides --------------------------------------------------------------------- */
+
+static int decided(struct request *request, const char *type, struct value *data,
+                   const char *text, struct error *err)
+{
+    core_announce(request->shell->core, type, data, text);
+    core_policy_changed(request->shell->core);
+    return pump_now(request->shell, err);
+}
+
+static int approve_method(struct request *request, struct value **result, struct error *err)
+{
+    struct arena *arena = request->arena;
+    const char *hold = value_get_text(request->params, "hold", "");
+    int status = store_hold_approve(request->shell->store, hold, who_of(request),
+                                    (int64_t)time(NULL), err);
+    if (status < 0)
+        return status;
+    struct value *data = value_map(arena);
+    value_set_text(arena, data, "hold", hold);
+    value_set_text(arena, data, "who", who_of(request));
+    *result = value_map(arena);
+    value_set_text(arena, *result, "hold", hold);
+    return decided(request, "hold.approved", data,
+                   arena_printf(arena, "%s approved %s", who_of(request), hold), err);
+}
+
+static int freeze_method(struct request *request, struct value **result, struct error *err)
+{
+    struct arena *arena = request->arena;
+    const struct freeze freeze = {
+        .what = value_get_text(request->params, "what", ""),
+        .who = who_of(request),
+        .why = value_get_text(request->params, "why", ""),
+        .until = value_get_int(request->params, "until", 0),
+    };
+    (void)result;
+    int status = store_freeze_put(request->shell->store, &freeze, (int64_t)time(NULL), err);
+    if (status < 0)
+        return status;
+    struct value *data = value_map(arena);
+    value_set_text(arena, data, "what", freeze.what);
+    value_set_text(arena, data, "who", freeze.who);
+    value_set_text(arena, data, "why", freeze.why);
+    value_set_int(arena, data, "until", freeze.until);
+    return decided(request, "freeze.set", data,
+                   arena_printf(arena, "%s froze %s: %s", freeze.who, freeze.what, freeze.why),
+                   err);
+}
+
+static int lift_method(struct request *request, struct value **result, struct error *err)
+{
+    struct arena *arena = request->arena;
+    const char *what = value_get_text(request->params, "what", "");
+    (void)result;
+    int status = store_freeze_lift(request->shell->store, what, err);
+    if (status < 0)
+        return status;
+    struct value *data = value_map(arena);
+    value_set_text(arena, data, "what", what);
+    value_set_text(arena, data, "who", who_of(request));
+    return decided(request, "freeze.lifted", data,
+                   arena_printf(arena, "%s lifted the freeze of %s", who_of(request), what), err);
+}
+
+static int stop_method(struct request *request, struct value **result, struct error *err)
+{
+    (void)result;
+    (void)err;
+    server_stop(request->server);
+    return 0;
+}
+
+/* ---- dispatch -------------------------------------------------------------------------------------- */
+
+static const struct {
+    const char *name;
+    int (*serve)(struct request *request, struct value **result, struct error *err);
+} methods[] = {
+    {"status", status_method},   {"plan", plan_method},     {"check", check_method},
+    {"pushed", pushed_method},   {"apply", apply_method},   {"follow", follow_method},
+    {"observe", observe_method}, {"drift", drift_method},   {"approve", approve_method},
+    {"freeze", freeze_method},   {"lift", lift_method},     {"stop", stop_method},
+};
+
+static int request_dispatch(struct request *request, const char *method, struct value **result,
+                            struct error *err)
+{
+    for (size_t i = 0; i < sizeof methods / sizeof *methods; i++)
+        if (!strcmp(methods[i].name, method))
+            return methods[i].serve(request, result, err);
+    return error_set(err, ERR_UNSUPPORTED, "the daemon has no method %s", method);
+}
+
+void request_serve(struct client *client, const char *line, size_t len)
+{
+    struct arena *arena = arena_new();
+    struct error err = ERROR_INIT;
+    struct value *message = NULL, *result = NULL;
+    struct request request = {.client = client, .server = client->server,
+                              .shell = client->server->shell, .arena = arena};
+    int status = json_read(arena, line, len, &message, &err);
+    if (status == 0) {
+        request.id = value_get_int(message, "id", 0);
+        request.params = value_get(message, "params");
+        status = request_dispatch(&request, value_get_text(message, "method", ""), &result, &err);
+    }
+    if (status < 0)
+        client_refuse(client, request.id, &err, request.problems);
+    else if (status != LATER)
+        client_answer(client, request.id, result);
+    arena_free(arena);
+}

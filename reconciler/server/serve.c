@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+/*
+ * The daemon. This process becomes the supervisor; the core runs in a child that
+ * opens store, repository and socket for itself, takes the branch's head for its
+ * target and then sleeps until something happens.
+ */
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+#include "reconciler/engine/shell.h"
+#include "reconciler/server/server.h"
+#include "reconciler/server/supervisor.h"
+
+static void say(const struct error *err)
+{
+    fprintf(stderr, "spinel: %s\n", err->message);
+    if (err->hint[0])
+        fprintf(stderr, "%s\n", err->hint);
+}
+
+/* ---- the core's process ---------------------------------------------------------------- */
+
+void server_stop(struct server *server)
+{
+    server->is_stopping = true;
+    core_stop(server->shell->core);
+    ev_break(server->shell->loop, EVBREAK_ALL);
+}
+
+static void signal_came(struct ev_loop *loop, struct ev_signal *signal, int events)
+{
+    (void)loop;
+    (void)events;
+    server_stop(signal->data);
+}
+
+static void signals_watch(struct server *server)
+{
+    struct ev_loop *loop = server->shell->loop;
+    ev_signal_init(&server->terminate, signal_came, SIGTERM);
+    ev_signal_init(&server->interrupt, signal_came, SIGINT);
+    server->terminate.data = server->interrupt.data = server;
+    ev_signal_start(loop, &server->terminate);
+    ev_signal_start(loop, &server->interrupt);
+}
+
+/* A push that came while the daemon was down. A head that is refused leaves the last good
+ * one in force, and the refusal is an event. */
+static int head_take(struct server *server, struct error *err)
+{
+    struct shell *shell = server->shell;
+    struct arena *arena = arena_new();
+    struct report report;
+    char head[65];
+    report_init(&report, arena);
+    int status = source_head(shell->source, head, err);
+    if (status == 0)
+        status = core_target(shell->core, head, "start", &report, NULL, err);
+    if (status == ERR_NOT_FOUND || status == ERR_INVALID)
+        status = 0;
+    arena_free(arena);
+    return status;
+}
+
+static void life_announce(struct server *server, const char *type, const char *text)
+{
+    struct arena *arena = arena_new();
+    struct value *data = value_map(arena);
+    value_set_int(arena, data, "pid", server->supervisor);
+    core_announce(server->shell->core, type, data, text);
+    core_pump(server->shell->core);
+    arena_free(arena);
+}
+
+static int core_open(struct server *server, struct error *err)
+{
+    struct shell *shell = server->shell;
+    int status = shell_store_open(shell, err);
+    if (status == 0)
+        status = source_open(shell->site, &shell->source, err);
+    if (status == 0)
+        status = shell_begin(shell, true, false, err);
+    if (status < 0)
+        return status;
+    remote_open(server);
+    signals_watch(server);
+    status = head_take(server, err);
+    return status < 0 ? status : server_open(server, err);
+}
+
+static void core_run(struct server *server)
+{
+    struct shell *shell = server->shell;
+    life_announce(server, "daemon.started", "the daemon has started");
+    remote_ready(server);
+    ev_run(shell->loop, 0);
+    if (server->is_stopping)
+        life_announce(server, "daemon.stopping", "the daemon stops; machines go on running");
+}
+
+static int core_process(void *context, int channel, pid_t supervisor)
+{
+    struct shell *shell = context;
+    struct error err = ERROR_INIT;
+    struct server server = {.shell = shell, .fd = -1, .channel = channel,
+                            .supervisor = supervisor, .since = (int64_t)time(NULL)};
+    signal(SIGPIPE, SIG_IGN);
+    shell->starter = &starter_remote;
+    shell->is_serving = true;
+    shell->follow = server_event;
+    shell->after_pump = server_after_pump;
+    shell->follow_context = &server;
+    int status = core_open(&server, &err);
+    if (status == 0)
+        core_run(&server);
+    if (shell->core && core_has_failed(shell->core, &err))
+        status = err.code;
+    if (status < 0)
+        say(&err);
+    server_close(&server);
+    shell->after_pump = NULL;
+    shell->follow = NULL;
+    shell_end(shell);
+    return status < 0;
+}
+
+/* ---- the supervisor's ------------------------------------------------------------------------ */
+
+int shell_serve(struct shell *shell, struct error *err)
+{
+    const struct supervisor_plan plan = {
+        .programs = shell->programs,
+        .program_count = shell->program_count,
+        .user = shell->site->user,
+        .state_dir = shell->site->state_dir,
+        .core = core_process,
+        .context = shell,
+    };
+    /* The core opens its own: neither SQLite nor libgit2 may be carried over a fork. */
+    shell_end(shell);
+    source_close(shell->source);
+    shell->source = NULL;
+    shell_store_close(shell);
+    return supervisor_run(&plan, err);
+}

@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+#ifndef RECONCILER_SERVER_SERVER_H
+#define RECONCILER_SERVER_SERVER_H
+
+#include <ev.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include "model/text.h"
+#include "model/value.h"
+#include "reconciler/engine/shell_state.h"
+
+/*
+ * The control socket's server, inside the core's process.
+ *
+ *   serve.c     the daemon's life
+ *   server.c    clients: lines in, lines out, events that they follow
+ *   request.c   the methods of docs/control-protocol.md
+ *   report.c    documents: status, drift
+ *   remote.c    drivers that the supervisor starts for us
+ */
+struct client {
+    struct server *server;
+    struct ev_io in, out;
+    struct text input, output;
+    size_t written;        /* of output */
+    char who[64];          /* user at the other end */
+    bool is_following;
+    bool is_behind;        /* events after followed_seq come from the store first */
+    int64_t followed_seq;  /* last event sent */
+    bool is_closing;       /* dropped once it is safe to */
+    struct client *prev, *next;
+};
+
+/* An answer that waits until everything was looked at again. */
+struct waiter {
+    struct client *client;
+    int64_t id;
+    uint64_t goal; /* core_looks() */
+    void (*answer)(struct client *client, int64_t id, const char *commit);
+    char commit[65]; /* of the request; "" for the target */
+    struct waiter *prev, *next;
+};
+
+struct server {
+    struct shell *shell;
+    int fd;
+    struct ev_io accept;
+    struct ev_signal terminate, interrupt;
+    struct client *clients;
+    struct waiter *waiters;
+    int channel; /* to the supervisor */
+    struct ev_io supervised;
+    pid_t supervisor;
+    int64_t since; /* unix seconds */
+    bool is_stopping;
+};
+
+int server_open(struct server *server, struct error *err);
+void server_close(struct server *server);
+void server_event(void *context, const struct value *event);
+void server_after_pump(void *context);
+void server_stop(struct server *server);
+
+void client_answer(struct client *client, int64_t id, struct value *result);
+void client_refuse(struct client *client, int64_t id, const struct error *err,
+                   const struct value *problems);
+void client_wait(struct client *client, int64_t id, const char *commit,
+                 void (*answer)(struct client *client, int64_t id, const char *commit));
+
+/* One line of a client. */
+void request_serve(struct client *client, const char *line, size_t len);
+
+struct value *status_report(struct server *server, struct arena *arena);
+int drift_report(struct server *server, struct arena *arena, struct value **out,
+                 struct error *err);
+/* RFC 3339, seconds, UTC. */
+struct value *time_value(struct arena *arena, int64_t unix_s);
+
+extern const struct starter starter_remote;
+void remote_open(struct server *server);
+void remote_ready(struct server *server);
+
+#endif
