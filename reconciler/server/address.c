@@ -57,12 +57,14 @@ int control_connect(const char *state_dir, int *fd, struct error *err)
     return status;
 }
 
-static void socket_share(int dir)
+static int socket_share(int dir, struct error *err)
 {
     const struct group *group = getgrnam("spinel");
-    if (group && fchownat(dir, socket_name, (uid_t)-1, group->gr_gid, 0) < 0)
-        return; /* not ours to give: it stays with the user's own group */
-    fchmodat(dir, socket_name, SOCKET_MODE, 0);
+    if (group && fchownat(dir, socket_name, (uid_t)-1, group->gr_gid, 0) < 0 && errno != EPERM)
+        return error_sys(err, "cannot give %s to group spinel", socket_name);
+    if (fchmodat(dir, socket_name, SOCKET_MODE, 0) < 0)
+        return error_sys(err, "cannot set the mode of %s", socket_name);
+    return 0;
 }
 
 int control_listen(const char *state_dir, int *fd, struct error *err)
@@ -79,8 +81,8 @@ int control_listen(const char *state_dir, int *fd, struct error *err)
         status = error_sys(err, "cannot listen on %s/%s", state_dir, socket_name);
     umask(mask);
     if (status == 0)
-        socket_share(place.dir);
-    else if (made >= 0)
+        status = socket_share(place.dir, err);
+    if (status < 0 && made >= 0)
         close(made);
     close(place.dir);
     if (status == 0)
