@@ -45,10 +45,8 @@ int blob_read(struct source *source, struct arena *arena, const git_oid *id, con
     }
     if (rc == 0)
         rc = git_odb_read(&object, source->odb, id);
-    if (rc < 0) {
-        git_failed(rc, err, "cannot read %s from %s", path, source->path);
-        return err->code = ERR_CORRUPT;
-    }
+    if (rc < 0)
+        return git_damaged(rc, err, path, source->path);
     source->blobs_read++;
     rc = bytes_count(source, bytes, git_odb_object_size(object), err);
     if (rc == 0) {

@@ -51,10 +51,15 @@ int git_failed(int rc, struct error *err, const char *fmt, ...)
     va_end(args);
     error_set(err, code_of(rc, last), "%s: %s", doing,
               last && last->message ? last->message : "no reason given");
-    if (err->code == ERR_CORRUPT)
-        error_hint(err, "`git fsck` in the repository shows what is damaged; push or fetch the "
-                        "missing objects from a clone that has them.");
     return err->code;
+}
+
+int git_damaged(int rc, struct error *err, const char *what, const char *where)
+{
+    git_failed(rc, err, "cannot read %s from %s", what, where);
+    error_hint(err, "`git fsck` in the repository shows what is damaged; push or fetch the missing "
+                    "objects from a clone that has them.");
+    return err->code = ERR_CORRUPT;
 }
 
 /* ---- who may own it ------------------------------------------------------------------ */

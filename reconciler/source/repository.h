@@ -25,6 +25,8 @@ enum { BLOB_MAX_BYTES = 16 << 20 };
 /* Fills `err` from libgit2's last error and its return code. */
 int git_failed(int rc, struct error *err, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
+/* An object of the repository is missing or not what its id says: ERR_CORRUPT. */
+int git_damaged(int rc, struct error *err, const char *what, const char *where);
 
 /* Opens and checks the repository; refuses what git and libgit2 would read differently. */
 int repository_open(struct source *source, const char *owner, struct error *err);

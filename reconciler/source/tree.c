@@ -115,10 +115,8 @@ static int side_open(struct walk *walk, struct side *side, const git_oid *id, co
     }
     walk->source->trees_read++;
     int rc = git_tree_lookup(&side->tree, walk->source->repo, id);
-    if (rc < 0) {
-        git_failed(rc, walk->err, "cannot read folder \"%s\" of %s", path, walk->source->path);
-        return walk->err->code = ERR_CORRUPT;
-    }
+    if (rc < 0)
+        return git_damaged(rc, walk->err, path[0] ? path : "the root folder", walk->source->path);
     side->entry = git_tree_entry_byindex(side->tree, 0);
     return 0;
 }
