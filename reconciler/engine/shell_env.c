@@ -127,7 +127,7 @@ static const char *time_text(struct arena *arena, int64_t wall_ms)
     return arena_printf(arena, "%s.%03dZ", text, (int)(wall_ms % 1000));
 }
 
-struct value *event_value(struct arena *arena, const struct event *event)
+struct value *event_notice(struct arena *arena, const struct event *event)
 {
     struct value *value = value_map(arena);
     value_set_int(arena, value, "seq", event->seq);
@@ -178,7 +178,7 @@ static void env_emit(void *context, const struct event *event)
     if (shell->is_serving)
         shell_log(shell, event->type, "text", event->text);
     if (shell->follow)
-        shell->follow(shell->follow_context, event_value(arena, event));
+        shell->follow(shell->follow_context, event_notice(arena, event));
     arena_free(arena);
 }
 

@@ -87,6 +87,6 @@ void process_kill_old(struct process *process); /* one of a run before that stil
 extern const struct starter starter_own;
 
 /* The event as docs/control-protocol.md has it. */
-struct value *event_value(struct arena *arena, const struct event *event);
+struct value *event_notice(struct arena *arena, const struct event *event);
 
 #endif

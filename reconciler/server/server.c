@@ -151,7 +151,7 @@ static void client_catch_up(struct client *client)
     } else {
         client->is_behind = count == PAGE;
         for (size_t i = 0; i < count; i++)
-            event_send(client, event_value(arena, &events[i]));
+            event_send(client, event_notice(arena, &events[i]));
     }
     arena_free(arena);
 }
