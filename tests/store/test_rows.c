@@ -1,0 +1,575 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+/* Every kind of row: what is put is what is read, in the promised order, pruned as promised. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "model/json.h"
+#include "reconciler/store/query.h"
+
+enum { DAY_S = 24 * 3600 };
+
+struct scene {
+    char dir[64];
+    struct store *store;
+    struct arena *arena;
+    struct error err;
+};
+
+static int scene_set_up(void **state)
+{
+    struct scene *scene = calloc(1, sizeof(*scene));
+    strcpy(scene->dir, "/tmp/spinel-rows-XXXXXX");
+    assert_non_null(mkdtemp(scene->dir));
+    scene->arena = arena_new();
+    if (store_open(scene->dir, STORE_WRITE, &scene->store, &scene->err) != 0)
+        fail_msg("%s", scene->err.message);
+    *state = scene;
+    return 0;
+}
+
+static int scene_tear_down(void **state)
+{
+    struct scene *scene = *state;
+    char script[96];
+    store_close(scene->store);
+    snprintf(script, sizeof(script), "rm -rf %s", scene->dir);
+    int rc = system(script);
+    arena_free(scene->arena);
+    free(scene);
+    return rc;
+}
+
+static void ok(struct scene *scene, int rc)
+{
+    if (rc != 0)
+        fail_msg("%d: %s", rc, scene->err.message);
+}
+
+static struct value *json(struct scene *scene, const char *text)
+{
+    struct value *value = NULL;
+    ok(scene, json_read(scene->arena, text, strlen(text), &value, &scene->err));
+    return value;
+}
+
+/* ---- revisions -------------------------------------------------------------------- */
+
+static int64_t revision_put(struct scene *scene, const char *commit, const char *state)
+{
+    const struct revision revision = {
+        .commit = commit, .author = "Ann", .state = state, .at = 5, .resources = 3};
+    int64_t id = 0;
+    ok(scene, store_revision_add(scene->store, &revision, &id, &scene->err));
+    return id;
+}
+
+static void there_is_no_target_before_the_first_revision(void **state)
+{
+    struct scene *scene = *state;
+    struct revision target;
+    assert_int_equal(store_revision_target(scene->store, scene->arena, &target, &scene->err),
+                     ERR_NOT_FOUND);
+}
+
+static void the_target_is_the_newest_accepted_revision(void **state)
+{
+    struct scene *scene = *state;
+    struct revision target, *rows = NULL;
+    size_t count = 0;
+    int64_t first = revision_put(scene, "aa", "target");
+    revision_put(scene, "bb", "target");
+    revision_put(scene, "cc", "refused");
+
+    ok(scene, store_revision_state(scene->store, first, "superseded", 0, &scene->err));
+    ok(scene, store_revision_target(scene->store, scene->arena, &target, &scene->err));
+    assert_string_equal(target.commit, "bb");
+    assert_string_equal(target.parent, "");
+    ok(scene, store_revision_state(scene->store, target.id, "applied", 99, &scene->err));
+    ok(scene, store_revision_target(scene->store, scene->arena, &target, &scene->err));
+    assert_int_equal(target.converged_at, 99);
+    ok(scene, store_revisions(scene->store, scene->arena, 2, &rows, &count, &scene->err));
+    assert_int_equal(count, 2);
+    assert_string_equal(rows[0].commit, "cc");
+    assert_int_equal(rows[1].resources, 3);
+    assert_int_equal(store_revision_state(scene->store, 77, "applied", 0, &scene->err),
+                     ERR_NOT_FOUND);
+}
+
+/* ---- manifests -------------------------------------------------------------------- */
+
+static void manifests_are_ordered_by_path_with_their_parses(void **state)
+{
+    struct scene *scene = *state;
+    struct manifest *rows = NULL;
+    size_t count = 0;
+    const struct manifest b = {.path = "b.yaml", .blob = "22", .documents = json(scene, "[1]")};
+    const struct manifest a = {.path = "a.yaml", .blob = "11"};
+    ok(scene, store_manifest_put(scene->store, &b, &scene->err));
+    ok(scene, store_manifest_put(scene->store, &a, &scene->err));
+
+    ok(scene, store_manifests(scene->store, scene->arena, &rows, &count, &scene->err));
+    assert_int_equal(count, 2);
+    assert_string_equal(rows[0].path, "a.yaml");
+    assert_null(rows[0].documents);
+    assert_true(value_equal(rows[1].documents, b.documents));
+
+    ok(scene, store_manifest_drop(scene->store, "b.yaml", &scene->err));
+    ok(scene, store_manifest_drop(scene->store, "b.yaml", &scene->err));
+    ok(scene, store_manifests(scene->store, scene->arena, &rows, &count, &scene->err));
+    assert_int_equal(count, 1);
+}
+
+static void a_parse_of_other_kinds_is_not_seen_and_dropped_at_a_start(void **state)
+{
+    struct scene *scene = *state;
+    const struct value *documents = NULL;
+    ok(scene, store_parse_put(scene->store, "aa", json(scene, "[]"), &scene->err));
+    ok(scene, store_parse_get(scene->store, scene->arena, "aa", &documents, &scene->err));
+    assert_non_null(documents);
+
+    assert_int_equal(sqlite3_exec(scene->store->db,
+                                  "UPDATE parse SET schema = 'old';"
+                                  "UPDATE fact SET text = 'old' WHERE key = 'parseSchema'",
+                                  NULL, NULL, NULL),
+                     SQLITE_OK);
+    ok(scene, store_parse_get(scene->store, scene->arena, "aa", &documents, &scene->err));
+    assert_null(documents);
+    store_close(scene->store);
+    ok(scene, store_open(scene->dir, STORE_WRITE, &scene->store, &scene->err));
+    struct query query;
+    query_start(&query, scene->store, "SELECT count(*) FROM parse", &scene->err);
+    assert_int_equal(query_next(&query), 1);
+    assert_int_equal(query_int(&query), 0);
+    query_end(&query);
+}
+
+/* ---- objects ----------------------------------------------------------------------- */
+
+static struct known known_of(struct scene *scene, const char *kind, const char *project,
+                             const char *name, const char *uid)
+{
+    return (struct known){.uid = uid,
+                          .kind = kind,
+                          .project = project,
+                          .name = name,
+                          .life = LIFE_LIVE,
+                          .generation = 2,
+                          .epoch = UINT64_C(1) << 62,
+                          .protect = true,
+                          .chosen = json(scene, "{\"mac\":\"02:00\"}"),
+                          .applied = json(scene, "{\"size\":1}"),
+                          .start_failures = 4,
+                          .stopped_by_guest_at = 8,
+                          .next_start = 9,
+                          .remove_deletes = true};
+}
+
+static void an_object_comes_back_whole_with_its_observation(void **state)
+{
+    struct scene *scene = *state;
+    struct known *rows = NULL;
+    size_t count = 0;
+    struct known known = known_of(scene, "Volume", "shop", "db", "u1");
+    const struct observation seen = {.known = true,
+                                     .released = true,
+                                     .epoch = 7,
+                                     .at = 11,
+                                     .spec = json(scene, "{\"size\":2}"),
+                                     .damage = json(scene, "[{\"path\":\"tap\"}]")};
+    ok(scene, store_object_put(scene->store, &known, &scene->err));
+    ok(scene, store_observation_put(scene->store, "u1", &seen, "etag", &scene->err));
+    known.generation = 3;
+    ok(scene, store_object_put(scene->store, &known, &scene->err));
+
+    ok(scene, store_objects(scene->store, scene->arena, &rows, &count, &scene->err));
+    assert_int_equal(count, 1);
+    assert_int_equal(rows[0].generation, 3);
+    assert_true(rows[0].epoch == UINT64_C(1) << 62);
+    assert_true(rows[0].protect && rows[0].remove_deletes);
+    assert_true(value_equal(rows[0].chosen, known.chosen));
+    assert_true(value_equal(rows[0].applied, known.applied));
+    assert_null(rows[0].labels);
+    assert_int_equal(rows[0].start_failures, 4);
+    assert_int_equal(rows[0].stopped_by_guest_at, 8);
+    assert_int_equal(rows[0].next_start, 9);
+    assert_true(rows[0].observed.known && rows[0].observed.released && !rows[0].observed.absent);
+    assert_int_equal(rows[0].observed.epoch, 7);
+    assert_int_equal(rows[0].observed.at, 11);
+    assert_true(value_equal(rows[0].observed.spec, seen.spec));
+    assert_true(value_equal(rows[0].observed.damage, seen.damage));
+    assert_null(rows[0].observed.booted);
+}
+
+static void an_observation_of_nothing_recorded_is_refused(void **state)
+{
+    struct scene *scene = *state;
+    const struct observation seen = {.known = true};
+    assert_int_equal(store_observation_put(scene->store, "u9", &seen, NULL, &scene->err),
+                     ERR_NOT_FOUND);
+}
+
+static void objects_come_in_the_plans_order(void **state)
+{
+    struct scene *scene = *state;
+    struct known *rows = NULL;
+    size_t count = 0;
+    const struct known given[] = {
+        known_of(scene, "Instance", "a", "x", "u1"), known_of(scene, "Volume", "b", "a", "u2"),
+        known_of(scene, "Volume", "a", "z", "u3"),   known_of(scene, "Pool", NULL, "p", "u4"),
+        known_of(scene, "Image", "a", "i", "u6"),    known_of(scene, "Image", NULL, "i", "u5"),
+    };
+    static const char *const expected[] = {"u4", "u5", "u6", "u3", "u2", "u1"};
+    for (size_t i = 0; i < 6; i++)
+        ok(scene, store_object_put(scene->store, &given[i], &scene->err));
+
+    ok(scene, store_objects(scene->store, scene->arena, &rows, &count, &scene->err));
+    assert_int_equal(count, 6);
+    for (size_t i = 0; i < 6; i++)
+        assert_string_equal(rows[i].uid, expected[i]);
+}
+
+static void gone_objects_are_counted_and_not_listed(void **state)
+{
+    struct scene *scene = *state;
+    struct known *rows = NULL;
+    size_t count = 9;
+    uint64_t gone = 9;
+    struct known known = known_of(scene, "Volume", "shop", "db", "u1");
+    known.life = LIFE_GONE;
+    ok(scene, store_object_put(scene->store, &known, &scene->err));
+    known.uid = "u2";
+    ok(scene, store_object_put(scene->store, &known, &scene->err));
+    known.uid = "u3";
+    known.project = NULL;
+    ok(scene, store_object_put(scene->store, &known, &scene->err));
+
+    ok(scene, store_objects(scene->store, scene->arena, &rows, &count, &scene->err));
+    assert_int_equal(count, 0);
+    ok(scene, store_incarnations(scene->store, "Volume", "shop", "db", &gone, &scene->err));
+    assert_int_equal(gone, 2);
+    ok(scene, store_incarnations(scene->store, "Volume", NULL, "db", &gone, &scene->err));
+    assert_int_equal(gone, 1);
+    ok(scene, store_incarnations(scene->store, "Volume", "shop", "other", &gone, &scene->err));
+    assert_int_equal(gone, 0);
+}
+
+/* ---- intents ------------------------------------------------------------------------ */
+
+static struct intent intent_of(const char *op, const char *state, int64_t created, int64_t finished)
+{
+    return (struct intent){.op = op,
+                           .uid = "u1",
+                           .epoch = 3,
+                           .verb = "create",
+                           .state = state,
+                           .created_at = created,
+                           .finished_at = finished};
+}
+
+static void intent_put(struct scene *scene, struct intent intent)
+{
+    ok(scene, store_intent_put(scene->store, &intent, &scene->err));
+}
+
+static void open_intents_come_oldest_first(void **state)
+{
+    struct scene *scene = *state;
+    struct intent *rows = NULL;
+    size_t count = 0;
+    intent_put(scene, intent_of("z", "pending", 1, 0));
+    intent_put(scene, intent_of("a", "claimed", 2, 0));
+    intent_put(scene, intent_of("m", "confirmed", 1, 3));
+    struct intent again = intent_of("z", "claimed", 1, 0);
+    again.attempts = 2;
+    again.error = "no room";
+    again.step = json(scene, "{\"action\":\"create\"}");
+    intent_put(scene, again);
+
+    ok(scene, store_intents_open(scene->store, scene->arena, &rows, &count, &scene->err));
+    assert_int_equal(count, 2);
+    assert_string_equal(rows[0].op, "z");
+    assert_int_equal(rows[0].attempts, 2);
+    assert_string_equal(rows[0].error, "no room");
+    assert_true(value_equal(rows[0].step, again.step));
+    assert_string_equal(rows[1].op, "a");
+    assert_string_equal(rows[1].error, "");
+}
+
+static void history_is_newest_first_and_limited(void **state)
+{
+    struct scene *scene = *state;
+    struct intent *rows = NULL, other = intent_of("o", "failed", 2, 2);
+    size_t count = 0;
+    other.uid = "u2";
+    intent_put(scene, intent_of("a", "confirmed", 1, 1));
+    intent_put(scene, other);
+    intent_put(scene, intent_of("b", "confirmed", 3, 3));
+
+    ok(scene, store_intents(scene->store, scene->arena, "u1", 10, &rows, &count, &scene->err));
+    assert_int_equal(count, 2);
+    assert_string_equal(rows[0].op, "b");
+    ok(scene, store_intents(scene->store, scene->arena, NULL, 2, &rows, &count, &scene->err));
+    assert_int_equal(count, 2);
+    assert_string_equal(rows[1].op, "o");
+    ok(scene,
+       store_intents(scene->store, scene->arena, NULL, SIZE_MAX, &rows, &count, &scene->err));
+    assert_int_equal(count, 3);
+}
+
+static void finished_intents_are_kept_for_90_days(void **state)
+{
+    struct scene *scene = *state;
+    struct intent *rows = NULL;
+    size_t count = 0;
+    int64_t now = 1000 * DAY_S;
+    intent_put(scene, intent_of("old", "confirmed", 1, now - 91 * DAY_S));
+    intent_put(scene, intent_of("young", "confirmed", 1, now - 89 * DAY_S));
+    intent_put(scene, intent_of("open", "pending", 1, 0));
+    intent_put(scene, intent_of("new", "confirmed", 1, now));
+
+    ok(scene, store_intents(scene->store, scene->arena, NULL, 9, &rows, &count, &scene->err));
+    assert_int_equal(count, 3);
+    assert_string_equal(rows[2].op, "young");
+}
+
+static void only_unapproved_destruction_counts(void **state)
+{
+    struct scene *scene = *state;
+    int64_t count = 0;
+    struct intent intent = intent_of("a", "confirmed", 100, 110);
+    intent.is_destructive = true;
+    intent_put(scene, intent);
+    intent.op = "b", intent.state = "claimed", intent.finished_at = 0;
+    intent_put(scene, intent);
+    intent.op = "c", intent.is_approved = true;
+    intent_put(scene, intent);
+    intent.op = "d", intent.is_approved = false, intent.state = "pending";
+    intent_put(scene, intent);
+    intent_put(scene, intent_of("e", "confirmed", 100, 110));
+
+    ok(scene, store_destroyed_since(scene->store, 100, &count, &scene->err));
+    assert_int_equal(count, 2);
+    ok(scene, store_destroyed_since(scene->store, 105, &count, &scene->err));
+    assert_int_equal(count, 1);
+    ok(scene, store_destroyed_since(scene->store, 111, &count, &scene->err));
+    assert_int_equal(count, 0);
+}
+
+/* ---- plans, holds, freezes ------------------------------------------------------------- */
+
+static void a_plan_is_used_once(void **state)
+{
+    struct scene *scene = *state;
+    const struct value *document = NULL;
+    struct value *list = NULL;
+    ok(scene, store_plan_put(scene->store, "h1", "aa", 5, json(scene, "{\"n\":1}"), &scene->err));
+    ok(scene, store_plan_put(scene->store, "h1", "bb", 6, json(scene, "{\"n\":2}"), &scene->err));
+    ok(scene, store_plan_use(scene->store, "h1", 7, &scene->err));
+    assert_int_equal(store_plan_use(scene->store, "h1", 8, &scene->err), ERR_CONFLICT);
+    assert_true(scene->err.hint[0] != '\0');
+
+    ok(scene, store_plan_get(scene->store, scene->arena, "h1", &document, &scene->err));
+    assert_int_equal(value_get_int(document, "n", 0), 1);
+    ok(scene, store_plans(scene->store, scene->arena, 9, &list, &scene->err));
+    assert_string_equal(json_text(scene->arena, list),
+                        "[{\"hash\":\"h1\",\"commit\":\"aa\",\"at\":5,\"used\":7}]");
+}
+
+static void a_plan_known_only_by_its_file_is_used_once_too(void **state)
+{
+    struct scene *scene = *state;
+    const struct value *document = NULL;
+    ok(scene, store_plan_use(scene->store, "h2", 7, &scene->err));
+    assert_int_equal(store_plan_use(scene->store, "h2", 8, &scene->err), ERR_CONFLICT);
+    assert_int_equal(store_plan_get(scene->store, scene->arena, "h2", &document, &scene->err),
+                     ERR_NOT_FOUND);
+}
+
+static void a_hold_is_approved_once_by_somebody(void **state)
+{
+    struct scene *scene = *state;
+    struct value *list = NULL;
+    ok(scene, store_hold_put(scene->store, "k1", "collapse", "half is gone", 5, &scene->err));
+    ok(scene, store_hold_put(scene->store, "k1", "collapse", "half is gone", 6, &scene->err));
+    assert_int_equal(store_hold_approve(scene->store, "k9", "ann", 7, &scene->err), ERR_NOT_FOUND);
+    ok(scene, store_holds(scene->store, scene->arena, &list, &scene->err));
+    assert_int_equal(list->count, 1);
+    assert_null(value_get_text(list->items[0], "approvedBy", NULL));
+
+    ok(scene, store_hold_approve(scene->store, "k1", "ann", 7, &scene->err));
+    assert_int_equal(store_hold_approve(scene->store, "k1", "bob", 8, &scene->err), ERR_CONFLICT);
+    assert_non_null(strstr(scene->err.message, "ann"));
+    ok(scene, store_holds(scene->store, scene->arena, &list, &scene->err));
+    assert_string_equal(value_get_text(list->items[0], "approvedBy", ""), "ann");
+    assert_int_equal(value_get_int(list->items[0], "approvedAt", 0), 7);
+}
+
+static void freezes_are_replaced_and_lifted(void **state)
+{
+    struct scene *scene = *state;
+    struct freeze *rows = NULL;
+    size_t count = 0;
+    struct freeze freeze = {.what = "healing", .who = "ann", .why = "work", .until = 0};
+    ok(scene, store_freeze_put(scene->store, &freeze, 5, &scene->err));
+    freeze.until = 99;
+    ok(scene, store_freeze_put(scene->store, &freeze, 6, &scene->err));
+
+    ok(scene, store_freezes(scene->store, scene->arena, &rows, &count, &scene->err));
+    assert_int_equal(count, 1);
+    assert_int_equal(rows[0].until, 99);
+    assert_string_equal(rows[0].why, "work");
+    ok(scene, store_freeze_lift(scene->store, "healing", &scene->err));
+    assert_int_equal(store_freeze_lift(scene->store, "healing", &scene->err), ERR_NOT_FOUND);
+}
+
+/* ---- events and drift ------------------------------------------------------------------- */
+
+static void events_are_followed_by_number(void **state)
+{
+    struct scene *scene = *state;
+    struct event *rows = NULL;
+    size_t count = 0;
+    int64_t seq[3];
+    for (int i = 0; i < 3; i++) {
+        struct event event = {.at_ms = i,
+                              .type = "converged",
+                              .text = "done",
+                              .data = i ? json(scene, "{\"n\":1}") : NULL};
+        ok(scene, store_event_add(scene->store, &event, &seq[i], &scene->err));
+    }
+    assert_int_equal(seq[2], seq[0] + 2);
+
+    ok(scene, store_events(scene->store, scene->arena, seq[0], 9, &rows, &count, &scene->err));
+    assert_int_equal(count, 2);
+    assert_int_equal(rows[0].seq, seq[1]);
+    assert_non_null(rows[0].data);
+    assert_null(rows[0].uid);
+    ok(scene, store_events(scene->store, scene->arena, -1, 1, &rows, &count, &scene->err));
+    assert_int_equal(count, 1);
+    assert_int_equal(rows[0].seq, seq[2]);
+}
+
+static void the_newest_100000_events_are_kept(void **state)
+{
+    struct scene *scene = *state;
+    struct event *rows = NULL, event = {.type = "t", .text = "x"};
+    size_t count = 0;
+    int64_t seq = 0;
+    ok(scene, store_begin(scene->store, &scene->err));
+    for (int i = 0; i < 100010; i++)
+        ok(scene, store_event_add(scene->store, &event, &seq, &scene->err));
+    ok(scene, store_commit(scene->store, &scene->err));
+
+    ok(scene, store_events(scene->store, scene->arena, 0, SIZE_MAX, &rows, &count, &scene->err));
+    assert_int_equal(count, 100000);
+    assert_int_equal(rows[0].seq, 11);
+}
+
+static struct drift_row drift_of(int64_t at)
+{
+    return (struct drift_row){.uid = "u1",
+                              .kind = "Volume",
+                              .project = "shop",
+                              .name = "db",
+                              .path = "spec.size",
+                              .desired = "1",
+                              .observed = "2",
+                              .since = at,
+                              .last_seen = at,
+                              .detected_by = "resync",
+                              .cause = "unknown",
+                              .disposition = "run"};
+}
+
+static void drift_opens_once_and_is_refreshed(void **state)
+{
+    struct scene *scene = *state;
+    struct drift_row *rows = NULL, row = drift_of(5);
+    size_t count = 0;
+    ok(scene, store_drift_seen(scene->store, &row, &scene->err));
+    row = drift_of(9);
+    row.observed = "3";
+    ok(scene, store_drift_seen(scene->store, &row, &scene->err));
+
+    ok(scene, store_drifts(scene->store, scene->arena, 0, &rows, &count, &scene->err));
+    assert_int_equal(count, 1);
+    assert_int_equal(rows[0].since, 5);
+    assert_int_equal(rows[0].last_seen, 9);
+    assert_string_equal(rows[0].observed, "3");
+    assert_int_equal(rows[0].count, 0);
+}
+
+static void drift_that_comes_back_is_counted(void **state)
+{
+    struct scene *scene = *state;
+    struct drift_row *rows = NULL;
+    size_t count = 0;
+    for (int i = 0; i < 3; i++) {
+        struct drift_row row = drift_of(10 * i);
+        ok(scene, store_drift_seen(scene->store, &row, &scene->err));
+        if (i < 2)
+            ok(scene,
+               store_drift_healed(scene->store, "u1", "spec.size", 10 * i + 5, "op", &scene->err));
+    }
+    ok(scene, store_drift_healed(scene->store, "u1", "spec.other", 5, "op", &scene->err));
+
+    ok(scene, store_drifts(scene->store, scene->arena, 15, &rows, &count, &scene->err));
+    assert_int_equal(count, 2);
+    assert_int_equal(rows[0].healed_at, 15);
+    assert_string_equal(rows[0].healed_by, "op");
+    assert_int_equal(rows[1].healed_at, 0);
+    assert_int_equal(rows[1].count, 2);
+}
+
+static void healed_drift_is_kept_for_90_days(void **state)
+{
+    struct scene *scene = *state;
+    struct drift_row *rows = NULL;
+    size_t count = 0;
+    const int64_t healed[] = {100 * DAY_S, 102 * DAY_S, 191 * DAY_S};
+    for (int i = 0; i < 3; i++) {
+        struct drift_row row = drift_of(healed[i] - 1);
+        ok(scene, store_drift_seen(scene->store, &row, &scene->err));
+        ok(scene,
+           store_drift_healed(scene->store, "u1", "spec.size", healed[i], "op", &scene->err));
+    }
+    ok(scene, store_drifts(scene->store, scene->arena, 1, &rows, &count, &scene->err));
+    assert_int_equal(count, 2);
+    assert_int_equal(rows[0].healed_at, healed[1]);
+}
+
+#define CASE(name) cmocka_unit_test_setup_teardown(name, scene_set_up, scene_tear_down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        CASE(there_is_no_target_before_the_first_revision),
+        CASE(the_target_is_the_newest_accepted_revision),
+        CASE(manifests_are_ordered_by_path_with_their_parses),
+        CASE(a_parse_of_other_kinds_is_not_seen_and_dropped_at_a_start),
+        CASE(an_object_comes_back_whole_with_its_observation),
+        CASE(an_observation_of_nothing_recorded_is_refused),
+        CASE(objects_come_in_the_plans_order),
+        CASE(gone_objects_are_counted_and_not_listed),
+        CASE(open_intents_come_oldest_first),
+        CASE(history_is_newest_first_and_limited),
+        CASE(finished_intents_are_kept_for_90_days),
+        CASE(only_unapproved_destruction_counts),
+        CASE(a_plan_is_used_once),
+        CASE(a_plan_known_only_by_its_file_is_used_once_too),
+        CASE(a_hold_is_approved_once_by_somebody),
+        CASE(freezes_are_replaced_and_lifted),
+        CASE(events_are_followed_by_number),
+        CASE(the_newest_100000_events_are_kept),
+        CASE(drift_opens_once_and_is_refreshed),
+        CASE(drift_that_comes_back_is_counted),
+        CASE(healed_drift_is_kept_for_90_days),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
