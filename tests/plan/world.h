@@ -77,6 +77,34 @@ WORLD_FN void world_try_declare(struct world *w, const char *yaml, struct report
         arena_text_n(w->arena, digest_bytes(yaml, strlen(yaml), digest), 40);
 }
 
+/* Sizes and durations as manifests write them. */
+WORLD_FN struct value *as_written(struct arena *arena, const struct field *field,
+                                  const struct value *value)
+{
+    struct value *copy;
+
+    if (!field || !value)
+        return value ? value_copy(arena, value) : NULL;
+    if (value->type == VALUE_INT && field->unit != UNIT_NONE)
+        return value_printf(arena, "%lld%s", (long long)value->integer,
+                            field->unit == UNIT_BYTES ? "B" : "s");
+    if (value_is_map(value)) {
+        copy = value_map(arena);
+        for (size_t i = 0; i < value->pair_count; i++)
+            value_set(arena, copy, value->pairs[i].key,
+                      as_written(arena, field_child(field, value->pairs[i].key),
+                                 value->pairs[i].value));
+        return copy;
+    }
+    if (value_is_list(value)) {
+        copy = value_list(arena);
+        for (size_t i = 0; i < value->count; i++)
+            value_append(arena, copy, as_written(arena, field->item, value->items[i]));
+        return copy;
+    }
+    return value_copy(arena, value);
+}
+
 /* The commit's id follows from its text. */
 WORLD_FN void world_declare(struct world *w, const char *yaml)
 {
