@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+/*
+ * Requests are built one at a time in the conversation's buffer; sequence numbers
+ * keep an answer that came late from being taken for the next one.
+ */
+#include "drivers/linux-vpc/rtnl.h"
+#include <assert.h>
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "drivers/linux-vpc/netns.h"
+#include "model/error.h"
+
+enum { REQUEST_BYTES = 8192, ANSWER_BYTES = 65536 };
+
+struct rtnl {
+    struct mnl_socket *socket;
+    unsigned seq;
+    unsigned port;
+    char request[REQUEST_BYTES];
+    char answer[ANSWER_BYTES];
+};
+
+int rtnl_open(int bus, struct rtnl **out, struct error *err)
+{
+    struct rtnl *rtnl = calloc(1, sizeof *rtnl);
+    if (!rtnl)
+        abort();
+    rtnl->socket = mnl_socket_open2(bus, SOCK_CLOEXEC);
+    if (!rtnl->socket || mnl_socket_bind(rtnl->socket, 0, MNL_SOCKET_AUTOPID) < 0) {
+        error_sys(err, "cannot open a netlink socket (bus %d)", bus);
+        rtnl_close(rtnl);
+        return err->code;
+    }
+    rtnl->port = mnl_socket_get_portid(rtnl->socket);
+    *out = rtnl;
+    return 0;
+}
+
+int rtnl_open_in(const char *netns, int bus, struct rtnl **out, struct error *err)
+{
+    int home;
+    int result = netns_enter(netns, &home, err);
+    if (result < 0)
+        return result;
+    result = rtnl_open(bus, out, err);
+    netns_leave(home);
+    return result;
+}
+
+void rtnl_close(struct rtnl *rtnl)
+{
+    if (rtnl && rtnl->socket)
+        mnl_socket_close(rtnl->socket);
+    free(rtnl);
+}
+
+struct nlmsghdr *rtnl_request(struct rtnl *rtnl, int type, int flags, size_t size, void *header)
+{
+    struct nlmsghdr *request = mnl_nlmsg_put_header(rtnl->request);
+    request->nlmsg_type = (uint16_t)type;
+    request->nlmsg_flags = (uint16_t)(NLM_F_REQUEST | flags);
+    request->nlmsg_seq = ++rtnl->seq;
+    *(void **)header = mnl_nlmsg_put_extra_header(request, size);
+    return request;
+}
+
+static int rtnl_talk(struct rtnl *rtnl, struct nlmsghdr *request, mnl_cb_t each, void *context)
+{
+    assert(request->nlmsg_len <= REQUEST_BYTES);
+    if (mnl_socket_sendto(rtnl->socket, request, request->nlmsg_len) < 0)
+        return -errno;
+    int more = MNL_CB_OK;
+    while (more > MNL_CB_STOP) {
+        ssize_t got = mnl_socket_recvfrom(rtnl->socket, rtnl->answer, sizeof rtnl->answer);
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got < 0)
+            return -errno;
+        more = mnl_cb_run(rtnl->answer, (size_t)got, request->nlmsg_seq, rtnl->port, each, context);
+        if (more < 0)
+            return -errno;
+    }
+    return 0;
+}
+
+int rtnl_ask(struct rtnl *rtnl, struct nlmsghdr *request)
+{
+    request->nlmsg_flags |= NLM_F_ACK;
+    return rtnl_talk(rtnl, request, NULL, NULL);
+}
+
+int rtnl_get(struct rtnl *rtnl, struct nlmsghdr *request, mnl_cb_t answer, void *context)
+{
+    request->nlmsg_flags |= NLM_F_ACK;
+    return rtnl_talk(rtnl, request, answer, context);
+}
+
+int rtnl_dump(struct rtnl *rtnl, struct nlmsghdr *request, mnl_cb_t each, void *context)
+{
+    request->nlmsg_flags |= NLM_F_DUMP;
+    return rtnl_talk(rtnl, request, each, context);
+}
+
+int rtnl_error(struct error *err, int negative_errno, const char *fmt, ...)
+{
+    char what[512];
+    va_list args;
+    va_start(args, fmt);
+    vsnprintf(what, sizeof what, fmt, args);
+    va_end(args);
+    errno = -negative_errno;
+    return error_sys(err, "%s", what);
+}
