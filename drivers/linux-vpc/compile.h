@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+#ifndef LINUX_VPC_COMPILE_H
+#define LINUX_VPC_COMPILE_H
+
+#include <stdbool.h>
+#include "drivers/linux-vpc/network.h"
+#include "drivers/linux-vpc/policy.h"
+
+struct text;
+
+/*
+ * A VPC as nftables text. Pure: the same records give the same bytes. Each text
+ * replaces its tables whole, in one transaction. Every rule bears a comment that
+ * says whose it is: "base/<what>" of the VPC, "<firewall>/<rule>.<n>#<digest>"
+ * of a firewall.
+ */
+#define COMPILE_TABLE "spinel" /* families inet and netdev, inside the namespace */
+
+enum { COMPILE_COMMENT_MAX = 128 };
+
+/* Tables of the namespace. `comment` is the ownership mark of the table. `has_tap`
+ * says whether a tap exists: the kernel refuses a chain on a link that does not. */
+void compile_inside(struct text *out, const struct network *network, const struct policy *policy,
+                    const char *comment, bool (*has_tap)(void *context, const char *tap),
+                    void *context);
+
+/* The table of the host side: "spinel_<uplink>", family inet. */
+void compile_host(struct text *out, const struct network *network, const char *comment);
+
+/* What undoes the host side. */
+void compile_host_removal(struct text *out, const struct network *network);
+
+/* The comment of the n-th nft rule (from 1) of a firewall's rule, up to the digest:
+ * "web/http.1#"; cut so that the whole fits into a comment. */
+void compile_rule_mark(char out[COMPILE_COMMENT_MAX], const char *firewall, const char *rule,
+                       size_t n);
+
+#endif

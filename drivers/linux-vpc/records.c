@@ -1,0 +1,351 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+/*
+ * A record is written to a new file, synced and renamed, so that a reader sees
+ * the old one or the new one. Locks are flock() on the directory itself: nothing
+ * is left behind, and a lock dies with its holder.
+ */
+#include "drivers/linux-vpc/records.h"
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include "model/arena.h"
+#include "model/error.h"
+#include "model/json.h"
+#include "model/text.h"
+
+enum { UID_LENGTH = 32, RECORD_MAX_BYTES = 16 << 20 };
+
+static const char *const kind_texts[RECORD_KINDS] = {
+    [RECORD_VPC] = "VPC",           [RECORD_SUBNET] = "Subnet",
+    [RECORD_NIC] = "NIC",           [RECORD_FIREWALL] = "Firewall",
+    [RECORD_FLOATINGIP] = "FloatingIP", [RECORD_PORTFORWARD] = "PortForward",
+};
+
+const char *record_kind_text(enum record_kind kind)
+{
+    return kind_texts[kind];
+}
+
+int record_kind_read(const char *text, enum record_kind *kind)
+{
+    for (int i = 0; i < RECORD_KINDS; i++) {
+        if (strcmp(kind_texts[i], text) == 0) {
+            *kind = (enum record_kind)i;
+            return 0;
+        }
+    }
+    return -1;
+}
+
+static void vpc_path(char path[PATH_MAX], const char *own_dir, const char *vpc, const char *name)
+{
+    snprintf(path, PATH_MAX, "%s/%s%s%s", own_dir, vpc, name ? "/" : "", name ? name : "");
+}
+
+static void record_name(char name[NAME_MAX], enum record_kind kind, const char *uid)
+{
+    snprintf(name, NAME_MAX, "%s-%s.json", record_kind_text(kind), uid);
+}
+
+/* ---- files -------------------------------------------------------------------- */
+
+static int file_read(const char *path, struct text *out)
+{
+    char buffer[8192];
+    size_t got;
+    FILE *file = fopen(path, "re");
+    if (!file)
+        return -1;
+    while ((got = fread(buffer, 1, sizeof buffer, file)) > 0 && out->len < RECORD_MAX_BYTES)
+        text_add_n(out, buffer, got);
+    int failed = ferror(file);
+    fclose(file);
+    return failed ? -1 : 0;
+}
+
+struct value *records_read_file(struct arena *arena, const char *own_dir, const char *vpc,
+                                const char *name)
+{
+    char path[PATH_MAX];
+    struct text text = TEXT_INIT;
+    struct error ignored = ERROR_INIT;
+    struct value *value = NULL;
+    vpc_path(path, own_dir, vpc, name);
+    if (file_read(path, &text) < 0 || json_read(arena, text.data, text.len, &value, &ignored) < 0)
+        value = NULL;
+    text_free(&text);
+    return value;
+}
+
+static int file_replace(const char *path, const char *data, size_t len, struct error *err)
+{
+    char draft[PATH_MAX + 8];
+    snprintf(draft, sizeof draft, "%s.new", path);
+    int fd = open(draft, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    if (fd < 0)
+        return error_sys(err, "cannot write %s", draft);
+    int result = 0;
+    if (write(fd, data, len) != (ssize_t)len || fsync(fd) < 0)
+        result = error_sys(err, "cannot write %s", draft);
+    close(fd);
+    if (result == 0 && rename(draft, path) < 0)
+        result = error_sys(err, "cannot write %s", path);
+    if (result < 0)
+        unlink(draft);
+    return result;
+}
+
+int records_write_file(const char *own_dir, const char *vpc, const char *name,
+                       const struct value *value, struct error *err)
+{
+    char path[PATH_MAX];
+    struct text text = TEXT_INIT;
+    vpc_path(path, own_dir, vpc, NULL);
+    if (mkdir(path, 0700) < 0 && errno != EEXIST)
+        return error_sys(err, "cannot make %s", path);
+    vpc_path(path, own_dir, vpc, name);
+    json_write(&text, value);
+    text_add_char(&text, '\n');
+    int result = file_replace(path, text.data, text.len, err);
+    text_free(&text);
+    return result;
+}
+
+/* ---- records ------------------------------------------------------------------ */
+
+static bool record_from(struct arena *arena, const struct value *value, struct record *record)
+{
+    const char *kind = value_get_text(value, "kind", "");
+    if (record_kind_read(kind, &record->kind) < 0)
+        return false;
+    record->uid = value_get_text(value, "uid", NULL);
+    record->project = value_get_text(value, "project", NULL);
+    record->name = value_get_text(value, "name", NULL);
+    record->epoch = (uint64_t)value_get_int(value, "epoch", 0);
+    record->is_released = value_get_bool(value, "released", false);
+    record->spec = value_get(value, "spec");
+    record->chosen = value_get(value, "chosen");
+    if (!value_is_map(record->chosen))
+        record->chosen = value_map(arena);
+    return record->uid && record->name && value_is_map(record->spec);
+}
+
+static struct value *record_value(struct arena *arena, const struct record *record)
+{
+    struct value *value = value_map(arena);
+    value_set_text(arena, value, "kind", record_kind_text(record->kind));
+    value_set_text(arena, value, "uid", record->uid);
+    value_set_text(arena, value, "project", record->project);
+    value_set_text(arena, value, "name", record->name);
+    value_set_int(arena, value, "epoch", (int64_t)record->epoch);
+    value_set_bool(arena, value, "released", record->is_released);
+    value_set(arena, value, "spec", value_copy(arena, record->spec));
+    value_set(arena, value, "chosen",
+              record->chosen ? value_copy(arena, record->chosen) : value_map(arena));
+    return value;
+}
+
+int record_write(const char *own_dir, const char *vpc, const struct record *record,
+                 struct error *err)
+{
+    char name[NAME_MAX];
+    struct arena *arena = arena_new();
+    record_name(name, record->kind, record->uid);
+    int result = records_write_file(own_dir, vpc, name, record_value(arena, record), err);
+    arena_free(arena);
+    return result;
+}
+
+int record_remove(const char *own_dir, const char *vpc, const struct record *record,
+                  struct error *err)
+{
+    char name[NAME_MAX];
+    char path[PATH_MAX];
+    record_name(name, record->kind, record->uid);
+    vpc_path(path, own_dir, vpc, name);
+    if (unlink(path) < 0 && errno != ENOENT)
+        return error_sys(err, "cannot remove %s", path);
+    return 0;
+}
+
+/* "<Kind>-<uid>.json", and nothing else that lies in the directory. */
+static bool is_record_name(const char *name)
+{
+    for (int i = 0; i < RECORD_KINDS; i++) {
+        size_t len = strlen(kind_texts[i]);
+        if (strncmp(name, kind_texts[i], len) == 0 && name[len] == '-' &&
+            strcmp(name + len + 1 + strnlen(name + len + 1, UID_LENGTH), ".json") == 0)
+            return true;
+    }
+    return false;
+}
+
+static int record_order(const void *a, const void *b)
+{
+    const struct record *left = a;
+    const struct record *right = b;
+    if (left->kind != right->kind)
+        return left->kind < right->kind ? -1 : 1;
+    int by_name = strcmp(left->name, right->name);
+    return by_name ? by_name : strcmp(left->uid, right->uid);
+}
+
+static int record_load(struct arena *arena, const char *own_dir, const char *name,
+                       struct records *out, struct error *err)
+{
+    struct record record;
+    const struct value *value = records_read_file(arena, own_dir, out->vpc, name);
+    if (!value || !record_from(arena, value, &record)) {
+        error_set(err, ERR_CORRUPT, "%s/%s/%s does not read as it was written", own_dir, out->vpc,
+                  name);
+        return error_hint(err, "Remove the file; the next apply writes it anew.");
+    }
+    struct record *more = arena_array(arena, out->count + 1, sizeof *more);
+    if (out->count)
+        memcpy(more, out->items, out->count * sizeof *more);
+    more[out->count++] = record;
+    out->items = more;
+    return 0;
+}
+
+int records_load(struct arena *arena, const char *own_dir, const char *vpc, struct records *out,
+                 struct error *err)
+{
+    char path[PATH_MAX];
+    struct records records = {.vpc = arena_text(arena, vpc)};
+    const struct dirent *entry;
+    int result = 0;
+    vpc_path(path, own_dir, vpc, NULL);
+    DIR *dir = opendir(path);
+    if (!dir && errno != ENOENT)
+        return error_sys(err, "cannot read %s", path);
+    while (dir && result == 0 && (entry = readdir(dir)))
+        if (is_record_name(entry->d_name))
+            result = record_load(arena, own_dir, entry->d_name, &records, err);
+    if (dir)
+        closedir(dir);
+    if (result < 0)
+        return result;
+    if (records.count)
+        qsort(records.items, records.count, sizeof *records.items, record_order);
+    *out = records;
+    return 0;
+}
+
+const struct record *records_find(const struct records *records, const char *uid)
+{
+    for (size_t i = 0; i < records->count; i++)
+        if (strcmp(records->items[i].uid, uid) == 0)
+            return &records->items[i];
+    return NULL;
+}
+
+/* ---- directories -------------------------------------------------------------- */
+
+static int name_order(const struct dirent **a, const struct dirent **b)
+{
+    return strcmp((*a)->d_name, (*b)->d_name);
+}
+
+static int is_uid_name(const struct dirent *entry)
+{
+    return strspn(entry->d_name, "0123456789abcdef") == UID_LENGTH &&
+           entry->d_name[UID_LENGTH] == '\0';
+}
+
+int records_vpcs(struct arena *arena, const char *own_dir, struct value **out, struct error *err)
+{
+    struct dirent **entries;
+    int count = scandir(own_dir, &entries, is_uid_name, name_order);
+    if (count < 0)
+        return error_sys(err, "cannot read %s", own_dir);
+    *out = value_list(arena);
+    for (int i = 0; i < count; i++) {
+        value_append(arena, *out, value_text(arena, entries[i]->d_name));
+        free(entries[i]);
+    }
+    free(entries);
+    return 0;
+}
+
+const char *records_vpc_of(struct arena *arena, const char *own_dir, enum record_kind kind,
+                           const char *uid)
+{
+    struct error ignored = ERROR_INIT;
+    struct value *vpcs;
+    char name[NAME_MAX];
+    char path[PATH_MAX];
+    if (records_vpcs(arena, own_dir, &vpcs, &ignored) < 0)
+        return NULL;
+    record_name(name, kind, uid);
+    for (size_t i = 0; i < vpcs->count; i++) {
+        vpc_path(path, own_dir, vpcs->items[i]->text, name);
+        if (access(path, F_OK) == 0)
+            return vpcs->items[i]->text;
+    }
+    return NULL;
+}
+
+/* A directory that was removed while we waited for it guards nothing. */
+static bool is_still_there(int fd, const char *path)
+{
+    struct stat held;
+    struct stat named;
+    return fstat(fd, &held) == 0 && stat(path, &named) == 0 && held.st_ino == named.st_ino;
+}
+
+int records_lock(const char *own_dir, const char *vpc, struct error *err)
+{
+    char path[PATH_MAX];
+    snprintf(path, sizeof path, "%s%s%s", own_dir, vpc ? "/" : "", vpc ? vpc : "");
+    for (;;) {
+        if (mkdir(path, 0700) < 0 && errno != EEXIST)
+            return error_sys(err, "cannot make %s", path);
+        int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        if (fd < 0 && errno == ENOENT)
+            continue;
+        if (fd < 0)
+            return error_sys(err, "cannot open %s", path);
+        if (flock(fd, LOCK_EX) == 0 && is_still_there(fd, path))
+            return fd;
+        close(fd);
+    }
+}
+
+bool records_are_locked(const char *own_dir, const char *vpc)
+{
+    char path[PATH_MAX];
+    vpc_path(path, own_dir, vpc, NULL);
+    int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0)
+        return false;
+    bool is_locked = flock(fd, LOCK_EX | LOCK_NB) < 0 && errno == EWOULDBLOCK;
+    close(fd);
+    return is_locked;
+}
+
+int records_forget(const char *own_dir, const char *vpc, struct error *err)
+{
+    char path[PATH_MAX];
+    char file[PATH_MAX + NAME_MAX];
+    const struct dirent *entry;
+    vpc_path(path, own_dir, vpc, NULL);
+    DIR *dir = opendir(path);
+    while (dir && (entry = readdir(dir))) {
+        snprintf(file, sizeof file, "%s/%s", path, entry->d_name);
+        if (entry->d_type != DT_DIR)
+            unlink(file);
+    }
+    if (dir)
+        closedir(dir);
+    if (rmdir(path) < 0 && errno != ENOENT)
+        return error_sys(err, "cannot remove %s", path);
+    return 0;
+}

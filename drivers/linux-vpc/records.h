@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+#ifndef LINUX_VPC_RECORDS_H
+#define LINUX_VPC_RECORDS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include "model/value.h"
+
+struct arena;
+struct error;
+
+/*
+ * What this driver was asked for, one JSON file an object, in a directory a VPC:
+ * <own>/<vpc uid>/<Kind>-<uid>.json. From these files alone the kernel's state is
+ * rebuilt; a verb changes one file and then makes the kernel agree.
+ */
+enum record_kind {
+    RECORD_VPC,
+    RECORD_SUBNET,
+    RECORD_NIC,
+    RECORD_FIREWALL,
+    RECORD_FLOATINGIP,
+    RECORD_PORTFORWARD,
+    RECORD_KINDS,
+};
+
+struct record {
+    enum record_kind kind;
+    const char *uid;
+    const char *project; /* NULL if rack-wide */
+    const char *name;
+    uint64_t epoch;
+    bool is_released;
+    const struct value *spec;   /* as asked, with what the plan chose; a map */
+    const struct value *chosen; /* what the driver chose: a map, may be empty */
+};
+
+/* All records of one VPC, ordered by kind, name, uid. */
+struct records {
+    const char *vpc; /* uid */
+    struct record *items;
+    size_t count;
+};
+
+const char *record_kind_text(enum record_kind kind); /* "VPC", "Subnet", ... */
+int record_kind_read(const char *text, enum record_kind *kind);
+
+/* Reads all; a VPC without a directory has none. */
+int records_load(struct arena *arena, const char *own_dir, const char *vpc, struct records *out,
+                 struct error *err);
+const struct record *records_find(const struct records *records, const char *uid);
+
+/* Writes one atomically and durably, making the VPC's directory when needed. */
+int record_write(const char *own_dir, const char *vpc, const struct record *record,
+                 struct error *err);
+/* Absent already is success. */
+int record_remove(const char *own_dir, const char *vpc, const struct record *record,
+                  struct error *err);
+
+/* Uids of the VPCs that have a directory, as a list of texts, in order. */
+int records_vpcs(struct arena *arena, const char *own_dir, struct value **out, struct error *err);
+
+/* The VPC in whose directory the object lies, or NULL. */
+const char *records_vpc_of(struct arena *arena, const char *own_dir, enum record_kind kind,
+                           const char *uid);
+
+/* Serialises changes of one VPC, and of what all share (vpc NULL). Makes the
+ * directory when needed. Waits; close() the descriptor to release. */
+int records_lock(const char *own_dir, const char *vpc, struct error *err);
+
+/* Whether somebody is changing the VPC at this moment. */
+bool records_are_locked(const char *own_dir, const char *vpc);
+
+/* Removes the VPC's directory with all files in it. */
+int records_forget(const char *own_dir, const char *vpc, struct error *err);
+
+/* One file of the VPC's directory: read into the arena (NULL if it is not there or
+ * does not read), written atomically. `name` without directory. */
+struct value *records_read_file(struct arena *arena, const char *own_dir, const char *vpc,
+                                const char *name);
+int records_write_file(const char *own_dir, const char *vpc, const char *name,
+                       const struct value *value, struct error *err);
+
+#endif

@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+/*
+ * The record keeps for each setting what it was and what it was set to: a value
+ * that is neither any more belongs to somebody else and is left alone.
+ */
+#include "drivers/linux-vpc/sysctl.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+#include "drivers/linux-vpc/records.h"
+#include "model/arena.h"
+#include "model/error.h"
+#include "model/value.h"
+
+enum { SYSCTL_MAX = 128 };
+
+#define SYSCTL_FILE "sysctl.json"
+
+static int sysctl_read(const char *name, char value[SYSCTL_MAX])
+{
+    char path[PATH_MAX];
+    snprintf(path, sizeof path, "/proc/sys/%s", name);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return -1;
+    ssize_t got = read(fd, value, SYSCTL_MAX - 1);
+    close(fd);
+    if (got < 0)
+        return -1;
+    value[got] = '\0';
+    value[strcspn(value, "\n")] = '\0';
+    return 0;
+}
+
+bool sysctl_is(const char *name, const char *value)
+{
+    char now[SYSCTL_MAX];
+    return sysctl_read(name, now) == 0 && strcmp(now, value) == 0;
+}
+
+int sysctl_write(const char *name, const char *value, struct error *err)
+{
+    char path[PATH_MAX];
+    if (sysctl_is(name, value))
+        return 0;
+    snprintf(path, sizeof path, "/proc/sys/%s", name);
+    int fd = open(path, O_WRONLY | O_CLOEXEC);
+    if (fd < 0)
+        return error_sys(err, "cannot set %s", name);
+    int result = 0;
+    if (write(fd, value, strlen(value)) < 0)
+        result = error_sys(err, "cannot set %s to %s", name, value);
+    close(fd);
+    return result;
+}
+
+static struct value *sysctl_record(struct arena *arena, const char *own_dir)
+{
+    struct value *record = records_read_file(arena, own_dir, ".", SYSCTL_FILE);
+    return value_is_map(record) ? record : value_map(arena);
+}
+
+static int sysctl_note(const char *own_dir, const char *name, const char *value,
+                       struct error *err)
+{
+    char before[SYSCTL_MAX];
+    int result = 0;
+    struct arena *arena = arena_new();
+    struct value *record = sysctl_record(arena, own_dir);
+    if (!value_get(record, name) && sysctl_read(name, before) == 0) {
+        struct value *entry = value_map(arena);
+        value_set_text(arena, entry, "before", before);
+        value_set_text(arena, entry, "set", value);
+        value_set(arena, record, name, entry);
+        result = records_write_file(own_dir, ".", SYSCTL_FILE, record, err);
+    }
+    arena_free(arena);
+    return result;
+}
+
+int sysctl_change(const char *own_dir, const char *name, const char *value, struct error *err)
+{
+    if (sysctl_is(name, value))
+        return 0;
+    int result = sysctl_note(own_dir, name, value, err);
+    return result < 0 ? result : sysctl_write(name, value, err);
+}
+
+int sysctl_restore(const char *own_dir, struct error *err)
+{
+    int result = 0;
+    char path[PATH_MAX];
+    struct arena *arena = arena_new();
+    const struct value *record = sysctl_record(arena, own_dir);
+    for (size_t i = 0; i < record->pair_count && result == 0; i++) {
+        const struct pair *pair = &record->pairs[i];
+        if (sysctl_is(pair->key, value_get_text(pair->value, "set", "")))
+            result = sysctl_write(pair->key, value_get_text(pair->value, "before", ""), err);
+    }
+    arena_free(arena);
+    snprintf(path, sizeof path, "%s/%s", own_dir, SYSCTL_FILE);
+    if (result == 0 && unlink(path) < 0 && errno != ENOENT)
+        result = error_sys(err, "cannot remove %s", path);
+    return result;
+}

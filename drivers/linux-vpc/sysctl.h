@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+#ifndef LINUX_VPC_SYSCTL_H
+#define LINUX_VPC_SYSCTL_H
+
+#include <stdbool.h>
+
+struct error;
+
+/*
+ * Kernel settings below /proc/sys, of the namespace that the process is in.
+ * Inside our own namespaces they are just written; what is changed on the host
+ * is recorded first, and put back when the last VPC goes.
+ */
+
+/* `name` as "net/ipv4/ip_forward". */
+int sysctl_write(const char *name, const char *value, struct error *err);
+bool sysctl_is(const char *name, const char *value);
+
+/* Records the old value in <own_dir>/sysctl.json (the first time only) and writes. */
+int sysctl_change(const char *own_dir, const char *name, const char *value, struct error *err);
+
+/* Puts back what was recorded, unless somebody else has set it since, and forgets it. */
+int sysctl_restore(const char *own_dir, struct error *err);
+
+#endif
