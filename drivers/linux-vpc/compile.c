@@ -367,11 +367,11 @@ static void spoof_write(struct text *out, const struct network_nic *nic)
 }
 
 void compile_inside(struct text *out, const struct network *network, const struct policy *policy,
-                    const char *comment, bool (*has_tap)(void *context, const char *tap),
+                    bool (*has_tap)(void *context, const char *tap),
                     void *context)
 {
     table_begin(out, "inet", COMPILE_TABLE);
-    text_printf(out, "\tcomment \"%s\"\n", comment);
+    text_printf(out, "\tcomment \"%s\"\n", network->mark);
     gateways_write(out, network);
     speakers_write(out, network);
     floating_write(out, network);
@@ -461,12 +461,12 @@ static void host_filter_write(struct text *out, const char *uplink)
     chain_end(out);
 }
 
-void compile_host(struct text *out, const struct network *network, const char *comment)
+void compile_host(struct text *out, const struct network *network)
 {
     char table[32];
     host_table(network, table);
     table_begin(out, "inet", table);
-    text_printf(out, "\tcomment \"%s\"\n", comment);
+    text_printf(out, "\tcomment \"%s\"\n", network->mark);
     host_sources_write(out, network);
     host_ports_write(out, network, false);
     host_ports_write(out, network, true);

@@ -18,14 +18,13 @@ struct text;
 
 enum { COMPILE_COMMENT_MAX = 128 };
 
-/* Tables of the namespace. `comment` is the ownership mark of the table. `has_tap`
- * says whether a tap exists: the kernel refuses a chain on a link that does not. */
+/* Tables of the namespace. `has_tap` says whether a tap exists: the kernel refuses a chain on a link that does not. */
 void compile_inside(struct text *out, const struct network *network, const struct policy *policy,
-                    const char *comment, bool (*has_tap)(void *context, const char *tap),
+                    bool (*has_tap)(void *context, const char *tap),
                     void *context);
 
 /* The table of the host side: "spinel_<uplink>", family inet. */
-void compile_host(struct text *out, const struct network *network, const char *comment);
+void compile_host(struct text *out, const struct network *network);
 
 /* What undoes the host side. */
 void compile_host_removal(struct text *out, const struct network *network);

@@ -5,9 +5,11 @@
  * a floating IP whose instance comes later starts to lead there when it comes.
  */
 #include "drivers/linux-vpc/network.h"
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include "model/arena.h"
+#include "model/digest.h"
 #include "model/error.h"
 #include "model/native.h"
 
@@ -37,10 +39,14 @@ static int prefix_field(const struct record *record, const char *text, struct pr
 
 static int vpc_read(struct network *network, const struct record *record, struct error *err)
 {
+    const char *tag = value_get_text(record->chosen, "tag", "");
+    char digest[DIGEST_TEXT];
     struct prefix pool;
     struct prefix host;
     struct prefix guest;
     const char *text = value_get_text(record->chosen, "transitPool", NETWORK_TRANSIT_POOL);
+    snprintf(network->mark, NETWORK_MARK_MAX, "spinel:%s:%s", record->uid,
+             digest_bytes(tag, strlen(tag), digest));
     network->vpc = record;
     network->has_nat = value_get_bool(record->spec, "nat", true);
     network->mtu = (int)value_get_int(record->spec, "mtu", 1500);

@@ -16,6 +16,8 @@ struct error;
  * made from records alone, and what the rule compiler, the DHCP files and the
  * observer work on.
  */
+enum { NETWORK_MARK_MAX = 128 };
+
 #define NETWORK_UPLINK "uplink" /* our end of the veth pair, inside the namespace */
 
 struct network_subnet {
@@ -65,6 +67,7 @@ struct network {
     struct address guest_end;
     bool has_nat;
     int mtu;
+    char mark[NETWORK_MARK_MAX]; /* comment of our tables: the uid and the digest of the VPC's tag */
     struct network_subnet *subnets;
     size_t subnet_count;
     struct network_nic *nics; /* ordered by instance and interface */

@@ -319,6 +319,18 @@ int records_lock(const char *own_dir, const char *vpc, struct error *err)
     }
 }
 
+int records_hold(const char *own_dir, const char *vpc)
+{
+    char path[PATH_MAX];
+    vpc_path(path, own_dir, vpc, NULL);
+    int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd >= 0 && flock(fd, LOCK_SH) == 0)
+        return fd;
+    if (fd >= 0)
+        close(fd);
+    return -1;
+}
+
 bool records_are_locked(const char *own_dir, const char *vpc)
 {
     char path[PATH_MAX];
@@ -326,7 +338,7 @@ bool records_are_locked(const char *own_dir, const char *vpc)
     int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0)
         return false;
-    bool is_locked = flock(fd, LOCK_EX | LOCK_NB) < 0 && errno == EWOULDBLOCK;
+    bool is_locked = flock(fd, LOCK_SH | LOCK_NB) < 0 && errno == EWOULDBLOCK;
     close(fd);
     return is_locked;
 }
@@ -348,4 +360,11 @@ int records_forget(const char *own_dir, const char *vpc, struct error *err)
     if (rmdir(path) < 0 && errno != ENOENT)
         return error_sys(err, "cannot remove %s", path);
     return 0;
+}
+
+void records_forget_empty(const char *own_dir, const char *vpc)
+{
+    char path[PATH_MAX];
+    vpc_path(path, own_dir, vpc, NULL);
+    rmdir(path);
 }

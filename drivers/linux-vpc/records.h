@@ -69,11 +69,17 @@ const char *records_vpc_of(struct arena *arena, const char *own_dir, enum record
  * directory when needed. Waits; close() the descriptor to release. */
 int records_lock(const char *own_dir, const char *vpc, struct error *err);
 
+/* Keeps changes out while one looks. -1 if the VPC has no directory. */
+int records_hold(const char *own_dir, const char *vpc);
+
 /* Whether somebody is changing the VPC at this moment. */
 bool records_are_locked(const char *own_dir, const char *vpc);
 
 /* Removes the VPC's directory with all files in it. */
 int records_forget(const char *own_dir, const char *vpc, struct error *err);
+
+/* Removes the directory if there is nothing in it. */
+void records_forget_empty(const char *own_dir, const char *vpc);
 
 /* One file of the VPC's directory: read into the arena (NULL if it is not there or
  * does not read), written atomically. `name` without directory. */

@@ -1,0 +1,344 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+/*
+ * A step changes one record and then makes the kernel agree with all records of
+ * that VPC. So a step that comes again, a repair, and the rebuilding of everything
+ * after a reboot are the same thing.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+#include "drivers/linux-vpc/admission.h"
+#include "drivers/linux-vpc/netns.h"
+#include "drivers/linux-vpc/realise.h"
+#include "drivers/linux-vpc/sysctl.h"
+#include "drivers/linux-vpc/vpc.h"
+#include "model/arena.h"
+#include "model/error.h"
+#include "model/native.h"
+
+struct step {
+    struct spinel_host *host;
+    struct arena *arena;
+    const char *own_dir;
+    const struct vpc_settings *settings;
+    const struct spinel_op *op;
+    enum record_kind kind;
+    const char *vpc; /* uid */
+    struct records records;
+    struct network network;
+};
+
+static struct realise realise_of(const struct step *step)
+{
+    return (struct realise){.arena = step->arena,
+                            .own_dir = step->own_dir,
+                            .dhcp = &step->settings->dhcp,
+                            .network = &step->network};
+}
+
+/* ---- which VPC ------------------------------------------------------------------ */
+
+static const char *vpc_of_refs(const struct spinel_op *op)
+{
+    const struct value *vpcs = value_get(op->refs, "VPC");
+    const char *subnet = value_get_text(op->spec, "subnet", NULL);
+    const char *name = value_get_text(op->spec, "vpc", NULL);
+    if (subnet)
+        name = value_get_text(
+            value_get(value_get(value_get(op->refs, "Subnet"), subnet), "spec"), "vpc", name);
+    return name ? value_get_text(value_get(vpcs, name), "uid", NULL) : NULL;
+}
+
+/* NULL: neither a record nor the step knows, so there is nothing here. */
+static const char *vpc_of(const struct step *step)
+{
+    if (step->kind == RECORD_VPC)
+        return step->op->uid;
+    const char *named = vpc_of_refs(step->op);
+    const char *known = records_vpc_of(step->arena, step->own_dir, step->kind, step->op->uid);
+    return known ? known : named;
+}
+
+static int step_reload(struct step *step, struct error *err)
+{
+    if (records_load(step->arena, step->own_dir, step->vpc, &step->records, err) < 0)
+        return err->code;
+    return network_make(step->arena, &step->records, &step->network, err);
+}
+
+/* ---- records -------------------------------------------------------------------- */
+
+static struct value *chosen_of(const struct step *step)
+{
+    const struct record *record = records_find(&step->records, step->op->uid);
+    return record ? value_copy(step->arena, record->chosen) : value_map(step->arena);
+}
+
+static struct record record_of(const struct step *step, struct value *chosen)
+{
+    const struct spinel_op *op = step->op;
+    return (struct record){
+        .kind = step->kind,
+        .uid = op->uid,
+        .project = op->project,
+        .name = op->name,
+        .epoch = op->epoch,
+        .is_released = op->verb == SPINEL_RELEASE,
+        .spec = op->spec ? op->spec : value_map(step->arena),
+        .chosen = chosen,
+    };
+}
+
+/* What the driver chooses for a VPC: the transit link, once, under the lock that all
+ * VPCs share; and the tag, which each step renews. */
+static int vpc_choose(const struct step *step, struct value *chosen, struct error *err)
+{
+    char netns[16];
+    int64_t number;
+    if (!value_get(chosen, "transit")) {
+        const char *pool = step->settings->transit_pool;
+        if (admission_transit(step->arena, step->own_dir, pool, &number, err) < 0)
+            return err->code;
+        value_set_int(step->arena, chosen, "transit", number);
+        value_set_text(step->arena, chosen, "transitPool", pool);
+    }
+    native_netns(step->op->uid, netns);
+    value_unset(chosen, "tag");
+    value_set_text(step->arena, chosen, "tag",
+                   spinel_tag_make(step->host, step->op, netns, chosen));
+    return 0;
+}
+
+static int vpc_record(struct step *step, struct value *chosen, struct error *err)
+{
+    int lock = records_lock(step->own_dir, NULL, err);
+    if (lock < 0)
+        return lock;
+    int result = vpc_choose(step, chosen, err);
+    if (result == 0) {
+        struct record record = record_of(step, chosen);
+        result = record_write(step->own_dir, step->vpc, &record, err);
+    }
+    close(lock);
+    return result;
+}
+
+static int child_record(struct step *step, struct value *chosen, struct error *err)
+{
+    if (step->kind == RECORD_PORTFORWARD)
+        value_set_int(step->arena, chosen, "transitPort",
+                      admission_transit_port(&step->records, step->op->uid, step->op->spec));
+    struct record record = record_of(step, chosen);
+    if (admission_check(step->arena, step->own_dir, step->vpc, &record, err) < 0)
+        return err->code;
+    return record_write(step->own_dir, step->vpc, &record, err);
+}
+
+/* ---- converging ----------------------------------------------------------------- */
+
+/* The namespace, and the proof that it is the one that we made: its inode number,
+ * recorded as soon as it is there. */
+static int namespace_converge(struct step *step, struct error *err)
+{
+    const struct record *vpc = step->network.vpc;
+    const char *netns = step->network.netns;
+    int64_t known = value_get_int(vpc->chosen, "inode", 0);
+    int64_t found = (int64_t)netns_inode(netns);
+    if (known && found && known != found) {
+        error_set(err, ERR_CONFLICT, "network namespace %s is not the one that was made for VPC %s",
+                  netns, vpc->name);
+        return error_hint(err, "Somebody made it anew: ip netns delete %s, and it is rebuilt.",
+                          netns);
+    }
+    if (known && found)
+        return 0;
+    if (netns_create(netns, err) < 0)
+        return err->code;
+    struct record record = *vpc;
+    struct value *chosen = value_copy(step->arena, vpc->chosen);
+    value_set_int(step->arena, chosen, "inode", (int64_t)netns_inode(netns));
+    record.chosen = chosen;
+    if (record_write(step->own_dir, step->vpc, &record, err) < 0)
+        return err->code;
+    return step_reload(step, err);
+}
+
+static int vpc_must_be_there(const struct step *step, struct error *err)
+{
+    const struct record *vpc = step->network.vpc;
+    uint64_t inode = netns_inode(step->network.netns);
+    if (vpc && inode && (int64_t)inode == value_get_int(vpc->chosen, "inode", 0))
+        return 0;
+    return error_set(err, ERR_BUSY, "%s %s waits for its VPC to be there",
+                     record_kind_text(step->kind), step->op->name);
+}
+
+/* MTU and settings of a VPC reach every link in it that exists. */
+static int links_converge(const struct realise *realise, struct error *err)
+{
+    const struct network *network = realise->network;
+    for (size_t i = 0; i < network->subnet_count; i++)
+        if (realise_subnet(realise, &network->subnets[i], err) < 0)
+            return err->code;
+    for (size_t i = 0; i < network->nic_count; i++)
+        if (network->nics[i].subnet && realise_nic(realise, &network->nics[i], err) < 0)
+            return err->code;
+    return 0;
+}
+
+static int kind_converge(const struct step *step, const struct realise *realise, struct error *err)
+{
+    const struct network_subnet *subnet = network_subnet_find(&step->network, step->op->uid);
+    const struct network_nic *nic = network_nic_find(&step->network, step->op->uid);
+    if (step->kind == RECORD_VPC)
+        return realise_vpc(realise, err) < 0 ? err->code : links_converge(realise, err);
+    if (step->kind == RECORD_SUBNET && subnet)
+        return realise_subnet(realise, subnet, err);
+    if (step->kind == RECORD_NIC && nic)
+        return realise_nic(realise, nic, err);
+    return 0;
+}
+
+static int rules_converge(const struct step *step, struct error *err)
+{
+    size_t ended;
+    struct realise realise = realise_of(step);
+    if (realise_rules(&realise, &ended, err) < 0)
+        return err->code;
+    if (ended)
+        spinel_log(step->host, SPINEL_INFO,
+                   "%zu connections ended that the rules of VPC %s do not allow any more", ended,
+                   step->network.vpc->name);
+    return 0;
+}
+
+/* ---- verbs ---------------------------------------------------------------------- */
+
+static int step_assert(struct step *step, struct error *err)
+{
+    struct value *chosen = chosen_of(step);
+    if (step->kind != RECORD_VPC && vpc_must_be_there(step, err) < 0)
+        return err->code;
+    int result = step->kind == RECORD_VPC ? vpc_record(step, chosen, err)
+                                          : child_record(step, chosen, err);
+    if (result < 0 || step_reload(step, err) < 0)
+        return err->code;
+    if (step->kind == RECORD_VPC && namespace_converge(step, err) < 0)
+        return err->code;
+    struct realise realise = realise_of(step);
+    if (kind_converge(step, &realise, err) < 0)
+        return err->code;
+    return rules_converge(step, err);
+}
+
+static int vpc_delete(const struct step *step, struct error *err)
+{
+    struct realise realise = realise_of(step);
+    struct value *left;
+    const struct network *network = &step->network;
+    if (network->nic_count)
+        return error_set(err, ERR_BUSY, "VPC %s still has %zu NICs, such as %s", step->op->name,
+                         network->nic_count, network->nics[0].record->name);
+    if (realise_remove_vpc(&realise, err) < 0)
+        return err->code;
+    int lock = records_lock(step->own_dir, NULL, err);
+    if (lock < 0)
+        return lock;
+    int result = records_vpcs(step->arena, step->own_dir, &left, err);
+    if (result == 0 && left->count == 0)
+        result = sysctl_restore(step->own_dir, err);
+    close(lock);
+    return result;
+}
+
+/* The link or the answering of ARP that only this object had. */
+static int own_parts_remove(const struct step *step, const struct realise *realise,
+                            const struct record *record, struct error *err)
+{
+    char name[16];
+    struct address address;
+    const struct network_nic *nic = network_nic_find(realise->network, record->uid);
+    switch (record->kind) {
+    case RECORD_SUBNET:
+        for (size_t i = 0; i < realise->network->nic_count; i++)
+            if (realise->network->nics[i].subnet &&
+                realise->network->nics[i].subnet->record == record)
+                return error_set(err, ERR_BUSY, "Subnet %s still has NIC %s", step->op->name,
+                                 realise->network->nics[i].record->name);
+        return realise_remove_link(realise, native_bridge(record->uid, name), err);
+    case RECORD_NIC:
+        if (nic && realise_remove_neighbour(realise, nic, err) < 0)
+            return err->code;
+        return realise_remove_link(realise, native_tap(record->uid, name), err);
+    case RECORD_FLOATINGIP:
+        if (address_read(value_get_text(record->spec, "address", ""), &address, err) < 0)
+            return err->code;
+        return realise_remove_proxy(realise, &address, err);
+    default:
+        return 0;
+    }
+}
+
+static int child_delete(struct step *step, struct error *err)
+{
+    struct realise realise = realise_of(step);
+    const struct record *record = records_find(&step->records, step->op->uid);
+    if (!record)
+        return 0;
+    if (own_parts_remove(step, &realise, record, err) < 0 ||
+        record_remove(step->own_dir, step->vpc, record, err) < 0 || step_reload(step, err) < 0)
+        return err->code;
+    return netns_inode(step->network.netns) && step->network.vpc ? rules_converge(step, err) : 0;
+}
+
+static int step_delete(struct step *step, struct error *err)
+{
+    return step->kind == RECORD_VPC ? vpc_delete(step, err) : child_delete(step, err);
+}
+
+/* A released object stays as it is, and its record says so. */
+static int step_release(struct step *step, struct error *err)
+{
+    const struct record *found = records_find(&step->records, step->op->uid);
+    if (!found)
+        return 0;
+    struct record record = *found;
+    record.is_released = true;
+    record.epoch = step->op->epoch;
+    return record_write(step->own_dir, step->vpc, &record, err);
+}
+
+static int (*const verbs[])(struct step *step, struct error *err) = {
+    [SPINEL_CREATE] = step_assert,  [SPINEL_UPDATE] = step_assert, [SPINEL_RESTART] = step_assert,
+    [SPINEL_DELETE] = step_delete,  [SPINEL_RELEASE] = step_release, [SPINEL_ADOPT] = step_assert,
+};
+
+int vpc_apply(struct spinel_host *host, const struct vpc_settings *settings,
+              const struct spinel_op *op, struct error *err)
+{
+    struct step step = {.host = host,
+                        .arena = spinel_arena(host),
+                        .own_dir = spinel_own_dir(host),
+                        .settings = settings,
+                        .op = op};
+    if (record_kind_read(op->kind, &step.kind) < 0)
+        return error_set(err, ERR_UNSUPPORTED, "linux-vpc does not know kind %s", op->kind);
+    step.vpc = vpc_of(&step);
+    bool is_leaving = op->verb == SPINEL_DELETE || op->verb == SPINEL_RELEASE;
+    if (!step.vpc && is_leaving)
+        return 0;
+    if (!step.vpc || (!is_leaving && !op->spec))
+        return error_set(err, ERR_INVALID, "%s %s does not say in which VPC it is", op->kind,
+                         op->name);
+    int lock = records_lock(step.own_dir, step.vpc, err);
+    if (lock < 0)
+        return lock;
+    int result = step_reload(&step, err);
+    if (result == 0)
+        result = verbs[op->verb](&step, err);
+    if (result < 0 && step.records.count == 0)
+        records_forget_empty(step.own_dir, step.vpc);
+    close(lock);
+    return result;
+}

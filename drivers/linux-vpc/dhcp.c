@@ -1,0 +1,362 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+/*
+ * The process. It is started in a session of its own, so that it outlives both
+ * the call and the driver; <own>/<vpc>/dnsmasq.json says which process it is, by
+ * pid and start time, so that a number used again is never taken for it.
+ *
+ * A lease of a NIC that is gone would keep its address from the next one: then
+ * dnsmasq is stopped, the line removed from its file, and started again.
+ */
+#include "drivers/linux-vpc/dhcp.h"
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <pwd.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+#include "drivers/linux-vpc/netns.h"
+#include "model/arena.h"
+#include "model/digest.h"
+#include "model/error.h"
+#include "model/text.h"
+
+#define RUN_DIR "/run/spinel"
+#define PROCESS_FILE "dnsmasq.json"
+
+enum { PAUSE_MS = 10, START_TIMEOUT_MS = 10000, STOP_TIMEOUT_MS = 3000, FILE_MAX = 4 << 20 };
+
+bool dhcp_is_wanted(const struct network *network)
+{
+    for (size_t i = 0; i < network->subnet_count; i++)
+        if (network->subnets[i].has_dhcp || network->subnets[i].has_dns)
+            return true;
+    return false;
+}
+
+static void pause_briefly(void)
+{
+    nanosleep(&(struct timespec){.tv_nsec = PAUSE_MS * 1000000L}, NULL);
+}
+
+/* ---- files --------------------------------------------------------------------- */
+
+static char *dhcp_path(struct arena *arena, const struct network *network, const char *name)
+{
+    return arena_printf(arena, RUN_DIR "/%s%s%s", network->netns, name ? "/" : "",
+                        name ? name : "");
+}
+
+static char *file_text(struct arena *arena, const char *path)
+{
+    char buffer[4096];
+    size_t got;
+    struct text text = TEXT_INIT;
+    FILE *file = fopen(path, "re");
+    while (file && text.len < FILE_MAX && (got = fread(buffer, 1, sizeof buffer, file)) > 0)
+        text_add_n(&text, buffer, got);
+    if (file)
+        fclose(file);
+    char *copy = arena_text(arena, text.data);
+    text_free(&text);
+    return copy;
+}
+
+/* 1 if the file was written, 0 if it said that already. */
+static int file_update(struct arena *arena, const char *path, const char *content,
+                       const struct passwd *owner, struct error *err)
+{
+    if (access(path, F_OK) == 0 && strcmp(file_text(arena, path), content) == 0)
+        return 0;
+    char *draft = arena_printf(arena, "%s.new", path);
+    int fd = open(draft, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (fd < 0)
+        return error_sys(err, "cannot write %s", draft);
+    size_t len = strlen(content);
+    bool is_written = write(fd, content, len) == (ssize_t)len &&
+                      fchown(fd, owner->pw_uid, owner->pw_gid) == 0;
+    close(fd);
+    if (!is_written || rename(draft, path) < 0)
+        return error_sys(err, "cannot write %s", path);
+    return 1;
+}
+
+static int dir_prepare(struct arena *arena, const struct network *network,
+                       const struct passwd *owner, struct error *err)
+{
+    const char *dir = dhcp_path(arena, network, NULL);
+    if ((mkdir(RUN_DIR, 0755) < 0 && errno != EEXIST) || (mkdir(dir, 0700) < 0 && errno != EEXIST))
+        return error_sys(err, "cannot make %s", dir);
+    if (chown(dir, owner->pw_uid, owner->pw_gid) < 0)
+        return error_sys(err, "cannot give %s to %s", dir, owner->pw_name);
+    return 0;
+}
+
+struct dhcp_file {
+    const char *name;
+    void (*write)(struct text *out, const struct network *network);
+};
+
+static const struct dhcp_file dhcp_files[] = {
+    {"hosts", dhcp_write_hosts},
+    {"options", dhcp_write_options},
+    {"names", dhcp_write_names},
+};
+
+/* 1 if any of the files that SIGHUP reads again was written. */
+static int files_update(struct arena *arena, const struct network *network,
+                        const struct passwd *owner, struct error *err)
+{
+    int changed = 0;
+    for (size_t i = 0; i < sizeof dhcp_files / sizeof *dhcp_files; i++) {
+        struct text text = TEXT_INIT;
+        dhcp_files[i].write(&text, network);
+        int written = file_update(arena, dhcp_path(arena, network, dhcp_files[i].name), text.data,
+                                  owner, err);
+        text_free(&text);
+        if (written < 0)
+            return written;
+        changed |= written;
+    }
+    return changed;
+}
+
+/* ---- leases -------------------------------------------------------------------- */
+
+/* A line is "<expiry> <mac> <address> <name> <client id>". */
+static bool lease_is_ours(const struct network *network, const char *line)
+{
+    char mac[MAC_TEXT];
+    char address[ADDRESS_MAX_TEXT];
+    char want[MAC_TEXT + ADDRESS_MAX_TEXT + 2];
+    for (size_t i = 0; i < network->nic_count; i++) {
+        const struct network_nic *nic = &network->nics[i];
+        snprintf(want, sizeof want, " %s %s ", mac_text(&nic->mac, mac),
+                 address_text(&nic->address, address));
+        if (strstr(line, want))
+            return true;
+    }
+    return false;
+}
+
+/* The leases without those that nobody may hold any more. */
+static char *leases_kept(struct arena *arena, const struct network *network, const char *leases)
+{
+    struct text kept = TEXT_INIT;
+    char *rest = arena_text(arena, leases);
+    for (char *line = *rest ? strtok_r(rest, "\n", &rest) : NULL; line;
+         line = strtok_r(NULL, "\n", &rest))
+        if (lease_is_ours(network, line))
+            text_printf(&kept, "%s\n", line);
+    char *copy = arena_text(arena, kept.data);
+    text_free(&kept);
+    return copy;
+}
+
+/* ---- the process ---------------------------------------------------------------- */
+
+/* Start time in clock ticks since boot, field 22 of /proc/PID/stat; 0 if it is gone. */
+static int64_t process_start_time(pid_t pid)
+{
+    char path[64];
+    char stat[1024];
+    snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
+    FILE *file = fopen(path, "re");
+    if (!file)
+        return 0;
+    size_t got = fread(stat, 1, sizeof stat - 1, file);
+    fclose(file);
+    stat[got] = '\0';
+    char *fields = strrchr(stat, ')');
+    if (!fields || fields[2] == 'Z')
+        return 0;
+    char *rest = fields + 2;
+    for (int field = 3; rest && field < 22; field++) {
+        rest = strchr(rest, ' ');
+        rest = rest ? rest + 1 : NULL;
+    }
+    return rest ? strtoll(rest, NULL, 10) : 0;
+}
+
+pid_t dhcp_pid(struct arena *arena, const char *own_dir, const char *vpc)
+{
+    const struct value *process = records_read_file(arena, own_dir, vpc, PROCESS_FILE);
+    pid_t pid = (pid_t)value_get_int(process, "pid", 0);
+    if (pid <= 0 || process_start_time(pid) != value_get_int(process, "started", -1))
+        return 0;
+    return pid;
+}
+
+static int process_note(struct arena *arena, const char *own_dir, const struct network *network,
+                        pid_t pid, const char *digest, struct error *err)
+{
+    struct value *process = value_map(arena);
+    value_set_int(arena, process, "pid", pid);
+    value_set_int(arena, process, "started", process_start_time(pid));
+    value_set_text(arena, process, "config", digest);
+    return records_write_file(own_dir, network->records->vpc, PROCESS_FILE, process, err);
+}
+
+static void process_stop(pid_t pid)
+{
+    int64_t started = process_start_time(pid);
+    kill(pid, SIGTERM);
+    for (int waited = 0; process_start_time(pid) == started && started; waited += PAUSE_MS) {
+        if (waited == STOP_TIMEOUT_MS)
+            kill(pid, SIGKILL);
+        pause_briefly();
+    }
+}
+
+static void process_exec(const char *netns, const char *program, const char *config)
+{
+    struct error err = ERROR_INIT;
+    int home;
+    int null = open("/dev/null", O_RDWR);
+    if (setsid() < 0 || netns_enter(netns, &home, &err) < 0 || null < 0)
+        _exit(127);
+    for (int fd = 0; fd < 3; fd++)
+        dup2(null, fd);
+    sigset_t none;
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+    for (int number = 1; number < NSIG; number++)
+        signal(number, SIG_DFL);
+    close_range(3, ~0U, 0);
+    execlp(program, program, arena_printf(arena_new(), "--conf-file=%s", config), (char *)NULL);
+    _exit(127);
+}
+
+/* What dnsmasq said last, for the message. */
+static const char *last_line(struct arena *arena, const char *path)
+{
+    char *text = file_text(arena, path);
+    size_t len = strlen(text);
+    while (len && text[len - 1] == '\n')
+        text[--len] = '\0';
+    const char *line = strrchr(text, '\n');
+    return line ? line + 1 : text;
+}
+
+static int process_failed(struct arena *arena, const struct network *network, int status,
+                          const char *program, struct error *err)
+{
+    if (WIFEXITED(status) && WEXITSTATUS(status) == 127) {
+        error_set(err, ERR_UNSUPPORTED, "cannot run %s", program);
+        return error_hint(err, "Install dnsmasq (package dnsmasq-base), or set dnsmasq in the "
+                               "driver's settings.");
+    }
+    error_set(err, ERR_SYSTEM, "%s did not start in %s: %s", program, network->netns,
+              last_line(arena, dhcp_path(arena, network, "log")));
+    return error_hint(err, "Try it by hand: %s --test --conf-file=%s", program,
+                      dhcp_path(arena, network, "config"));
+}
+
+/* dnsmasq writes its pid file once its sockets are open. */
+static int process_start(struct arena *arena, const struct network *network, const char *program,
+                         pid_t *out, struct error *err)
+{
+    const char *pid_file = dhcp_path(arena, network, "pid");
+    const char *config = dhcp_path(arena, network, "config");
+    unlink(pid_file);
+    pid_t pid = fork();
+    if (pid < 0)
+        return error_sys(err, "cannot start %s", program);
+    if (pid == 0)
+        process_exec(network->netns, program, config);
+    for (int waited = 0; waited < START_TIMEOUT_MS; waited += PAUSE_MS) {
+        int status;
+        if (access(pid_file, F_OK) == 0) {
+            *out = pid;
+            return 0;
+        }
+        if (waitpid(pid, &status, WNOHANG) == pid)
+            return process_failed(arena, network, status, program, err);
+        pause_briefly();
+    }
+    kill(pid, SIGKILL);
+    waitpid(pid, NULL, 0);
+    return error_set(err, ERR_BUSY, "%s did not come up in %s within %d s", program, network->netns,
+                     START_TIMEOUT_MS / 1000);
+}
+
+/* ---- all together --------------------------------------------------------------- */
+
+static int process_restart(struct arena *arena, const char *own_dir, const struct network *network,
+                           const struct dhcp_settings *settings, const struct passwd *owner,
+                           const char *digest, struct error *err)
+{
+    const char *path = dhcp_path(arena, network, "leases");
+    pid_t pid = dhcp_pid(arena, own_dir, network->records->vpc);
+    if (pid)
+        process_stop(pid);
+    const char *kept = leases_kept(arena, network, file_text(arena, path));
+    if (file_update(arena, path, kept, owner, err) < 0 ||
+        process_start(arena, network, settings->program, &pid, err) < 0)
+        return err->code;
+    return process_note(arena, own_dir, network, pid, digest, err);
+}
+
+static bool is_same_process(struct arena *arena, const char *own_dir,
+                            const struct network *network, const char *digest)
+{
+    const char *vpc = network->records->vpc;
+    const struct value *process = records_read_file(arena, own_dir, vpc, PROCESS_FILE);
+    const char *leases = file_text(arena, dhcp_path(arena, network, "leases"));
+    return dhcp_pid(arena, own_dir, vpc) &&
+           strcmp(value_get_text(process, "config", ""), digest) == 0 &&
+           strcmp(leases_kept(arena, network, leases), leases) == 0;
+}
+
+int dhcp_converge(struct arena *arena, const char *own_dir, const struct network *network,
+                  const struct dhcp_settings *settings, struct error *err)
+{
+    char digest[DIGEST_TEXT];
+    if (!dhcp_is_wanted(network))
+        return dhcp_remove(arena, own_dir, network, err);
+    const struct passwd *owner = getpwnam(settings->user);
+    if (!owner) {
+        error_set(err, ERR_UNSUPPORTED, "there is no user %s to run dnsmasq as", settings->user);
+        return error_hint(err, "Install dnsmasq-base, which makes it, or set dnsmasqUser in the "
+                               "driver's settings.");
+    }
+    if (dir_prepare(arena, network, owner, err) < 0)
+        return err->code;
+    struct text config = TEXT_INIT;
+    dhcp_write_config(&config, network, dhcp_path(arena, network, NULL), settings->user);
+    digest_bytes(config.data, config.len, digest);
+    int changed = file_update(arena, dhcp_path(arena, network, "config"), config.data, owner, err);
+    text_free(&config);
+    int reread = changed < 0 ? changed : files_update(arena, network, owner, err);
+    if (reread < 0)
+        return reread;
+    if (!is_same_process(arena, own_dir, network, digest))
+        return process_restart(arena, own_dir, network, settings, owner, digest, err);
+    if (reread && kill(dhcp_pid(arena, own_dir, network->records->vpc), SIGHUP) < 0)
+        return error_sys(err, "cannot signal dnsmasq of %s", network->netns);
+    return 0;
+}
+
+int dhcp_remove(struct arena *arena, const char *own_dir, const struct network *network,
+                struct error *err)
+{
+    static const char *const names[] = {"config", "hosts", "options", "names",
+                                        "leases", "log",   "pid"};
+    pid_t pid = dhcp_pid(arena, own_dir, network->records->vpc);
+    if (pid)
+        process_stop(pid);
+    unlink(arena_printf(arena, "%s/%s/" PROCESS_FILE, own_dir, network->records->vpc));
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        unlink(dhcp_path(arena, network, names[i]));
+    const char *dir = dhcp_path(arena, network, NULL);
+    if (rmdir(dir) < 0 && errno != ENOENT)
+        return error_sys(err, "cannot remove %s", dir);
+    rmdir(RUN_DIR); /* the last one out; refused while another VPC has files there */
+    return 0;
+}

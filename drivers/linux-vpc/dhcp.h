@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+#ifndef LINUX_VPC_DHCP_H
+#define LINUX_VPC_DHCP_H
+
+#include <stdbool.h>
+#include <sys/types.h>
+#include "drivers/linux-vpc/network.h"
+
+struct arena;
+struct error;
+struct text;
+
+/*
+ * DHCP and DNS of a VPC: one dnsmasq in its namespace, for all its subnets. Only
+ * known MACs get leases. It outlives the driver and is adopted again by pid and
+ * start time; its files lie under /run/spinel/<namespace>, where its own user can
+ * reach them.
+ */
+struct dhcp_settings {
+    const char *program; /* "dnsmasq", found on PATH, or a path */
+    const char *user;
+};
+
+/* Makes files and process agree with the network: starts, signals, restarts or
+ * stops, whichever is the least. */
+int dhcp_converge(struct arena *arena, const char *own_dir, const struct network *network,
+                  const struct dhcp_settings *settings, struct error *err);
+
+/* Ends the process and removes its files. */
+int dhcp_remove(struct arena *arena, const char *own_dir, const struct network *network,
+                struct error *err);
+
+/* Whether the network needs a dnsmasq, and the pid of the one that runs (0: none). */
+bool dhcp_is_wanted(const struct network *network);
+pid_t dhcp_pid(struct arena *arena, const char *own_dir, const char *vpc);
+
+/* The four files, as text; pure. */
+void dhcp_write_config(struct text *out, const struct network *network, const char *dir,
+                       const char *user);
+void dhcp_write_hosts(struct text *out, const struct network *network);
+void dhcp_write_options(struct text *out, const struct network *network);
+void dhcp_write_names(struct text *out, const struct network *network);
+
+#endif

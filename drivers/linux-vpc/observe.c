@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+/*
+ * list and look. The etag of an object is a digest of all that would be told of
+ * it, so a list shows at once which objects are worth a look.
+ */
+#include "drivers/linux-vpc/observe.h"
+#include <string.h>
+#include "drivers/linux-vpc/decompile.h"
+#include "drivers/linux-vpc/vpc.h"
+#include "model/arena.h"
+#include "model/digest.h"
+#include "model/error.h"
+
+enum { ETAG_DIGITS = 16 };
+
+void observation_damage(struct observation *observation, const char *path, const char *desired,
+                        const char *observed)
+{
+    struct value *entry = value_append(observation->arena, observation->damage,
+                                       value_map(observation->arena));
+    value_set_text(observation->arena, entry, "path", path);
+    value_set_text(observation->arena, entry, "desired", desired);
+    value_set_text(observation->arena, entry, "observed", observed);
+}
+
+void observation_missing(struct observation *observation, const char *path)
+{
+    observation_damage(observation, path, "present", "missing");
+}
+
+void observe_changes(struct observation *observation, enum view_table table,
+                     bool (*is_mine)(const struct observation *, const struct nft_entry *))
+{
+    const struct view *view = observation->view;
+    for (size_t i = 0; i < view->change_count[table]; i++) {
+        const struct nft_change *change = &view->changes[table][i];
+        const struct nft_entry *entry = change->expected ? change->expected : change->observed;
+        if (!is_mine(observation, entry))
+            continue;
+        observation_damage(
+            observation,
+            arena_printf(observation->arena, "status.rules[%s %s]", entry->place,
+                         !entry->comment    ? "definition"
+                         : *entry->comment ? entry->comment
+                                           : "?"),
+            change->expected ? decompile_shown(observation->arena, change->expected->text)
+                             : "nothing",
+            change->observed ? decompile_shown(observation->arena, change->observed->text)
+                             : "missing");
+    }
+}
+
+static void (*const observers[RECORD_KINDS])(struct observation *) = {
+    [RECORD_VPC] = observe_vpc,           [RECORD_SUBNET] = observe_subnet,
+    [RECORD_NIC] = observe_nic,           [RECORD_FIREWALL] = observe_firewall,
+    [RECORD_FLOATINGIP] = observe_floating, [RECORD_PORTFORWARD] = observe_forward,
+};
+
+static void object_fill(const struct view *view, const struct record *record,
+                        struct spinel_object *object)
+{
+    struct observation observation = {
+        .view = view,
+        .arena = view->arena,
+        .record = record,
+        .spec = value_copy(view->arena, record->spec),
+        .status = value_map(view->arena),
+        .damage = value_list(view->arena),
+    };
+    observers[record->kind](&observation);
+    value_set_text(view->arena, observation.status, "state",
+                   observation.damage->count ? "damaged" : "up");
+    *object = (struct spinel_object){
+        .uid = record->uid,
+        .kind = record_kind_text(record->kind),
+        .project = record->project,
+        .name = record->name,
+        .epoch = record->epoch,
+        .released = record->is_released,
+        .spec = observation.spec,
+        .status = observation.status,
+        .damage = observation.damage,
+    };
+}
+
+/* ---- callbacks ------------------------------------------------------------------- */
+
+static const char *object_etag(struct arena *arena, const struct spinel_object *object, char *hex)
+{
+    struct value *all = value_map(arena);
+    value_set_int(arena, all, "epoch", (int64_t)object->epoch);
+    value_set_bool(arena, all, "released", object->released);
+    value_set(arena, all, "spec", object->spec);
+    value_set(arena, all, "status", object->status);
+    value_set(arena, all, "damage", object->damage);
+    digest_value(all, hex);
+    hex[ETAG_DIGITS] = '\0';
+    return hex;
+}
+
+/* The namespace is ours by its inode number; the record is, by the tag in it. */
+static bool tag_verifies(struct spinel_host *host, const struct view *view)
+{
+    const char *tag = value_get_text(view->network.vpc->chosen, "tag", "");
+    return spinel_tag_read(host, tag, view->network.netns) != NULL;
+}
+
+static int list_one(struct spinel_host *host, struct spinel_list *list, const char *vpc,
+                    struct error *err)
+{
+    struct view view;
+    char etag[DIGEST_TEXT];
+    struct arena *arena = spinel_arena(host);
+    if (view_make(arena, spinel_own_dir(host), vpc, &view, err) < 0)
+        return err->code;
+    if (view.is_foreign)
+        spinel_list_unmanaged(list, "VPC", view.network.netns,
+                              "a network namespace of this name that Spinel did not make");
+    if (!view.is_there)
+        return 0;
+    if (!tag_verifies(host, &view)) {
+        spinel_list_unmanaged(list, "VPC", view.network.netns, "its tag does not verify");
+        return 0;
+    }
+    for (size_t i = 0; i < view.records.count; i++) {
+        struct spinel_object object;
+        object_fill(&view, &view.records.items[i], &object);
+        spinel_list_add(list, object.uid, object.epoch, object_etag(arena, &object, etag));
+    }
+    return 0;
+}
+
+int vpc_list(struct spinel_host *host, struct spinel_list *list, struct error *err)
+{
+    struct value *vpcs;
+    int result = records_vpcs(spinel_arena(host), spinel_own_dir(host), &vpcs, err);
+    for (size_t i = 0; result == 0 && i < vpcs->count; i++)
+        result = list_one(host, list, vpcs->items[i]->text, err);
+    return result;
+}
+
+static const char *vpc_of_uid(struct spinel_host *host, const char *uid)
+{
+    for (int kind = 0; kind < RECORD_KINDS; kind++) {
+        const char *vpc = records_vpc_of(spinel_arena(host), spinel_own_dir(host),
+                                         (enum record_kind)kind, uid);
+        if (vpc)
+            return vpc;
+    }
+    return NULL;
+}
+
+int vpc_look(struct spinel_host *host, struct spinel_object *object, struct error *err)
+{
+    struct view *view = arena_alloc(spinel_arena(host), sizeof *view);
+    const char *vpc = vpc_of_uid(host, object->uid);
+    const struct record *record = NULL;
+    if (vpc && view_make(spinel_arena(host), spinel_own_dir(host), vpc, view, err) < 0)
+        return err->code;
+    if (vpc && view->is_there && tag_verifies(host, view))
+        record = records_find(&view->records, object->uid);
+    if (record)
+        object_fill(view, record, object);
+    else
+        object->absent = true;
+    return 0;
+}

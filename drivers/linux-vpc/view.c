@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+/*
+ * Reading only. A VPC whose namespace is gone is read no further: nothing in it
+ * can be there.
+ */
+#include "drivers/linux-vpc/view.h"
+#include <string.h>
+#include <unistd.h>
+#include "drivers/linux-vpc/compile.h"
+#include "drivers/linux-vpc/dhcp.h"
+#include "drivers/linux-vpc/netns.h"
+#include "drivers/linux-vpc/realise.h"
+#include "drivers/linux-vpc/rtnl.h"
+#include "drivers/linux-vpc/sysctl.h"
+#include "model/arena.h"
+#include "model/error.h"
+
+static int inside_read(struct view *view, struct error *err)
+{
+    static const struct prefix everywhere = {.address = {.family = 4}, .length = 0};
+    struct rtnl *rtnl;
+    if (rtnl_open_in(view->network.netns, NETLINK_ROUTE, &rtnl, err) < 0)
+        return err->code;
+    int result = link_list(rtnl, view->arena, &view->inside, err);
+    if (result == 0)
+        result = route_addresses(rtnl, view->arena, &view->addresses, err);
+    if (result == 0)
+        result = route_neighbours(rtnl, view->arena, &view->neighbours, err);
+    const struct link *uplink = link_find(&view->inside, NETWORK_UPLINK);
+    view->has_default_route = uplink && route_has(rtnl, &everywhere, uplink->index);
+    rtnl_close(rtnl);
+    return result;
+}
+
+static int host_read(struct view *view, struct error *err)
+{
+    struct rtnl *rtnl;
+    if (rtnl_open(NETLINK_ROUTE, &rtnl, err) < 0)
+        return err->code;
+    int result = link_list(rtnl, view->arena, &view->host, err);
+    const struct link *uplink = link_find(&view->host, view->network.uplink);
+    if (result == 0)
+        result = route_addresses(rtnl, view->arena, &view->host_addresses, err);
+    if (result == 0)
+        result = route_proxies(rtnl, view->arena, &view->proxies, err);
+    if (result == 0 && uplink)
+        result = route_list(rtnl, view->arena, uplink->index, &view->routes, &view->route_count,
+                            err);
+    rtnl_close(rtnl);
+    view->is_host_forwarding = sysctl_is("net/ipv4/ip_forward", "1");
+    return result;
+}
+
+/* A setting that this kernel does not have is as it should be. */
+static bool setting_is_right(const struct realise_setting *setting)
+{
+    char path[160] = "/proc/sys/";
+    strncat(path, setting->name, sizeof path - strlen(path) - 1);
+    return access(path, F_OK) != 0 || sysctl_is(setting->name, setting->value);
+}
+
+static int settings_read(struct view *view, struct error *err)
+{
+    int home;
+    size_t count = 0;
+    while (realise_inside_settings[count].name)
+        count++;
+    view->inside_settings_ok = arena_array(view->arena, count + 1, sizeof(bool));
+    if (netns_enter(view->network.netns, &home, err) < 0)
+        return err->code;
+    for (size_t i = 0; i < count; i++)
+        view->inside_settings_ok[i] = setting_is_right(&realise_inside_settings[i]);
+    netns_leave(home);
+    return 0;
+}
+
+static int tables_read(struct view *view, const char *own_dir, struct error *err)
+{
+    const char *names[VIEW_TABLES] = {
+        [VIEW_INSIDE] = "inet " COMPILE_TABLE,
+        [VIEW_SPOOF] = "netdev " COMPILE_TABLE,
+        [VIEW_HOST] = realise_host_table(view->arena, &view->network),
+    };
+    const struct value *committed =
+        records_read_file(view->arena, own_dir, view->records.vpc, REALISE_COMMITTED);
+    for (int i = 0; i < VIEW_TABLES; i++) {
+        const char *netns = i == VIEW_HOST ? NULL : view->network.netns;
+        view->expected[i] = nft_entries_load(view->arena, committed, names[i]);
+        if (nft_read(view->arena, netns, names[i], &view->observed[i], err) < 0)
+            return err->code;
+        if (view->observed[i].is_present)
+            view->change_count[i] = nft_compare(view->arena, &view->expected[i],
+                                                &view->observed[i], &view->changes[i]);
+    }
+    return 0;
+}
+
+static int kernel_read(struct view *view, const char *own_dir, struct error *err)
+{
+    uint64_t inode = netns_inode(view->network.netns);
+    const struct record *vpc = view->network.vpc;
+    view->is_there = vpc && inode && (int64_t)inode == value_get_int(vpc->chosen, "inode", 0);
+    view->is_foreign = inode && !view->is_there;
+    if (!view->is_there)
+        return 0;
+    if (policy_make(view->arena, &view->network, &view->policy, err) < 0 ||
+        inside_read(view, err) < 0 || host_read(view, err) < 0 || settings_read(view, err) < 0)
+        return err->code;
+    view->dhcp_pid = dhcp_pid(view->arena, own_dir, view->records.vpc);
+    return tables_read(view, own_dir, err);
+}
+
+int view_make(struct arena *arena, const char *own_dir, const char *vpc, struct view *out,
+              struct error *err)
+{
+    int lock = records_hold(own_dir, vpc);
+    *out = (struct view){.arena = arena};
+    int result = records_load(arena, own_dir, vpc, &out->records, err);
+    if (result == 0)
+        result = network_make(arena, &out->records, &out->network, err);
+    if (result == 0)
+        result = kernel_read(out, own_dir, err);
+    if (lock >= 0)
+        close(lock);
+    return result;
+}
+
+const char *view_definition(const struct view *view, enum view_table table, const char *place)
+{
+    const struct nft_table *observed = &view->observed[table];
+    for (size_t i = 0; i < observed->count; i++)
+        if (!observed->entries[i].comment && strcmp(observed->entries[i].place, place) == 0)
+            return observed->entries[i].text;
+    return NULL;
+}

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+#ifndef LINUX_VPC_VPC_H
+#define LINUX_VPC_VPC_H
+
+#include "drivers/linux-vpc/dhcp.h"
+#include "drivers/spinel-driver.h"
+
+/* What the site file sets for this driver; fixed at start. */
+struct vpc_settings {
+    struct dhcp_settings dhcp;
+    const char *transit_pool;
+};
+
+/* Carries out one step (apply.c), tells what is there (observe.c), and notices when
+ * somebody else changes it (watch.c). */
+int vpc_apply(struct spinel_host *host, const struct vpc_settings *settings,
+              const struct spinel_op *op, struct error *err);
+int vpc_list(struct spinel_host *host, struct spinel_list *list, struct error *err);
+int vpc_look(struct spinel_host *host, struct spinel_object *object, struct error *err);
+int vpc_watch_start(struct spinel_host *host, struct error *err);
+
+#endif
