@@ -346,7 +346,7 @@ bool records_are_locked(const char *own_dir, const char *vpc)
 int records_forget(const char *own_dir, const char *vpc, struct error *err)
 {
     char path[PATH_MAX];
-    char file[PATH_MAX + NAME_MAX];
+    char file[PATH_MAX + NAME_MAX + 2];
     const struct dirent *entry;
     vpc_path(path, own_dir, vpc, NULL);
     DIR *dir = opendir(path);

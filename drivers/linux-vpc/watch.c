@@ -9,6 +9,7 @@
  * A notice only says "look": one too many costs a look, one too few is made up
  * for by the slow resync.
  */
+#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/if_link.h>
