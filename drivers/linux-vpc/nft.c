@@ -143,6 +143,7 @@ static void place_end(struct nft_reading *reading)
 {
     entry_add(reading, NULL, elements_sorted(reading->arena, reading->definition.data));
     reading->place = NULL;
+    reading->in_chain = false;
 }
 
 static void line_read(struct nft_reading *reading, char *line)
