@@ -161,18 +161,22 @@ static int sha256_refused(struct source *source, struct error *err)
     return error_hint(err, "Make it with `git init --bare --object-format=sha1`.");
 }
 
-static int format_check(struct source *source, struct error *err)
+/* Looked up before the repository is opened: libgit2 refuses it too, but not in words that
+ * help. `below` is where its configuration is. */
+static int format_check(struct source *source, const char *below, struct error *err)
 {
     git_config *config = NULL;
     git_config_entry *entry = NULL;
-    int rc = git_repository_config_snapshot(&config, source->repo);
-    if (rc < 0)
-        return git_failed(rc, err, "cannot read the configuration of %s", source->path);
-    rc = git_config_get_entry(&entry, config, "extensions.objectformat");
-    bool is_sha1 = rc < 0 || strcmp(entry->value, "sha1") == 0;
+    struct text path = TEXT_INIT;
+    bool is_sha256 = false;
+    text_printf(&path, "%s/%s", source->path, below);
+    if (access(path.data, R_OK) == 0 && git_config_open_ondisk(&config, path.data) == 0 &&
+        git_config_get_entry(&entry, config, "extensions.objectformat") == 0)
+        is_sha256 = strcmp(entry->value, "sha1") != 0;
     git_config_entry_free(entry);
     git_config_free(config);
-    return is_sha1 ? 0 : sha256_refused(source, err);
+    text_free(&path);
+    return is_sha256 ? sha256_refused(source, err) : 0;
 }
 
 /* ---- opening ------------------------------------------------------------------------------ */
@@ -189,9 +193,6 @@ static void library_settle(void)
 
 static int open_failed(struct source *source, int rc, struct error *err)
 {
-    const git_error *last = git_error_last();
-    if (last && last->message && strstr(last->message, "objectformat"))
-        return sha256_refused(source, err);
     git_failed(rc, err, "cannot open the repository %s", source->path);
     return error_hint(err, "spec.repository.path in the site file names a bare repository; "
                            "`spinel init` makes one.");
@@ -201,6 +202,10 @@ int repository_open(struct source *source, const char *owner, struct error *err)
 {
     library_settle();
     int rc = owner_check(source->path, owner, err);
+    if (rc == 0)
+        rc = format_check(source, "config", err);
+    if (rc == 0)
+        rc = format_check(source, ".git/config", err);
     if (rc < 0)
         return rc;
     rc = git_repository_open_ext(&source->repo, source->path,
@@ -208,8 +213,6 @@ int repository_open(struct source *source, const char *owner, struct error *err)
     if (rc < 0)
         return open_failed(source, rc, err);
     rc = owner_check(git_repository_commondir(source->repo), owner, err);
-    if (rc == 0)
-        rc = format_check(source, err);
     if (rc == 0)
         rc = files_check(source, err);
     if (rc == 0)
