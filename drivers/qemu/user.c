@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+/*
+ * User ids of machines. A claim is a symbolic link <own dir>/users/<number> to the
+ * instance's uid: made whole or not at all, by whoever comes first. A claim whose
+ * instance is gone is taken over.
+ */
+#include "drivers/qemu/user.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdbool.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "drivers/qemu/settings.h"
+#include "drivers/spinel-driver.h"
+#include "model/arena.h"
+#include "model/digest.h"
+#include "model/native.h"
+
+enum { USERS_MAX = 10000 };
+
+static const char *claim_path(struct spinel_host *host, int64_t user)
+{
+    return arena_printf(spinel_arena(host), "%s/users/%" PRId64, spinel_own_dir(host), user);
+}
+
+static bool claimed_by(const char *path, char owner[UID_TEXT])
+{
+    ssize_t len = readlink(path, owner, UID_TEXT - 1);
+    owner[len < 0 ? 0 : len] = '\0';
+    return len >= 0;
+}
+
+static bool is_stale(struct spinel_host *host, const char *owner)
+{
+    const char *dir = native_instance_dir(spinel_arena(host), spinel_state_dir(host), owner);
+    return access(dir, F_OK) < 0 && errno == ENOENT;
+}
+
+int user_take(struct spinel_host *host, const struct settings *settings, const char *uid,
+              int64_t *user, struct error *err)
+{
+    char owner[UID_TEXT];
+    if (settings->user_base == 0) {
+        *user = 0;
+        return 0;
+    }
+    const char *dir = arena_printf(spinel_arena(host), "%s/users", spinel_own_dir(host));
+    if (mkdir(dir, 0700) < 0 && errno != EEXIST)
+        return error_sys(err, "cannot make %s", dir);
+    for (int64_t next = settings->user_base + 1; next <= settings->user_base + USERS_MAX; next++) {
+        const char *path = claim_path(host, next);
+        if (claimed_by(path, owner) && strcmp(owner, uid) != 0 && is_stale(host, owner))
+            unlink(path);
+        if (symlink(uid, path) < 0 && errno != EEXIST)
+            return error_sys(err, "cannot make %s", path);
+        if (claimed_by(path, owner) && strcmp(owner, uid) == 0) {
+            *user = next;
+            return 0;
+        }
+    }
+    return error_set(err, ERR_UNSUPPORTED, "all %d user ids for machines are taken", USERS_MAX);
+}
+
+void user_give_back(struct spinel_host *host, const char *uid, int64_t user)
+{
+    char owner[UID_TEXT];
+    const char *path = claim_path(host, user);
+    if (user != 0 && claimed_by(path, owner) && strcmp(owner, uid) == 0)
+        unlink(path);
+}

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+#ifndef QEMU_USER_H
+#define QEMU_USER_H
+
+#include <stdint.h>
+
+struct error;
+struct settings;
+struct spinel_host;
+
+/* A user id that no other machine of this rack runs under, kept until it is given
+ * back; all machines share the group `user_base`. 0 when machines run as we do. */
+int user_take(struct spinel_host *host, const struct settings *settings, const char *uid,
+              int64_t *user, struct error *err);
+void user_give_back(struct spinel_host *host, const char *uid, int64_t user);
+
+#endif
