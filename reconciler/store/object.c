@@ -74,7 +74,45 @@ int store_observation_put(struct store *store, const char *uid,
 
 /* ---- reading ------------------------------------------------------------------------ */
 
-static struct known known_read(struct query *query, struct arena *arena)
+/*
+ * Most columns of a rack hold one of a few texts (no labels, one flavour of volume, a spec
+ * that is applied and seen alike), and parsing is what reading costs. A value is
+ * read-only, so rows share one: the memo keeps the last value of each hash of a text.
+ */
+enum { MEMO_SLOTS = 1024 };
+
+struct memo {
+    struct {
+        const char *text;
+        const struct value *value;
+    } slots[MEMO_SLOTS];
+};
+
+static size_t memo_slot(const char *text)
+{
+    uint64_t hash = UINT64_C(14695981039346656037); /* FNV-1a */
+    for (; *text != '\0'; text++)
+        hash = (hash ^ (unsigned char)*text) * UINT64_C(1099511628211);
+    return (size_t)((hash ^ hash >> 32) % MEMO_SLOTS);
+}
+
+static const struct value *json_shared(struct query *query, struct arena *arena, struct memo *memo)
+{
+    const char *text = (const char *)sqlite3_column_text(query->stmt, query->next);
+    if (!text)
+        return query_json(query, arena);
+    size_t slot = memo_slot(text);
+    if (memo->slots[slot].text && strcmp(memo->slots[slot].text, text) == 0) {
+        query->next++;
+        return memo->slots[slot].value;
+    }
+    const char *kept = arena_text(arena, text);
+    memo->slots[slot].value = query_json(query, arena);
+    memo->slots[slot].text = kept;
+    return memo->slots[slot].value;
+}
+
+static struct known known_read(struct query *query, struct arena *arena, struct memo *memo)
 {
     struct known known = {.uid = query_text(query, arena)};
     known.kind = query_text(query, arena);
@@ -85,26 +123,27 @@ static struct known known_read(struct query *query, struct arena *arena)
     known.epoch = (uint64_t)query_int(query);
     known.protect = query_int(query) != 0;
     known.remove_deletes = query_int(query) != 0;
-    known.chosen = query_json(query, arena);
-    known.applied = query_json(query, arena);
-    known.labels = query_json(query, arena);
+    known.chosen = json_shared(query, arena, memo);
+    known.applied = json_shared(query, arena, memo);
+    known.labels = json_shared(query, arena, memo);
     known.stopped_by_guest_at = query_int(query);
     known.start_failures = (unsigned)query_int(query);
     known.next_start = query_int(query);
     return known;
 }
 
-static struct observation observation_read(struct query *query, struct arena *arena)
+static struct observation observation_read(struct query *query, struct arena *arena,
+                                           struct memo *memo)
 {
     struct observation seen = {.known = query_int(query) != 0};
     seen.absent = query_int(query) != 0;
     seen.released = query_int(query) != 0;
     seen.epoch = (uint64_t)query_int(query);
     seen.at = query_int(query);
-    seen.spec = query_json(query, arena);
-    seen.booted = query_json(query, arena);
-    seen.status = query_json(query, arena);
-    seen.damage = query_json(query, arena);
+    seen.spec = json_shared(query, arena, memo);
+    seen.booted = json_shared(query, arena, memo);
+    seen.status = json_shared(query, arena, memo);
+    seen.damage = json_shared(query, arena, memo);
     return seen;
 }
 
@@ -133,6 +172,7 @@ int store_objects(struct store *store, struct arena *arena, struct known **out, 
                   struct error *err)
 {
     struct known *rows = NULL;
+    struct memo *memo = arena_alloc(arena, sizeof(*memo));
     size_t n = 0, room = 0;
     struct query query;
     query_start(&query, store,
@@ -143,8 +183,8 @@ int store_objects(struct store *store, struct arena *arena, struct known **out, 
                 err);
     while (query_next(&query) > 0) {
         rows = query_room(arena, rows, n, &room, sizeof(*rows));
-        rows[n] = known_read(&query, arena);
-        rows[n++].observed = observation_read(&query, arena);
+        rows[n] = known_read(&query, arena, memo);
+        rows[n++].observed = observation_read(&query, arena, memo);
     }
     int rc = query_end(&query);
     if (rc < 0)

@@ -206,6 +206,31 @@ static void an_object_comes_back_whole_with_its_observation(void **state)
     assert_null(rows[0].observed.booted);
 }
 
+static void each_row_keeps_its_own_values(void **state)
+{
+    struct scene *scene = *state;
+    struct known *rows = NULL;
+    size_t count = 0;
+    char uid[8], text[32];
+    for (int i = 0; i < 3000; i++) {
+        snprintf(uid, sizeof(uid), "%05d", i);
+        snprintf(text, sizeof(text), "{\"n\":%d}", i % 1500);
+        struct known known = known_of(scene, "Volume", "shop", uid, arena_text(scene->arena, uid));
+        known.applied = json(scene, text);
+        ok(scene, store_object_put(scene->store, &known, &scene->err));
+        if (i == 0)
+            ok(scene, store_begin(scene->store, &scene->err));
+    }
+    ok(scene, store_commit(scene->store, &scene->err));
+
+    ok(scene, store_objects(scene->store, scene->arena, &rows, &count, &scene->err));
+    assert_int_equal(count, 3000);
+    for (int i = 0; i < 3000; i++) {
+        assert_int_equal(value_get_int(rows[i].applied, "n", -1), i % 1500);
+        assert_string_equal(value_get_text(rows[i].chosen, "mac", ""), "02:00");
+    }
+}
+
 static void an_observation_of_nothing_recorded_is_refused(void **state)
 {
     struct scene *scene = *state;
@@ -554,6 +579,7 @@ int main(void)
         CASE(manifests_are_ordered_by_path_with_their_parses),
         CASE(a_parse_of_other_kinds_is_not_seen_and_dropped_at_a_start),
         CASE(an_object_comes_back_whole_with_its_observation),
+        CASE(each_row_keeps_its_own_values),
         CASE(an_observation_of_nothing_recorded_is_refused),
         CASE(objects_come_in_the_plans_order),
         CASE(gone_objects_are_counted_and_not_listed),
