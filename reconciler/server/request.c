@@ -59,8 +59,14 @@ static int plan_now(struct shell *shell, struct arena *arena, const char *commit
                     struct value **result, struct error *err)
 {
     const struct plan *plan = core_plan(shell->core);
-    bool is_target = !*commit || !strcmp(commit, core_commit(shell->core));
-    if (!is_target) {
+    char head[65];
+    if (!*commit) { /* the branch's head, which may be ahead of the target */
+        int status = source_head(shell->source, head, err);
+        if (status < 0)
+            return status;
+        commit = head;
+    }
+    if (strcmp(commit, core_commit(shell->core))) {
         const struct set *set = NULL;
         struct report report;
         report_init(&report, arena);

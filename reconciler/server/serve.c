@@ -46,18 +46,18 @@ static void signals_watch(struct server *server)
     ev_signal_start(loop, &server->interrupt);
 }
 
-/* A push that came while the daemon was down. A head that is refused leaves the last good
- * one in force, and the refusal is an event. */
-static int head_take(struct server *server, struct error *err)
+int server_take_head(struct server *server, struct error *err)
 {
     struct shell *shell = server->shell;
     struct arena *arena = arena_new();
     struct report report;
-    char head[65];
+    char head[65] = "";
     report_init(&report, arena);
     int status = source_head(shell->source, head, err);
-    if (status == 0)
-        status = core_target(shell->core, head, "start", &report, NULL, err);
+    if (status == 0 && strcmp(head, server->refused) && strcmp(head, core_commit(shell->core)))
+        status = core_target(shell->core, head, "", &report, NULL, err);
+    if (status == ERR_INVALID)
+        memcpy(server->refused, head, sizeof head); /* said once */
     if (status == ERR_NOT_FOUND || status == ERR_INVALID)
         status = 0;
     arena_free(arena);
@@ -86,7 +86,7 @@ static int core_open(struct server *server, struct error *err)
         return status;
     remote_open(server);
     signals_watch(server);
-    status = head_take(server, err);
+    status = server_take_head(server, err);
     return status < 0 ? status : server_open(server, err);
 }
 

@@ -288,6 +288,11 @@ void server_after_pump(void *context)
         return;
     }
     waiters_answer(server);
+    if (server->looks != core_looks(server->shell->core)) {
+        server->looks = core_looks(server->shell->core);
+        if (server_take_head(server, &err) == 0)
+            ev_feed_event(server->shell->loop, &server->shell->timer, EV_TIMER);
+    }
     DL_FOREACH(server->clients, client)
         while (client->is_behind && !client->is_closing && unread(client) <= LAG_MAX)
             client_catch_up(client);

@@ -53,8 +53,13 @@ struct server {
     pid_t supervisor;
     int64_t since; /* unix seconds */
     bool is_stopping;
+    char refused[65]; /* last head that was not valid; "" */
+    uint64_t looks; /* core_looks() when the head was last asked for */
 };
 
+/* Makes the branch's head the target if it is not: a push whose hook did not reach us. A
+ * head that is refused leaves the last good one in force, and the refusal is an event. */
+int server_take_head(struct server *server, struct error *err);
 int server_open(struct server *server, struct error *err);
 void server_close(struct server *server);
 void server_event(void *context, const struct value *event);

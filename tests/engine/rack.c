@@ -1,0 +1,474 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+/*
+ * The rack in memory. Messages to a driver are answered into a queue at once and
+ * delivered one by one; when the queue is empty the clock jumps to the core's timer.
+ * A driver that is killed or whose core died forgets what it had not done.
+ */
+#include "tests/engine/rack.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include "model/yaml.h"
+
+static const char *const driver_names[] = {"disk", "net"};
+
+/* ---- what the core calls --------------------------------------------------------------- */
+
+/* Every call to the outside goes through here, and may be the last. */
+static void called(struct rack *rack)
+{
+    if (rack->crash_at && ++rack->calls == rack->crash_at)
+        longjmp(rack->crash, 1);
+}
+
+static int64_t rack_mono(void *context)
+{
+    return ((struct rack *)context)->now_ms;
+}
+
+static int64_t rack_wall(void *context)
+{
+    return ((struct rack *)context)->now_ms + 1700000000000;
+}
+
+static void rack_random(void *context, void *out, size_t len)
+{
+    (void)context;
+    memset(out, 0x5a, len);
+}
+
+static void rack_timer(void *context, int64_t mono_ms)
+{
+    struct rack *rack = context;
+    called(rack);
+    rack->timer_ms = mono_ms;
+}
+
+static int driver_index(const char *driver)
+{
+    return !strcmp(driver, "net");
+}
+
+static void rack_emit(void *context, const struct event *event)
+{
+    struct rack *rack = context;
+    called(rack);
+    rack->events_converged += !strcmp(event->type, "converged");
+    rack->events_failed += !strcmp(event->type, "op.failed");
+    if (getenv("RACK_TRACE"))
+        printf("# %8lld %-16s %s\n", (long long)rack->now_ms, event->type, event->text);
+}
+
+static void rack_log(void *context, const char *name, const char *text)
+{
+    (void)context;
+    if (getenv("RACK_TRACE"))
+        printf("# log %s: %s\n", name, text);
+}
+
+static int rack_load(void *context, struct arena *arena, const char *commit,
+                     const struct set **set, struct report *report, struct error *err)
+{
+    struct rack *rack = context;
+    const char *text = rack->commits[atoi(commit)];
+    struct value *docs = NULL;
+    (void)err;
+    yaml_read(arena, "rack.yaml", text, strlen(text), &docs, report);
+    struct set_builder *builder = set_builder_new(arena, report);
+    for (size_t i = 0; i < docs->count; i++)
+        set_builder_add(builder, docs->items[i]);
+    *set = set_builder_finish(builder);
+    for (size_t i = 0; i < report->count; i++)
+        printf("# %s\n", report->problems[i].message);
+    return 0;
+}
+
+static int rack_describe(void *context, struct arena *arena, const char *commit,
+                         const char **author, const char **subject, struct error *err)
+{
+    (void)context;
+    (void)arena;
+    (void)err;
+    *author = "Ann <ann@example.org>";
+    *subject = commit;
+    return 0;
+}
+
+/* ---- drivers ------------------------------------------------------------------------------ */
+
+static void queue_put(struct rack *rack, const char *driver, const struct value *message)
+{
+    assert(rack->queue_end < RACK_MESSAGES);
+    rack->queue[rack->queue_end++] =
+        (struct rack_message){driver_names[driver_index(driver)], message};
+}
+
+static struct value *answer_to(struct rack *rack, const struct value *message)
+{
+    struct value *answer = value_map(rack->arena);
+    value_set_text(rack->arena, answer, "jsonrpc", "2.0");
+    value_set_int(rack->arena, answer, "id", value_get_int(message, "id", 0));
+    return answer;
+}
+
+static void refuse(struct rack *rack, const char *driver, const struct value *message, int code,
+                   const char *word)
+{
+    struct arena *arena = rack->arena;
+    struct value *answer = answer_to(rack, message), *error = value_map(arena);
+    struct value *data = value_map(arena);
+    value_set_text(arena, data, "kind", word);
+    value_set_int(arena, error, "code", code);
+    value_set_text(arena, error, "message", "refused by the test");
+    value_set(arena, error, "data", data);
+    value_set(arena, answer, "error", error);
+    queue_put(rack, driver, answer);
+}
+
+static struct rack_object *object_get(struct rack *rack, const char *uid)
+{
+    for (size_t i = 0; i < rack->object_count; i++)
+        if (!strcmp(rack->objects[i].uid, uid))
+            return &rack->objects[i];
+    assert(rack->object_count < RACK_OBJECTS);
+    struct rack_object *object = &rack->objects[rack->object_count++];
+    snprintf(object->uid, sizeof object->uid, "%s", uid);
+    return object;
+}
+
+static bool holds(const char *driver, const struct rack_object *object)
+{
+    bool is_disk = !strcmp(object->kind, "Volume") || !strcmp(object->kind, "Pool");
+    return is_disk == !strcmp(driver, "disk");
+}
+
+static struct value *list_make(struct rack *rack, const char *driver)
+{
+    struct arena *arena = rack->arena;
+    struct value *list = value_list(arena);
+    for (size_t i = 0; i < rack->object_count; i++) {
+        struct rack_object *object = &rack->objects[i];
+        if (!object->exists || !holds(driver, object))
+            continue;
+        char etag[DIGEST_TEXT];
+        struct value *entry = value_append(arena, list, value_list(arena));
+        value_append(arena, entry, value_text(arena, object->uid));
+        value_append(arena, entry, value_int(arena, (int64_t)object->epoch));
+        value_append(arena, entry, value_text(arena, digest_value(object->spec, etag)));
+    }
+    return list;
+}
+
+static struct value *object_make(struct rack *rack, const char *uid)
+{
+    struct arena *arena = rack->arena;
+    struct rack_object *object = object_get(rack, uid);
+    struct value *out = value_map(arena);
+    value_set_text(arena, out, "uid", uid);
+    value_set_int(arena, out, "epoch", (int64_t)object->epoch);
+    if (!object->exists) {
+        value_set_bool(arena, out, "absent", true);
+        return out;
+    }
+    value_set_text(arena, out, "kind", object->kind);
+    value_set_text(arena, out, "name", object->name);
+    value_set_text(arena, out, "project", strcmp(object->kind, "Pool") ? "shop" : NULL);
+    value_set(arena, out, "spec", value_copy(arena, object->spec));
+    return out;
+}
+
+static struct value *observe(struct rack *rack, const char *driver, const struct value *params)
+{
+    struct arena *arena = rack->arena;
+    const struct value *uids = value_get(params, "uids");
+    struct value *result = value_map(arena);
+    bool is_partial = !uids && rack->partial && !strcmp(rack->partial, driver);
+    value_set_bool(arena, result, "complete", !is_partial);
+    if (!uids) {
+        value_set(arena, result, "list",
+                  is_partial ? value_list(arena) : list_make(rack, driver));
+        return result;
+    }
+    struct value *objects = value_set(arena, result, "objects", value_list(arena));
+    for (size_t i = 0; i < uids->count; i++)
+        value_append(arena, objects, object_make(rack, uids->items[i]->text));
+    return result;
+}
+
+static void effect(struct rack *rack, struct rack_object *object, const struct value *params)
+{
+    bool is_delete = !strcmp(value_get_text(params, "verb", ""), "delete");
+    const char *op = value_get_text(params, "op", "");
+    uint64_t epoch = (uint64_t)value_get_int(params, "epoch", 0);
+    snprintf(object->kind, sizeof object->kind, "%s", value_get_text(params, "kind", ""));
+    snprintf(object->name, sizeof object->name, "%s", value_get_text(params, "name", ""));
+    if (!is_delete || !rack->deny_epochs)
+        object->epoch = epoch;
+    if (!strcmp(object->op, op))
+        return; /* the same op again: no second effect */
+    snprintf(object->op, sizeof object->op, "%s", op);
+    object->applied++;
+    object->made += !is_delete && !object->exists;
+    object->exists = !is_delete;
+    if (!is_delete)
+        object->spec = value_copy(rack->arena, value_get(params, "spec"));
+}
+
+static void apply(struct rack *rack, const char *driver, const struct value *message)
+{
+    const struct value *params = value_get(message, "params");
+    struct rack_object *object = object_get(rack, value_get_text(params, "uid", ""));
+    rack->applied_at[rack->applies++ % 256] = rack->now_ms;
+    if (rack->refuse && !strcmp(rack->refuse, value_get_text(params, "name", ""))) {
+        refuse(rack, driver, message, -32000, rack->refuse_kind);
+        return;
+    }
+    if ((uint64_t)value_get_int(params, "epoch", 0) < object->epoch) {
+        refuse(rack, driver, message, -32009, "stale");
+        return;
+    }
+    effect(rack, object, params);
+    if (rack->lose_replies) {
+        rack->lose_replies--;
+        return;
+    }
+    struct value *answer = answer_to(rack, message);
+    value_set(rack->arena, answer, "result", value_map(rack->arena));
+    queue_put(rack, driver, answer);
+}
+
+static void rack_send(void *context, const char *driver, const struct value *borrowed)
+{
+    struct rack *rack = context;
+    const struct value *message = value_copy(rack->arena, borrowed);
+    const char *method = value_get_text(message, "method", "");
+    called(rack);
+    if (rack->mute && !strcmp(rack->mute, driver) && strcmp(method, "initialize"))
+        return;
+    if (!strcmp(method, "apply")) {
+        apply(rack, driver, message);
+        return;
+    }
+    struct value *answer = answer_to(rack, message);
+    struct value *result = strcmp(method, "observe")
+                               ? value_map(rack->arena)
+                               : observe(rack, driver, value_get(message, "params"));
+    value_set(rack->arena, answer, "result", result);
+    queue_put(rack, driver, answer);
+}
+
+static void rack_start(void *context, const char *driver)
+{
+    struct rack *rack = context;
+    called(rack);
+    rack->starts[driver_index(driver)]++;
+}
+
+/* Its end is told as if it had been an answer. */
+static void rack_kill(void *context, const char *driver)
+{
+    struct rack *rack = context;
+    called(rack);
+    rack->kills[driver_index(driver)]++;
+    for (size_t i = rack->queue_first; i < rack->queue_end; i++)
+        if (!strcmp(rack->queue[i].driver, driver))
+            rack->queue[i].driver = NULL;
+    queue_put(rack, driver, NULL);
+}
+
+/* ---- the store ------------------------------------------------------------------------------- */
+
+static struct rack *crashing; /* whose ledger calls are counted */
+
+static int begin_counted(struct store *store, struct error *err)
+{
+    called(crashing);
+    return store_begin(store, err);
+}
+
+static int commit_counted(struct store *store, struct error *err)
+{
+    called(crashing); /* dies before */
+    int status = store_commit(store, err);
+    called(crashing); /* dies after */
+    return status;
+}
+
+static int intent_counted(struct store *store, const struct intent *intent, struct error *err)
+{
+    called(crashing);
+    return store_intent_put(store, intent, err);
+}
+
+static int object_counted(struct store *store, const struct known *known, struct error *err)
+{
+    called(crashing);
+    return store_object_put(store, known, err);
+}
+
+/* ---- life ----------------------------------------------------------------------------------- */
+
+static const char *driver_of(void *context, const char *class)
+{
+    (void)context;
+    return driver_names[strcmp(class, "volume") != 0];
+}
+
+static const struct value *settings_of(void *context, const char *driver)
+{
+    (void)context;
+    (void)driver;
+    return NULL;
+}
+
+struct rack *rack_new(void)
+{
+    struct rack *rack = calloc(1, sizeof *rack);
+    assert(rack);
+    rack->arena = arena_new();
+    rack->now_ms = 1000;
+    rack->timer_ms = -1;
+    snprintf(rack->dir, sizeof rack->dir, "%s/spinel-rack-XXXXXX",
+             access("/dev/shm", W_OK) ? "/tmp" : "/dev/shm");
+    assert(mkdtemp(rack->dir));
+    rack->ledger = ledger_store;
+    rack->ledger.begin = begin_counted;
+    rack->ledger.commit = commit_counted;
+    rack->ledger.intent_put = intent_counted;
+    rack->ledger.object_put = object_counted;
+    rack->env = (struct env){
+        .context = rack, .mono_ms = rack_mono, .wall_ms = rack_wall, .random = rack_random,
+        .timer = rack_timer, .driver_start = rack_start, .driver_send = rack_send,
+        .driver_kill = rack_kill, .emit = rack_emit, .log = rack_log, .load = rack_load,
+        .describe = rack_describe, .ledger = &rack->ledger,
+    };
+    rack->config = (struct core_config){
+        .rack = "test", .rack_id = "00000000000000000000000000000000", .state_dir = rack->dir,
+        .key_file = "/nonexistent", .drivers = driver_names, .driver_count = 2,
+        .driver_of = driver_of, .settings_of = settings_of, .parallelism = 4,
+        .resync_ms = 300000, .policy = {3, 5, 30}, .seed = {1, 2, 3}, .effects = true,
+    };
+    return rack;
+}
+
+static void dir_remove(const char *dir)
+{
+    static const char *const files[] = {"spinel.db", "spinel.db-wal", "spinel.db-shm", "lock"};
+    char path[128];
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
+        snprintf(path, sizeof path, "%s/%s", dir, files[i]);
+        unlink(path);
+    }
+    rmdir(dir);
+}
+
+void rack_die(struct rack *rack)
+{
+    core_free(rack->core);
+    rack->core = NULL;
+    store_close(rack->store);
+    rack->store = NULL;
+    rack->queue_first = rack->queue_end = 0;
+    rack->timer_ms = -1;
+}
+
+void rack_free(struct rack *rack)
+{
+    rack_die(rack);
+    dir_remove(rack->dir);
+    arena_free(rack->arena);
+    free(rack);
+}
+
+void rack_forget(struct rack *rack)
+{
+    rack_die(rack);
+    dir_remove(rack->dir);
+    assert(mkdir(rack->dir, 0700) == 0);
+}
+
+void rack_boot(struct rack *rack, const char *commit)
+{
+    struct error err = ERROR_INIT;
+    rack_die(rack);
+    crashing = rack;
+    if (store_open(rack->dir, STORE_WRITE, &rack->store, &err) < 0)
+        printf("# %s\n", err.message);
+    assert(rack->store);
+    rack->env.store = rack->store;
+    rack->core = core_new(&rack->env, &rack->config);
+    int status = core_start(rack->core, &err);
+    if (status == 0)
+        status = core_target(rack->core, commit, "test", NULL, NULL, &err);
+    if (status < 0)
+        printf("# %s\n", err.message);
+    assert(status == 0);
+}
+
+static void message_deliver(struct rack *rack)
+{
+    const struct rack_message *next = &rack->queue[rack->queue_first++];
+    if (next->driver && next->message)
+        core_message(rack->core, next->driver, next->message);
+    else if (next->driver)
+        core_driver_down(rack->core, next->driver, "killed");
+    if (rack->queue_first == rack->queue_end)
+        rack->queue_first = rack->queue_end = 0;
+}
+
+bool rack_run(struct rack *rack, int64_t limit_ms)
+{
+    int64_t until = rack->now_ms + limit_ms;
+    for (int i = 0; i < 20000; i++) {
+        core_pump(rack->core);
+        if (rack->queue_first < rack->queue_end) {
+            message_deliver(rack);
+            continue;
+        }
+        if (core_is_settled(rack->core))
+            return true;
+        if (rack->timer_ms < 0 || rack->timer_ms > until) {
+            rack->now_ms = until;
+            return false;
+        }
+        if (rack->timer_ms > rack->now_ms)
+            rack->now_ms = rack->timer_ms;
+        else
+            rack->now_ms++;
+        core_timer(rack->core);
+    }
+    assert(!"the core has found no rest");
+    return false;
+}
+
+struct rack_object *rack_object(struct rack *rack, const char *kind, const char *name)
+{
+    for (size_t i = 0; i < rack->object_count; i++)
+        if (!strcmp(rack->objects[i].kind, kind) && !strcmp(rack->objects[i].name, name))
+            return &rack->objects[i];
+    return NULL;
+}
+
+unsigned rack_count(const struct rack *rack, const char *kind, const char *name)
+{
+    unsigned count = 0;
+    for (size_t i = 0; i < rack->object_count; i++)
+        count += rack->objects[i].exists && !strcmp(rack->objects[i].kind, kind) &&
+                 !strcmp(rack->objects[i].name, name);
+    return count;
+}
+
+void rack_notice(struct rack *rack, const char *driver, const char *uid, const char *why)
+{
+    struct arena *arena = rack->arena;
+    struct value *message = value_map(arena), *params = value_map(arena);
+    value_set_text(arena, params, "uid", uid);
+    value_set_text(arena, params, "why", why);
+    value_set_text(arena, message, "method", "changed");
+    value_set(arena, message, "params", params);
+    queue_put(rack, driver, message);
+}

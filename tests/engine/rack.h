@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+#ifndef TESTS_ENGINE_RACK_H
+#define TESTS_ENGINE_RACK_H
+
+#include <setjmp.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include "reconciler/engine/core.h"
+
+/*
+ * A rack in memory for the core: a virtual clock, two drivers ("disk" for volumes,
+ * "net" for networks and machines) whose objects are a table here, a real store, and
+ * manifests by commit. Any call of the core to the outside can be made its last.
+ */
+enum { RACK_OBJECTS = 64, RACK_MESSAGES = 4096 };
+
+struct rack_object {
+    char uid[33], kind[32], name[64];
+    const struct value *spec;
+    uint64_t epoch;  /* acknowledged, also when absent */
+    bool exists;
+    unsigned made;   /* times that it came into being */
+    unsigned applied; /* effects, not repeats of one op */
+    char op[65];     /* last one */
+};
+
+struct rack_message {
+    const char *driver;
+    const struct value *message;
+};
+
+struct rack {
+    struct arena *arena;
+    char dir[64];
+    struct store *store;
+    struct core *core;
+    struct env env;
+    struct ledger ledger;
+    struct core_config config;
+    int64_t now_ms, timer_ms;
+    const char *commits[8]; /* manifests by number: commit "1" is commits[1] */
+    char head[8];
+    struct rack_object objects[RACK_OBJECTS];
+    size_t object_count;
+    struct rack_message queue[RACK_MESSAGES];
+    size_t queue_first, queue_end;
+    unsigned starts[2], kills[2];
+
+    /* faults */
+    int calls, crash_at;     /* 0: never */
+    jmp_buf crash;
+    const char *mute;        /* driver that answers nothing but initialize */
+    const char *partial;     /* driver whose lists break off */
+    const char *refuse;      /* name of the object whose applies are refused */
+    const char *refuse_kind; /* word of the refusal */
+    unsigned lose_replies;   /* answers to apply that never arrive, but the effect does */
+    bool deny_epochs;        /* deletes are not acknowledged */
+
+    unsigned events_converged, events_failed, applies;
+    int64_t applied_at[256]; /* virtual time of each */
+};
+
+struct rack *rack_new(void);
+void rack_free(struct rack *rack);
+/* Starts a core on the rack's store with `commit` as target. */
+void rack_boot(struct rack *rack, const char *commit);
+/* The core is gone, as after kill -9; what drivers had in hand is done or lost with it. */
+void rack_die(struct rack *rack);
+/* Runs until settled or for `limit_ms` of virtual time; true if settled. */
+bool rack_run(struct rack *rack, int64_t limit_ms);
+struct rack_object *rack_object(struct rack *rack, const char *kind, const char *name);
+/* Objects of this identity that exist. */
+unsigned rack_count(const struct rack *rack, const char *kind, const char *name);
+/* Loses the store, keeps the world. */
+void rack_forget(struct rack *rack);
+void rack_notice(struct rack *rack, const char *driver, const char *uid, const char *why);
+
+#endif

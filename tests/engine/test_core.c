@@ -1,0 +1,320 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+/* The core against a rack in memory: crashes at every call, lost and late answers,
+ * lists that break off, and time that passes only when nothing else happens. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <cmocka.h>
+#include <string.h>
+#include "tests/engine/rack.c"
+
+#define POOL "apiVersion: spinel/v1\nkind: Pool\nmetadata: {name: fast}\nspec: {}\n---\n"
+#define PROJECT "apiVersion: spinel/v1\nkind: Project\nmetadata: {name: shop}\nspec: {}\n---\n"
+#define VOLUME(name, size)                                                                         \
+    "apiVersion: spinel/v1\nkind: Volume\nmetadata: {project: shop, name: " name "}\n"             \
+    "spec: {size: " size ", pool: fast, onRemove: delete}\n---\n"
+#define VPC(name)                                                                                  \
+    "apiVersion: spinel/v1\nkind: VPC\nmetadata: {project: shop, name: " name "}\n"                \
+    "spec: {prefixes: [10.0.0.0/16]}\n---\n"
+
+static int rack_setup(void **state)
+{
+    struct rack *rack = rack_new();
+    rack->commits[1] = POOL PROJECT VOLUME("db", "1GiB") VPC("net");
+    rack->commits[2] = POOL PROJECT VOLUME("db", "2GiB") VPC("net");
+    rack->commits[3] = POOL PROJECT VPC("net");
+    *state = rack;
+    return 0;
+}
+
+static int rack_teardown(void **state)
+{
+    rack_free(*state);
+    return 0;
+}
+
+static int64_t size_of(struct rack *rack)
+{
+    return value_get_int(rack_object(rack, "Volume", "db")->spec, "size", 0);
+}
+
+static const int64_t minute = 60000;
+
+static void creates_what_is_declared_and_says_converged_once(void **state)
+{
+    struct rack *rack = *state;
+    rack_boot(rack, "1");
+    assert_true(rack_run(rack, minute));
+    assert_int_equal(rack_count(rack, "Volume", "db"), 1);
+    assert_int_equal(rack_count(rack, "VPC", "net"), 1);
+    assert_true(core_is_converged(rack->core));
+    assert_int_equal(rack->events_converged, 1);
+}
+
+static void second_look_sends_nothing(void **state)
+{
+    struct rack *rack = *state;
+    rack_boot(rack, "1");
+    assert_true(rack_run(rack, minute));
+    unsigned before = rack->applies;
+    core_look(rack->core);
+    assert_true(rack_run(rack, minute));
+    assert_int_equal(rack->applies, before);
+}
+
+static void grows_a_volume_in_place(void **state)
+{
+    struct rack *rack = *state;
+    rack_boot(rack, "1");
+    assert_true(rack_run(rack, minute));
+    rack_boot(rack, "2");
+    assert_true(rack_run(rack, minute));
+    assert_int_equal(size_of(rack), 2LL << 30);
+    assert_int_equal(rack_object(rack, "Volume", "db")->made, 1);
+}
+
+/* Boots and runs; false if the core died at the call that was chosen for it. */
+static bool survives(struct rack *rack, const char *commit)
+{
+    if (setjmp(rack->crash))
+        return false;
+    rack_boot(rack, commit);
+    rack_run(rack, 10 * minute);
+    return true;
+}
+
+static struct rack *rack_at(const struct rack *like, const char *commit)
+{
+    struct rack *rack = rack_new();
+    memcpy(rack->commits, like->commits, sizeof rack->commits);
+    if (commit) {
+        rack_boot(rack, commit);
+        assert_true(rack_run(rack, minute));
+    }
+    rack->calls = 0;
+    return rack;
+}
+
+/* From a converged commit to another, with the core dying at its n-th call to the outside,
+ * for every n: the end is the same, and nothing was done twice. */
+static void crash_everywhere(const struct rack *like, const char *from, const char *to,
+                             void (*check)(struct rack *rack))
+{
+    bool has_survived = false;
+    for (int at = 1; !has_survived; at++) {
+        struct rack *rack = rack_at(like, from);
+        rack->crash_at = at;
+        has_survived = survives(rack, to);
+        rack->crash_at = 0;
+        if (!has_survived) {
+            rack_boot(rack, to);
+            assert_true(rack_run(rack, 30 * minute));
+        }
+        check(rack);
+        rack_free(rack);
+    }
+}
+
+static void created_once(struct rack *rack)
+{
+    assert_true(core_is_converged(rack->core));
+    assert_int_equal(rack_count(rack, "Volume", "db"), 1);
+    assert_int_equal(rack_count(rack, "VPC", "net"), 1);
+    assert_int_equal(rack_object(rack, "Volume", "db")->made, 1);
+    assert_int_equal(rack_object(rack, "Volume", "db")->applied, 1);
+    assert_int_equal(rack_object(rack, "VPC", "net")->applied, 1);
+}
+
+static void grown_once(struct rack *rack)
+{
+    assert_true(core_is_converged(rack->core));
+    assert_int_equal(size_of(rack), 2LL << 30);
+    assert_int_equal(rack_object(rack, "Volume", "db")->made, 1);
+    assert_int_equal(rack_object(rack, "Volume", "db")->applied, 2);
+}
+
+static void deleted_once(struct rack *rack)
+{
+    assert_true(core_is_converged(rack->core));
+    assert_int_equal(rack_count(rack, "Volume", "db"), 0);
+    assert_int_equal(rack_count(rack, "VPC", "net"), 1);
+    assert_int_equal(rack_object(rack, "Volume", "db")->made, 1);
+}
+
+static void crash_at_any_call_of_a_create_makes_one_object(void **state)
+{
+    crash_everywhere(*state, NULL, "1", created_once);
+}
+
+static void crash_at_any_call_of_an_update_updates_once(void **state)
+{
+    crash_everywhere(*state, "1", "2", grown_once);
+}
+
+static void crash_at_any_call_of_a_delete_deletes(void **state)
+{
+    crash_everywhere(*state, "1", "3", deleted_once);
+}
+
+static void lost_reply_is_found_out_by_looking(void **state)
+{
+    struct rack *rack = *state;
+    rack->lose_replies = 1;
+    rack_boot(rack, "1");
+    assert_true(rack_run(rack, 10 * minute));
+    assert_int_equal(rack_count(rack, "Volume", "db"), 1);
+    assert_int_equal(rack_object(rack, "VPC", "net")->applied, 1);
+    assert_int_equal(rack_object(rack, "Volume", "db")->made, 1);
+}
+
+static void list_that_breaks_off_is_unknown_and_never_empty(void **state)
+{
+    struct rack *rack = *state;
+    rack_boot(rack, "1");
+    assert_true(rack_run(rack, minute));
+    unsigned before = rack->applies;
+    rack->partial = "disk";
+    core_look(rack->core);
+    rack_run(rack, minute);
+    assert_int_equal(rack->applies, before);
+    assert_false(core_is_converged(rack->core));
+    rack->partial = NULL;
+    assert_true(rack_run(rack, 10 * minute));
+    assert_true(core_is_converged(rack->core));
+    assert_int_equal(rack->applies, before);
+}
+
+static void object_that_vanished_is_made_again_by_a_new_intent(void **state)
+{
+    struct rack *rack = *state;
+    rack_boot(rack, "1");
+    assert_true(rack_run(rack, minute));
+    struct rack_object *vpc = rack_object(rack, "VPC", "net");
+    uint64_t epoch = vpc->epoch;
+    vpc->exists = false;
+    rack_notice(rack, "net", vpc->uid, "namespace deleted");
+    assert_true(rack_run(rack, minute));
+    assert_true(vpc->exists);
+    assert_true(vpc->epoch > epoch);
+}
+
+static void delete_counts_only_when_its_epoch_is_acknowledged(void **state)
+{
+    struct rack *rack = *state;
+    rack_boot(rack, "1");
+    assert_true(rack_run(rack, minute));
+    rack->deny_epochs = true;
+    rack_boot(rack, "3");
+    assert_false(rack_run(rack, minute));
+    assert_false(core_is_converged(rack->core));
+    rack->deny_epochs = false;
+    assert_true(rack_run(rack, 30 * minute));
+    assert_int_equal(rack_count(rack, "Volume", "db"), 0);
+}
+
+static void failing_step_backs_off_by_doubling(void **state)
+{
+    struct rack *rack = *state;
+    rack->refuse = "net";
+    rack->refuse_kind = "busy";
+    rack_boot(rack, "1");
+    rack_run(rack, 20 * minute);
+    assert_true(rack->events_failed >= 8);
+    assert_true(rack->events_failed <= 14);
+    assert_int_equal(rack_count(rack, "Volume", "db"), 1); /* it held nobody else up */
+    rack->refuse = NULL;
+    assert_true(rack_run(rack, 10 * minute));
+    assert_true(core_is_converged(rack->core));
+}
+
+static void new_target_does_not_wait_for_the_back_off(void **state)
+{
+    struct rack *rack = *state;
+    rack->refuse = "net";
+    rack->refuse_kind = "invalid";
+    rack_boot(rack, "1");
+    assert_true(rack_run(rack, minute)); /* nothing would change by waiting */
+    assert_false(core_is_converged(rack->core));
+    rack->refuse = NULL;
+    int64_t before = rack->now_ms;
+    struct error err = ERROR_INIT;
+    assert_int_equal(core_target(rack->core, "2", NULL, NULL, NULL, &err), 0);
+    assert_true(rack_run(rack, minute));
+    assert_true(core_is_converged(rack->core));
+    assert_true(rack->now_ms - before < 5000);
+}
+
+static void silent_driver_delays_nobody_else(void **state)
+{
+    struct rack *rack = *state;
+    rack->mute = "net";
+    rack_boot(rack, "1");
+    rack_run(rack, 5000);
+    assert_int_equal(rack_count(rack, "Volume", "db"), 1);
+    assert_int_equal(rack_count(rack, "VPC", "net"), 0);
+    rack_run(rack, 5 * minute);
+    assert_true(rack->kills[1] > 0);
+    rack->mute = NULL;
+    assert_true(rack_run(rack, 30 * minute));
+    assert_int_equal(rack_count(rack, "VPC", "net"), 1);
+}
+
+static void lost_store_makes_nothing_twice_and_asks_first(void **state)
+{
+    struct rack *rack = *state;
+    struct error err = ERROR_INIT;
+    rack_boot(rack, "1");
+    assert_true(rack_run(rack, minute));
+    unsigned before = rack->applies;
+    rack_forget(rack); /* the database is gone, the world is not */
+    rack_boot(rack, "2");
+    rack_run(rack, minute);
+    assert_int_equal(rack->applies, before);
+    assert_int_equal(store_hold_approve(rack->store, "rebuild", "ann", 1, &err), 0);
+    core_policy_changed(rack->core);
+    assert_true(rack_run(rack, 10 * minute));
+    assert_int_equal(rack_count(rack, "Volume", "db"), 1);
+    assert_int_equal(rack_object(rack, "Volume", "db")->made, 1);
+    assert_int_equal(size_of(rack), 2LL << 30);
+}
+
+static void field_that_is_set_back_again_and_again_is_contested(void **state)
+{
+    struct rack *rack = *state;
+    rack_boot(rack, "1");
+    assert_true(rack_run(rack, minute));
+    unsigned before = rack->applies;
+    for (int i = 0; i < 20; i++) {
+        struct rack_object *vpc = rack_object(rack, "VPC", "net");
+        struct value *spec = value_copy(rack->arena, vpc->spec);
+        value_set_int(rack->arena, spec, "mtu", 1280);
+        vpc->spec = spec;
+        rack_notice(rack, "net", vpc->uid, "somebody set it back");
+        rack_run(rack, 3000);
+    }
+    assert_true(rack->applies - before >= 3);
+    assert_true(rack->applies - before <= 6);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+#define RACK_TEST(name) cmocka_unit_test_setup_teardown(name, rack_setup, rack_teardown)
+        RACK_TEST(creates_what_is_declared_and_says_converged_once),
+        RACK_TEST(second_look_sends_nothing),
+        RACK_TEST(grows_a_volume_in_place),
+        RACK_TEST(crash_at_any_call_of_a_create_makes_one_object),
+        RACK_TEST(crash_at_any_call_of_an_update_updates_once),
+        RACK_TEST(crash_at_any_call_of_a_delete_deletes),
+        RACK_TEST(lost_reply_is_found_out_by_looking),
+        RACK_TEST(list_that_breaks_off_is_unknown_and_never_empty),
+        RACK_TEST(object_that_vanished_is_made_again_by_a_new_intent),
+        RACK_TEST(delete_counts_only_when_its_epoch_is_acknowledged),
+        RACK_TEST(failing_step_backs_off_by_doubling),
+        RACK_TEST(new_target_does_not_wait_for_the_back_off),
+        RACK_TEST(silent_driver_delays_nobody_else),
+        RACK_TEST(lost_store_makes_nothing_twice_and_asks_first),
+        RACK_TEST(field_that_is_set_back_again_and_again_is_contested),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
