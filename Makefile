@@ -68,6 +68,15 @@ $(BUILD)/gen/kinds.S: $(kinds) model/embed.sh
 $(BUILD)/gen/kinds.o: $(BUILD)/gen/kinds.S
 	$(call say,AS,$<)$(CC) -c -o $@ $<
 
+# Hooks and the first example, for `spinel init`.
+share := contrib/hooks/post-receive contrib/hooks/pre-receive examples/starter/starter.yaml
+$(BUILD)/gen/share.S: $(share) model/embed.sh
+	@mkdir -p $(@D)
+	$(call say,GEN,$@)sh model/embed.sh $(share) | sed 's/kind_files/share_files/' >$@
+
+$(BUILD)/gen/share.o: $(BUILD)/gen/share.S
+	$(call say,AS,$<)$(CC) -c -o $@ $<
+
 $(BUILD)/gen/version.h: FORCE
 	@mkdir -p $(@D)
 	@echo '#define SPINEL_VERSION "$(VERSION)"' | cmp -s - $@ || echo '#define SPINEL_VERSION "$(VERSION)"' >$@
@@ -77,7 +86,7 @@ $(call obj,$(wildcard reconciler/cli/*.c)): $(BUILD)/gen/version.h
 $(BUILD)/libmodel.a: $(call obj,$(model_src)) $(BUILD)/gen/kinds.o
 	$(call say,AR,$@)rm -f $@ && ar rcs $@ $^
 
-$(BUILD)/libcore.a: $(call obj,$(core_src))
+$(BUILD)/libcore.a: $(call obj,$(core_src)) $(BUILD)/gen/share.o
 	$(call say,AR,$@)rm -f $@ && ar rcs $@ $^
 
 $(BUILD)/libspinel-driver.a: $(call obj,$(lib_src))

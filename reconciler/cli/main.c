@@ -6,6 +6,9 @@
 #include "reconciler/cli/command.h"
 
 static const struct command *const commands[] = {
+    &init_command,
+    &serve_command,
+    &demo_command,
     &check_command,
     &explain_command,
     &schema_command,
@@ -14,12 +17,12 @@ static const struct command *const commands[] = {
     &approve_command,
     &freeze_command,
     &purge_command,
-    &serve_command,
     &status_command,
-    &describe_command,
-    &events_command,
     &get_command,
+    &describe_command,
+    &drift_command,
     &history_command,
+    &events_command,
     &console_command,
     &version_command,
     &help_command,

@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+/*
+ * Drift without a daemon: the fields of a fresh plan whose cause is the world, and
+ * for those that were seen before, since when and by what, from the store.
+ */
+#include "reconciler/cli/drift.h"
+
+#include <string.h>
+
+#include "reconciler/cli/daemon.h"
+#include "reconciler/cli/objects.h"
+#include "reconciler/cli/planning.h"
+#include "reconciler/cli/records.h"
+#include "reconciler/cli/when.h"
+
+/* Where an object that is not there at all has its row. */
+static const char whole_object[] = "object";
+
+static const struct drift_row *row_find(const struct drift_row *rows, size_t count,
+                                        const char *uid, const char *path)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (rows[i].healed_at == 0 && strcmp(rows[i].uid, uid) == 0 &&
+            strcmp(rows[i].path, path) == 0)
+            return &rows[i];
+    }
+    return NULL;
+}
+
+struct finding {
+    const struct value *step;
+    const char *path;
+    struct value *desired, *observed;
+    const char *disposition;
+};
+
+static struct value *finding_value(struct arena *arena, const struct finding *finding,
+                                   const struct drift_row *row, const char *at)
+{
+    static const char *const copied[] = {"kind", "project", "name", "uid"};
+    struct value *value = value_map(arena);
+
+    for (size_t i = 0; i < 4; i++)
+        value_set_text(arena, value, copied[i], value_get_text(finding->step, copied[i], NULL));
+    value_set_text(arena, value, "path", finding->path);
+    value_set(arena, value, "desired", finding->desired);
+    value_set(arena, value, "observed", finding->observed);
+    value_set_text(arena, value, "since", row ? when_rfc3339(arena, row->since) : at);
+    value_set_text(arena, value, "lastSeen", at);
+    value_set_text(arena, value, "detectedBy", row ? row->detected_by : "plan");
+    value_set_text(arena, value, "cause", row ? row->cause : "unknown");
+    value_set_text(arena, value, "disposition", finding->disposition);
+    value_set(arena, value, "healed", NULL);
+    value_set_int(arena, value, "count", row ? row->count : 1);
+    return value;
+}
+
+struct found {
+    struct arena *arena;
+    const struct drift_row *rows;
+    size_t count;
+    const char *at;
+    struct value *list;
+};
+
+static void finding_add(struct found *found, const struct finding *finding)
+{
+    const char *uid = value_get_text(finding->step, "uid", "");
+
+    value_append(found->arena, found->list,
+                 finding_value(found->arena, finding,
+                               row_find(found->rows, found->count, uid, finding->path), found->at));
+}
+
+static struct value *side_copy(struct arena *arena, const struct value *field, const char *side)
+{
+    const struct value *value = value_get(field, side);
+
+    return value ? value_copy(arena, value) : value_null(arena);
+}
+
+static void step_findings(struct found *found, const struct value *step)
+{
+    const struct value *fields = value_get(step, "fields");
+    const char *disposition = value_get_text(step, "disposition", "");
+    struct finding finding = {.step = step, .path = whole_object, .disposition = disposition};
+
+    if (strcmp(value_get_text(step, "cause", ""), "drift") == 0 &&
+        strcmp(value_get_text(step, "action", ""), "create") == 0) {
+        finding.desired = value_text(found->arena, "present");
+        finding.observed = value_text(found->arena, "missing");
+        finding_add(found, &finding);
+        return;
+    }
+    for (size_t i = 0; value_is_list(fields) && i < fields->count; i++) {
+        const struct value *field = fields->items[i];
+
+        if (strcmp(value_get_text(field, "cause", ""), "drift") != 0)
+            continue;
+        finding.path = value_get_text(field, "path", "");
+        finding.desired = side_copy(found->arena, field, "to");
+        finding.observed = side_copy(found->arena, field, "from");
+        finding.disposition = value_get_text(field, "disposition", disposition);
+        finding_add(found, &finding);
+    }
+}
+
+static int rows_read(struct cli *cli, int64_t since, struct drift_row **rows, size_t *count,
+                     struct error *err)
+{
+    struct store *store;
+    int rc = objects_store(cli, &store, err);
+
+    *rows = NULL;
+    *count = 0;
+    if (rc == 0 && store)
+        rc = store_drifts(store, cli->arena, since, rows, count, err);
+    if (rc == 0)
+        store_close(store);
+    return rc;
+}
+
+static int drift_here(struct cli *cli, const struct site *site, int64_t since,
+                      struct value **document, struct error *err)
+{
+    struct found found = {.arena = cli->arena, .at = when_rfc3339(cli->arena, when_now())};
+    const struct value *steps;
+    struct drift_row *rows;
+    struct value *plan;
+    int rc = rows_read(cli, since, &rows, &found.count, err);
+
+    if (rc == 0)
+        rc = planning_make(cli, site, NULL, false, &plan, err);
+    if (rc < 0)
+        return rc;
+    found.rows = rows;
+    found.list = value_list(cli->arena);
+    for (size_t i = 0; i < found.count; i++) {
+        if (rows[i].healed_at > 0)
+            value_append(cli->arena, found.list, drift_value(cli->arena, &rows[i]));
+    }
+    steps = value_get(plan, "steps");
+    for (size_t i = 0; value_is_list(steps) && i < steps->count; i++)
+        step_findings(&found, steps->items[i]);
+    *document = value_map(cli->arena);
+    value_set_text(cli->arena, *document, "schema", "spinel/drift/v1");
+    value_set_text(cli->arena, *document, "at", found.at);
+    value_set_text(cli->arena, *document, "commit", value_get_text(plan, "commit", NULL));
+    value_set(cli->arena, *document, "drift", found.list);
+    value_set(cli->arena, *document, "unmanaged", value_list(cli->arena));
+    value_set(cli->arena, *document, "orphans", value_list(cli->arena));
+    return 0;
+}
+
+int drift_make(struct cli *cli, const struct site *site, int64_t since, struct value **document,
+               struct error *err)
+{
+    int rc = daemon_ask(site, cli->arena, "drift", NULL, document, err);
+
+    if (rc < 0 || *document)
+        return rc;
+    return drift_here(cli, site, since, document, err);
+}

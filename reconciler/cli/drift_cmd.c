@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+/* `spinel drift`: what differs from Git without Git having moved, since when and why. */
+#include "reconciler/cli/command.h"
+
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+#include "model/diff.h"
+#include "reconciler/cli/daemon.h"
+#include "reconciler/cli/drift.h"
+#include "reconciler/cli/follow.h"
+#include "reconciler/cli/interrupt.h"
+#include "reconciler/cli/output.h"
+#include "reconciler/cli/site.h"
+#include "reconciler/cli/table.h"
+#include "reconciler/cli/when.h"
+
+static struct {
+    int json;
+    int watch;
+    char *since;
+    char *resource;
+} options;
+
+static bool is_open(const struct value *row)
+{
+    return !value_is_map(value_get(row, "healed"));
+}
+
+/* "volume/shop/db" or "image/base" */
+static bool is_asked(const struct value *row)
+{
+    const char *project = value_get_text(row, "project", "");
+    const char *slash = options.resource ? strchr(options.resource, '/') : NULL;
+    const struct kind *kind;
+    char word[64], label[160];
+
+    if (!options.resource)
+        return true;
+    snprintf(word, sizeof(word), "%.*s", slash ? (int)(slash - options.resource) : 0,
+             options.resource);
+    kind = kind_find_loose(word);
+    snprintf(label, sizeof(label), "%s%s%s", project, project[0] ? "/" : "",
+             value_get_text(row, "name", ""));
+    return slash && kind && strcmp(kind->name, value_get_text(row, "kind", "")) == 0 &&
+           strcmp(slash + 1, label) == 0;
+}
+
+static struct value *rows_asked(struct arena *arena, const struct value *rows, int64_t since)
+{
+    struct value *list = value_list(arena);
+
+    for (size_t i = 0; value_is_list(rows) && i < rows->count; i++) {
+        const char *healed = value_at_text(rows->items[i], "healed.at", NULL);
+
+        if (!is_asked(rows->items[i]))
+            continue;
+        if (!healed || (options.since && strcmp(healed, when_rfc3339(arena, since)) >= 0))
+            value_append(arena, list, value_copy(arena, rows->items[i]));
+    }
+    return list;
+}
+
+static char *value_shown(struct arena *arena, const struct value *row, const char *side)
+{
+    const struct kind *kind = kind_find(value_get_text(row, "kind", ""));
+    const struct value *value = value_get(row, side);
+    const char *path = value_get_text(row, "path", "");
+    const struct field *field =
+        kind && strncmp(path, "spec.", 5) == 0 ? kind_field(kind, path) : NULL;
+
+    return value && value->type != VALUE_NULL ? diff_value_text(arena, field, value)
+                                              : arena_text(arena, "nothing");
+}
+
+static void drift_print(struct arena *arena, const struct value *rows)
+{
+    static const char *const titles[] = {"OBJECT", "FIELD", "EXPECTED", "FOUND", "SINCE", "STATE", "LIKELY CAUSE"};
+    struct table *table = table_new(arena, titles, 7);
+
+    for (size_t i = 0; i < rows->count; i++) {
+        const struct value *row = rows->items[i];
+        const char *project = value_get_text(row, "project", "");
+        const char **cells = table_row(table);
+
+        cells[0] = arena_printf(arena, "%s %s%s%s", value_get_text(row, "kind", ""), project,
+                                project[0] ? "/" : "", value_get_text(row, "name", ""));
+        cells[1] = value_get_text(row, "path", "");
+        cells[2] = value_shown(arena, row, "desired");
+        cells[3] = value_shown(arena, row, "observed");
+        cells[4] = value_get_text(row, "since", "");
+        cells[5] = is_open(row) ? value_get_text(row, "disposition", "open") : "healed";
+        cells[6] = value_get_text(row, "cause", "unknown");
+        table_paint(table, 3, is_open(row) ? PAINT_BAD : PAINT_PLAIN);
+        table_paint(table, 5, is_open(row) ? PAINT_WARN : PAINT_GOOD);
+    }
+    table_print(table, stdout);
+}
+
+static void strangers_print(const struct value *document, const char *key, const char *what)
+{
+    const struct value *list = value_get(document, key);
+
+    for (size_t i = 0; value_is_list(list) && i < list->count; i++)
+        note("%s: %s %s, left alone: %s", what, value_get_text(list->items[i], "kind", ""),
+             value_get_text(list->items[i], "native", value_get_text(list->items[i], "uid", "")),
+             value_get_text(list->items[i], "why", ""));
+}
+
+static int drift_show(struct cli *cli, const struct value *found, int64_t since)
+{
+    struct value *document = value_copy(cli->arena, found);
+    struct value *rows = rows_asked(cli->arena, value_get(found, "drift"), since);
+    size_t open = 0;
+
+    for (size_t i = 0; i < rows->count; i++)
+        open += is_open(rows->items[i]);
+    value_set(cli->arena, document, "drift", rows);
+    if (options.json)
+        output_json(document);
+    else if (rows->count > 0)
+        drift_print(cli->arena, rows);
+    else
+        puts("No drift.");
+    if (!options.json) {
+        strangers_print(document, "unmanaged", "not ours");
+        strangers_print(document, "orphans", "orphan");
+    }
+    return open > 0 ? EXIT_OPEN : EXIT_OK;
+}
+
+static void watch_show(const struct value *event)
+{
+    if (strncmp(value_get_text(event, "type", ""), "drift.", 6) != 0 || !is_asked(event))
+        return;
+    if (options.json)
+        output_json_line(event);
+    else
+        printf("%.19sZ  %s\n", value_get_text(event, "at", ""), value_get_text(event, "text", ""));
+    fflush(stdout);
+}
+
+static int drift_watch(struct cli *cli, const struct site *site, struct error *err)
+{
+    struct value *params = value_map(cli->arena);
+    struct control *control;
+    struct value *result;
+    int rc = daemon_open(site, &control, err);
+
+    if (rc < 0)
+        return rc;
+    if (!control) {
+        error_set(err, ERR_NOT_FOUND, "no daemon is up, so nobody watches");
+        return error_hint(err, "Start it with 'spinel serve'; 'spinel drift' alone looks once.");
+    }
+    interrupt_catch();
+    value_set(cli->arena, params, "seq", NULL);
+    rc = control_call(control, cli->arena, "follow", params, -1, &result, NULL, err);
+    while (rc >= 0 && !*interrupt_flag() && !ferror(stdout)) {
+        struct arena *arena = arena_new();
+        struct value *event;
+
+        rc = control_next(control, arena, 1000, &event, err);
+        if (rc == 1)
+            watch_show(event);
+        arena_free(arena);
+    }
+    control_close(control);
+    return rc < 0 ? rc : 0;
+}
+
+static int drift_run(struct cli *cli)
+{
+    struct error err = ERROR_INIT;
+    const struct site *site;
+    struct value *document;
+    int64_t since = when_now();
+    int rc;
+
+    if (options.since && when_read(options.since, -1, &since, &err) < 0)
+        return usage_error(cli, "--since: %s", err.message);
+    if (options.resource && !strchr(options.resource, '/'))
+        return usage_error(cli, "--resource takes KIND/PROJECT/NAME, not '%s'", options.resource);
+    rc = site_find(cli, &site, &err);
+    if (rc == 0 && options.watch)
+        rc = drift_watch(cli, site, &err);
+    else if (rc == 0)
+        rc = drift_make(cli, site, since, &document, &err);
+    if (rc < 0)
+        return fail(cli, &err);
+    return options.watch ? EXIT_OK : drift_show(cli, document, since);
+}
+
+static const struct poptOption drift_options[] = {
+    {"json", 0, POPT_ARG_NONE, &options.json, 0, "the drift document (spinel/drift/v1)", NULL},
+    {"watch", 0, POPT_ARG_NONE, &options.watch, 0, "drift as the daemon finds and heals it, until Ctrl-C", NULL},
+    {"since", 0, POPT_ARG_STRING, &options.since, 0, "and what was healed since, such as 2h", "TIME"},
+    {"resource", 0, POPT_ARG_STRING, &options.resource, 0, "of one object only", "KIND/PROJECT/NAME"},
+    POPT_TABLEEND,
+};
+
+const struct command drift_command = {
+    .name = "drift",
+    .group = "Look",
+    .operands = "",
+    .help = "show what in the world differs from Git, since when and why",
+    .details = "It looks at the world anew. Exit status: 0 no open drift, 2 open drift, 1 error.",
+    .options = drift_options,
+    .run = drift_run,
+};
