@@ -123,9 +123,6 @@ static int apply_do(struct cli *cli, const struct site *site, const struct value
         return fail(cli, &err);
     if (options.json)
         output_json(after);
-    else if (planning_exit(after) == EXIT_OK)
-        printf("%sThe rack is as Git says.%s\n", paint(stdout, PAINT_GOOD),
-               paint(stdout, PAINT_PLAIN));
     else
         planning_print(after);
     return planning_exit(after);

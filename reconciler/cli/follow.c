@@ -30,6 +30,7 @@ static const struct {
     {"hold.approved", SHOWN_ALWAYS, PAINT_GOOD, "#"},
     {"freeze.set", SHOWN_ALWAYS, PAINT_WARN, "#"},
     {"revision.refused", SHOWN_ALWAYS, PAINT_BAD, "!"},
+    {"converged", SHOWN_ALWAYS, PAINT_GOOD, "="},
     {"waiting", SHOWN_ALWAYS, PAINT_WARN, "."},
     {"driver.stopped", SHOWN_ALWAYS, PAINT_WARN, "!"},
     {"daemon.stopping", SHOWN_ALWAYS, PAINT_WARN, "!"},
@@ -137,12 +138,16 @@ enum follow_end follow_event(struct follow *follow, const struct value *event)
 {
     const char *type = value_get_text(event, "type", "");
 
-    if (strcmp(type, "converged") == 0)
-        return is_ours(follow, value_get(event, "data")) ? FOLLOW_CONVERGED : FOLLOW_ON;
+    bool is_end = strcmp(type, "converged") == 0;
+
+    if (is_end && !is_ours(follow, value_get(event, "data")))
+        return FOLLOW_ON;
     for (size_t i = 0; i < sizeof(looks) / sizeof(looks[0]); i++) {
         if (strcmp(type, looks[i].type) == 0)
             event_show(follow, event, i);
     }
+    if (is_end)
+        return FOLLOW_CONVERGED;
     return strcmp(type, "revision.refused") == 0 ? FOLLOW_REFUSED : FOLLOW_ON;
 }
 
@@ -165,7 +170,7 @@ int follow_daemon(struct follow *follow, struct control *control, struct arena *
     value_set_int(arena, params, "seq", seq);
     rc = control_call(control, arena, "follow", params, -1, &result, NULL, err);
     *end = FOLLOW_ON;
-    while (rc >= 0 && *end == FOLLOW_ON && !*interrupt_flag()) {
+    while (rc >= 0 && *end == FOLLOW_ON && !*interrupt_flag() && !ferror(follow->out)) {
         int64_t left = until - now_ms();
         struct value *event;
 

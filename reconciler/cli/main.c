@@ -24,6 +24,8 @@ static const struct command *const commands[] = {
     &history_command,
     &events_command,
     &console_command,
+    &hook_command,
+    &driver_test_command,
     &version_command,
     &help_command,
     NULL,

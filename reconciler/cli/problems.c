@@ -3,8 +3,12 @@
 #include "reconciler/cli/problems.h"
 
 #include <stdio.h>
+#include <string.h>
+#include <utf8proc.h>
 
+#include "model/arena.h"
 #include "model/text.h"
+#include "reconciler/cli/follow.h"
 #include "reconciler/cli/terminal.h"
 
 void problems_print(const struct report *report)
@@ -15,4 +19,55 @@ void problems_print(const struct report *report)
     text_printf(&text, "%zu errors in %zu files\n", report->count, report_files(report));
     fwrite(text.data, 1, text.len, stderr);
     text_free(&text);
+}
+
+/* Bytes of `text` before its `points`-th character. */
+static size_t bytes_before(const char *text, unsigned points)
+{
+    size_t at = 0;
+
+    while (points-- > 0 && text[at]) {
+        utf8proc_int32_t point;
+        utf8proc_ssize_t len = utf8proc_iterate((const utf8proc_uint8_t *)text + at, -1, &point);
+
+        at += len > 0 ? (size_t)len : 1;
+    }
+    return at;
+}
+
+/* A few characters before the caret are enough to find the place again. */
+static void source_print(const char *source, unsigned column, int columns)
+{
+    unsigned before = column > 0 ? column - 1 : 0;
+    unsigned start = before > (unsigned)columns * 2 / 3 ? before - (unsigned)columns / 3 : 0;
+    const char *from = source + bytes_before(source, start);
+    size_t len = strlen(from), lead = bytes_before(from, before - start);
+    int indent = 0;
+
+    while (len > 0 && text_columns(from) - text_columns(from + len) > columns)
+        len--;
+    while (len > 0 && ((unsigned char)from[len] & 0xc0) == 0x80)
+        len--;
+    while (len > 0 && (from[len - 1] == ' ' || from[len - 1] == '\t'))
+        len--;
+    for (size_t i = 0; i < len; i++)
+        putchar(from[i] == '\t' ? ' ' : from[i]);
+    indent = text_columns(from) - text_columns(from + lead);
+    printf("\n%*s^\n", indent, "");
+}
+
+void problems_print_narrow(const struct report *report, int columns)
+{
+    struct follow out = {.out = stdout, .width = columns};
+
+    for (size_t i = 0; i < report->count; i++) {
+        const struct problem *problem = &report->problems[i];
+
+        follow_say(&out, 2,
+                   arena_printf(report->arena, "%s:%u:%u: error: %s",
+                                problem->at.file ? problem->at.file : "?", problem->at.line,
+                                problem->at.column, problem->message));
+        if (problem->source)
+            source_print(problem->source, problem->at.column, columns);
+    }
 }

@@ -7,4 +7,8 @@
 /* All problems with source lines and carets on standard error, and "N errors in M files". */
 void problems_print(const struct report *report);
 
+/* The same on standard output, in lines of at most `columns`: sentences are wrapped, and of
+ * a long source line the part around the caret is shown. */
+void problems_print_narrow(const struct report *report, int columns);
+
 #endif
