@@ -116,7 +116,7 @@ static int open_devices(struct instance *instance, struct opened *opened, struct
     for (size_t i = 0; i < machine->nic_count; i++) {
         struct nic *nic = &machine->nics[i];
         int fd = -1;
-        if (tap_open(nic->netns, nic->tap, &fd, &nic->ifindex, err) < 0)
+        if (tap_open(nic->netns, nic->tap, &fd, err) < 0)
             return error_wrap(err, "NIC %s", nic->name);
         nic->fd = FD_NICS + nic->slot;
         opened_add(opened, fd, nic->fd);

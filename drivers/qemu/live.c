@@ -96,11 +96,31 @@ static int cpu_add(struct live *live, const struct value *slot, struct error *er
     return qmp_call(live->qmp, "device_add", arguments, NULL, err);
 }
 
-/* QEMU lists the highest first: removed from there, added from the other end. */
+/* Removes plugged CPUs, the highest first, as QEMU lists them. */
+static int cpus_remove(struct live *live, const struct value *slots, int64_t wanted,
+                       int64_t *present, struct error *err)
+{
+    static const char plugged[] = "/machine/peripheral/";
+    /* QEMU's emulator keeps a pointer to a CPU that left, and follows it when the next
+     * device comes or goes: the machine would die of a change that was to spare it. */
+    if (*present > wanted && strcmp(live->instance->accel_used, "tcg") == 0) {
+        error_set(err, ERR_UNSUPPORTED, "QEMU cannot take CPUs from an emulated machine safely");
+        return error_hint(err, "Fewer CPUs take a restart here; under KVM they leave live.");
+    }
+    for (size_t i = 0; i < slots->count && *present > wanted; i++) {
+        const char *at = value_get_text(slots->items[i], "qom-path", "");
+        if (strncmp(at, plugged, sizeof plugged - 1) != 0)
+            continue;
+        if (device_leave(live, at + sizeof plugged - 1, err) < 0)
+            return err->code;
+        --*present;
+    }
+    return 0;
+}
+
 static int cpus_change(struct live *live, const char *path, struct error *err)
 {
     (void)path;
-    static const char plugged[] = "/machine/peripheral/";
     const struct value *slots;
     int64_t wanted = value_get_int(live->op->spec, "cpus", 1), present = 0;
     if (qmp_call(live->qmp, "query-hotpluggable-cpus", NULL, &slots, err) < 0)
@@ -113,14 +133,8 @@ static int cpus_change(struct live *live, const char *path, struct error *err)
                 return err->code;
             present++;
         }
-    for (size_t i = 0; i < slots->count && present > wanted; i++) {
-        const char *at = value_get_text(slots->items[i], "qom-path", "");
-        if (strncmp(at, plugged, sizeof plugged - 1) != 0)
-            continue;
-        if (device_leave(live, at + sizeof plugged - 1, err) < 0)
-            return err->code;
-        present--;
-    }
+    if (cpus_remove(live, slots, wanted, &present, err) < 0)
+        return err->code;
     if (present == wanted)
         return 0;
     error_set(err, ERR_UNSUPPORTED, "%" PRId64 " CPUs cannot be reached while it runs, only %" PRId64,
@@ -315,7 +329,7 @@ static int nic_plug(struct live *live, struct nic *nic, struct error *err)
     struct value *named = value_map(live->arena), *netdev = value_map(live->arena);
     const char *id = arena_printf(live->arena, "net%d", nic->slot);
     int fd = -1;
-    if (tap_open(nic->netns, nic->tap, &fd, &nic->ifindex, err) < 0)
+    if (tap_open(nic->netns, nic->tap, &fd, err) < 0)
         return error_wrap(err, "NIC %s", nic->name);
     value_set_text(live->arena, named, "fdname", id);
     value_set_text(live->arena, netdev, "type", "tap");
@@ -398,12 +412,8 @@ static int nic_mend(struct live *live, struct nic *nic, struct error *err)
 {
     struct error first = ERROR_INIT;
     char id[SLOT_ID];
-    if (tap_reattach(live->instance->pidfd, nic->fd, nic->netns, nic->tap, &nic->ifindex, &first)
-        == 0) {
-        struct tap_state tap;
-        if (tap_look(nic->netns, nic->tap, &tap, err) == 0 && tap.attached)
-            return save(live, err);
-    }
+    if (tap_reattach(live->instance->pidfd, nic->fd, nic->netns, nic->tap, &first) == 0)
+        return 0;
     if (first.code == ERR_NOT_FOUND) {
         *err = first;
         return error_wrap(err, "NIC %s", nic->name);
@@ -422,10 +432,8 @@ static int nics_mend(struct live *live, struct error *err)
     for (size_t i = 0; i < live->instance->machine.nic_count; i++) {
         struct nic *nic = &live->instance->machine.nics[i];
         struct error local = ERROR_INIT;
-        struct tap_state tap;
-        int status = tap_look(nic->netns, nic->tap, &tap, &local);
-        bool whole = tap.ifindex == nic->ifindex && (tap.attached || !tap.up);
-        if (status == 0 && !whole)
+        int status = 0;
+        if (tap_find_fd(live->instance->process.pid, nic->tap) < 0)
             status = nic_mend(live, nic, &local);
         if (status < 0 && result == 0) {
             *err = local;
@@ -538,6 +546,9 @@ int live_update(struct instance *instance, const struct spinel_op *op, struct er
     local = (struct error)ERROR_INIT;
     keep_first(&first, state_mend(&live, &local), &local);
     qmp_close(live.qmp);
+    if (process_wait(instance->pidfd, 0))
+        return error_set(err, ERR_BUSY, "QEMU ended in the middle of it: %s",
+                         instance_last_words(instance));
     if (first.code != ERR_NONE)
         *err = first;
     return first.code;

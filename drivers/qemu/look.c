@@ -193,13 +193,13 @@ static void taps_look(struct instance *instance, struct value *damage)
     for (size_t i = 0; i < instance->machine.nic_count; i++) {
         const struct nic *nic = &instance->machine.nics[i];
         struct error missing = ERROR_INIT;
-        struct tap_state tap;
+        int64_t ifindex = 0;
         const char *observed = NULL;
-        if (tap_look(nic->netns, nic->tap, &tap, &missing) < 0)
+        if (tap_look(nic->netns, nic->tap, &ifindex, &missing) < 0)
             observed = missing.code == ERR_NOT_FOUND ? "network namespace missing" : NULL;
-        else if (tap.ifindex == 0)
+        else if (ifindex == 0)
             observed = "tap missing";
-        else if (tap.ifindex != nic->ifindex || (tap.up && !tap.attached))
+        else if (tap_find_fd(instance->process.pid, nic->tap) < 0)
             observed = "tap replaced";
         if (observed)
             damage_add(instance->arena, damage,
@@ -341,9 +341,9 @@ const char *instance_etag(struct instance *instance)
     for (size_t i = 0; running && i < instance->machine.nic_count; i++) {
         const struct nic *nic = &instance->machine.nics[i];
         struct error ignored = ERROR_INIT;
-        struct tap_state tap = {0};
-        tap_look(nic->netns, nic->tap, &tap, &ignored);
-        tag = arena_printf(arena, "%s.%" PRId64 "%s", tag, tap.ifindex, tap.attached ? "" : "-");
+        int64_t ifindex = 0;
+        tap_look(nic->netns, nic->tap, &ifindex, &ignored);
+        tag = arena_printf(arena, "%s.%" PRId64, tag, ifindex);
     }
     /* What is done to QEMU by hand does not show in any of these. */
     return running ? arena_printf(arena, "%s.%jd", tag, (intmax_t)(time(NULL) / FULL_LOOK_S)) : tag;

@@ -45,7 +45,6 @@ struct nic {
     bool connected;
     int slot;
     int fd;                 /* QEMU's own descriptor of the tap; -1 if unknown */
-    int64_t ifindex;        /* of the tap that it was attached to */
 };
 
 struct machine {

@@ -36,7 +36,7 @@ static const struct field nic_fields[] = {
     NIC("mac", FIELD_TEXT, mac),             NIC("address", FIELD_TEXT, address),
     NIC("netns", FIELD_TEXT, netns),         NIC("tap", FIELD_TEXT, tap),
     NIC("connected", FIELD_BOOL, connected), NIC("slot", FIELD_INT, slot),
-    NIC("fd", FIELD_INT, fd),                NIC("ifindex", FIELD_INT64, ifindex),
+    NIC("fd", FIELD_INT, fd),
 };
 
 static const struct field machine_fields[] = {

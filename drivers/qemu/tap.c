@@ -16,8 +16,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <stdbool.h>
 #include <sys/ioctl.h>
-#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -76,14 +76,13 @@ static int tap_attach(int fd, const char *name, struct error *err)
     return error_sys(err, "cannot attach to tap %s", name);
 }
 
-int tap_open(const char *netns, const char *name, int *fd, int64_t *ifindex, struct error *err)
+int tap_open(const char *netns, const char *name, int *fd, struct error *err)
 {
     int home, status, tun = -1;
     if (netns_enter(netns, &home, err) < 0)
         return err->code;
     /* TUNSETIFF would make what is missing, without any of its rules. */
-    unsigned index = if_nametoindex(name);
-    if (index == 0) {
+    if (if_nametoindex(name) == 0) {
         status = tap_missing(netns, name, err);
     } else if ((tun = open("/dev/net/tun", O_RDWR | O_CLOEXEC | O_NONBLOCK)) < 0) {
         status = error_sys(err, "cannot open /dev/net/tun");
@@ -98,31 +97,20 @@ int tap_open(const char *netns, const char *name, int *fd, int64_t *ifindex, str
         return status;
     }
     *fd = tun;
-    *ifindex = index;
     return 0;
 }
 
-int tap_look(const char *netns, const char *name, struct tap_state *state, struct error *err)
+int tap_look(const char *netns, const char *name, int64_t *ifindex, struct error *err)
 {
     int home;
     if (netns_enter(netns, &home, err) < 0)
         return err->code;
-    *state = (struct tap_state){.ifindex = if_nametoindex(name)};
-    int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-    struct ifreq request = {0};
-    snprintf(request.ifr_name, sizeof request.ifr_name, "%s", name);
-    if (fd >= 0 && ioctl(fd, SIOCGIFFLAGS, &request) == 0) {
-        state->up = request.ifr_flags & IFF_UP;
-        state->attached = request.ifr_flags & IFF_RUNNING;
-    }
-    if (fd >= 0)
-        close(fd);
+    *ifindex = if_nametoindex(name);
     netns_leave(home);
     return 0;
 }
 
-int tap_reattach(int pidfd, int fd, const char *netns, const char *name, int64_t *ifindex,
-                 struct error *err)
+int tap_reattach(int pidfd, int fd, const char *netns, const char *name, struct error *err)
 {
     int home, size = VNET_HEADER_BYTES;
     int copy = fd < 0 ? -1 : (int)syscall(SYS_pidfd_getfd, pidfd, fd, 0);
@@ -133,14 +121,12 @@ int tap_reattach(int pidfd, int fd, const char *netns, const char *name, int64_t
         close(copy);
         return err->code;
     }
-    unsigned index = if_nametoindex(name);
-    int status = index ? tap_attach(copy, name, err) : tap_missing(netns, name, err);
+    int status = if_nametoindex(name) ? tap_attach(copy, name, err)
+                                      : tap_missing(netns, name, err);
     netns_leave(home);
     if (status == 0 && ioctl(copy, TUNSETVNETHDRSZ, &size) < 0)
         status = error_sys(err, "cannot set up tap %s", name);
     close(copy);
-    if (status == 0)
-        *ifindex = index;
     return status;
 }
 

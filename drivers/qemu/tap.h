@@ -2,7 +2,6 @@
 #ifndef QEMU_TAP_H
 #define QEMU_TAP_H
 
-#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -16,26 +15,21 @@ struct error;
 
 /* Opens the tap `name` in the namespace `netns` (a file under /run/netns).
  * ERR_NOT_FOUND if namespace or tap is missing, ERR_BUSY if another process has it. */
-int tap_open(const char *netns, const char *name, int *fd, int64_t *ifindex, struct error *err);
+int tap_open(const char *netns, const char *name, int *fd, struct error *err);
 
-/* What is there under the name now. `ifindex` is 0 if there is none; `attached` says
- * whether a process holds it open (its carrier is on). */
-struct tap_state {
-    int64_t ifindex;
-    bool up;
-    bool attached;
-};
-int tap_look(const char *netns, const char *name, struct tap_state *state, struct error *err);
+/* The interface index of what is there under the name now, 0 if there is nothing. One
+ * that was made anew has another. ERR_NOT_FOUND if the namespace is missing. */
+int tap_look(const char *netns, const char *name, int64_t *ifindex, struct error *err);
 
 /*
  * Puts a tap that was made anew under a descriptor that process `pidfd` already has
  * (its number there is `fd`), whose own tap was deleted. The process, and the guest in
  * it, go on as if the cable had been out for a moment.
  */
-int tap_reattach(int pidfd, int fd, const char *netns, const char *name, int64_t *ifindex,
-                 struct error *err);
+int tap_reattach(int pidfd, int fd, const char *netns, const char *name, struct error *err);
 
-/* The number of the descriptor through which `pid` holds the tap `name`; -1 if none. */
+/* The number of the descriptor through which `pid` holds the tap `name`; -1 if it does
+ * not: a descriptor whose tap was deleted holds none, whatever bears its name now. */
 int tap_find_fd(pid_t pid, const char *name);
 
 #endif
