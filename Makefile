@@ -81,7 +81,7 @@ $(BUILD)/gen/version.h: FORCE
 	@mkdir -p $(@D)
 	@echo '#define SPINEL_VERSION "$(VERSION)"' | cmp -s - $@ || echo '#define SPINEL_VERSION "$(VERSION)"' >$@
 $(BUILD)/obj/reconciler/cli/%.o: ALL_CFLAGS += -I$(BUILD)/gen
-$(call obj,$(wildcard reconciler/cli/*.c)): $(BUILD)/gen/version.h
+$(call obj,$(wildcard reconciler/cli/*.c)): | $(BUILD)/gen/version.h
 
 $(BUILD)/libmodel.a: $(call obj,$(model_src)) $(BUILD)/gen/kinds.o
 	$(call say,AR,$@)rm -f $@ && ar rcs $@ $^

@@ -41,12 +41,16 @@ await() {
 [ "$(id -u)" -eq 0 ] || { echo "make demo needs root: network namespaces, taps and nftables are the kernel's" >&2; exit 1; }
 [ -c /dev/net/tun ] || { echo "make demo needs /dev/net/tun: modprobe tun" >&2; exit 1; }
 
-site=$(mktemp -d /tmp/spinel-demo.XXXXXX)
-chmod 755 "$site"
+base=$(mktemp -d /tmp/spinel-demo.XXXXXX)
+chmod 755 "$base"
+site=$base/rack
 daemon=
 outside=spx-out-$$
-export SPINEL_SITE="$site/spinel.yaml" PATH="$build:$PATH" GIT_CONFIG_GLOBAL="$site/gitconfig"
+export SPINEL_SITE="$site/spinel.yaml" PATH="$build:$PATH" GIT_CONFIG_GLOBAL="$base/gitconfig"
 printf '[user]\n\tname = Demo\n\temail = demo@example.org\n[safe]\n\tdirectory = *\n[init]\n\tdefaultBranch = main\n[advice]\n\tdetachedHead = false\n' >"$GIT_CONFIG_GLOBAL"
+
+# The arguments of a process that may end while we look.
+words() { { tr '\0' ' ' <"$1/cmdline"; } 2>/dev/null || true; }
 
 # What a host looks like from outside, to compare before and after.
 world() {
@@ -55,8 +59,8 @@ world() {
     nft list tables 2>/dev/null || true
     ip route show table all 2>/dev/null | grep -E '100\.(6[4-9]|[7-9]|1[01]|12[0-7])' || true
     cat /proc/sys/net/ipv4/ip_forward
-    for command in /proc/[0-9]*/cmdline; do
-        tr '\0' ' ' <"$command" 2>/dev/null | grep -F "$site" | cut -c1-60 || true
+    for process in /proc/[0-9]*; do
+        [ "${process#/proc/}" = $$ ] || words "$process" | grep -F "$site" | cut -c1-60 || true
     done
 }
 
@@ -103,7 +107,7 @@ finish() {
     if [ "$status" -ne 0 ]; then remove_all || true; fi
     stop_daemon
     outside_down
-    rm -rf "$site"
+    rm -rf "$base"
     exit "$status"
 }
 # Takes everything away through Spinel itself: an empty revision, approved.
@@ -131,7 +135,7 @@ qemu_pid() {
     dashed=$(echo "$id" | sed 's/^\(.\{8\}\)\(.\{4\}\)\(.\{4\}\)\(.\{4\}\)/\1-\2-\3-\4-/')
     for process in /proc/[0-9]*; do
         case $(readlink "$process/exe" 2>/dev/null) in
-            *qemu-system*) ! tr '\0' ' ' 2>/dev/null <"$process/cmdline" | grep -qF -e "$dashed" || { echo "${process#/proc/}"; return; } ;;
+            *qemu-system*) ! words "$process" | grep -qF -e "$dashed" || { echo "${process#/proc/}"; return; } ;;
         esac
     done
     return 1
@@ -308,7 +312,7 @@ wait "$pusher" 2>/dev/null || true
 start_daemon
 third() { web2=$(instance_dir shop/web-2) && is_ready "$web2"; }
 await 120 "after a restart it finishes: web-2 prints its ready line" third
-count=$(for process in /proc/[0-9]*; do case $(readlink "$process/exe" 2>/dev/null) in *qemu-system*) tr '\0' ' ' <"$process/cmdline" | grep -cF "$(uid instance shop/web-2 | cut -c1-8)" || true ;; esac; done | awk '{ n += $1 } END { print n }')
+count=$(for process in /proc/[0-9]*; do case $(readlink "$process/exe" 2>/dev/null) in *qemu-system*) words "$process" | grep -cF "$(uid instance shop/web-2 | cut -c1-8)" || true ;; esac; done | awk '{ n += $1 } END { print n }')
 [ "$count" = 1 ] || failed "$count processes for web-2, not 1"
 proved "nothing twice: one process for web-2; web-1 is still process $web_pid"
 [ "$(qemu_pid "$web_uid")" = "$web_pid" ] || failed "web-1 was restarted"
@@ -324,7 +328,7 @@ The site keeps running. Try:
   spinel console shop/web-1            # a root shell on the serial port
   cd $site/manifests; edit, commit, git push
 To end it: git rm -r . && git commit -m empty && git push, approve the hold that it prints,
-  kill $daemon $outside_httpd; ip link del spxo0; ip netns del $outside; rm -r $site
+  kill $daemon $outside_httpd; ip link del spxo0; ip netns del $outside; rm -r $base
 TEXT
     exit 0
 fi
@@ -354,6 +358,6 @@ if [ "$before" != "$after" ]; then
     failed "the host is not as it was"
 fi
 proved "the host is as before: no namespace, link, table, route or process left"
-rm -rf "$site"
+rm -rf "$base"
 proved "and no file"
 printf '\n%sThe whole story took %d seconds.%s\n' "$bold" "$(($(date +%s) - began))" "$plain"
