@@ -352,7 +352,7 @@ void check_unknown(struct checker *checker, const struct value *map, const char 
 
         while (n < count && strcmp(names[n], pair->key) != 0)
             n++;
-        if (n < count)
+        if (n < count || strcmp(pair->key, "<<") == 0) /* merge keys were reported as such */
             continue;
         nearest = report_nearest(pair->key, names, count);
         if (nearest)

@@ -49,12 +49,14 @@ static int rank_compare(const void *a, const void *b)
 
 const struct kind *const *kinds_get(size_t *count)
 {
+    static struct arena *arena; /* lives as long as the process */
     static const struct kind **kinds;
 
     if (!kinds) {
-        struct arena *arena = arena_new(); /* lives as long as the process */
-        const struct kind **all = arena_array(arena, kind_files_count, sizeof(*all));
+        const struct kind **all;
 
+        arena = arena_new();
+        all = arena_array(arena, kind_files_count, sizeof(*all));
         for (size_t i = 0; i < kind_files_count; i++)
             all[i] = kind_read(arena, &kind_files[i]);
         qsort(all, kind_files_count, sizeof(struct kind *), rank_compare);

@@ -8,10 +8,12 @@
 #include "model/set_build.h"
 #include "model/unit.h"
 
-static void check_image(struct checker *checker, const struct resource *image)
+/* By the manifest as it was given: a url that is wrong is there all the same. */
+static void check_image(struct checker *checker, const struct resource *image,
+                        const struct value *given)
 {
-    const struct value *path = value_get(image->spec, "path");
-    const struct value *url = value_get(image->spec, "url");
+    const struct value *path = value_get(given, "path");
+    const struct value *url = value_get(given, "url");
 
     if (path && url)
         report_add(checker->report, value_place(image, url), "exactly-one",
@@ -59,8 +61,10 @@ static void check_boot_order(struct checker *checker, const struct resource *ins
     }
 }
 
-static void check_instance(struct checker *checker, const struct resource *instance)
+static void check_instance(struct checker *checker, const struct resource *instance,
+                           const struct value *given)
 {
+    (void)given;
     check_maximum(checker, instance, "cpus", "maxCpus");
     check_maximum(checker, instance, "memory", "maxMemory");
     check_boot_order(checker, instance);
@@ -108,10 +112,12 @@ static void check_protocol(struct checker *checker, const struct resource *firew
                    "icmpTypes: %s has no ICMP types; only icmp and icmpv6 have", protocol);
 }
 
-static void check_firewall(struct checker *checker, const struct resource *firewall)
+static void check_firewall(struct checker *checker, const struct resource *firewall,
+                           const struct value *given)
 {
     const struct value *rules = value_get(firewall->spec, "rules");
 
+    (void)given;
     for (size_t i = 0; value_is_list(rules) && i < rules->count; i++) {
         const struct value *rule = rules->items[i];
         const struct value *protocols = value_get(rule, "protocols");
@@ -123,12 +129,14 @@ static void check_firewall(struct checker *checker, const struct resource *firew
     }
 }
 
-static void check_subnet(struct checker *checker, const struct resource *subnet)
+static void check_subnet(struct checker *checker, const struct resource *subnet,
+                         const struct value *given)
 {
     const char *cidr = value_get_text(subnet->spec, "cidr", NULL);
     struct error err = ERROR_INIT;
     struct prefix prefix;
 
+    (void)given;
     if (cidr && prefix_read(cidr, &prefix, &err) == 0 && prefix_hosts(&prefix) == 0)
         report_add(checker->report, resource_place(subnet, "cidr"), "out-of-range",
                    "cidr: %s has no address left for a guest after network, broadcast and gateway",
@@ -142,11 +150,12 @@ static void check_renamed(struct checker *checker, const struct resource *resour
                    "renamedFrom is the name itself; leave it out");
 }
 
-void resource_check(struct checker *checker, const struct resource *resource)
+void resource_check(struct checker *checker, const struct resource *resource,
+                    const struct value *given)
 {
     static const struct {
         const char *kind;
-        void (*check)(struct checker *, const struct resource *);
+        void (*check)(struct checker *, const struct resource *, const struct value *);
     } rules[] = {
         {"Image", check_image},
         {"Instance", check_instance},
@@ -157,5 +166,5 @@ void resource_check(struct checker *checker, const struct resource *resource)
     check_renamed(checker, resource);
     for (size_t i = 0; i < sizeof(rules) / sizeof(rules[0]); i++)
         if (strcmp(rules[i].kind, resource->kind->name) == 0)
-            rules[i].check(checker, resource);
+            rules[i].check(checker, resource, given);
 }

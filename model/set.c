@@ -60,7 +60,7 @@ void set_builder_add(struct set_builder *builder, const struct value *document)
     resource->project_at = head.project_at;
     resource->spec = check_spec(checker, head.kind, head.spec, head.at);
     resource_complete(checker, resource);
-    resource_check(checker, resource);
+    resource_check(checker, resource, head.spec);
     resource_sign(resource);
     resource_append(checker->arena, &builder->list, resource);
 }

@@ -10,8 +10,10 @@
 /* Fills in what follows from a resource's own spec (maxCpus, gateway, ...). */
 void resource_complete(struct checker *checker, struct resource *resource);
 
-/* Checks of one resource by itself that a schema cannot say (exactly one of). */
-void resource_check(struct checker *checker, const struct resource *resource);
+/* Checks of one resource by itself that a schema cannot say (exactly one of);
+ * `given` is its spec as the manifest has it, and may be NULL. */
+void resource_check(struct checker *checker, const struct resource *resource,
+                    const struct value *given);
 
 /* Sets the digest over kind, project, name, labels and spec. */
 void resource_sign(struct resource *resource);

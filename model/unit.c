@@ -49,12 +49,12 @@ static int size_refuse(const char *text, const char *suffix, struct error *err)
 {
     if (strspn(text, "0123456789") == strlen(text) && *text)
         return error_set(err, ERR_INVALID,
-                         "size \"%.40s\" has no unit; write %.30sMiB, %.30sGiB or %.30sB", text,
+                         "\"%.40s\" has no unit; write %.30sMiB, %.30sGiB or %.30sB", text,
                          text, text, text);
     if (suffix && *suffix && strchr("KMGTPEkmgtpe", *suffix) &&
         (suffix[1] == '\0' || strcmp(suffix + 1, "B") == 0 || strcmp(suffix + 1, "b") == 0))
         return error_set(err, ERR_INVALID,
-                         "size \"%.40s\" is ambiguous; sizes are powers of 1024: write \"%.*s%ciB\"",
+                         "\"%.40s\" is ambiguous; sizes are powers of 1024: write \"%.*s%ciB\"",
                          text, (int)(suffix - text), text, *suffix & ~0x20);
     return error_set(err, ERR_INVALID,
                      "\"%.40s\" is not a size; write digits and a unit, such as 512MiB or 20GiB",
@@ -73,9 +73,9 @@ int size_read(const char *text, int64_t *bytes, struct error *err)
         if (strcmp(at, sizes[i].text) != 0)
             continue;
         if (__builtin_mul_overflow(number, sizes[i].factor, &total))
-            return error_set(err, ERR_INVALID, "size \"%.40s\" is beyond 64 bits", text);
+            return error_set(err, ERR_INVALID, "\"%.40s\" is beyond 64 bits", text);
         if (total == 0)
-            return error_set(err, ERR_INVALID, "size \"%.40s\" is zero", text);
+            return error_set(err, ERR_INVALID, "\"%.40s\" is zero", text);
         *bytes = total;
         return 0;
     }
@@ -85,7 +85,7 @@ int size_read(const char *text, int64_t *bytes, struct error *err)
 static int duration_refuse(const char *text, struct error *err)
 {
     if (strspn(text, "0123456789") == strlen(text) && *text)
-        return error_set(err, ERR_INVALID, "duration \"%.40s\" has no unit; write %.40ss for seconds",
+        return error_set(err, ERR_INVALID, "\"%.40s\" has no unit; write %.40ss for seconds",
                          text, text);
     return error_set(err, ERR_INVALID,
                      "\"%.40s\" is not a duration; write digits and units, largest first, such as "
@@ -110,7 +110,7 @@ int duration_read(const char *text, int64_t *seconds, struct error *err)
             return duration_refuse(text, err);
         if (__builtin_mul_overflow(number, durations[unit].factor, &number) ||
             __builtin_add_overflow(total, number, &total))
-            return error_set(err, ERR_INVALID, "duration \"%.40s\" is beyond 64 bits", text);
+            return error_set(err, ERR_INVALID, "\"%.40s\" is beyond 64 bits", text);
         unit++;
         at++;
     } while (*at);

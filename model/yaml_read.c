@@ -44,6 +44,16 @@ static struct position position_of(const struct reader *reader, yaml_mark_t mark
     };
 }
 
+/* True if reading went on at a line that is wrong itself. */
+static bool is_reported(const struct reader *reader, struct position at)
+{
+    const struct report *report = reader->report;
+    const struct problem *last = report->count ? &report->problems[report->count - 1] : NULL;
+
+    return last && last->at.file == at.file && last->at.line == at.line && last->at.column == at.column &&
+           strcmp(last->code, "syntax") == 0;
+}
+
 static void syntax_report(struct reader *reader)
 {
     const yaml_parser_t *parser = &reader->parser;
@@ -51,6 +61,9 @@ static void syntax_report(struct reader *reader)
     const char *problem = parser->problem ? parser->problem : "the text cannot be read";
     const char *hint = "";
 
+    reader->stopped_at = at.line;
+    if (is_reported(reader, at))
+        return;
     if (strstr(problem, "cannot start any token"))
         hint = "; indent with spaces, not tabs, and quote text that starts with @, `, % or a tab";
     else if (strstr(problem, "mapping values are not allowed"))
@@ -60,7 +73,6 @@ static void syntax_report(struct reader *reader)
                    parser->context, position_of(reader, parser->context_mark).line, hint);
     else
         report_add(reader->report, at, "syntax", "%s%s", problem, hint);
-    reader->stopped_at = at.line;
 }
 
 /* The next event, to be deleted by the caller. False once the parse has stopped. */
@@ -90,6 +102,18 @@ static void refuse_tag(struct reader *reader, const yaml_char_t *tag, yaml_mark_
                    (const char *)tag);
 }
 
+/* True if the bytes of a line were refused already. */
+static bool line_is_refused(const struct reader *reader, unsigned line)
+{
+    size_t first = reader->problems_max - PROBLEMS_MAX;
+
+    for (size_t i = first; i < reader->report->count; i++)
+        if (reader->report->problems[i].at.line == line &&
+            strcmp(reader->report->problems[i].code, "bad-character") == 0)
+            return true;
+    return false;
+}
+
 /* Escapes of a double-quoted scalar can spell what the bytes may not hold. */
 static void check_escapes(struct reader *reader, const char *text, size_t len, yaml_mark_t mark)
 {
@@ -105,6 +129,8 @@ static void check_escapes(struct reader *reader, const char *text, size_t len, y
         why = point == '\n' || point == '\t' || point == '\r' ? NULL : yaml_refused(point);
         if (!why)
             continue;
+        if (line_is_refused(reader, position_of(reader, mark).line))
+            return;
         report_add(reader->report, position_of(reader, mark), "bad-character",
                    "%s U+%04X is not allowed, escaped or not", why, (unsigned)point);
         return;
@@ -290,7 +316,8 @@ static void stream_read(struct reader *reader, struct value *docs)
     }
 }
 
-/* Where the first document after line `line` starts; counts lines on the way. */
+/* Where the first document at line `after` or later starts, behind the line that
+ * `from` is in; `*line` counts the lines before it. */
 static size_t next_document(const struct reader *reader, size_t from, unsigned *line,
                             unsigned after)
 {
@@ -301,7 +328,7 @@ static size_t next_document(const struct reader *reader, size_t from, unsigned *
 
         at = end ? (size_t)(end - reader->data) + 1 : reader->len;
         (*line)++;
-        if (*line >= after && yaml_is_boundary(reader->data, reader->len, at))
+        if (*line + 1 >= after && yaml_is_boundary(reader->data, reader->len, at))
             return at;
     }
     return reader->len;
