@@ -1,0 +1,292 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: MPL-2.0
+# The linux-vpc driver against a real kernel: packets are sent, and either come or not.
+
+setup_file() {
+    export DRIVER="${DRIVER:-$BATS_TEST_DIRNAME/../../build/drivers/linux-vpc}"
+    export W="$BATS_FILE_TMPDIR"
+    . "$BATS_TEST_DIRNAME/linux-vpc/world.bash"
+    requires >"$W/skip" || return 0
+    rm "$W/skip"
+    world_start
+    world_build >"$W/build.log" 2>&1 || { cat "$W/build.log"; return 1; }
+}
+
+teardown_file() {
+    . "$BATS_TEST_DIRNAME/linux-vpc/world.bash"
+    [ -f "$W/skip" ] && return 0
+    world_load
+    world_stop
+}
+
+setup() {
+    . "$BATS_TEST_DIRNAME/linux-vpc/world.bash"
+    [ ! -f "$W/skip" ] || skip "$(cat "$W/skip")"
+    world_load
+    names
+}
+
+names() {
+    VPC_A=$(uid 1) FRONT=$(uid 2) BACK=$(uid 3) WEB=$(uid 4) DB=$(uid 5) APP=$(uid 6)
+    FIREWALL=$(uid 7) FLOATING=$(uid 8) FORWARD=$(uid 9)
+    VPC_B=$(uid 17) SUBNET_B=$(uid 18) NIC_B=$(uid 19) FIREWALL_B=$(uid 20)
+    SPEC_A='{"prefixes":["10.0.0.0/16"],"nat":true,"mtu":1400}'
+    DNS='{"enabled":true,"servers":[],"domain":"internal"}'
+    SPEC_FRONT="{\"vpc\":\"a\",\"cidr\":\"10.0.1.0/24\",\"dhcp\":true,\"dns\":$DNS}"
+    SPEC_BACK="{\"vpc\":\"a\",\"cidr\":\"10.0.2.0/24\",\"dhcp\":true,\"dns\":$DNS}"
+    REFS_A="{\"VPC\":{\"a\":{\"uid\":\"$VPC_A\",\"spec\":$SPEC_A}},\"Subnet\":{\"front\":{\"uid\":\"$FRONT\",\"spec\":$SPEC_FRONT},\"back\":{\"uid\":\"$BACK\",\"spec\":$SPEC_BACK}}}"
+    SPEC_B_NET="${SPEC_FRONT/\"a\"/\"b\"}"
+    REFS_B="{\"VPC\":{\"b\":{\"uid\":\"$VPC_B\",\"spec\":$SPEC_A}},\"Subnet\":{\"front\":{\"uid\":\"$SUBNET_B\",\"spec\":$SPEC_B_NET}}}"
+    RULES='[{"name":"http","direction":"in","action":"allow","priority":1000,"targets":[{"label":"role=web"}],"hosts":[],"protocols":[{"protocol":"tcp","ports":["80"]}],"log":false},{"name":"ping","direction":"in","action":"allow","priority":1000,"targets":[],"hosts":[{"vpc":"a"}],"protocols":[{"protocol":"icmp","icmpTypes":["echo-request"]}],"log":false}]'
+    SPEC_FIREWALL="{\"vpc\":\"a\",\"rules\":$RULES}"
+    SPEC_FLOATING='{"address":"192.0.2.50","vpc":"a","instance":"web"}'
+    SPEC_FORWARD='{"vpc":"a","protocol":"tcp","port":8080,"instance":"web","targetPort":80}'
+}
+
+nic_spec() {
+    echo "{\"instance\":\"$1\",\"interface\":\"eth0\",\"subnet\":\"$2\",\"address\":\"$3\",\"mac\":\"$4\",\"labels\":{\"role\":\"$1\"}}"
+}
+
+world_build() {
+    names
+    apply create VPC a "$VPC_A" "$SPEC_A" '{}'
+    look "$VPC_A" .status.namespace >"$W/netns"
+    NS=$(cat "$W/netns")
+    apply create Subnet front "$FRONT" "$SPEC_FRONT" "$REFS_A"
+    apply create Subnet back "$BACK" "$SPEC_BACK" "$REFS_A"
+    apply create NIC web.eth0 "$WEB" "$(nic_spec web front 10.0.1.5 02:00:00:00:01:05)" "$REFS_A"
+    apply create NIC db.eth0 "$DB" "$(nic_spec db front 10.0.1.6 02:00:00:00:01:06)" "$REFS_A"
+    apply create NIC app.eth0 "$APP" "$(nic_spec app back 10.0.2.7 02:00:00:00:02:07)" "$REFS_A"
+    apply create Firewall fw "$FIREWALL" "$SPEC_FIREWALL" "$REFS_A"
+    guest web "$NS" "$(look "$WEB" .status.tap)" 02:00:00:00:01:05
+    guest db "$NS" "$(look "$DB" .status.tap)" 02:00:00:00:01:06
+    guest app "$NS" "$(look "$APP" .status.tap)" 02:00:00:00:02:07
+    serve_in "$(guest_netns web)" 80
+    serve_in "$(guest_netns web)" 81
+    serve_in "$(guest_netns db)" 80
+    serve_in "$OUTSIDE" 80
+}
+
+@test "a guest gets its address, router, MTU and name server by DHCP" {
+    in_guest web ip -br addr show eth0 | grep -w 10.0.1.5/24
+    in_guest web ip route | grep "default via 10.0.1.1"
+    in_guest web ip link show eth0 | grep "mtu 1400"
+    [ "$(cat "$W/lease-web")" = "10.0.1.1 internal" ]
+    in_guest app ip -br addr show eth0 | grep -w 10.0.2.7/24
+}
+
+@test "names of instances resolve, others do not" {
+    in_guest db busybox nslookup web.internal 10.0.1.1 | grep 10.0.1.5
+    in_guest app busybox nslookup web.internal 10.0.2.1 | grep 10.0.1.5
+    fails in_guest db busybox nslookup example.org 10.0.1.1
+}
+
+@test "within one subnet the allowed port passes and the denied does not" {
+    fetch_from "$(guest_netns db)" 10.0.1.5:80 | grep "this is"
+    fails fetch_from "$(guest_netns db)" 10.0.1.5:81 1
+    fails fetch_from "$(guest_netns web)" 10.0.1.6:80 1
+}
+
+@test "across subnets the allowed port passes and the denied does not" {
+    fetch_from "$(guest_netns app)" 10.0.1.5:80 | grep "this is"
+    fails fetch_from "$(guest_netns app)" 10.0.1.5:81 1
+    fails fetch_from "$(guest_netns app)" 10.0.1.6:80 1
+    in_guest app ping -c 1 -W 2 10.0.1.6
+}
+
+@test "a packet of the size of the MTU passes whole" {
+    in_guest app ping -c 1 -W 2 -M do -s 1372 10.0.1.5
+}
+
+@test "a forged source address or MAC is dropped at the tap" {
+    in_guest db ip addr add 10.0.1.99/32 dev eth0
+    fails in_guest db ping -c 1 -W 1 -I 10.0.1.99 10.0.1.5
+    in_guest db ip addr del 10.0.1.99/32 dev eth0
+    in_guest db ip link set eth0 address 02:00:00:00:0f:0f
+    fails in_guest db ping -c 1 -W 1 10.0.1.5
+    in_guest db ip link set eth0 address 02:00:00:00:01:06
+    in_guest db ping -c 1 -W 2 10.0.1.5
+}
+
+@test "guests reach out through NAT and nothing comes in by itself" {
+    fetch_from "$(guest_netns db)" 192.0.2.9 | grep "this is $OUTSIDE"
+    ip -n "$OUTSIDE" route add 10.0.0.0/16 via 192.0.2.1
+    fails fetch_from "$OUTSIDE" 10.0.1.5:80 1
+    ip -n "$OUTSIDE" route del 10.0.0.0/16
+}
+
+@test "guests do not reach the host" {
+    serve_in "$HOST" 8000
+    fails fetch_from "$(guest_netns db)" 192.0.2.1:8000 1
+    fails fetch_from "$(guest_netns db)" 100.64.0.1:8000 1
+    fails in_guest db ping -c 1 -W 1 192.0.2.1
+    in_guest db ping -c 1 -W 2 10.0.1.1
+}
+
+@test "a floating IP leads in, is spoken from, and moves" {
+    apply create FloatingIP fip "$FLOATING" "$SPEC_FLOATING" "$REFS_A"
+    fetch_from "$OUTSIDE" 192.0.2.50 | grep "this is $(guest_netns web)"
+    fetch_from "$HOST" 192.0.2.50 | grep "this is $(guest_netns web)"
+    fetch_from "$(guest_netns db)" 192.0.2.50 | grep "this is $(guest_netns web)"
+    in_guest web ping -c 1 -W 2 192.0.2.9
+    in_outside ip neigh show 192.0.2.50 | grep -i lladdr
+    [ "$(damage "$FLOATING")" = "" ]
+    apply update FloatingIP fip "$FLOATING" "${SPEC_FLOATING/web/db}" "$REFS_A"
+    fails fetch_from "$OUTSIDE" 192.0.2.50 1
+    apply update FloatingIP fip "$FLOATING" "$SPEC_FLOATING" "$REFS_A"
+    fetch_from "$OUTSIDE" 192.0.2.50 | grep "this is"
+}
+
+@test "a floating IP that is an address of the host is refused" {
+    run apply create FloatingIP bad "$(uid 40)" '{"address":"192.0.2.1","vpc":"a"}' "$REFS_A"
+    [ "$status" -ne 0 ]
+    [[ "$output" == *"is an address of this host"* ]]
+}
+
+@test "a forwarded port leads in from outside, from the host and from its loopback" {
+    apply create PortForward web "$FORWARD" "$SPEC_FORWARD" "$REFS_A"
+    fetch_from "$OUTSIDE" 192.0.2.1:8080 | grep "this is $(guest_netns web)"
+    fetch_from "$HOST" 192.0.2.1:8080 | grep "this is"
+    fetch_from "$HOST" 127.0.0.1:8080 | grep "this is"
+    [ "$(damage "$FORWARD")" = "" ]
+}
+
+@test "a port that the host listens on is refused" {
+    run apply create PortForward bad "$(uid 41)" '{"vpc":"a","protocol":"tcp","port":8000,"instance":"web"}' "$REFS_A"
+    [ "$status" -ne 0 ]
+    [[ "$output" == *"listens on tcp port 8000"* ]]
+}
+
+@test "two VPCs with the same addresses live side by side and do not meet" {
+    apply create VPC b "$VPC_B" "$SPEC_A" '{}'
+    apply create Subnet front "$SUBNET_B" "$SPEC_B_NET" "$REFS_B"
+    apply create NIC web.eth0 "$NIC_B" "$(nic_spec web front 10.0.1.5 02:00:00:00:11:05)" "$REFS_B"
+    guest other "$(look "$VPC_B" .status.namespace)" "$(look "$NIC_B" .status.tap)" 02:00:00:00:11:05
+    in_guest other ip -br addr show eth0 | grep -w 10.0.1.5/24
+    fetch_from "$(guest_netns other)" 192.0.2.9 | grep "this is $OUTSIDE"
+    fails fetch_from "$(guest_netns other)" 192.0.2.50 1
+    fails fetch_from "$(guest_netns other)" 192.0.2.1:8080 1
+    fails fetch_from "$(guest_netns other)" 10.0.2.7 1
+    fails fetch_from "$(guest_netns other)" 100.64.0.2:8080 1
+    fetch_from "$(guest_netns db)" 10.0.1.5:80 | grep "this is $(guest_netns web)"
+}
+
+@test "a rule edited by hand is told as the field that differs, and healed" {
+    handle=$(in_vpc nft -a list chain inet spinel in | sed -n 's/.*tcp dport 80 .*# handle //p')
+    in_vpc nft replace rule inet spinel in handle "$handle" ip daddr @"$(in_vpc nft list chain inet spinel in | sed -n 's/.*ip daddr @\(sel_[0-9a-f]*\) tcp dport 80 .*/\1/p')" tcp dport '{ 80, 81 }' accept
+    [ "$(look "$FIREWALL" '.spec.rules[0].protocols[0].ports | join(",")')" = "80,81" ]
+    fetch_from "$(guest_netns db)" 10.0.1.5:81 | grep "this is"
+    wait_until "grep -q 'nftables changed by process [0-9]* (nft)' '$W/out'"
+    apply update Firewall fw "$FIREWALL" "$SPEC_FIREWALL" "$REFS_A"
+    [ "$(look "$FIREWALL" '.spec.rules[0].protocols[0].ports | join(",")')" = "80" ]
+    fails fetch_from "$(guest_netns db)" 10.0.1.5:81 1
+}
+
+@test "a rule added or removed by hand is damage, and healed" {
+    in_vpc nft insert rule inet spinel in tcp dport 22 accept
+    [ "$(damage "$FIREWALL")" = "spec.rules[?]" ]
+    handle=$(in_vpc nft -a list chain inet spinel in | sed -n 's/.*echo-request.*# handle //p')
+    in_vpc nft delete rule inet spinel in handle "$handle"
+    look "$FIREWALL" '.damage[] | select(.path == "spec.rules[ping]") | .observed' | grep -E "missing|dport 22"
+    apply update Firewall fw "$FIREWALL" "$SPEC_FIREWALL" "$REFS_A"
+    [ "$(damage "$FIREWALL")" = "" ]
+}
+
+@test "a deleted table is damage of the VPC alone, and healed" {
+    in_vpc nft delete table inet spinel
+    [[ "$(damage "$VPC_A")" == *status.table* ]]
+    [ "$(damage "$FIREWALL")" = "" ]
+    in_host nft delete table inet "spinel_$(look "$VPC_A" .status.uplink)"
+    [[ "$(damage "$VPC_A")" == *status.hostTable* ]]
+    apply update VPC a "$VPC_A" "$SPEC_A" '{}'
+    [ "$(damage "$VPC_A")" = "" ]
+    fetch_from "$(guest_netns db)" 10.0.1.5:80 | grep "this is"
+}
+
+@test "a deleted tap is damage of its NIC, is told, and healed" {
+    tap=$(look "$APP" .status.tap)
+    kill "$(cat "$W/guest-app.pid")"
+    ip -n "$NS" link del "$tap"
+    [[ "$(damage "$APP")" == *status.tap* ]]
+    wait_until "grep -q 'link $tap removed' '$W/out'"
+    apply update NIC app.eth0 "$APP" "$(nic_spec app back 10.0.2.7 02:00:00:00:02:07)" "$REFS_A"
+    [ "$(damage "$APP")" = "" ]
+    ip netns del "$(guest_netns app)"
+    guest app "$NS" "$tap" 02:00:00:00:02:07
+    fetch_from "$(guest_netns app)" 10.0.1.5:80 | grep "this is"
+}
+
+@test "a port that is no longer isolated is damage, and healed" {
+    tap=$(look "$DB" .status.tap)
+    bridge -n "$NS" link set dev "$tap" isolated off
+    [ "$(damage "$DB")" = "status.port.isolated" ]
+    apply update NIC db.eth0 "$DB" "$(nic_spec db front 10.0.1.6 02:00:00:00:01:06)" "$REFS_A"
+    [ "$(damage "$DB")" = "" ]
+}
+
+@test "a killed dnsmasq is damage, is told, and comes back" {
+    kill -9 "$(look "$VPC_A" .status.pid)"
+    wait_until "grep -q 'dnsmasq exited' '$W/out'"
+    [ "$(damage "$VPC_A")" = "status.dhcp" ]
+    apply update VPC a "$VPC_A" "$SPEC_A" '{}'
+    [ "$(damage "$VPC_A")" = "" ]
+    in_guest db busybox nslookup web.internal 10.0.1.1 | grep 10.0.1.5
+}
+
+@test "dnsmasq outlives the driver and is adopted" {
+    pid=$(look "$VPC_A" .status.pid)
+    driver_stop
+    driver_start
+    [ "$(look "$VPC_A" .status.pid)" = "$pid" ]
+    apply update VPC a "$VPC_A" "$SPEC_A" '{}'
+    [ "$(look "$VPC_A" .status.pid)" = "$pid" ]
+}
+
+@test "a tightened rule ends the connection that it forbids" {
+    kill "$(cat "$W/serve-$(guest_netns web)-80.pid")"
+    mkfifo "$W/ticks" "$W/silence"
+    in_guest web busybox nc -l -p 80 <>"$W/silence" >"$W/stream" 3>&- & echo $! >"$W/listener.pid"
+    wait_until "ip netns exec $(guest_netns web) ss -Hlnt 'sport = :80' | grep -q LISTEN"
+    (while sleep 0.1; do echo tick; done) >"$W/ticks" 3>&- & echo $! >"$W/ticker.pid"
+    in_guest db busybox nc 10.0.1.5 80 <"$W/ticks" 3>&- & echo $! >"$W/talker.pid"
+    wait_until "grep -q tick '$W/stream'"
+    apply update Firewall fw "$FIREWALL" '{"vpc":"a","rules":[]}' "$REFS_A"
+    wait_until "grep -q 'connections ended' '$W/out'"
+    before=$(wc -c <"$W/stream")
+    wait_until "[ \$(ip netns exec $(guest_netns db) ss -Htn 'dport = :80' | awk '{print \$3}') -gt 20 ]"
+    [ "$(wc -c <"$W/stream")" = "$before" ]
+    kill "$(cat "$W/ticker.pid")" "$(cat "$W/talker.pid")" "$(cat "$W/listener.pid")"
+}
+
+@test "everything is rebuilt from its records when the namespace is gone" {
+    for name in web db app; do kill "$(cat "$W/guest-$name.pid")" 2>/dev/null || true; done
+    kill -9 "$(look "$VPC_A" .status.pid)"
+    umount "/run/netns/$NS"
+    rm "/run/netns/$NS"
+    [ "$(look "$VPC_A" .absent)" = true ]
+    [ "$(look "$WEB" .absent)" = true ]
+    apply create VPC a "$VPC_A" "$SPEC_A" '{}'
+    [ "$(damage "$VPC_A")" = "" ]
+    [ "$(damage "$WEB")" = "" ]
+    [ "$(damage "$FIREWALL")" = "" ]
+}
+
+@test "everything goes without a trace" {
+    apply delete PortForward web "$FORWARD" null '{}'
+    apply delete FloatingIP fip "$FLOATING" null '{}'
+    apply delete Firewall fw "$FIREWALL" null '{}'
+    run apply delete VPC a "$VPC_A" null '{}'
+    [ "$status" -ne 0 ]
+    for nic in "$WEB" "$DB" "$APP" "$NIC_B"; do apply delete NIC x "$nic" null '{}'; done
+    for subnet in "$FRONT" "$BACK" "$SUBNET_B"; do apply delete Subnet x "$subnet" null '{}'; done
+    for vpc in "$VPC_A" "$VPC_B"; do apply delete VPC x "$vpc" null '{}'; done
+    [ "$(rpc observe '{}' | jq -c .result.list)" = "[]" ]
+    [ ! -e "/run/netns/$NS" ]
+    [ -z "$(in_host nft list tables | grep spinel)" ]
+    [ -z "$(ip -n "$HOST" -br link | grep spu)" ]
+    [ -z "$(ip -n "$HOST" route show proto 201)" ]
+    [ -z "$(ip -n "$HOST" neigh show proxy)" ]
+    [ "$(in_host cat /proc/sys/net/ipv4/ip_forward)" = 0 ]
+    [ -z "$(find "$W/state/drivers/linux-vpc" -mindepth 1 ! -name lock ! -name ledger)" ]
+    [ ! -e "/run/spinel/$NS" ]
+}
