@@ -105,6 +105,14 @@ $(units): $(BUILD)/tests/%: $(BUILD)/obj/tests/%.o $(BUILD)/libcore.a $(BUILD)/l
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)$(CC) $(ALL_LDFLAGS) -o $@ $< $(BUILD)/libcore.a $(BUILD)/libspinel-driver.a $(BUILD)/libmodel.a $(LIBS_$(LIBS_OF)) $(LIBS_spinel) $(LIBS_linux-vpc) $(LIBS_file) -lcmocka
 
+# ---- manual pages
+man_src := $(wildcard docs/man/*.scd)
+man     := $(patsubst docs/man/%.scd,$(BUILD)/man/%,$(man_src))
+$(BUILD)/man/%: docs/man/%.scd
+	@mkdir -p $(@D)
+	$(call say,MAN,$<)scdoc <$< >$@.tmp && mv $@.tmp $@
+man: $(man)  ## the manual pages
+
 check-unit: all $(units)  ## unit tests only
 	CMOCKA_MESSAGE_OUTPUT=TAP prove --exec '' $(units)
 
@@ -165,7 +173,7 @@ lint: all  ## clang-tidy, cppcheck, shellcheck and man page lint, where installe
 format:  ## clang-format on every source
 	clang-format -i $(shell git ls-files '*.c' '*.h')
 
-install: all  ## PREFIX and DESTDIR as the GNU rules say
+install: all man  ## PREFIX and DESTDIR as the GNU rules say
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/libexec/spinel/drivers
 	install -m 755 $(BUILD)/spinel $(DESTDIR)$(PREFIX)/bin/spinel
 	install -m 755 $(drivers) $(DESTDIR)$(PREFIX)/libexec/spinel/drivers/
@@ -173,6 +181,9 @@ install: all  ## PREFIX and DESTDIR as the GNU rules say
 	cp -r examples contrib/hooks contrib/guest contrib/demo.sh $(DESTDIR)$(PREFIX)/share/spinel/
 	install -m 644 contrib/completion/spinel.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/spinel
 	install -d $(DESTDIR)$(PREFIX)/include/spinel/model $(DESTDIR)$(PREFIX)/lib $(DESTDIR)$(PREFIX)/share/man/man1
+	install -d $(DESTDIR)$(PREFIX)/share/man/man5
+	install -m 644 $(filter %.1,$(man)) $(DESTDIR)$(PREFIX)/share/man/man1/
+	install -m 644 $(filter %.5,$(man)) $(DESTDIR)$(PREFIX)/share/man/man5/
 	install -m 644 drivers/spinel-driver.h $(DESTDIR)$(PREFIX)/include/spinel/
 	install -m 644 model/*.h $(DESTDIR)$(PREFIX)/include/spinel/model/
 	install -m 644 $(BUILD)/libspinel-driver.a $(BUILD)/libmodel.a $(DESTDIR)$(PREFIX)/lib/
@@ -190,7 +201,7 @@ clean:  ## remove what was built
 
 FORCE:
 .PHONY: all units setup check check-unit check-asan check-tsan check-clang check-layers check-headers \
-        check-e2e guest demo bench lint format install dist help clean FORCE
+        check-e2e guest demo bench lint format install dist help clean man FORCE
 .DELETE_ON_ERROR:
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

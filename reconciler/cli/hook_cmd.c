@@ -89,20 +89,17 @@ static struct value *check_params(struct arena *arena, const struct received *re
     return params;
 }
 
-static void plan_show(struct push *push, const struct value *plan)
+static void plan_show(const struct value *plan)
 {
     const struct plan_text_options options = {
         .color = terminal_has_color(stdout),
         .columns = HOOK_COLUMNS,
     };
     struct text text = TEXT_INIT;
-    const struct value *holds = value_get(plan, "holds");
 
     plan_text(&text, plan, options);
     fwrite(text.data, 1, text.len, stdout);
     text_free(&text);
-    if (value_is_list(holds) && holds->count > 0)
-        say(push, "The guard holds a part of it until someone approves.");
     fflush(stdout);
 }
 
@@ -121,7 +118,7 @@ static int daemon_check(struct cli *cli, struct push *push, const struct receive
         return 1;
     }
     if (result)
-        plan_show(push, value_get(result, "plan"));
+        plan_show(value_get(result, "plan"));
     return result ? 1 : 0;
 }
 
