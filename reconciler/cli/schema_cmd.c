@@ -21,7 +21,7 @@ static struct value *schema_all(struct arena *arena)
     value_set_text(arena, root, "$schema", "https://json-schema.org/draft/2020-12/schema");
     value_set_text(arena, root, "title", "Spinel manifest");
     for (size_t i = 0; i < count; i++) {
-        if (!kinds[i]->is_derived)
+        if (!kinds[i]->is_derived && kinds[i]->scope != SCOPE_SITE)
             value_append(arena, any, kind_schema(arena, kinds[i]));
     }
     value_set(arena, root, "anyOf", any);
