@@ -88,7 +88,7 @@ struct spinel_list;
 void spinel_list_add(struct spinel_list *list, const char *uid, uint64_t epoch, const char *etag);
 
 /* In look_all: the uids that are asked for, and one of them in full (an object that is
- * not there as `absent`). What is left out is reported as unknown. */
+ * not there as `absent`). If not every one is told, all are reported as unknown. */
 const char *const *spinel_list_wanted(const struct spinel_list *list, size_t *count);
 void spinel_list_object(struct spinel_list *list, const struct spinel_object *object);
 

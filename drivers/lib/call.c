@@ -104,13 +104,23 @@ static void looks_run(struct spinel_host *host, const struct call *call)
     text_free(&object);
 }
 
+static void look_all_run(struct spinel_host *host, const struct call *call)
+{
+    struct text objects = TEXT_INIT;
+    callback_look_all(host, call->uids, call->uid_count, &objects);
+    frame_send(host->call_fd, FRAME_RESULT, objects.data, objects.len);
+    text_free(&objects);
+}
+
 static void callback_run(struct spinel_host *host, const struct call *call)
 {
     struct error err = ERROR_INIT;
     struct text answer = TEXT_INIT;
     int result = 0;
     host->deadline_ms = host_now_ms() + call->timeout_ms;
-    if (call->kind == CALL_LOOK)
+    if (call->kind == CALL_LOOK && host->driver->look_all && call->done == 0)
+        look_all_run(host, call);
+    else if (call->kind == CALL_LOOK)
         looks_run(host, call);
     else if (call->kind == CALL_LIST)
         result = callback_list(host, &answer, &err);
@@ -224,6 +234,7 @@ static void frame_take(struct spinel_host *host, struct call *call, enum frame f
     case FRAME_RESULT:
         text_add_n(&call->answer, data, len);
         call->is_answered = true;
+        call->done = call->uid_count;
         break;
     case FRAME_ERROR:
         assert(len == sizeof call->err);

@@ -54,6 +54,7 @@ void spinel_list_object(struct spinel_list *list, const struct spinel_object *ob
     if (list->objects.len > 0)
         text_add_char(&list->objects, ',');
     object_write(list->host, &list->objects, object);
+    list->told++;
 }
 
 static void text_member(struct text *out, const char *key, const char *text)

@@ -13,6 +13,7 @@ struct spinel_list {
     struct text objects;
     const char *const *uids; /* of look_all: what is asked for */
     size_t uid_count;
+    size_t told; /* objects added so far */
 };
 
 /* Appends `text` as a JSON string. */

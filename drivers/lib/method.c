@@ -94,6 +94,36 @@ void callback_look(struct spinel_host *host, const char *uid, struct text *out)
     host->arena = outer;
 }
 
+static int told_all(const struct spinel_list *list, struct error *err)
+{
+    if (list->told == list->uid_count)
+        return 0;
+    return error_set(err, ERR_SYSTEM, "driver %s told %zu of %zu objects",
+                     list->host->driver->name, list->told, list->uid_count);
+}
+
+void callback_look_all(struct spinel_host *host, const char *const *uids, size_t count,
+                       struct text *out)
+{
+    struct error err = ERROR_INIT;
+    struct arena *outer = host->arena;
+    struct spinel_list list = {.host = host, .objects = TEXT_INIT, .uids = uids, .uid_count = count};
+    host->arena = arena_new();
+    int result = give_reason(host, host->driver->look_all(host, &list, &err), &err);
+    if (result == 0)
+        result = told_all(&list, &err);
+    if (result == 0)
+        text_add_n(out, list.objects.data, list.objects.len);
+    for (size_t i = 0; result < 0 && i < count; i++) {
+        if (i > 0)
+            text_add_char(out, ',');
+        unknown_write(out, uids[i], &err);
+    }
+    text_free(&list.objects);
+    arena_free(host->arena);
+    host->arena = outer;
+}
+
 int callback_apply(struct spinel_host *host, const struct spinel_op *op, struct text *out,
                    struct error *err)
 {
@@ -217,7 +247,10 @@ static void look_here(struct spinel_host *host, struct request *request, const c
                       size_t count)
 {
     struct text objects = TEXT_INIT;
-    for (size_t i = 0; i < count; i++) {
+    host->deadline_ms = host_now_ms() + LOOK_TIMEOUT_MS;
+    if (host->driver->look_all)
+        callback_look_all(host, uids, count, &objects);
+    for (size_t i = 0; i < count && !host->driver->look_all; i++) {
         host->deadline_ms = host_now_ms() + LOOK_TIMEOUT_MS;
         if (i > 0)
             text_add_char(&objects, ',');

@@ -16,6 +16,9 @@ int callback_apply(struct spinel_host *host, const struct spinel_op *op, struct 
                    struct error *err);
 /* Always appends something: the object, or that it cannot be told. */
 void callback_look(struct spinel_host *host, const char *uid, struct text *out);
+/* The same for many at once, by look_all. */
+void callback_look_all(struct spinel_host *host, const char *const *uids, size_t count,
+                       struct text *out);
 void unknown_write(struct text *out, const char *uid, const struct error *err);
 
 /* Answers a look; `objects` are what goes between the brackets. */

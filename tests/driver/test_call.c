@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+/* What the library does with calls that hang, crash or are not wanted any more. The
+ * driver is exec, its script notes its process ids in a file. */
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include "tests/driver/rack.h"
+
+static const char script[] =
+    "#!/bin/sh\n"
+    "input=$(cat)\n"
+    "here=${0%/*}\n"
+    "case $1 in\n"
+    "list) echo '{\"list\":[]}' ;;\n"
+    "look) case $input in *00dead*) kill -SEGV $PPID ;; *) echo '{\"absent\":true}' ;; esac ;;\n"
+    "apply) case $input in\n"
+    "    *stall*) sleep 600 & echo $! >$here/child.new; mv $here/child.new $here/child; wait ;;\n"
+    "    *wrong*) echo 'something before' >&2; echo 'the size is odd' >&2; exit 2 ;;\n"
+    "    *crash*) kill -KILL $$ ;;\n"
+    "    esac ;;\n"
+    "esac\n";
+
+static int setup(void **state)
+{
+    struct rack *rack = rack_new("exec");
+    const char *path = arena_printf(rack->arena, "%s/script", rack->dir);
+    file_write(path, script, sizeof script - 1, 0755);
+    rack_start(rack, arena_printf(rack->arena, "{\"script\":\"%s\"}", path));
+    *state = rack;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    rack_free(*state);
+    return 0;
+}
+
+/* The process that the script started in the background, once it says so. */
+static pid_t child_await(struct rack *rack)
+{
+    const char *path = arena_printf(rack->arena, "%s/child", rack->dir);
+    int pid = 0;
+    while (pid == 0) {
+        FILE *file = fopen(path, "r");
+        if (file && fscanf(file, "%d", &pid) != 1)
+            pid = 0;
+        if (file)
+            fclose(file);
+        else
+            poll(NULL, 0, 10);
+    }
+    unlink(path);
+    return pid;
+}
+
+static bool is_alive(pid_t pid)
+{
+    char path[64], status = 0;
+    snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
+    FILE *file = fopen(path, "r");
+    if (!file)
+        return false;
+    bool is_read = fscanf(file, "%*d (%*[^)]) %c", &status) == 1;
+    fclose(file);
+    return is_read && status != 'Z';
+}
+
+#define STALL "{\"spec\":{\"what\":\"stall\"}}"
+
+static void cancel_is_answered_when_the_children_are_dead(void **state)
+{
+    struct rack *rack = *state;
+    int apply = rack_send(rack, 1, 1, "create", "NIC", STALL);
+    pid_t child = child_await(rack);
+    const struct value *answer = subject_call(&rack->subject, "cancel",
+                                              json_of(rack->arena, "{\"op\":\"1-1-create\"}"));
+    assert_false(is_alive(child));
+    assert_true(value_get_bool(value_get(answer, "result"), "killed", false));
+    assert_refused(rack, subject_receive(&rack->subject, apply), "busy", "cancelled");
+}
+
+static void a_call_past_its_deadline_is_killed_with_its_children(void **state)
+{
+    struct rack *rack = *state;
+    int apply = rack_send(rack, 1, 1, "create", "NIC",
+                          "{\"spec\":{\"what\":\"stall\"},\"deadline\":1}");
+    pid_t child = child_await(rack);
+    assert_refused(rack, subject_receive(&rack->subject, apply), "busy", "killed");
+    assert_false(is_alive(child));
+}
+
+static void a_newer_epoch_ends_the_older_operation_first(void **state)
+{
+    struct rack *rack = *state;
+    int older = rack_send(rack, 1, 1, "create", "NIC", STALL);
+    pid_t child = child_await(rack);
+    assert_applied(rack, rack_apply(rack, 1, 2, "update", "NIC", "{\"spec\":{}}"));
+    assert_false(is_alive(child));
+    assert_refused(rack, subject_receive(&rack->subject, older), "conflict", "superseded");
+}
+
+static void an_older_epoch_is_refused_while_a_newer_one_runs(void **state)
+{
+    struct rack *rack = *state;
+    rack_send(rack, 1, 5, "create", "NIC", STALL);
+    child_await(rack);
+    assert_refused(rack, rack_apply(rack, 1, 4, "update", "NIC", "{\"spec\":{}}"), "stale",
+                   "older than 5");
+}
+
+static void an_operation_that_failed_is_not_acknowledged(void **state)
+{
+    struct rack *rack = *state;
+    assert_refused(rack, rack_apply(rack, 1, 3, "delete", "NIC", "{\"spec\":{\"what\":\"crash\"}}"),
+                   "system", "signal 9");
+    const struct value *object = rack_look(rack, 1);
+    assert_true(is_absent(object));
+    assert_int_equal(value_get_int(object, "epoch", -1), 0);
+    assert_refused(rack, rack_apply(rack, 1, 2, "update", "NIC", "{\"spec\":{}}"), "stale", "");
+}
+
+static void other_objects_go_on_while_one_hangs(void **state)
+{
+    struct rack *rack = *state;
+    rack_send(rack, 1, 1, "create", "NIC", STALL);
+    child_await(rack);
+    assert_applied(rack, rack_apply(rack, 2, 1, "create", "NIC", "{\"spec\":{}}"));
+    assert_true(is_absent(rack_look(rack, 3)));
+}
+
+static void a_script_that_fails_is_quoted(void **state)
+{
+    struct rack *rack = *state;
+    assert_refused(rack, rack_apply(rack, 1, 1, "create", "NIC", "{\"spec\":{\"a\":\"wrong\"}}"),
+                   "invalid", "the size is odd");
+}
+
+/* The script kills the process of the call itself. */
+static void a_look_that_crashes_costs_its_own_object_only(void **state)
+{
+    struct rack *rack = *state;
+    const struct value *message = subject_call(
+        &rack->subject, "observe",
+        json_of(rack->arena, "{\"uids\":[\"00000000000000000000000000000001\","
+                             "\"00dead00000000000000000000000002\","
+                             "\"00000000000000000000000000000003\"]}"));
+    const struct value *objects = value_at(message, "result.objects");
+    assert_int_equal(objects->count, 3);
+    assert_true(is_absent(objects->items[0]));
+    assert_true(value_get_bool(objects->items[1], "unknown", false));
+    assert_non_null(strstr(value_at_text(objects->items[1], "error.message", ""), "signal 11"));
+    assert_true(is_absent(objects->items[2]));
+}
+
+static void kill_nine_of_the_driver_takes_every_child_along(void **state)
+{
+    struct rack *rack = *state;
+    rack_send(rack, 1, 1, "create", "NIC", STALL);
+    pid_t child = child_await(rack);
+    subject_kill(&rack->subject);
+    for (int i = 0; i < 1000 && is_alive(child); i++)
+        poll(NULL, 0, 10);
+    assert_false(is_alive(child));
+}
+
+static void the_end_of_input_ends_driver_and_children(void **state)
+{
+    struct rack *rack = *state;
+    rack_send(rack, 1, 1, "create", "NIC", STALL);
+    pid_t child = child_await(rack);
+    assert_int_equal(subject_end(&rack->subject), 0);
+    for (int i = 0; i < 1000 && is_alive(child); i++)
+        poll(NULL, 0, 10);
+    assert_false(is_alive(child));
+}
+
+static void a_second_driver_observes_but_does_not_apply(void **state)
+{
+    struct rack *rack = *state;
+    struct rack second = *rack;
+    second.subject.pid = 0;
+    second.subject.input = (struct text)TEXT_INIT;
+    second.started = subject_start(&second.subject);
+    assert_non_null(value_get(second.started, "result"));
+    assert_true(is_absent(rack_look(&second, 1)));
+    assert_refused(&second, rack_apply(&second, 1, 1, "create", "NIC", "{\"spec\":{}}"), "busy",
+                   "another driver");
+    subject_kill(&rack->subject);
+    assert_applied(&second, rack_apply(&second, 1, 1, "create", "NIC", "{\"spec\":{}}"));
+    subject_kill(&second.subject);
+    text_free(&second.subject.input);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+        TEST(cancel_is_answered_when_the_children_are_dead),
+        TEST(a_call_past_its_deadline_is_killed_with_its_children),
+        TEST(a_newer_epoch_ends_the_older_operation_first),
+        TEST(an_older_epoch_is_refused_while_a_newer_one_runs),
+        TEST(an_operation_that_failed_is_not_acknowledged),
+        TEST(other_objects_go_on_while_one_hangs),
+        TEST(a_script_that_fails_is_quoted),
+        TEST(a_look_that_crashes_costs_its_own_object_only),
+        TEST(kill_nine_of_the_driver_takes_every_child_along),
+        TEST(the_end_of_input_ends_driver_and_children),
+        TEST(a_second_driver_observes_but_does_not_apply),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

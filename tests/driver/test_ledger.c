@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+/* The ledger over crashes: what a torn, a full and a foreign file do to it. */
+#include <fcntl.h>
+#include <sys/resource.h>
+#include <signal.h>
+#include "drivers/lib/ledger.h"
+#include "tests/driver/rack.h"
+
+#define UID_A "0000000000000000000000000000000a"
+#define UID_B "0000000000000000000000000000000b"
+
+struct place {
+    char dir[64];
+    struct ledger *ledger;
+};
+
+static void ledger_reopen(struct place *place)
+{
+    struct error err = ERROR_INIT;
+    ledger_free(place->ledger);
+    place->ledger = NULL;
+    assert_int_equal(ledger_open(place->dir, &place->ledger, &err), 0);
+    assert_int_equal(ledger_claim(place->ledger, &err), 0);
+}
+
+static int setup(void **state)
+{
+    static struct place place;
+    snprintf(place.dir, sizeof place.dir, "/tmp/spinel-ledger-XXXXXX");
+    assert_non_null(mkdtemp(place.dir));
+    place.ledger = NULL;
+    ledger_reopen(&place);
+    *state = &place;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    struct place *place = *state;
+    ledger_free(place->ledger);
+    nftw(place->dir, entry_remove, 16, FTW_DEPTH | FTW_PHYS);
+    return 0;
+}
+
+static struct spinel_op op_of(const char *uid, uint64_t epoch, enum spinel_verb verb)
+{
+    return (struct spinel_op){.op = "an-op", .uid = uid, .epoch = epoch, .verb = verb};
+}
+
+static void done(struct place *place, const char *uid, uint64_t epoch, enum spinel_verb verb)
+{
+    struct error err = ERROR_INIT;
+    struct spinel_op op = op_of(uid, epoch, verb);
+    assert_int_equal(ledger_admit(place->ledger, &op, &err), 0);
+    assert_int_equal(ledger_acknowledge(place->ledger, &op, &err), 0);
+    assert_int_equal(ledger_sync(place->ledger, &err), 0);
+}
+
+static void append(struct place *place, const char *text)
+{
+    char path[128];
+    snprintf(path, sizeof path, "%s/ledger", place->dir);
+    FILE *file = fopen(path, "a");
+    assert_non_null(file);
+    fputs(text, file);
+    fclose(file);
+}
+
+static void what_was_acknowledged_is_there_after_a_restart(void **state)
+{
+    struct place *place = *state;
+    struct error err = ERROR_INIT;
+    struct spinel_op admitted = op_of(UID_B, 7, SPINEL_UPDATE);
+    done(place, UID_A, 3, SPINEL_DELETE);
+    assert_int_equal(ledger_admit(place->ledger, &admitted, &err), 0);
+    ledger_reopen(place);
+    ledger_reopen(place); /* the second reads what the first compacted */
+    struct spinel_op again = op_of(UID_A, 3, SPINEL_DELETE);
+    assert_int_equal(ledger_acknowledged(place->ledger, UID_A), 3);
+    assert_true(ledger_has_deleted(place->ledger, &again));
+    assert_int_equal(ledger_admitted(place->ledger, UID_B), 7);
+    assert_int_equal(ledger_acknowledged(place->ledger, UID_B), 0);
+}
+
+static void a_torn_last_line_is_dropped(void **state)
+{
+    struct place *place = *state;
+    done(place, UID_A, 3, SPINEL_CREATE);
+    append(place, "done " UID_A " 9 cre");
+    ledger_reopen(place);
+    assert_int_equal(ledger_acknowledged(place->ledger, UID_A), 3);
+}
+
+static void any_other_bad_line_is_named(void **state)
+{
+    struct place *place = *state;
+    struct error err = ERROR_INIT;
+    struct ledger *broken;
+    done(place, UID_A, 3, SPINEL_CREATE);
+    append(place, "done nonsense\n");
+    assert_int_equal(ledger_open(place->dir, &broken, &err), ERR_CORRUPT);
+    assert_non_null(strstr(err.message, "/ledger:4: "));
+}
+
+static void a_delete_is_forgotten_once_something_newer_came(void **state)
+{
+    struct place *place = *state;
+    struct spinel_op again = op_of(UID_A, 3, SPINEL_DELETE);
+    done(place, UID_A, 3, SPINEL_DELETE);
+    done(place, UID_A, 4, SPINEL_CREATE);
+    assert_false(ledger_has_deleted(place->ledger, &again));
+}
+
+/* A limit on the file's size stands in for a full disk: the write ends half way. */
+static void a_line_that_does_not_fit_leaves_no_half(void **state)
+{
+    struct place *place = *state;
+    struct error err = ERROR_INIT;
+    struct rlimit limit, before;
+    struct spinel_op op = op_of(UID_B, 1, SPINEL_CREATE);
+    done(place, UID_A, 3, SPINEL_CREATE);
+    signal(SIGXFSZ, SIG_IGN);
+    getrlimit(RLIMIT_FSIZE, &before);
+    limit = before;
+    limit.rlim_cur = 150;
+    setrlimit(RLIMIT_FSIZE, &limit);
+    int result = ledger_acknowledge(place->ledger, &op, &err);
+    setrlimit(RLIMIT_FSIZE, &before);
+    assert_true(result < 0);
+    assert_int_equal(ledger_acknowledged(place->ledger, UID_B), 0);
+    ledger_reopen(place);
+    assert_int_equal(ledger_acknowledged(place->ledger, UID_A), 3);
+    assert_int_equal(ledger_acknowledged(place->ledger, UID_B), 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(what_was_acknowledged_is_there_after_a_restart, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(a_torn_last_line_is_dropped, setup, teardown),
+        cmocka_unit_test_setup_teardown(any_other_bad_line_is_named, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_delete_is_forgotten_once_something_newer_came, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(a_line_that_does_not_fit_leaves_no_half, setup, teardown),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
