@@ -40,8 +40,8 @@ static int kinds_read(const struct value *list, struct error *err)
         const struct value *item = list->items[i];
         if (!value_is_text(item) || len + item->text_len + 2 > sizeof kinds)
             return error_set(err, ERR_INVALID, "settings.kinds is not a list of kinds");
-        len += (size_t)snprintf(kinds + len, sizeof kinds - len, "%s%s", i > 0 ? " " : "",
-                                item->text);
+        len +=
+            (size_t)snprintf(kinds + len, sizeof kinds - len, "%s%s", i > 0 ? " " : "", item->text);
     }
     return 0;
 }
@@ -66,9 +66,9 @@ static int exec_start(struct spinel_host *host, const struct value *settings, st
 
 static bool row_add(struct spinel_list *list, const struct value *row)
 {
-    if (!value_is_list(row) || row->count != 3 || !value_is_text(row->items[0])
-        || row->items[1]->type != VALUE_INT || row->items[1]->integer < 0
-        || !value_is_text(row->items[2]))
+    if (!value_is_list(row) || row->count != 3 || !value_is_text(row->items[0]) ||
+        row->items[1]->type != VALUE_INT || row->items[1]->integer < 0 ||
+        !value_is_text(row->items[2]))
         return false;
     spinel_list_add(list, row->items[0]->text, (uint64_t)row->items[1]->integer,
                     row->items[2]->text);
@@ -94,8 +94,10 @@ static int exec_list(struct spinel_host *host, struct spinel_list *list, struct 
         return error_set(err, ERR_INVALID, "the script's list has no \"list\"");
     for (size_t i = 0; i < rows->count; i++)
         if (!row_add(list, rows->items[i]))
-            return error_set(err, ERR_INVALID, "row %zu of the script's list is not "
-                             "[\"<uid>\",<epoch>,\"<etag>\"]", i + 1);
+            return error_set(err, ERR_INVALID,
+                             "row %zu of the script's list is not "
+                             "[\"<uid>\",<epoch>,\"<etag>\"]",
+                             i + 1);
     unmanaged_add(list, value_get(output, "unmanaged"));
     return 0;
 }

@@ -34,8 +34,8 @@ static int streams_open(struct streams *streams, const char *input, struct error
     streams->in = memfd_create("input", MFD_CLOEXEC);
     streams->out = memfd_create("output", MFD_CLOEXEC);
     streams->err = memfd_create("messages", MFD_CLOEXEC);
-    if (streams->in < 0 || streams->out < 0 || streams->err < 0
-        || write(streams->in, input, len) != (ssize_t)len || lseek(streams->in, 0, SEEK_SET) < 0)
+    if (streams->in < 0 || streams->out < 0 || streams->err < 0 ||
+        write(streams->in, input, len) != (ssize_t)len || lseek(streams->in, 0, SEEK_SET) < 0)
         return error_sys(err, "cannot hold the script's input and output in memory");
     return 0;
 }
@@ -120,8 +120,7 @@ static int output_read(struct spinel_host *host, const struct streams *streams,
     size_t len;
     char *text = stream_read(host, streams->out, &len);
     if (!text)
-        return error_set(err, ERR_INVALID, "the script printed more than %d MiB",
-                         OUTPUT_MAX >> 20);
+        return error_set(err, ERR_INVALID, "the script printed more than %d MiB", OUTPUT_MAX >> 20);
     if (text[strspn(text, " \t\r\n")] == '\0') {
         *output = NULL;
         return 0;

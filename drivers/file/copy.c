@@ -8,7 +8,22 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { COPY_CHUNK = 16 << 20 };
+enum { COPY_CHUNK = 16 << 20, PLAIN_CHUNK = 1 << 18 };
+
+/* Between file systems of different types the kernel does not copy by itself. */
+static ssize_t plain_copy(int from, off_t *in, int to, off_t *out, size_t len)
+{
+    char chunk[PLAIN_CHUNK];
+    ssize_t got = pread(from, chunk, len < sizeof chunk ? len : sizeof chunk, *in);
+    for (ssize_t done = 0, n; done < got; done += n) {
+        n = pwrite(to, chunk + done, (size_t)(got - done), *out + done);
+        if (n < 0)
+            return -1;
+    }
+    *in += got > 0 ? got : 0;
+    *out += got > 0 ? got : 0;
+    return got;
+}
 
 static int extent_copy(struct spinel_host *host, int from, const char *from_path, int to,
                        off_t start, off_t end, struct error *err)
@@ -17,6 +32,8 @@ static int extent_copy(struct spinel_host *host, int from, const char *from_path
     while (in < end) {
         size_t len = end - in < COPY_CHUNK ? (size_t)(end - in) : COPY_CHUNK;
         ssize_t n = copy_file_range(from, &in, to, &out, len, 0);
+        if (n < 0 && (errno == EXDEV || errno == EOPNOTSUPP || errno == EINVAL))
+            n = plain_copy(from, &in, to, &out, len);
         if (n < 0 && errno == EINTR)
             continue;
         if (n < 0)
@@ -29,8 +46,7 @@ static int extent_copy(struct spinel_host *host, int from, const char *from_path
     return 0;
 }
 
-int file_copy(struct spinel_host *host, int from, const char *from_path, int to,
-              struct error *err)
+int file_copy(struct spinel_host *host, int from, const char *from_path, int to, struct error *err)
 {
     struct stat st;
     if (ioctl(to, FICLONE, from) == 0)

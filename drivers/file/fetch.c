@@ -41,7 +41,8 @@ int checksum_read(const char *text, struct checksum *checksum, struct error *err
     if ((!is_256 && !is_512) || strlen(text + 7) != len || strspn(text + 7, digits) != len)
         return error_set(err, ERR_INVALID,
                          "digest \"%.160s\" is not sha256: with 64 or sha512: with 128 "
-                         "hexadecimal digits", text);
+                         "hexadecimal digits",
+                         text);
     *checksum = (struct checksum){is_512, text + 7};
     return 0;
 }
@@ -187,8 +188,9 @@ static int url_read(struct fetch *fetch, const char *url, struct error *err)
         return 0;
     if (fetch->is_too_long || fetch->failed_errno)
         return fetch_fault(fetch, err);
-    error_set(err, code == CURLE_UNSUPPORTED_PROTOCOL || code == CURLE_URL_MALFORMAT ? ERR_INVALID
-                                                                                     : ERR_BUSY,
+    error_set(err,
+              code == CURLE_UNSUPPORTED_PROTOCOL || code == CURLE_URL_MALFORMAT ? ERR_INVALID
+                                                                                : ERR_BUSY,
               "cannot download %s: %s", url, reason[0] ? reason : curl_easy_strerror(code));
     return error_hint(err, "Check that this host reaches it; it is tried again.");
 }
@@ -198,8 +200,8 @@ static int url_read(struct fetch *fetch, const char *url, struct error *err)
 int fetch_verified(struct spinel_host *host, const char *source, const struct checksum *expected,
                    int fd, int64_t size_limit_bytes, struct error *err)
 {
-    struct fetch fetch = {.host = host, .fd = fd, .is_sha512 = expected->is_sha512,
-                          .limit_bytes = size_limit_bytes};
+    struct fetch fetch = {
+        .host = host, .fd = fd, .is_sha512 = expected->is_sha512, .limit_bytes = size_limit_bytes};
     char hex[129];
     fetch_begin(&fetch);
     int result = source[0] == '/' ? path_read(&fetch, source, err) : url_read(&fetch, source, err);
@@ -216,8 +218,8 @@ int fetch_verified(struct spinel_host *host, const char *source, const struct ch
 int checksum_matches(struct spinel_host *host, const char *path, const struct checksum *expected,
                      struct error *err)
 {
-    struct fetch fetch = {.host = host, .fd = -1, .is_sha512 = expected->is_sha512,
-                          .limit_bytes = INT64_MAX};
+    struct fetch fetch = {
+        .host = host, .fd = -1, .is_sha512 = expected->is_sha512, .limit_bytes = INT64_MAX};
     char hex[129];
     fetch_begin(&fetch);
     int result = path_read(&fetch, path, err);

@@ -48,8 +48,8 @@ static char *image_path(struct spinel_host *host, const struct value *tag)
 
 static bool is_uid_tag(const char *name)
 {
-    return strlen(name) == UID_TEXT - 1 + 4 && mark_is_sidecar(name)
-           && strspn(name, "0123456789abcdef") == UID_TEXT - 1;
+    return strlen(name) == UID_TEXT - 1 + 4 && mark_is_sidecar(name) &&
+           strspn(name, "0123456789abcdef") == UID_TEXT - 1;
 }
 
 struct image_scan {
@@ -102,8 +102,8 @@ static int64_t changed_ns(const struct stat *st)
 static bool is_as_verified(const struct value *tag, const struct stat *st)
 {
     const struct value *extra = value_get(tag, "extra");
-    return value_get_int(extra, "size", -1) == (int64_t)st->st_size
-           && value_get_int(extra, "changed", -1) == changed_ns(st);
+    return value_get_int(extra, "size", -1) == (int64_t)st->st_size &&
+           value_get_int(extra, "changed", -1) == changed_ns(st);
 }
 
 static void damage_add(struct arena *arena, struct spinel_object *object, const char *path,
@@ -172,9 +172,8 @@ static int bytes_fetch(struct spinel_host *host, const struct spinel_op *op,
 
 /* Makes sure that the bytes are there and right, at the cost of a look if our tag says
  * that they were verified and nothing changed, of a hash if it does not. */
-static int bytes_need(struct spinel_host *host, const struct spinel_op *op,
-                      const struct value *tag, const struct checksum *checksum, const char *path,
-                      struct error *err)
+static int bytes_need(struct spinel_host *host, const struct spinel_op *op, const struct value *tag,
+                      const struct checksum *checksum, const char *path, struct error *err)
 {
     struct stat st;
     if (stat(path, &st) == 0) {
@@ -236,8 +235,8 @@ static int bytes_drop(struct spinel_host *host, const char *path, const char *bu
     return parent_sync(path, err);
 }
 
-static int image_make(struct spinel_host *host, const struct spinel_op *op,
-                      const struct value *tag, struct error *err)
+static int image_make(struct spinel_host *host, const struct spinel_op *op, const struct value *tag,
+                      struct error *err)
 {
     struct checksum checksum;
     const char *digest = value_get_text(op->spec, "digest", "");
@@ -282,8 +281,8 @@ static int image_apply(struct spinel_host *host, const struct spinel_op *op, str
         return op->verb == SPINEL_RELEASE
                    ? 0
                    : error_set(err, ERR_NOT_FOUND, "image %s is not there to adopt", op->name);
-    return tag_file_write(host, image_tag_path(host, op->uid), op, op->uid,
-                          value_get(tag, "extra"), err);
+    return tag_file_write(host, image_tag_path(host, op->uid), op, op->uid, value_get(tag, "extra"),
+                          err);
 }
 
 const struct file_kind image_kind = {"Image", image_list, image_look, image_apply};

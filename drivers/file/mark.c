@@ -157,9 +157,8 @@ void mark_etag(const char *path, const struct value *tag, char etag[64])
     lstat(path, &st);
     /* A guest writes to its volume all the time; nobody writes to the others. */
     bool is_written = strcmp(value_get_text(tag, "kind", ""), "Volume") == 0;
-    snprintf(etag, 64, "%.16s-%jx-%jx", value_get_text(tag, "mac", "untagged"),
-             (uintmax_t)st.st_size,
-             is_written ? (uintmax_t)st.st_blocks
-                        : (uintmax_t)st.st_mtim.tv_sec * 1000000000
-                              + (uintmax_t)st.st_mtim.tv_nsec);
+    snprintf(
+        etag, 64, "%.16s-%jx-%jx", value_get_text(tag, "mac", "untagged"), (uintmax_t)st.st_size,
+        is_written ? (uintmax_t)st.st_blocks
+                   : (uintmax_t)st.st_mtim.tv_sec * 1000000000 + (uintmax_t)st.st_mtim.tv_nsec);
 }

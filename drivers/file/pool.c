@@ -94,8 +94,8 @@ static int pool_tag_write(struct spinel_host *host, const struct spinel_op *op, 
 static int pool_make(struct spinel_host *host, const struct spinel_op *op, struct error *err)
 {
     bool is_named = value_get_text(op->spec, "path", NULL) != NULL;
-    const char *dir = native_pool_dir(spinel_arena(host), spinel_state_dir(host), op->name,
-                                      op->spec);
+    const char *dir =
+        native_pool_dir(spinel_arena(host), spinel_state_dir(host), op->name, op->spec);
     int result = directory_make(host, dir, err);
     const struct value *tag = result == 0 ? pool_tag(host, dir) : NULL;
     if (result < 0 || (result = mark_admit(tag, op, err)) < 0)
@@ -114,8 +114,8 @@ static int directory_is_empty(const char *path)
     if (!dir)
         return errno == ENOENT;
     for (const struct dirent *entry; (entry = readdir(dir));)
-        count += strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0
-                 && strcmp(entry->d_name, POOL_TAG) != 0 && strcmp(entry->d_name, POOL_TRASH) != 0;
+        count += strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0 &&
+                 strcmp(entry->d_name, POOL_TAG) != 0 && strcmp(entry->d_name, POOL_TRASH) != 0;
     closedir(dir);
     return count == 0;
 }

@@ -38,8 +38,7 @@ static uint32_t read32(const unsigned char *at)
     return be32toh(number);
 }
 
-static int header_read(const char *path, const char *what, unsigned char *header,
-                       struct error *err)
+static int header_read(const char *path, const char *what, unsigned char *header, struct error *err)
 {
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
@@ -80,8 +79,9 @@ static const char *header_fault(const unsigned char *header)
 
 int qcow2_check(struct spinel_host *host, const char *path, const char *what, struct error *err)
 {
-    const char *const argv[] = {"prlimit", "--as=2147483648", "--cpu=20", "--core=0",
-                                "qemu-img", "info", "-f", "qcow2", "--output=json", path, NULL};
+    const char *const argv[] = {
+        "prlimit", "--as=2147483648", "--cpu=20",      "--core=0", "qemu-img", "info",
+        "-f",      "qcow2",           "--output=json", path,       NULL};
     unsigned char header[HEADER_BYTES];
     struct value *info;
     char *output;

@@ -150,9 +150,14 @@ static int part_copy(struct spinel_host *host, const char *image, const char *te
     int fd = memory_file(text, err);
     if (fd < 0)
         return fd;
-    const char *const argv[] = {"mcopy", "-i", image, "-m", "-Q",
+    const char *const argv[] = {"mcopy",
+                                "-i",
+                                image,
+                                "-m",
+                                "-Q",
                                 arena_printf(arena, "/proc/%d/fd/%d", (int)getpid(), fd),
-                                arena_printf(arena, "::/%s", name), NULL};
+                                arena_printf(arena, "::/%s", name),
+                                NULL};
     int result = spinel_run(host, argv, NULL, err);
     close(fd);
     return result;
@@ -227,7 +232,8 @@ static int seed_apply(struct spinel_host *host, const struct spinel_op *op, stru
     const char *path = seed_path(host, op->uid);
     const struct value *tag = seed_tag(host, op->uid);
     int result = mark_admit(tag, op, err);
-    bool makes = op->verb != SPINEL_DELETE && op->verb != SPINEL_RELEASE && op->verb != SPINEL_ADOPT;
+    bool makes =
+        op->verb != SPINEL_DELETE && op->verb != SPINEL_RELEASE && op->verb != SPINEL_ADOPT;
     if (result < 0)
         return result;
     if (!tag && makes && access(path, F_OK) == 0) {

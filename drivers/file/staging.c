@@ -52,8 +52,8 @@ static int nameless_replace(const struct staging *staging)
 {
     char hidden[PATH_MAX];
     const char *slash = strrchr(staging->target, '/');
-    snprintf(hidden, sizeof hidden, "%.*s/.%s.new", (int)(slash - staging->target),
-             staging->target, slash + 1);
+    snprintf(hidden, sizeof hidden, "%.*s/.%s.new", (int)(slash - staging->target), staging->target,
+             slash + 1);
     unlink(hidden);
     if (linkat(AT_FDCWD, staging->path, AT_FDCWD, hidden, AT_SYMLINK_FOLLOW) < 0)
         return -1;

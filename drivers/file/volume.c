@@ -77,8 +77,8 @@ static int volume_find(struct spinel_host *host, const char *uid, struct found *
 static bool has_volume_name(const char *name)
 {
     size_t len = UID_TEXT - 1;
-    return strspn(name, "0123456789abcdef") == len
-           && (strcmp(name + len, ".raw") == 0 || strcmp(name + len, ".qcow2") == 0);
+    return strspn(name, "0123456789abcdef") == len &&
+           (strcmp(name + len, ".raw") == 0 || strcmp(name + len, ".qcow2") == 0);
 }
 
 static int volume_each(struct spinel_host *host, const char *dir, const char *name, void *context,
@@ -229,8 +229,9 @@ static int qcow2_make(struct spinel_host *host, const struct blank *blank, const
 static int image_convert(struct spinel_host *host, const struct blank *blank, const char *path,
                          struct error *err)
 {
-    const char *const argv[] = {"qemu-img", "convert", "-n", "-q", "-f", blank->image_format,
-                                "-O", blank->format, blank->image_path, path, NULL};
+    const char *const argv[] = {
+        "qemu-img",    "convert",         "-n", "-q", "-f", blank->image_format, "-O",
+        blank->format, blank->image_path, path, NULL};
     spinel_progress(host, 0, "converting image");
     int result = spinel_run(host, argv, NULL, err);
     return result < 0 ? error_wrap(err, "cannot convert %s", blank->image_path) : 0;
@@ -287,8 +288,8 @@ static int blank_make(struct spinel_host *host, const struct spinel_op *op,
         return result;
     result = blank_fill(host, blank, &staging, err);
     if (result == 0)
-        result = mark_write(host, staging.fd, blank->path, op,
-                            volume_extra(spinel_arena(host), op), err);
+        result = mark_write(host, staging.fd, blank->path, op, volume_extra(spinel_arena(host), op),
+                            err);
     if (result == 0)
         result = staging_publish(&staging, STAGING_NEW, err);
     staging_close(&staging);
@@ -359,8 +360,9 @@ static int volume_change(struct spinel_host *host, const struct spinel_op *op,
     if (result < 0)
         return result;
     if (wanted_bytes < now_bytes)
-        return error_set(err, ERR_INVALID, "volume %s: %" PRIu64 " to %" PRIu64
-                         " bytes would shrink it", op->name, now_bytes, wanted_bytes);
+        return error_set(err, ERR_INVALID,
+                         "volume %s: %" PRIu64 " to %" PRIu64 " bytes would shrink it", op->name,
+                         now_bytes, wanted_bytes);
     if (wanted_bytes > now_bytes)
         result = volume_grow(host, found, wanted_bytes, err);
     return result < 0 ? result : mark_rewrite(host, found->path, op, NULL, err);
@@ -374,8 +376,8 @@ static int volume_trash(struct spinel_host *host, const struct spinel_op *op,
     if (result < 0)
         return result;
     const char *slash = strrchr(found->path, '/');
-    const char *dir = arena_printf(arena, "%.*s/" POOL_TRASH, (int)(slash - found->path),
-                                   found->path);
+    const char *dir =
+        arena_printf(arena, "%.*s/" POOL_TRASH, (int)(slash - found->path), found->path);
     const char *to = arena_printf(arena, "%s/%s.%jd", dir, op->uid, (intmax_t)time(NULL));
     result = directory_make(host, dir, err);
     if (result < 0)

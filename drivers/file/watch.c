@@ -19,8 +19,8 @@
 
 enum { PENDING_MAX = 64, GATHER_NS = 200 * 1000 * 1000 };
 enum {
-    EVENTS = IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO | IN_CREATE | IN_ATTRIB | IN_CLOSE_WRITE
-             | IN_ONLYDIR,
+    EVENTS = IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO | IN_CREATE | IN_ATTRIB | IN_CLOSE_WRITE |
+             IN_ONLYDIR,
 };
 
 static struct {
@@ -136,8 +136,8 @@ int watch_start(struct spinel_host *host, struct error *err)
         return result;
     static const char *const fixed[] = {"images", "seeds", "pools"};
     for (size_t i = 0; result == 0 && i < sizeof fixed / sizeof *fixed; i++)
-        result = directory_make(host, arena_printf(spinel_arena(host), "%s/%s",
-                                                   spinel_state_dir(host), fixed[i]), err);
+        result = directory_make(
+            host, arena_printf(spinel_arena(host), "%s/%s", spinel_state_dir(host), fixed[i]), err);
     watch.notify_fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
     watch.timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
     if (result == 0 && (watch.notify_fd < 0 || watch.timer_fd < 0))

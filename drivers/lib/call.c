@@ -192,8 +192,8 @@ static void call_finish(struct spinel_host *host, struct call *call)
     for (struct waiter *waiter = call->waiters; waiter; waiter = waiter->next)
         wire_result(&host->wire, waiter->id, "{\"killed\":true}", 15);
     /* An apply that had answered when it was killed did its work all the same. */
-    if (call->is_answered && call->kind == CALL_APPLY
-        && apply_acknowledge(host, &call->op, &call->err) < 0)
+    if (call->is_answered && call->kind == CALL_APPLY &&
+        apply_acknowledge(host, &call->op, &call->err) < 0)
         call->is_answered = false;
     if (call->kind == CALL_LOOK)
         look_finish(host, call);
@@ -337,8 +337,8 @@ static void call_explain(struct call *call, int status)
         error_set(&call->err, ERR_SYSTEM, "%s ended by signal %d (%s)", call_what(call),
                   WTERMSIG(status), strsignal(WTERMSIG(status)));
     else
-        error_set(&call->err, ERR_SYSTEM, "%s ended with status %d and no answer",
-                  call_what(call), WEXITSTATUS(status));
+        error_set(&call->err, ERR_SYSTEM, "%s ended with status %d and no answer", call_what(call),
+                  WEXITSTATUS(status));
 }
 
 /* The uid at which the look died stays unknown; a new process looks at the rest. */

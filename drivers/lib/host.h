@@ -29,7 +29,7 @@ struct spinel_host {
     int lock_fd;           /* see lock.h */
     bool is_driving;       /* holds the lock: may apply; else it only observes */
     int signal_fd;
-    int guard_fd;          /* see guard.h; -1 until the first call */
+    int guard_fd; /* see guard.h; -1 until the first call */
     const char *state_dir;
     const char *own_dir;
     const char *rack;

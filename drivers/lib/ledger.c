@@ -120,13 +120,14 @@ static int line_read(struct ledger *ledger, const char *line)
     uint64_t epoch;
     enum spinel_verb verb;
     int end = 0;
-    if (sscanf(line, "admit %32[0-9a-f] %" SCNu64 "%n", uid, &epoch, &end) == 2
-        && line[end] == '\0') {
+    if (sscanf(line, "admit %32[0-9a-f] %" SCNu64 "%n", uid, &epoch, &end) == 2 &&
+        line[end] == '\0') {
         entry_admit(ledger, uid, epoch);
         return 0;
     }
-    if (sscanf(line, "done %32[0-9a-f] %" SCNu64 " %15s %128s%n", uid, &epoch, word, op, &end) == 4
-        && line[end] == '\0' && verb_read(word, &verb) == 0) {
+    if (sscanf(line, "done %32[0-9a-f] %" SCNu64 " %15s %128s%n", uid, &epoch, word, op, &end) ==
+            4 &&
+        line[end] == '\0' && verb_read(word, &verb) == 0) {
         entry_acknowledge(ledger, uid, epoch, verb, op);
         return 0;
     }
@@ -140,10 +141,12 @@ static int lines_read(struct ledger *ledger, char *data, size_t len, struct erro
         *end = '\0';
         ledger->line_count++;
         bool is_header = line == data;
-        if (is_header ? strncmp(line, HEADER, strlen(HEADER) - 1) != 0 : line_read(ledger, line) < 0) {
+        if (is_header ? strncmp(line, HEADER, strlen(HEADER) - 1) != 0
+                      : line_read(ledger, line) < 0) {
             error_set(err, ERR_CORRUPT, "%s:%zu: not a line of a ledger", ledger->path,
                       ledger->line_count);
-            return error_hint(err, "Move the file away; epochs are then taken from the objects' tags.");
+            return error_hint(err,
+                              "Move the file away; epochs are then taken from the objects' tags.");
         }
     }
     return 0;
@@ -278,8 +281,8 @@ int ledger_claim(struct ledger *ledger, struct error *err)
         abort();
     size_t lines = ledger_text(ledger, &whole);
     fd = open(fresh, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC, 0600);
-    if (fd < 0 || write_all(fd, whole.data, whole.len) < 0 || fsync(fd) < 0
-        || rename(fresh, ledger->path) < 0 || dir_sync(ledger->dir) < 0) {
+    if (fd < 0 || write_all(fd, whole.data, whole.len) < 0 || fsync(fd) < 0 ||
+        rename(fresh, ledger->path) < 0 || dir_sync(ledger->dir) < 0) {
         result = error_sys(err, "cannot write %s", fresh);
         if (fd >= 0)
             close(fd);
@@ -358,7 +361,7 @@ uint64_t ledger_acknowledged(const struct ledger *ledger, const char *uid)
 bool ledger_has_deleted(const struct ledger *ledger, const struct spinel_op *op)
 {
     const struct entry *entry = entry_find(ledger, op->uid);
-    return entry && entry->op && op->verb == SPINEL_DELETE && entry->verb == SPINEL_DELETE
-           && entry->acknowledged == op->epoch && entry->admitted == op->epoch
-           && strcmp(entry->op, op->op) == 0;
+    return entry && entry->op && op->verb == SPINEL_DELETE && entry->verb == SPINEL_DELETE &&
+           entry->acknowledged == op->epoch && entry->admitted == op->epoch &&
+           strcmp(entry->op, op->op) == 0;
 }

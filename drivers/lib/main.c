@@ -176,11 +176,8 @@ static int help(const struct spinel_driver *driver, const char *option)
 int spinel_driver_main(const struct spinel_driver *driver, int argc, char **argv)
 {
     struct error err = ERROR_INIT;
-    struct spinel_host host = {.driver = driver,
-                               .call_fd = -1,
-                               .lock_fd = -1,
-                               .guard_fd = -1,
-                               .exit_status = -1};
+    struct spinel_host host = {
+        .driver = driver, .call_fd = -1, .lock_fd = -1, .guard_fd = -1, .exit_status = -1};
     if (argc > 1)
         return help(driver, argv[1]);
     if (main_open(&host, &err) < 0) {

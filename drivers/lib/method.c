@@ -98,8 +98,8 @@ static int told_all(const struct spinel_list *list, struct error *err)
 {
     if (list->told == list->uid_count)
         return 0;
-    return error_set(err, ERR_SYSTEM, "driver %s told %zu of %zu objects",
-                     list->host->driver->name, list->told, list->uid_count);
+    return error_set(err, ERR_SYSTEM, "driver %s told %zu of %zu objects", list->host->driver->name,
+                     list->told, list->uid_count);
 }
 
 void callback_look_all(struct spinel_host *host, const char *const *uids, size_t count,
@@ -107,7 +107,8 @@ void callback_look_all(struct spinel_host *host, const char *const *uids, size_t
 {
     struct error err = ERROR_INIT;
     struct arena *outer = host->arena;
-    struct spinel_list list = {.host = host, .objects = TEXT_INIT, .uids = uids, .uid_count = count};
+    struct spinel_list list = {
+        .host = host, .objects = TEXT_INIT, .uids = uids, .uid_count = count};
     host->arena = arena_new();
     int result = give_reason(host, host->driver->look_all(host, &list, &err), &err);
     if (result == 0)
@@ -328,8 +329,9 @@ static const char *op_read(const struct value *params, struct spinel_op *op)
         return "verb is none of create, update, restart, delete, release, adopt";
     if (!op->kind || !op->name)
         return "kind or name is missing";
-    if (op->spec ? !value_is_map(op->spec)
-                 : op->verb == SPINEL_CREATE || op->verb == SPINEL_UPDATE || op->verb == SPINEL_RESTART)
+    if (op->spec
+            ? !value_is_map(op->spec)
+            : op->verb == SPINEL_CREATE || op->verb == SPINEL_UPDATE || op->verb == SPINEL_RESTART)
         return "spec is not a map";
     return NULL;
 }
@@ -346,9 +348,9 @@ static bool has_kind(const struct spinel_driver *driver, const char *kind)
 /* Growing a volume that an instance holds is its driver's business. */
 static bool takes_kind(const struct spinel_driver *driver, const struct spinel_op *op)
 {
-    return has_kind(driver, op->kind)
-           || (strcmp(op->kind, "Volume") == 0 && op->verb == SPINEL_UPDATE
-               && has_kind(driver, "Instance"));
+    return has_kind(driver, op->kind) ||
+           (strcmp(op->kind, "Volume") == 0 && op->verb == SPINEL_UPDATE &&
+            has_kind(driver, "Instance"));
 }
 
 static int become_driving(struct spinel_host *host, struct error *err)
@@ -370,8 +372,10 @@ static int apply_admit(struct spinel_host *host, const struct spinel_op *op, str
         return result;
     uint64_t admitted = ledger_admitted(host->ledger, op->uid);
     if (op->epoch < admitted) {
-        error_set(err, ERR_STALE, "epoch %" PRIu64 " of %s %s is older than %" PRIu64
-                  ", which this driver has seen", op->epoch, op->kind, op->name, admitted);
+        error_set(err, ERR_STALE,
+                  "epoch %" PRIu64 " of %s %s is older than %" PRIu64
+                  ", which this driver has seen",
+                  op->epoch, op->kind, op->name, admitted);
         return error_hint(err, "Someone else drives this object, or the store was restored.");
     }
     /* A callback in this process ends before the next one is let in: its end says enough. */

@@ -108,8 +108,7 @@ static int program_wait(struct spinel_host *host, const char *program, pid_t pid
     return status_explain(program, status, output, err);
 }
 
-int spinel_run(struct spinel_host *host, const char *const argv[], char **output,
-               struct error *err)
+int spinel_run(struct spinel_host *host, const char *const argv[], char **output, struct error *err)
 {
     struct text said = TEXT_INIT;
     int ends[2];

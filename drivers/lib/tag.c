@@ -41,8 +41,8 @@ static int key_parse(const char *path, const char *data, size_t len, uint8_t key
         memcpy(key, data, 32);
         return 0;
     }
-    if (len >= 64 && strspn(data + 64, "\r\n") == len - 64
-        && sodium_hex2bin(key, 32, data, 64, NULL, &made, NULL) == 0 && made == 32)
+    if (len >= 64 && strspn(data + 64, "\r\n") == len - 64 &&
+        sodium_hex2bin(key, 32, data, 64, NULL, &made, NULL) == 0 && made == 32)
         return 0;
     return error_set(err, ERR_CORRUPT, "the key file %s is not 32 bytes, raw or hexadecimal", path);
 }
@@ -109,8 +109,8 @@ const struct value *spinel_tag_read(struct spinel_host *host, const char *text,
     memcpy(given, claimed, DIGEST_TEXT);
     value_unset(tag, "mac");
     tag_mac(host, tag, native_id, mac);
-    if (sodium_memcmp(mac, given, DIGEST_TEXT) != 0
-        || strcmp(value_get_text(tag, "rack", ""), host->rack_id) != 0)
+    if (sodium_memcmp(mac, given, DIGEST_TEXT) != 0 ||
+        strcmp(value_get_text(tag, "rack", ""), host->rack_id) != 0)
         return NULL;
     value_set_text(host->arena, tag, "mac", given);
     return tag;

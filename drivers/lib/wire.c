@@ -73,8 +73,8 @@ int wire_fill(struct wire *wire, struct error *err)
     wire->scanned -= wire->used;
     wire->used = 0;
     text_add_n(&wire->input, chunk, (size_t)got);
-    if (wire->input.len > WIRE_MAX_LINE
-        && !memchr(wire->input.data + wire->scanned, '\n', wire->input.len - wire->scanned))
+    if (wire->input.len > WIRE_MAX_LINE &&
+        !memchr(wire->input.data + wire->scanned, '\n', wire->input.len - wire->scanned))
         return error_set(err, ERR_INVALID, "a message is longer than %d MiB", WIRE_MAX_LINE >> 20);
     return 0;
 }
@@ -103,8 +103,8 @@ int wire_flush(struct wire *wire, bool is_last)
     if (is_last)
         fcntl(wire->out, F_SETFL, fcntl(wire->out, F_GETFL) & ~O_NONBLOCK);
     while (wire_has_output(wire)) {
-        ssize_t n = write(wire->out, wire->output.data + wire->written,
-                          wire->output.len - wire->written);
+        ssize_t n =
+            write(wire->out, wire->output.data + wire->written, wire->output.len - wire->written);
         if (n < 0 && errno == EINTR)
             continue;
         if (n < 0)

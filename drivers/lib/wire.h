@@ -25,7 +25,7 @@ enum rpc_code {
 /* The two ends of the channel to the daemon, one JSON-RPC message a line. */
 struct wire {
     int in, out;
-    bool is_ended;  /* the daemon closed its end */
+    bool is_ended; /* the daemon closed its end */
     struct text input;
     size_t used;    /* bytes of input that were handed out as lines */
     size_t scanned; /* bytes of input that hold no newline beyond `used` */
@@ -36,7 +36,7 @@ struct wire {
 /* A request or a notice; lives in `arena`, as do its parts. */
 struct request {
     struct arena *arena;
-    const char *id;     /* as JSON; NULL for a notice, which is never answered */
+    const char *id; /* as JSON; NULL for a notice, which is never answered */
     const char *method;
     const struct value *params; /* map or NULL */
 };

@@ -14,8 +14,8 @@ static int rate_read(struct faults *faults, const struct pair *pair, struct erro
     for (size_t i = 0; i < FAULT_COUNT; i++) {
         if (strcmp(names[i], pair->key) != 0)
             continue;
-        if (pair->value->type != VALUE_INT || pair->value->integer < 0
-            || pair->value->integer > 1000)
+        if (pair->value->type != VALUE_INT || pair->value->integer < 0 ||
+            pair->value->integer > 1000)
             return error_set(err, ERR_INVALID, "settings.faults.%s is not 0 to 1000 per mille",
                              pair->key);
         faults->rates[i] = pair->value->integer;

@@ -45,8 +45,8 @@ static bool fits_headroom(const struct field *field, const struct value *booted,
 {
     if (!field->at_most || !wanted || wanted->type != VALUE_INT)
         return true;
-    const char *path = strncmp(field->at_most, "spec.", 5) == 0 ? field->at_most + 5
-                                                                 : field->at_most;
+    const char *path =
+        strncmp(field->at_most, "spec.", 5) == 0 ? field->at_most + 5 : field->at_most;
     return wanted->integer <= value_at_int(booted, path, INT64_MAX);
 }
 
@@ -88,15 +88,14 @@ static struct value *field_merge(struct arena *arena, const struct field *field,
         return wanted ? value_copy(arena, wanted) : NULL;
     struct value *list = value_list(arena);
     for (size_t i = 0; i < wanted->count; i++)
-        value_append(arena, list,
-                     item_merge(arena, field->item, field->list_key, now, wanted->items[i],
-                                is_running));
+        value_append(
+            arena, list,
+            item_merge(arena, field->item, field->list_key, now, wanted->items[i], is_running));
     return list;
 }
 
 struct value *shape_merge(struct arena *arena, const struct field *field, const struct value *now,
-                          const struct value *wanted, const struct value *changed,
-                          bool is_running)
+                          const struct value *wanted, const struct value *changed, bool is_running)
 {
     struct value *merged = value_copy(arena, now);
     for (size_t i = 0; i < field->field_count; i++) {
@@ -118,7 +117,8 @@ int shape_check(const struct field *field, const struct value *now, const struct
 {
     for (size_t i = 0; i < field->field_count; i++) {
         const struct field *child = field->fields[i];
-        int64_t from = value_get_int(now, child->name, 0), to = value_get_int(wanted, child->name, from);
+        int64_t from = value_get_int(now, child->name, 0),
+                to = value_get_int(wanted, child->name, from);
         if (child->grows_only && to < from)
             return error_set(err, ERR_INVALID, "%s only grows: %lld to %lld would shrink it",
                              child->name, (long long)from, (long long)to);

@@ -12,15 +12,13 @@ struct arena;
 /* What a real driver could do to a spec, decided by the change classes of its fields. */
 
 /* A copy without sensitive fields: the world is a file, and they are never stored. */
-struct value *shape_strip(struct arena *arena, const struct field *field,
-                          const struct value *spec);
+struct value *shape_strip(struct arena *arena, const struct field *field, const struct value *spec);
 
 /* `now` with the fields that `changed` names (NULL: all) brought to `wanted`, as far as
  * their classes let them change at once. `is_running`: restart fields keep their booted
  * values, and live-if fields stay within the booted headroom. */
 struct value *shape_merge(struct arena *arena, const struct field *field, const struct value *now,
-                          const struct value *wanted, const struct value *changed,
-                          bool is_running);
+                          const struct value *wanted, const struct value *changed, bool is_running);
 
 /* ERR_INVALID if a field that only grows would shrink. */
 int shape_check(const struct field *field, const struct value *now, const struct value *wanted,

@@ -43,8 +43,8 @@ static int sim_start(struct spinel_host *host, const struct value *settings, str
     if (result < 0)
         return result;
     sim.notify_fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
-    if (sim.notify_fd < 0
-        || inotify_add_watch(sim.notify_fd, spinel_own_dir(host), IN_MODIFY | IN_MOVED_TO) < 0)
+    if (sim.notify_fd < 0 ||
+        inotify_add_watch(sim.notify_fd, spinel_own_dir(host), IN_MODIFY | IN_MOVED_TO) < 0)
         return error_sys(err, "cannot watch %s", spinel_own_dir(host));
     return 0;
 }
@@ -256,7 +256,8 @@ static int effect(struct spinel_host *host, const struct spinel_op *op, struct e
     if (!work.before && (op->verb == SPINEL_RELEASE || op->verb == SPINEL_ADOPT))
         return op->verb == SPINEL_RELEASE
                    ? 0
-                   : error_set(err, ERR_NOT_FOUND, "%s %s is not there to adopt", op->kind, op->name);
+                   : error_set(err, ERR_NOT_FOUND, "%s %s is not there to adopt", op->kind,
+                               op->name);
     if (steps[op->verb])
         steps[op->verb](&work);
     return world_put(sim.world, op->uid, op->epoch, work_body(&work), err);

@@ -180,8 +180,8 @@ int world_refresh(struct world *world, seen_fn *seen, void *context, struct erro
 static int tail_mend(struct world *world, struct error *err)
 {
     struct stat st;
-    if (fstat(world->fd, &st) == 0
-        && (st.st_size == world->offset || ftruncate(world->fd, world->offset) == 0))
+    if (fstat(world->fd, &st) == 0 &&
+        (st.st_size == world->offset || ftruncate(world->fd, world->offset) == 0))
         return 0;
     return error_sys(err, "cannot mend %s", world->path);
 }
@@ -280,8 +280,8 @@ static int world_compact(struct world *world, struct error *err)
     for (const struct thing *thing = world->things; thing; thing = thing->hh.next)
         text_printf(&whole, "%s %" PRIu64 " %s\n", thing->uid, thing->epoch, thing->json);
     int fd = open(fresh, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-    if (fd < 0 || write_whole(fd, whole.data, whole.len) < 0 || fsync(fd) < 0
-        || rename(fresh, world->path) < 0)
+    if (fd < 0 || write_whole(fd, whole.data, whole.len) < 0 || fsync(fd) < 0 ||
+        rename(fresh, world->path) < 0)
         result = error_sys(err, "cannot write %s", fresh);
     if (fd >= 0)
         close(fd);

@@ -80,8 +80,8 @@ static bool list_has(struct suite *suite, const char *uid)
     const struct value *rows = value_get(list_ask(suite), "list");
     for (size_t i = 0; value_is_list(rows) && i < rows->count; i++) {
         const struct value *row = rows->items[i];
-        if (value_is_list(row) && row->count == 3 && value_is_text(row->items[0])
-            && strcmp(row->items[0]->text, uid) == 0)
+        if (value_is_list(row) && row->count == 3 && value_is_text(row->items[0]) &&
+            strcmp(row->items[0]->text, uid) == 0)
             return true;
     }
     return false;
@@ -92,7 +92,8 @@ static struct value *apply_params(struct suite *suite, const char *uid, int64_t 
 {
     struct arena *arena = suite->arena;
     struct value *params = value_map(arena);
-    value_set(arena, params, "op", value_printf(arena, "%.8s-%lld-%s", uid, (long long)epoch, verb));
+    value_set(arena, params, "op",
+              value_printf(arena, "%.8s-%lld-%s", uid, (long long)epoch, verb));
     value_set_text(arena, params, "uid", uid);
     value_set_int(arena, params, "epoch", epoch);
     value_set_text(arena, params, "verb", verb);
@@ -129,8 +130,8 @@ static bool is_absent(const struct value *object, int64_t epoch)
 static bool says_who_it_is(struct suite *suite)
 {
     const struct value *said = result_of(suite->started), *kinds = value_get(said, "kinds");
-    return value_get_text(said, "name", NULL) && value_get_text(said, "version", NULL)
-           && value_is_list(kinds) && kinds->count > 0;
+    return value_get_text(said, "name", NULL) && value_get_text(said, "version", NULL) &&
+           value_is_list(kinds) && kinds->count > 0;
 }
 
 static bool refuses_an_unknown_method(struct suite *suite)
@@ -141,16 +142,16 @@ static bool refuses_an_unknown_method(struct suite *suite)
 static bool survives_a_line_of_garbage(struct suite *suite)
 {
     static const char garbage[] = "\x01{nonsense]\xff\n";
-    return subject_write(&suite->subject, garbage, sizeof garbage - 1)
-           && code_of(subject_receive(&suite->subject, -1)) == -32700
-           && value_get_bool(list_ask(suite), "complete", false);
+    return subject_write(&suite->subject, garbage, sizeof garbage - 1) &&
+           code_of(subject_receive(&suite->subject, SUBJECT_NULL_ID)) == -32700 &&
+           value_get_bool(list_ask(suite), "complete", false);
 }
 
 static bool refuses_what_is_no_request(struct suite *suite)
 {
     static const char line[] = "{\"jsonrpc\":\"2.0\",\"word\":1}\n";
-    return subject_write(&suite->subject, line, sizeof line - 1)
-           && code_of(subject_receive(&suite->subject, -1)) == -32600;
+    return subject_write(&suite->subject, line, sizeof line - 1) &&
+           code_of(subject_receive(&suite->subject, SUBJECT_NULL_ID)) == -32600;
 }
 
 static bool says_that_its_list_is_complete(struct suite *suite)
@@ -177,40 +178,40 @@ static bool acknowledges_a_create_with_its_epoch(struct suite *suite)
 static bool shows_what_it_created(struct suite *suite)
 {
     const struct value *object = look_ask(suite, OBJECT_UID);
-    return list_has(suite, OBJECT_UID) && !value_get_bool(object, "absent", false)
-           && value_get_int(object, "epoch", -1) == 5
-           && strcmp(value_get_text(object, "kind", ""), suite->kind) == 0
-           && strcmp(value_get_text(object, "name", ""), "sample") == 0
-           && value_is_map(value_get(object, "spec"));
+    return list_has(suite, OBJECT_UID) && !value_get_bool(object, "absent", false) &&
+           value_get_int(object, "epoch", -1) == 5 &&
+           strcmp(value_get_text(object, "kind", ""), suite->kind) == 0 &&
+           strcmp(value_get_text(object, "name", ""), "sample") == 0 &&
+           value_is_map(value_get(object, "spec"));
 }
 
 static bool answers_a_repeated_operation_alike(struct suite *suite)
 {
     const struct value *before = look_ask(suite, OBJECT_UID);
-    return is_acknowledged(apply_ask(suite, OBJECT_UID, 5, "create"), 5)
-           && value_equal(value_get(before, "spec"), value_get(look_ask(suite, OBJECT_UID), "spec"));
+    return is_acknowledged(apply_ask(suite, OBJECT_UID, 5, "create"), 5) &&
+           value_equal(value_get(before, "spec"), value_get(look_ask(suite, OBJECT_UID), "spec"));
 }
 
 static bool refuses_a_lower_epoch(struct suite *suite)
 {
-    return code_of(apply_ask(suite, OBJECT_UID, 4, "update")) == CODE_STALE
-           && value_get_int(look_ask(suite, OBJECT_UID), "epoch", -1) == 5;
+    return code_of(apply_ask(suite, OBJECT_UID, 4, "update")) == CODE_STALE &&
+           value_get_int(look_ask(suite, OBJECT_UID), "epoch", -1) == 5;
 }
 
 static bool keeps_what_it_releases(struct suite *suite)
 {
-    return is_acknowledged(apply_ask(suite, OBJECT_UID, 6, "release"), 6)
-           && value_get_bool(look_ask(suite, OBJECT_UID), "released", false)
-           && is_acknowledged(apply_ask(suite, OBJECT_UID, 7, "adopt"), 7)
-           && !value_get_bool(look_ask(suite, OBJECT_UID), "released", true);
+    return is_acknowledged(apply_ask(suite, OBJECT_UID, 6, "release"), 6) &&
+           value_get_bool(look_ask(suite, OBJECT_UID), "released", false) &&
+           is_acknowledged(apply_ask(suite, OBJECT_UID, 7, "adopt"), 7) &&
+           !value_get_bool(look_ask(suite, OBJECT_UID), "released", true);
 }
 
 static bool keeps_epochs_over_a_kill(struct suite *suite)
 {
     subject_kill(&suite->subject);
     suite->started = subject_start(&suite->subject);
-    return says_who_it_is(suite) && value_get_int(look_ask(suite, OBJECT_UID), "epoch", -1) == 7
-           && code_of(apply_ask(suite, OBJECT_UID, 6, "update")) == CODE_STALE;
+    return says_who_it_is(suite) && value_get_int(look_ask(suite, OBJECT_UID), "epoch", -1) == 7 &&
+           code_of(apply_ask(suite, OBJECT_UID, 6, "update")) == CODE_STALE;
 }
 
 /* Whatever the cancel met, both are answered, and the driver goes on. */
@@ -223,30 +224,30 @@ static bool answers_a_cancelled_operation_and_its_cancel(struct suite *suite)
     int cancel = subject_send(&suite->subject, "cancel", which);
     const struct value *applied = subject_receive(&suite->subject, apply);
     const struct value *cancelled = subject_receive(&suite->subject, cancel);
-    return (result_of(applied) || code_of(applied) != 0) && result_of(cancelled)
-           && value_get_bool(list_ask(suite), "complete", false);
+    return (result_of(applied) || code_of(applied) != 0) && result_of(cancelled) &&
+           value_get_bool(list_ask(suite), "complete", false);
 }
 
 static bool acknowledges_a_delete_while_absent(struct suite *suite)
 {
-    return is_acknowledged(apply_ask(suite, OBJECT_UID, 9, "delete"), 9)
-           && is_absent(look_ask(suite, OBJECT_UID), 9) && !list_has(suite, OBJECT_UID)
-           && is_acknowledged(apply_ask(suite, OBJECT_UID, 9, "delete"), 9);
+    return is_acknowledged(apply_ask(suite, OBJECT_UID, 9, "delete"), 9) &&
+           is_absent(look_ask(suite, OBJECT_UID), 9) && !list_has(suite, OBJECT_UID) &&
+           is_acknowledged(apply_ask(suite, OBJECT_UID, 9, "delete"), 9);
 }
 
 static bool acknowledges_a_delete_of_what_never_was(struct suite *suite)
 {
-    return is_acknowledged(apply_ask(suite, NOBODY_UID, 3, "delete"), 3)
-           && is_absent(look_ask(suite, NOBODY_UID), 3);
+    return is_acknowledged(apply_ask(suite, NOBODY_UID, 3, "delete"), 3) &&
+           is_absent(look_ask(suite, NOBODY_UID), 3);
 }
 
 static bool remembers_deletes_over_a_kill(struct suite *suite)
 {
     subject_kill(&suite->subject);
     suite->started = subject_start(&suite->subject);
-    return is_absent(look_ask(suite, OBJECT_UID), 9)
-           && code_of(apply_ask(suite, OBJECT_UID, 8, "create")) == CODE_STALE
-           && is_absent(look_ask(suite, OBJECT_UID), 9);
+    return is_absent(look_ask(suite, OBJECT_UID), 9) &&
+           code_of(apply_ask(suite, OBJECT_UID, 8, "create")) == CODE_STALE &&
+           is_absent(look_ask(suite, OBJECT_UID), 9);
 }
 
 static bool ends_with_its_input(struct suite *suite)
@@ -303,8 +304,8 @@ static bool sample_choose(struct suite *suite)
     struct value *spec;
     for (size_t i = 0; i < sizeof samples / sizeof *samples; i++) {
         for (size_t k = 0; value_is_list(kinds) && k < kinds->count; k++) {
-            if (!value_is_text(kinds->items[k])
-                || strcmp(kinds->items[k]->text, samples[i].kind) != 0)
+            if (!value_is_text(kinds->items[k]) ||
+                strcmp(kinds->items[k]->text, samples[i].kind) != 0)
                 continue;
             json_read(suite->arena, samples[i].spec, strlen(samples[i].spec), &spec, &err);
             suite->kind = samples[i].kind;

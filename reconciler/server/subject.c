@@ -190,27 +190,32 @@ static const struct value *message_next(struct subject *subject, int64_t deadlin
     return message ? message : value_map(subject->arena);
 }
 
-/* NULL for a notice. */
+/* "" for a notice. */
 static const char *id_text(struct arena *arena, const struct value *message)
 {
     const struct value *id = value_get(message, "id");
-    return id ? json_text(arena, id) : NULL;
+    return id ? json_text(arena, id) : "";
+}
+
+static const char *id_wanted(struct arena *arena, int id)
+{
+    if (id == SUBJECT_NOTICE)
+        return "";
+    return id == SUBJECT_NULL_ID ? "null" : arena_printf(arena, "%d", id);
 }
 
 const struct value *subject_receive(struct subject *subject, int id)
 {
     struct arena *arena = subject->arena;
-    const char *wanted = id < 0 ? "null" : arena_printf(arena, "%d", id);
+    const char *wanted = id_wanted(arena, id);
     const struct value *message = value_get(subject->early, wanted);
-    int64_t deadline_ms = now_ms() + ANSWER_MS;
+    int64_t deadline_ms = now_ms() + (subject->is_mute ? MUTE_MS : ANSWER_MS);
     value_unset(subject->early, wanted);
-    if (subject->is_mute)
-        deadline_ms = now_ms() + MUTE_MS;
     while (!message && (message = message_next(subject, deadline_ms))) {
         const char *got = id_text(arena, message);
-        if (got && strcmp(got, wanted) == 0)
+        if (strcmp(got, wanted) == 0)
             break;
-        if (got)
+        if (*got)
             value_set(arena, subject->early, got, value_copy(arena, message));
         message = NULL;
     }

@@ -34,8 +34,9 @@ bool subject_write(struct subject *subject, const char *data, size_t len);
 
 /* Sends a request; its id. */
 int subject_send(struct subject *subject, const char *method, const struct value *params);
-/* The message with this id (-1: with a null id), in whatever order answers come; notices
- * are passed over. NULL when none comes in time. */
+/* The message with this id, in whatever order answers come; notices are passed over
+ * unless one is asked for. NULL when none comes in time. */
+enum { SUBJECT_NULL_ID = -1, SUBJECT_NOTICE = -2 };
 const struct value *subject_receive(struct subject *subject, int id);
 /* Both: the whole message with "result" or "error". */
 const struct value *subject_call(struct subject *subject, const char *method,

@@ -50,7 +50,10 @@ static inline struct rack *rack_new(const char *driver)
     rack->arena = arena;
     rack->dir = mkdtemp(arena_text(arena, "/tmp/spinel-driver-XXXXXX"));
     rack->argv[0] = arena_printf(arena, "%s/drivers/%s", build ? build : "build", driver);
-    rack->subject = (struct subject){.argv = rack->argv, .arena = arena, .in = -1, .out = -1,
+    rack->subject = (struct subject){.argv = rack->argv,
+                                     .arena = arena,
+                                     .in = -1,
+                                     .out = -1,
                                      .input = TEXT_INIT,
                                      .state_dir = arena_printf(arena, "%s/state", rack->dir)};
     return rack;
@@ -112,8 +115,8 @@ static inline void assert_applied(struct rack *rack, const struct value *message
 static inline void assert_refused(struct rack *rack, const struct value *message, const char *kind,
                                   const char *part)
 {
-    if (strcmp(value_at_text(message, "error.data.kind", ""), kind) != 0
-        || !strstr(value_at_text(message, "error.message", ""), part))
+    if (strcmp(value_at_text(message, "error.data.kind", ""), kind) != 0 ||
+        !strstr(value_at_text(message, "error.message", ""), part))
         fail_msg("not %s with \"%s\": %s", kind, part, json_text(rack->arena, message));
 }
 

@@ -73,8 +73,8 @@ static void cancel_is_answered_when_the_children_are_dead(void **state)
     struct rack *rack = *state;
     int apply = rack_send(rack, 1, 1, "create", "NIC", STALL);
     pid_t child = child_await(rack);
-    const struct value *answer = subject_call(&rack->subject, "cancel",
-                                              json_of(rack->arena, "{\"op\":\"1-1-create\"}"));
+    const struct value *answer =
+        subject_call(&rack->subject, "cancel", json_of(rack->arena, "{\"op\":\"1-1-create\"}"));
     assert_false(is_alive(child));
     assert_true(value_get_bool(value_get(answer, "result"), "killed", false));
     assert_refused(rack, subject_receive(&rack->subject, apply), "busy", "cancelled");
@@ -83,8 +83,8 @@ static void cancel_is_answered_when_the_children_are_dead(void **state)
 static void a_call_past_its_deadline_is_killed_with_its_children(void **state)
 {
     struct rack *rack = *state;
-    int apply = rack_send(rack, 1, 1, "create", "NIC",
-                          "{\"spec\":{\"what\":\"stall\"},\"deadline\":1}");
+    int apply =
+        rack_send(rack, 1, 1, "create", "NIC", "{\"spec\":{\"what\":\"stall\"},\"deadline\":1}");
     pid_t child = child_await(rack);
     assert_refused(rack, subject_receive(&rack->subject, apply), "busy", "killed");
     assert_false(is_alive(child));
@@ -140,11 +140,11 @@ static void a_script_that_fails_is_quoted(void **state)
 static void a_look_that_crashes_costs_its_own_object_only(void **state)
 {
     struct rack *rack = *state;
-    const struct value *message = subject_call(
-        &rack->subject, "observe",
-        json_of(rack->arena, "{\"uids\":[\"00000000000000000000000000000001\","
-                             "\"00dead00000000000000000000000002\","
-                             "\"00000000000000000000000000000003\"]}"));
+    const struct value *message =
+        subject_call(&rack->subject, "observe",
+                     json_of(rack->arena, "{\"uids\":[\"00000000000000000000000000000001\","
+                                          "\"00dead00000000000000000000000002\","
+                                          "\"00000000000000000000000000000003\"]}"));
     const struct value *objects = value_at(message, "result.objects");
     assert_int_equal(objects->count, 3);
     assert_true(is_absent(objects->items[0]));

@@ -1,0 +1,427 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+/* The file driver on real files: whole or not at all, never somebody else's, never while
+ * a process holds them, and a full disk is said to be full. */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <sodium.h>
+#include <sys/mount.h>
+#include <sys/xattr.h>
+#include "tests/driver/rack.h"
+
+enum { MIB = 1 << 20 };
+
+static int setup(void **state)
+{
+    struct rack *rack = rack_new("file");
+    rack_start(rack, NULL);
+    *state = rack;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    struct rack *rack = *state;
+    umount2(arena_printf(rack->arena, "%s/small", rack->dir), MNT_DETACH);
+    rack_free(rack);
+    return 0;
+}
+
+static const char *path_of(struct rack *rack, unsigned n)
+{
+    return value_at_text(rack_look(rack, n), "status.path", "");
+}
+
+/* Names in a directory, hidden ones too. */
+static int names_count(const char *path)
+{
+    DIR *dir = opendir(path);
+    int count = -2;
+    assert_non_null(dir);
+    while (readdir(dir))
+        count++;
+    closedir(dir);
+    return count;
+}
+
+/* A file of `len` bytes that differ from place to place, and its sha256 as hex. */
+static const char *source_make(struct rack *rack, const char *name, size_t len, char hex[65])
+{
+    const char *path = arena_printf(rack->arena, "%s/%s", rack->dir, name);
+    unsigned char hash[32], *bytes = calloc(1, len);
+    assert_non_null(bytes);
+    for (size_t i = 0; i < len; i++)
+        bytes[i] = (unsigned char)(i * 2654435761u >> 13);
+    file_write(path, bytes, len, 0644);
+    crypto_hash_sha256(hash, bytes, len);
+    sodium_bin2hex(hex, 65, hash, sizeof hash);
+    free(bytes);
+    return path;
+}
+
+static const char *image_json(struct rack *rack, const char *key, const char *source,
+                              const char *hex)
+{
+    return arena_printf(rack->arena,
+                        "{\"spec\":{\"%s\":\"%s\",\"digest\":\"sha256:%s\",\"format\":\"raw\"}}",
+                        key, source, hex);
+}
+
+static const char *volume_of_image_json(struct rack *rack, const char *hex, const char *format)
+{
+    return arena_printf(rack->arena,
+                        "{\"spec\":{\"size\":%d,\"format\":\"%s\",\"image\":\"os\"},"
+                        "\"refs\":{\"Image\":{\"os\":{\"spec\":{\"digest\":\"sha256:%s\","
+                        "\"format\":\"raw\"}}}}}",
+                        64 * MIB, format, hex);
+}
+
+#define VOLUME(bytes, format) "{\"spec\":{\"size\":" bytes ",\"format\":\"" format "\"}}"
+
+/* ---- volumes ----------------------------------------------------------------------- */
+
+static void a_volume_has_exactly_the_size_that_was_asked_for(void **state)
+{
+    struct rack *rack = *state;
+    struct stat st;
+    assert_applied(rack, rack_apply(rack, 1, 1, "create", "Volume",
+                                    "{\"spec\":{\"size\":1234432,\"format\":\"raw\"}}"));
+    assert_applied(rack, rack_apply(rack, 2, 1, "create", "Volume",
+                                    "{\"spec\":{\"size\":1234432,\"format\":\"qcow2\"}}"));
+    assert_int_equal(stat(path_of(rack, 1), &st), 0);
+    assert_int_equal(st.st_size, 1234432);
+    assert_int_equal(value_at_int(rack_look(rack, 2), "spec.size", 0), 1234432);
+}
+
+static void a_volume_grows_in_place_and_never_shrinks(void **state)
+{
+    struct rack *rack = *state;
+    const char *const formats[] = {"raw", "qcow2"};
+    for (unsigned n = 0; n < 2; n++) {
+        const char *small = arena_printf(rack->arena, "{\"spec\":{\"size\":%d,\"format\":\"%s\"}}",
+                                         MIB, formats[n]);
+        const char *large = arena_printf(rack->arena, "{\"spec\":{\"size\":%d,\"format\":\"%s\"}}",
+                                         2 * MIB, formats[n]);
+        assert_applied(rack, rack_apply(rack, n, 1, "create", "Volume", small));
+        assert_applied(rack, rack_apply(rack, n, 2, "update", "Volume", large));
+        assert_int_equal(value_at_int(rack_look(rack, n), "spec.size", 0), 2 * MIB);
+        assert_refused(rack, rack_apply(rack, n, 3, "update", "Volume", small), "invalid",
+                       "would shrink");
+        assert_int_equal(value_at_int(rack_look(rack, n), "spec.size", 0), 2 * MIB);
+    }
+}
+
+/* QEMU holds open-file-description locks on bytes from 100 on. */
+static void a_volume_that_a_process_holds_is_left_alone(void **state)
+{
+    struct rack *rack = *state;
+    struct flock lock = {.l_type = F_RDLCK, .l_whence = SEEK_SET, .l_start = 100, .l_len = 1};
+    assert_applied(rack, rack_apply(rack, 1, 1, "create", "Volume", VOLUME("1048576", "raw")));
+    int fd = open(path_of(rack, 1), O_RDWR | O_CLOEXEC);
+    assert_int_equal(fcntl(fd, F_OFD_SETLK, &lock), 0);
+    assert_refused(rack, rack_apply(rack, 1, 2, "update", "Volume", VOLUME("2097152", "raw")),
+                   "busy", "in use");
+    assert_refused(rack, rack_apply(rack, 1, 3, "delete", "Volume", VOLUME("1048576", "raw")),
+                   "busy", "in use");
+    close(fd);
+    assert_applied(rack, rack_apply(rack, 1, 4, "update", "Volume", VOLUME("2097152", "raw")));
+}
+
+static void a_released_volume_keeps_its_bytes(void **state)
+{
+    struct rack *rack = *state;
+    char read_back[9] = "";
+    assert_applied(rack, rack_apply(rack, 1, 1, "create", "Volume", VOLUME("1048576", "raw")));
+    int fd = open(path_of(rack, 1), O_RDWR | O_CLOEXEC);
+    assert_int_equal(pwrite(fd, "precious", 8, 4096), 8);
+    assert_applied(rack, rack_apply(rack, 1, 2, "release", "Volume", VOLUME("1048576", "raw")));
+    assert_true(value_get_bool(rack_look(rack, 1), "released", false));
+    assert_applied(rack, rack_apply(rack, 1, 3, "adopt", "Volume", VOLUME("1048576", "raw")));
+    assert_false(value_get_bool(rack_look(rack, 1), "released", true));
+    assert_int_equal(pread(fd, read_back, 8, 4096), 8);
+    assert_string_equal(read_back, "precious");
+    close(fd);
+}
+
+static void a_deleted_volume_lies_in_the_trash(void **state)
+{
+    struct rack *rack = *state;
+    const char *trash = arena_printf(rack->arena, "%s/state/pools/default/.trash", rack->dir);
+    assert_applied(rack, rack_apply(rack, 1, 1, "create", "Volume", VOLUME("1048576", "raw")));
+    assert_applied(rack, rack_apply(rack, 1, 2, "delete", "Volume", VOLUME("1048576", "raw")));
+    assert_true(is_absent(rack_look(rack, 1)));
+    assert_int_equal(value_get_int(rack_look(rack, 1), "epoch", 0), 2);
+    assert_int_equal(names_count(trash), 1);
+}
+
+static void what_carries_no_valid_tag_is_never_touched(void **state)
+{
+    struct rack *rack = *state;
+    assert_applied(rack, rack_apply(rack, 1, 1, "create", "Volume", VOLUME("1048576", "raw")));
+    const char *own = path_of(rack, 1);
+    const char *copy =
+        arena_printf(rack->arena, "%s/state/pools/default/%s.raw", rack->dir, uid_of(rack, 2));
+    /* A copy with its tag, as cp -a makes it, is not the thing that was tagged. */
+    char tag[4096];
+    ssize_t len = getxattr(own, "user.spinel", tag, sizeof tag);
+    file_write(copy, "theirs", 6, 0600);
+    if (len > 0)
+        setxattr(copy, "user.spinel", tag, (size_t)len, 0);
+    assert_true(is_absent(rack_look(rack, 2)));
+    assert_refused(rack, rack_apply(rack, 2, 1, "create", "Volume", VOLUME("1048576", "raw")),
+                   "denied", "no valid tag");
+    const struct value *list = subject_call(&rack->subject, "observe", value_map(rack->arena));
+    const struct value *strangers = value_at(list, "result.unmanaged");
+    assert_int_equal(strangers->count, 1);
+    assert_string_equal(value_get_text(strangers->items[0], "native", ""), copy);
+}
+
+/* ---- pools ------------------------------------------------------------------------- */
+
+#define POOL(path) arena_printf(rack->arena, "{\"spec\":{\"path\":\"%s\"},\"project\":null}", path)
+
+static const char *volume_in_pool(struct rack *rack, const char *path, int mib)
+{
+    return arena_printf(rack->arena,
+                        "{\"spec\":{\"size\":%d,\"format\":\"raw\",\"pool\":\"x\"},"
+                        "\"refs\":{\"Pool\":{\"x\":{\"spec\":{\"path\":\"%s\"}}}}}",
+                        mib * MIB, path);
+}
+
+static void a_pool_that_holds_anything_is_kept(void **state)
+{
+    struct rack *rack = *state;
+    const char *dir = arena_printf(rack->arena, "%s/pool", rack->dir);
+    assert_applied(rack, rack_apply(rack, 1, 1, "create", "Pool", POOL(dir)));
+    file_write(arena_printf(rack->arena, "%s/stranger", dir), "x", 1, 0600);
+    assert_refused(rack, rack_apply(rack, 1, 2, "delete", "Pool", POOL(dir)), "busy",
+                   "still holds");
+    unlink(arena_printf(rack->arena, "%s/stranger", dir));
+    assert_applied(rack, rack_apply(rack, 1, 3, "delete", "Pool", POOL(dir)));
+    assert_int_equal(access(dir, F_OK), -1);
+}
+
+static void small_mount(struct rack *rack, const char *dir)
+{
+    if (mkdir(dir, 0755) < 0 && errno != EEXIST)
+        fail_msg("%s", dir);
+    if (mount("tmpfs", dir, "tmpfs", 0, "size=4m") < 0) {
+        print_message("# SKIP cannot mount a small tmpfs here\n");
+        rack->started = NULL;
+        skip();
+    }
+}
+
+static void a_volume_of_an_unmounted_pool_is_unknown_and_not_absent(void **state)
+{
+    struct rack *rack = *state;
+    const char *dir = arena_printf(rack->arena, "%s/small", rack->dir);
+    small_mount(rack, dir);
+    assert_applied(rack, rack_apply(rack, 1, 1, "create", "Pool", POOL(dir)));
+    assert_applied(rack, rack_apply(rack, 2, 1, "create", "Volume", volume_in_pool(rack, dir, 1)));
+    assert_int_equal(umount(dir), 0);
+    assert_true(value_get_bool(rack_look(rack, 2), "unknown", false));
+    assert_true(value_get_bool(rack_look(rack, 1), "unknown", false));
+    const struct value *list = subject_call(&rack->subject, "observe", value_map(rack->arena));
+    assert_refused(rack, list, "busy", dir);
+}
+
+static void a_full_disk_is_said_to_be_full_and_leaves_nothing(void **state)
+{
+    struct rack *rack = *state;
+    char hex[65];
+    const char *dir = arena_printf(rack->arena, "%s/small", rack->dir);
+    const char *source = source_make(rack, "os.raw", 8 * MIB, hex);
+    small_mount(rack, dir);
+    assert_applied(rack, rack_apply(rack, 1, 1, "create", "Pool", POOL(dir)));
+    assert_applied(
+        rack, rack_apply(rack, 2, 1, "create", "Image", image_json(rack, "path", source, hex)));
+    int before = names_count(dir);
+    const char *params = arena_printf(
+        rack->arena,
+        "{\"spec\":{\"size\":%d,\"format\":\"raw\",\"pool\":\"x\",\"image\":\"os\"},\"refs\":{"
+        "\"Pool\":{\"x\":{\"spec\":{\"path\":\"%s\"}}},"
+        "\"Image\":{\"os\":{\"spec\":{\"digest\":\"sha256:%s\",\"format\":\"raw\"}}}}}",
+        16 * MIB, dir, hex);
+    assert_refused(rack, rack_apply(rack, 3, 1, "create", "Volume", params), "no-space", "copy");
+    assert_int_equal(names_count(dir), before);
+    assert_true(is_absent(rack_look(rack, 3)));
+}
+
+/* ---- images ------------------------------------------------------------------------ */
+
+static void an_image_with_another_digest_is_refused_and_not_kept(void **state)
+{
+    struct rack *rack = *state;
+    char hex[65], wrong[65];
+    const char *source = source_make(rack, "os.raw", MIB, hex);
+    memcpy(wrong, hex, sizeof wrong);
+    wrong[0] = wrong[0] == '0' ? '1' : '0';
+    const struct value *answer =
+        rack_apply(rack, 1, 1, "create", "Image", image_json(rack, "path", source, wrong));
+    assert_refused(rack, answer, "invalid", wrong);
+    assert_refused(rack, answer, "invalid", hex);
+    assert_int_equal(names_count(arena_printf(rack->arena, "%s/state/images", rack->dir)), 0);
+    assert_true(is_absent(rack_look(rack, 1)));
+}
+
+static void a_url_that_does_not_answer_is_tried_again(void **state)
+{
+    struct rack *rack = *state;
+    char hex[65] = "0000000000000000000000000000000000000000000000000000000000000000";
+    assert_refused(rack,
+                   rack_apply(rack, 1, 1, "create", "Image",
+                              image_json(rack, "url", "http://127.0.0.1:9/os.raw", hex)),
+                   "busy", "cannot download http://127.0.0.1:9/os.raw");
+}
+
+static void an_image_that_was_changed_is_damage(void **state)
+{
+    struct rack *rack = *state;
+    char hex[65];
+    const char *source = source_make(rack, "os.raw", MIB, hex);
+    const char *image = image_json(rack, "path", source, hex);
+    assert_applied(rack, rack_apply(rack, 1, 1, "create", "Image", image));
+    assert_null(value_at(rack_look(rack, 1), "damage[0]"));
+    int fd = open(path_of(rack, 1), O_WRONLY | O_CLOEXEC);
+    assert_int_equal(pwrite(fd, "evil", 4, 77), 4);
+    close(fd);
+    assert_string_equal(value_at_text(rack_look(rack, 1), "damage[0].path", ""), "status.content");
+    assert_applied(rack, rack_apply(rack, 1, 2, "update", "Image", image));
+    assert_null(value_at(rack_look(rack, 1), "damage[0]"));
+}
+
+static void an_image_that_leads_to_another_file_is_refused(void **state)
+{
+    struct rack *rack = *state;
+    unsigned char header[512] = {
+        'Q', 'F', 'I', 0xfb, [7] = 2, [15] = 104, [19] = 11, [23] = 16, [29] = 16};
+    unsigned char hash[32];
+    char hex[65];
+    const char *path = arena_printf(rack->arena, "%s/evil.qcow2", rack->dir);
+    memcpy(header + 104, "/etc/shadow", 11);
+    file_write(path, header, sizeof header, 0644);
+    crypto_hash_sha256(hash, header, sizeof header);
+    sodium_bin2hex(hex, sizeof hex, hash, sizeof hash);
+    const char *spec = arena_printf(rack->arena,
+                                    "{\"spec\":{\"path\":\"%s\",\"digest\":"
+                                    "\"sha256:%s\",\"format\":\"qcow2\"}}",
+                                    path, hex);
+    assert_refused(rack, rack_apply(rack, 1, 1, "create", "Image", spec), "invalid",
+                   "names a backing file");
+    assert_int_equal(names_count(arena_printf(rack->arena, "%s/state/images", rack->dir)), 0);
+}
+
+static void a_volume_begins_with_the_bytes_of_its_image(void **state)
+{
+    struct rack *rack = *state;
+    char hex[65];
+    const char *source = source_make(rack, "os.raw", MIB, hex);
+    assert_applied(
+        rack, rack_apply(rack, 1, 1, "create", "Image", image_json(rack, "path", source, hex)));
+    assert_applied(
+        rack, rack_apply(rack, 2, 1, "create", "Volume", volume_of_image_json(rack, hex, "raw")));
+    assert_applied(
+        rack, rack_apply(rack, 3, 1, "create", "Volume", volume_of_image_json(rack, hex, "qcow2")));
+    const char *raw = path_of(rack, 2), *qcow2 = path_of(rack, 3);
+    assert_int_equal(system(arena_printf(rack->arena, "cmp -n %d %s %s", MIB, source, raw)), 0);
+    assert_int_equal(
+        system(arena_printf(rack->arena, "qemu-img compare -q -f raw -F qcow2 %s %s", raw, qcow2)),
+        0);
+}
+
+static void kill_nine_in_the_middle_of_a_copy_leaves_no_half_file(void **state)
+{
+    struct rack *rack = *state;
+    char hex[65];
+    const char *pool = arena_printf(rack->arena, "%s/state/pools/default", rack->dir);
+    const char *source = source_make(rack, "os.raw", 48 * MIB, hex);
+    const char *volume = volume_of_image_json(rack, hex, "raw");
+    assert_applied(
+        rack, rack_apply(rack, 1, 1, "create", "Image", image_json(rack, "path", source, hex)));
+    for (int delay_ms = 0; delay_ms < 40; delay_ms += 4) {
+        rack_send(rack, 2, 1, "create", "Volume", volume);
+        poll(NULL, 0, delay_ms); /* a different moment each time; any may be hit */
+        subject_kill(&rack->subject);
+        rack_start(rack, NULL);
+        const struct value *object = rack_look(rack, 2);
+        if (is_absent(object))
+            assert_true(access(pool, F_OK) < 0 || names_count(pool) == 0);
+        else
+            assert_int_equal(system(arena_printf(rack->arena, "cmp -n %d %s %s", 48 * MIB, source,
+                                                 path_of(rack, 2))),
+                             0);
+    }
+    assert_applied(rack, rack_apply(rack, 2, 1, "create", "Volume", volume));
+    assert_int_equal(value_at_int(rack_look(rack, 2), "spec.size", 0), 64 * MIB);
+}
+
+/* ---- seeds ------------------------------------------------------------------------- */
+
+#define SEED                                                                                       \
+    "{\"spec\":{\"instance\":\"web\",\"instanceId\":\"i-1\",\"metaData\":\"instance-id: i-1\\n\"," \
+    "\"userData\":\"password: secret\\n\",\"networkConfig\":\"version: 2\\n\"}}"
+
+static void a_seed_is_readable_and_the_same_each_time(void **state)
+{
+    struct rack *rack = *state;
+    assert_applied(rack, rack_apply(rack, 1, 1, "create", "Seed", SEED));
+    const char *path = path_of(rack, 1), *dir = rack->dir;
+    assert_int_equal(system(arena_printf(rack->arena, "cp %s %s/first", path, dir)), 0);
+    assert_int_equal(system(arena_printf(rack->arena,
+                                         "mtype -i %s ::user-data >%s/said && "
+                                         "grep -qx 'password: secret' %s/said",
+                                         path, dir, dir)),
+                     0);
+    assert_applied(rack, rack_apply(rack, 1, 2, "update", "Seed", SEED));
+    assert_int_equal(system(arena_printf(rack->arena, "cmp %s %s/first", path, dir)), 0);
+}
+
+static void a_seed_never_tells_its_user_data(void **state)
+{
+    struct rack *rack = *state;
+    assert_applied(rack, rack_apply(rack, 1, 1, "create", "Seed", SEED));
+    const struct value *object = rack_look(rack, 1);
+    assert_null(strstr(json_text(rack->arena, object), "secret"));
+    assert_string_equal(value_at_text(object, "spec.metaData", ""), "instance-id: i-1\n");
+    char tag[4096] = "";
+    assert_true(getxattr(path_of(rack, 1), "user.spinel", tag, sizeof tag - 1) > 0);
+    assert_null(strstr(tag, "secret"));
+}
+
+static void a_seed_that_was_changed_is_damage(void **state)
+{
+    struct rack *rack = *state;
+    assert_applied(rack, rack_apply(rack, 1, 1, "create", "Seed", SEED));
+    int fd = open(path_of(rack, 1), O_WRONLY | O_CLOEXEC);
+    assert_int_equal(pwrite(fd, "evil", 4, 900000), 4);
+    close(fd);
+    assert_string_equal(value_at_text(rack_look(rack, 1), "damage[0].path", ""), "status.content");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+        TEST(a_volume_has_exactly_the_size_that_was_asked_for),
+        TEST(a_volume_grows_in_place_and_never_shrinks),
+        TEST(a_volume_that_a_process_holds_is_left_alone),
+        TEST(a_released_volume_keeps_its_bytes),
+        TEST(a_deleted_volume_lies_in_the_trash),
+        TEST(what_carries_no_valid_tag_is_never_touched),
+        TEST(a_pool_that_holds_anything_is_kept),
+        TEST(a_volume_of_an_unmounted_pool_is_unknown_and_not_absent),
+        TEST(a_full_disk_is_said_to_be_full_and_leaves_nothing),
+        TEST(an_image_with_another_digest_is_refused_and_not_kept),
+        TEST(a_url_that_does_not_answer_is_tried_again),
+        TEST(an_image_that_was_changed_is_damage),
+        TEST(an_image_that_leads_to_another_file_is_refused),
+        TEST(a_volume_begins_with_the_bytes_of_its_image),
+        TEST(kill_nine_in_the_middle_of_a_copy_leaves_no_half_file),
+        TEST(a_seed_is_readable_and_the_same_each_time),
+        TEST(a_seed_never_tells_its_user_data),
+        TEST(a_seed_that_was_changed_is_damage),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+/* The simulated driver: what was applied is what is there, damage is told, and faults
+ * come as they were asked for. */
+#include "tests/driver/rack.h"
+
+static int setup(void **state)
+{
+    *state = rack_new("sim");
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    rack_free(*state);
+    return 0;
+}
+
+#define SPEC(cpus, max, power)                                                                     \
+    "{\"spec\":{\"cpus\":" #cpus ",\"maxCpus\":" #max ",\"memory\":67108864,\"power\":\"" power     \
+    "\"},\"changed\":[\"spec.cpus\",\"spec.maxCpus\",\"spec.power\"]}"
+
+static void a_restart_field_waits_for_a_restart(void **state)
+{
+    struct rack *rack = *state;
+    rack_start(rack, NULL);
+    assert_applied(rack, rack_apply(rack, 1, 1, "create", "Instance", SPEC(1, 2, "on")));
+    assert_applied(rack, rack_apply(rack, 1, 2, "update", "Instance", SPEC(2, 8, "on")));
+    const struct value *object = rack_look(rack, 1);
+    assert_int_equal(value_at_int(object, "spec.cpus", 0), 2);
+    assert_int_equal(value_at_int(object, "booted.maxCpus", 0), 2);
+    assert_applied(rack, rack_apply(rack, 1, 3, "restart", "Instance", SPEC(2, 8, "on")));
+    assert_int_equal(value_at_int(rack_look(rack, 1), "booted.maxCpus", 0), 8);
+}
+
+static void power_off_ends_the_booted_record_and_on_makes_a_new_one(void **state)
+{
+    struct rack *rack = *state;
+    rack_start(rack, NULL);
+    assert_applied(rack, rack_apply(rack, 1, 1, "create", "Instance", SPEC(1, 2, "on")));
+    assert_applied(rack, rack_apply(rack, 1, 2, "update", "Instance", SPEC(1, 4, "off")));
+    assert_false(value_is_map(value_get(rack_look(rack, 1), "booted")));
+    assert_string_equal(value_at_text(rack_look(rack, 1), "status.state", ""), "stopped");
+    assert_applied(rack, rack_apply(rack, 1, 3, "update", "Instance", SPEC(1, 4, "on")));
+    assert_int_equal(value_at_int(rack_look(rack, 1), "booted.maxCpus", 0), 4);
+}
+
+static void the_world_survives_kill_nine(void **state)
+{
+    struct rack *rack = *state;
+    rack_start(rack, NULL);
+    assert_applied(rack, rack_apply(rack, 1, 1, "create", "Volume", "{\"spec\":{\"size\":65536}}"));
+    subject_kill(&rack->subject);
+    rack_start(rack, NULL);
+    assert_int_equal(value_at_int(rack_look(rack, 1), "spec.size", 0), 65536);
+}
+
+static int damage(struct rack *rack, const char *what)
+{
+    return system(arena_printf(rack->arena, "%s --world %s/state/drivers/sim/world %s",
+                               rack->argv[0], rack->dir, what));
+}
+
+/* The uid of the next change that is told. */
+static const char *notice_await(struct rack *rack)
+{
+    const struct value *notice = subject_receive(&rack->subject, SUBJECT_NOTICE);
+    assert_string_equal(value_get_text(notice, "method", ""), "changed");
+    return value_at_text(notice, "params.uid", "");
+}
+
+static void damage_from_outside_is_seen_and_told(void **state)
+{
+    struct rack *rack = *state;
+    rack_start(rack, NULL);
+    assert_applied(rack, rack_apply(rack, 1, 1, "create", "Volume", "{\"spec\":{\"size\":65536}}"));
+    assert_int_equal(damage(rack, arena_printf(rack->arena, "set %s spec.size 4096",
+                                               uid_of(rack, 1))), 0);
+    assert_string_equal(notice_await(rack), uid_of(rack, 1));
+    assert_int_equal(value_at_int(rack_look(rack, 1), "spec.size", 0), 4096);
+    assert_int_equal(damage(rack, arena_printf(rack->arena, "delete %s", uid_of(rack, 1))), 0);
+    assert_true(is_absent(rack_look(rack, 1)));
+    assert_int_not_equal(damage(rack, "delete nobody 2>/dev/null"), 0);
+}
+
+static void a_secret_is_not_written_to_the_world(void **state)
+{
+    struct rack *rack = *state;
+    rack_start(rack, NULL);
+    assert_applied(rack, rack_apply(rack, 1, 1, "create", "Seed",
+                                    "{\"spec\":{\"instance\":\"a\",\"instanceId\":\"i\","
+                                    "\"metaData\":\"m\",\"userData\":\"hush\"}}"));
+    assert_string_equal(value_at_text(rack_look(rack, 1), "spec.metaData", ""), "m");
+    assert_int_not_equal(system(arena_printf(rack->arena, "grep -rq hush %s", rack->dir)), 0);
+}
+
+static void faults_come_as_asked_for(void **state)
+{
+    struct rack *rack = *state;
+    const char *spec = "{\"spec\":{\"size\":65536}}";
+    rack_start(rack, "{\"faults\":{\"failBefore\":1000}}");
+    assert_refused(rack, rack_apply(rack, 1, 1, "create", "Volume", spec), "busy", "simulated");
+    assert_true(is_absent(rack_look(rack, 1)));
+    subject_kill(&rack->subject);
+    rack_start(rack, "{\"faults\":{\"failAfter\":1000}}");
+    assert_refused(rack, rack_apply(rack, 1, 1, "create", "Volume", spec), "busy", "simulated");
+    assert_false(is_absent(rack_look(rack, 1)));
+    subject_kill(&rack->subject);
+    rack_start(rack, "{\"faults\":{\"lie\":1000}}");
+    assert_applied(rack, rack_apply(rack, 2, 1, "create", "Volume", spec));
+    assert_true(is_absent(rack_look(rack, 2)));
+}
+
+static void the_same_seed_fails_the_same_operations(void **state)
+{
+    struct rack *rack = *state;
+    char seen[2][41] = {"", ""};
+    for (unsigned round = 0; round < 2; round++) {
+        rack->subject.state_dir = arena_printf(rack->arena, "%s/round%u", rack->dir, round);
+        rack_start(rack, "{\"seed\":7,\"faults\":{\"failBefore\":500}}");
+        for (unsigned n = 0; n < 40; n++)
+            seen[round][n] = value_get(rack_apply(rack, n, 1, "create", "Volume",
+                                                  "{\"spec\":{\"size\":65536}}"), "result")
+                                 ? '.'
+                                 : 'x';
+        subject_kill(&rack->subject);
+    }
+    assert_string_equal(seen[0], seen[1]);
+    assert_non_null(strchr(seen[0], 'x'));
+    assert_non_null(strchr(seen[0], '.'));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+        TEST(a_restart_field_waits_for_a_restart),
+        TEST(power_off_ends_the_booted_record_and_on_makes_a_new_one),
+        TEST(the_world_survives_kill_nine),
+        TEST(damage_from_outside_is_seen_and_told),
+        TEST(a_secret_is_not_written_to_the_world),
+        TEST(faults_come_as_asked_for),
+        TEST(the_same_seed_fails_the_same_operations),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
