@@ -23,7 +23,8 @@ void *arena_array(struct arena *arena, size_t count, size_t size) __attribute__(
 
 /* NUL-terminated copies; arena_text() is NULL for NULL. */
 char *arena_text(struct arena *arena, const char *text);
-char *arena_text_n(struct arena *arena, const char *data, size_t len) __attribute__((returns_nonnull));
+char *arena_text_n(struct arena *arena, const char *data, size_t len)
+    __attribute__((returns_nonnull));
 char *arena_printf(struct arena *arena, const char *fmt, ...)
     __attribute__((format(printf, 2, 3), returns_nonnull));
 

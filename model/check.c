@@ -106,8 +106,8 @@ static void check_range(struct checker *checker, const struct field *field,
 }
 
 /* A size or duration: text with its unit, never a bare number. */
-static int unit_read(struct checker *checker, const struct field *field,
-                     const struct value *given, int64_t *number)
+static int unit_read(struct checker *checker, const struct field *field, const struct value *given,
+                     int64_t *number)
 {
     struct error err = ERROR_INIT;
     const char *text = given->text;
@@ -369,8 +369,7 @@ static bool has_only_known(const struct field *field, const struct value *given)
     for (size_t i = 0; i < given->pair_count; i++) {
         size_t n = 0;
 
-        while (n < field->field_count &&
-               strcmp(field->fields[n]->name, given->pairs[i].key) != 0)
+        while (n < field->field_count && strcmp(field->fields[n]->name, given->pairs[i].key) != 0)
             n++;
         if (n == field->field_count)
             return false;

@@ -76,8 +76,7 @@ static void diff_map(struct differ *differ, const struct field *field, const cha
         diff_field(differ, child, arena_printf(differ->arena, "%s.%s", path, child->name),
                    value_get(from, child->name), value_get(to, child->name));
     }
-    if (field->parent && differ->mode == DIFF_FULL && !from != !to &&
-        differ->diff.count == before)
+    if (field->parent && differ->mode == DIFF_FULL && !from != !to && differ->diff.count == before)
         difference_add(differ, field, path, from, to);
 }
 

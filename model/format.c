@@ -22,9 +22,8 @@ bool format_is_label(const char *text)
 {
     size_t len = strlen(text);
 
-    return len >= 1 && len <= 63 &&
-           strspn(text, "abcdefghijklmnopqrstuvwxyz0123456789-") == len && *text != '-' &&
-           text[len - 1] != '-';
+    return len >= 1 && len <= 63 && strspn(text, "abcdefghijklmnopqrstuvwxyz0123456789-") == len &&
+           *text != '-' && text[len - 1] != '-';
 }
 
 static int label_read(struct arena *arena, const char *text, const char **canonical,
@@ -107,15 +106,19 @@ static int url_read(struct arena *arena, const char *text, const char **canonica
 static int digest_read(struct arena *arena, const char *text, const char **canonical,
                        struct error *err)
 {
-    size_t want = strncmp(text, "sha256:", 7) == 0 ? 64 : strncmp(text, "sha512:", 7) == 0 ? 128 : 0;
+    size_t want = strncmp(text, "sha256:", 7) == 0   ? 64
+                  : strncmp(text, "sha512:", 7) == 0 ? 128
+                                                     : 0;
     char *lower;
 
     if (want == 0)
         return error_set(err, ERR_INVALID,
                          "\"%.40s\" is not a digest; it starts with sha256: or sha512:", text);
     if (strlen(text + 7) != want || strspn(text + 7, "0123456789abcdefABCDEF") != want)
-        return error_set(err, ERR_INVALID, "the digest has %zu characters; %.6s has %zu hexadecimal "
-                         "digits", strlen(text + 7), text, want);
+        return error_set(err, ERR_INVALID,
+                         "the digest has %zu characters; %.6s has %zu hexadecimal "
+                         "digits",
+                         strlen(text + 7), text, want);
     lower = arena_text(arena, text);
     for (char *c = lower; *c; c++)
         *c = (char)tolower((unsigned char)*c);
@@ -221,10 +224,12 @@ static int ssh_key_read(struct arena *arena, const char *text, const char **cano
     if (memchr(text, '\n', end))
         return error_set(err, ERR_INVALID, "a public key is one line");
     if (strstr(text, "PRIVATE KEY"))
-        return error_set(err, ERR_INVALID, "this is a private key; give the .pub file's line, and "
+        return error_set(err, ERR_INVALID,
+                         "this is a private key; give the .pub file's line, and "
                          "take the private one out of the repository's history");
     if (!key_type_matches(text, type_len, blob, blob_len))
-        return error_set(err, ERR_INVALID, "this is not a public key as ssh-keygen writes it: "
+        return error_set(err, ERR_INVALID,
+                         "this is not a public key as ssh-keygen writes it: "
                          "\"ssh-ed25519 AAAA... comment\"");
     *canonical = arena_text_n(arena, text, end);
     return 0;
@@ -261,13 +266,13 @@ bool format_is_known(const char *format)
     return false;
 }
 
-int format_read(struct arena *arena, const char *format, const char *text,
-                const char **canonical, struct error *err)
+int format_read(struct arena *arena, const char *format, const char *text, const char **canonical,
+                struct error *err)
 {
     for (size_t i = 0; i < sizeof(formats) / sizeof(formats[0]); i++)
         if (strcmp(formats[i].name, format) == 0)
             return formats[i].read(arena, text, canonical, err);
-    assert(!"a kind names a format that is not in the table");
+    assert(false && "a kind names a format that is not in the table");
     return ERR_INVALID;
 }
 

@@ -18,9 +18,8 @@ extern const struct kind_file kind_files[]; /* model/embed.sh */
 extern const uint64_t kind_files_count;
 
 static const char *const changes[] = {
-    [CHANGE_LIVE] = "live",         [CHANGE_LIVE_IF] = "live-if",
-    [CHANGE_RESTART] = "restart",   [CHANGE_REPLACE] = "replace",
-    [CHANGE_METADATA] = "metadata", [CHANGE_REFUSE] = "refuse",
+    [CHANGE_LIVE] = "live",       [CHANGE_LIVE_IF] = "live-if",   [CHANGE_RESTART] = "restart",
+    [CHANGE_REPLACE] = "replace", [CHANGE_METADATA] = "metadata", [CHANGE_REFUSE] = "refuse",
 };
 
 const char *change_text(enum change change)
@@ -93,8 +92,7 @@ static const struct field *child_n(const struct field *field, const char *name, 
     while (field->type == FIELD_LIST)
         field = field->item;
     for (size_t i = 0; i < field->field_count; i++)
-        if (strncmp(field->fields[i]->name, name, len) == 0 &&
-            field->fields[i]->name[len] == '\0')
+        if (strncmp(field->fields[i]->name, name, len) == 0 && field->fields[i]->name[len] == '\0')
             return field->fields[i];
     return field->is_open ? field->item : NULL;
 }

@@ -116,8 +116,7 @@ static void rows_write(struct text *out, const struct field *field, const char *
         struct text below = TEXT_INIT;
 
         row_write(out, child, prefix);
-        text_printf(&below, "%s%s%s", prefix, child->name,
-                    child->type == FIELD_LIST ? "[]." : ".");
+        text_printf(&below, "%s%s%s", prefix, child->name, child->type == FIELD_LIST ? "[]." : ".");
         rows_write(out, inner, below.data);
         text_free(&below);
     }
@@ -128,7 +127,8 @@ static const char *scope_text(const struct kind *kind)
     static const char *const texts[] = {
         [SCOPE_PROJECT] = "belongs to a project",
         [SCOPE_RACK] = "rack-wide",
-        [SCOPE_EITHER] = "belongs to a project, or is rack-wide when `metadata.project` is left out",
+        [SCOPE_EITHER] =
+            "belongs to a project, or is rack-wide when `metadata.project` is left out",
         [SCOPE_SITE] = "the site file",
     };
 
@@ -190,8 +190,7 @@ static void explain_line(struct text *out, const struct colors *colors, const ch
     text_printf(out, "%s%-9s%s ", colors->bold, name, colors->off);
 }
 
-static void explain_change(struct text *out, const struct field *field,
-                           const struct colors *colors)
+static void explain_change(struct text *out, const struct field *field, const struct colors *colors)
 {
     explain_line(out, colors, "CHANGE");
     text_add(out, change_text(field->change));
@@ -204,13 +203,14 @@ static void explain_change(struct text *out, const struct field *field,
     text_add_char(out, '\n');
 }
 
-static void explain_field(struct text *out, const struct field *field,
-                          const struct colors *colors)
+static void explain_field(struct text *out, const struct field *field, const struct colors *colors)
 {
     explain_line(out, colors, "TYPE");
     write_type(out, field);
     text_printf(out, "%s%s%s\n", field->is_required ? ", required" : "",
-                field->list_key ? ", compared by " : field->is_set ? ", order means nothing" : "",
+                field->list_key ? ", compared by "
+                : field->is_set ? ", order means nothing"
+                                : "",
                 field->list_key ? field->list_key : "");
     if (has_default(field)) {
         explain_line(out, colors, "DEFAULT");

@@ -60,8 +60,9 @@ static const struct {
 
 /* Words that have a meaning of their own below. */
 static const char *const special[] = {
-    "$ref",    "type",  "properties", "additionalProperties", "items",    "required",
-    "default", "enum",  "x-change",   "x-unit",               "x-origin",
+    "$ref",     "type",     "properties", "additionalProperties",
+    "items",    "required", "default",    "enum",
+    "x-change", "x-unit",   "x-origin",
 };
 
 static const char *text_need(const struct value *value)
@@ -71,8 +72,7 @@ static const char *text_need(const struct value *value)
     return value->text;
 }
 
-static void slot_fill(struct field *field, enum slot slot, size_t offset,
-                      const struct value *value)
+static void slot_fill(struct field *field, enum slot slot, size_t offset, const struct value *value)
 {
     void *member = (char *)field + offset;
 
@@ -182,11 +182,10 @@ static void pattern_read(struct loader *loader, struct field *field, const struc
     field->compiled = compiled;
 }
 
-static struct field *field_read(struct loader *loader, const char *name,
-                                const struct value *schema, const struct field *parent);
+static struct field *field_read(struct loader *loader, const char *name, const struct value *schema,
+                                const struct field *parent);
 
-static void properties_read(struct loader *loader, struct field *field,
-                            const struct value *schema)
+static void properties_read(struct loader *loader, struct field *field, const struct value *schema)
 {
     const struct value *properties = value_get(schema, "properties");
     const struct value *required = value_get(schema, "required");
@@ -279,8 +278,8 @@ static const struct value *definition(struct loader *loader, const struct value 
     return found;
 }
 
-static struct field *field_read(struct loader *loader, const char *name,
-                                const struct value *schema, const struct field *parent)
+static struct field *field_read(struct loader *loader, const char *name, const struct value *schema,
+                                const struct field *parent)
 {
     struct field *field = arena_alloc(loader->arena, sizeof(*field));
     const struct value *fallback;

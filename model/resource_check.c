@@ -23,8 +23,8 @@ static void check_image(struct checker *checker, const struct resource *image,
                    "neither path nor url is given; give one of them");
 }
 
-static void check_maximum(struct checker *checker, const struct resource *instance,
-                          const char *now, const char *most)
+static void check_maximum(struct checker *checker, const struct resource *instance, const char *now,
+                          const char *most)
 {
     int64_t value = value_get_int(instance->spec, now, 0);
     int64_t limit = value_get_int(instance->spec, most, INT64_MAX);
@@ -108,8 +108,8 @@ static void check_protocol(struct checker *checker, const struct resource *firew
                    protocol);
     if (!is_icmp && has_elements(entry, "icmpTypes"))
         report_add(checker->report, value_place(firewall, value_get(entry, "icmpTypes")),
-                   "bad-combination",
-                   "icmpTypes: %s has no ICMP types; only icmp and icmpv6 have", protocol);
+                   "bad-combination", "icmpTypes: %s has no ICMP types; only icmp and icmpv6 have",
+                   protocol);
 }
 
 static void check_firewall(struct checker *checker, const struct resource *firewall,

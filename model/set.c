@@ -113,8 +113,7 @@ static int identity_compare(const struct resource *a, const struct resource *b)
 
 int resource_compare(const void *a, const void *b)
 {
-    return identity_compare(*(const struct resource *const *)a,
-                            *(const struct resource *const *)b);
+    return identity_compare(*(const struct resource *const *)a, *(const struct resource *const *)b);
 }
 
 static int sort_compare(const void *a, const void *b)
@@ -161,10 +160,10 @@ static void check_renames(struct checker *checker, const struct set *set)
 
         if (old && !resource->owner && strcmp(old, resource->name) != 0 &&
             set_find(set, resource->kind->name, resource->project, old))
-            report_add(checker->report, resource->at, "bad-name",
-                       "renamedFrom: %s is still declared; a rename takes the old manifest away",
-                       identity_label(checker->arena, resource->kind->name, resource->project,
-                                      old));
+            report_add(
+                checker->report, resource->at, "bad-name",
+                "renamedFrom: %s is still declared; a rename takes the old manifest away",
+                identity_label(checker->arena, resource->kind->name, resource->project, old));
     }
 }
 
@@ -201,8 +200,8 @@ const struct resource *set_find(const struct set *set, const char *kind, const c
 
     if (!key.kind || set->count == 0)
         return NULL;
-    found = bsearch(&pointer, set->resources, set->count, sizeof(struct resource *),
-                    resource_compare);
+    found =
+        bsearch(&pointer, set->resources, set->count, sizeof(struct resource *), resource_compare);
     return found ? *found : NULL;
 }
 

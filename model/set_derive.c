@@ -17,8 +17,8 @@ static struct value *shared(const struct value *value)
     return (struct value *)(uintptr_t)value;
 }
 
-static struct resource *derived(struct arena *arena, const struct resource *owner,
-                                const char *kind, struct position at)
+static struct resource *derived(struct arena *arena, const struct resource *owner, const char *kind,
+                                struct position at)
 {
     struct resource *resource = arena_alloc(arena, sizeof(*resource));
 
@@ -33,8 +33,7 @@ static struct resource *derived(struct arena *arena, const struct resource *owne
 }
 
 /* Takes `key` over, if it is there. */
-static void take(struct arena *arena, struct value *spec, const struct value *from,
-                 const char *key)
+static void take(struct arena *arena, struct value *spec, const struct value *from, const char *key)
 {
     const struct value *value = value_get(from, key);
 
@@ -114,11 +113,9 @@ static struct value *meta_data(struct arena *arena, const char *id, const char *
 }
 
 static struct resource *seed_derive(struct arena *arena, const struct set *set,
-                                    const struct resource *instance,
-                                    const struct value *cloud_init)
+                                    const struct resource *instance, const struct value *cloud_init)
 {
-    struct resource *resource =
-        derived(arena, instance, "Seed", value_place(instance, cloud_init));
+    struct resource *resource = derived(arena, instance, "Seed", value_place(instance, cloud_init));
     struct value *keys = public_keys(arena, set, instance, cloud_init);
     const char *id = instance_id(arena, instance, cloud_init, keys);
     struct value *spec = value_map(arena);

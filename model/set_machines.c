@@ -117,8 +117,8 @@ void set_complete(struct checker *checker, const struct set *set)
 
         if (!leads_to_nic(resource) || value_get(resource->spec, "nic"))
             continue;
-        instance = set_target(set, resource, "Instance",
-                              value_get_text(resource->spec, "instance", NULL));
+        instance =
+            set_target(set, resource, "Instance", value_get_text(resource->spec, "instance", NULL));
         vpc = set_target(set, resource, "VPC", value_get_text(resource->spec, "vpc", NULL));
         nic = instance && vpc ? nic_in_vpc(set, instance, vpc) : NULL;
         if (nic && value_get_text(nic, "name", NULL))
@@ -147,8 +147,7 @@ static void check_leads_to_nic(struct checker *checker, const struct set *set,
     nic = value_find(value_get(instance->spec, "nics"), "name", name->text);
     if (!nic)
         report_add(checker->report, value_place(resource, name), "bad-reference",
-                   "nic: %s has no NIC `%s`", resource_label(checker->arena, instance),
-                   name->text);
+                   "nic: %s has no NIC `%s`", resource_label(checker->arena, instance), name->text);
     else if (nic_vpc(set, instance, nic) && nic_vpc(set, instance, nic) != vpc)
         report_add(checker->report, value_place(resource, name), "bad-reference",
                    "nic: NIC `%s` of %s is not in %s", name->text,

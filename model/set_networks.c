@@ -119,8 +119,7 @@ static void check_in_vpc(struct checker *checker, const struct placed *placed)
             prefix_has(&around, &placed->prefix.address))
             return;
     report_add(checker->report, resource_place(placed->subnet, "cidr"), "bad-prefix",
-               "cidr: %s lies in no prefix of %s",
-               value_get_text(placed->subnet->spec, "cidr", ""),
+               "cidr: %s lies in no prefix of %s", value_get_text(placed->subnet->spec, "cidr", ""),
                resource_label(checker->arena, placed->vpc));
 }
 

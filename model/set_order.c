@@ -5,6 +5,7 @@
  * any more lies on a cycle or behind one.
  */
 #include <assert.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -13,17 +14,17 @@
 
 struct order {
     const struct set *set;
-    size_t *missing;   /* by index in the set: refs that are not out yet */
-    size_t *first;     /* by index: where its users start in `users`, and one beyond */
-    size_t *users;     /* indices of those that refer to it */
+    size_t *missing; /* by index in the set: refs that are not out yet */
+    size_t *first;   /* by index: where its users start in `users`, and one beyond */
+    size_t *users;   /* indices of those that refer to it */
     size_t *queue;
     size_t queued;
 };
 
 static size_t index_of(const struct set *set, const struct resource *resource)
 {
-    struct resource **found = bsearch(&resource, set->resources, set->count,
-                                      sizeof(struct resource *), resource_compare);
+    struct resource **found =
+        bsearch(&resource, set->resources, set->count, sizeof(struct resource *), resource_compare);
 
     assert(found && "a resource refers only to what its set holds");
     return (size_t)(found - set->resources);
@@ -98,7 +99,7 @@ static size_t step_on(const struct order *order, size_t at)
         if (order->missing[next] > 0)
             return next;
     }
-    assert(!"what is left of Kahn's order refers to something left");
+    assert(false && "what is left of Kahn's order refers to something left");
     return at;
 }
 

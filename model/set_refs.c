@@ -79,10 +79,12 @@ static void dangling_report(struct resolver *resolver, const char *label, const 
     if (nearest)
         more = arena_printf(arena, ", did you mean `%s`?", nearest);
     else if (stranger)
-        more = arena_printf(arena, "; there is one in project %s, and references stay within "
-                                   "their project", stranger->project);
-    report_add(resolver->checker->report, at, "bad-reference", "%s: there is no %s `%s`%s%s",
-               label, kind, name, where, more);
+        more = arena_printf(arena,
+                            "; there is one in project %s, and references stay within "
+                            "their project",
+                            stranger->project);
+    report_add(resolver->checker->report, at, "bad-reference", "%s: there is no %s `%s`%s%s", label,
+               kind, name, where, more);
 }
 
 static const char *label(const struct field *field)
@@ -196,8 +198,7 @@ void resource_resolve(struct checker *checker, const struct set *set, struct res
     resource->ref_count = kept;
 }
 
-static void refs_collect(struct arena *arena, const struct resource *resource,
-                         struct value *refs,
+static void refs_collect(struct arena *arena, const struct resource *resource, struct value *refs,
                          void (*decorate)(void *, struct arena *, const struct resource *,
                                           struct value *),
                          void *context)

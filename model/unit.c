@@ -15,10 +15,18 @@ struct suffix {
 };
 
 static const struct suffix sizes[] = {
-    {"EiB", INT64_C(1) << 60}, {"PiB", INT64_C(1) << 50}, {"TiB", INT64_C(1) << 40},
-    {"GiB", INT64_C(1) << 30}, {"MiB", INT64_C(1) << 20}, {"KiB", INT64_C(1) << 10},
-    {"B", 1},                  {"Ei", INT64_C(1) << 60},  {"Pi", INT64_C(1) << 50},
-    {"Ti", INT64_C(1) << 40},  {"Gi", INT64_C(1) << 30},  {"Mi", INT64_C(1) << 20},
+    {"EiB", INT64_C(1) << 60},
+    {"PiB", INT64_C(1) << 50},
+    {"TiB", INT64_C(1) << 40},
+    {"GiB", INT64_C(1) << 30},
+    {"MiB", INT64_C(1) << 20},
+    {"KiB", INT64_C(1) << 10},
+    {"B", 1},
+    {"Ei", INT64_C(1) << 60},
+    {"Pi", INT64_C(1) << 50},
+    {"Ti", INT64_C(1) << 40},
+    {"Gi", INT64_C(1) << 30},
+    {"Mi", INT64_C(1) << 20},
     {"Ki", INT64_C(1) << 10},
 };
 
@@ -49,8 +57,8 @@ static int size_refuse(const char *text, const char *suffix, struct error *err)
 {
     if (strspn(text, "0123456789") == strlen(text) && *text)
         return error_set(err, ERR_INVALID,
-                         "\"%.40s\" has no unit; write %.30sMiB, %.30sGiB or %.30sB", text,
-                         text, text, text);
+                         "\"%.40s\" has no unit; write %.30sMiB, %.30sGiB or %.30sB", text, text,
+                         text, text);
     if (suffix && *suffix && strchr("KMGTPEkmgtpe", *suffix) &&
         (suffix[1] == '\0' || strcmp(suffix + 1, "B") == 0 || strcmp(suffix + 1, "b") == 0))
         return error_set(err, ERR_INVALID,
@@ -85,8 +93,8 @@ int size_read(const char *text, int64_t *bytes, struct error *err)
 static int duration_refuse(const char *text, struct error *err)
 {
     if (strspn(text, "0123456789") == strlen(text) && *text)
-        return error_set(err, ERR_INVALID, "\"%.40s\" has no unit; write %.40ss for seconds",
-                         text, text);
+        return error_set(err, ERR_INVALID, "\"%.40s\" has no unit; write %.40ss for seconds", text,
+                         text);
     return error_set(err, ERR_INVALID,
                      "\"%.40s\" is not a duration; write digits and units, largest first, such as "
                      "90s, 5m or 1h30m",

@@ -175,8 +175,8 @@ struct value *value_push_owned(struct arena *arena, struct value *map, const cha
     if (!item)
         item = value_null(arena);
     if (map->pair_count == map->pair_room)
-        map->pairs = array_grow(arena, map->pairs, map->pair_count, sizeof(*map->pairs),
-                                &map->pair_room);
+        map->pairs =
+            array_grow(arena, map->pairs, map->pair_count, sizeof(*map->pairs), &map->pair_room);
     map->pairs[map->pair_count++] = (struct pair){.key = key, .at = at, .value = item};
     return item;
 }
@@ -195,8 +195,7 @@ static struct pair *map_pair(const struct value *map, const char *key)
     return NULL;
 }
 
-struct value *value_set(struct arena *arena, struct value *map, const char *key,
-                        struct value *item)
+struct value *value_set(struct arena *arena, struct value *map, const char *key, struct value *item)
 {
     struct pair *pair;
 

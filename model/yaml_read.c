@@ -50,8 +50,8 @@ static bool is_reported(const struct reader *reader, struct position at)
     const struct report *report = reader->report;
     const struct problem *last = report->count ? &report->problems[report->count - 1] : NULL;
 
-    return last && last->at.file == at.file && last->at.line == at.line && last->at.column == at.column &&
-           strcmp(last->code, "syntax") == 0;
+    return last && last->at.file == at.file && last->at.line == at.line &&
+           last->at.column == at.column && strcmp(last->code, "syntax") == 0;
 }
 
 static void syntax_report(struct reader *reader)
@@ -271,8 +271,10 @@ static struct value *node_read(struct reader *reader, yaml_event_t *event, int d
     if (type == YAML_SCALAR_EVENT) {
         value = scalar_read(reader, event);
     } else if (type == YAML_ALIAS_EVENT) {
-        report_add(reader->report, at, "alias", "aliases (*%.40s) are not allowed; "
-                   "write the value out", (const char *)event->data.alias.anchor);
+        report_add(reader->report, at, "alias",
+                   "aliases (*%.40s) are not allowed; "
+                   "write the value out",
+                   (const char *)event->data.alias.anchor);
         value = value_null(reader->arena);
     } else if (depth == YAML_MAX_DEPTH) {
         report_add(reader->report, at, "too-deep", "nested deeper than %d levels", YAML_MAX_DEPTH);

@@ -68,8 +68,7 @@ static struct position walk_position(const struct walk *walk, size_t at)
 static void document_end(struct walk *walk, size_t at)
 {
     if (at - walk->document_start > YAML_MAX_DOCUMENT) {
-        report_add(walk->report,
-                   (struct position){walk->file, walk->document_line, 1}, "too-large",
+        report_add(walk->report, (struct position){walk->file, walk->document_line, 1}, "too-large",
                    "document of %zu bytes; one may have at most %d (1 MiB)",
                    at - walk->document_start, YAML_MAX_DOCUMENT);
         walk->is_readable = false;
@@ -104,9 +103,8 @@ static void encoding_refuse(struct walk *walk, size_t at)
 static size_t character_check(struct walk *walk, size_t at)
 {
     utf8proc_int32_t point;
-    utf8proc_ssize_t len =
-        utf8proc_iterate((const utf8proc_uint8_t *)walk->data + at,
-                         (utf8proc_ssize_t)(walk->len - at), &point);
+    utf8proc_ssize_t len = utf8proc_iterate((const utf8proc_uint8_t *)walk->data + at,
+                                            (utf8proc_ssize_t)(walk->len - at), &point);
     const char *why;
 
     if (len <= 0) {

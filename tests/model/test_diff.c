@@ -20,8 +20,7 @@ static struct value *json(struct fixture *f, const char *text)
 static char *diff_line(struct fixture *f, const char *kind, const char *from, const char *to,
                        enum diff_mode mode)
 {
-    struct diff diff =
-        diff_specs(f->arena, kind_find(kind), json(f, from), json(f, to), mode);
+    struct diff diff = diff_specs(f->arena, kind_find(kind), json(f, from), json(f, to), mode);
     char *line = arena_text(f->arena, "");
 
     for (size_t i = 0; i < diff.count; i++) {
@@ -38,8 +37,8 @@ static char *diff_line(struct fixture *f, const char *kind, const char *from, co
 static const struct {
     const char *kind, *from, *to, *full, *observed;
 } cases[] = {
-    {"Volume", "{\"size\":1073741824}", "{\"size\":2147483648}",
-     "spec.size: 1GiB -> 2GiB (live)", "spec.size: 1GiB -> 2GiB (live)"},
+    {"Volume", "{\"size\":1073741824}", "{\"size\":2147483648}", "spec.size: 1GiB -> 2GiB (live)",
+     "spec.size: 1GiB -> 2GiB (live)"},
     {"Volume", "{}", "{\"size\":1024}", "spec.size: nothing -> 1KiB (live)", ""},
     {"Volume", NULL, "{\"size\":1024}", "spec.size: nothing -> 1KiB (live)", ""},
     {"Volume", "{\"size\":1024}", NULL, "spec.size: 1KiB -> nothing (live)",
@@ -50,7 +49,8 @@ static const struct {
     {"VPC", "{\"prefixes\":[\"10.0.0.0/8\"]}", "{\"prefixes\":[\"fd00::/8\"]}",
      "spec.prefixes: [\"10.0.0.0/8\"] -> [\"fd00::/8\"] (live)",
      "spec.prefixes: [\"10.0.0.0/8\"] -> [\"fd00::/8\"] (live)"},
-    {"Instance", "{\"disks\":[{\"name\":\"b\",\"volume\":\"v\"},{\"name\":\"a\",\"volume\":\"w\"}]}",
+    {"Instance",
+     "{\"disks\":[{\"name\":\"b\",\"volume\":\"v\"},{\"name\":\"a\",\"volume\":\"w\"}]}",
      "{\"disks\":[{\"name\":\"a\",\"volume\":\"w\"},{\"name\":\"b\",\"volume\":\"v\"}]}", "", ""},
     {"Instance", "{\"disks\":[{\"name\":\"a\",\"volume\":\"v\"}]}",
      "{\"disks\":[{\"name\":\"a\",\"volume\":\"w\",\"readOnly\":true},{\"name\":\"c\"}]}",
@@ -64,7 +64,8 @@ static const struct {
     {"Instance", "{\"shutdown\":{\"timeout\":60}}", "{\"shutdown\":{\"timeout\":5400}}",
      "spec.shutdown.timeout: 1m -> 1h30m (metadata)",
      "spec.shutdown.timeout: 1m -> 1h30m (metadata)"},
-    {"Instance", "{\"cloudInit\":{\"userData\":\"hush\"}}", "{\"cloudInit\":{\"userData\":\"psst\"}}",
+    {"Instance", "{\"cloudInit\":{\"userData\":\"hush\"}}",
+     "{\"cloudInit\":{\"userData\":\"psst\"}}",
      "spec.cloudInit.userData: (sensitive) -> (sensitive) (metadata)",
      "spec.cloudInit.userData: (sensitive) -> (sensitive) (metadata)"},
     {"Instance", "{}", "{\"cloudInit\":{}}", "spec.cloudInit: nothing -> {} (metadata)", ""},
@@ -126,8 +127,8 @@ static void json_never_holds_a_sensitive_value(void **state)
 {
     struct fixture *f = *state;
     const struct field *field = kind_field(kind_find("Instance"), "spec.cloudInit");
-    char *shown = json_text(f->arena, diff_value_json(f->arena, field,
-                                                      json(f, "{\"userData\":\"hush\"}")));
+    char *shown =
+        json_text(f->arena, diff_value_json(f->arena, field, json(f, "{\"userData\":\"hush\"}")));
 
     assert_string_equal(shown, "{\"userData\":{\"sensitive\":\"changed\"}}");
 }

@@ -109,14 +109,15 @@ static void schemas_are_valid_draft_2020_12(void **state)
 
 static void a_site_file_has_absolute_paths_and_defaults(void **state)
 {
-    static const char yaml[] = "apiVersion: spinel/v1\nkind: Site\nmetadata: {name: lab}\nspec:\n"
+    static const char yaml[] =
+        "apiVersion: spinel/v1\nkind: Site\nmetadata: {name: lab}\nspec:\n"
         "  repository: {path: ./manifests.git}\n  stateDir: state\n  driverDirs: [/a, b]\n"
         "  drivers: {default: sim, volume: file}\n  settings: {sim: {seed: 7}}\n";
     struct fixture *f = *state;
     struct site *site;
 
-    assert_int_equal(site_read(f->arena, "x/spinel.yaml", "/srv/lab", yaml, strlen(yaml), &site,
-                               &f->report), 0);
+    assert_int_equal(
+        site_read(f->arena, "x/spinel.yaml", "/srv/lab", yaml, strlen(yaml), &site, &f->report), 0);
     assert_string_equal(site->repository.path, "/srv/lab/manifests.git");
     assert_string_equal(site->repository.branch, "main");
     assert_string_equal(site->state_dir, "/srv/lab/state");

@@ -4,9 +4,9 @@
 
 #include "model/set_build.h"
 
-#define NET                                                                                  \
-    PROJECT HEAD("VPC", "net") "spec: {prefixes: [10.0.0.0/16]}\n" HEAD("Subnet", "a")       \
-        "spec: {vpc: net, cidr: 10.0.1.0/24}\n"
+#define NET                                                              \
+    PROJECT HEAD("VPC", "net") "spec: {prefixes: [10.0.0.0/16]}\n" HEAD( \
+        "Subnet", "a") "spec: {vpc: net, cidr: 10.0.1.0/24}\n"
 
 static const struct resource *found(struct fixture *f, const char *kind, const char *name)
 {
@@ -18,11 +18,13 @@ static const struct resource *found(struct fixture *f, const char *kind, const c
 
 static void defaults_units_and_addresses_are_filled_in(void **state)
 {
-    static const char yaml[] = NET HEAD("Volume", "v") "spec: {size: 1Gi}\n" HEAD("Instance", "i")
-        "spec: {cpus: 2, memory: 64MiB, shutdown: {timeout: 45m},"
-        " disks: [{name: root, volume: v}],"
-        " nics: [{name: b, subnet: a, mac: 02-AA-00-00-00-01}, {name: a, subnet: a}],"
-        " cloudInit: {}}\n" HEAD("PortForward", "p") "spec: {vpc: net, port: 80, instance: i}\n";
+    static const char yaml[] = NET HEAD("Volume", "v") "spec: {size: 1Gi}\n" HEAD(
+        "Instance",
+        "i") "spec: {cpus: 2, memory: 64MiB, shutdown: {timeout: 45m},"
+             " disks: [{name: root, volume: v}],"
+             " nics: [{name: b, subnet: a, mac: 02-AA-00-00-00-01}, {name: a, subnet: a}],"
+             " cloudInit: {}}\n" HEAD("PortForward",
+                                      "p") "spec: {vpc: net, port: 80, instance: i}\n";
     struct fixture *f = *state;
     const struct value *spec;
 
@@ -56,8 +58,8 @@ static void equal_meaning_is_an_equal_digest(void **state)
     char digest[2][DIGEST_TEXT];
 
     for (size_t i = 0; i < 2; i++) {
-        fixture_valid(f, arena_printf(f->arena, "%s%sspec: %s\n", NET, HEAD("Instance", "i"),
-                                      specs[i]));
+        fixture_valid(
+            f, arena_printf(f->arena, "%s%sspec: %s\n", NET, HEAD("Instance", "i"), specs[i]));
         memcpy(digest[i], found(f, "Instance", "i")->digest, DIGEST_TEXT);
     }
     assert_string_equal(digest[0], digest[1]);
@@ -68,7 +70,8 @@ static void equal_meaning_is_an_equal_digest(void **state)
 
 static void an_instance_brings_its_nics_and_its_seed(void **state)
 {
-    static const char yaml[] = NET "---\napiVersion: spinel/v1\nkind: SSHKey\nmetadata: {name: me}\n"
+    static const char yaml[] = NET
+        "---\napiVersion: spinel/v1\nkind: SSHKey\nmetadata: {name: me}\n"
         "spec: {publicKey: ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
         "AAAAAAAAA me}\n---\napiVersion: spinel/v1\nkind: Instance\n"
         "metadata: {project: shop, name: i, labels: {role: web}}\n"
@@ -100,8 +103,9 @@ static void an_instance_brings_its_nics_and_its_seed(void **state)
 
 static const char *instance_id(struct fixture *f, const char *policy, const char *user_data)
 {
-    fixture_valid(f, arena_printf(f->arena, "%s%sspec: {cpus: 1, memory: 64MiB, cloudInit: "
-                                            "{instanceIdPolicy: %s, userData: \"%s\"}}\n",
+    fixture_valid(f, arena_printf(f->arena,
+                                  "%s%sspec: {cpus: 1, memory: 64MiB, cloudInit: "
+                                  "{instanceIdPolicy: %s, userData: \"%s\"}}\n",
                                   NET, HEAD("Instance", "i"), policy, user_data));
     return value_get_text(found(f, "Seed", "i")->spec, "instanceId", "");
 }
@@ -116,9 +120,10 @@ static void only_a_bumped_instance_id_follows_the_content(void **state)
 
 static void the_parse_cache_gives_the_same_set(void **state)
 {
-    static const char yaml[] = NET HEAD("Instance", "i")
-        "spec: {cpus: 1, memory: 64MiB, nics: [{name: eth0, subnet: a}], cloudInit: {}}\n"
-        HEAD("PortForward", "p") "spec: {vpc: net, port: 80, instance: i}\n";
+    static const char yaml[] =
+        NET HEAD("Instance",
+                 "i") "spec: {cpus: 1, memory: 64MiB, nics: [{name: eth0, subnet: a}], cloudInit: "
+                      "{}}\n" HEAD("PortForward", "p") "spec: {vpc: net, port: 80, instance: i}\n";
     struct fixture *f = *state;
     struct set_builder *builder = set_builder_new(f->arena, &f->report);
     const struct set *again;
@@ -148,10 +153,11 @@ static void references_look_at_home_and_then_rack_wide(void **state)
     struct fixture *f = *state;
     char *own = arena_printf(f->arena, "spec: {path: /i, digest: \"sha256:%064d\"}\n", 1);
 
-    fixture_valid(f, arena_printf(
-        f->arena, "%s---\napiVersion: spinel/v1\nkind: Image\nmetadata: {name: rack}\n%s"
-        "---\napiVersion: spinel/v1\nkind: Image\nmetadata: {name: both}\n%s%s%s",
-        PROJECT, own, own, HEAD("Image", "both"), own));
+    fixture_valid(
+        f, arena_printf(f->arena,
+                        "%s---\napiVersion: spinel/v1\nkind: Image\nmetadata: {name: rack}\n%s"
+                        "---\napiVersion: spinel/v1\nkind: Image\nmetadata: {name: both}\n%s%s%s",
+                        PROJECT, own, own, HEAD("Image", "both"), own));
     assert_null(set_resolve(f->set, "Image", "shop", "rack")->project);
     assert_string_equal(set_resolve(f->set, "Image", "shop", "both")->project, "shop");
     assert_null(set_resolve(f->set, "Image", NULL, "both")->project);
@@ -168,9 +174,10 @@ static size_t place(const struct resource **order, size_t count, const struct re
 
 static void what_is_referred_to_comes_first(void **state)
 {
-    static const char yaml[] = NET HEAD("Firewall", "f")
-        "spec: {vpc: net, rules: [{name: r, hosts: [{instance: i}, {subnet: a}]}]}\n"
-        HEAD("Instance", "i") "spec: {cpus: 1, memory: 64MiB, nics: [{name: n, subnet: a}]}\n";
+    static const char yaml[] = NET HEAD(
+        "Firewall", "f") "spec: {vpc: net, rules: [{name: r, hosts: [{instance: i}, {subnet: "
+                         "a}]}]}\n" HEAD("Instance", "i") "spec: {cpus: 1, memory: 64MiB, nics: "
+                                                          "[{name: n, subnet: a}]}\n";
     struct fixture *f = *state;
     const struct resource **order;
 
@@ -192,8 +199,8 @@ static void decorate(void *context, struct arena *arena, const struct resource *
 
 static void drivers_get_everything_that_is_referred_to(void **state)
 {
-    static const char yaml[] = NET HEAD("Instance", "i")
-        "spec: {cpus: 1, memory: 64MiB, nics: [{name: n, subnet: a}]}\n";
+    static const char yaml[] =
+        NET HEAD("Instance", "i") "spec: {cpus: 1, memory: 64MiB, nics: [{name: n, subnet: a}]}\n";
     struct fixture *f = *state;
     struct value *refs;
 
@@ -207,8 +214,8 @@ static void drivers_get_everything_that_is_referred_to(void **state)
 /* No kind that there is can refer in a circle, so the links are made by hand. */
 static void a_cycle_is_named_link_by_link(void **state)
 {
-    static const char yaml[] = PROJECT HEAD("Volume", "a") "spec: {size: 1GiB}\n"
-        HEAD("Volume", "b") "spec: {size: 1GiB}\n" HEAD("Volume", "c") "spec: {size: 1GiB}\n";
+    static const char yaml[] = PROJECT HEAD("Volume", "a") "spec: {size: 1GiB}\n" HEAD(
+        "Volume", "b") "spec: {size: 1GiB}\n" HEAD("Volume", "c") "spec: {size: 1GiB}\n";
     struct fixture *f = *state;
     struct checker checker = {.arena = f->arena, .report = &f->report};
 
@@ -219,8 +226,9 @@ static void a_cycle_is_named_link_by_link(void **state)
     set_check_cycles(&checker, f->set);
     assert_int_equal(f->report.count, 1);
     assert_string_equal(f->report.problems[0].code, "cycle");
-    assert_string_equal(f->report.problems[0].message,
-                        "references go in a circle: Volume shop/a -> Volume shop/b -> Volume shop/a");
+    assert_string_equal(
+        f->report.problems[0].message,
+        "references go in a circle: Volume shop/a -> Volume shop/b -> Volume shop/a");
     assert_non_null(set_order(f->arena, f->set));
 }
 

@@ -14,12 +14,23 @@ static void sizes_have_one_unit_and_no_doubt(void **state)
         int64_t bytes; /* 0: refused */
         const char *canonical;
     } cases[] = {
-        {"1B", 1, "1B"},           {"512MiB", 512 << 20, "512MiB"}, {"512Mi", 512 << 20, "512MiB"},
-        {"1024KiB", 1 << 20, "1MiB"}, {"7EiB", INT64_C(7) << 60, "7EiB"},
+        {"1B", 1, "1B"},
+        {"512MiB", 512 << 20, "512MiB"},
+        {"512Mi", 512 << 20, "512MiB"},
+        {"1024KiB", 1 << 20, "1MiB"},
+        {"7EiB", INT64_C(7) << 60, "7EiB"},
         {"9223372036854775807B", INT64_MAX, "9223372036854775807B"},
-        {"8EiB", 0, NULL},         {"0B", 0, NULL},       {"20G", 0, NULL},  {"20GB", 0, NULL},
-        {"100", 0, NULL},          {"", 0, NULL},         {"-1B", 0, NULL},  {"1.5GiB", 0, NULL},
-        {" 1B", 0, NULL},          {"1 B", 0, NULL},      {"1gib", 0, NULL},
+        {"8EiB", 0, NULL},
+        {"0B", 0, NULL},
+        {"20G", 0, NULL},
+        {"20GB", 0, NULL},
+        {"100", 0, NULL},
+        {"", 0, NULL},
+        {"-1B", 0, NULL},
+        {"1.5GiB", 0, NULL},
+        {" 1B", 0, NULL},
+        {"1 B", 0, NULL},
+        {"1gib", 0, NULL},
         {"99999999999999999999B", 0, NULL},
     };
 
@@ -46,9 +57,17 @@ static void durations_go_from_large_to_small(void **state)
         int64_t seconds; /* -1: refused */
         const char *canonical;
     } cases[] = {
-        {"0s", 0, "0s"},     {"90s", 90, "1m30s"}, {"1h30m", 5400, "1h30m"}, {"7d", 604800, "7d"},
-        {"30m1h", -1, NULL}, {"1h1h", -1, NULL},   {"5", -1, NULL},          {"", -1, NULL},
-        {"h", -1, NULL},     {"1w", -1, NULL},     {"9223372036854775807d", -1, NULL},
+        {"0s", 0, "0s"},
+        {"90s", 90, "1m30s"},
+        {"1h30m", 5400, "1h30m"},
+        {"7d", 604800, "7d"},
+        {"30m1h", -1, NULL},
+        {"1h1h", -1, NULL},
+        {"5", -1, NULL},
+        {"", -1, NULL},
+        {"h", -1, NULL},
+        {"1w", -1, NULL},
+        {"9223372036854775807d", -1, NULL},
     };
 
     (void)state;
@@ -95,8 +114,18 @@ static void prefixes_know_what_is_inside(void **state)
 static void json_takes_what_the_model_has_and_no_more(void **state)
 {
     static const char *const refused[] = {
-        "",    "[1,]",   "{\"a\":1,\"a\":2}",     "1.5", "1e3", "-0.0", "9223372036854775808",
-        "nul", "[1] x",  "\"\\u0000\"",           "\"\xff\"", "\"\xed\xa0\x80\"",
+        "",
+        "[1,]",
+        "{\"a\":1,\"a\":2}",
+        "1.5",
+        "1e3",
+        "-0.0",
+        "9223372036854775808",
+        "nul",
+        "[1] x",
+        "\"\\u0000\"",
+        "\"\xff\"",
+        "\"\xed\xa0\x80\"",
     };
     struct fixture *f = *state;
     struct error err = ERROR_INIT;
@@ -115,8 +144,9 @@ static void json_takes_what_the_model_has_and_no_more(void **state)
 
 static void canonical_json_does_not_depend_on_key_order(void **state)
 {
-    static const char *const same[] = {"{\"b\":[1,{\"d\":null,\"c\":\"\\u00e9\\n\"}],\"a\":true}",
-                                       " { \"a\": true, \"b\": [1, {\"c\":\"\xc3\xa9\\n\",\"d\":null}]}"};
+    static const char *const same[] = {
+        "{\"b\":[1,{\"d\":null,\"c\":\"\\u00e9\\n\"}],\"a\":true}",
+        " { \"a\": true, \"b\": [1, {\"c\":\"\xc3\xa9\\n\",\"d\":null}]}"};
     struct fixture *f = *state;
     struct error err = ERROR_INIT;
     char digest[2][DIGEST_TEXT];
@@ -174,8 +204,10 @@ static void the_nearest_word_is_suggested(void **state)
     static const struct {
         const char *word, *nearest;
     } cases[] = {
-        {"memroy", "memory"}, {"Memory", "memory"}, {"cpu", "cpus"},  {"disk", "disks"},
-        {"nisc", "nics"},     {"x", NULL},          {"ab", NULL},     {"memorandum", NULL},
+        {"memroy", "memory"}, {"Memory", "memory"},
+        {"cpu", "cpus"},      {"disk", "disks"},
+        {"nisc", "nics"},     {"x", NULL},
+        {"ab", NULL},         {"memorandum", NULL},
         {"CPUS", "cpus"},     {"maxmemory", "maxMemory"},
     };
 
@@ -199,13 +231,15 @@ static void the_caret_stands_under_wide_characters(void **state)
     report_add(&f->report, (struct position){"f", 2, 6}, "code", "wrong");
     report_attach_source(&f->report, "f", source, strlen(source));
     report_write(&text, &f->report, false);
-    assert_string_equal(text.data, "f:2:6: error: wrong\n\t\xe6\x97\xa5\xe6\x9c\xac: x\n\t      ^\n");
+    assert_string_equal(text.data,
+                        "f:2:6: error: wrong\n\t\xe6\x97\xa5\xe6\x9c\xac: x\n\t      ^\n");
     text_free(&text);
 }
 
 static void paths_find_elements_by_name(void **state)
 {
-    static const char json[] = "{\"disks\":[{\"name\":\"a\",\"size\":1},{\"name\":\"0\",\"size\":2}]}";
+    static const char json[] =
+        "{\"disks\":[{\"name\":\"a\",\"size\":1},{\"name\":\"0\",\"size\":2}]}";
     struct fixture *f = *state;
     struct error err = ERROR_INIT;
     struct value *value;

@@ -17,13 +17,26 @@ static void scalars_are_those_of_yaml_1_2(void **state)
         const char *yaml;
         const char *json;
     } cases[] = {
-        {"no", "\"no\""},      {"on", "\"on\""},           {"y", "\"y\""},
-        {"true", "true"},      {"False", "false"},         {"~", "null"},
-        {"null", "null"},      {"12", "12"},               {"-5", "-5"},
-        {"+5", "5"},           {"0o17", "15"},             {"017", "17"},
-        {"0x1F", "31"},        {"1e3", "\"1e3\""},         {".nan", "\".nan\""},
-        {"1.5", "\"1.5\""},    {"\"12\"", "\"12\""},       {"'true'", "\"true\""},
-        {"12:30", "\"12:30\""}, {"2026-01-01", "\"2026-01-01\""},
+        {"no", "\"no\""},
+        {"on", "\"on\""},
+        {"y", "\"y\""},
+        {"true", "true"},
+        {"False", "false"},
+        {"~", "null"},
+        {"null", "null"},
+        {"12", "12"},
+        {"-5", "-5"},
+        {"+5", "5"},
+        {"0o17", "15"},
+        {"017", "17"},
+        {"0x1F", "31"},
+        {"1e3", "\"1e3\""},
+        {".nan", "\".nan\""},
+        {"1.5", "\"1.5\""},
+        {"\"12\"", "\"12\""},
+        {"'true'", "\"true\""},
+        {"12:30", "\"12:30\""},
+        {"2026-01-01", "\"2026-01-01\""},
         {"9223372036854775807", "9223372036854775807"},
         {"-9223372036854775808", "-9223372036854775808"},
         {"9223372036854775808", "\"9223372036854775808\""},
@@ -59,7 +72,9 @@ static void what_a_reviewer_cannot_trust_is_refused(void **state)
         {"a: \x01\n", "bad-character", 1, 4},
         {"a: b\rc: d\n", "bad-character", 1, 5},
         {"a: \xc0\xaf\n", "bad-encoding", 1, 4},
-        {"\xff\xfe" "a", "bad-encoding", 1, 1},
+        {"\xff\xfe"
+         "a",
+         "bad-encoding", 1, 1},
         {"a: [1\n", "syntax", 2, 1},
         {"\xc3\xa9: &x 1\n", "anchor", 1, 4},
     };
@@ -69,9 +84,9 @@ static void what_a_reviewer_cannot_trust_is_refused(void **state)
         struct value *docs;
 
         report_init(&f->report, f->arena);
-        assert_int_equal(yaml_read(f->arena, "m.yaml", cases[i].yaml, strlen(cases[i].yaml), &docs,
-                                   &f->report),
-                         ERR_INVALID);
+        assert_int_equal(
+            yaml_read(f->arena, "m.yaml", cases[i].yaml, strlen(cases[i].yaml), &docs, &f->report),
+            ERR_INVALID);
         assert_true(f->report.count >= 1);
         assert_string_equal(f->report.problems[0].code, cases[i].code);
         assert_int_equal(f->report.problems[0].at.line, cases[i].line);
@@ -91,7 +106,8 @@ static void a_nul_byte_and_utf_16_are_refused(void **state)
 static void crlf_and_a_leading_byte_order_mark_are_fine(void **state)
 {
     struct fixture *f = *state;
-    struct value *doc = read_one(f, "\xef\xbb\xbf" "a: 1\r\nb: 2\r\n");
+    struct value *doc = read_one(f, "\xef\xbb\xbf"
+                                    "a: 1\r\nb: 2\r\n");
 
     assert_string_equal(json_text(f->arena, doc), "{\"a\":1,\"b\":2}");
 }
@@ -117,9 +133,9 @@ static void hostile_input_is_given_up_at_once(void **state)
         size_t bytes;
         const char *code;
     } cases[] = {
-        {"[", 64 << 10, "too-deep"},  {"[", 10 << 20, "too-large"}, {"{a: ", 1 << 20, "too-deep"},
-        {"- ", 1 << 20, "too-deep"},  {"[{", 1 << 20, NULL},        {"\xe2\x80\xae", 1 << 20, NULL},
-        {"---\n[\n", 1 << 22, NULL},  {"a: &b\n", 1 << 20, NULL},   {"\x01", 1 << 20, NULL},
+        {"[", 64 << 10, "too-deep"}, {"[", 10 << 20, "too-large"}, {"{a: ", 1 << 20, "too-deep"},
+        {"- ", 1 << 20, "too-deep"}, {"[{", 1 << 20, NULL},        {"\xe2\x80\xae", 1 << 20, NULL},
+        {"---\n[\n", 1 << 22, NULL}, {"a: &b\n", 1 << 20, NULL},   {"\x01", 1 << 20, NULL},
     };
     struct fixture *f = *state;
 
@@ -159,13 +175,52 @@ static void an_alias_bomb_stays_small(void **state)
 static void what_is_written_reads_back_equal(void **state)
 {
     static const char *const texts[] = {
-        "",         "no",        "12",          "0x1",        "a b",      " a",      "a ",
-        "a: b",     "a #b",      "- a",         "10.0.0.1",   "12:30",    "02:00:00:00:00:01",
-        "a\nb\n",   "a\nb",      "\na",         "a\n\n",      "  a\nb\n", "a\tb",    "\"q\"",
-        "'q'",      "\\",        "{a}",         "[a]",        "@a",       "%a",      "~",
-        "null",     "1e3",       "1.5",         "2026-01-01", "#cloud-config\nusers:\n  - a\n",
-        "\xc3\xa9", "a:",        "?",           "-",          "a\n \nb",  "---",     "...",
-        "key=val",  "*x",        "&x",          "!x",         "|",        ">",       "a\n---\nb\n",
+        "",
+        "no",
+        "12",
+        "0x1",
+        "a b",
+        " a",
+        "a ",
+        "a: b",
+        "a #b",
+        "- a",
+        "10.0.0.1",
+        "12:30",
+        "02:00:00:00:00:01",
+        "a\nb\n",
+        "a\nb",
+        "\na",
+        "a\n\n",
+        "  a\nb\n",
+        "a\tb",
+        "\"q\"",
+        "'q'",
+        "\\",
+        "{a}",
+        "[a]",
+        "@a",
+        "%a",
+        "~",
+        "null",
+        "1e3",
+        "1.5",
+        "2026-01-01",
+        "#cloud-config\nusers:\n  - a\n",
+        "\xc3\xa9",
+        "a:",
+        "?",
+        "-",
+        "a\n \nb",
+        "---",
+        "...",
+        "key=val",
+        "*x",
+        "&x",
+        "!x",
+        "|",
+        ">",
+        "a\n---\nb\n",
     };
     struct fixture *f = *state;
 
