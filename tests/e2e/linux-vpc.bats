@@ -3,7 +3,7 @@
 # The linux-vpc driver against a real kernel: packets are sent, and either come or not.
 
 setup_file() {
-    export DRIVER="${DRIVER:-$BATS_TEST_DIRNAME/../../build/drivers/linux-vpc}"
+    export DRIVER="${BUILD:-$BATS_TEST_DIRNAME/../../build}/drivers/linux-vpc"
     export W="$BATS_FILE_TMPDIR"
     . "$BATS_TEST_DIRNAME/linux-vpc/world.bash"
     requires >"$W/skip" || return 0

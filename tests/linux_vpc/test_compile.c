@@ -1,0 +1,277 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+/*
+ * The rule compiler, from records to bytes. The golden texts are what a VPC with a
+ * bit of everything becomes; GOLDEN=update writes them anew, to be read in review.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include "drivers/linux-vpc/compile.c"
+#include "drivers/linux-vpc/dhcp_files.c"
+#include "drivers/linux-vpc/network.c"
+#include "drivers/linux-vpc/policy.c"
+#include "drivers/linux-vpc/records.c"
+
+#define GOLDEN "tests/linux_vpc/golden/"
+#define U(n) "0" #n "0000000000000000000000000000" #n
+
+static const char *const shop[] = {
+    "{'kind':'VPC','uid':'" U(1) "','project':'shop','name':'net','epoch':1,"
+    "'spec':{'prefixes':['10.0.0.0/16'],'nat':true,'mtu':1500},"
+    "'chosen':{'transit':3,'tag':'a tag'}}",
+    "{'kind':'Subnet','uid':'" U(2) "','project':'shop','name':'front','epoch':1,"
+    "'spec':{'vpc':'net','cidr':'10.0.1.0/24','dhcp':true,"
+    "'dns':{'enabled':true,'servers':['9.9.9.9'],'domain':'internal'}}}",
+    "{'kind':'Subnet','uid':'" U(3) "','project':'shop','name':'quiet','epoch':1,"
+    "'spec':{'vpc':'net','cidr':'10.0.2.0/25','gateway':'10.0.2.9','dhcp':false,"
+    "'dns':{'enabled':false,'servers':[],'domain':'internal'}}}",
+    "{'kind':'NIC','uid':'" U(4) "','project':'shop','name':'web.eth0','epoch':1,"
+    "'spec':{'instance':'web','interface':'eth0','subnet':'front','address':'10.0.1.5',"
+    "'mac':'02:00:00:00:00:05','labels':{'role':'web'}}}",
+    "{'kind':'NIC','uid':'" U(5) "','project':'shop','name':'web.eth1','epoch':1,"
+    "'spec':{'instance':'web','interface':'eth1','subnet':'quiet','address':'10.0.2.5',"
+    "'mac':'02:00:00:00:02:05','labels':{'role':'web'}}}",
+    "{'kind':'NIC','uid':'" U(6) "','project':'shop','name':'db.eth0','epoch':1,"
+    "'spec':{'instance':'db','interface':'eth0','subnet':'front','address':'10.0.1.6',"
+    "'mac':'02:00:00:00:00:06','labels':{}}}",
+    "{'kind':'Firewall','uid':'" U(7) "','project':'shop','name':'fw','epoch':1,'spec':{'vpc':'net',"
+    "'rules':[{'name':'web','direction':'in','action':'allow','priority':1000,"
+    "'targets':[{'label':'role=web'}],'hosts':[],'protocols':[{'protocol':'tcp',"
+    "'ports':['80','8000-8080']},{'protocol':'icmp','icmpTypes':['echo-request','3/4']}],"
+    "'log':true},"
+    "{'name':'blocked','direction':'in','action':'deny','priority':1000,'targets':[],"
+    "'hosts':[{'cidr':'192.0.2.0/24'}],'protocols':[],'log':false},"
+    "{'name':'db','direction':'in','action':'allow','priority':500,"
+    "'targets':[{'instance':'db'}],'hosts':[{'subnet':'front'},{'cidr':'198.51.100.7/32'}],"
+    "'protocols':[{'protocol':'tcp','ports':['5432']}],'log':false},"
+    "{'name':'no-mail','direction':'out','action':'deny','priority':1000,'targets':[],'hosts':[],"
+    "'protocols':[{'protocol':'tcp','ports':['25']}],'log':false}]}}",
+    "{'kind':'FloatingIP','uid':'" U(8) "','project':'shop','name':'public','epoch':1,"
+    "'spec':{'address':'203.0.113.10','vpc':'net','instance':'web'}}",
+    "{'kind':'FloatingIP','uid':'" U(9) "','project':'shop','name':'spare','epoch':1,"
+    "'spec':{'address':'203.0.113.11','vpc':'net'}}",
+    "{'kind':'PortForward','uid':'0a000000000000000000000000000000','project':'shop','name':'http',"
+    "'epoch':1,'spec':{'vpc':'net','protocol':'tcp','port':8080,'instance':'web','nic':'eth1',"
+    "'targetPort':80},'chosen':{'transitPort':8080}}",
+    "{'kind':'PortForward','uid':'0b000000000000000000000000000000','project':'shop','name':'other',"
+    "'epoch':1,'spec':{'vpc':'net','address':'192.0.2.1','protocol':'tcp','port':8080,"
+    "'instance':'db'},'chosen':{'transitPort':8081}}",
+};
+
+struct world {
+    struct arena *arena;
+    struct records records;
+    struct network network;
+    struct policy policy;
+};
+
+/* JSON with single quotes, so that it reads well in C. */
+static struct value *value_of(struct arena *arena, const char *quoted)
+{
+    struct error err = ERROR_INIT;
+    struct value *value = NULL;
+    char *text = arena_text(arena, quoted);
+    for (char *c = text; *c; c++)
+        if (*c == '\'')
+            *c = '"';
+    if (json_read(arena, text, strlen(text), &value, &err) < 0)
+        fail_msg("%s", err.message);
+    return value;
+}
+
+static void world_make(struct world *world, const char *const *records, size_t count)
+{
+    struct error err = ERROR_INIT;
+    world->records = (struct records){.vpc = U(1)};
+    world->records.items = arena_array(world->arena, count, sizeof(struct record));
+    for (size_t i = 0; i < count; i++)
+        assert_true(record_from(world->arena, value_of(world->arena, records[i]),
+                                &world->records.items[world->records.count++]));
+    qsort(world->records.items, count, sizeof(struct record), record_order);
+    if (network_make(world->arena, &world->records, &world->network, &err) < 0 ||
+        policy_make(world->arena, &world->network, &world->policy, &err) < 0)
+        fail_msg("%s", err.message);
+}
+
+static int setup(void **state)
+{
+    static struct world world;
+    world.arena = arena_new();
+    world_make(&world, shop, sizeof shop / sizeof *shop);
+    *state = &world;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    struct world *world = *state;
+    arena_free(world->arena);
+    return 0;
+}
+
+static void assert_golden(const char *name, struct text *text)
+{
+    char path[128];
+    struct text golden = TEXT_INIT;
+    snprintf(path, sizeof path, GOLDEN "%s", name);
+    if (getenv("GOLDEN")) {
+        FILE *file = fopen(path, "we");
+        assert_non_null(file);
+        fputs(text->data, file);
+        fclose(file);
+    }
+    assert_int_equal(file_read(path, &golden), 0);
+    assert_string_equal(text->data, golden.data);
+    text_free(&golden);
+    text_free(text);
+}
+
+static bool tap_is_there(void *context, const char *tap)
+{
+    const char *missing = context;
+    return !missing || strcmp(tap, missing) != 0;
+}
+
+static void a_vpc_compiles_to_its_golden_text(void **state)
+{
+    struct world *world = *state;
+    struct text text = TEXT_INIT;
+    compile_inside(&text, &world->network, &world->policy, tap_is_there, NULL);
+    assert_golden("inside.nft", &text);
+}
+
+static void its_host_side_compiles_to_its_golden_text(void **state)
+{
+    struct world *world = *state;
+    struct text text = TEXT_INIT;
+    compile_host(&text, &world->network);
+    assert_golden("host.nft", &text);
+}
+
+static void dnsmasq_gets_its_golden_files(void **state)
+{
+    struct world *world = *state;
+    struct text text = TEXT_INIT;
+    dhcp_write_config(&text, &world->network, "/run/x", "dnsmasq");
+    text_add(&text, "--- hosts\n");
+    dhcp_write_hosts(&text, &world->network);
+    text_add(&text, "--- options\n");
+    dhcp_write_options(&text, &world->network);
+    text_add(&text, "--- names\n");
+    dhcp_write_names(&text, &world->network);
+    assert_golden("dnsmasq.conf", &text);
+}
+
+static void a_nic_without_its_tap_has_no_chain(void **state)
+{
+    struct world *world = *state;
+    struct text text = TEXT_INIT;
+    char tap[16];
+    compile_inside(&text, &world->network, &world->policy, tap_is_there, native_tap(U(6), tap));
+    assert_null(strstr(text.data, tap));
+    assert_non_null(strstr(text.data, native_tap(U(4), tap)));
+    text_free(&text);
+}
+
+static void a_new_nic_changes_sets_and_no_rule(void **state)
+{
+    struct world *world = *state;
+    struct world more = {.arena = world->arena};
+    const char *records[sizeof shop / sizeof *shop + 1];
+    struct text before = TEXT_INIT;
+    struct text after = TEXT_INIT;
+    memcpy(records, shop, sizeof shop);
+    records[sizeof shop / sizeof *shop] =
+        "{'kind':'NIC','uid':'0c000000000000000000000000000000','project':'shop','name':'web2.eth0',"
+        "'epoch':1,'spec':{'instance':'web2','interface':'eth0','subnet':'front',"
+        "'address':'10.0.1.7','mac':'02:00:00:00:00:07','labels':{'role':'web'}}}";
+    world_make(&more, records, sizeof shop / sizeof *shop + 1);
+    rules_write(&before, &world->policy, true);
+    rules_write(&after, &more.policy, true);
+    assert_string_equal(before.data, after.data);
+    text_reset(&after);
+    sets_write(&after, &more.policy);
+    assert_non_null(strstr(after.data, "10.0.1.7"));
+    text_free(&before);
+    text_free(&after);
+}
+
+static void long_names_leave_room_for_the_digest(void **state)
+{
+    char mark[COMPILE_COMMENT_MAX];
+    char name[64];
+    (void)state;
+    memset(name, 'n', sizeof name - 1);
+    name[sizeof name - 1] = '\0';
+    compile_rule_mark(mark, name, name, 1024);
+    assert_true(strlen(mark) + RULE_DIGEST < COMPILE_COMMENT_MAX);
+    assert_non_null(strstr(mark, ".1024#"));
+}
+
+/* ---- policy ---------------------------------------------------------------------- */
+
+static bool allows(const struct world *world, const char *from, const char *to, int protocol,
+                   int port)
+{
+    struct error err = ERROR_INIT;
+    struct flow flow = {.protocol = protocol, .port = port, .icmp_type = 8};
+    assert_int_equal(address_read(from, &flow.from, &err), 0);
+    assert_int_equal(address_read(to, &flow.to, &err), 0);
+    return policy_allows(&world->policy, &world->network, &flow);
+}
+
+static void what_no_rule_allows_is_denied_in_and_allowed_out(void **state)
+{
+    struct world *world = *state;
+    assert_false(allows(world, "10.0.1.6", "10.0.1.5", 6, 22));
+    assert_true(allows(world, "10.0.1.6", "198.51.100.1", 6, 22));
+}
+
+static void rules_are_matched_by_label_instance_subnet_and_cidr(void **state)
+{
+    struct world *world = *state;
+    assert_true(allows(world, "10.0.1.6", "10.0.1.5", 6, 80));
+    assert_true(allows(world, "10.0.1.6", "10.0.2.5", 6, 8040));
+    assert_true(allows(world, "10.0.1.5", "10.0.1.6", 6, 5432));
+    assert_true(allows(world, "198.51.100.7", "10.0.1.6", 6, 5432));
+    assert_false(allows(world, "10.0.2.5", "10.0.1.6", 6, 5432));
+    assert_false(allows(world, "10.0.1.5", "10.0.1.6", 17, 5432));
+    assert_true(allows(world, "10.0.1.6", "10.0.1.5", 1, 0));
+}
+
+static void deny_wins_a_tie_and_a_lower_number_wins_over_deny(void **state)
+{
+    struct world *world = *state;
+    assert_false(allows(world, "192.0.2.77", "10.0.1.5", 6, 80));
+    assert_true(allows(world, "198.51.100.9", "10.0.1.5", 6, 80));
+    assert_string_equal(world->policy.rules[0].name, "db");
+}
+
+static void an_outbound_deny_binds_the_sender(void **state)
+{
+    struct world *world = *state;
+    assert_false(allows(world, "10.0.1.6", "198.51.100.1", 6, 25));
+    assert_true(allows(world, "10.0.1.6", "198.51.100.1", 17, 25));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(a_vpc_compiles_to_its_golden_text, setup, teardown),
+        cmocka_unit_test_setup_teardown(its_host_side_compiles_to_its_golden_text, setup, teardown),
+        cmocka_unit_test_setup_teardown(dnsmasq_gets_its_golden_files, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_nic_without_its_tap_has_no_chain, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_new_nic_changes_sets_and_no_rule, setup, teardown),
+        cmocka_unit_test(long_names_leave_room_for_the_digest),
+        cmocka_unit_test_setup_teardown(what_no_rule_allows_is_denied_in_and_allowed_out, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(rules_are_matched_by_label_instance_subnet_and_cidr, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(deny_wins_a_tie_and_a_lower_number_wins_over_deny, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(an_outbound_deny_binds_the_sender, setup, teardown),
+    };
+    return cmocka_run_group_tests_name("linux-vpc compiler", tests, NULL, NULL);
+}
