@@ -20,7 +20,7 @@
 #include "model/digest.h"
 #include "model/text.h"
 
-enum { RULE_DIGEST = 8, LOG_GROUP = 64, MARK_DIGITS = 12 };
+enum { RULE_DIGEST = 8, LOG_GROUP = 64, MARK_DIGITS = 24 };
 
 /* ---- pieces -------------------------------------------------------------------- */
 
@@ -70,13 +70,14 @@ static const char *a_text(const struct address *address)
 void compile_rule_mark(char out[COMPILE_COMMENT_MAX], const char *firewall, const char *rule,
                        size_t n)
 {
-    char tail[MARK_DIGITS];
-    int tail_len = snprintf(tail, sizeof tail, ".%zu#", n);
-    int room = COMPILE_COMMENT_MAX - 1 - RULE_DIGEST - tail_len;
-    int len = snprintf(out, (size_t)room, "%s/%s", firewall, rule);
-    if (len >= room)
-        len = room - 1;
-    memcpy(out + len, tail, (size_t)tail_len + 1);
+    enum { ROOM = COMPILE_COMMENT_MAX - RULE_DIGEST - MARK_DIGITS };
+    int len = snprintf(out, ROOM, "%s/%s", firewall, rule);
+    if (len >= ROOM)
+        len = ROOM - 1;
+    if (n > 1)
+        snprintf(out + len, MARK_DIGITS, ".%zu#", n);
+    else
+        snprintf(out + len, MARK_DIGITS, "#");
 }
 
 /* One nft rule: `match` between the sets and the verdict. */
@@ -367,8 +368,7 @@ static void spoof_write(struct text *out, const struct network_nic *nic)
 }
 
 void compile_inside(struct text *out, const struct network *network, const struct policy *policy,
-                    bool (*has_tap)(void *context, const char *tap),
-                    void *context)
+                    bool (*has_tap)(void *context, const char *tap), void *context)
 {
     table_begin(out, "inet", COMPILE_TABLE);
     text_printf(out, "\tcomment \"%s\"\n", network->mark);

@@ -11,17 +11,17 @@ struct text;
 /*
  * A VPC as nftables text. Pure: the same records give the same bytes. Each text
  * replaces its tables whole, in one transaction. Every rule bears a comment that
- * says whose it is: "base/<what>" of the VPC, "<firewall>/<rule>.<n>#<digest>"
- * of a firewall.
+ * says whose it is: "base/<what>" of the VPC, "<firewall>/<rule>#<digest>" of
+ * a firewall, with ".2", ".3" before the # where one rule becomes several.
  */
 #define COMPILE_TABLE "spinel" /* families inet and netdev, inside the namespace */
 
 enum { COMPILE_COMMENT_MAX = 128 };
 
-/* Tables of the namespace. `has_tap` says whether a tap exists: the kernel refuses a chain on a link that does not. */
+/* Tables of the namespace. `has_tap` says whether a tap exists: the kernel refuses a
+ * chain on a link that does not. */
 void compile_inside(struct text *out, const struct network *network, const struct policy *policy,
-                    bool (*has_tap)(void *context, const char *tap),
-                    void *context);
+                    bool (*has_tap)(void *context, const char *tap), void *context);
 
 /* The table of the host side: "spinel_<uplink>", family inet. */
 void compile_host(struct text *out, const struct network *network);
@@ -30,7 +30,7 @@ void compile_host(struct text *out, const struct network *network);
 void compile_host_removal(struct text *out, const struct network *network);
 
 /* The comment of the n-th nft rule (from 1) of a firewall's rule, up to the digest:
- * "web/http.1#"; cut so that the whole fits into a comment. */
+ * "web/http#", "web/http.2#"; long names are cut so that the whole fits. */
 void compile_rule_mark(char out[COMPILE_COMMENT_MAX], const char *firewall, const char *rule,
                        size_t n);
 

@@ -18,8 +18,9 @@ static bool is_of_rule(const char *comment, const char *firewall, const char *ru
 {
     char first[COMPILE_COMMENT_MAX];
     compile_rule_mark(first, firewall, rule, 1);
-    size_t stem = strlen(first) - strlen("1#");
-    return comment && strncmp(comment, first, stem) == 0;
+    size_t stem = strlen(first) - strlen("#");
+    return comment && strncmp(comment, first, stem) == 0 &&
+           (comment[stem] == '#' || comment[stem] == '.');
 }
 
 static bool is_of_firewall(const char *comment, const char *firewall)
@@ -34,6 +35,40 @@ static const struct nft_change *change_of(const struct view *view, const struct 
         if (view->changes[VIEW_INSIDE][i].expected == expected)
             return &view->changes[VIEW_INSIDE][i];
     return NULL;
+}
+
+static bool text_in(const struct value *list, const char *text)
+{
+    for (size_t i = 0; i < list->count; i++)
+        if (strcmp(list->items[i]->text, text) == 0)
+            return true;
+    return false;
+}
+
+/* Two lists of texts with the same members, in whatever order. */
+static bool members_same(const struct value *a, const struct value *b)
+{
+    if (!value_is_list(a) || !value_is_list(b) || a->count != b->count)
+        return false;
+    for (size_t i = 0; i < a->count; i++)
+        if (!text_in(b, a->items[i]->text))
+            return false;
+    return true;
+}
+
+/* As the manifest writes it, where the two mean the same. */
+static const struct value *protocol_as_written(const struct value *rule, size_t index,
+                                               const struct value *now)
+{
+    const struct value *protocols = value_get(rule, "protocols");
+    const struct value *asked =
+        value_is_list(protocols) && index < protocols->count ? protocols->items[index] : NULL;
+    const char *field = value_get(now, "ports") ? "ports" : "icmpTypes";
+    bool is_same = asked && strcmp(value_get_text(asked, "protocol", ""),
+                                   value_get_text(now, "protocol", "")) == 0;
+    if (is_same && !value_get(now, field) && !value_get(asked, field))
+        return asked;
+    return is_same && members_same(value_get(asked, field), value_get(now, field)) ? asked : now;
 }
 
 /* The rule as the kernel has it now, or NULL if it cannot be told in a manifest's
@@ -61,7 +96,9 @@ static struct value *rule_decompiled(struct observation *observation, const stru
             return NULL;
         verdict = now.verdict;
         if (now.protocol)
-            value_append(arena, protocols, now.protocol);
+            value_append(arena, protocols,
+                         value_copy(arena, protocol_as_written(rule, protocols->count,
+                                                               now.protocol)));
     }
     if (!verdict)
         return NULL;

@@ -205,6 +205,10 @@ static void long_names_leave_room_for_the_digest(void **state)
     (void)state;
     memset(name, 'n', sizeof name - 1);
     name[sizeof name - 1] = '\0';
+    compile_rule_mark(mark, "fw", "web", 1);
+    assert_string_equal(mark, "fw/web#");
+    compile_rule_mark(mark, "fw", "web", 2);
+    assert_string_equal(mark, "fw/web.2#");
     compile_rule_mark(mark, name, name, 1024);
     assert_true(strlen(mark) + RULE_DIGEST < COMPILE_COMMENT_MAX);
     assert_non_null(strstr(mark, ".1024#"));

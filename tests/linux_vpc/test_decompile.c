@@ -12,7 +12,7 @@
 #include "model/json.h"
 
 static const char committed[] =
-    "ip daddr @sel_1 ip saddr @sel_2 tcp dport 80 accept comment \"fw/web.1#aaaaaaaa\"";
+    "ip daddr @sel_1 ip saddr @sel_2 tcp dport 80 accept comment \"fw/web#aaaaaaaa\"";
 
 static char *protocol_text(struct arena *arena, const char *observed)
 {
