@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: MPL-2.0
+load cli.bash
+setup() { setup_site; }
+teardown() { daemon_stop; }
+
+push() { git -C lab/manifests push "$@" 2>&1; }
+
+# Behind "remote: " no line is over 80 columns, and none ends with spaces of ours (git pads eight).
+reads_well() {
+    ! sed 's/        $//' push.out | grep -nE '^remote: .*[^ ] +$'
+    ! sed 's/        $//' push.out | grep -n '^remote: ' | grep -E '^[0-9]+:.{81,}'
+    ! grep -q "$(printf '\033\\[3')" push.out
+}
+
+@test "without a daemon a valid push is accepted and says that nothing happens" {
+    sed -i 's/64MiB/128MiB/' lab/manifests/starter.yaml
+    commit grow
+    push >push.out
+    grep -q 'No daemon is up: the push is accepted' push.out
+    reads_well
+}
+
+@test "a bad push is refused with place and caret, and changes nothing" {
+    before=$(git -C lab/manifests.git rev-parse main)
+    sed -i 's/memory:/memroy:/' lab/manifests/starter.yaml
+    commit bad
+    run push
+    [ "$status" -ne 0 ]
+    echo "$output" >push.out
+    sed 's/ *$//' push.out | grep '^remote: ' | is_golden push-bad.txt
+    [ "$(git -C lab/manifests.git rev-parse main)" = "$before" ]
+    reads_well
+}
+
+@test "a long line is shown around its caret" {
+    printf -- '---\napiVersion: spinel/v1\nkind: Volume\nmetadata: {name: x, project: shop, labels: {%s: b}}\nspec: {size: 20G}\n' \
+        "$(printf 'a%.0s' $(seq 60)): b, c" >>lab/manifests/starter.yaml
+    printf -- '---\napiVersion: spinel/v1\nkind: Volume\nmetadata: {name: y, project: shop}\nspec: {format: raw, pool: some-pool-name, protect: false, onRemove: release, size: 20G}\n' >>lab/manifests/starter.yaml
+    commit long
+    run push
+    [ "$status" -ne 0 ]
+    echo "$output" >push.out
+    reads_well
+    grep -q '\^' push.out
+}
+
+@test "with a daemon a push shows the plan and follows until converged" {
+    daemon_start
+    sed -i 's/64MiB/128MiB/; s/cpus: 1/cpus: 2/' lab/manifests/starter.yaml
+    commit grow
+    push >push.out
+    grep -q '64MiB -> 128MiB' push.out
+    grep -q 'converged' push.out
+    reads_well
+    [ "$(spinel get volume shop/web-1-data --json | jq '.items[0].spec.size')" = 134217728 ]
+    run spinel plan
+    [ "$status" -eq 0 ]
+}
+
+@test "a push that empties the rack is taken, and held" {
+    daemon_start
+    git -C lab/manifests rm -q starter.yaml
+    commit empty
+    push >push.out
+    grep -q 'spinel approve' push.out
+    reads_well
+    spinel status --json | jq -e '.resources.held > 0'
+    spinel get instance shop/web-1 | grep -q running
+}
+
+@test "another branch is refused" {
+    git -C lab/manifests checkout -qb feature
+    git -C lab/manifests commit -q --allow-empty -m try
+    run push origin feature
+    [ "$status" -ne 0 ]
+    [[ $output == *"push refused, nothing was changed"* ]]
+}
+
+@test "events are followed as they happen, and Ctrl-C ends it cleanly" {
+    daemon_start
+    spinel events --follow --json >events.out 3>&- &
+    follower=$!
+    sed -i 's/64MiB/128MiB/' lab/manifests/starter.yaml
+    commit grow
+    push >push.out
+    for _ in $(seq 100); do
+        ! grep -q '"op.confirmed"' events.out || break
+        sleep 0.05
+    done
+    # A background job of a script ignores SIGINT; SIGTERM ends the wait the same way.
+    kill -TERM "$follower"
+    wait "$follower"
+    jq -es 'map(.seq) == (map(.seq) | sort)' <events.out
+    grep -q '"op.confirmed"' events.out
+}

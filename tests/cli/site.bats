@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: MPL-2.0
+load cli.bash
+setup() { setup_site; }
+teardown() { daemon_stop; }
+
+@test "init refuses a directory that is not empty and leaves it as it is" {
+    mkdir full && echo mine >full/file
+    run spinel init full
+    [ "$status" -eq 1 ]
+    [[ $output == *"not empty"* ]]
+    [ "$(ls -A full)" = file ]
+}
+
+@test "init makes a clean clone, hooks and a site that the program accepts" {
+    spinel init new --drivers=sim --example=starter | is_golden init.txt
+    [ -x new/manifests.git/hooks/pre-receive ]
+    [ -x new/manifests.git/hooks/post-receive ]
+    [ -z "$(git -C new/manifests status --porcelain)" ]
+    spinel --site new/spinel.yaml status
+    spinel check new/manifests
+}
+
+@test "init quotes a path with a space and a quote for the hooks" {
+    spinel init "it's a lab" --drivers=sim >/dev/null
+    git -C "it's a lab/manifests" push 2>&1 | grep -q 'the push is accepted'
+}
+
+@test "plan exits 2 while something would run and 0 afterwards" {
+    run spinel plan
+    [ "$status" -eq 2 ]
+    spinel apply --yes --wait=60s
+    run spinel plan
+    [ "$status" -eq 0 ]
+}
+
+@test "apply off a terminal needs --yes, and without it does nothing" {
+    run spinel apply </dev/null
+    [ "$status" -eq 64 ]
+    [ ! -e lab/state/spinel.db ]
+}
+
+@test "a saved plan is applied exactly, and once" {
+    spinel plan -o saved >/dev/null 2>&1 || [ $? -eq 2 ]
+    [ "$(stat -c %a saved)" = 600 ]
+    spinel apply --yes --wait=60s saved
+    run spinel apply --yes --wait=60s saved
+    [ "$status" -eq 1 ]
+}
+
+@test "a saved plan that was altered is refused" {
+    spinel plan -o saved >/dev/null 2>&1 || [ $? -eq 2 ]
+    sed -i 's/67108864/67108865/' saved
+    run spinel apply --yes saved
+    [ "$status" -eq 1 ]
+    [[ $output == *altered* ]]
+}
+
+@test "an empty revision is held, plan exits 3, approval lets it through" {
+    spinel apply --yes --wait=60s >/dev/null
+    git -C lab/manifests rm -q starter.yaml
+    commit empty
+    git -C lab/manifests push -q 2>/dev/null
+    run spinel apply --yes --wait=60s
+    [ "$status" -eq 3 ]
+    run spinel plan
+    [ "$status" -eq 3 ]
+    for hold in $(spinel plan --json | jq -r '.holds[].id'); do spinel approve "$hold"; done
+    run spinel apply --yes --wait=60s
+    [ "$status" -eq 0 ]
+    spinel purge --json | jq -e '.released | length == 1'
+    spinel get volume | grep -q released
+}
+
+@test "freezes are listed, need a reason and are lifted" {
+    spinel apply --yes --wait=60s >/dev/null
+    spinel freeze changes --why "audit" --until 2h
+    spinel freeze --json | jq -e '.freezes[0] | .what == "changes" and .why == "audit" and .until != null'
+    sed -i 's/64MiB/128MiB/' lab/manifests/starter.yaml
+    commit grow
+    git -C lab/manifests push -q 2>/dev/null
+    run spinel plan
+    [ "$status" -eq 0 ]
+    spinel freeze --lift changes
+    run spinel plan
+    [ "$status" -eq 2 ]
+    run spinel freeze chnages --why x
+    [ "$status" -eq 64 ]
+}
+
+@test "every JSON document has its pinned shape" {
+    spinel plan --json | without_values | shape | is_golden plan.shape
+    spinel status --json | shape | is_golden status-new.shape
+    spinel apply --yes --json --wait=60s | without_values | shape | is_golden apply.shape
+    spinel status --json | shape | is_golden status.shape
+    spinel get volume shop/web-1-data --json | shape | is_golden get.shape
+    spinel describe volume shop/web-1-data --json | shape | is_golden describe.shape
+    spinel drift --json | shape | is_golden drift.shape
+    spinel history --json | shape | is_golden history.shape
+    spinel history volume shop/web-1-data --json | jq 'del(.operations[].step.fields)' | shape | is_golden operations.shape
+    spinel events --json | jq 'del(.events[].data)' | jq '[.events[] | keys] | unique' | is_golden events.shape
+    spinel approve --json | is_golden approve.json
+    spinel freeze --json | is_golden freeze.json
+    spinel purge --json | is_golden purge.json
+    spinel version --json | shape | is_golden version.shape
+}
+
+@test "get reads kinds in any case, singular and plural, and fails for what is not there" {
+    spinel apply --yes --wait=60s >/dev/null
+    for word in volume Volumes VOLUME; do
+        [ "$(spinel get $word --json | jq -r '.items[0].metadata.name')" = web-1-data ]
+    done
+    spinel get instance shop/web-1 --yaml | grep -q 'name: web-1'
+    run spinel get volume shop/nothing
+    [ "$status" -eq 1 ]
+    run spinel get volmue
+    [ "$status" -eq 64 ]
+    [[ $output == *"did you mean 'volume'?"* ]]
+}
+
+@test "a corrupt store and a second daemon are told clearly" {
+    daemon_start
+    run timeout 20 spinel serve
+    [ "$status" -eq 1 ]
+    [[ $output == *"another spinel (pid "* ]]
+    daemon_stop
+    rm -f lab/state/spinel.db-wal lab/state/spinel.db-shm
+    head -c 8192 /dev/urandom >lab/state/spinel.db
+    run spinel status
+    [ "$status" -eq 1 ]
+    [[ $output == *spinel.db* ]]
+}
