@@ -114,7 +114,7 @@ $(BUILD)/man/%: docs/man/%.scd
 man: $(man)  ## the manual pages
 
 check-unit: all $(units)  ## unit tests only
-	CMOCKA_MESSAGE_OUTPUT=TAP prove --exec '' $(units)
+	BUILD=$(BUILD) CMOCKA_MESSAGE_OUTPUT=TAP prove --exec '' $(units)
 
 setup:  ## install what is missing, with the distribution's packages
 	@sh contrib/setup test
@@ -122,7 +122,7 @@ setup:  ## install what is missing, with the distribution's packages
 check: setup  ## everything that has to hold: builds, layers, unit tests, real machines
 	$(MAKE) all units guest
 	$(MAKE) check-layers check-headers check-clang
-	CMOCKA_MESSAGE_OUTPUT=TAP prove --exec '' $(units)
+	BUILD=$(BUILD) CMOCKA_MESSAGE_OUTPUT=TAP prove --exec '' $(units)
 	$(MAKE) check-asan
 	$(MAKE) check-tsan
 	$(MAKE) check-e2e
