@@ -1,0 +1,188 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: MPL-2.0
+# The program and its daemon with the simulated driver: crashes for real, by signal 9.
+
+setup() {
+    build=${BUILD:-$BATS_TEST_DIRNAME/../../build}
+    spinel=$build/spinel
+    sim=$build/drivers/sim
+    rack=$(mktemp -d)
+    world=$rack/state/drivers/sim/world
+    cd "$rack"
+    site_write '{}'
+    git init -q --bare -b main manifests.git
+    git clone -q manifests.git work 2>/dev/null
+    git -C work config user.email ann@example.org
+    git -C work config user.name Ann
+    git -C work checkout -q -b main
+    base='apiVersion: spinel/v1
+kind: Project
+metadata: {name: shop}
+spec: {}
+---
+apiVersion: spinel/v1
+kind: Pool
+metadata: {name: fast}
+spec: {}
+---
+apiVersion: spinel/v1
+kind: VPC
+metadata: {project: shop, name: net}
+spec: {prefixes: [10.0.0.0/16]}'
+}
+
+teardown() {
+    if [ -s "$rack/pid" ]; then kill "$(cat "$rack/pid")" 2>/dev/null || :; fi
+    wait
+    rm -rf "$rack"
+}
+
+site_write() {
+    cat >spinel.yaml <<SITE
+apiVersion: spinel/v1
+kind: Site
+metadata: {name: lab}
+spec:
+  repository: {path: ./manifests.git, branch: main}
+  stateDir: ./state
+  drivers: {default: sim}
+  settings: {sim: $1}
+SITE
+}
+
+# commit COUNT: the base and so many volumes
+commit() {
+    echo "$base" >work/rack.yaml
+    for i in $(seq "$1"); do
+        printf -- '---\napiVersion: spinel/v1\nkind: Volume\nmetadata: {project: shop, name: v%s}\nspec: {size: 1GiB, pool: fast, onRemove: delete}\n' "$i"
+    done >>work/rack.yaml
+    git -C work add -A
+    git -C work commit -q -m "$1 volumes"
+    git -C work push -q origin main
+}
+
+# until_true SECONDS COMMAND...
+until_true() {
+    local tries=$(($1 * 10))
+    shift
+    until "$@"; do
+        tries=$((tries - 1))
+        [ "$tries" -gt 0 ] || return 1
+        sleep 0.1
+    done
+}
+
+daemon_start() {
+    "$spinel" serve 2>>log 3>&- &
+    echo $! >pid
+    until_true 10 daemon_answers
+}
+
+daemon_answers() { [ "$("$spinel" status --json | jq -r '.daemon != null')" = true ]; }
+converged() {
+    [ "$("$spinel" status --json | jq -r '"\(.converged) \(.commit)"')" = \
+        "true $(git -C work rev-parse HEAD)" ]
+}
+objects() { "$sim" --world "$world" list | wc -l; }
+core_pid() { pgrep -P "$(cat pid)" -x spinel; }
+driver_pid() { pgrep -P "$(cat pid)" -x sim; }
+
+@test "apply without a daemon makes the rack true, and a plan then exits 0" {
+    commit 3
+    run "$spinel" plan
+    [ "$status" -eq 2 ]
+    "$spinel" apply --yes
+    run "$spinel" plan
+    [ "$status" -eq 0 ]
+    [ "$(objects)" -eq 5 ]
+}
+
+@test "kill -9 of the core in the middle of a convergence: it finishes, nothing twice" {
+    site_write '{latencyMs: 200}'
+    commit 8
+    daemon_start
+    until_true 10 grep -q op.started log
+    kill -9 "$(core_pid)"
+    until_true 30 converged
+    [ "$(objects)" -eq 10 ]
+    [ "$("$sim" --world "$world" list | awk '{print $3}' | sort | uniq -d | wc -l)" -eq 0 ]
+}
+
+@test "kill -9 of the driver: it is started again and the work goes on" {
+    site_write '{latencyMs: 200}'
+    commit 8
+    daemon_start
+    until_true 10 grep -q op.started log
+    kill -9 "$(driver_pid)"
+    until_true 30 converged
+    [ "$(objects)" -eq 10 ]
+}
+
+@test "kill -9 of the supervisor takes core and drivers with it; the next start goes on" {
+    commit 2
+    daemon_start
+    until_true 10 converged
+    core=$(core_pid)
+    driver=$(driver_pid)
+    kill -9 "$(cat pid)"
+    until_true 10 eval "! grep -qs '^State:[[:space:]][RSD]' /proc/$core/status"
+    until_true 10 eval "! grep -qs '^State:[[:space:]][RSD]' /proc/$driver/status"
+    commit 3
+    daemon_start
+    until_true 20 converged
+}
+
+@test "damage is found by notice, told as drift and healed" {
+    commit 1
+    daemon_start
+    until_true 10 converged
+    uid=$("$sim" --world "$world" list | awk '$2 == "VPC" {print $1}')
+    "$sim" --world "$world" delete "$uid"
+    until_true 10 grep -q drift.healed log
+    until_true 10 converged
+    "$spinel" drift --json --since=1h | jq -e '.drift[] | select(.kind == "VPC" and .healed != null)'
+}
+
+@test "faults of every sort end in convergence" {
+    site_write '{seed: 7, faults: {failBefore: 100, failAfter: 100, partialList: 100, crash: 80}}'
+    commit 9
+    daemon_start
+    until_true 90 converged
+    [ "$(objects)" -eq 11 ]
+}
+
+@test "a collapsing set is held, and goes on once it is approved" {
+    commit 9
+    daemon_start
+    until_true 10 converged
+    commit 1
+    "$spinel" apply --yes || [ $? -eq 3 ]
+    hold=$("$spinel" plan --json | jq -r '.holds[0].id')
+    [ "$(objects)" -eq 11 ]
+    "$spinel" approve "$hold"
+    until_true 20 eval '[ "$(objects)" -eq 3 ]'
+}
+
+@test "a second daemon on the state directory is refused and names the first" {
+    commit 1
+    daemon_start
+    run "$spinel" serve
+    [ "$status" -ne 0 ]
+    [[ $output == *"$(core_pid)"* ]]
+}
+
+@test "a driver that cannot be found or dies at start is named with what to do" {
+    commit 1
+    sed -i 's/default: sim/default: nowhere/' spinel.yaml
+    run "$spinel" plan
+    [ "$status" -eq 1 ]
+    [[ $output == *"driver nowhere"* ]]
+    [[ $output == *driverDirs* ]]
+    mkdir drivers.d
+    printf '#!/bin/sh\necho "broken: the machine lacks a thing" >&2\nexit 1\n' >drivers.d/nowhere
+    chmod +x drivers.d/nowhere
+    echo '  driverDirs: [./drivers.d]' >>spinel.yaml
+    run "$spinel" plan
+    [ "$status" -eq 1 ]
+    [[ $output == *"the machine lacks a thing"* ]]
+}
