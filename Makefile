@@ -16,13 +16,13 @@ VERSION := $(shell git describe --always --dirty --tags 2>/dev/null || cat VERSI
 WARN := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wvla -Wmissing-prototypes \
         -Wstrict-prototypes -Wformat=2 -Wundef -Werror
 HARD := -fstack-protector-strong -fPIE
+comma := ,
 ifdef SANITIZE
 BUILD := build-$(firstword $(subst $(comma),$() ,$(SANITIZE)))
 SAN   := -fsanitize=$(SANITIZE) -fno-sanitize-recover=all -fno-omit-frame-pointer
 else
 HARD  += -D_FORTIFY_SOURCE=2
 endif
-comma := ,
 
 ALL_CFLAGS  = -std=c17 -D_GNU_SOURCE -I. $(WARN) $(HARD) $(SAN) -MMD -MP $(CFLAGS)
 ALL_LDFLAGS = -pie -Wl,-z,relro,-z,now $(SAN) $(LDFLAGS)

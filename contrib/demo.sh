@@ -176,13 +176,13 @@ db_pid=$(qemu_pid "$db_uid") || failed "no QEMU process for db-1"
 proved "QEMU processes $web_pid and $db_pid"
 web_ip=$(address "$web") db_ip=$(address "$db")
 proved "web-1 has $web_ip and db-1 has $db_ip, by DHCP"
-reaches() { guest "$1" "wget -T 4 -q -O /dev/null http://$2/"; }
-await 20 "db-1 reaches web-1 on port 80, which a rule allows" reaches "$db" "$web_ip"
-if reaches "$db" "$web_ip:8080"; then failed "db-1 reaches web-1 on port 8080, which no rule allows"; fi
+reaches() { guest "$1" "nc -w 3 $2 $3 </dev/null"; }
+await 20 "db-1 reaches web-1 on port 80, which a rule allows" reaches "$db" "$web_ip" 80
+if reaches "$db" "$web_ip" 8080; then failed "db-1 reaches web-1 on port 8080, which no rule allows"; fi
 proved "db-1 does not reach web-1 on port 8080, which no rule allows"
-if reaches "$web" "$db_ip"; then failed "web-1 reaches db-1 on port 80, which no rule allows"; fi
+if reaches "$web" "$db_ip" 80; then failed "web-1 reaches db-1 on port 80, which no rule allows"; fi
 proved "web-1 does not reach db-1 on port 80: the rule is for role=web only"
-await 20 "db-1 reaches a server outside through NAT" guest "$db" "wget -T 4 -q -O- http://198.51.100.2/ | grep -q 'hello from outside'"
+await 20 "db-1 reaches a server outside through NAT" guest "$db" "printf 'GET / HTTP/1.0\\r\\n\\r\\n' | nc -w 4 198.51.100.2 80 | grep -q 'hello from outside'"
 await 60 "spinel plan: nothing to do (exit 0)" matches_git
 run "$spinel" plan
 run "$spinel" status
@@ -225,8 +225,8 @@ await 60 "the tap is back" has_tap
 await 60 "db-1 runs again, as another process" is_other
 [ "$(qemu_pid "$web_uid")" = "$web_pid" ] || failed "web-1 was restarted"
 proved "web-1 was not touched: still process $web_pid"
-await 90 "both reach each other again on the allowed port" reaches "$db" "$web_ip"
-if reaches "$db" "$web_ip:8080"; then failed "port 8080 stayed open"; fi
+await 90 "both reach each other again on the allowed port" reaches "$db" "$web_ip" 80
+if reaches "$db" "$web_ip" 8080; then failed "port 8080 stayed open"; fi
 proved "and the hole on port 8080 is closed"
 await 60 "spinel plan: nothing to do" matches_git
 run "$spinel" drift || true
@@ -238,7 +238,7 @@ edit network.yaml 's/ports: \[80\]/ports: [80, 8080]/'
 edit machines.yaml '/name: web-1$/,/^---/ { s/memory: 192MiB/memory: 320MiB/; s/  cpus: 1/  cpus: 4/; s/maxCpus: 2/maxCpus: 4/ }'
 edit machines.yaml 's/spec: {size: 64MiB}/spec: {size: 96MiB}/'
 push "Open 8080, more memory and disk for web-1, four CPUs" || failed "the push was refused"
-await 30 "the firewall rule is live: db-1 reaches web-1 on port 8080" reaches "$db" "$web_ip:8080"
+await 30 "the firewall rule is live: db-1 reaches web-1 on port 8080" reaches "$db" "$web_ip" 8080
 grew() { [ "$(disk_bytes "$web")" = 100663296 ]; }
 more_memory() { [ "$(fact "$web" memory_kib)" -gt "$old_memory" ]; }
 await 30 "the volume grew under the running machine: $old_bytes to 100663296 bytes, as the guest sees it" grew
