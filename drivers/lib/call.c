@@ -18,6 +18,7 @@
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include "drivers/lib/callback.h"
 #include "drivers/lib/guard.h"
 #include "drivers/lib/host.h"
 #include "drivers/lib/lock.h"
