@@ -248,10 +248,17 @@ static int shell_finish(struct shell *shell, struct arena *arena, int status,
         status = err->code;
     if (status == 0 && !plan)
         status = error_set(err, ERR_BUSY, "no driver has answered in time");
-    if (status == 0)
+    if (status == 0) {
         *document = plan_value(arena, plan);
+        shell->strangers = core_strangers(shell->core, shell->arena);
+    }
     shell_end(shell);
     return status;
+}
+
+const struct value *shell_strangers(const struct shell *shell)
+{
+    return shell->strangers;
 }
 
 int shell_plan(struct shell *shell, struct arena *arena, const char *commit, bool is_cached,

@@ -31,6 +31,10 @@ void shell_close(struct shell *shell); /* stops the drivers; NULL is allowed */
 int shell_plan(struct shell *shell, struct arena *arena, const char *commit, bool is_cached,
                struct value **document, struct error *err);
 
+/* {"unmanaged":[...],"orphans":[...]} as the last shell_plan() or shell_apply() found them;
+ * NULL before. Borrowed until shell_close(). */
+const struct value *shell_strangers(const struct shell *shell);
+
 /* Called for each event as it happens; `event` is borrowed. */
 typedef void shell_follow(void *context, const struct value *event);
 

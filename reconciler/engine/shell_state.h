@@ -56,6 +56,7 @@ struct shell {
     struct core *core;
     char rack_id[33];
     bool is_serving;
+    struct value *strangers; /* in the shell's arena; NULL before the first look */
 
     /* where events go; NULL allowed */
     void (*follow)(void *context, const struct value *event);
