@@ -9,9 +9,9 @@
 
 #include "reconciler/cli/daemon.h"
 #include "reconciler/cli/objects.h"
-#include "reconciler/cli/planning.h"
 #include "reconciler/cli/records.h"
 #include "reconciler/cli/when.h"
+#include "reconciler/engine/shell.h"
 
 /* Where an object that is not there at all has its row. */
 static const char whole_object[] = "object";
@@ -88,7 +88,7 @@ static void step_findings(struct found *found, const struct value *step)
     if (strcmp(value_get_text(step, "cause", ""), "drift") == 0 &&
         strcmp(value_get_text(step, "action", ""), "create") == 0) {
         finding.desired = value_text(found->arena, "present");
-        finding.observed = value_text(found->arena, "missing");
+        finding.observed = value_text(found->arena, "absent");
         finding_add(found, &finding);
         return;
     }
@@ -120,36 +120,57 @@ static int rows_read(struct cli *cli, int64_t since, struct drift_row **rows, si
     return rc;
 }
 
+static struct value *strangers_copy(struct arena *arena, const struct value *strangers,
+                                    const char *key)
+{
+    const struct value *list = value_get(strangers, key);
+
+    return list ? value_copy(arena, list) : value_list(arena);
+}
+
+static struct value *drift_document(struct found *found, const struct value *plan,
+                                    const struct value *strangers)
+{
+    const struct value *steps = value_get(plan, "steps");
+    struct value *document = value_map(found->arena);
+
+    found->list = value_list(found->arena);
+    for (size_t i = 0; i < found->count; i++) {
+        if (found->rows[i].healed_at > 0)
+            value_append(found->arena, found->list, drift_value(found->arena, &found->rows[i]));
+    }
+    for (size_t i = 0; value_is_list(steps) && i < steps->count; i++)
+        step_findings(found, steps->items[i]);
+    value_set_text(found->arena, document, "schema", "spinel/drift/v1");
+    value_set_text(found->arena, document, "at", found->at);
+    value_set_text(found->arena, document, "commit", value_get_text(plan, "commit", NULL));
+    value_set(found->arena, document, "drift", found->list);
+    value_set(found->arena, document, "unmanaged",
+              strangers_copy(found->arena, strangers, "unmanaged"));
+    value_set(found->arena, document, "orphans",
+              strangers_copy(found->arena, strangers, "orphans"));
+    return document;
+}
+
 static int drift_here(struct cli *cli, const struct site *site, int64_t since,
                       struct value **document, struct error *err)
 {
     struct found found = {.arena = cli->arena, .at = when_rfc3339(cli->arena, when_now())};
-    const struct value *steps;
     struct drift_row *rows;
+    struct shell *shell;
     struct value *plan;
     int rc = rows_read(cli, since, &rows, &found.count, err);
 
     if (rc == 0)
-        rc = planning_make(cli, site, NULL, false, &plan, err);
+        rc = shell_open(site, SHELL_READ, cli->program, &shell, err);
     if (rc < 0)
         return rc;
     found.rows = rows;
-    found.list = value_list(cli->arena);
-    for (size_t i = 0; i < found.count; i++) {
-        if (rows[i].healed_at > 0)
-            value_append(cli->arena, found.list, drift_value(cli->arena, &rows[i]));
-    }
-    steps = value_get(plan, "steps");
-    for (size_t i = 0; value_is_list(steps) && i < steps->count; i++)
-        step_findings(&found, steps->items[i]);
-    *document = value_map(cli->arena);
-    value_set_text(cli->arena, *document, "schema", "spinel/drift/v1");
-    value_set_text(cli->arena, *document, "at", found.at);
-    value_set_text(cli->arena, *document, "commit", value_get_text(plan, "commit", NULL));
-    value_set(cli->arena, *document, "drift", found.list);
-    value_set(cli->arena, *document, "unmanaged", value_list(cli->arena));
-    value_set(cli->arena, *document, "orphans", value_list(cli->arena));
-    return 0;
+    rc = shell_plan(shell, cli->arena, NULL, false, &plan, err);
+    if (rc == 0)
+        *document = drift_document(&found, plan, shell_strangers(shell));
+    shell_close(shell);
+    return rc;
 }
 
 int drift_make(struct cli *cli, const struct site *site, int64_t since, struct value **document,

@@ -75,6 +75,16 @@ static char *value_shown(struct arena *arena, const struct value *row, const cha
                                               : arena_text(arena, "nothing");
 }
 
+/* What becomes of it: healed, open, or why it stays. */
+static const char *state_shown(const struct value *row)
+{
+    const char *disposition = value_get_text(row, "disposition", "run");
+
+    if (!is_open(row))
+        return "healed";
+    return strcmp(disposition, "run") == 0 ? "open" : disposition;
+}
+
 static void drift_print(struct arena *arena, const struct value *rows)
 {
     static const char *const titles[] = {"OBJECT", "FIELD", "EXPECTED", "FOUND", "SINCE", "STATE", "LIKELY CAUSE"};
@@ -91,7 +101,7 @@ static void drift_print(struct arena *arena, const struct value *rows)
         cells[2] = value_shown(arena, row, "desired");
         cells[3] = value_shown(arena, row, "observed");
         cells[4] = value_get_text(row, "since", "");
-        cells[5] = is_open(row) ? value_get_text(row, "disposition", "open") : "healed";
+        cells[5] = state_shown(row);
         cells[6] = value_get_text(row, "cause", "unknown");
         table_paint(table, 3, is_open(row) ? PAINT_BAD : PAINT_PLAIN);
         table_paint(table, 5, is_open(row) ? PAINT_WARN : PAINT_GOOD);

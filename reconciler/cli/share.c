@@ -20,12 +20,12 @@ extern const uint64_t share_files_count;
 
 const char *share_text(const char *name)
 {
-    for (uint64_t i = 0; i < share_files_count; i++) {
-        if (strcmp(share_files[i].name, name) == 0)
-            return share_files[i].text;
-    }
-    assert(!"a file that the Makefile does not embed");
-    return "";
+    uint64_t at = 0;
+
+    while (at < share_files_count && strcmp(share_files[at].name, name) != 0)
+        at++;
+    assert(at < share_files_count); /* else the Makefile does not embed it */
+    return share_files[at].text;
 }
 
 const char *share_program(struct arena *arena)

@@ -129,3 +129,26 @@ teardown() { daemon_stop; }
     [ "$status" -eq 1 ]
     [[ $output == *spinel.db* ]]
 }
+
+@test "drift is found without a daemon, healed by one, and told with since when" {
+    spinel apply --yes --wait=60s >/dev/null
+    world=lab/state/drivers/sim/world
+    volume=$(spinel get volume shop/web-1-data --json | jq -r '.items[0].metadata.uid')
+    instance=$(spinel get instance shop/web-1 --json | jq -r '.items[0].metadata.uid')
+    run spinel drift
+    [ "$status" -eq 0 ]
+    "$BUILD/drivers/sim" --world "$world" set "$volume" spec.size 4096
+    "$BUILD/drivers/sim" --world "$world" delete "$instance"
+    run spinel drift --json
+    [ "$status" -eq 2 ]
+    echo "$output" | shape | is_golden drift-open.shape
+    echo "$output" | jq -e '.drift | map([.kind, .path]) == [["Volume", "spec.size"], ["Instance", "object"]]'
+    echo "$output" | jq -e '.drift[0] | .desired == 67108864 and .observed == 4096'
+    run spinel drift --resource volume/shop/web-1-data
+    [ "$status" -eq 2 ]
+    [[ $output == *4KiB* && $output != *Instance* ]]
+    spinel apply --yes --wait=60s
+    run spinel drift
+    [ "$status" -eq 0 ]
+    spinel drift --since 1h --json | jq -e '.drift | length == 2 and all(.healed != null)'
+}
