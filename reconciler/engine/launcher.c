@@ -23,7 +23,8 @@ static const char *const installed_dirs[] = {"/usr/local/libexec/spinel/drivers"
 
 /* ---- finding -------------------------------------------------------------------------- */
 
-static const char *beside_program(struct arena *arena, const char *argv0)
+/* The directory that this program is in, or NULL. */
+static const char *program_dir(struct arena *arena, const char *argv0)
 {
     char self[PATH_MAX];
     ssize_t len = readlink("/proc/self/exe", self, sizeof self - 1);
@@ -37,19 +38,21 @@ static const char *beside_program(struct arena *arena, const char *argv0)
     if (!slash)
         return NULL;
     *slash = '\0';
-    return arena_printf(arena, "%s/drivers", self);
+    return arena_text(arena, self);
 }
 
 static const char **dirs_list(struct arena *arena, const struct site *site, const char *argv0,
                               size_t *count)
 {
-    const char **dirs = arena_array(arena, site->driver_dir_count + 4, sizeof *dirs);
+    const char **dirs = arena_array(arena, site->driver_dir_count + 5, sizeof *dirs);
     size_t n = 0;
     for (size_t i = 0; i < site->driver_dir_count; i++)
         dirs[n++] = site->driver_dirs[i];
-    const char *beside = beside_program(arena, argv0);
-    if (beside)
-        dirs[n++] = beside;
+    const char *dir = program_dir(arena, argv0);
+    if (dir) {
+        dirs[n++] = arena_printf(arena, "%s/drivers", dir);                    /* build tree */
+        dirs[n++] = arena_printf(arena, "%s/../libexec/spinel/drivers", dir); /* any PREFIX */
+    }
     for (size_t i = 0; i < sizeof installed_dirs / sizeof *installed_dirs; i++)
         dirs[n++] = installed_dirs[i];
     *count = n;
