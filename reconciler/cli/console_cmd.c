@@ -23,7 +23,7 @@
 #include "reconciler/cli/objects.h"
 #include "reconciler/cli/site.h"
 
-enum { KEY_LEAVE = 0x1d /* Ctrl-] */ };
+enum { KEY_LEAVE = 0x1d /* Ctrl-] */, SILENCE_MS = 1000 };
 
 static int is_log;
 
@@ -45,26 +45,30 @@ static int instance_dir(struct cli *cli, const char **dir, struct error *err)
     return rc;
 }
 
+/* A socket's address holds 107 bytes and a state directory may be deep: the run directory
+ * is opened first and named by its descriptor. */
 static int serial_connect(struct cli *cli, const char *dir, int *fd, struct error *err)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
-    int len = snprintf(address.sun_path, sizeof(address.sun_path), "%s/serial.sock", dir);
-    int made;
+    int at = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    int made = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    int rc = 0;
 
-    if (len < 0 || (size_t)len >= sizeof(address.sun_path))
-        return error_set(err, ERR_UNSUPPORTED, "%s/serial.sock is too long a path for a socket", dir);
-    made = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (made < 0)
-        return error_sys(err, "cannot make a socket");
-    if (connect(made, (struct sockaddr *)&address, sizeof(address)) < 0) {
-        error_sys(err, "cannot reach the console of %s", cli->operands[0]);
-        error_hint(err, "'spinel get instance %s' tells whether it runs; 'spinel console --log %s' "
-                        "shows what it printed.", cli->operands[0], cli->operands[0]);
-        close(made);
-        return err->code;
+    snprintf(address.sun_path, sizeof(address.sun_path), "/proc/self/fd/%d/serial.sock", at);
+    if (at < 0 || made < 0 || connect(made, (struct sockaddr *)&address, sizeof(address)) < 0) {
+        rc = error_sys(err, "cannot reach the console of %s", cli->operands[0]);
+        error_hint(err,
+                   "'spinel get instance %s' tells whether it runs; 'spinel console --log %s' "
+                   "shows what it printed.",
+                   cli->operands[0], cli->operands[0]);
+        if (made >= 0)
+            close(made);
     }
-    *fd = made;
-    return 0;
+    if (at >= 0)
+        close(at);
+    if (rc == 0)
+        *fd = made;
+    return rc;
 }
 
 static bool all_write(int fd, const char *data, size_t len)
@@ -125,6 +129,8 @@ static bool output_show(int fd)
     return n > 0 && all_write(STDOUT_FILENO, data, (size_t)n);
 }
 
+/* The machine never says that it has answered: once the input is over, a second of
+ * silence is the end. The port stays open for writing, or QEMU would hang up at once. */
 static void console_copy(int fd, bool is_terminal)
 {
     struct escape escape = {.is_line_start = true};
@@ -133,15 +139,16 @@ static void console_copy(int fd, bool is_terminal)
     while (!*interrupt_flag()) {
         struct pollfd polls[] = {{.fd = fd, .events = POLLIN},
                                  {.fd = is_eof ? -1 : STDIN_FILENO, .events = POLLIN}};
+        int ready = poll(polls, 2, is_eof ? SILENCE_MS : -1);
 
-        if (poll(polls, 2, -1) < 0 && errno != EINTR)
+        if (ready == 0 || (ready < 0 && errno != EINTR))
             return;
+        if (ready < 0)
+            continue;
         if (polls[0].revents && !output_show(fd))
             return;
         if (polls[1].revents && !keys_send(fd, &escape, is_terminal, &is_eof))
             return;
-        if (is_eof)
-            shutdown(fd, SHUT_WR);
     }
 }
 
@@ -205,7 +212,8 @@ const struct command console_command = {
     .operands = "PROJECT/NAME",
     .help = "connect to a machine's serial port",
     .details = "Ctrl-], or ~. after a line break, leaves. Off a terminal it copies standard input\n"
-               "to the port and the port to standard output.",
+               "to the port and the port to standard output, and ends when the input is over and\n"
+               "the machine has been silent for a second.",
     .options = console_options,
     .least = 1,
     .most = 1,
