@@ -2,86 +2,21 @@
 /*
  * Live changes. QEMU's "yes" is not convergence: an unplug is done when the device is
  * gone, so leaving is waited for, with a deadline, and whoever looks next sees what
- * came of it. The order for a device to leave is fixed: device, then its
- * back end, then its descriptor; a back end taken from under a device leaves it dead.
+ * came of it.
  */
 #include "drivers/qemu/live.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
-#include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
-#include "drivers/qemu/argv.h"
 #include "drivers/qemu/instance.h"
-#include "drivers/qemu/look.h"
+#include "drivers/qemu/plug.h"
 #include "drivers/qemu/qmp.h"
-#include "drivers/qemu/tap.h"
 #include "drivers/spinel-driver.h"
 #include "model/arena.h"
-#include "model/json.h"
 #include "model/value.h"
 
-enum { ANSWER_MS = 5000, LEAVE_MS = 8000, RETRY_MS = 500, DIMM_STEP = 128 << 20 };
-
-struct live {
-    struct instance *instance;
-    struct arena *arena;
-    struct qmp *qmp;
-    const struct spinel_op *op;
-};
-
-/* One text argument or none: most commands want no more. */
-static int call(struct live *live, const char *command, const char *key, const char *text,
-                struct error *err)
-{
-    struct value *arguments = value_map(live->arena);
-    if (key)
-        value_set_text(live->arena, arguments, key, text);
-    return qmp_call(live->qmp, command, arguments, NULL, err);
-}
-
-static int save(struct live *live, struct error *err)
-{
-    return instance_save(live->instance, NULL, err);
-}
-
-/* The booted spec follows what is plugged in and out: restart fields of a device are
- * compared with how that device was started. */
-static void booted_device(struct live *live, const char *list_key, const char *name,
-                          const struct value *element)
-{
-    struct value *booted = value_copy(live->arena, live->instance->booted);
-    struct value *list = value_list(live->arena);
-    const struct value *before = value_get(booted, list_key);
-    for (size_t i = 0; value_is_list(before) && i < before->count; i++)
-        if (strcmp(value_get_text(before->items[i], "name", ""), name) != 0)
-            value_append(live->arena, list, before->items[i]);
-    if (element)
-        value_append(live->arena, list, value_copy(live->arena, element));
-    value_set(live->arena, booted, list_key, list);
-    live->instance->booted = booted;
-}
-
-/* Asks for a device to leave until it has left. A guest that is busy is asked again. */
-static int device_leave(struct live *live, const char *id, struct error *err)
-{
-    bool present = true;
-    for (int waited_ms = 0; waited_ms < LEAVE_MS; waited_ms += RETRY_MS) {
-        struct error ignored = ERROR_INIT;
-        if (device_present(live->qmp, id, &present, err) < 0)
-            return err->code;
-        if (!present)
-            return 0;
-        call(live, "device_del", "id", id, &ignored);
-        qmp_wait(live->qmp, "DEVICE_DELETED", "device", id, RETRY_MS, NULL, &ignored);
-    }
-    error_set(err, ERR_BUSY, "the guest does not let %s go", id);
-    return error_hint(err, "It may be in use in the guest, or the guest is still booting; this is "
-                           "tried again.");
-}
+enum { ANSWER_MS = 5000, DIMM_STEP = 128 << 20 };
 
 /* ---- CPUs ---------------------------------------------------------------------------- */
 
@@ -164,7 +99,7 @@ static int dimm_add(struct live *live, int64_t bytes, struct error *err)
     if (qmp_call(live->qmp, "device_add", device, NULL, err) == 0)
         return 0;
     struct error ignored = ERROR_INIT;
-    call(live, "object-del", "id", memory, &ignored);
+    live_call(live, "object-del", "id", memory, &ignored);
     err->code = ERR_UNSUPPORTED;
     return error_hint(err, "More memory than this needs a restart; see maxMemory.");
 }
@@ -193,254 +128,7 @@ static int memory_change(struct live *live, const char *path, struct error *err)
     live->instance->machine.target = wanted;
     if (qmp_call(live->qmp, "balloon", arguments, NULL, err) < 0)
         return err->code;
-    return save(live, err);
-}
-
-/* ---- disks ----------------------------------------------------------------------------- */
-
-static int fdset_add(struct live *live, int fd, int set, struct error *err)
-{
-    struct value *arguments = value_map(live->arena);
-    value_set_int(live->arena, arguments, "fdset-id", set);
-    return qmp_call_with_fd(live->qmp, "add-fd", arguments, fd, NULL, err);
-}
-
-/* Whatever there is of a disk leaves; that some of it is missing is fine. */
-static void disk_backend_leave(struct live *live, const struct disk *disk)
-{
-    struct error ignored = ERROR_INIT;
-    char id[SLOT_ID];
-    struct value *arguments = value_map(live->arena);
-    disk_id(disk, id);
-    call(live, "blockdev-del", "node-name", id, &ignored);
-    call(live, "blockdev-del", "node-name", arena_printf(live->arena, "%s-file", id), &ignored);
-    value_set_int(live->arena, arguments, "fdset-id", FDSET_DISKS + disk->slot);
-    qmp_call(live->qmp, "remove-fd", arguments, NULL, &ignored);
-}
-
-static int disk_plug(struct live *live, const struct disk *disk, struct error *err)
-{
-    int fd = open(disk->path, (disk->read_only ? O_RDONLY : O_RDWR) | O_CLOEXEC);
-    if (fd < 0)
-        return error_sys(err, "disk %s (volume %s): cannot open %s", disk->name, disk->volume,
-                         disk->path);
-    int status = fdset_add(live, fd, FDSET_DISKS + disk->slot, err);
-    close(fd);
-    if (status == 0)
-        status = qmp_call(live->qmp, "blockdev-add", argv_file_node(live->arena, disk), NULL, err);
-    if (status == 0)
-        status = qmp_call(live->qmp, "blockdev-add", argv_format_node(live->arena, disk), NULL, err);
-    if (status == 0)
-        status = qmp_call(live->qmp, "device_add", argv_disk_device(live->arena, disk), NULL, err);
-    if (status < 0)
-        disk_backend_leave(live, disk);
-    return status;
-}
-
-static int no_free_port(const struct live *live, struct error *err)
-{
-    error_set(err, ERR_UNSUPPORTED, "all %d ports of the machine are taken",
-              live->instance->machine.ports);
-    return error_hint(err, "A restart gives it new spare ports (setting sparePorts of driver qemu).");
-}
-
-static int disk_attach(struct live *live, const struct value *element, struct error *err)
-{
-    struct machine *machine = &live->instance->machine;
-    struct disk disk;
-    char id[SLOT_ID];
-    bool present = false;
-    struct disk *known = machine_find_disk(machine, value_get_text(element, "name", ""));
-    if (known && device_present(live->qmp, disk_id(known, id), &present, err) < 0)
-        return err->code;
-    if (present)
-        return 0;
-    if (machine_disk(live->arena, spinel_state_dir(live->instance->host), live->op, element, &disk,
-                     err) < 0)
-        return err->code;
-    if (known) {
-        disk_backend_leave(live, known);
-        machine_drop_disk(machine, known);
-    }
-    disk.slot = machine_free_slot(machine, disk.bus);
-    if (disk.slot == SLOT_NONE || machine->disk_count == MACHINE_DISKS)
-        return no_free_port(live, err);
-    /* Written down first: a device that is not in the record would be nobody's. */
-    machine->disks[machine->disk_count++] = disk;
-    booted_device(live, "disks", disk.name, element);
-    if (save(live, err) < 0)
-        return err->code;
-    disk_backend_leave(live, &disk);
-    return disk_plug(live, &disk, err);
-}
-
-static int disk_detach(struct live *live, const char *name, struct error *err)
-{
-    struct machine *machine = &live->instance->machine;
-    struct disk *disk = machine_find_disk(machine, name);
-    char id[SLOT_ID];
-    if (!disk)
-        return 0;
-    if (device_leave(live, disk_id(disk, id), err) < 0)
-        return error_wrap(err, "disk %s", name);
-    disk_backend_leave(live, disk);
-    machine_drop_disk(machine, disk);
-    booted_device(live, "disks", name, NULL);
-    return save(live, err);
-}
-
-static int boot_order(struct live *live, const struct value *element, struct error *err)
-{
-    struct disk *disk = machine_find_disk(&live->instance->machine,
-                                          value_get_text(element, "name", ""));
-    char id[SLOT_ID];
-    if (!disk)
-        return 0;
-    disk->boot_order = value_get_int(element, "bootOrder", 0);
-    struct value *arguments = value_map(live->arena);
-    value_set(live->arena, arguments, "path",
-              value_printf(live->arena, "/machine/peripheral/%s", disk_id(disk, id)));
-    value_set_text(live->arena, arguments, "property", "bootindex");
-    value_set_int(live->arena, arguments, "value", disk->boot_order > 0 ? disk->boot_order : -1);
-    if (qmp_call(live->qmp, "qom-set", arguments, NULL, err) < 0)
-        return error_wrap(err, "boot order of disk %s", disk->name);
-    return save(live, err);
-}
-
-/* ---- NICs ------------------------------------------------------------------------------ */
-
-static void nic_backend_leave(struct live *live, const struct nic *nic)
-{
-    struct error ignored = ERROR_INIT;
-    call(live, "netdev_del", "id", arena_printf(live->arena, "net%d", nic->slot), &ignored);
-}
-
-static int set_link(struct live *live, const struct nic *nic, struct error *err)
-{
-    char id[SLOT_ID];
-    struct value *arguments = value_map(live->arena);
-    value_set_text(live->arena, arguments, "name", nic_id(nic, id));
-    value_set_bool(live->arena, arguments, "up", nic->connected);
-    return qmp_call(live->qmp, "set_link", arguments, NULL, err);
-}
-
-static int nic_plug(struct live *live, struct nic *nic, struct error *err)
-{
-    struct value *named = value_map(live->arena), *netdev = value_map(live->arena);
-    const char *id = arena_printf(live->arena, "net%d", nic->slot);
-    int fd = -1;
-    if (tap_open(nic->netns, nic->tap, &fd, err) < 0)
-        return error_wrap(err, "NIC %s", nic->name);
-    value_set_text(live->arena, named, "fdname", id);
-    value_set_text(live->arena, netdev, "type", "tap");
-    value_set_text(live->arena, netdev, "id", id);
-    value_set_text(live->arena, netdev, "fd", id);
-    int status = qmp_call_with_fd(live->qmp, "getfd", named, fd, NULL, err);
-    close(fd);
-    if (status == 0)
-        status = qmp_call(live->qmp, "netdev_add", netdev, NULL, err);
-    if (status == 0)
-        status = qmp_call(live->qmp, "device_add", argv_nic_device(live->arena, nic), NULL, err);
-    if (status == 0 && !nic->connected)
-        status = set_link(live, nic, err);
-    if (status < 0) {
-        nic_backend_leave(live, nic);
-        return status;
-    }
-    nic->fd = tap_find_fd(live->instance->process.pid, nic->tap);
-    return save(live, err);
-}
-
-static int nic_attach(struct live *live, const struct value *element, struct error *err)
-{
-    struct machine *machine = &live->instance->machine;
-    struct nic nic;
-    char id[SLOT_ID];
-    bool present = false;
-    struct nic *known = machine_find_nic(machine, value_get_text(element, "name", ""));
-    if (known && device_present(live->qmp, nic_id(known, id), &present, err) < 0)
-        return err->code;
-    if (present)
-        return 0;
-    if (machine_nic(live->arena, live->op, element, &nic, err) < 0)
-        return err->code;
-    if (known) {
-        nic_backend_leave(live, known);
-        machine_drop_nic(machine, known);
-    }
-    nic.slot = machine_free_slot(machine, "virtio");
-    if (nic.slot == SLOT_NONE || machine->nic_count == MACHINE_NICS)
-        return no_free_port(live, err);
-    struct nic *place = &machine->nics[machine->nic_count++];
-    *place = nic;
-    booted_device(live, "nics", nic.name, element);
-    if (save(live, err) < 0)
-        return err->code;
-    return nic_plug(live, place, err);
-}
-
-static int nic_detach(struct live *live, const char *name, struct error *err)
-{
-    struct machine *machine = &live->instance->machine;
-    struct nic *nic = machine_find_nic(machine, name);
-    char id[SLOT_ID];
-    if (!nic)
-        return 0;
-    if (device_leave(live, nic_id(nic, id), err) < 0)
-        return error_wrap(err, "NIC %s", name);
-    nic_backend_leave(live, nic);
-    machine_drop_nic(machine, nic);
-    booted_device(live, "nics", name, NULL);
-    return save(live, err);
-}
-
-static int nic_connect(struct live *live, const struct value *element, struct error *err)
-{
-    struct nic *nic = machine_find_nic(&live->instance->machine,
-                                       value_get_text(element, "name", ""));
-    if (!nic)
-        return 0;
-    nic->connected = value_get_bool(element, "connected", true);
-    if (set_link(live, nic, err) < 0)
-        return error_wrap(err, "NIC %s", nic->name);
-    return save(live, err);
-}
-
-/* A tap that was made anew goes under QEMU's own descriptor, unseen by the guest; where
- * that cannot be, the guest sees its NIC leave and come back. */
-static int nic_mend(struct live *live, struct nic *nic, struct error *err)
-{
-    struct error first = ERROR_INIT;
-    char id[SLOT_ID];
-    if (tap_reattach(live->instance->pidfd, nic->fd, nic->netns, nic->tap, &first) == 0)
-        return 0;
-    if (first.code == ERR_NOT_FOUND) {
-        *err = first;
-        return error_wrap(err, "NIC %s", nic->name);
-    }
-    spinel_log(live->instance->host, SPINEL_INFO, "%s: NIC %s is plugged in anew: %s",
-               live->instance->machine.title, nic->name, first.message);
-    if (device_leave(live, nic_id(nic, id), err) < 0)
-        return error_wrap(err, "NIC %s", nic->name);
-    nic_backend_leave(live, nic);
-    return nic_plug(live, nic, err);
-}
-
-static int nics_mend(struct live *live, struct error *err)
-{
-    int result = 0;
-    for (size_t i = 0; i < live->instance->machine.nic_count; i++) {
-        struct nic *nic = &live->instance->machine.nics[i];
-        struct error local = ERROR_INIT;
-        int status = 0;
-        if (tap_find_fd(live->instance->process.pid, nic->tap) < 0)
-            status = nic_mend(live, nic, &local);
-        if (status < 0 && result == 0) {
-            *err = local;
-            result = status;
-        }
-    }
-    return result;
+    return instance_save(live->instance, NULL, err);
 }
 
 static int state_mend(struct live *live, struct error *err)
@@ -451,7 +139,7 @@ static int state_mend(struct live *live, struct error *err)
         return err->code;
     for (size_t i = 0; i < sizeof paused / sizeof *paused; i++)
         if (strcmp(value_get_text(status, "status", ""), paused[i]) == 0)
-            return call(live, "cont", NULL, NULL, err);
+            return live_call(live, "cont", NULL, NULL, err);
     return 0;
 }
 
@@ -474,7 +162,7 @@ struct device_kind {
 };
 
 static const struct device_kind disk_kind = {"disks", ".bootOrder", disk_attach, disk_detach,
-                                             boot_order};
+                                             disk_set_boot_order};
 static const struct device_kind nic_kind = {"nics", ".connected", nic_attach, nic_detach,
                                             nic_connect};
 
@@ -554,6 +242,27 @@ int live_update(struct instance *instance, const struct spinel_op *op, struct er
     return first.code;
 }
 
+/* QEMU would shrink a disk just as well. */
+static int node_grow(struct live *live, const char *node, int64_t bytes, struct error *err)
+{
+    const struct value *nodes;
+    struct value *arguments = value_map(live->arena);
+    value_set_bool(live->arena, arguments, "flat", true);
+    if (qmp_call(live->qmp, "query-named-block-nodes", arguments, &nodes, err) < 0)
+        return err->code;
+    const struct value *found = value_find(nodes, "node-name", node);
+    int64_t present = value_at_int(found, "image.virtual-size", 0);
+    if (bytes == present)
+        return 0;
+    if (bytes + 511 < present) /* it counts whole sectors */
+        return error_set(err, ERR_INVALID, "%" PRId64 " bytes would shrink a disk of %" PRId64,
+                         bytes, present);
+    arguments = value_map(live->arena);
+    value_set_text(live->arena, arguments, "node-name", node);
+    value_set_int(live->arena, arguments, "size", bytes);
+    return qmp_call(live->qmp, "block_resize", arguments, NULL, err);
+}
+
 int live_grow(struct instance *instance, const char *uid, int64_t bytes, struct error *err)
 {
     struct live live = {.instance = instance, .arena = instance->arena};
@@ -564,12 +273,9 @@ int live_grow(struct instance *instance, const char *uid, int64_t bytes, struct 
             continue;
         if (instance_monitor(instance, ANSWER_MS, &live.qmp, err) < 0)
             return err->code;
-        struct value *arguments = value_map(live.arena);
-        value_set_text(live.arena, arguments, "node-name", disk_id(&machine->disks[i], id));
-        value_set_int(live.arena, arguments, "size", bytes);
-        int status = qmp_call(live.qmp, "block_resize", arguments, NULL, err);
+        int status = node_grow(&live, disk_id(&machine->disks[i], id), bytes, err);
         qmp_close(live.qmp);
-        return status;
+        return status < 0 ? error_wrap(err, "disk %s", machine->disks[i].name) : 0;
     }
     return error_set(err, ERR_NOT_FOUND, "%s has no disk with this volume", machine->title);
 }

@@ -108,13 +108,25 @@ static int create(struct instance *instance, const struct spinel_op *op, struct 
     return wants_power(op) ? power_on(instance, &settings, op, err) : 0;
 }
 
+static bool changes_power(const struct spinel_op *op)
+{
+    for (size_t i = 0; value_is_list(op->changed) && i < op->changed->count; i++)
+        if (value_is_text(op->changed->items[i])
+            && strcmp(op->changed->items[i]->text, "spec.power") == 0)
+            return true;
+    return false;
+}
+
+/* A machine that is off for its own reasons stays off until the step is about power. */
 static int update(struct instance *instance, const struct spinel_op *op, struct error *err)
 {
-    if (!wants_power(op))
-        return power_off(instance, stop_read(op, instance), err);
     bool was_running = instance->pidfd >= 0;
-    if (power_on(instance, &settings, op, err) < 0)
-        return err->code;
+    if (changes_power(op)) {
+        int status = wants_power(op) ? power_on(instance, &settings, op, err)
+                                     : power_off(instance, stop_read(op, instance), err);
+        if (status < 0 || !wants_power(op))
+            return status;
+    }
     return was_running ? live_update(instance, op, err) : 0;
 }
 
