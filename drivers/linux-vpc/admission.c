@@ -18,7 +18,7 @@ enum { TCP_LISTEN_STATE = 0x0A, UDP_OPEN_STATE = 0x07 };
 
 /* Calls `each` for the records of every VPC until it returns non-zero. */
 static int records_each(struct arena *arena, const char *own_dir,
-                        int (*each)(void *context, const struct records *, const struct record *),
+                        int (*each)(void *context, const struct record *record),
                         void *context, struct error *err)
 {
     struct value *vpcs;
@@ -27,7 +27,7 @@ static int records_each(struct arena *arena, const char *own_dir,
         struct records records;
         result = records_load(arena, own_dir, vpcs->items[i]->text, &records, err);
         for (size_t n = 0; result == 0 && n < records.count; n++)
-            result = each(context, &records, &records.items[n]);
+            result = each(context, &records.items[n]);
     }
     return result;
 }
@@ -49,11 +49,9 @@ struct transit_search {
     bool is_taken;
 };
 
-static int transit_compare(void *context, const struct records *records,
-                           const struct record *record)
+static int transit_compare(void *context, const struct record *record)
 {
     struct transit_search *search = context;
-    (void)records;
     if (record->kind == RECORD_VPC && value_get_int(record->chosen, "transit", -1) == search->number)
         search->is_taken = true;
     return 0;
@@ -128,11 +126,10 @@ static bool addresses_meet(const struct value *a, const struct value *b)
     return !left || !right || strcmp(left, right) == 0;
 }
 
-static int rival_compare(void *context, const struct records *records, const struct record *other)
+static int rival_compare(void *context, const struct record *other)
 {
     struct rivalry *rivalry = context;
     const struct record *record = rivalry->record;
-    (void)records;
     if (other->kind != record->kind || strcmp(other->uid, record->uid) == 0 ||
         !addresses_meet(other->spec, record->spec))
         return 0;
@@ -212,11 +209,10 @@ static int forward_check(const struct record *record, struct error *err)
     return error_hint(err, "Stop it (ss -lnp shows it), or forward another port or address.");
 }
 
-int admission_check(struct arena *arena, const char *own_dir, const char *vpc,
-                    const struct record *record, struct error *err)
+int admission_check(struct arena *arena, const char *own_dir, const struct record *record,
+                    struct error *err)
 {
     struct rivalry rivalry = {.record = record};
-    (void)vpc;
     if (record->kind != RECORD_FLOATINGIP && record->kind != RECORD_PORTFORWARD)
         return 0;
     if (records_each(arena, own_dir, rival_compare, &rivalry, err) < 0)

@@ -24,7 +24,7 @@ int64_t admission_transit_port(const struct records *records, const char *uid,
 
 /* ERR_CONFLICT when the host or another VPC holds the address (FloatingIP) or the
  * port (PortForward); 0 for other kinds. `record` may be one that exists. */
-int admission_check(struct arena *arena, const char *own_dir, const char *vpc,
-                    const struct record *record, struct error *err);
+int admission_check(struct arena *arena, const char *own_dir, const struct record *record,
+                    struct error *err);
 
 #endif

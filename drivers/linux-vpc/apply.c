@@ -4,8 +4,6 @@
  * that VPC. So a step that comes again, a repair, and the rebuilding of everything
  * after a reboot are the same thing.
  */
-#include <errno.h>
-#include <fcntl.h>
 #include <string.h>
 #include <unistd.h>
 #include "drivers/linux-vpc/admission.h"
@@ -130,7 +128,7 @@ static int child_record(struct step *step, struct value *chosen, struct error *e
         value_set_int(step->arena, chosen, "transitPort",
                       admission_transit_port(&step->records, step->op->uid, step->op->spec));
     struct record record = record_of(step, chosen);
-    if (admission_check(step->arena, step->own_dir, step->vpc, &record, err) < 0)
+    if (admission_check(step->arena, step->own_dir, &record, err) < 0)
         return err->code;
     return record_write(step->own_dir, step->vpc, &record, err);
 }

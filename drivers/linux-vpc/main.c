@@ -6,7 +6,7 @@
  * on the host. Beside the rules stands one dnsmasq a VPC.
  *
  *   records.c    what was asked for, a file each      apply.c     one step
- *   network.c    records resolved into one picture    observe.c   what is there
+ *   network.c    records resolved into one picture    observe*.c  what is there, from view.c
  *   policy.c     firewalls as one ordered list        watch.c     who else changes it
  *   compile.c    picture and policy as nft text       admission.c what is taken already
  *   realise.c, realise_rules.c                        the kernel made to agree

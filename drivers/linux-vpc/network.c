@@ -151,20 +151,12 @@ static int nic_order(const void *a, const void *b)
     return by_instance ? by_instance : strcmp(left->interface, right->interface);
 }
 
-static int firewall_read(struct network *network, const struct record *record, struct error *err)
-{
-    (void)network;
-    (void)record;
-    (void)err;
-    return 0; /* rules are resolved by policy.c */
-}
-
+/* None for firewalls: their rules are resolved by policy.c. */
 static int (*const readers[RECORD_KINDS])(struct network *, const struct record *,
                                           struct error *) = {
     [RECORD_VPC] = vpc_read,
     [RECORD_SUBNET] = subnet_read,
     [RECORD_NIC] = nic_read,
-    [RECORD_FIREWALL] = firewall_read,
     [RECORD_FLOATINGIP] = floating_read,
     [RECORD_PORTFORWARD] = forward_read,
 };
@@ -183,7 +175,7 @@ int network_make(struct arena *arena, const struct records *records, struct netw
     /* Records are ordered by kind, so what is referred to has been read by then. */
     for (size_t i = 0; i < records->count; i++) {
         const struct record *record = &records->items[i];
-        if (readers[record->kind](&network, record, err) < 0)
+        if (readers[record->kind] && readers[record->kind](&network, record, err) < 0)
             return err->code;
         bool is_last_nic = record->kind == RECORD_NIC &&
                            (i + 1 == records->count || records->items[i + 1].kind != RECORD_NIC);

@@ -3,7 +3,6 @@
  * VPC, Subnet and NIC: what has links, addresses and settings of its own.
  */
 #include <string.h>
-#include "drivers/linux-vpc/compile.h"
 #include "drivers/linux-vpc/decompile.h"
 #include "drivers/linux-vpc/dhcp.h"
 #include "drivers/linux-vpc/observe.h"
@@ -191,11 +190,9 @@ void observe_subnet(struct observation *observation)
 
 static bool is_spoof_rule(const struct observation *observation, const struct nft_entry *entry)
 {
-    char tap[16];
     const struct network_nic *nic =
         network_nic_find(&observation->view->network, observation->record->uid);
-    memcpy(tap, nic->tap, sizeof tap);
-    return strcmp(entry->place, tap) == 0;
+    return strcmp(entry->place, nic->tap) == 0;
 }
 
 static const struct network_subnet *subnet_of_bridge(const struct view *view, int index)
@@ -222,19 +219,20 @@ static void check_port(struct observation *observation, const struct link *tap)
         observation_damage(observation, "status.port.learning", "off", "on");
 }
 
-static void check_neighbour(struct observation *observation, const struct network_nic *nic)
+/* The address that the tap's chain lets through is the one that the NIC has. */
+static void address_observe(struct observation *observation, const struct network_nic *nic)
 {
-    char text[ADDRESS_MAX_TEXT];
-    const struct route_neighbours *neighbours = &observation->view->neighbours;
-    for (size_t i = 0; i < neighbours->count; i++) {
-        const struct route_neighbour *one = &neighbours->items[i];
-        if (!one->is_permanent || memcmp(one->mac.bytes, nic->mac.bytes, sizeof one->mac.bytes) != 0)
+    const struct nft_table *table = &observation->view->observed[VIEW_SPOOF];
+    for (size_t i = 0; i < table->count; i++) {
+        const struct nft_entry *entry = &table->entries[i];
+        const char *address = strstr(entry->text, "ip saddr ");
+        if (strcmp(entry->place, nic->tap) != 0 || !address || !entry->comment ||
+            strcmp(entry->comment, "base/address") != 0)
             continue;
-        value_set_text(observation->arena, observation->spec, "address",
-                       address_text(&one->address, text));
-        return;
+        address += strlen("ip saddr ");
+        value_set(observation->arena, observation->spec, "address",
+                  value_text_n(observation->arena, address, strcspn(address, " ")));
     }
-    observation_missing(observation, "status.neighbour");
 }
 
 void observe_nic(struct observation *observation)
@@ -251,7 +249,7 @@ void observe_nic(struct observation *observation)
     check_up(observation, tap, "status.tap");
     check_mtu(observation, tap);
     check_port(observation, tap);
-    check_neighbour(observation, nic);
+    address_observe(observation, nic);
     observe_changes(observation, VIEW_SPOOF, is_spoof_rule);
     if (view->observed[VIEW_SPOOF].is_present && !view_definition(view, VIEW_SPOOF, nic->tap))
         observation_missing(observation, "status.antiSpoofing");

@@ -157,12 +157,10 @@ static size_t rules_of(const struct record *record)
     return record->kind == RECORD_FIREWALL && value_is_list(rules) ? rules->count : 0;
 }
 
-int policy_make(struct arena *arena, const struct network *network, struct policy *out,
-                struct error *err)
+struct policy policy_make(struct arena *arena, const struct network *network)
 {
     struct policy policy = {0};
     size_t count = 0;
-    (void)err;
     for (size_t i = 0; i < network->records->count; i++)
         count += rules_of(&network->records->items[i]);
     policy.rules = arena_array(arena, count + 1, sizeof *policy.rules);
@@ -176,8 +174,7 @@ int policy_make(struct arena *arena, const struct network *network, struct polic
         qsort(policy.rules, policy.count, sizeof *policy.rules, rule_order);
     if (policy.set_count)
         qsort(policy.sets, policy.set_count, sizeof *policy.sets, set_order);
-    *out = policy;
-    return 0;
+    return policy;
 }
 
 /* ---- words --------------------------------------------------------------------- */

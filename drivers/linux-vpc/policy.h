@@ -8,7 +8,6 @@
 #include "drivers/linux-vpc/network.h"
 
 struct arena;
-struct error;
 
 /*
  * The firewalls of a VPC as one ordered list: lower priority first, deny before
@@ -42,8 +41,8 @@ struct policy {
     size_t set_count;
 };
 
-int policy_make(struct arena *arena, const struct network *network, struct policy *out,
-                struct error *err);
+/* Everything in the arena; refers to the network. */
+struct policy policy_make(struct arena *arena, const struct network *network);
 
 /* A connection as its first packet showed it, after address translation. */
 struct flow {

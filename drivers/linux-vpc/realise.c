@@ -5,20 +5,16 @@
  * so that two guests of one subnet meet the same rules as two of different ones.
  */
 #include "drivers/linux-vpc/realise.h"
-#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
-#include "drivers/linux-vpc/compile.h"
 #include "drivers/linux-vpc/link.h"
 #include "drivers/linux-vpc/netns.h"
-#include "drivers/linux-vpc/nft.h"
 #include "drivers/linux-vpc/route.h"
 #include "drivers/linux-vpc/rtnl.h"
 #include "drivers/linux-vpc/sysctl.h"
 #include "model/arena.h"
 #include "model/error.h"
-#include "model/text.h"
 
 enum { TRANSIT_LENGTH = 30, ALIAS_MAX = 255 };
 
@@ -181,16 +177,18 @@ int realise_subnet(const struct realise *realise, const struct network_subnet *s
 
 /* ---- NIC ------------------------------------------------------------------------ */
 
-/* Whether a permanent neighbour that bears this NIC's MAC is one it should not have. */
+/* Whether a neighbour that bears this NIC's MAC or address is one it should not have. */
 static bool is_old_neighbour(const struct route_neighbour *neighbour, const struct network_nic *nic,
                              int bridge)
 {
     bool is_its_mac = memcmp(neighbour->mac.bytes, nic->mac.bytes, sizeof nic->mac.bytes) == 0;
     bool is_its_address = address_equal(&neighbour->address, &nic->address);
-    return (is_its_mac || is_its_address) && neighbour->is_permanent &&
+    return (is_its_mac || is_its_address) &&
            !(is_its_mac && is_its_address && neighbour->index == bridge);
 }
 
+/* Spares the first packet the question. No promise rests on it: dnsmasq makes it an
+ * ordinary one with each lease, and what a guest may answer is for the tap's chain. */
 static int neighbour_make(struct arena *arena, struct rtnl *inside, const struct network_nic *nic,
                           struct error *err)
 {
@@ -265,7 +263,7 @@ int realise_remove_neighbour(const struct realise *realise, const struct network
         return result;
     result = route_neighbours(inside, realise->arena, &have, err);
     for (size_t i = 0; result == 0 && i < have.count; i++)
-        if (have.items[i].is_permanent && address_equal(&have.items[i].address, &nic->address))
+        if (address_equal(&have.items[i].address, &nic->address))
             result = route_delete_neighbour(inside, have.items[i].index, &nic->address, err);
     rtnl_close(inside);
     return result;

@@ -4,9 +4,6 @@
  * transaction that replaces a table costs little, and leaves no state in which
  * some of the old is mixed with some of the new.
  */
-#include <errno.h>
-#include <stdio.h>
-#include <string.h>
 #include "drivers/linux-vpc/compile.h"
 #include "drivers/linux-vpc/conntrack.h"
 #include "drivers/linux-vpc/link.h"
@@ -15,7 +12,6 @@
 #include "drivers/linux-vpc/realise.h"
 #include "drivers/linux-vpc/route.h"
 #include "drivers/linux-vpc/rtnl.h"
-#include "drivers/linux-vpc/sysctl.h"
 #include "model/arena.h"
 #include "model/error.h"
 #include "model/text.h"
@@ -157,10 +153,9 @@ int realise_remove_proxy(const struct realise *realise, const struct address *ad
 
 int realise_rules(const struct realise *realise, size_t *ended, struct error *err)
 {
-    struct policy policy;
+    struct policy policy = policy_make(realise->arena, realise->network);
     size_t count = 0;
-    if (policy_make(realise->arena, realise->network, &policy, err) < 0 ||
-        tables_write(realise, &policy, err) < 0 || floating_make(realise, err) < 0 ||
+    if (tables_write(realise, &policy, err) < 0 || floating_make(realise, err) < 0 ||
         tables_keep(realise, err) < 0 ||
         dhcp_converge(realise->arena, realise->own_dir, realise->network, realise->dhcp, err) < 0 ||
         conntrack_flush(realise->arena, realise->network, &policy, &count, err) < 0)

@@ -23,9 +23,12 @@
 enum { UID_LENGTH = 32, RECORD_MAX_BYTES = 16 << 20 };
 
 static const char *const kind_texts[RECORD_KINDS] = {
-    [RECORD_VPC] = "VPC",           [RECORD_SUBNET] = "Subnet",
-    [RECORD_NIC] = "NIC",           [RECORD_FIREWALL] = "Firewall",
-    [RECORD_FLOATINGIP] = "FloatingIP", [RECORD_PORTFORWARD] = "PortForward",
+    [RECORD_VPC] = "VPC",
+    [RECORD_SUBNET] = "Subnet",
+    [RECORD_NIC] = "NIC",
+    [RECORD_FIREWALL] = "Firewall",
+    [RECORD_FLOATINGIP] = "FloatingIP",
+    [RECORD_PORTFORWARD] = "PortForward",
 };
 
 const char *record_kind_text(enum record_kind kind)

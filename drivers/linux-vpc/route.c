@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MPL-2.0 */
 /*
- * What the VPC's routers know is written down and never learned: permanent
- * neighbours and static forwarding entries leave a guest nothing to poison.
+ * What a bridge knows is written down and never learned: static forwarding
+ * entries leave a guest nothing to poison.
  */
 #include "drivers/linux-vpc/route.h"
 #include <errno.h>
@@ -248,7 +248,6 @@ static int neighbour_message(const struct nlmsghdr *message, void *context)
     struct route_neighbour *neighbour = reading_add(context, sizeof *neighbour);
     neighbour->index = head->ndm_ifindex;
     neighbour->is_proxy = (head->ndm_flags & NTF_PROXY) != 0;
-    neighbour->is_permanent = (head->ndm_state & NUD_PERMANENT) != 0;
     mnl_attr_parse(message, sizeof *head, neighbour_attribute, neighbour);
     return MNL_CB_OK;
 }

@@ -49,7 +49,6 @@ int route_list(struct rtnl *rtnl, struct arena *arena, int index, struct prefix 
 struct route_neighbour {
     int index;
     bool is_proxy;
-    bool is_permanent;
     struct address address;
     struct mac mac;
 };

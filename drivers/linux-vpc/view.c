@@ -24,8 +24,6 @@ static int inside_read(struct view *view, struct error *err)
     int result = link_list(rtnl, view->arena, &view->inside, err);
     if (result == 0)
         result = route_addresses(rtnl, view->arena, &view->addresses, err);
-    if (result == 0)
-        result = route_neighbours(rtnl, view->arena, &view->neighbours, err);
     const struct link *uplink = link_find(&view->inside, NETWORK_UPLINK);
     view->has_default_route = uplink && route_has(rtnl, &everywhere, uplink->index);
     rtnl_close(rtnl);
@@ -103,8 +101,8 @@ static int kernel_read(struct view *view, const char *own_dir, struct error *err
     view->is_foreign = inode && !view->is_there;
     if (!view->is_there)
         return 0;
-    if (policy_make(view->arena, &view->network, &view->policy, err) < 0 ||
-        inside_read(view, err) < 0 || host_read(view, err) < 0 || settings_read(view, err) < 0)
+    view->policy = policy_make(view->arena, &view->network);
+    if (inside_read(view, err) < 0 || host_read(view, err) < 0 || settings_read(view, err) < 0)
         return err->code;
     view->dhcp_pid = dhcp_pid(view->arena, own_dir, view->records.vpc);
     return tables_read(view, own_dir, err);

@@ -30,9 +30,8 @@ struct view {
     struct link_list host;
     struct route_addresses addresses; /* inside */
     struct route_addresses host_addresses;
-    struct route_neighbours neighbours; /* inside */
-    struct route_neighbours proxies;    /* of the host */
-    struct prefix *routes;              /* ours, of the host, to the uplink */
+    struct route_neighbours proxies; /* of the host */
+    struct prefix *routes;           /* ours, of the host, to the uplink */
     size_t route_count;
     bool has_default_route;
     struct nft_table expected[VIEW_TABLES];

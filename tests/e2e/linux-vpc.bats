@@ -75,6 +75,12 @@ world_build() {
     in_guest app ip -br addr show eth0 | grep -w 10.0.2.7/24
 }
 
+@test "what was just made has no damage" {
+    for object in "$VPC_A" "$FRONT" "$BACK" "$WEB" "$DB" "$APP" "$FIREWALL"; do
+        [ "$(look "$object" '.damage | length')" = 0 ]
+    done
+}
+
 @test "names of instances resolve, others do not" {
     in_guest db busybox nslookup web.internal 10.0.1.1 | grep 10.0.1.5
     in_guest app busybox nslookup web.internal 10.0.2.1 | grep 10.0.1.5
@@ -222,6 +228,28 @@ world_build() {
     [ "$(damage "$DB")" = "status.port.isolated" ]
     apply update NIC db.eth0 "$DB" "$(nic_spec db front 10.0.1.6 02:00:00:00:01:06)" "$REFS_A"
     [ "$(damage "$DB")" = "" ]
+}
+
+@test "an address that changes takes lease, name and anti-spoofing with it" {
+    apply update NIC db.eth0 "$DB" "$(nic_spec db front 10.0.1.60 02:00:00:00:01:06)" "$REFS_A"
+    fails in_guest db ping -c 1 -W 1 10.0.1.5
+    lease db
+    in_guest db ip -br addr show eth0 | grep -w 10.0.1.60/24
+    in_guest db ping -c 1 -W 2 10.0.1.5
+    in_guest web busybox nslookup db.internal 10.0.1.1 | grep -w 10.0.1.60
+    apply update NIC db.eth0 "$DB" "$(nic_spec db front 10.0.1.6 02:00:00:00:01:06)" "$REFS_A"
+    lease db
+    in_guest db ip -br addr show eth0 | grep -w 10.0.1.6/24
+    [ "$(damage "$DB")" = "" ]
+}
+
+@test "NAT that is switched off ends the way out and leaves the floating IP" {
+    apply update VPC a "$VPC_A" "${SPEC_A/true/false}" '{}'
+    fails fetch_from "$(guest_netns db)" 192.0.2.9 1
+    in_guest web ping -c 1 -W 2 192.0.2.9
+    fetch_from "$OUTSIDE" 192.0.2.50 | grep "this is"
+    apply update VPC a "$VPC_A" "$SPEC_A" '{}'
+    fetch_from "$(guest_netns db)" 192.0.2.9 | grep "this is $OUTSIDE"
 }
 
 @test "a killed dnsmasq is damage, is told, and comes back" {

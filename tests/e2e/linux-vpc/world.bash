@@ -137,7 +137,13 @@ guest() {
     "$W/tapguest" "$2" "$3" "$netns" "$4" >"$W/guest-$1.out" 2>&1 3>&- &
     echo $! >"$W/guest-$1.pid"
     wait_until "grep -q ready '$W/guest-$1.out'"
-    LEASE="$W/lease-$1" ip netns exec "$netns" busybox udhcpc -i eth0 -n -q -f -O mtu -t 10 -T 1 \
+    lease "$1"
+}
+
+# lease NAME: the guest forgets its address and asks anew.
+lease() {
+    in_guest "$1" ip addr flush dev eth0 scope global
+    LEASE="$W/lease-$1" in_guest "$1" busybox udhcpc -i eth0 -n -q -f -O mtu -t 10 -T 1 \
         -s "$W/lease.sh" >"$W/dhcp-$1.out" 2>&1 3>&-
 }
 
