@@ -69,7 +69,7 @@ start_daemon() {
     daemon=$!
     end=$(($(date +%s) + 20))
     until "$spinel" status --json 2>/dev/null | jq -e '.daemon != null' >/dev/null; do
-        [ "$(date +%s)" -lt "$end" ] || failed "the daemon does not answer"
+        [ "$(date +%s)" -lt "$end" ] || { "$spinel" status >&2 || true; failed "the daemon does not answer"; }
         kill -0 "$daemon" 2>/dev/null || failed "the daemon ended at once"
         sleep 0.1
     done
@@ -176,7 +176,7 @@ db_pid=$(qemu_pid "$db_uid") || failed "no QEMU process for db-1"
 proved "QEMU processes $web_pid and $db_pid"
 web_ip=$(address "$web") db_ip=$(address "$db")
 proved "web-1 has $web_ip and db-1 has $db_ip, by DHCP"
-reaches() { guest "$1" "nc -w 3 $2 $3 </dev/null"; }
+reaches() { guest "$1" "nc -w 3 $2 $3 </dev/null 2>&1" >/dev/null; }
 await 20 "db-1 reaches web-1 on port 80, which a rule allows" reaches "$db" "$web_ip" 80
 if reaches "$db" "$web_ip" 8080; then failed "db-1 reaches web-1 on port 8080, which no rule allows"; fi
 proved "db-1 does not reach web-1 on port 8080, which no rule allows"

@@ -303,6 +303,8 @@ bool core_is_settled(const struct core *core)
 {
     if (!core->plan || is_busy(core) || core->has_run)
         return false;
+    if (core->config.cached) /* nothing will be looked at, so nothing gets fresher */
+        return true;
     if (!core->plan_is_fresh && !core->is_converged)
         return false;
     return !core->plan->run || !core->config.effects ||
