@@ -136,13 +136,13 @@ static int options_read(struct cli *cli, int argc, const char **argv,
     const char **left;
     int code = poptGetNextOpt(context);
 
+    cli->contexts[cli->context_count++] = context;
     if (code < -1)
         return option_error(cli, context, table, code);
     left = poptGetArgs(context);
     *count = 0;
     while (left && left[*count])
         (*count)++;
-    /* The context owns the words and lives as long as the program. */
     *rest = (const char *const *)left;
     return 0;
 }
@@ -246,6 +246,8 @@ int command_main(int argc, const char **argv, const struct command *const *comma
     signal(SIGPIPE, SIG_IGN);
     terminal_init();
     status = output_finish(program_run(&cli, argc, argv));
+    while (cli.context_count > 0)
+        poptFreeContext(cli.contexts[--cli.context_count]);
     arena_free(cli.arena);
     return status;
 }

@@ -32,6 +32,8 @@ struct cli {
     size_t operand_count;
     const char *site_file;        /* --site, or NULL */
     struct arena *arena;
+    poptContext contexts[2];      /* own the operands; command.c frees them */
+    size_t context_count;
 };
 
 enum { OPERANDS_ANY = 1000000 };

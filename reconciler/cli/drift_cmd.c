@@ -10,6 +10,7 @@
 #include "model/diff.h"
 #include "reconciler/cli/daemon.h"
 #include "reconciler/cli/drift.h"
+#include "reconciler/cli/drift_html.h"
 #include "reconciler/cli/follow.h"
 #include "reconciler/cli/interrupt.h"
 #include "reconciler/cli/output.h"
@@ -20,6 +21,7 @@
 static struct {
     int json;
     int watch;
+    char *html;
     char *since;
     char *resource;
 } options;
@@ -123,11 +125,14 @@ static int drift_show(struct cli *cli, const struct value *found, int64_t since)
 {
     struct value *document = value_copy(cli->arena, found);
     struct value *rows = rows_asked(cli->arena, value_get(found, "drift"), since);
+    struct error err = ERROR_INIT;
     size_t open = 0;
 
     for (size_t i = 0; i < rows->count; i++)
         open += is_open(rows->items[i]);
     value_set(cli->arena, document, "drift", rows);
+    if (options.html && drift_html_write(cli->arena, options.html, document, &err) < 0)
+        return fail(cli, &err);
     if (options.json)
         output_json(document);
     else if (rows->count > 0)
@@ -205,6 +210,7 @@ static int drift_run(struct cli *cli)
 
 static const struct poptOption drift_options[] = {
     {"json", 0, POPT_ARG_NONE, &options.json, 0, "the drift document (spinel/drift/v1)", NULL},
+    {"html", 0, POPT_ARG_STRING, &options.html, 0, "also into one self-contained HTML file", "FILE"},
     {"watch", 0, POPT_ARG_NONE, &options.watch, 0, "drift as the daemon finds and heals it, until Ctrl-C", NULL},
     {"since", 0, POPT_ARG_STRING, &options.since, 0, "and what was healed since, such as 2h", "TIME"},
     {"resource", 0, POPT_ARG_STRING, &options.resource, 0, "of one object only", "KIND/PROJECT/NAME"},

@@ -144,6 +144,10 @@ teardown() { daemon_stop; }
     echo "$output" | shape | is_golden drift-open.shape
     echo "$output" | jq -e '.drift | map([.kind, .path]) == [["Volume", "spec.size"], ["Instance", "object"]]'
     echo "$output" | jq -e '.drift[0] | .desired == 67108864 and .observed == 4096'
+    run spinel drift --html drift.html
+    [ "$status" -eq 2 ]
+    grep -q '<code>spec.size</code>' drift.html
+    ! grep -qE 'src=|href=|<script' drift.html
     run spinel drift --resource volume/shop/web-1-data
     [ "$status" -eq 2 ]
     [[ $output == *4KiB* && $output != *Instance* ]]
