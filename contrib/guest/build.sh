@@ -10,8 +10,9 @@
 # static busybox. It boots directly (-kernel, -initrd), takes its address by DHCP,
 # prints "spinel-guest ready: <hostname> <address>" on ttyS0, and answers ping and
 # HTTP on ports 80 and 8080 (/cgi-bin/facts says what it sees). A root shell waits on
-# ttyS0. About five seconds to ready under emulation. Give it 192 MiB or more. KERNEL_DEB=FILE takes a
-# kernel package that is already there. Needs: apt-get, dpkg-deb, cpio, busybox-static.
+# ttyS0. About five seconds to ready under emulation. Give it 192 MiB or more.
+# KERNEL_DEB=FILE takes a kernel package that is already there. Needs: apt-get, dpkg-deb,
+# cpio, busybox-static.
 set -eu
 
 [ $# -eq 1 ] || { echo "usage: $0 OUTDIR" >&2; exit 64; }
