@@ -313,7 +313,14 @@ state_is() {
     until_true 120 boots $((boots_before + 1))
     applied restart
     [ "$(pid)" != "$first" ]
+    until_true 120 boots $((boots_before + 2))
     grep -q "spinel-guest power button" "$STATE/instances/$INSTANCE/serial.log"
+}
+
+@test "a guest that panics is told from one that shuts down" {
+    type_in 'echo c >/proc/sysrq-trigger'
+    until_true 30 state_is off
+    [ "$(look .status.exit.reason)" = guest-panic ]
 }
 
 @test "a missing volume is named before anything is started" {
