@@ -83,6 +83,9 @@ $(BUILD)/gen/version.h: FORCE
 $(BUILD)/obj/reconciler/cli/%.o: ALL_CFLAGS += -I$(BUILD)/gen
 $(call obj,$(wildcard reconciler/cli/*.c)): | $(BUILD)/gen/version.h
 
+# An assembler file that a .c includes is not in the .d that the compiler writes.
+$(BUILD)/obj/drivers/qemu/canary.o: drivers/qemu/canary.S
+
 $(BUILD)/libmodel.a: $(call obj,$(model_src)) $(BUILD)/gen/kinds.o
 	$(call say,AR,$@)rm -f $@ && ar rcs $@ $^
 
