@@ -56,7 +56,8 @@ void follow_finish(struct follow *follow)
     fflush(follow->out);
 }
 
-void follow_say(struct follow *follow, int indent, const char *text)
+/* As follow_say(), with the first word painted. */
+static void paragraph_put(struct follow *follow, int indent, const char *text, enum paint color)
 {
     int column = 0;
 
@@ -72,13 +73,22 @@ void follow_say(struct follow *follow, int indent, const char *text)
             fputc(' ', follow->out);
             column++;
         }
-        fwrite(text, 1, len, follow->out);
+        if (column == 0 && color != PAINT_PLAIN)
+            fprintf(follow->out, "%s%.*s%s", paint(follow->out, color), (int)len, text,
+                    paint(follow->out, PAINT_PLAIN));
+        else
+            fwrite(text, 1, len, follow->out);
         column += width;
         text += len;
         text += strspn(text, " \n");
     }
     fputc('\n', follow->out);
     fflush(follow->out);
+}
+
+void follow_say(struct follow *follow, int indent, const char *text)
+{
+    paragraph_put(follow, indent, text, PAINT_PLAIN);
 }
 
 /* The live line: cut to the terminal, so that it can be taken away again. */
@@ -111,15 +121,14 @@ static void event_show(struct follow *follow, const struct value *event, size_t 
     const char *hint = value_get_text(data, "hint", "");
     struct text line = TEXT_INIT;
 
-    text_printf(&line, "%s%s%s ", paint(follow->out, looks[look].paint), looks[look].mark,
-                paint(follow->out, PAINT_PLAIN));
+    text_printf(&line, "%s ", looks[look].mark);
     counter_add(&line, data);
     text_add(&line, value_get_text(event, "text", ""));
     if (looks[look].shown == SHOWN_LIVE) {
         if (follow->is_live)
             line_show(follow, line.data);
     } else {
-        follow_say(follow, 2, line.data);
+        paragraph_put(follow, 2, line.data, looks[look].paint);
         if (hint[0]) {
             text_reset(&line);
             text_printf(&line, "  %s", hint);
