@@ -84,8 +84,8 @@ static char *push(struct scene *scene, const char *change, const char *arguments
 
 static void said(const char *output, const char *expected)
 {
-    if (!strstr(output, expected))
-        fail_msg("\"%s\" is not in: %s", expected, output);
+    if (!output || !strstr(output, expected))
+        fail_msg("\"%s\" is not in: %s", expected, output ? output : "(nothing)");
 }
 
 static void a_push_is_judged_from_quarantine(void **state)
