@@ -98,7 +98,7 @@ static void target_take(struct core *core, struct arena *arena, const struct set
     core->revision = revision;
     core->target_ms = core->env->mono_ms(core->env->context);
     strncpy(core->commit, commit, sizeof core->commit - 1);
-    core->is_converged = core->was_announced = false;
+    core->is_converged = core->was_announced = core->is_applied = false;
     core->wants_full = true;
     retries_reset(core);
 }
@@ -125,6 +125,7 @@ static int target_resume(struct core *core, struct error *err)
         return status;
     }
     target_take(core, arena, set, target.commit, target.id);
+    core->is_applied = !strcmp(target.state, "applied");
     return 0;
 }
 
@@ -186,7 +187,7 @@ static int revision_write(struct core *core, struct arena *arena, const char *co
         .pushed_by = who ? who : "", .state = "target", .message = "", .at = core_now_s(core),
         .resources = (int64_t)set->declared,
     };
-    if (core->revision)
+    if (core->revision && !core->is_applied) /* one that was made true stays so in history */
         status = core->env->ledger->revision_state(core->env->store, core->revision, "superseded",
                                                    0, err);
     if (status == 0)
@@ -381,6 +382,9 @@ static void converged_record(struct core *core)
         return; /* what is held is not the baseline of anything */
     snprintf(baseline, sizeof baseline, "%zu", core->plan->resources);
     save_fact(core, "baseline", baseline);
+    if (core->is_applied)
+        return; /* when it was made true first is on record */
+    core->is_applied = true;
     if (batch_open(core) &&
         core->env->ledger->revision_state(core->env->store, core->revision, "applied",
                                           core_now_s(core), &err) < 0)

@@ -168,6 +168,7 @@ struct core {
     const struct set *set;      /* NULL before the first target */
     char commit[65];
     int64_t revision;
+    bool is_applied;            /* the target was true at least once */
     int64_t target_ms;          /* monotonic, when it became the target */
 
     /* what was seen */

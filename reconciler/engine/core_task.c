@@ -385,7 +385,9 @@ static const char *task_doubt(struct task *task, const struct observation *seen)
     const char *verb = task->intent.verb;
     if (!seen->known)
         return "its state cannot be told";
-    if (seen->epoch < task->intent.epoch)
+    /* What another driver carried out (growing a volume that a machine holds) the object's
+     * own driver has no epoch of: there the fields alone tell. */
+    if (seen->epoch < task->intent.epoch && task->driver == task->look_driver)
         return arena_printf(task->arena, "the driver has acknowledged epoch %llu, not %llu",
                             (unsigned long long)seen->epoch,
                             (unsigned long long)task->intent.epoch);
