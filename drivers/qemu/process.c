@@ -158,6 +158,12 @@ int process_open(const struct process *process, const char *uuid)
     int pidfd = open_same(process->pid, process->start, process->boot);
     if (pidfd < 0 || cmdline_has(process->pid, uuid))
         return pidfd;
+    /* Between fork and exec it has no uuid yet, but a launcher that waits for it. */
+    int launcher = process_open_launcher(process);
+    if (launcher >= 0) {
+        close(launcher);
+        return pidfd;
+    }
     close(pidfd);
     return -1;
 }

@@ -49,8 +49,8 @@ int rundir_remove(const char *path, int dir_fd, struct error *err)
         return error_sys(err, "cannot list %s", path);
     /* The record goes last: as long as anything is left, it is known whose it is. */
     for (struct dirent *entry; (entry = readdir(dir));)
-        if (entry->d_name[0] != '.' && strcmp(entry->d_name, "record.json") != 0)
-            unlinkat(dir_fd, entry->d_name, 0);
+        if (strcmp(entry->d_name, "record.json") != 0)
+            unlinkat(dir_fd, entry->d_name, 0); /* "." and ".." do not go */
     closedir(dir);
     if (unlinkat(dir_fd, "record.json", 0) < 0 && errno != ENOENT)
         return error_sys(err, "cannot remove %s/record.json", path);

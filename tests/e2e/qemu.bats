@@ -184,6 +184,11 @@ state_is() {
     [ "$(look .status.state)" = "$1" ]
 }
 
+@test "the driver keeps the promises of the protocol" {
+    [ -x "$BUILD/spinel" ] || skip "spinel is not built"
+    "$BUILD/spinel" driver-test "$BUILD/drivers/qemu"
+}
+
 @test "an instance is created and its guest gets as far as an address" {
     applied create
     [ "$(look .spec.power)" = on ]
