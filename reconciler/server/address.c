@@ -89,3 +89,13 @@ int control_listen(const char *state_dir, int *fd, struct error *err)
         *fd = made;
     return status;
 }
+
+void control_forget(const char *state_dir)
+{
+    struct place place;
+    struct error err = ERROR_INIT;
+    if (place_open(state_dir, &place, &err) < 0)
+        return;
+    unlinkat(place.dir, socket_name, 0);
+    close(place.dir);
+}

@@ -13,4 +13,7 @@ int control_connect(const char *state_dir, int *fd, struct error *err);
  * dead daemon left is replaced. The store's lock keeps a second daemon from coming here. */
 int control_listen(const char *state_dir, int *fd, struct error *err);
 
+/* Takes the socket's name away again, while the store's lock is still held. */
+void control_forget(const char *state_dir);
+
 #endif

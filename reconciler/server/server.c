@@ -324,4 +324,5 @@ void server_close(struct server *server)
         return;
     ev_io_stop(server->shell->loop, &server->accept);
     close(server->fd);
+    control_forget(server->shell->site->state_dir);
 }
