@@ -93,6 +93,8 @@ static struct value *protocol_take(struct arena *arena, const char **rest)
         struct value *protocol = value_map(arena);
         value_set_text(arena, protocol, "protocol",
                        form->protocol ? form->protocol : protocol_name(operands->items[0]));
+        value_set(arena, protocol, "ports", value_list(arena));
+        value_set(arena, protocol, "icmpTypes", value_list(arena));
         if (form->field)
             value_set(arena, protocol, form->field, operands);
         return protocol;

@@ -45,12 +45,13 @@ static bool text_in(const struct value *list, const char *text)
     return false;
 }
 
-/* Two lists of texts with the same members, in whatever order. */
+/* Two lists of texts with the same members, in whatever order; no list is an empty one. */
 static bool members_same(const struct value *a, const struct value *b)
 {
-    if (!value_is_list(a) || !value_is_list(b) || a->count != b->count)
+    size_t count = value_is_list(a) ? a->count : 0;
+    if (count != (value_is_list(b) ? b->count : 0))
         return false;
-    for (size_t i = 0; i < a->count; i++)
+    for (size_t i = 0; i < count; i++)
         if (!text_in(b, a->items[i]->text))
             return false;
     return true;
@@ -63,12 +64,11 @@ static const struct value *protocol_as_written(const struct value *rule, size_t 
     const struct value *protocols = value_get(rule, "protocols");
     const struct value *asked =
         value_is_list(protocols) && index < protocols->count ? protocols->items[index] : NULL;
-    const char *field = value_get(now, "ports") ? "ports" : "icmpTypes";
-    bool is_same = asked && strcmp(value_get_text(asked, "protocol", ""),
-                                   value_get_text(now, "protocol", "")) == 0;
-    if (is_same && !value_get(now, field) && !value_get(asked, field))
-        return asked;
-    return is_same && members_same(value_get(asked, field), value_get(now, field)) ? asked : now;
+    bool is_same = strcmp(value_get_text(asked, "protocol", ""),
+                          value_get_text(now, "protocol", "")) == 0 &&
+                   members_same(value_get(asked, "ports"), value_get(now, "ports")) &&
+                   members_same(value_get(asked, "icmpTypes"), value_get(now, "icmpTypes"));
+    return is_same ? asked : now;
 }
 
 /* The rule as the kernel has it now, or NULL if it cannot be told in a manifest's

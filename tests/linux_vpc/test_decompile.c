@@ -28,16 +28,16 @@ static void ports_and_verdict_are_read_back(void **state)
     (void)state;
     assert_string_equal(
         protocol_text(arena, "ip daddr @sel_1 ip saddr @sel_2 tcp dport { 80, 443, 8000-8080 } drop"),
-        "drop {\"protocol\":\"tcp\",\"ports\":[\"443\",\"80\",\"8000-8080\"]}");
+        "drop {\"protocol\":\"tcp\",\"ports\":[\"443\",\"80\",\"8000-8080\"],\"icmpTypes\":[]}");
     assert_string_equal(protocol_text(arena, "ip daddr @sel_1 ip saddr @sel_2 udp dport 53 counter "
                                              "log prefix \"spinel fw/web \" group 64 accept"),
-                        "accept {\"protocol\":\"udp\",\"ports\":[\"53\"]}");
+                        "accept {\"protocol\":\"udp\",\"ports\":[\"53\"],\"icmpTypes\":[]}");
     assert_string_equal(
         protocol_text(arena, "ip daddr @sel_1 ip saddr @sel_2 icmp type echo-request accept"),
-        "accept {\"protocol\":\"icmp\",\"icmpTypes\":[\"echo-request\"]}");
+        "accept {\"protocol\":\"icmp\",\"ports\":[],\"icmpTypes\":[\"echo-request\"]}");
     assert_string_equal(protocol_text(arena, "ip daddr @sel_1 ip saddr @sel_2 meta l4proto ipv6-icmp"
                                              " accept"),
-                        "accept {\"protocol\":\"icmpv6\"}");
+                        "accept {\"protocol\":\"icmpv6\",\"ports\":[],\"icmpTypes\":[]}");
     assert_string_equal(protocol_text(arena, "ip daddr @sel_1 ip saddr @sel_2 accept"),
                         "accept null");
     arena_free(arena);
