@@ -105,9 +105,15 @@ world_build() {
 }
 
 @test "a forged source address or MAC is dropped at the tap" {
-    in_guest db ip addr add 10.0.1.99/32 dev eth0
-    fails in_guest db ping -c 1 -W 1 -I 10.0.1.99 10.0.1.5
-    in_guest db ip addr del 10.0.1.99/32 dev eth0
+    # The address of another guest, which the rules would let through to web.
+    in_guest web nft 'table ip seen { chain in { type filter hook input priority 0; ip saddr 10.0.2.7 counter; }; }'
+    in_guest db ip addr add 10.0.2.7/32 dev eth0
+    fails in_guest db ping -c 2 -i 0.2 -W 1 -I 10.0.2.7 10.0.1.5
+    in_guest db ip addr del 10.0.2.7/32 dev eth0
+    in_guest web nft list table ip seen | grep "packets 0 "
+    in_guest app ping -c 1 -W 2 10.0.1.5
+    in_guest web nft list table ip seen | grep "packets 1 "
+    in_guest web nft delete table ip seen
     in_guest db ip link set eth0 address 02:00:00:00:0f:0f
     fails in_guest db ping -c 1 -W 1 10.0.1.5
     in_guest db ip link set eth0 address 02:00:00:00:01:06
