@@ -223,6 +223,7 @@ int core_target(struct core *core, const char *commit, const char *who, struct r
     }
     core->wants_full = !core->config.cached;
     core->wants_plan |= core->config.cached;
+    core->was_announced = false; /* who asks for the same target again waits for the word too */
     if (revision)
         *revision = id;
     return 0;
