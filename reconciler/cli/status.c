@@ -130,7 +130,10 @@ static int status_stored(struct cli *cli, const struct site *site, struct value 
     if (rc < 0)
         return rc;
     value_set_text(cli->arena, document, "commit", target.commit);
-    value_set_bool(cli->arena, document, "converged", value_at_int(plan, "summary.run", 0) == 0);
+    /* What is not observed yet has nothing to run either: only the ledger knows it was done. */
+    value_set_bool(cli->arena, document, "converged",
+                   value_at_int(plan, "summary.run", 0) == 0 &&
+                       (target.converged_at || value_at_int(plan, "summary.held", 0)));
     value_set(cli->arena, document, "resources",
               resources_count(cli->arena, target.resources, plan));
     return 0;
