@@ -152,12 +152,33 @@ static void list_sort(struct checker *checker, struct resource_list *list)
     list->count = kept;
 }
 
+/* The resource before `last`, of the same kind and project, that takes the same old name. */
+static const struct resource *rename_rival(const struct set *set, size_t last)
+{
+    const struct resource *resource = set->resources[last];
+
+    for (size_t i = last; i-- > 0;) {
+        const struct resource *other = set->resources[i];
+
+        if (other->kind != resource->kind || other->project != resource->project)
+            return NULL;
+        if (other->renamed_from && strcmp(other->renamed_from, resource->renamed_from) == 0)
+            return other;
+    }
+    return NULL;
+}
+
 static void check_renames(struct checker *checker, const struct set *set)
 {
     for (size_t i = 0; i < set->count; i++) {
         const struct resource *resource = set->resources[i];
         const char *old = resource->renamed_from;
+        const struct resource *rival = old && !resource->owner ? rename_rival(set, i) : NULL;
 
+        if (rival)
+            report_add(checker->report, resource->at, "bad-name",
+                       "renamedFrom: %s takes the name %s, too; one object has one new name",
+                       rival->name, old);
         if (old && !resource->owner && strcmp(old, resource->name) != 0 &&
             set_find(set, resource->kind->name, resource->project, old))
             report_add(

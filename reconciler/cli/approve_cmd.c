@@ -10,7 +10,7 @@
 #include "reconciler/cli/planning.h"
 #include "reconciler/cli/site.h"
 #include "reconciler/cli/table.h"
-#include "reconciler/cli/when.h"
+#include "model/when.h"
 
 static int is_json;
 

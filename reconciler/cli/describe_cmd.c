@@ -15,10 +15,10 @@
 #include "reconciler/cli/kinds.h"
 #include "reconciler/cli/objects.h"
 #include "reconciler/cli/output.h"
-#include "reconciler/cli/records.h"
+#include "reconciler/store/documents.h"
 #include "reconciler/cli/site.h"
 #include "reconciler/cli/table.h"
-#include "reconciler/cli/when.h"
+#include "model/when.h"
 #include "reconciler/source/source.h"
 
 enum { RECENT = 10, EVENTS_SEARCHED = 1000 };

@@ -9,8 +9,8 @@
 
 #include "reconciler/cli/daemon.h"
 #include "reconciler/cli/objects.h"
-#include "reconciler/cli/records.h"
-#include "reconciler/cli/when.h"
+#include "reconciler/store/documents.h"
+#include "model/when.h"
 #include "reconciler/engine/shell.h"
 
 /* Where an object that is not there at all has its row. */
@@ -176,8 +176,11 @@ static int drift_here(struct cli *cli, const struct site *site, int64_t since,
 int drift_make(struct cli *cli, const struct site *site, int64_t since, struct value **document,
                struct error *err)
 {
-    int rc = daemon_ask(site, cli->arena, "drift", NULL, document, err);
+    struct value *params = value_map(cli->arena);
+    int rc;
 
+    value_set_int(cli->arena, params, "since", since);
+    rc = daemon_ask(site, cli->arena, "drift", params, document, err);
     if (rc < 0 || *document)
         return rc;
     return drift_here(cli, site, since, document, err);

@@ -8,15 +8,13 @@
 #include <strings.h>
 
 #include "model/diff.h"
-#include "reconciler/cli/daemon.h"
 #include "reconciler/cli/drift.h"
 #include "reconciler/cli/drift_html.h"
 #include "reconciler/cli/follow.h"
-#include "reconciler/cli/interrupt.h"
 #include "reconciler/cli/output.h"
 #include "reconciler/cli/site.h"
 #include "reconciler/cli/table.h"
-#include "reconciler/cli/when.h"
+#include "model/when.h"
 
 static struct {
     int json;
@@ -157,35 +155,6 @@ static void watch_show(const struct value *event)
     fflush(stdout);
 }
 
-static int drift_watch(struct cli *cli, const struct site *site, struct error *err)
-{
-    struct value *params = value_map(cli->arena);
-    struct control *control;
-    struct value *result;
-    int rc = daemon_open(site, &control, err);
-
-    if (rc < 0)
-        return rc;
-    if (!control) {
-        error_set(err, ERR_NOT_FOUND, "no daemon is up, so nobody watches");
-        return error_hint(err, "Start it with 'spinel serve'; 'spinel drift' alone looks once.");
-    }
-    interrupt_catch();
-    value_set(cli->arena, params, "seq", NULL);
-    rc = control_call(control, cli->arena, "follow", params, -1, &result, NULL, err);
-    while (rc >= 0 && !*interrupt_flag() && !ferror(stdout)) {
-        struct arena *arena = arena_new();
-        struct value *event;
-
-        rc = control_next(control, arena, 1000, &event, err);
-        if (rc == 1)
-            watch_show(event);
-        arena_free(arena);
-    }
-    control_close(control);
-    return rc < 0 ? rc : 0;
-}
-
 static int drift_run(struct cli *cli)
 {
     struct error err = ERROR_INIT;
@@ -200,7 +169,7 @@ static int drift_run(struct cli *cli)
         return usage_error(cli, "--resource takes KIND/PROJECT/NAME, not '%s'", options.resource);
     rc = site_find(cli, &site, &err);
     if (rc == 0 && options.watch)
-        rc = drift_watch(cli, site, &err);
+        rc = follow_each(site, cli->arena, NULL, watch_show, &err);
     else if (rc == 0)
         rc = drift_make(cli, site, since, &document, &err);
     if (rc < 0)

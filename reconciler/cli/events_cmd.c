@@ -6,14 +6,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "reconciler/cli/daemon.h"
-#include "reconciler/cli/interrupt.h"
+#include "reconciler/cli/follow.h"
 #include "reconciler/cli/objects.h"
 #include "reconciler/cli/output.h"
-#include "reconciler/cli/records.h"
+#include "reconciler/store/documents.h"
 #include "reconciler/cli/site.h"
 #include "reconciler/cli/terminal.h"
-#include "reconciler/cli/when.h"
+#include "model/when.h"
 
 static struct {
     int json;
@@ -81,35 +80,6 @@ static int events_past(struct cli *cli, struct value *items, int64_t *seq, struc
     return rc;
 }
 
-static int events_follow(struct cli *cli, const struct site *site, int64_t seq, struct error *err)
-{
-    struct control *control;
-    struct value *params = value_map(cli->arena);
-    struct value *result;
-    int rc = daemon_open(site, &control, err);
-
-    if (rc < 0)
-        return rc;
-    if (!control) {
-        error_set(err, ERR_NOT_FOUND, "no daemon is up, so nothing happens that could be followed");
-        return error_hint(err, "Start it with 'spinel serve'.");
-    }
-    interrupt_catch();
-    value_set_int(cli->arena, params, "seq", seq);
-    rc = control_call(control, cli->arena, "follow", params, -1, &result, NULL, err);
-    while (rc >= 0 && !*interrupt_flag() && !ferror(stdout)) {
-        struct arena *arena = arena_new();
-        struct value *event;
-
-        rc = control_next(control, arena, 1000, &event, err);
-        if (rc == 1)
-            event_print(event);
-        arena_free(arena);
-    }
-    control_close(control);
-    return rc < 0 ? rc : 0;
-}
-
 static int events_run(struct cli *cli)
 {
     struct error err = ERROR_INIT;
@@ -133,7 +103,7 @@ static int events_run(struct cli *cli)
     }
     for (size_t i = 0; i < items->count; i++)
         event_print(items->items[i]);
-    if (options.follow && events_follow(cli, site, seq, &err) < 0)
+    if (options.follow && follow_each(site, cli->arena, &seq, event_print, &err) < 0)
         return fail(cli, &err);
     return EXIT_OK;
 }

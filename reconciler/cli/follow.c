@@ -9,6 +9,7 @@
 #include <time.h>
 
 #include "model/text.h"
+#include "reconciler/cli/daemon.h"
 #include "reconciler/cli/interrupt.h"
 #include "reconciler/cli/terminal.h"
 
@@ -190,5 +191,41 @@ int follow_daemon(struct follow *follow, struct control *control, struct arena *
             *end = follow_event(follow, event);
     }
     follow_finish(follow);
+    return rc < 0 ? rc : 0;
+}
+
+static int each_next(struct control *control, void (*show)(const struct value *event),
+                     struct error *err)
+{
+    struct arena *arena = arena_new();
+    struct value *event;
+    int rc = control_next(control, arena, 1000, &event, err);
+
+    if (rc == 1)
+        show(event);
+    arena_free(arena);
+    return rc;
+}
+
+int follow_each(const struct site *site, struct arena *arena, const int64_t *seq,
+                void (*show)(const struct value *event), struct error *err)
+{
+    struct value *params = value_map(arena);
+    struct control *control;
+    struct value *result;
+    int rc = daemon_open(site, &control, err);
+
+    if (rc < 0)
+        return rc;
+    if (!control) {
+        error_set(err, ERR_NOT_FOUND, "no daemon is up, so there is nothing to follow");
+        return error_hint(err, "Start it with 'spinel serve'.");
+    }
+    interrupt_catch();
+    value_set(arena, params, "seq", seq ? value_int(arena, *seq) : NULL);
+    rc = control_call(control, arena, "follow", params, -1, &result, NULL, err);
+    while (rc >= 0 && !*interrupt_flag() && !ferror(stdout))
+        rc = each_next(control, show, err);
+    control_close(control);
     return rc < 0 ? rc : 0;
 }

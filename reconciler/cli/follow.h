@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include "model/arena.h"
+#include "model/site.h"
 #include "model/value.h"
 #include "reconciler/server/control.h"
 
@@ -30,6 +31,13 @@ void follow_finish(struct follow *follow); /* takes the live line away */
 
 /* A paragraph, wrapped at the width, later lines behind `indent` spaces, no trailing spaces. */
 void follow_say(struct follow *follow, int indent, const char *text);
+
+/*
+ * Calls `show` with each event of the site's daemon after `seq` (NULL: from now on), until
+ * someone interrupts, the output is closed, or an error. No daemon is an error.
+ */
+int follow_each(const struct site *site, struct arena *arena, const int64_t *seq,
+                void (*show)(const struct value *event), struct error *err);
 
 /*
  * Follows a daemon's events from after `seq` for at most `wait_s` seconds.

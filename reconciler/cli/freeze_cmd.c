@@ -11,7 +11,7 @@
 #include "reconciler/cli/output.h"
 #include "reconciler/cli/site.h"
 #include "reconciler/cli/table.h"
-#include "reconciler/cli/when.h"
+#include "model/when.h"
 
 static const char *const whats[] = {"changes", "healing", "deletions"};
 

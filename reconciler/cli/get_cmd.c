@@ -11,7 +11,7 @@
 #include "reconciler/cli/objects.h"
 #include "reconciler/cli/output.h"
 #include "reconciler/cli/table.h"
-#include "reconciler/cli/when.h"
+#include "model/when.h"
 
 enum { COLUMNS_MAX = 4 };
 

@@ -8,9 +8,9 @@
 #include "reconciler/cli/kinds.h"
 #include "reconciler/cli/objects.h"
 #include "reconciler/cli/output.h"
-#include "reconciler/cli/records.h"
+#include "reconciler/store/documents.h"
 #include "reconciler/cli/table.h"
-#include "reconciler/cli/when.h"
+#include "model/when.h"
 
 static struct {
     int json;

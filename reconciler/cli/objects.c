@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "reconciler/cli/site.h"
-#include "reconciler/cli/when.h"
+#include "model/when.h"
 
 int objects_store(struct cli *cli, struct store **store, struct error *err)
 {

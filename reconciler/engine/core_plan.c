@@ -197,10 +197,33 @@ static void row_settle(struct core *core, const struct known *row,
     save_object(core, &live);
 }
 
-static bool has_step(const struct plan *plan, const char *uid)
+static int text_order(const void *left, const void *right)
 {
+    return strcmp(*(const char *const *)left, *(const char *const *)right);
+}
+
+static void step_uids_sort(struct core *core)
+{
+    const struct plan *plan = core->plan;
+    size_t count = 0;
+    core->step_uids = arena_array(core->plan_arena, plan->run + 1, sizeof *core->step_uids);
     for (size_t i = 0; i < plan->step_count; i++)
-        if (!strcmp(plan->steps[i].uid, uid))
+        if (plan->steps[i].disposition == RUN)
+            core->step_uids[count++] = plan->steps[i].uid;
+    qsort(core->step_uids, count, sizeof *core->step_uids, text_order);
+}
+
+bool plan_runs(const struct core *core, const char *uid)
+{
+    return bsearch(&uid, core->step_uids, core->plan->run, sizeof *core->step_uids, text_order);
+}
+
+static bool has_step(const struct core *core, const char *uid)
+{
+    if (plan_runs(core, uid))
+        return true;
+    for (size_t i = 0; i < core->plan->step_count; i++)
+        if (core->plan->steps[i].disposition != RUN && !strcmp(core->plan->steps[i].uid, uid))
             return true;
     return false;
 }
@@ -213,7 +236,7 @@ static void rows_settle(struct core *core)
         const struct known *row = &core->input->known[i];
         if (row->applied || !row->observed.known || row->observed.absent ||
             row->life == LIFE_RELEASED || task_of_uid(core, row->uid) ||
-            has_step(core->plan, row->uid))
+            has_step(core, row->uid))
             continue;
         const struct resource *resource =
             set_find(core->set, row->kind, row->project, row->name);
@@ -486,6 +509,7 @@ void core_replan(struct core *core)
     core->plan_arena = arena;
     core->input = input;
     core->plan = plan_make(arena, input);
+    step_uids_sort(core);
     core->plan_is_fresh = !core->round.is_active && core->round.is_full && all_are_listed(core);
     if (core->plan->run || !all_are_listed(core))
         core->is_converged = false;

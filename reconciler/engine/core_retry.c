@@ -59,9 +59,12 @@ static void retry_drop(struct core *core, struct retry *retry)
 
 bool retry_blocks(struct core *core, const char *uid, const char *what)
 {
-    const struct retry *retry = retry_find(core, uid);
-    return retry && !strcmp(retry->what, what) &&
-           retry->not_before_ms > core->env->mono_ms(core->env->context);
+    struct retry *retry = retry_find(core, uid);
+    if (!retry || strcmp(retry->what, what) ||
+        retry->not_before_ms <= core->env->mono_ms(core->env->context))
+        return false;
+    retry->holds_up = true;
+    return true;
 }
 
 int64_t retry_failed(struct core *core, const char *uid, const char *what, bool until_target)
@@ -69,6 +72,7 @@ int64_t retry_failed(struct core *core, const char *uid, const char *what, bool 
     struct retry *retry = retry_get(core, uid, what);
     int64_t pause = until_target ? core->config.resync_ms : backoff_ms(core, retry->attempts);
     retry->until_target = until_target;
+    retry->holds_up = true;
     retry->not_before_ms = core->env->mono_ms(core->env->context) + pause;
     return pause;
 }
@@ -76,24 +80,16 @@ int64_t retry_failed(struct core *core, const char *uid, const char *what, bool 
 void retry_confirmed(struct core *core, const char *uid, const char *what)
 {
     struct retry *retry = retry_get(core, uid, what);
-    retry->until_target = false;
+    retry->until_target = retry->holds_up = false;
     retry->not_before_ms =
         core->env->mono_ms(core->env->context) + backoff_ms(core, retry->attempts);
-}
-
-static bool is_wanted(const struct plan *plan, const char *uid)
-{
-    for (size_t i = 0; i < plan->step_count; i++)
-        if (plan->steps[i].disposition == RUN && !strcmp(plan->steps[i].uid, uid))
-            return true;
-    return false;
 }
 
 void retries_settle(struct core *core)
 {
     struct retry *retry, *next;
     HASH_ITER(hh, core->retries, retry, next)
-        if (!task_of_uid(core, retry->uid) && !is_wanted(core->plan, retry->uid))
+        if (!task_of_uid(core, retry->uid) && !plan_runs(core, retry->uid))
             retry_drop(core, retry);
 }
 
@@ -109,7 +105,7 @@ void retries_wake(struct core *core)
     int64_t now = core->env->mono_ms(core->env->context);
     struct retry *retry, *next;
     HASH_ITER(hh, core->retries, retry, next) {
-        if (retry->is_due_marked || retry->not_before_ms > now)
+        if (!retry->holds_up || retry->is_due_marked || retry->not_before_ms > now)
             continue;
         retry->is_due_marked = true;
         seen_mark_dirty(core, NULL, retry->uid, NULL);
@@ -120,7 +116,7 @@ int64_t retries_next_ms(const struct core *core)
 {
     int64_t soonest = INT64_MAX;
     for (const struct retry *retry = core->retries; retry; retry = retry->hh.next)
-        if (!retry->is_due_marked && retry->not_before_ms < soonest)
+        if (retry->holds_up && !retry->is_due_marked && retry->not_before_ms < soonest)
             soonest = retry->not_before_ms;
     return soonest;
 }

@@ -89,6 +89,7 @@ struct retry {
     unsigned attempts;
     int64_t not_before_ms;     /* of the monotonic clock */
     bool until_target;         /* only a new target helps (or the slow resync) */
+    bool holds_up;             /* a step waits for it, so that its end is worth a look */
     bool is_due_marked;        /* its uid was marked dirty when it came due */
     UT_hash_handle hh;
 };
@@ -187,6 +188,7 @@ struct core {
     struct arena *plan_arena;
     struct plan_input *input;
     const struct plan *plan;
+    const char **step_uids;     /* of the plan's steps that run, sorted; in plan_arena */
     bool plan_is_fresh;         /* made from a full round that all drivers answered */
     unsigned blocked;           /* steps that back off */
     unsigned stuck;             /* of these, those that wait for a new target */
@@ -278,6 +280,8 @@ int64_t round_next_ms(const struct core *core);
 struct plan_input *input_make(struct core *core, struct arena *arena, const struct set *set,
                               const char *commit);
 void core_replan(struct core *core);
+/* Whether the last plan has a step of this uid that runs. */
+bool plan_runs(const struct core *core, const char *uid);
 /* A row as it is once a step is confirmed. `resource` NULL for delete and release. */
 struct known row_confirmed(struct core *core, struct arena *arena, const struct known *row,
                            enum lifecycle life, const struct resource *resource,

@@ -5,21 +5,9 @@
  * in it, only that they changed.
  */
 #include <string.h>
-#include <time.h>
 
+#include "model/when.h"
 #include "reconciler/plan/steps.h"
-
-static const char *time_rfc3339(struct arena *arena, int64_t at)
-{
-    char text[32];
-    time_t seconds = (time_t)at;
-    struct tm parts;
-
-    if (at == 0 || !gmtime_r(&seconds, &parts) ||
-        strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", &parts) == 0)
-        return NULL;
-    return arena_text(arena, text);
-}
 
 static struct value *field_value(struct arena *arena, const struct plan_field *field)
 {
@@ -139,7 +127,8 @@ struct value *plan_value(struct arena *arena, const struct plan *plan)
         value_append(arena, steps, step_value(arena, &plan->steps[i]));
     for (size_t i = 0; i < plan->hold_count; i++)
         value_append(arena, holds, hold_value(arena, &plan->holds[i]));
-    value_set_text(arena, observed, "at", time_rfc3339(arena, plan->observed_at));
+    value_set_text(arena, observed, "at",
+                   plan->observed_at ? when_rfc3339(arena, plan->observed_at) : NULL);
     value_set_text(arena, out, "schema", "spinel/plan/v1");
     value_set_text(arena, out, "commit", plan->commit);
     value_set_text(arena, out, "hash", plan->hash);

@@ -1,20 +1,9 @@
 /* SPDX-License-Identifier: MPL-2.0 */
 /* Documents that the daemon makes from what it knows now: status and drift. */
-#include <string.h>
-#include <time.h>
-#include "model/json.h"
 #include "model/kind.h"
+#include "model/when.h"
 #include "reconciler/server/server.h"
-
-struct value *time_value(struct arena *arena, int64_t unix_s)
-{
-    char text[32];
-    time_t seconds = (time_t)unix_s;
-    struct tm utc;
-    gmtime_r(&seconds, &utc);
-    strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &utc);
-    return value_text(arena, text);
-}
+#include "reconciler/store/documents.h"
 
 /* ---- status -------------------------------------------------------------------------- */
 
@@ -77,59 +66,22 @@ struct value *status_report(struct server *server, struct arena *arena)
     value_set_bool(arena, status, "converged", core_is_converged(core));
     value_set(arena, status, "resources", resources_count(arena, core_plan(core)));
     value_set_int(arena, daemon, "pid", server->supervisor);
-    value_set(arena, daemon, "since", time_value(arena, server->since));
+    value_set_text(arena, daemon, "since", when_rfc3339(arena, server->since));
     value_set(arena, status, "daemon", daemon);
     int64_t next = core_next_try(core);
-    value_set(arena, status, "nextTry", next ? time_value(arena, next / 1000) : NULL);
+    value_set_text(arena, status, "nextTry", next ? when_rfc3339(arena, next / 1000) : NULL);
     return status;
 }
 
 /* ---- drift ----------------------------------------------------------------------------- */
 
-static struct value *json_of(struct arena *arena, const char *text)
-{
-    struct error err = ERROR_INIT;
-    struct value *value = NULL;
-    if (!text || json_read(arena, text, strlen(text), &value, &err) < 0)
-        return text ? value_text(arena, text) : NULL;
-    return value;
-}
-
-static struct value *drift_value(struct arena *arena, const struct drift_row *row)
-{
-    struct value *entry = value_map(arena);
-    value_set_text(arena, entry, "kind", row->kind);
-    value_set_text(arena, entry, "project", row->project);
-    value_set_text(arena, entry, "name", row->name);
-    value_set_text(arena, entry, "uid", row->uid);
-    value_set_text(arena, entry, "path", row->path);
-    value_set(arena, entry, "desired", json_of(arena, row->desired));
-    value_set(arena, entry, "observed", json_of(arena, row->observed));
-    value_set(arena, entry, "since", time_value(arena, row->since));
-    value_set(arena, entry, "lastSeen", time_value(arena, row->last_seen));
-    value_set_text(arena, entry, "detectedBy", row->detected_by);
-    value_set_text(arena, entry, "cause", row->cause);
-    value_set_text(arena, entry, "disposition", row->disposition);
-    value_set(arena, entry, "healed", NULL);
-    if (row->healed_at) {
-        struct value *healed = value_map(arena);
-        value_set(arena, healed, "at", time_value(arena, row->healed_at));
-        value_set_text(arena, healed, "by", row->healed_by);
-        value_set(arena, entry, "healed", healed);
-    }
-    value_set_int(arena, entry, "count", row->count);
-    return entry;
-}
-
-int drift_report(struct server *server, struct arena *arena, struct value **out,
+int drift_report(struct server *server, struct arena *arena, int64_t since, struct value **out,
                  struct error *err)
 {
-    enum { HEALED_SHOWN_S = 86400 };
-    int64_t now = (int64_t)time(NULL);
+    int64_t now = when_now();
     struct drift_row *rows = NULL;
     size_t count = 0;
-    int status =
-        store_drifts(server->shell->store, arena, now - HEALED_SHOWN_S, &rows, &count, err);
+    int status = store_drifts(server->shell->store, arena, since ? since : now, &rows, &count, err);
     if (status < 0)
         return status;
     struct value *document = value_map(arena), *list = value_list(arena);
@@ -137,7 +89,7 @@ int drift_report(struct server *server, struct arena *arena, struct value **out,
         value_append(arena, list, drift_value(arena, &rows[i]));
     struct value *strangers = core_strangers(server->shell->core, arena);
     value_set_text(arena, document, "schema", "spinel/drift/v1");
-    value_set(arena, document, "at", time_value(arena, now));
+    value_set_text(arena, document, "at", when_rfc3339(arena, now));
     value_set_text(arena, document, "commit", core_commit(server->shell->core));
     value_set(arena, document, "drift", list);
     value_set(arena, document, "unmanaged",

@@ -4,9 +4,11 @@
  * through the core and is answered once it is durable; what reports is answered
  * from what the core knows, after a fresh look where the protocol says so.
  */
+#include <stdio.h>
 #include <string.h>
 #include <time.h>
 #include "model/json.h"
+#include "model/when.h"
 #include "reconciler/server/server.h"
 
 struct request {
@@ -89,15 +91,16 @@ static int plan_now(struct shell *shell, struct arena *arena, const char *commit
     return 0;
 }
 
-static void plan_later(struct client *client, int64_t id, const char *commit)
+static void plan_later(const struct waiter *waiter)
 {
+    struct client *client = waiter->client;
     struct arena *arena = arena_new();
     struct error err = ERROR_INIT;
     struct value *result = NULL;
-    if (plan_now(client->server->shell, arena, commit, &result, &err) < 0)
-        client_refuse(client, id, &err, NULL);
+    if (plan_now(client->server->shell, arena, waiter->commit, &result, &err) < 0)
+        client_refuse(client, waiter->id, &err, NULL);
     else
-        client_answer(client, id, result);
+        client_answer(client, waiter->id, result);
     arena_free(arena);
 }
 
@@ -106,17 +109,18 @@ static int plan_method(struct request *request, struct value **result, struct er
     const char *commit = value_get_text(request->params, "commit", "");
     if (value_get_bool(request->params, "cached", false))
         return plan_now(request->shell, request->arena, commit, result, err);
-    client_wait(request->client, request->id, commit, plan_later);
+    struct waiter asked = {.client = request->client, .id = request->id, .answer = plan_later};
+    snprintf(asked.commit, sizeof asked.commit, "%s", commit);
+    client_wait(&asked);
     return LATER;
 }
 
-static void observed_later(struct client *client, int64_t id, const char *commit)
+static void observed_later(const struct waiter *waiter)
 {
     struct arena *arena = arena_new();
     struct value *result = value_map(arena);
-    (void)commit;
-    value_set(arena, result, "at", time_value(arena, (int64_t)time(NULL)));
-    client_answer(client, id, result);
+    value_set_text(arena, result, "at", when_rfc3339(arena, when_now()));
+    client_answer(waiter->client, waiter->id, result);
     arena_free(arena);
 }
 
@@ -124,20 +128,21 @@ static int observe_method(struct request *request, struct value **result, struct
 {
     (void)result;
     (void)err;
-    client_wait(request->client, request->id, NULL, observed_later);
+    client_wait(&(struct waiter){
+        .client = request->client, .id = request->id, .answer = observed_later});
     return LATER;
 }
 
-static void drift_later(struct client *client, int64_t id, const char *commit)
+static void drift_later(const struct waiter *waiter)
 {
+    struct client *client = waiter->client;
     struct arena *arena = arena_new();
     struct error err = ERROR_INIT;
     struct value *result = NULL;
-    (void)commit;
-    if (drift_report(client->server, arena, &result, &err) < 0)
-        client_refuse(client, id, &err, NULL);
+    if (drift_report(client->server, arena, waiter->since, &result, &err) < 0)
+        client_refuse(client, waiter->id, &err, NULL);
     else
-        client_answer(client, id, result);
+        client_answer(client, waiter->id, result);
     arena_free(arena);
 }
 
@@ -145,7 +150,10 @@ static int drift_method(struct request *request, struct value **result, struct e
 {
     (void)result;
     (void)err;
-    client_wait(request->client, request->id, NULL, drift_later);
+    client_wait(&(struct waiter){.client = request->client,
+                                 .id = request->id,
+                                 .since = value_get_int(request->params, "since", 0),
+                                 .answer = drift_later});
     return LATER;
 }
 

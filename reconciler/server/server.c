@@ -158,19 +158,16 @@ static void client_catch_up(struct client *client)
 
 /* ---- waiters ----------------------------------------------------------------------------- */
 
-void client_wait(struct client *client, int64_t id, const char *commit,
-                 void (*answer)(struct client *client, int64_t id, const char *commit))
+void client_wait(const struct waiter *asked)
 {
-    struct shell *shell = client->server->shell;
-    struct waiter *waiter = calloc(1, sizeof *waiter);
+    struct server *server = asked->client->server;
+    struct shell *shell = server->shell;
+    struct waiter *waiter = malloc(sizeof *waiter);
     if (!waiter)
         abort();
-    waiter->client = client;
-    waiter->id = id;
+    *waiter = *asked;
     waiter->goal = core_look_goal(shell->core);
-    waiter->answer = answer;
-    snprintf(waiter->commit, sizeof waiter->commit, "%s", commit ? commit : "");
-    DL_APPEND(client->server->waiters, waiter);
+    DL_APPEND(server->waiters, waiter);
     core_look(shell->core);
     shell->has_news = true;
 }
@@ -182,7 +179,7 @@ static void waiters_answer(struct server *server)
         if (core_looks(server->shell->core) < waiter->goal)
             continue;
         DL_DELETE(server->waiters, waiter);
-        waiter->answer(waiter->client, waiter->id, waiter->commit);
+        waiter->answer(waiter);
         free(waiter);
     }
 }

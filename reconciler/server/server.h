@@ -36,8 +36,9 @@ struct waiter {
     struct client *client;
     int64_t id;
     uint64_t goal; /* core_looks() */
-    void (*answer)(struct client *client, int64_t id, const char *commit);
+    void (*answer)(const struct waiter *waiter);
     char commit[65]; /* of the request; "" for the target */
+    int64_t since;   /* of the request, unix seconds; 0 */
     struct waiter *prev, *next;
 };
 
@@ -69,17 +70,17 @@ void server_stop(struct server *server);
 void client_answer(struct client *client, int64_t id, struct value *result);
 void client_refuse(struct client *client, int64_t id, const struct error *err,
                    const struct value *problems);
-void client_wait(struct client *client, int64_t id, const char *commit,
-                 void (*answer)(struct client *client, int64_t id, const char *commit));
+/* Keeps a copy of `asked` (its client, id, commit, since and answer) until the world has been
+ * looked at anew, and then calls its answer. */
+void client_wait(const struct waiter *asked);
 
 /* One line of a client. */
 void request_serve(struct client *client, const char *line, size_t len);
 
 struct value *status_report(struct server *server, struct arena *arena);
-int drift_report(struct server *server, struct arena *arena, struct value **out,
+/* Open drift, and what was healed at or after `since` (unix seconds; 0: open drift only). */
+int drift_report(struct server *server, struct arena *arena, int64_t since, struct value **out,
                  struct error *err);
-/* RFC 3339, seconds, UTC. */
-struct value *time_value(struct arena *arena, int64_t unix_s);
 
 extern const struct starter starter_remote;
 void remote_open(struct server *server);

@@ -40,8 +40,10 @@ static void a_folder_that_is_no_repository_is_refused(void **state)
 static void an_owner_that_the_site_does_not_name_is_refused(void **state)
 {
     struct scene *scene = *state;
-    if (geteuid() != 0)
-        skip(); /* only root gives a folder to another user */
+    if (geteuid() != 0) {
+        print_message("# SKIP only root gives a folder to another user\n");
+        skip();
+    }
     assert_int_equal(chown(scene->repo, 65534, 65534), 0);
 
     assert_int_equal(open_code(scene), ERR_DENIED);

@@ -121,8 +121,10 @@ static void a_state_directory_that_is_a_file_is_refused_by_name(void **state)
 static void an_unwritable_state_directory_says_so(void **state)
 {
     struct scene *scene = *state;
-    if (geteuid() != 0)
+    if (geteuid() != 0) {
+        print_message("# SKIP only root takes another user's place\n");
         skip();
+    }
     pid_t pid = fork();
     if (pid == 0) {
         struct store *store = NULL;
@@ -280,8 +282,10 @@ static void a_reader_cannot_write(void **state)
 static void a_reader_without_rights_to_the_directory_reads_after_the_writer_ended(void **state)
 {
     struct scene *scene = *state;
-    if (geteuid() != 0)
+    if (geteuid() != 0) {
+        print_message("# SKIP only root takes another user's place\n");
         skip();
+    }
     struct store *store = store_for(scene, STORE_WRITE);
     assert_int_equal(store_fact_put(store, "k", "v", &scene->err), 0);
     store_close(store);
@@ -500,8 +504,10 @@ static void fill_until_it_fails(struct scene *scene, struct store *store)
 static void a_full_disk_is_told_apart_and_what_was_committed_stays(void **state)
 {
     struct scene *scene = *state;
-    if (geteuid() != 0 || mount("spinel-test", scene->dir, "tmpfs", 0, "size=2m") != 0)
-        skip(); /* needs root for a small tmpfs */
+    if (geteuid() != 0 || mount("spinel-test", scene->dir, "tmpfs", 0, "size=2m") != 0) {
+        print_message("# SKIP no tmpfs can be mounted: not root, or not allowed\n");
+        skip();
+    }
     const char *text = NULL;
     struct store *store = store_for(scene, STORE_WRITE);
     assert_int_equal(store_fact_put(store, "first", "kept", &scene->err), 0);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MPL-2.0 */
-#ifndef RECONCILER_CLI_RECORDS_H
-#define RECONCILER_CLI_RECORDS_H
+#ifndef RECONCILER_STORE_DOCUMENTS_H
+#define RECONCILER_STORE_DOCUMENTS_H
 
 #include "model/arena.h"
 #include "model/value.h"

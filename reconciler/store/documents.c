@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MPL-2.0 */
-/* Rows of the store as documents. */
-#include "reconciler/cli/records.h"
+/* Rows of the store as documents: one shape for the CLI, the daemon and every report. */
+#include "reconciler/store/documents.h"
 
 #include <string.h>
 
 #include "model/error.h"
 #include "model/json.h"
-#include "reconciler/cli/when.h"
+#include "model/when.h"
 
 struct value *revision_value(struct arena *arena, const struct revision *revision)
 {

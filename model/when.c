@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MPL-2.0 */
 /* Times as programs and as people read them. Always UTC: a rack has no time zone. */
-#include "reconciler/cli/when.h"
+#include "model/when.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MPL-2.0 */
-#ifndef RECONCILER_CLI_WHEN_H
-#define RECONCILER_CLI_WHEN_H
+#ifndef MODEL_WHEN_H
+#define MODEL_WHEN_H
 
 #include <stdint.h>
 #include "model/arena.h"
