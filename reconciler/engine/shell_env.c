@@ -63,7 +63,6 @@ static void timer_fired(struct ev_loop *loop, struct ev_timer *timer, int events
 static void before_sleep(struct ev_loop *loop, struct ev_prepare *prepare, int events)
 {
     struct shell *shell = prepare->data;
-    (void)loop;
     (void)events;
     /* A pump may bring news at once: a driver that cannot be started. */
     for (int i = 0; shell->has_news && i < 8; i++) {
@@ -72,6 +71,8 @@ static void before_sleep(struct ev_loop *loop, struct ev_prepare *prepare, int e
     }
     if (shell->after_pump)
         shell->after_pump(shell->follow_context);
+    if (!shell->is_serving && core_is_settled(shell->core))
+        ev_break(loop, EVBREAK_ONE); /* what shell_run() waits for is there: do not sleep on it */
 }
 
 /* ---- drivers --------------------------------------------------------------------------- */

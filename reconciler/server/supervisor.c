@@ -12,9 +12,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <grp.h>
 #include <poll.h>
-#include <pwd.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -27,6 +25,8 @@
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
+
+#include "reconciler/server/privileges.h"
 
 enum { PAUSE_FIRST_MS = 500, PAUSE_LAST_MS = 30000, LASTING_MS = 60000, GOODBYE_MS = 10000 };
 
@@ -157,26 +157,15 @@ static void request_serve(struct supervisor *supervisor)
 
 /* ---- the core --------------------------------------------------------------------------------- */
 
-static int privileges_drop(const struct supervisor_plan *plan)
-{
-    if (!plan->user || geteuid() != 0)
-        return 0;
-    const struct passwd *user = getpwnam(plan->user);
-    if (!user || initgroups(user->pw_name, user->pw_gid) < 0 || setgid(user->pw_gid) < 0 ||
-        setuid(user->pw_uid) < 0) {
-        fprintf(stderr, "spinel: cannot run as user %s: %s\n", plan->user,
-                user ? strerror(errno) : "no such user");
-        return -1;
-    }
-    return prctl(PR_SET_DUMPABLE, 0);
-}
-
 static _Noreturn void core_process(const struct supervisor *supervisor, int channel,
                                    pid_t parent)
 {
+    struct error err = ERROR_INIT;
     sigset_t none;
-    if (privileges_drop(supervisor->plan) < 0)
+    if (privileges_drop(supervisor->plan->user, &err) < 0) {
+        fprintf(stderr, "spinel: %s\n", err.message);
         _exit(1);
+    }
     prctl(PR_SET_PDEATHSIG, SIGKILL); /* after the change of user, which clears it */
     if (getppid() != parent)
         _exit(1);
@@ -189,6 +178,9 @@ static int core_start(struct supervisor *supervisor, struct error *err)
 {
     int pair[2];
     pid_t parent = getpid();
+    int status = state_hand_over(supervisor->plan->state_dir, supervisor->plan->user, err);
+    if (status < 0)
+        return status;
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
         return error_sys(err, "cannot make the core's channel");
     pid_t pid = fork();

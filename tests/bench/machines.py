@@ -11,13 +11,13 @@ def shell(argv, **options):
 
 
 def qemus(place):
-    """Pids of QEMU processes whose files are below `place`."""
+    """Pids of QEMU processes that hold a file open below `place`."""
     found = []
     for path in glob.glob("/proc/[0-9]*"):
         try:
             if "qemu-system" not in os.readlink(path + "/exe"):
                 continue
-            if os.readlink(path + "/cwd").startswith(place) or place in open(path + "/cmdline").read():
+            if any(os.readlink(fd).startswith(place) for fd in glob.glob(path + "/fd/*")):
                 found.append(int(path[6:]))
         except OSError:
             pass
@@ -79,17 +79,24 @@ class Site:
         self.git("add", "-A")
         self.git("commit", "-qm", message)
 
+    def push(self):
+        done = self.git("push", "-q")
+        if done.returncode:
+            raise SystemExit("bench: git push failed:\n" + done.stdout)
+
     def close(self):
         """Takes everything away through Spinel itself, then ends the daemon."""
-        self.git("rm", "-rqf", ".")
-        self.commit("Remove everything")
-        self.git("push", "-q")
-        for hold in self.call("plan", "--json").get("holds", []):
-            self.call("approve", hold["id"])
-        wait_for(lambda: not qemus(self.place), 120)
-        wait_for(lambda: self.call("plan", "--json").get("summary", {}).get("run", 1) == 0, 60)
-        self.daemon.send_signal(signal.SIGTERM)
-        self.daemon.wait()
+        try:
+            self.git("rm", "-rqf", ".")
+            self.commit("Remove everything")
+            self.push()
+            for hold in self.call("plan", "--json").get("holds", []):
+                shell([self.spinel, "approve", hold["id"]], env=self.env)
+            wait_for(lambda: not qemus(self.place), 120)
+            wait_for(lambda: self.call("plan", "--json").get("summary", {}).get("run", 1) == 0, 60)
+        finally:
+            self.daemon.send_signal(signal.SIGTERM)
+            self.daemon.wait()
 
 
 def family(pid):
@@ -146,7 +153,7 @@ def bench(args, base, result):
         site.git("rm", "-qf", "--cached", "machines.yaml")
         os.unlink(quickstart)
         site.commit("Network only")
-        site.git("push", "-q")
+        site.push()
         with open(quickstart, "w") as file:
             file.write(MACHINE % 0)
         site.commit("One machine")
@@ -161,7 +168,7 @@ def bench(args, base, result):
         with open(quickstart, "a") as file:
             file.write("".join(MACHINE % i for i in range(1, args.machines)))
         site.commit("All machines")
-        site.git("push", "-q")
+        site.push()
         wait_for(lambda: len(qemus(site.place)) == args.machines, 300)
         wait_for(lambda: site.call("plan", "--json").get("summary", {}).get("run", 1) == 0, 120)
         time.sleep(5)
@@ -170,7 +177,7 @@ def bench(args, base, result):
         time.sleep(30)
         after, here["idle_mib"] = usage(pids)
         here["idle_cpu_percent"] = (after - before) / 30 * 100
-        print("\nmachines")
+        print("\n%d machines" % args.machines)
         print("  bare QEMU to the ready line                  %8.2f s" % here["bare_ready"])
         print("  git push to QEMU running                     %8.2f s" % here["push_to_qemu"])
         print("  git push to the ready line                   %8.2f s   %.2f x bare QEMU"

@@ -4,5 +4,5 @@
 # SIZES="1000 10000" MACHINES=10 OUT=build/bench.json tests/bench/run.sh
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
-exec python3 "$here/bench.py" --build "${BUILD:-$here/../../build}" --sizes ${SIZES:-1000 10000} \
+exec python3 -u "$here/bench.py" --build "${BUILD:-$here/../../build}" --sizes ${SIZES:-1000 10000} \
     --machines "${MACHINES:-10}" --out "${OUT:-$here/../../build/bench.json}"
