@@ -107,6 +107,13 @@ static void fill_nic(struct arena *arena, struct resource *resource, const char 
     resource_sign(resource);
 }
 
+static void check_nic_alone(struct checker *checker, const struct resource *resource)
+{
+    if (value_get(resource->spec, "nic") && !value_get(resource->spec, "instance"))
+        report_add(checker->report, resource_place(resource, "nic"), "bad-combination",
+                   "nic: it is a NIC of spec.instance, which is left out");
+}
+
 void set_complete(struct checker *checker, const struct set *set)
 {
     for (size_t i = 0; i < set->count; i++) {
@@ -115,7 +122,10 @@ void set_complete(struct checker *checker, const struct set *set)
         const struct resource *vpc;
         const struct value *nic;
 
-        if (!leads_to_nic(resource) || value_get(resource->spec, "nic"))
+        if (!leads_to_nic(resource))
+            continue;
+        check_nic_alone(checker, resource);
+        if (value_get(resource->spec, "nic"))
             continue;
         instance =
             set_target(set, resource, "Instance", value_get_text(resource->spec, "instance", NULL));

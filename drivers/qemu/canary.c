@@ -157,6 +157,30 @@ static int canary_ask(struct spinel_host *host, const struct settings *settings,
     return status;
 }
 
+static _Noreturn void prepare_main(struct spinel_host *host, const struct settings *settings,
+                                   pid_t parent)
+{
+    struct error ignored = ERROR_INIT;
+    const char *problem;
+    sigset_t none;
+    int null = open("/dev/null", O_RDWR);
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (getppid() != parent || null < 0)
+        _exit(1);
+    dup2(null, STDIN_FILENO); /* these two are the driver's wire */
+    dup2(null, STDOUT_FILENO);
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+    _exit(canary_ask(host, settings, &problem, &ignored) < 0);
+}
+
+void accel_prepare(struct spinel_host *host, const struct settings *settings)
+{
+    pid_t parent = getpid();
+    if (access("/dev/kvm", R_OK | W_OK) == 0 && fork() == 0)
+        prepare_main(host, settings, parent);
+}
+
 int accel_choose(struct spinel_host *host, const struct settings *settings, const char *wanted,
                  struct accel *accel, struct error *err)
 {

@@ -18,6 +18,10 @@ struct accel {
     const char *reason; /* one sentence, in the call's arena */
 };
 
+/* Begins to find out in the background, if it is not known yet: the canary takes seconds where
+ * KVM hangs, and the first machine need not wait for them. The child ends with this process. */
+void accel_prepare(struct spinel_host *host, const struct settings *settings);
+
 /* `wanted` is auto, kvm or tcg. ERR_UNSUPPORTED if kvm is wanted and does not work. */
 int accel_choose(struct spinel_host *host, const struct settings *settings, const char *wanted,
                  struct accel *accel, struct error *err);

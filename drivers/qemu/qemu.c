@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "drivers/qemu/canary.h"
 #include "drivers/qemu/instance.h"
 #include "drivers/qemu/live.h"
 #include "drivers/qemu/look.h"
@@ -33,6 +34,7 @@ static int driver_start(struct spinel_host *host, const struct value *given, str
     if (settings_read(spinel_arena(host), given, &settings, err) < 0)
         return err->code;
     value_set_text(spinel_arena(host), reply, "qemu", settings.binary);
+    accel_prepare(host, &settings);
     return watch_start(host, err);
 }
 

@@ -338,6 +338,23 @@ static int lift_method(struct request *request, struct value **result, struct er
                    arena_printf(arena, "%s lifted the freeze of %s", who_of(request), what), err);
 }
 
+static int purge_method(struct request *request, struct value **result, struct error *err)
+{
+    struct arena *arena = request->arena;
+    const char *uid = value_get_text(request->params, "uid", "");
+    (void)result;
+    int status = store_object_purge(request->shell->store, uid, err);
+    if (status < 0)
+        return status;
+    struct value *data = value_map(arena);
+    value_set_text(arena, data, "uid", uid);
+    value_set_text(arena, data, "who", who_of(request));
+    return decided(request, "purge.asked", data,
+                   arena_printf(arena, "%s asked to destroy what was released as %s",
+                                who_of(request), uid),
+                   err);
+}
+
 static int stop_method(struct request *request, struct value **result, struct error *err)
 {
     (void)result;
@@ -356,6 +373,7 @@ static const struct {
     {"pushed", pushed_method},   {"apply", apply_method},   {"follow", follow_method},
     {"observe", observe_method}, {"drift", drift_method},   {"approve", approve_method},
     {"freeze", freeze_method},   {"lift", lift_method},     {"stop", stop_method},
+    {"purge", purge_method},
 };
 
 static int request_dispatch(struct request *request, const char *method, struct value **result,

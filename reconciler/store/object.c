@@ -44,6 +44,40 @@ int store_object_put(struct store *store, const struct known *known, struct erro
     return query_run(&query, NULL);
 }
 
+static int purge_refused(struct store *store, const char *uid, struct error *err)
+{
+    struct query query;
+    query_start(&query, store, "SELECT protect FROM object WHERE uid = ? AND life = ?", err);
+    query_bind_text(&query, uid);
+    query_bind_int(&query, LIFE_RELEASED);
+    bool is_released = query_next(&query) > 0;
+    int rc = query_end(&query);
+    if (rc < 0)
+        return rc;
+    if (is_released) {
+        error_set(err, ERR_DENIED, "%s is protected", uid);
+        return error_hint(err, "Commit it again without 'protect', let that be applied, and remove "
+                               "it in a later commit.");
+    }
+    error_set(err, ERR_NOT_FOUND, "nothing that was released has the uid %s", uid);
+    return error_hint(err, "List what is released: spinel purge");
+}
+
+int store_object_purge(struct store *store, const char *uid, struct error *err)
+{
+    struct query query;
+    int64_t changes = 0;
+    query_start(&query, store,
+                "UPDATE object SET life = ?, remove_deletes = 1"
+                " WHERE uid = ? AND life = ? AND protect = 0",
+                err);
+    query_bind_int(&query, LIFE_LIVE);
+    query_bind_text(&query, uid);
+    query_bind_int(&query, LIFE_RELEASED);
+    int rc = query_run(&query, &changes);
+    return rc == 0 && changes == 0 ? purge_refused(store, uid, err) : rc;
+}
+
 int store_observation_put(struct store *store, const char *uid,
                           const struct observation *observation, const char *etag,
                           struct error *err)

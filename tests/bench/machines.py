@@ -11,11 +11,15 @@ def shell(argv, **options):
 
 
 def qemus(place):
-    """Pids of QEMU processes that hold a file open below `place`."""
+    return holders("qemu-system", place)
+
+
+def holders(program, place):
+    """Pids of processes of `program` that hold a file open below `place`."""
     found = []
     for path in glob.glob("/proc/[0-9]*"):
         try:
-            if "qemu-system" not in os.readlink(path + "/exe"):
+            if program not in os.readlink(path + "/exe"):
                 continue
             if any(os.readlink(fd).startswith(place) for fd in glob.glob(path + "/fd/*")):
                 found.append(int(path[6:]))
@@ -40,17 +44,20 @@ def bare(base):
     images = dict(re.findall(r"path: (\S+/(vmlinuz|initrd\.img))", open(EXAMPLE + "/images.yaml").read()))
     kernel, initrd = sorted(images, key=lambda path: path.endswith("img"))
     log = guest + "/serial.log"
+    if os.path.exists(log):
+        os.unlink(log)
     began = time.monotonic()
     child = subprocess.Popen(
         ["qemu-system-x86_64", "-machine", "pc-q35-7.2", "-accel", "tcg", "-cpu", "max", "-m", "192", "-nodefaults",
          "-display", "none", "-kernel", kernel, "-initrd", initrd, "-append", "console=ttyS0 quiet",
          "-serial", "file:" + log], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
+        spawned = wait_for(lambda: child.pid in holders("qemu-system", guest), 20) - began
         ready = wait_for(lambda: os.path.exists(log) and b"spinel-guest ready" in open(log, "rb").read(), 120)
     finally:
         child.kill()
         child.wait()
-    return ready - began
+    return spawned, ready - began
 
 
 class Site:
@@ -79,6 +86,11 @@ class Site:
         self.git("add", "-A")
         self.git("commit", "-qm", message)
 
+    def ready(self):
+        """How many machines have printed their ready line."""
+        logs = glob.glob(self.place + "/state/**/serial.log", recursive=True)
+        return sum(b"spinel-guest ready" in open(log, "rb").read() for log in logs)
+
     def push(self):
         done = self.git("push", "-q")
         if done.returncode:
@@ -100,14 +112,15 @@ class Site:
 
 
 def family(pid):
-    """The daemon and everything below it but the machines."""
+    """The daemon and everything below it but the machines themselves."""
     found, parents = [pid], {}
     for path in glob.glob("/proc/[0-9]*/stat"):
         try:
             text = open(path).read()
         except OSError:
             continue
-        parents.setdefault(int(text.rsplit(")", 1)[1].split()[1]), []).append(int(text.split()[0]))
+        if "(qemu-system" not in text:
+            parents.setdefault(int(text.rsplit(")", 1)[1].split()[1]), []).append(int(text.split()[0]))
     for parent in found:
         found += parents.get(parent, [])
     return found
@@ -142,7 +155,9 @@ spec:
 
 def bench(args, base, result):
     here = result["machines"] = {}
-    here["bare_ready"] = statistics.median(bare(base) for _ in range(3))
+    runs = [bare(base) for _ in range(3)]
+    here["bare_qemu"] = statistics.median(run[0] for run in runs)
+    here["bare_ready"] = statistics.median(run[1] for run in runs)
     site = Site(args, base)
     try:
         with open(site.place + "/manifests/machines.yaml") as file:
@@ -157,13 +172,12 @@ def bench(args, base, result):
         with open(quickstart, "w") as file:
             file.write(MACHINE % 0)
         site.commit("One machine")
+        wait_for(lambda: glob.glob(site.place + "/state/drivers/qemu/accel.json"), 60)
         began = time.monotonic()
         push = subprocess.Popen(["git", "-C", site.place + "/manifests", "push", "-q"], env=site.env,
                                 stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         here["push_to_qemu"] = wait_for(lambda: qemus(site.place), 60) - began
-        logs = site.place + "/state/instances/*/serial.log"
-        here["push_to_ready"] = wait_for(
-            lambda: any(b"spinel-guest ready" in open(p, "rb").read() for p in glob.glob(logs)), 120) - began
+        here["push_to_ready"] = wait_for(lambda: site.ready() == 1, 120) - began
         push.wait()
         with open(quickstart, "a") as file:
             file.write("".join(MACHINE % i for i in range(1, args.machines)))
@@ -171,7 +185,8 @@ def bench(args, base, result):
         site.push()
         wait_for(lambda: len(qemus(site.place)) == args.machines, 300)
         wait_for(lambda: site.call("plan", "--json").get("summary", {}).get("run", 1) == 0, 120)
-        time.sleep(5)
+        wait_for(lambda: site.ready() == args.machines, 300)
+        time.sleep(10)
         pids = family(site.daemon.pid)
         before, _ = usage(pids)
         time.sleep(30)
@@ -179,6 +194,7 @@ def bench(args, base, result):
         here["idle_cpu_percent"] = (after - before) / 30 * 100
         print("\n%d machines" % args.machines)
         print("  bare QEMU to the ready line                  %8.2f s" % here["bare_ready"])
+        print("  bare QEMU running                            %8.2f s" % here["bare_qemu"])
         print("  git push to QEMU running                     %8.2f s" % here["push_to_qemu"])
         print("  git push to the ready line                   %8.2f s   %.2f x bare QEMU"
               % (here["push_to_ready"], here["push_to_ready"] / here["bare_ready"]))

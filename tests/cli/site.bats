@@ -69,6 +69,19 @@ teardown() { daemon_stop; }
     [ "$status" -eq 0 ]
     spinel purge --json | jq -e '.released | length == 1'
     spinel get volume | grep -q released
+    uid=$(spinel purge --json | jq -r '.released[0].metadata.uid')
+    run spinel purge "$uid" </dev/null
+    [ "$status" -eq 64 ]
+    run spinel purge --yes 00000000000000000000000000000000
+    [ "$status" -eq 1 ]
+    [[ $output == *"nothing that was released"* ]]
+    spinel purge --yes "$uid"
+    spinel plan --json | jq -e --arg uid "$uid" '[.steps[] | select(.uid == $uid)] | .[0].action == "delete"'
+    spinel events --json | jq -e --arg uid "$uid" '.events[] | select(.type == "purge.asked" and .uid == $uid)'
+    run spinel apply --yes --wait=60s
+    spinel purge --json | jq -e '.released == []'
+    run spinel get volume --json
+    jq -e --arg uid "$uid" '[.items[] | select(.metadata.uid == $uid)] == []' <<<"$output"
 }
 
 @test "freezes are listed, need a reason and are lifted" {
