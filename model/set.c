@@ -160,7 +160,9 @@ static const struct resource *rename_rival(const struct set *set, size_t last)
     for (size_t i = last; i-- > 0;) {
         const struct resource *other = set->resources[i];
 
-        if (other->kind != resource->kind || other->project != resource->project)
+        if (other->kind != resource->kind ||
+            strcmp(other->project ? other->project : "",
+                   resource->project ? resource->project : "") != 0)
             return NULL;
         if (other->renamed_from && strcmp(other->renamed_from, resource->renamed_from) == 0)
             return other;

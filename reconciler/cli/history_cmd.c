@@ -28,13 +28,13 @@ static void revision_row(struct cli *cli, struct table *table, const struct revi
 {
     const char **cells = table_row(table);
     bool has_converged = revision->converged_at > 0;
+    int64_t took_s = revision->converged_at - revision->at; /* of whole seconds */
 
     cells[0] = arena_printf(cli->arena, "%lld", (long long)revision->id);
     cells[1] = arena_printf(cli->arena, "%.10s", revision->commit);
     cells[2] = when_age(cli->arena, revision->at, when_now());
     cells[3] = revision_outcome(revision);
-    cells[4] = has_converged ? when_took(cli->arena, (revision->converged_at - revision->at) * 1000)
-                             : "-";
+    cells[4] = !has_converged ? "-" : took_s < 1 ? "<1s" : when_took(cli->arena, took_s * 1000);
     cells[5] = arena_printf(cli->arena, "%.*s", (int)strcspn(revision->author, "<"),
                             revision->author);
     cells[6] = revision->message[0] ? revision->message : revision->subject;

@@ -377,10 +377,14 @@ static void converged_record(struct core *core)
     value_set_int(arena, data, "deferred", (int64_t)core->plan->deferred);
     value_set_int(arena, data, "held", (int64_t)core->plan->held);
     value_set_int(arena, data, "ms", core->env->mono_ms(core->env->context) - core->target_ms);
+    if (core->plan->held) {
+        core_event(core, "converged", NULL, data,
+                   "%.12s: nothing more to run; %zu steps are held until a person decides",
+                   core->commit, core->plan->held);
+        return; /* what is held is not the baseline of anything */
+    }
     core_event(core, "converged", NULL, data, "converged on %.12s: %zu resources, nothing to run",
                core->commit, core->plan->resources);
-    if (core->plan->held)
-        return; /* what is held is not the baseline of anything */
     snprintf(baseline, sizeof baseline, "%zu", core->plan->resources);
     save_fact(core, "baseline", baseline);
     if (core->is_applied)
