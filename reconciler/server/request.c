@@ -57,17 +57,11 @@ static int status_method(struct request *request, struct value **result, struct 
     return 0;
 }
 
-static int plan_now(struct shell *shell, struct arena *arena, const char *commit,
-                    struct value **result, struct error *err)
+/* Of `commit` as the world was last seen; it lives in `arena` or in the core. */
+static int plan_find(struct shell *shell, struct arena *arena, const char *commit,
+                     const struct plan **out, struct error *err)
 {
     const struct plan *plan = core_plan(shell->core);
-    char head[65];
-    if (!*commit) { /* the branch's head, which may be ahead of the target */
-        int status = source_head(shell->source, head, err);
-        if (status < 0)
-            return status;
-        commit = head;
-    }
     if (strcmp(commit, core_commit(shell->core))) {
         const struct set *set = NULL;
         struct report report;
@@ -87,8 +81,22 @@ static int plan_now(struct shell *shell, struct arena *arena, const char *commit
                                       "or no driver has answered");
         return error_hint(err, "Push a commit, or see what is up: spinel status");
     }
-    *result = plan_value(arena, plan);
+    *out = plan;
     return 0;
+}
+
+/* `commit` "": the branch's head, which may be ahead of the target. */
+static int plan_now(struct shell *shell, struct arena *arena, const char *commit,
+                    struct value **result, struct error *err)
+{
+    const struct plan *plan;
+    char head[65];
+    int status = *commit ? 0 : source_head(shell->source, head, err);
+    if (status == 0)
+        status = plan_find(shell, arena, *commit ? commit : head, &plan, err);
+    if (status == 0)
+        *result = plan_value(arena, plan);
+    return status;
 }
 
 static void plan_later(const struct waiter *waiter)
@@ -234,28 +242,59 @@ static int pushed_method(struct request *request, struct value **result, struct 
     return status < 0 ? status : head_apply(request, head, result, err);
 }
 
+/* The plan that was saved must be the plan of now; then its commit is the target. */
+static int saved_apply(struct request *request, const struct waiter *waiter,
+                       struct value **result, struct error *err)
+{
+    const struct plan *plan;
+    int status = plan_find(request->shell, request->arena, waiter->commit, &plan, err);
+    if (status < 0)
+        return status;
+    if (strcmp(plan->hash, waiter->hash)) {
+        error_set(err, ERR_STALE, "the saved plan is stale: the world, approvals, freezes or time "
+                                  "have changed what it would do");
+        return error_hint(err, "Make a new plan: spinel plan -o FILE");
+    }
+    status = store_plan_use(request->shell->store, waiter->hash, when_now(), err);
+    return status < 0 ? status : head_apply(request, waiter->commit, result, err);
+}
+
+static void apply_later(const struct waiter *waiter)
+{
+    struct arena *arena = arena_new();
+    struct error err = ERROR_INIT;
+    struct value *result = NULL;
+    struct request request = {.client = waiter->client, .server = waiter->client->server,
+                              .shell = waiter->client->server->shell, .arena = arena};
+    if (saved_apply(&request, waiter, &result, &err) < 0)
+        client_refuse(waiter->client, waiter->id, &err, request.problems);
+    else
+        client_answer(waiter->client, waiter->id, result);
+    arena_free(arena);
+}
+
 static int apply_method(struct request *request, struct value **result, struct error *err)
 {
     const struct value *saved = value_get(request->params, "saved");
-    const char *hash = "", *commit = "", *world = "";
+    struct waiter asked = {.client = request->client, .id = request->id, .answer = apply_later};
+    const char *hash, *commit, *world;
     char head[65];
     int status = source_head(request->shell->source, head, err);
-    if (status == 0 && value_is_map(saved))
+    if (status == 0 && !value_is_map(saved))
+        return head_apply(request, head, result, err);
+    if (status == 0)
         status = plan_saved_check(saved, &hash, &commit, &world, err);
-    if (status == 0 && *commit && strcmp(commit, head)) {
+    if (status < 0)
+        return status;
+    if (strcmp(commit, head)) {
         error_set(err, ERR_STALE, "the saved plan is for commit %.12s, but the branch is at %.12s",
                   commit, head);
-        status = error_hint(err, "Make a new plan: spinel plan -o FILE");
+        return error_hint(err, "Make a new plan: spinel plan -o FILE");
     }
-    const struct plan *plan = core_plan(request->shell->core);
-    if (status == 0 && *hash && plan && !strcmp(core_commit(request->shell->core), head) &&
-        strcmp(plan->hash, hash)) {
-        error_set(err, ERR_STALE, "the saved plan is stale: the daemon has gone on since");
-        status = error_hint(err, "Make a new plan: spinel plan -o FILE");
-    }
-    if (status == 0 && *hash)
-        status = store_plan_use(request->shell->store, hash, (int64_t)time(NULL), err);
-    return status < 0 ? status : head_apply(request, head, result, err);
+    snprintf(asked.commit, sizeof asked.commit, "%s", head);
+    snprintf(asked.hash, sizeof asked.hash, "%s", hash);
+    client_wait(&asked);
+    return LATER;
 }
 
 /* ---- following ---------------------------------------------------------------------------------- */

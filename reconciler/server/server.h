@@ -39,6 +39,7 @@ struct waiter {
     void (*answer)(const struct waiter *waiter);
     char commit[65]; /* of the request; "" for the target */
     int64_t since;   /* of the request, unix seconds; 0 */
+    char hash[DIGEST_TEXT]; /* of a saved plan that is to be applied; "" */
     struct waiter *prev, *next;
 };
 
@@ -70,7 +71,7 @@ void server_stop(struct server *server);
 void client_answer(struct client *client, int64_t id, struct value *result);
 void client_refuse(struct client *client, int64_t id, const struct error *err,
                    const struct value *problems);
-/* Keeps a copy of `asked` (its client, id, commit, since and answer) until the world has been
+/* Keeps a copy of `asked` (all but its goal) until the world has been
  * looked at anew, and then calls its answer. */
 void client_wait(const struct waiter *asked);
 
