@@ -54,7 +54,7 @@ words() { { tr '\0' ' ' <"$1/cmdline"; } 2>/dev/null || true; }
 
 # What a host looks like from outside, to compare before and after.
 world() {
-    ls /run/netns 2>/dev/null | grep '^sp[nu]' || true
+    find /run/netns -name 'sp[nu]*' 2>/dev/null
     ip -o link | awk '{ print $2 }' | sed 's/@.*//; s/:$//' | grep '^sp' || true
     nft list tables 2>/dev/null || true
     ip route show table all 2>/dev/null | grep -E '100\.(6[4-9]|[7-9]|1[01]|12[0-7])' || true
@@ -344,7 +344,7 @@ proved "the guard holds it: an empty set destroys nothing without a person"
 for hold in $holds; do run "$spinel" approve "$hold"; done
 none_left() { ! qemu_pid "$web_uid" && [ ! -e "/run/netns/$ns" ]; }
 await 120 "the machines and the network are gone" none_left
-ls "$site/state/pools/default/" | grep -q "$volume" || failed "a volume's file was destroyed"
+find "$site/state/pools/default" -name "*$volume*" | grep -q . || failed "a volume's file was destroyed"
 proved "the volumes are released, their files still there"
 await 60 "spinel plan: nothing to do" matches_git
 stop_daemon

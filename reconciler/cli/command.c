@@ -87,7 +87,7 @@ int command_unknown(const struct command *const *commands, const char *name)
     const char *nearest;
     size_t count = 0;
 
-    for (; commands[count] && count < sizeof(names) / sizeof(names[0]); count++)
+    for (; count < sizeof(names) / sizeof(names[0]) && commands[count]; count++)
         names[count] = commands[count]->name;
     nearest = report_nearest(name, names, count);
     fprintf(stderr, "spinel: there is no command '%s'%s%s%s\n  see 'spinel --help'\n", name,

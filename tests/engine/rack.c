@@ -223,6 +223,15 @@ static void apply(struct rack *rack, const char *driver, const struct value *mes
     const struct value *params = value_get(message, "params");
     struct rack_object *object = object_get(rack, value_get_text(params, "uid", ""));
     rack->applied_at[rack->applies++ % 256] = rack->now_ms;
+    object->repeats += !strcmp(object->asked, value_get_text(params, "op", ""));
+    object->ops += strcmp(object->asked, value_get_text(params, "op", "")) != 0;
+    snprintf(object->asked, sizeof object->asked, "%s", value_get_text(params, "op", ""));
+    if (rack->lose_applies) {
+        snprintf(object->kind, sizeof object->kind, "%s", value_get_text(params, "kind", ""));
+        snprintf(object->name, sizeof object->name, "%s", value_get_text(params, "name", ""));
+        rack->lose_applies--;
+        return;
+    }
     if (rack->refuse && !strcmp(rack->refuse, value_get_text(params, "name", ""))) {
         refuse(rack, driver, message, -32000, rack->refuse_kind);
         return;

@@ -21,7 +21,9 @@ struct rack_object {
     bool exists;
     unsigned made;   /* times that it came into being */
     unsigned applied; /* effects, not repeats of one op */
-    char op[65];     /* last one */
+    char op[65];     /* last one that had its effect */
+    char asked[65];  /* last one that came, whether or not it had an effect */
+    unsigned ops, repeats; /* different ones that came; the same one once more */
 };
 
 struct rack_message {
@@ -54,6 +56,7 @@ struct rack {
     const char *refuse;      /* name of the object whose applies are refused */
     const char *refuse_kind; /* word of the refusal */
     unsigned lose_replies;   /* answers to apply that never arrive, but the effect does */
+    unsigned lose_applies; /* applies that arrive and come to nothing, and no word of it */
     bool deny_epochs;        /* deletes are not acknowledged */
 
     unsigned events_converged, events_failed, applies;

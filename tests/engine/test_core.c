@@ -183,6 +183,27 @@ static void lost_reply_is_found_out_by_looking(void **state)
     assert_int_equal(rack_object(rack, "Volume", "db")->made, 1);
 }
 
+/* Under a new op the driver could not tell the repeat from a second wish. */
+static void what_was_sent_before_a_crash_is_sent_again_as_the_same_op(void **state)
+{
+    struct rack *rack = *state;
+    rack->lose_applies = 1;
+    rack_boot(rack, "1");
+    assert_false(rack_run(rack, 1000));
+    assert_int_equal(rack->lose_applies, 0);
+    rack_die(rack);
+    rack_boot(rack, "1");
+    assert_true(rack_run(rack, 10 * minute));
+    unsigned repeats = 0;
+    for (size_t i = 0; i < rack->object_count; i++) {
+        assert_int_equal(rack->objects[i].ops, 1);
+        assert_int_equal(rack->objects[i].epoch, 1);
+        assert_int_equal(rack->objects[i].made, 1);
+        repeats += rack->objects[i].repeats;
+    }
+    assert_int_equal(repeats, 1);
+}
+
 static void list_that_breaks_off_is_unknown_and_never_empty(void **state)
 {
     struct rack *rack = *state;
@@ -323,6 +344,7 @@ int main(void)
         RACK_TEST(crash_at_any_call_of_an_update_updates_once),
         RACK_TEST(crash_at_any_call_of_a_delete_deletes),
         RACK_TEST(lost_reply_is_found_out_by_looking),
+        RACK_TEST(what_was_sent_before_a_crash_is_sent_again_as_the_same_op),
         RACK_TEST(list_that_breaks_off_is_unknown_and_never_empty),
         RACK_TEST(object_that_vanished_is_made_again_by_a_new_intent),
         RACK_TEST(delete_counts_only_when_its_epoch_is_acknowledged),
