@@ -5,9 +5,10 @@
  *     driver ── fork ── starter (setsid, exits) ── launcher ── QEMU
  *
  * The launcher belongs to nobody's session or service. It writes process.json before
- * it lets QEMU go, so there is never a machine that nobody knows of. After that it does
- * two things: it reads QEMU's monitor for the last event that tells why the machine
- * ends, and it waits for the process; then it writes exit.json and ends too.
+ * it lets QEMU go, so there is never a machine that nobody knows of. After that it reads
+ * QEMU's monitor for the last event that tells why the machine ends, keeps the serial
+ * log from growing without bound, and waits for the process; then it writes exit.json
+ * and ends too.
  *
  * QEMU gets its descriptors at fixed numbers and nothing else, gives up root, and can
  * gain no privilege again.
@@ -35,6 +36,7 @@
 #include "drivers/qemu/argv.h"
 #include "drivers/qemu/cgroup.h"
 #include "drivers/qemu/process.h"
+#include "drivers/qemu/serial_log.h"
 #include "model/error.h"
 
 enum { START_TIMEOUT_MS = 20000, LINE_ROOM = 65536, PARKED = FD_END + 64 };
@@ -137,9 +139,23 @@ static bool tells_the_end(const char *line)
     return strstr(line, "\"event\": \"SHUTDOWN\"") || strstr(line, "\"event\": \"GUEST_PANICKED\"");
 }
 
+/* Until the monitor has something to say. */
+static void monitor_await(int fd, struct serial_log *log)
+{
+    struct pollfd slots[] = {{.fd = fd, .events = POLLIN}, {.events = POLLIN}};
+    do {
+        slots[1].fd = log->is_resting ? -1 : log->inotify;
+        int got = poll(slots, 2, log->is_resting ? SERIAL_LOG_REST_MS : -1);
+        if (got == 0)
+            serial_log_look(log);
+        else if (got > 0 && slots[1].revents)
+            serial_log_written(log);
+    } while (!slots[0].revents);
+}
+
 /* Reads the monitor until QEMU closes it; `last` gets the event that told the end. A
  * panic is not forgotten for the shutdown that follows it. */
-static void follow_monitor(int fd, char last[LINE_ROOM])
+static void follow_monitor(int fd, struct serial_log *log, char last[LINE_ROOM])
 {
     static const char hello[] = "{\"execute\":\"qmp_capabilities\"}\n";
     static char line[LINE_ROOM];
@@ -147,6 +163,7 @@ static void follow_monitor(int fd, char last[LINE_ROOM])
     bool greeted = false;
     for (;;) {
         char c[4096];
+        monitor_await(fd, log);
         ssize_t got = read(fd, c, sizeof c);
         if (got < 0 && errno == EINTR)
             continue;
@@ -173,9 +190,11 @@ static _Noreturn void launcher_wait(const struct launch *launch, pid_t pid, int 
     struct error err = ERROR_INIT;
     int dir = fcntl(launch->dir_fd, F_DUPFD_CLOEXEC, PARKED);
     int own = fcntl(monitor, F_DUPFD_CLOEXEC, PARKED);
+    struct serial_log log;
     for (int fd = 0; fd < PARKED; fd++)
         close(fd);
-    follow_monitor(own, last);
+    serial_log_open(&log, dir, PARKED);
+    follow_monitor(own, &log, last);
     int status = 0;
     while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
         continue;

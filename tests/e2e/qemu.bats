@@ -322,6 +322,18 @@ state_is() {
     grep -q "spinel-guest power button" "$STATE/instances/$INSTANCE/serial.log"
 }
 
+@test "a serial log that grows too large is cut, and its newest part is kept" {
+    log=$STATE/instances/$INSTANCE/serial.log
+    { head -c 17000000 /dev/zero | tr '\0' x; echo the newest; } >>"$log"
+    is_cut() { [ "$(stat -c %s "$log")" -lt 1000000 ]; }
+    until_true 30 is_cut
+    cat "$log.old" "$log" | grep -q "the newest"
+    [ "$(stat -c %s "$log.old")" -le 8388608 ]
+    type_in 'echo still here >/dev/console'
+    is_heard() { head -c 100000 "$log" | grep -q "still here"; }
+    until_true 10 is_heard
+}
+
 @test "a guest that panics is told from one that shuts down" {
     type_in 'echo c >/proc/sysrq-trigger'
     until_true 30 state_is off

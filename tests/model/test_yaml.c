@@ -164,7 +164,7 @@ static void an_alias_bomb_stays_small(void **state)
     size_t before = arena_used(f->arena);
 
     text_add(&text, "a: &a [x,x,x,x,x,x,x,x,x]\n");
-    for (char c = 'b'; c <= 'i'; c++)
+    for (int c = 'b'; c <= 'i'; c++)
         text_printf(&text, "%c: &%c [*%c,*%c,*%c,*%c,*%c,*%c,*%c,*%c,*%c]\n", c, c, c - 1, c - 1,
                     c - 1, c - 1, c - 1, c - 1, c - 1, c - 1, c - 1);
     assert_int_equal(yaml_read(f->arena, "m", text.data, text.len, &docs, &f->report), ERR_INVALID);

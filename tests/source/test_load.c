@@ -11,8 +11,8 @@
     "apiVersion: spinel/v1\nkind: Volume\nmetadata: {name: " name \
     ", project: shop}\nspec: {size: " size "}\n"
 #define SECRET                                                                     \
-    "apiVersion: spinel/v1\nkind: Instance\nmetadata: {name: vm, project: shop}\n" \
-    "spec: {cpus: 1, memory: 64MiB, cloudInit: {userData: hunter2}}\n"
+    ("apiVersion: spinel/v1\nkind: Instance\nmetadata: {name: vm, project: shop}\n" \
+     "spec: {cpus: 1, memory: 64MiB, cloudInit: {userData: hunter2}}\n")
 
 static const struct set *load(struct scene *scene, struct source *source, struct store *store,
                               const char *commit)
