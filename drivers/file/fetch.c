@@ -10,6 +10,7 @@
 #include <sodium.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 enum {
@@ -112,15 +113,41 @@ static int fetch_fault(const struct fetch *fetch, struct error *err)
 
 /* ---- from a path ------------------------------------------------------------------ */
 
-static int path_read(struct fetch *fetch, const char *path, struct error *err)
+/* We read as root, for somebody who may only push. What a machine shall be made from has to be a
+ * file that every user of the host may read. */
+static int path_open_public(const char *path, int *out, struct error *err)
+{
+    struct stat st;
+    int fd = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+    if (fd < 0 || fstat(fd, &st) < 0) {
+        error_sys(err, "cannot open %s", path);
+        error_hint(err, "Put the file there, or correct spec.path.");
+    } else if (!S_ISREG(st.st_mode)) {
+        error_set(err, ERR_DENIED, "%s is not a regular file", path);
+    } else if (!(st.st_mode & S_IROTH)) {
+        error_set(err, ERR_DENIED, "%s is not a file that everybody may read", path);
+        error_hint(err, "Whoever may push could read it in a machine. If that is meant: chmod o+r.");
+    } else {
+        *out = fd;
+        return 0;
+    }
+    if (fd >= 0)
+        close(fd);
+    return err->code;
+}
+
+static int own_open(const char *path, int *out, struct error *err)
+{
+    *out = open(path, O_RDONLY | O_CLOEXEC);
+    return *out < 0 ? error_sys(err, "cannot open %s", path) : 0;
+}
+
+/* Reads it all, and closes it. */
+static int file_read(struct fetch *fetch, const char *path, int fd, struct error *err)
 {
     char chunk[CHUNK];
     ssize_t got;
-    int result = 0, fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0) {
-        error_sys(err, "cannot open %s", path);
-        return error_hint(err, "Put the file there, or correct spec.path.");
-    }
+    int result = 0;
     off_t total = lseek(fd, 0, SEEK_END);
     lseek(fd, 0, SEEK_SET);
     while (result == 0 && (got = read(fd, chunk, sizeof chunk)) != 0) {
@@ -157,7 +184,7 @@ static void url_set(CURL *curl, struct fetch *fetch, const char *url, char *reas
 {
     curl_easy_setopt(curl, CURLOPT_URL, url);
     curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, reason);
-    curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "https,http,file");
+    curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "https,http");
     curl_easy_setopt(curl, CURLOPT_REDIR_PROTOCOLS_STR, "https,http");
     curl_easy_setopt(curl, CURLOPT_FOLLOWLOCATION, 1L);
     curl_easy_setopt(curl, CURLOPT_MAXREDIRS, (long)REDIRECTS_MAX);
@@ -204,7 +231,12 @@ int fetch_verified(struct spinel_host *host, const char *source, const struct ch
         .host = host, .fd = fd, .is_sha512 = expected->is_sha512, .limit_bytes = size_limit_bytes};
     char hex[129];
     fetch_begin(&fetch);
-    int result = source[0] == '/' ? path_read(&fetch, source, err) : url_read(&fetch, source, err);
+    const char *path = strncmp(source, "file://", 7) == 0 ? source + 7 : source;
+    int from = -1, result;
+    if (path[0] != '/')
+        result = url_read(&fetch, source, err);
+    else if ((result = path_open_public(path, &from, err)) == 0)
+        result = file_read(&fetch, path, from, err);
     if (result < 0)
         return result;
     fetch_hex(&fetch, hex);
@@ -222,7 +254,9 @@ int checksum_matches(struct spinel_host *host, const char *path, const struct ch
         .host = host, .fd = -1, .is_sha512 = expected->is_sha512, .limit_bytes = INT64_MAX};
     char hex[129];
     fetch_begin(&fetch);
-    int result = path_read(&fetch, path, err);
+    int from = -1, result = own_open(path, &from, err);
+    if (result == 0)
+        result = file_read(&fetch, path, from, err);
     if (result < 0)
         return result;
     fetch_hex(&fetch, hex);

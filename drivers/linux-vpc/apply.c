@@ -312,6 +312,18 @@ static int (*const verbs[])(struct step *step, struct error *err) = {
     [SPINEL_DELETE] = step_delete,  [SPINEL_RELEASE] = step_release, [SPINEL_ADOPT] = step_assert,
 };
 
+/* What observe() reports as not ours is not changed and not removed, whatever our records say. */
+static int namespace_is_ours(const struct step *step, struct error *err)
+{
+    const struct record *vpc = step->network.vpc;
+    uint64_t inode = vpc ? netns_inode(step->network.netns) : 0;
+    if (!inode || (int64_t)inode != value_get_int(vpc->chosen, "inode", 0) ||
+        vpc_tag_verifies(step->host, &step->network))
+        return 0;
+    error_set(err, ERR_DENIED, "the tag of namespace %s does not verify", step->network.netns);
+    return error_hint(err, "Its record was altered, or the rack's key is another one.");
+}
+
 int vpc_apply(struct spinel_host *host, const struct vpc_settings *settings,
               const struct spinel_op *op, struct error *err)
 {
@@ -333,6 +345,8 @@ int vpc_apply(struct spinel_host *host, const struct vpc_settings *settings,
     if (lock < 0)
         return lock;
     int result = step_reload(&step, err);
+    if (result == 0)
+        result = namespace_is_ours(&step, err);
     if (result == 0)
         result = verbs[op->verb](&step, err);
     if (result < 0 && step.records.count == 0)

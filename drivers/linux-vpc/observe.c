@@ -98,11 +98,10 @@ static const char *object_etag(struct arena *arena, const struct spinel_object *
     return hex;
 }
 
-/* The namespace is ours by its inode number; the record is, by the tag in it. */
-static bool tag_verifies(struct spinel_host *host, const struct view *view)
+bool vpc_tag_verifies(struct spinel_host *host, const struct network *network)
 {
-    const char *tag = value_get_text(view->network.vpc->chosen, "tag", "");
-    return spinel_tag_read(host, tag, view->network.netns) != NULL;
+    const char *tag = value_get_text(network->vpc->chosen, "tag", "");
+    return spinel_tag_read(host, tag, network->netns) != NULL;
 }
 
 static int list_one(struct spinel_host *host, struct spinel_list *list, const char *vpc,
@@ -118,7 +117,7 @@ static int list_one(struct spinel_host *host, struct spinel_list *list, const ch
                               "a network namespace of this name that Spinel did not make");
     if (!view.is_there)
         return 0;
-    if (!tag_verifies(host, &view)) {
+    if (!vpc_tag_verifies(host, &view.network)) {
         spinel_list_unmanaged(list, "VPC", view.network.netns, "its tag does not verify");
         return 0;
     }
@@ -157,7 +156,10 @@ int vpc_look(struct spinel_host *host, struct spinel_object *object, struct erro
     const struct record *record = NULL;
     if (vpc && view_make(spinel_arena(host), spinel_own_dir(host), vpc, view, err) < 0)
         return err->code;
-    if (vpc && view->is_there && tag_verifies(host, view))
+    if (vpc && view->is_there && !vpc_tag_verifies(host, &view->network))
+        return error_set(err, ERR_DENIED, "the tag of namespace %s does not verify",
+                         view->network.netns);
+    if (vpc && view->is_there)
         record = records_find(&view->records, object->uid);
     if (record)
         object_fill(view, record, object);

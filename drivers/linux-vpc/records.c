@@ -87,6 +87,18 @@ struct value *records_read_file(struct arena *arena, const char *own_dir, const 
     return value;
 }
 
+/* A rename or an unlink is durable once its directory is. */
+static int parent_sync(const char *path)
+{
+    char dir[PATH_MAX];
+    snprintf(dir, sizeof dir, "%.*s", (int)(strrchr(path, '/') - path), path);
+    int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int result = fd < 0 ? -1 : fsync(fd);
+    if (fd >= 0)
+        close(fd);
+    return result;
+}
+
 static int file_replace(const char *path, const char *data, size_t len, struct error *err)
 {
     char draft[PATH_MAX + 8];
@@ -98,7 +110,7 @@ static int file_replace(const char *path, const char *data, size_t len, struct e
     if (write(fd, data, len) != (ssize_t)len || fsync(fd) < 0)
         result = error_sys(err, "cannot write %s", draft);
     close(fd);
-    if (result == 0 && rename(draft, path) < 0)
+    if (result == 0 && (rename(draft, path) < 0 || parent_sync(path) < 0))
         result = error_sys(err, "cannot write %s", path);
     if (result < 0)
         unlink(draft);
@@ -175,7 +187,7 @@ int record_remove(const char *own_dir, const char *vpc, const struct record *rec
     vpc_path(path, own_dir, vpc, name);
     if (unlink(path) < 0 && errno != ENOENT)
         return error_sys(err, "cannot remove %s", path);
-    return 0;
+    return parent_sync(path) < 0 ? error_sys(err, "cannot remove %s for good", path) : 0;
 }
 
 /* "<Kind>-<uid>.json", and nothing else that lies in the directory. */

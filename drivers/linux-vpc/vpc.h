@@ -16,6 +16,10 @@ struct vpc_settings {
 int vpc_apply(struct spinel_host *host, const struct vpc_settings *settings,
               const struct spinel_op *op, struct error *err);
 int vpc_list(struct spinel_host *host, struct spinel_list *list, struct error *err);
+struct network;
+/* Whether the VPC's record bears our tag of its namespace. `network->vpc` is not NULL. */
+bool vpc_tag_verifies(struct spinel_host *host, const struct network *network);
+
 int vpc_look(struct spinel_host *host, struct spinel_object *object, struct error *err);
 int vpc_watch_start(struct spinel_host *host, struct error *err);
 

@@ -18,6 +18,7 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
@@ -293,6 +294,9 @@ static int connect_in(int dir_fd, const char *name, int *out, struct error *err)
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (fd < 0)
         return error_sys(err, "cannot make a socket");
+    /* The queue of a monitor that accepts nobody is full at once, and connect() would wait. */
+    const struct timeval patience = {.tv_sec = 2};
+    setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
     if (connect(fd, (const struct sockaddr *)&address, sizeof address) == 0) {
         *out = fd;
         return 0;

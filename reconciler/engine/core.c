@@ -120,6 +120,14 @@ static int target_resume(struct core *core, struct error *err)
     if (status == 0 && report.count)
         status = error_set(err, ERR_INVALID, "commit %.12s, the target, is no longer valid: %s",
                            target.commit, report.problems[0].message);
+    if (status == ERR_NOT_FOUND || status == ERR_INVALID) {
+        /* History was rewritten, or a newer schema is stricter: the branch's head decides anew. */
+        core_event(core, "target.lost", NULL, NULL, "%s; the branch's head is taken instead",
+                   err->message);
+        *err = (struct error)ERROR_INIT;
+        arena_free(arena);
+        return 0;
+    }
     if (status < 0) {
         arena_free(arena);
         return status;
@@ -131,11 +139,11 @@ static int target_resume(struct core *core, struct error *err)
 
 int core_start(struct core *core, struct error *err)
 {
+    struct arena *arena = arena_new();
+    const char *rebuild = load_fact(core, arena, "rebuild");
+    core->is_restored = rebuild && !strcmp(rebuild, "pending");
+    arena_free(arena);
     if (core->config.effects) {
-        struct arena *arena = arena_new();
-        const char *rebuild = load_fact(core, arena, "rebuild");
-        core->is_restored = rebuild && !strcmp(rebuild, "pending");
-        arena_free(arena);
         int status = target_resume(core, err);
         if (status < 0)
             return status;
@@ -396,6 +404,28 @@ static void converged_record(struct core *core)
         core_fail(core, &err);
 }
 
+/* Without word of an object nobody can say that it is as declared. */
+static bool unknown_record(struct core *core)
+{
+    const struct known *first = NULL;
+    unsigned count = 0;
+    for (size_t i = 0; i < core->input->known_count; i++) {
+        const struct known *row = &core->input->known[i];
+        if (row->observed.known || row->life != LIFE_LIVE || !driver_of_kind(core, row->kind))
+            continue;
+        first = first ? first : row;
+        count++;
+    }
+    if (count && !core->was_announced) {
+        core->was_announced = true;
+        core_event(core, "waiting", NULL, NULL, "%s and %u more cannot be looked at: not converged",
+                   identity_label(batch_arena(core), first->kind, first->project, first->name),
+                   count - 1);
+    }
+    core->is_converged = core->is_converged && !count;
+    return count > 0;
+}
+
 static void waiting_record(struct core *core)
 {
     int64_t next = core_next_try(core);
@@ -428,7 +458,7 @@ static bool settle(struct core *core)
         core->wants_full = true;
         return true;
     }
-    if (core->plan_is_fresh && !core->plan->run)
+    if (core->plan_is_fresh && !core->plan->run && !unknown_record(core))
         converged_record(core);
     else
         waiting_record(core);
@@ -487,13 +517,20 @@ static void timer_arm(struct core *core)
     core->env->timer(core->env->context, is_idle ? -1 : at);
 }
 
+/* A plan may ask for a fresh look itself, after the turn's rounds had their chance. */
+static bool wants_round(const struct core *core)
+{
+    return core->wants_full && !core->round.is_active && !core->is_stopping &&
+           !core->config.cached && !core->failure.code;
+}
+
 void core_pump(struct core *core)
 {
     enum { TURNS_MAX = 8 }; /* a turn that always wants another would be our mistake */
     unsigned turns = 0;
     do
         turn(core);
-    while (settle(core) && ++turns < TURNS_MAX);
+    while ((settle(core) || wants_round(core)) && ++turns < TURNS_MAX);
     batch_commit(core);
     timer_arm(core);
 }

@@ -75,6 +75,9 @@ void core_stop(struct core *core);
 /* Carries out exactly the plan that has this hash and was made from this world, and is
  * refused (core_is_refused()) when the first fresh plan is another. */
 void core_expect(struct core *core, const char *hash, const char *world);
+/* What is written to the store from here on is one transaction with what the core writes until
+ * its next pump ends. */
+void core_begin(struct core *core);
 /* An event of the caller's own, in order with the core's. */
 void core_announce(struct core *core, const char *type, struct value *data, const char *text);
 

@@ -41,6 +41,11 @@ bool batch_open(struct core *core)
     return true;
 }
 
+void core_begin(struct core *core)
+{
+    batch_open(core);
+}
+
 static void batch_reset(struct core *core)
 {
     arena_free(core->batch_arena);

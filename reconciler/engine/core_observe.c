@@ -15,6 +15,7 @@
 
 enum {
     OBSERVE_MS = 30000,
+    EACH_MS = 16000, /* of a uid: a driver gives one that hangs 15 s before it is unknown */
     PATIENCE_MS = 2000,
     COALESCE_MS = 100,
     DETAILS_MAX = 256, /* uids in one request */
@@ -223,7 +224,8 @@ static void details_ask(struct core *core, struct driver *driver, struct value *
     struct arena *arena = batch_arena(core);
     struct value *params = value_map(arena);
     value_set(arena, params, "uids", uids);
-    driver_request(core, driver, REQUEST_DETAILS, "observe", params, OBSERVE_MS);
+    int64_t patience_ms = OBSERVE_MS + (int64_t)uids->count * EACH_MS;
+    driver_request(core, driver, REQUEST_DETAILS, "observe", params, patience_ms);
     core->round.waiting++;
 }
 

@@ -384,7 +384,7 @@ struct schedule {
 static bool waits_for_blocked(const struct schedule *schedule, const struct step *step)
 {
     for (size_t i = 0; i < step->after_count; i++)
-        if (schedule->is_blocked[step->after[i]])
+        if (schedule->is_blocked[step->after[i]] && step->after_must[i])
             return true;
     return false;
 }

@@ -129,9 +129,10 @@ static void epochs_import(struct core *core, struct plan_input *input)
 
 void rebuild_input(struct core *core, struct plan_input *input, struct arena *arena)
 {
+    bool has_asked = core->is_restored; /* an approval of an earlier restore is not one of this */
     strangers_rebuild(core, input, arena);
     epochs_import(core, input);
-    for (size_t i = 0; core->is_restored && i < input->approved_count; i++)
+    for (size_t i = 0; has_asked && i < input->approved_count; i++)
         if (!strcmp(input->approved[i], rebuild_hold)) {
             core->is_restored = false;
             save_fact(core, rebuild_hold, "approved");

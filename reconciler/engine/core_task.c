@@ -361,7 +361,7 @@ static bool damage_has(const struct value *damage, const char *path)
 }
 
 static bool field_is_true(struct arena *arena, const struct plan_field *field,
-                          const struct observation *seen)
+                          const struct observation *seen, bool may_be_booted)
 {
     if (!field->field)
         return !damage_has(seen->damage, field->path);
@@ -376,7 +376,7 @@ static bool field_is_true(struct arena *arena, const struct plan_field *field,
         return true; /* not looked at, or gone as it should be */
     if (value_is_map(field->to)) /* an element of a keyed list: its fields show at the next pass */
         return now || then;
-    return value_equal(now, field->to) || value_equal(then, field->to);
+    return value_equal(now, field->to) || (may_be_booted && value_equal(then, field->to));
 }
 
 /* What the look does not bear out, or NULL if the step is done. */
@@ -399,8 +399,11 @@ static const char *task_doubt(struct task *task, const struct observation *seen)
         return "it is not there";
     if (!strcmp(verb, "adopt") && seen->released)
         return "it is still marked released";
+    /* What the process was booted with proves nothing of what was changed while it runs. */
+    bool is_boot = !strcmp(verb, "restart") || !strcmp(verb, "create");
     for (size_t i = 0; i < task->field_count; i++)
-        if (!field_is_true(task->arena, &task->fields[i], seen))
+        if (!field_is_true(task->arena, &task->fields[i], seen,
+                           is_boot || task->fields[i].change == CHANGE_RESTART))
             return arena_printf(task->arena, "%s is not as asked", task->fields[i].path);
     return NULL;
 }
@@ -494,8 +497,8 @@ void tasks_driver_lost(struct core *core, struct driver *driver)
 
 static int64_t deadline_s(const struct task *task)
 {
-    if (!strcmp(task->kind->name, "Image"))
-        return IMAGE_S;
+    if (!strcmp(task->kind->name, "Image") || value_at(task->arguments, "spec.image"))
+        return IMAGE_S; /* a volume from an image copies or converts it */
     if (!strcmp(task->kind->name, "Instance"))
         return SHUTDOWN_S + value_at_int(task->arguments, "spec.shutdown.timeout", SHUTDOWN_S);
     return STEP_S;

@@ -329,12 +329,18 @@ static void freeze_deletions(struct guard *guard)
 
 /* ---- all --------------------------------------------------------------------------------------- */
 
-static void report_only(struct guard *guard)
+/* One hold for all, under the id that the core raised it by. */
+static void hold_rebuilt(struct guard *guard)
 {
+    const struct hold *hold =
+        hold_add(guard, "rebuild", "rebuild",
+                 "the store was lost or restored and rebuilt from the world; see whether this is "
+                 "what you expect before anything is changed",
+                 true);
+
     for (size_t i = 0; i < guard->plan->step_count; i++)
         if (would_happen(&guard->plan->steps[i]))
-            step_withhold(&guard->plan->steps[i], REPORTED,
-                          "the store was rebuilt: shown only, until a person confirms");
+            hold_step(&guard->plan->steps[i], hold);
 }
 
 static void count_held(struct plan *plan)
@@ -350,7 +356,8 @@ void guard_judge(struct arena *arena, const struct plan_input *input, struct pla
     struct guard guard = {.arena = arena, .input = input, .plan = plan};
 
     if (input->report_only) {
-        report_only(&guard);
+        hold_rebuilt(&guard);
+        count_held(plan);
         return;
     }
     guard.is_cleared = arena_array(arena, plan->step_count + 1, sizeof(bool));

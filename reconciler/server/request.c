@@ -27,7 +27,7 @@ enum { LATER = 1 };
 static const char *who_of(const struct request *request)
 {
     const char *who = value_get_text(request->params, "who", "");
-    return *who ? who : request->client->who;
+    return *who && request->client->is_trusted ? who : request->client->who;
 }
 
 static int64_t last_seq(struct shell *shell, struct arena *arena)
@@ -314,6 +314,13 @@ static int follow_method(struct request *request, struct value **result, struct 
 
 /* ---- what a person decides --------------------------------------------------------------------- */
 
+/* A decision and the event that tells of it are one transaction. */
+static void decision_begin(struct request *request)
+{
+    core_begin(request->shell->core);
+    request->shell->has_news = true; /* a pump ends it, also after a refusal */
+}
+
 static int decided(struct request *request, const char *type, struct value *data,
                    const char *text, struct error *err)
 {
@@ -326,6 +333,7 @@ static int approve_method(struct request *request, struct value **result, struct
 {
     struct arena *arena = request->arena;
     const char *hold = value_get_text(request->params, "hold", "");
+    decision_begin(request);
     int status = store_hold_approve(request->shell->store, hold, who_of(request),
                                     (int64_t)time(NULL), err);
     if (status < 0)
@@ -349,6 +357,7 @@ static int freeze_method(struct request *request, struct value **result, struct 
         .until = value_get_int(request->params, "until", 0),
     };
     (void)result;
+    decision_begin(request);
     int status = store_freeze_put(request->shell->store, &freeze, (int64_t)time(NULL), err);
     if (status < 0)
         return status;
@@ -367,6 +376,7 @@ static int lift_method(struct request *request, struct value **result, struct er
     struct arena *arena = request->arena;
     const char *what = value_get_text(request->params, "what", "");
     (void)result;
+    decision_begin(request);
     int status = store_freeze_lift(request->shell->store, what, err);
     if (status < 0)
         return status;
@@ -382,6 +392,7 @@ static int purge_method(struct request *request, struct value **result, struct e
     struct arena *arena = request->arena;
     const char *uid = value_get_text(request->params, "uid", "");
     (void)result;
+    decision_begin(request);
     int status = store_object_purge(request->shell->store, uid, err);
     if (status < 0)
         return status;

@@ -240,13 +240,14 @@ static void in_ready(struct ev_loop *loop, struct ev_io *io, int events)
     lines_serve(client);
 }
 
-static void who_read(int fd, char who[64])
+static void who_read(int fd, char who[64], bool *is_trusted)
 {
     struct ucred peer;
     socklen_t size = sizeof peer;
     snprintf(who, 64, "unknown");
     if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) < 0)
         return;
+    *is_trusted = peer.uid == 0 || peer.uid == geteuid();
     const struct passwd *user = getpwuid(peer.uid);
     if (user)
         snprintf(who, 64, "%s", user->pw_name);
@@ -267,7 +268,7 @@ static void accept_ready(struct ev_loop *loop, struct ev_io *io, int events)
     client->server = server;
     client->input = (struct text)TEXT_INIT;
     client->output = (struct text)TEXT_INIT;
-    who_read(fd, client->who);
+    who_read(fd, client->who, &client->is_trusted);
     ev_io_init(&client->in, in_ready, fd, EV_READ);
     ev_io_init(&client->out, out_ready, fd, EV_WRITE);
     client->in.data = client->out.data = client;

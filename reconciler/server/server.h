@@ -24,6 +24,7 @@ struct client {
     struct text input, output;
     size_t written;        /* of output */
     char who[64];          /* user at the other end */
+    bool is_trusted;       /* root, or us: may say for whom it speaks */
     bool is_following;
     bool is_behind;        /* events after followed_seq come from the store first */
     int64_t followed_seq;  /* last event sent */

@@ -107,7 +107,8 @@ int store_hold_put(struct store *store, const char *id, const char *rule, const 
     struct query query;
     query_start(&query, store,
                 "INSERT INTO hold (id, rule, reason, at) VALUES (?, ?, ?, ?)"
-                " ON CONFLICT (id) DO NOTHING",
+                " ON CONFLICT (id) DO UPDATE SET reason = excluded.reason, at = excluded.at,"
+                " approved_by = NULL, approved_at = NULL",
                 err);
     query_bind_text(&query, id);
     query_bind_word(&query, rule);

@@ -84,6 +84,26 @@ teardown() { daemon_stop; }
     jq -e --arg uid "$uid" '[.items[] | select(.metadata.uid == $uid)] == []' <<<"$output"
 }
 
+@test "a lost store is rebuilt from the world, makes nothing twice, and asks first" {
+    spinel apply --yes --wait=60s >/dev/null
+    uid=$(spinel get volume --json | jq -r '.items[0].metadata.uid')
+    rm lab/state/spinel.db*
+    run spinel apply --yes --wait=60s
+    [ "$status" -eq 3 ]
+    [[ $output == *"spinel approve rebuild"* ]]
+    [ "$(spinel get volume --json | jq -r '.items[0].metadata.uid')" = "$uid" ]
+    spinel approve --json | jq -e '.holds[0].id == "rebuild"'
+    spinel approve rebuild
+    spinel apply --yes --wait=60s >/dev/null
+    run spinel plan
+    [ "$status" -eq 0 ]
+    [ "$(spinel get volume --json | jq -r '[.items[].metadata.uid] | join(" ")')" = "$uid" ]
+    # an approval is for one loss
+    rm lab/state/spinel.db*
+    run spinel apply --yes --wait=60s
+    [ "$status" -eq 3 ]
+}
+
 @test "freezes are listed, need a reason and are lifted" {
     spinel apply --yes --wait=60s >/dev/null
     spinel freeze changes --why "audit" --until 2h

@@ -366,7 +366,7 @@ struct rack *rack_new(void)
 
 static void dir_remove(const char *dir)
 {
-    static const char *const files[] = {"spinel.db", "spinel.db-wal", "spinel.db-shm", "lock"};
+    static const char *const files[] = {"spinel.db", "spinel.db-wal", "spinel.db-shm", "lock", "rack"};
     char path[128];
     for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
         snprintf(path, sizeof path, "%s/%s", dir, files[i]);

@@ -348,7 +348,7 @@ static void a_freeze_ends_by_itself(void **state)
     assert_disposition(w, "Volume", "v1", RUN);
 }
 
-static void a_rebuilt_store_only_reports(void **state)
+static void a_rebuilt_store_holds_everything_until_a_person_confirms(void **state)
 {
     struct world *w = *state;
 
@@ -356,9 +356,11 @@ static void a_rebuilt_store_only_reports(void **state)
     world_declare(w, PROJECT V("v2"));
     w->input.report_only = true;
     world_plan(w);
-    assert_disposition(w, "Volume", "v1", REPORTED);
-    assert_disposition(w, "Volume", "v2", REPORTED);
-    assert_int_equal(plan_exit(w->plan), 0);
+    assert_disposition(w, "Volume", "v1", HELD);
+    assert_disposition(w, "Volume", "v2", HELD);
+    assert_int_equal(find_hold(w, "rebuild")->steps, 2);
+    assert_true(find_hold(w, "rebuild")->approvable);
+    assert_int_equal(plan_exit(w->plan), 3);
 }
 
 static void what_is_reported_anyway_is_not_judged(void **state)
@@ -373,7 +375,7 @@ static void what_is_reported_anyway_is_not_judged(void **state)
     w->input.report_only = true;
     world_plan(w);
     assert_disposition(w, "Volume", "v1", REPORTED);
-    assert_int_equal(w->plan->hold_count, 0);
+    assert_int_equal(find_hold(w, "rebuild")->steps, 0);
 }
 
 static void each_hold_names_its_own_steps(void **state)
@@ -483,7 +485,7 @@ int main(void)
         TEST(frozen_healing_leaves_changes_alone),
         TEST(frozen_deletions_stop_releases_and_replacements),
         TEST(a_freeze_ends_by_itself),
-        TEST(a_rebuilt_store_only_reports),
+        TEST(a_rebuilt_store_holds_everything_until_a_person_confirms),
         TEST(what_is_reported_anyway_is_not_judged),
         TEST(each_hold_names_its_own_steps),
         TEST(a_second_row_of_an_identity_is_left_to_a_person),
