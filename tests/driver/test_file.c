@@ -266,6 +266,27 @@ static void an_image_with_another_digest_is_refused_and_not_kept(void **state)
     assert_true(is_absent(rack_look(rack, 1)));
 }
 
+/* The driver is root and whoever pushes names the path. */
+static void an_image_from_a_file_that_not_everybody_may_read_is_refused(void **state)
+{
+    struct rack *rack = *state;
+    char hex[65];
+    const char *source = source_make(rack, "secret.raw", MIB, hex);
+    const char *url = arena_printf(rack->arena, "file://%s", source);
+    assert_int_equal(chmod(source, 0600), 0);
+    assert_refused(rack,
+                   rack_apply(rack, 1, 1, "create", "Image", image_json(rack, "path", source, hex)),
+                   "denied", "everybody may read");
+    assert_refused(rack,
+                   rack_apply(rack, 1, 2, "create", "Image", image_json(rack, "url", url, hex)),
+                   "denied", "everybody may read");
+    assert_refused(rack,
+                   rack_apply(rack, 1, 3, "create", "Image",
+                              image_json(rack, "path", "/dev/zero", hex)),
+                   "denied", "not a regular file");
+    assert_true(is_absent(rack_look(rack, 1)));
+}
+
 static void a_url_that_does_not_answer_is_tried_again(void **state)
 {
     struct rack *rack = *state;
@@ -414,6 +435,7 @@ int main(void)
         TEST(a_volume_of_an_unmounted_pool_is_unknown_and_not_absent),
         TEST(a_full_disk_is_said_to_be_full_and_leaves_nothing),
         TEST(an_image_with_another_digest_is_refused_and_not_kept),
+        TEST(an_image_from_a_file_that_not_everybody_may_read_is_refused),
         TEST(a_url_that_does_not_answer_is_tried_again),
         TEST(an_image_that_was_changed_is_damage),
         TEST(an_image_that_leads_to_another_file_is_refused),
