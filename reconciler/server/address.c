@@ -49,6 +49,8 @@ int control_connect(const char *state_dir, int *fd, struct error *err)
             status = error_set(err, ERR_NOT_FOUND, "no daemon is up on %s", state_dir);
         else
             status = error_sys(err, "cannot reach the daemon by %s/%s", state_dir, socket_name);
+        if (status == ERR_DENIED)
+            error_hint(err, "Run as root, or as a member of the group 'spinel'.");
         close(made);
     }
     close(place.dir);
