@@ -52,6 +52,7 @@ struct request *driver_request(struct core *core, struct driver *driver, enum re
     request->kind = kind;
     request->deadline_ms = core->env->mono_ms(core->env->context) + timeout_ms;
     request->round = core->round.number;
+    request->asked = core->notices;
     DL_APPEND(driver->requests, request);
 
     struct arena *arena = batch_arena(core);
@@ -81,8 +82,7 @@ static struct value *initialize_params(struct core *core, const struct driver *d
     value_set_text(arena, params, "stateDir", config->state_dir);
     value_set_text(arena, params, "keyFile", config->key_file);
     const struct value *settings = config->settings_of(config->context, driver->name);
-    value_set(arena, params, "settings",
-              settings ? value_copy(arena, settings) : value_map(arena));
+    value_set(arena, params, "settings", settings ? value_copy(arena, settings) : value_map(arena));
     return params;
 }
 
@@ -137,7 +137,8 @@ void core_driver_down(struct core *core, const char *name, const char *why)
     int64_t now = core->env->mono_ms(core->env->context);
     bool was_lasting = driver->ready_since_ms && now - driver->ready_since_ms > LASTING_MS;
     driver->failures = was_lasting ? 0 : driver->failures + 1;
-    driver->restart_at_ms = now + (driver->failures > 1 ? backoff_ms(core, driver->failures - 1) : 0);
+    driver->restart_at_ms =
+        now + (driver->failures > 1 ? backoff_ms(core, driver->failures - 1) : 0);
     if (!driver->problem.code)
         error_set(&driver->problem, ERR_BUSY, "driver %s ended: %s", name, why);
     driver->state = DRIVER_DOWN;
@@ -208,8 +209,7 @@ static struct error refusal_read(const struct driver *driver, const struct value
     return err;
 }
 
-static void initialize_answered(struct core *core, struct driver *driver,
-                                const struct value *error)
+static void initialize_answered(struct core *core, struct driver *driver, const struct value *error)
 {
     if (error) {
         driver->problem = refusal_read(driver, error);
@@ -228,14 +228,15 @@ static void initialize_answered(struct core *core, struct driver *driver,
     core_event(core, "driver.started", NULL, data, "driver %s is up", driver->name);
 }
 
-static void look_answered(struct core *core, struct driver *driver, struct task *task,
+static void look_answered(struct core *core, struct driver *driver, const struct request *request,
                           const struct value *result)
 {
+    struct task *task = request->task;
     const struct value *objects = value_get(result, "objects");
     const struct value *object =
         value_is_list(objects) ? value_find(objects, "uid", task->intent.uid) : NULL;
     if (object)
-        object_observed(core, driver, object);
+        object_observed(core, driver, request, object);
     task_looked(core, task, object);
 }
 
@@ -270,11 +271,11 @@ static void request_answered(struct core *core, struct driver *driver,
         round_list_answer(core, driver, request->round, result);
         return;
     case REQUEST_DETAILS:
-        round_details_answer(core, driver, request->round, result);
+        round_details_answer(core, driver, request, result);
         return;
     case REQUEST_LOOK:
         if (request->task)
-            look_answered(core, driver, request->task, result);
+            look_answered(core, driver, request, result);
         return;
     case REQUEST_APPLY:
         if (request->task)
@@ -370,8 +371,7 @@ void driver_forget_task(struct core *core, const struct task *task)
 
 /* Overdue: an observation is "unknown" and costs nothing more; a driver that does not even
  * answer initialize or cancel is killed, and its children with it. */
-static void request_expired(struct core *core, struct driver *driver,
-                            const struct request *request)
+static void request_expired(struct core *core, struct driver *driver, const struct request *request)
 {
     switch (request->kind) {
     case REQUEST_INITIALIZE:
@@ -417,8 +417,7 @@ int64_t drivers_next_ms(const struct core *core)
         const struct driver *driver = &core->drivers[i];
         if (driver->state == DRIVER_DOWN && driver->restart_at_ms < soonest)
             soonest = driver->restart_at_ms;
-        if (driver->state == DRIVER_READY && driver->relist_at_ms &&
-            driver->relist_at_ms < soonest)
+        if (driver->state == DRIVER_READY && driver->relist_at_ms && driver->relist_at_ms < soonest)
             soonest = driver->relist_at_ms;
         const struct request *request;
         DL_FOREACH(driver->requests, request)

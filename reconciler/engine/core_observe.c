@@ -87,9 +87,10 @@ void seen_mark_dirty(struct core *core, struct driver *driver, const char *uid, 
     }
     if (seen && !seen->driver)
         core->wants_plan = true;
-    else if (seen)
+    else if (seen) {
         seen->is_dirty = true;
-    else if (driver)
+        seen->noticed = ++core->notices;
+    } else if (driver)
         driver->is_dirty = true;
     if (seen && why) {
         free(seen->why);
@@ -183,14 +184,15 @@ static void identity_keep(struct seen *seen, const struct value *object)
     arena_free(arena);
 }
 
-void object_observed(struct core *core, struct driver *driver, const struct value *object)
+void object_observed(struct core *core, struct driver *driver, const struct request *request,
+                     const struct value *object)
 {
     const char *uid = value_get_text(object, "uid", NULL);
     if (!uid || strlen(uid) >= UID_TEXT)
         return;
     struct seen *seen = seen_get(core, driver, uid);
     struct observation observation = observation_read(object, core_now_s(core));
-    seen->is_dirty = false;
+    seen->is_dirty = seen->is_dirty && seen->noticed > request->asked;
     seen->looked_round = core->round.number;
     seen->has_details = observation.known;
     if (observation.known) {
@@ -256,8 +258,7 @@ static void asking_end(struct asking *asking)
 static void list_ask(struct core *core, struct driver *driver)
 {
     driver->is_dirty = false;
-    driver_request(core, driver, REQUEST_LIST, "observe", value_map(batch_arena(core)),
-                   OBSERVE_MS);
+    driver_request(core, driver, REQUEST_LIST, "observe", value_map(batch_arena(core)), OBSERVE_MS);
     core->round.waiting++;
 }
 
@@ -269,8 +270,8 @@ static bool rows_load(struct core *core)
     round->arena = arena_new();
     round->rows = NULL;
     round->row_count = 0;
-    if (core->env->ledger->objects(core->env->store, round->arena, &round->rows,
-                                   &round->row_count, &err) < 0) {
+    if (core->env->ledger->objects(core->env->store, round->arena, &round->rows, &round->row_count,
+                                   &err) < 0) {
         core_fail(core, &err);
         return false;
     }
@@ -318,9 +319,9 @@ void round_begin(struct core *core)
     round->number++;
     round->waiting = 0;
     round->patience_ms = mono(core) + PATIENCE_MS;
-    round->detected_by = !round->is_full                      ? "notice"
+    round->detected_by = !round->is_full                    ? "notice"
                          : mono(core) >= core->resync_at_ms ? "resync"
-                                                              : "plan";
+                                                            : "plan";
     if (round->is_full) {
         core->has_run = false;
         core->resync_at_ms = mono(core) + core->config.resync_ms;
@@ -423,11 +424,11 @@ void round_list_answer(struct core *core, struct driver *driver, uint64_t round,
     core->wants_plan |= core->round.is_overdue;
 }
 
-void round_details_answer(struct core *core, struct driver *driver, uint64_t round,
+void round_details_answer(struct core *core, struct driver *driver, const struct request *request,
                           const struct value *result)
 {
     const struct value *objects = value_get(result, "objects");
-    if (round == core->round.number && core->round.is_active)
+    if (request->round == core->round.number && core->round.is_active)
         core->round.waiting--;
     core->wants_plan |= core->round.is_overdue;
     if (!value_get_bool(result, "complete", false) || !value_is_list(objects)) {
@@ -435,7 +436,7 @@ void round_details_answer(struct core *core, struct driver *driver, uint64_t rou
         return;
     }
     for (size_t i = 0; i < objects->count; i++)
-        object_observed(core, driver, objects->items[i]);
+        object_observed(core, driver, request, objects->items[i]);
 }
 
 static void strangers_save(struct core *core)

@@ -17,8 +17,7 @@ enum { DAY_S = 86400, LASTING_START_S = 600 };
 
 /* ---- input ------------------------------------------------------------------------ */
 
-static uint64_t incarnations(void *context, const char *kind, const char *project,
-                             const char *name)
+static uint64_t incarnations(void *context, const char *kind, const char *project, const char *name)
 {
     struct core *core = context;
     struct error err = ERROR_INIT;
@@ -167,8 +166,7 @@ struct known row_confirmed(struct core *core, struct arena *arena, const struct 
     after.applied = plan_redact(arena, resource->kind, spec, core->config.seed);
     after.labels = resource->labels;
     after.protect = value_get_bool(resource->spec, "protect", false);
-    after.remove_deletes =
-        !strcmp(value_get_text(resource->spec, "onRemove", ""), "delete");
+    after.remove_deletes = !strcmp(value_get_text(resource->spec, "onRemove", ""), "delete");
     return after;
 }
 
@@ -186,8 +184,7 @@ static const struct value *spec_with_chosen(struct arena *arena, const struct re
     return spec;
 }
 
-static void row_settle(struct core *core, const struct known *row,
-                       const struct resource *resource)
+static void row_settle(struct core *core, const struct known *row, const struct resource *resource)
 {
     struct arena *arena = core->plan_arena;
     struct known live = row_confirmed(core, arena, row, LIFE_LIVE, resource,
@@ -235,11 +232,9 @@ static void rows_settle(struct core *core)
     for (size_t i = 0; i < core->input->known_count; i++) {
         const struct known *row = &core->input->known[i];
         if (row->applied || !row->observed.known || row->observed.absent ||
-            row->life == LIFE_RELEASED || task_of_uid(core, row->uid) ||
-            has_step(core, row->uid))
+            row->life == LIFE_RELEASED || task_of_uid(core, row->uid) || has_step(core, row->uid))
             continue;
-        const struct resource *resource =
-            set_find(core->set, row->kind, row->project, row->name);
+        const struct resource *resource = set_find(core->set, row->kind, row->project, row->name);
         if (resource)
             row_settle(core, row, resource);
     }
@@ -271,6 +266,29 @@ static void holds_record(struct core *core)
     }
 }
 
+void approval_drop(struct core *core, const char *id)
+{
+    struct error err = ERROR_INIT;
+    if (batch_open(core) && core->env->ledger->hold_drop(core->env->store, id, &err) < 0)
+        core_fail(core, &err);
+}
+
+static bool approval_is_used(const struct core *core, const char *id)
+{
+    for (const struct task *task = core->tasks; task; task = task->hh.next)
+        if (task->approval && !strcmp(task->approval, id))
+            return true;
+    return false;
+}
+
+/* Those that let nothing through in a plan of the whole, fresh world. */
+static void approvals_settle(struct core *core)
+{
+    for (size_t i = 0; core->plan_is_fresh && i < core->input->approved_count; i++)
+        if (!core->plan->approval_steps[i] && !approval_is_used(core, core->input->approved[i]))
+            approval_drop(core, core->input->approved[i]);
+}
+
 static void plan_record(struct core *core)
 {
     const struct plan *plan = core->plan;
@@ -280,9 +298,8 @@ static void plan_record(struct core *core)
     memcpy(core->last_plan, plan->hash, sizeof core->last_plan);
     memcpy(core->parent, plan->hash, sizeof core->parent);
     struct value *document = plan_value(core->plan_arena, plan);
-    if (batch_open(core) &&
-        core->env->ledger->plan_put(core->env->store, plan->hash, plan->commit, core_now_s(core),
-                                    document, &err) < 0)
+    if (batch_open(core) && core->env->ledger->plan_put(core->env->store, plan->hash, plan->commit,
+                                                        core_now_s(core), document, &err) < 0)
         core_fail(core, &err);
     struct arena *arena = batch_arena(core);
     const struct value *summary = value_get(document, "summary");
@@ -353,8 +370,7 @@ static void intent_settle(struct core *core, const struct intent *intent)
     const struct observation *seen = &row->observed;
     if (!seen->known)
         return;
-    const struct resource *resource =
-        set_find(core->set, row->kind, row->project, row->name);
+    const struct resource *resource = set_find(core->set, row->kind, row->project, row->name);
     bool is_delete = !strcmp(intent->verb, "delete");
     bool is_acknowledged = seen->epoch >= intent->epoch;
     if (is_acknowledged && is_delete && seen->absent) {
@@ -375,16 +391,26 @@ static void intent_settle(struct core *core, const struct intent *intent)
 struct schedule {
     struct core *core;
     struct task **task_of_step; /* by step id; NULL: none is under way for it */
-    bool *is_blocked;           /* by step id */
+    bool *is_blocked;           /* by step id: it does not begin in this pass */
+    bool *is_busy;              /* by step id: something else of its uid is under way */
     struct intent *open;
     size_t open_count;
-    bool *is_used;              /* by open intent */
+    bool *is_used; /* by open intent */
 };
 
 static bool waits_for_blocked(const struct schedule *schedule, const struct step *step)
 {
     for (size_t i = 0; i < step->after_count; i++)
         if (schedule->is_blocked[step->after[i]] && step->after_must[i])
+            return true;
+    return false;
+}
+
+/* For what runs and only comes first, too: once the other thing has ended, it begins. */
+static bool waits_for_busy(const struct schedule *schedule, const struct step *step)
+{
+    for (size_t i = 0; i < step->after_count; i++)
+        if (schedule->is_busy[step->after[i]])
             return true;
     return false;
 }
@@ -424,6 +450,11 @@ static void step_schedule(struct schedule *schedule, const struct step *step)
     if (open)
         schedule->is_used[open - schedule->open] = true;
     struct task *task = task_of_uid(core, step->uid);
+    char what[DIGEST_TEXT];
+    if (task ? strcmp(task->what, step_what(step, what)) != 0 : waits_for_busy(schedule, step)) {
+        schedule->is_busy[step->id] = schedule->is_blocked[step->id] = true;
+        return;
+    }
     if (!task && step_is_blocked(schedule, step)) {
         schedule->is_blocked[step->id] = true;
         return;
@@ -456,6 +487,7 @@ static void tasks_schedule(struct core *core)
         qsort(schedule.open, schedule.open_count, sizeof *schedule.open, intent_order);
     schedule.task_of_step = arena_array(arena, plan->step_count + 2, sizeof(struct task *));
     schedule.is_blocked = arena_array(arena, plan->step_count + 2, sizeof(bool));
+    schedule.is_busy = arena_array(arena, plan->step_count + 2, sizeof(bool));
     schedule.is_used = arena_array(arena, schedule.open_count + 1, sizeof(bool));
     for (size_t i = 0; i < plan->step_count && !core->failure.code; i++)
         if (plan->steps[i].disposition == RUN)
@@ -517,6 +549,7 @@ void core_replan(struct core *core)
         return;
     drift_record(core);
     holds_record(core);
+    approvals_settle(core);
     plan_record(core);
     tasks_schedule(core);
     rows_settle(core);

@@ -22,7 +22,7 @@ enum driver_state {
     DRIVER_DOWN,     /* not running; started again at restart_at_ms */
     DRIVER_STARTING, /* initialize was sent */
     DRIVER_READY,
-    DRIVER_DYING,    /* killed; its end was not reported yet */
+    DRIVER_DYING, /* killed; its end was not reported yet */
 };
 
 enum request_kind {
@@ -38,6 +38,7 @@ struct request {
     int64_t id;
     enum request_kind kind;
     int64_t deadline_ms; /* of the monotonic clock */
+    uint64_t asked;      /* core.notices when it was made: what it can know of */
     struct task *task;   /* of LOOK, APPLY and CANCEL; NULL once the task is gone */
     uint64_t round;      /* of LIST and DETAILS */
     struct request *prev, *next;
@@ -46,13 +47,13 @@ struct request {
 struct driver {
     const char *name;
     enum driver_state state;
-    unsigned failures;      /* starts that did not last */
-    bool was_ready;         /* it came up at least once */
+    unsigned failures; /* starts that did not last */
+    bool was_ready;    /* it came up at least once */
     int64_t restart_at_ms;
     int64_t ready_since_ms;
-    struct error problem;   /* why it is down; ERR_NONE if it is not */
-    bool is_listed;         /* its last list was complete */
-    bool is_dirty;          /* said that anything may have changed */
+    struct error problem; /* why it is down; ERR_NONE if it is not */
+    bool is_listed;       /* its last list was complete */
+    bool is_dirty;        /* said that anything may have changed */
     int64_t started_ms;
     char *unmanaged;        /* JSON list of its last list; NULL before the first */
     int64_t listed_at;      /* unix seconds */
@@ -68,38 +69,39 @@ struct seen {
     char uid[UID_TEXT];
     struct driver *driver;
     uint64_t epoch;
-    char *etag;       /* of the list; NULL if not listed */
-    char *why;        /* of the last notice; NULL if none */
-    uint64_t listed_round;  /* of the last list that had it */
-    uint64_t looked_round;  /* of the last details */
-    bool has_details; /* the store (or `object`) holds what belongs to epoch and etag */
-    bool has_row;     /* the store has an object of this uid that is not gone */
+    char *etag;            /* of the list; NULL if not listed */
+    char *why;             /* of the last notice; NULL if none */
+    uint64_t listed_round; /* of the last list that had it */
+    uint64_t looked_round; /* of the last details */
+    bool has_details;      /* the store (or `object`) holds what belongs to epoch and etag */
+    bool has_row;          /* the store has an object of this uid that is not gone */
     bool is_dirty;
-    bool is_running;  /* an Instance whose guest ran at the last look */
-    bool has_stopped; /* it no longer did, and nothing of ours stopped it */
+    uint64_t noticed;      /* number of the notice that made it dirty; 0: none yet */
+    bool is_running;       /* an Instance whose guest ran at the last look */
+    bool has_stopped;      /* it no longer did, and nothing of ours stopped it */
     int64_t running_since; /* unix seconds; 0 if unknown */
-    char *identity;   /* JSON of kind, project, name and what was chosen: to tell strangers */
+    char *identity;        /* JSON of kind, project, name and what was chosen: to tell strangers */
     const struct value *object; /* without effects: the answer itself */
     UT_hash_handle hh;
 };
 
 struct retry {
     char uid[UID_TEXT];
-    char what[DIGEST_TEXT];    /* verb and fields that it was for */
+    char what[DIGEST_TEXT]; /* verb and fields that it was for */
     unsigned attempts;
-    int64_t not_before_ms;     /* of the monotonic clock */
-    bool until_target;         /* only a new target helps (or the slow resync) */
-    bool holds_up;             /* a step waits for it, so that its end is worth a look */
-    bool is_due_marked;        /* its uid was marked dirty when it came due */
+    int64_t not_before_ms; /* of the monotonic clock */
+    bool until_target;     /* only a new target helps (or the slow resync) */
+    bool holds_up;         /* a step waits for it, so that its end is worth a look */
+    bool is_due_marked;    /* its uid was marked dirty when it came due */
     UT_hash_handle hh;
 };
 
 enum task_state {
-    TASK_WAITING,    /* its intent is durable; others come first */
+    TASK_WAITING, /* its intent is durable; others come first */
     TASK_SENT,
     TASK_CANCELLING, /* past its deadline */
     TASK_LOOKING,
-    TASK_PAUSED,     /* looks again at look_at_ms */
+    TASK_PAUSED, /* looks again at look_at_ms */
 };
 
 /* One step under way. Owns what it needs, so that plans may come and go meanwhile. */
@@ -110,19 +112,19 @@ struct task {
     struct driver *driver;      /* that carries it out; NULL: by being recorded */
     struct driver *look_driver; /* that holds the object */
     struct intent intent;
-    struct known after;         /* the row once it is confirmed */
+    struct known after; /* the row once it is confirmed */
     const struct value *arguments;
     enum cause cause;
     const struct plan_field *fields; /* those that run */
     size_t field_count;
     char what[DIGEST_TEXT];
     unsigned step, of;
-    unsigned pending;           /* tasks that it waits for */
+    unsigned pending; /* tasks that it waits for */
     struct dependant *dependants;
     int64_t started_ms, deadline_ms, look_at_ms, look_pause_ms, look_until_ms;
-    char *doubt;                /* what the last look missed */
-    bool is_late;               /* past its deadline: confirmed or failed at the next look */
-    UT_hash_handle hh;          /* by uid; in the order of the plan */
+    const char *approval; /* hold id that is used up once it is confirmed; NULL: none */
+    bool is_late;         /* past its deadline: confirmed or failed at the next look */
+    UT_hash_handle hh;    /* by uid; in the order of the plan */
 };
 
 struct dependant {
@@ -133,8 +135,8 @@ struct dependant {
 struct contested {
     char uid[UID_TEXT];
     char *path;
-    unsigned count;        /* heals within the window */
-    int64_t first, last;   /* unix seconds */
+    unsigned count;      /* heals within the window */
+    int64_t first, last; /* unix seconds */
     int64_t next_try;
     struct contested *prev, *next;
 };
@@ -149,11 +151,11 @@ struct outgoing {
 struct round {
     bool is_active, is_full;
     uint64_t number;
-    unsigned waiting;      /* requests that are out */
-    struct arena *arena;   /* of rows */
-    struct known *rows;    /* as they were when it began */
+    unsigned waiting;    /* requests that are out */
+    struct arena *arena; /* of rows */
+    struct known *rows;  /* as they were when it began */
     size_t row_count;
-    int64_t patience_ms;   /* when the plan is made without those that have not answered */
+    int64_t patience_ms; /* when the plan is made without those that have not answered */
     bool is_overdue;
     const char *detected_by;
 };
@@ -162,48 +164,49 @@ struct core {
     const struct env *env;
     struct core_config config;
     struct driver *drivers;
-    struct arena *own;          /* lives as long as the core */
+    struct arena *own; /* lives as long as the core */
 
     /* target */
     struct arena *target_arena;
-    const struct set *set;      /* NULL before the first target */
+    const struct set *set; /* NULL before the first target */
     char commit[65];
     int64_t revision;
-    bool is_applied;            /* the target was true at least once */
-    int64_t target_ms;          /* monotonic, when it became the target */
+    bool is_applied;   /* the target was true at least once */
+    int64_t target_ms; /* monotonic, when it became the target */
 
     /* what was seen */
     struct seen *seen;
+    uint64_t notices; /* counts what was marked dirty */
     struct retry *retries;
     struct contested *contests;
-    char *orphans_text;             /* last fact written; NULL before the first */
-    struct arena *object_arena;     /* without effects: what drivers answered */
+    char *orphans_text;         /* last fact written; NULL before the first */
+    struct arena *object_arena; /* without effects: what drivers answered */
     struct round round;
-    uint64_t looks;             /* full rounds ended */
+    uint64_t looks; /* full rounds ended */
     bool wants_full, wants_plan;
-    int64_t coalesce_at_ms;     /* when dirty uids are looked at; 0: none are */
+    int64_t coalesce_at_ms; /* when dirty uids are looked at; 0: none are */
     int64_t resync_at_ms;
 
     /* the last plan */
     struct arena *plan_arena;
     struct plan_input *input;
     const struct plan *plan;
-    const char **step_uids;     /* of the plan's steps that run, sorted; in plan_arena */
-    bool plan_is_fresh;         /* made from a full round that all drivers answered */
-    unsigned blocked;           /* steps that back off */
-    unsigned stuck;             /* of these, those that wait for a new target */
+    const char **step_uids; /* of the plan's steps that run, sorted; in plan_arena */
+    bool plan_is_fresh;     /* made from a full round that all drivers answered */
+    unsigned blocked;       /* steps that back off */
+    unsigned stuck;         /* of these, those that wait for a new target */
     char last_plan[DIGEST_TEXT];
     char parent[DIGEST_TEXT];
     struct task *tasks;
-    int64_t replan_at_s;        /* something that was deferred may run then; 0: nothing */
-    unsigned step_count;        /* of the plan, those that run */
-    bool has_run;               /* something ended since the last full round began */
+    int64_t replan_at_s; /* something that was deferred may run then; 0: nothing */
+    unsigned step_count; /* of the plan, those that run */
+    bool has_run;        /* something ended since the last full round began */
     bool is_converged;
-    bool was_announced;         /* "converged" was said, and nothing happened since */
-    int64_t announced_try;      /* of the last "waiting" */
+    bool was_announced;    /* "converged" was said, and nothing happened since */
+    int64_t announced_try; /* of the last "waiting" */
     char expected_hash[DIGEST_TEXT], expected_world[DIGEST_TEXT]; /* "": any plan will do */
-    struct error refusal;       /* of an expected plan */
-    bool is_restored;           /* the world knows more than the store: report only */
+    struct error refusal;                                         /* of an expected plan */
+    bool is_restored; /* the world knows more than the store: report only */
 
     /* the batch */
     bool is_open;
@@ -235,8 +238,8 @@ void save_observation(struct core *core, const char *uid, const struct observati
 void save_intent(struct core *core, const struct intent *intent);
 void save_fact(struct core *core, const char *key, const char *text);
 const char *load_fact(struct core *core, struct arena *arena, const char *key);
-void core_event(struct core *core, const char *type, const struct about *about,
-                struct value *data, const char *fmt, ...) __attribute__((format(printf, 5, 6)));
+void core_event(struct core *core, const char *type, const struct about *about, struct value *data,
+                const char *fmt, ...) __attribute__((format(printf, 5, 6)));
 
 /* core_driver.c */
 struct driver *driver_find(struct core *core, const char *name);
@@ -255,14 +258,16 @@ void round_begin(struct core *core);
 void round_expire(struct core *core);
 void round_list_answer(struct core *core, struct driver *driver, uint64_t round,
                        const struct value *result);
-void round_details_answer(struct core *core, struct driver *driver, uint64_t round,
+void round_details_answer(struct core *core, struct driver *driver, const struct request *request,
                           const struct value *result);
 void driver_list_failed(struct core *core, struct driver *driver);
 void round_lost(struct core *core, struct driver *driver, uint64_t round);
 /* Reads OBJECT; the observation borrows from it. */
 struct observation observation_read(const struct value *object, int64_t now);
-/* Takes in one OBJECT: store, seen, restart policy. */
-void object_observed(struct core *core, struct driver *driver, const struct value *object);
+/* Takes in one OBJECT of the answer to a request: store, seen, restart policy. What was noticed
+ * after the driver was asked stays to be looked at. */
+void object_observed(struct core *core, struct driver *driver, const struct request *request,
+                     const struct value *object);
 struct seen *seen_find(struct core *core, const char *uid);
 void seen_mark_dirty(struct core *core, struct driver *driver, const char *uid, const char *why);
 /* Whether uids or drivers wait to be looked at. */
@@ -286,6 +291,9 @@ bool plan_runs(const struct core *core, const char *uid);
 struct known row_confirmed(struct core *core, struct arena *arena, const struct known *row,
                            enum lifecycle life, const struct resource *resource,
                            const struct value *spec);
+
+/* An approval whose steps have ended lets nothing more through. */
+void approval_drop(struct core *core, const char *id);
 
 /* core_rebuild.c */
 /* Takes objects that bear our tag, have no row and are declared back into the store, and
@@ -325,7 +333,7 @@ int64_t retry_failed(struct core *core, const char *uid, const char *what, bool 
 void retry_confirmed(struct core *core, const char *uid, const char *what);
 void retries_settle(struct core *core); /* forgets those whose step is gone */
 void retries_reset(struct core *core);
-void retries_wake(struct core *core);   /* marks uids whose time has come */
+void retries_wake(struct core *core); /* marks uids whose time has come */
 int64_t retries_next_ms(const struct core *core);
 int64_t backoff_ms(struct core *core, unsigned attempts);
 

@@ -18,19 +18,19 @@
 #include "model/text.h"
 
 enum {
-    GRACE_MS = 5000,       /* for a driver that keeps its own deadline */
+    GRACE_MS = 5000, /* for a driver that keeps its own deadline */
     CANCEL_MS = 10000,
-    LOOK_MS = 15000,       /* one look */
-    LOOK_FOR_MS = 15000,   /* how long a claim may take to become true */
+    LOOK_MS = 15000,     /* one look */
+    LOOK_FOR_MS = 15000, /* how long a claim may take to become true */
     LOOK_PAUSE_MS = 200,
-    STEP_S = 60,           /* deadlines of a step */
+    STEP_S = 60, /* deadlines of a step */
     IMAGE_S = 1800,
     SHUTDOWN_S = 60,
 };
 
 static const char *const verbs[] = {
     [ACTION_CREATE] = "create",   [ACTION_UPDATE] = "update", [ACTION_RESTART] = "restart",
-    [ACTION_REPLACE] = "delete", [ACTION_DELETE] = "delete", [ACTION_ADOPT] = "adopt",
+    [ACTION_REPLACE] = "delete",  [ACTION_DELETE] = "delete", [ACTION_ADOPT] = "adopt",
     [ACTION_RELEASE] = "release", [ACTION_NONE] = "update",
 };
 
@@ -128,8 +128,7 @@ static struct known row_of_step(struct core *core, const struct step *step)
     return row;
 }
 
-static void task_rows(struct core *core, struct task *task, const struct step *step,
-                      uint64_t epoch)
+static void task_rows(struct core *core, struct task *task, const struct step *step, uint64_t epoch)
 {
     struct known row = row_of_step(core, step);
     row.epoch = epoch;
@@ -196,6 +195,15 @@ static void task_intent(struct core *core, struct task *task, const struct step 
     };
 }
 
+/* One that lets this step through and no other. */
+static const char *approval_of(const struct core *core, const struct step *step)
+{
+    for (size_t i = 0; step->hold && i < core->input->approved_count; i++)
+        if (!strcmp(core->input->approved[i], step->hold) && core->plan->approval_steps[i] == 1)
+            return step->hold;
+    return NULL;
+}
+
 struct task *task_new(struct core *core, const struct step *step, const struct intent *open)
 {
     struct arena *arena = arena_new();
@@ -205,6 +213,7 @@ struct task *task_new(struct core *core, const struct step *step, const struct i
     task->cause = step->cause;
     task->driver = driver_of_class(core, step_driver_class(step));
     task->look_driver = driver_of_kind(core, step->kind->name);
+    task->approval = arena_text(arena, approval_of(core, step));
     task->step = ++core->step_count;
     task->of = (unsigned)core->plan->run;
     task->arguments =
@@ -310,6 +319,8 @@ static void task_confirm(struct core *core, struct task *task)
     save_object(core, &task->after);
     seen_set_row(core, task->after.kind, task->after.uid, task->after.life != LIFE_GONE);
     save_intent(core, &task->intent);
+    if (task->approval)
+        approval_drop(core, task->approval);
     struct value *data = task_data(core, task);
     value_set_int(arena, data, "ms", mono(core) - task->started_ms);
     core_event(core, "op.confirmed", &about, data, "%s: %s confirmed", task_label(core, task),
@@ -342,9 +353,8 @@ static void task_fail(struct core *core, struct task *task, const struct error *
     int64_t pause = retry_failed(core, task->intent.uid, task->what, until_target);
     task_leave_driver(task);
     task->intent.state = state;
-    task->intent.error = err->hint[0]
-                             ? arena_printf(task->arena, "%s; %s", err->message, err->hint)
-                             : arena_text(task->arena, err->message);
+    task->intent.error = err->hint[0] ? arena_printf(task->arena, "%s; %s", err->message, err->hint)
+                                      : arena_text(task->arena, err->message);
     task->intent.not_before = (core_now_ms(core) + pause) / 1000;
     if (!strcmp(state, "failed"))
         task->intent.finished_at = core_now_s(core);
@@ -373,7 +383,7 @@ static bool field_is_true(struct arena *arena, const struct plan_field *field,
     const struct value *now = value_at(spec, field->path);
     const struct value *then = value_at(booted, field->path);
     if (!now && !then)
-        return true; /* not looked at, or gone as it should be */
+        return true;             /* not looked at, or gone as it should be */
     if (value_is_map(field->to)) /* an element of a keyed list: its fields show at the next pass */
         return now || then;
     return value_equal(now, field->to) || (may_be_booted && value_equal(then, field->to));
@@ -415,8 +425,7 @@ static void task_look(struct core *core, struct task *task)
     value_append(arena, uids, value_text(arena, task->intent.uid));
     value_set(arena, params, "uids", uids);
     task->state = TASK_LOOKING;
-    driver_request(core, task->look_driver, REQUEST_LOOK, "observe", params, LOOK_MS)->task =
-        task;
+    driver_request(core, task->look_driver, REQUEST_LOOK, "observe", params, LOOK_MS)->task = task;
 }
 
 void task_looked(struct core *core, struct task *task, const struct value *object)
@@ -433,8 +442,9 @@ void task_looked(struct core *core, struct task *task, const struct value *objec
     }
     if (task->is_late || mono(core) >= task->look_until_ms) {
         struct error err = ERROR_INIT;
-        error_set(&err, ERR_BUSY, task->is_late ? "it was not done by its deadline: %s"
-                                                : "the driver said done, but %s",
+        error_set(&err, ERR_BUSY,
+                  task->is_late ? "it was not done by its deadline: %s"
+                                : "the driver said done, but %s",
                   doubt);
         task_fail(core, task, &err, false, "failed");
         return;
@@ -446,8 +456,7 @@ void task_looked(struct core *core, struct task *task, const struct value *objec
 
 /* ---- what the driver says -------------------------------------------------------------------- */
 
-void task_answered(struct core *core, struct task *task, const struct error *refusal,
-                   bool is_final)
+void task_answered(struct core *core, struct task *task, const struct error *refusal, bool is_final)
 {
     if (task->state != TASK_SENT)
         return; /* being cancelled: the look decides */
@@ -479,8 +488,8 @@ void tasks_driver_lost(struct core *core, struct driver *driver)
     struct error err = ERROR_INIT;
     error_set(&err, ERR_BUSY, "driver %s ended meanwhile", driver->name);
     for (struct task *task = core->tasks; task;) {
-        bool was_sent = task->driver == driver &&
-                        (task->state == TASK_SENT || task->state == TASK_CANCELLING);
+        bool was_sent =
+            task->driver == driver && (task->state == TASK_SENT || task->state == TASK_CANCELLING);
         bool was_looking = task->look_driver == driver &&
                            (task->state == TASK_LOOKING || task->state == TASK_PAUSED);
         if (!was_sent && !was_looking) {
@@ -493,7 +502,8 @@ void tasks_driver_lost(struct core *core, struct driver *driver)
     driver->in_flight = 0;
 }
 
-/* ---- going on --------------------------------------------------------------------------------- */
+/* ---- going on ---------------------------------------------------------------------------------
+ */
 
 static int64_t deadline_s(const struct task *task)
 {

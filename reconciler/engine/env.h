@@ -32,13 +32,13 @@ struct ledger {
     int (*incarnations)(struct store *, const char *, const char *, const char *, uint64_t *,
                         struct error *);
     int (*intent_put)(struct store *, const struct intent *, struct error *);
-    int (*intents_open)(struct store *, struct arena *, struct intent **, size_t *,
-                        struct error *);
+    int (*intents_open)(struct store *, struct arena *, struct intent **, size_t *, struct error *);
     int (*destroyed_since)(struct store *, int64_t, int64_t *, struct error *);
     int (*plan_put)(struct store *, const char *, const char *, int64_t, const struct value *,
                     struct error *);
     int (*hold_put)(struct store *, const char *, const char *, const char *, int64_t,
                     struct error *);
+    int (*hold_drop)(struct store *, const char *, struct error *);
     int (*holds)(struct store *, struct arena *, struct value **, struct error *);
     int (*freezes)(struct store *, struct arena *, struct freeze **, size_t *, struct error *);
     int (*event_add)(struct store *, const struct event *, int64_t *, struct error *);
@@ -54,7 +54,7 @@ struct ledger {
 extern const struct ledger ledger_store; /* the real store */
 
 struct env {
-    void *context; /* first argument of all but the ledger's */
+    void *context;                     /* first argument of all but the ledger's */
     int64_t (*mono_ms)(void *context); /* never goes back */
     int64_t (*wall_ms)(void *context); /* unix milliseconds */
     void (*random)(void *context, void *out, size_t len);

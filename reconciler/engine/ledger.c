@@ -18,6 +18,7 @@ const struct ledger ledger_store = {
     .destroyed_since = store_destroyed_since,
     .plan_put = store_plan_put,
     .hold_put = store_hold_put,
+    .hold_drop = store_hold_drop,
     .holds = store_holds,
     .freezes = store_freezes,
     .event_add = store_event_add,

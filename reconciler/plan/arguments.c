@@ -39,6 +39,8 @@ static struct value *changed_paths(struct arena *arena, const struct step *step)
 
 static const struct value *subject_spec(const struct subject *subject)
 {
+    if (subject->settled)
+        return subject->settled;
     if (subject->spec)
         return subject->spec;
     if (known_applied(subject->known))
@@ -93,8 +95,7 @@ static struct value *step_refs(struct arena *arena, const struct plan *plan,
     struct refs_context context = {arena, plan->match, value_map(arena)};
 
     if (step->resource)
-        context.out =
-            resource_refs(arena, step->resource, decorate, (void *)(size_t)plan->match);
+        context.out = resource_refs(arena, step->resource, decorate, (void *)(size_t)plan->match);
     /* A field that is not carried out, and an object that goes, still use what they had. */
     refs_collect(&context, step->subject, step->spec);
     if (step->subject->owner && step->subject->owner->known && !step->resource)
@@ -110,8 +111,7 @@ static struct value *step_refs(struct arena *arena, const struct plan *plan,
 static bool grows(const struct step *step)
 {
     for (size_t i = 0; i < step->field_count; i++)
-        if (step->fields[i].disposition == RUN &&
-            strcmp(step->fields[i].path, "spec.size") == 0)
+        if (step->fields[i].disposition == RUN && strcmp(step->fields[i].path, "spec.size") == 0)
             return true;
     return false;
 }

@@ -4,7 +4,8 @@
  * without a person; what a rule holds, later rules leave alone. A hold that is
  * about one step has an id of that step; a hold that is about a whole revision
  * (collapse, budget) has an id of the revision and the rule, so that an approval
- * stays good while the approved steps are carried out one after the other.
+ * stays good while the approved steps are carried out one after the other. Once
+ * they have ended, the core takes the approval back: the next time asks again.
  */
 #include <string.h>
 
@@ -37,19 +38,19 @@ static const char *hold_id(const struct guard *guard, const char *rule, const st
     value_append(guard->arena, about, value_text(guard->arena, rule));
     if (step) {
         value_append(guard->arena, about, value_text(guard->arena, step->uid));
-        value_append(guard->arena, about,
-                     value_text(guard->arena, action_text(step->action)));
+        value_append(guard->arena, about, value_text(guard->arena, action_text(step->action)));
     }
     digest_value(about, digest);
     return arena_text_n(guard->arena, digest, HOLD_ID_TEXT - 1);
 }
 
-static bool is_approved(const struct guard *guard, const char *id)
+/* Where the approval counts the steps that it lets through; NULL if there is none. */
+static size_t *find_approval(const struct guard *guard, const char *id)
 {
     for (size_t i = 0; i < guard->input->approved_count; i++)
         if (strcmp(guard->input->approved[i], id) == 0)
-            return true;
-    return false;
+            return &guard->plan->approval_steps[i];
+    return NULL;
 }
 
 static struct hold *hold_add(struct guard *guard, const char *id, const char *rule,
@@ -131,17 +132,19 @@ static void judge_step(struct guard *guard, struct step *step)
 {
     for (size_t r = 0; r < sizeof(step_rules) / sizeof(*step_rules); r++) {
         const char *reason = step_rules[r].why(guard, step);
+        size_t *approval;
         const char *id;
 
         if (!reason)
             continue;
         id = hold_id(guard, step_rules[r].rule, step);
-        if (step_rules[r].approvable && is_approved(guard, id)) {
+        approval = step_rules[r].approvable ? find_approval(guard, id) : NULL;
+        if (approval) {
             step->hold = id;
+            ++*approval;
             continue;
         }
-        hold_step(step,
-                  hold_add(guard, id, step_rules[r].rule, reason, step_rules[r].approvable));
+        hold_step(step, hold_add(guard, id, step_rules[r].rule, reason, step_rules[r].approvable));
         return;
     }
 }
@@ -181,14 +184,20 @@ static int64_t count_steps(const struct guard *guard, bool (*matches)(const stru
     return count;
 }
 
+static bool is_approved(const struct guard *guard, const char *rule)
+{
+    return find_approval(guard, hold_id(guard, rule, NULL)) != NULL;
+}
+
 /* Holds all that match, or clears them for the rules that follow if it was approved. */
 static void hold_all(struct guard *guard, const char *rule, const char *reason,
                      bool (*matches)(const struct step *))
 {
     const char *id = hold_id(guard, rule, NULL);
+    size_t *approval = find_approval(guard, id);
     const struct hold *hold = NULL;
 
-    if (!is_approved(guard, id))
+    if (!approval)
         hold = hold_add(guard, id, rule, reason, true);
     for (size_t i = 0; i < guard->plan->step_count; i++) {
         struct step *step = &guard->plan->steps[i];
@@ -200,10 +209,13 @@ static void hold_all(struct guard *guard, const char *rule, const char *reason,
         } else {
             step->hold = id;
             guard->is_cleared[i] = true;
+            ++*approval;
         }
     }
 }
 
+/* What was approved stays so while its steps end one after the other and the rest of them
+ * is no longer over the limit. */
 static void judge_collapse(struct guard *guard)
 {
     int64_t gone = count_steps(guard, is_gone_from_git);
@@ -218,7 +230,7 @@ static void judge_collapse(struct guard *guard)
                               "resources",
                               (long long)gone),
                  is_removal);
-    else if (gone * 100 > percent * guard->baseline)
+    else if (gone * 100 > percent * guard->baseline || is_approved(guard, "collapse"))
         hold_all(guard, "collapse",
                  arena_printf(guard->arena,
                               "%lld of %lld resources would be gone; more than %lld%% is held",
@@ -233,7 +245,10 @@ static void judge_budget(struct guard *guard)
     int64_t allowed = share > policy->budget_count ? share : policy->budget_count;
     int64_t planned = count_steps(guard, is_destroyed);
 
-    if (planned == 0 || guard->input->destroyed_lately + planned <= allowed)
+    if (planned == 0)
+        return;
+    if (guard->input->destroyed_lately + planned <= allowed &&
+        !is_approved(guard, "deletion-budget"))
         return;
     hold_all(guard, "deletion-budget",
              arena_printf(guard->arena,
@@ -252,14 +267,14 @@ static int64_t baseline(const struct plan *plan, const struct plan_input *input)
     for (size_t i = 0; i < plan->match->count; i++) {
         const struct subject *subject = &plan->match->subjects[i];
 
-        if (!subject->kind->is_derived && subject->known &&
-            subject->known->life == LIFE_LIVE)
+        if (!subject->kind->is_derived && subject->known && subject->known->life == LIFE_LIVE)
             live++;
     }
     return live > input->baseline ? live : input->baseline;
 }
 
-/* ---- freezes ---------------------------------------------------------------------------------- */
+/* ---- freezes ----------------------------------------------------------------------------------
+ */
 
 static const struct freeze *find_freeze(const struct guard *guard, const char *what)
 {
@@ -268,8 +283,7 @@ static const struct freeze *find_freeze(const struct guard *guard, const char *w
     for (size_t i = 0; i < input->freeze_count; i++) {
         const struct freeze *freeze = &input->freezes[i];
 
-        if (strcmp(freeze->what, what) == 0 &&
-            (freeze->until == 0 || freeze->until > input->now))
+        if (strcmp(freeze->what, what) == 0 && (freeze->until == 0 || freeze->until > input->now))
             return freeze;
     }
     return NULL;
@@ -321,13 +335,13 @@ static void freeze_deletions(struct guard *guard)
     for (size_t i = 0; freeze && i < guard->plan->step_count; i++) {
         struct step *step = &guard->plan->steps[i];
 
-        if (step->disposition == RUN &&
-            (step_removes(step) || step->action == ACTION_REPLACE))
+        if (step->disposition == RUN && (step_removes(step) || step->action == ACTION_REPLACE))
             step_withhold(step, FROZEN, freeze_reason(guard, freeze));
     }
 }
 
-/* ---- all --------------------------------------------------------------------------------------- */
+/* ---- all ---------------------------------------------------------------------------------------
+ */
 
 /* One hold for all, under the id that the core raised it by. */
 static void hold_rebuilt(struct guard *guard)
@@ -355,6 +369,7 @@ void guard_judge(struct arena *arena, const struct plan_input *input, struct pla
 {
     struct guard guard = {.arena = arena, .input = input, .plan = plan};
 
+    plan->approval_steps = arena_array(arena, input->approved_count + 1, sizeof(size_t));
     if (input->report_only) {
         hold_rebuilt(&guard);
         count_held(plan);

@@ -22,6 +22,8 @@ struct subject {
     const char *uid;                 /* filled by choose_all(), as the rest */
     const struct value *chosen;      /* map */
     const struct value *spec;        /* desired with what was chosen; NULL if it left */
+    const struct value *settled;     /* as it will be once the plan is carried out: without what
+                                      * is refused, held or put off. NULL: as `spec` says */
     const char *lacks;               /* what could not be chosen, as a sentence; or NULL */
 };
 
@@ -48,8 +50,7 @@ const struct subject *match_resolve(const struct match *match, const char *kind,
                                     const char *project, const char *name);
 
 /* The record of someone else setting this field back, or NULL. */
-const struct contest *match_contest(const struct match *match, const char *uid,
-                                    const char *path);
+const struct contest *match_contest(const struct match *match, const char *uid, const char *path);
 
 /* The specs of a row, NULL where the store or the driver says null. */
 const struct value *known_applied(const struct known *known);

@@ -15,9 +15,8 @@
 const char *action_text(enum action action)
 {
     static const char *const texts[] = {
-        [ACTION_NONE] = "none",       [ACTION_CREATE] = "create",
-        [ACTION_UPDATE] = "update",   [ACTION_RESTART] = "restart",
-        [ACTION_REPLACE] = "replace", [ACTION_DELETE] = "delete",
+        [ACTION_NONE] = "none",       [ACTION_CREATE] = "create",   [ACTION_UPDATE] = "update",
+        [ACTION_RESTART] = "restart", [ACTION_REPLACE] = "replace", [ACTION_DELETE] = "delete",
         [ACTION_ADOPT] = "adopt",     [ACTION_RELEASE] = "release",
     };
 
@@ -32,8 +31,8 @@ const char *cause_text(enum cause cause)
 const char *disposition_text(enum disposition disposition)
 {
     static const char *const texts[] = {
-        [RUN] = "run",         [DEFERRED] = "deferred",   [HELD] = "held",
-        [REPORTED] = "reported", [IGNORED] = "ignored", [CONTESTED] = "contested",
+        [RUN] = "run",           [DEFERRED] = "deferred", [HELD] = "held",
+        [REPORTED] = "reported", [IGNORED] = "ignored",   [CONTESTED] = "contested",
         [FROZEN] = "frozen",
     };
 
@@ -50,12 +49,28 @@ static void make_steps(struct arena *arena, struct plan *plan)
             plan->step_count++;
 }
 
+static const struct value *settled_spec(const struct step *step)
+{
+    if (step->action == ACTION_CREATE || step_removes(step))
+        return NULL;
+    return step->disposition == RUN ? step->spec : known_applied(step->known);
+}
+
+/* What others are told of an object is what it is, not what it was refused to become. */
+static void settle_subjects(struct plan *plan)
+{
+    for (size_t i = 0; i < plan->step_count; i++) {
+        const struct step *step = &plan->steps[i];
+
+        plan->match->subjects[step->subject - plan->match->subjects].settled = settled_spec(step);
+    }
+}
+
 static void count_steps(struct plan *plan)
 {
     size_t *const counters[] = {
-        [RUN] = &plan->run,           [DEFERRED] = &plan->deferred,
-        [HELD] = &plan->held,         [REPORTED] = &plan->reported,
-        [IGNORED] = &plan->reported,  [CONTESTED] = &plan->deferred,
+        [RUN] = &plan->run,           [DEFERRED] = &plan->deferred, [HELD] = &plan->held,
+        [REPORTED] = &plan->reported, [IGNORED] = &plan->reported,  [CONTESTED] = &plan->deferred,
         [FROZEN] = &plan->deferred,
     };
 
@@ -131,6 +146,7 @@ const struct plan *plan_make(struct arena *arena, const struct plan_input *input
     make_steps(arena, plan);
     steps_order(arena, plan);
     guard_judge(arena, input, plan);
+    settle_subjects(plan);
     count_steps(plan);
     digest_world(arena, input, plan);
     digest_plan(arena, plan);

@@ -52,32 +52,32 @@ struct known {
     const char *project; /* NULL if rack-wide */
     const char *name;
     enum lifecycle life;
-    uint64_t generation;          /* counts accepted desired forms */
-    uint64_t epoch;               /* counts intents */
-    bool protect;                 /* sticky: of the last applied revision, not of this one */
-    bool remove_deletes;          /* onRemove: delete, of the last applied revision */
-    const struct value *chosen;   /* map; never NULL once live */
-    const struct value *applied;  /* desired spec last confirmed, redacted; NULL if never */
-    const struct value *labels;   /* of the last applied; NULL allowed */
+    uint64_t generation;         /* counts accepted desired forms */
+    uint64_t epoch;              /* counts intents */
+    bool protect;                /* sticky: of the last applied revision, not of this one */
+    bool remove_deletes;         /* onRemove: delete, of the last applied revision */
+    const struct value *chosen;  /* map; never NULL once live */
+    const struct value *applied; /* desired spec last confirmed, redacted; NULL if never */
+    const struct value *labels;  /* of the last applied; NULL allowed */
     struct observation observed;
-    int64_t stopped_by_guest_at;  /* unix seconds when a stop by the guest was first seen; 0 */
-    unsigned start_failures;      /* consecutive, for restartPolicy's back-off */
-    int64_t next_start;           /* unix seconds before which restartPolicy waits; 0 */
+    int64_t stopped_by_guest_at; /* unix seconds when a stop by the guest was first seen; 0 */
+    unsigned start_failures;     /* consecutive, for restartPolicy's back-off */
+    int64_t next_start;          /* unix seconds before which restartPolicy waits; 0 */
 };
 
 /* ---- policy and its records ----------------------------------------------------- */
 
 struct plan_policy {
-    int64_t budget_count;      /* destructive steps that are always allowed, default 3 */
-    int64_t budget_percent;    /* or this share of the baseline, default 5 */
-    int64_t collapse_percent;  /* share gone that holds a revision, default 30 */
+    int64_t budget_count;     /* destructive steps that are always allowed, default 3 */
+    int64_t budget_percent;   /* or this share of the baseline, default 5 */
+    int64_t collapse_percent; /* share gone that holds a revision, default 30 */
 };
 
 struct freeze {
     const char *what; /* "changes", "healing", "deletions" */
     const char *who;
     const char *why;
-    int64_t until;    /* unix seconds; 0: until lifted */
+    int64_t until; /* unix seconds; 0: until lifted */
 };
 
 /* A field that something else keeps setting back. */
@@ -89,28 +89,28 @@ struct contest {
 };
 
 struct plan_input {
-    const struct set *set;          /* desired */
-    const char *commit;             /* hex of the revision; "" if none yet */
-    const char *parent;             /* hash of the plan before this one; "" if none */
-    const struct known *known;      /* every row that is not GONE, ordered by (kind rank,
-                                     * project, name, uid) */
+    const struct set *set;     /* desired */
+    const char *commit;        /* hex of the revision; "" if none yet */
+    const char *parent;        /* hash of the plan before this one; "" if none */
+    const struct known *known; /* every row that is not GONE, ordered by (kind rank,
+                                * project, name, uid) */
     size_t known_count;
     /* For names that were used before: number of GONE rows of an identity. May be NULL: 0. */
     uint64_t (*incarnations)(void *context, const char *kind, const char *project,
                              const char *name);
     void *incarnations_context;
-    uint8_t seed[32];               /* the rack's random seed, for uids */
-    int64_t now;                    /* unix seconds */
+    uint8_t seed[32]; /* the rack's random seed, for uids */
+    int64_t now;      /* unix seconds */
     struct plan_policy policy;
     const struct freeze *freezes;
     size_t freeze_count;
-    const char *const *approved;    /* hold ids that a person approved */
+    const char *const *approved; /* hold ids that a person approved */
     size_t approved_count;
     const struct contest *contests;
     size_t contest_count;
-    int64_t baseline;               /* resources at the last approved revision */
-    int64_t destroyed_lately;       /* destructive steps of the last 24 h, not approved */
-    bool report_only;               /* after a lost store: show, and run nothing */
+    int64_t baseline;                      /* resources at the last approved revision */
+    int64_t destroyed_lately;              /* destructive steps of the last 24 h, not approved */
+    bool report_only;                      /* after a lost store: show, and run nothing */
     const char *daemon_driver_of_instance; /* unused by drivers that share nothing; NULL ok */
 };
 
@@ -128,10 +128,10 @@ enum action {
 };
 enum cause { CAUSE_PENDING, CAUSE_DRIFT };
 enum disposition {
-    RUN,       /* to be carried out now */
-    DEFERRED,  /* waits for a stop, a window, a back-off or an unknown observation */
-    HELD,      /* by the guard; has a hold id */
-    REPORTED,  /* shown only, by policy */
+    RUN,      /* to be carried out now */
+    DEFERRED, /* waits for a stop, a window, a back-off or an unknown observation */
+    HELD,     /* by the guard; has a hold id */
+    REPORTED, /* shown only, by policy */
     IGNORED,
     CONTESTED, /* someone else keeps setting it back; tried again later */
     FROZEN,
@@ -142,19 +142,19 @@ const char *disposition_text(enum disposition disposition);
 
 /* One changed field of a step. */
 struct plan_field {
-    const char *path;         /* "spec.size" */
+    const char *path;          /* "spec.size" */
     const struct field *field; /* NULL for damage */
-    const struct value *from; /* NULL: nothing */
-    const struct value *to;   /* NULL: nothing */
-    enum change change;       /* after the booted envelope had its say */
+    const struct value *from;  /* NULL: nothing */
+    const struct value *to;    /* NULL: nothing */
+    enum change change;        /* after the booted envelope had its say */
     enum cause cause;
     enum disposition disposition;
-    const char *means;        /* "CPU hotplug", or NULL */
-    const char *reason;       /* why this class and disposition, a few words; or NULL */
+    const char *means;  /* "CPU hotplug", or NULL */
+    const char *reason; /* why this class and disposition, a few words; or NULL */
 };
 
 struct step {
-    unsigned id;              /* from 1, in order of execution */
+    unsigned id; /* from 1, in order of execution */
     enum action action;
     enum disposition disposition; /* of the step: RUN if anything of it runs */
     enum cause cause;
@@ -162,49 +162,50 @@ struct step {
     const char *project;
     const char *name;
     const char *uid;
-    uint64_t generation;      /* that the object will have */
+    uint64_t generation;             /* that the object will have */
     const struct resource *resource; /* desired; NULL for delete and release */
     const struct known *known;       /* NULL for a create of something new */
-    const struct value *spec; /* what the driver is sent: desired with what was chosen. A
-                               * deferred or held field keeps its applied value here */
+    const struct value *spec;        /* what the driver is sent: desired with what was chosen. A
+                                      * deferred or held field keeps its applied value here */
     const struct value *chosen;
     struct plan_field *fields;
     size_t field_count;
-    unsigned *after;          /* ids of the steps it waits for */
+    unsigned *after; /* ids of the steps it waits for */
     size_t after_count;
-    const char *hold;         /* hold id if HELD, or that a person approved; else NULL */
-    const char *reason;       /* one sentence for people */
-    const char *renamed_from; /* or NULL */
-    enum change impact;       /* on a running machine: CHANGE_LIVE none, RESTART, REPLACE */
-    bool is_destructive;      /* counts against the budget */
-    bool *after_must;         /* of each `after`: without it this step cannot be done at all;
-                               * the others only come first if they run */
+    const char *hold;              /* hold id if HELD, or that a person approved; else NULL */
+    const char *reason;            /* one sentence for people */
+    const char *renamed_from;      /* or NULL */
+    enum change impact;            /* on a running machine: CHANGE_LIVE none, RESTART, REPLACE */
+    bool is_destructive;           /* counts against the budget */
+    bool *after_must;              /* of each `after`: without it this step cannot be done at all;
+                                    * the others only come first if they run */
     const struct subject *subject; /* private to plan/ */
 };
 
 struct hold {
-    const char *id;       /* short, stable for the same revision, rule and set of steps */
-    const char *rule;     /* "deletion-budget", "collapse", "protect", "ownership", ... */
-    const char *reason;   /* sentence with the numbers */
+    const char *id;     /* short, stable for the same revision, rule and set of steps */
+    const char *rule;   /* "deletion-budget", "collapse", "protect", "ownership", ... */
+    const char *reason; /* sentence with the numbers */
     size_t steps;
-    bool approvable;      /* protect and ownership are not lifted by approval */
+    bool approvable; /* protect and ownership are not lifted by approval */
 };
 
 struct plan {
     const char *commit;
     const char *parent;
-    char hash[DIGEST_TEXT]; /* of commit, observed world and steps */
+    char hash[DIGEST_TEXT];  /* of commit, observed world and steps */
     char world[DIGEST_TEXT]; /* of the observations that it was made from */
-    int64_t observed_at;    /* unix seconds of the oldest observation used; 0 if none */
+    int64_t observed_at;     /* unix seconds of the oldest observation used; 0 if none */
     struct step *steps;
     size_t step_count;
     struct hold *holds;
     size_t hold_count;
-    size_t run, deferred, held, reported; /* of all steps; frozen and contested ones count
-                                           * as deferred */
+    size_t *approval_steps; /* of each of plan_input.approved: how many steps it lets through */
+    size_t run, deferred, held, reported;     /* of all steps; frozen and contested ones count
+                                               * as deferred */
     size_t action_counts[ACTION_RELEASE + 1]; /* of all steps but the derived ones' */
-    size_t resources;       /* declared */
-    const struct match *match; /* private to plan/ */
+    size_t resources;                         /* declared */
+    const struct match *match;                /* private to plan/ */
 };
 
 /* Never fails: what is wrong with the input is in the plan. */

@@ -150,6 +150,14 @@ int store_hold_approve(struct store *store, const char *id, const char *who, int
     return rc < 0 || changes > 0 ? rc : hold_unapprovable(store, id, err);
 }
 
+int store_hold_drop(struct store *store, const char *id, struct error *err)
+{
+    struct query query;
+    query_start(&query, store, "DELETE FROM hold WHERE id = ?", err);
+    query_bind_text(&query, id);
+    return query_run(&query, NULL);
+}
+
 int store_holds(struct store *store, struct arena *arena, struct value **list, struct error *err)
 {
     struct value *holds = value_list(arena);

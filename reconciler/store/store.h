@@ -21,13 +21,12 @@
 struct store;
 
 enum store_mode {
-    STORE_WRITE,    /* makes and migrates it if needed; takes the lock */
-    STORE_READ,     /* ERR_NOT_FOUND if there is none yet */
+    STORE_WRITE, /* makes and migrates it if needed; takes the lock */
+    STORE_READ,  /* ERR_NOT_FOUND if there is none yet */
 };
 
 /* ERR_BUSY names the pid that holds the lock; ERR_STALE: made by a newer Spinel. */
-int store_open(const char *state_dir, enum store_mode mode, struct store **out,
-               struct error *err);
+int store_open(const char *state_dir, enum store_mode mode, struct store **out, struct error *err);
 void store_close(struct store *store); /* NULL is allowed */
 
 /* One batch, one transaction, durable (synchronous=FULL) when commit returns 0.
@@ -45,8 +44,8 @@ int store_rack_id(struct store *store, char rack_id[33], struct error *err);
 /* ---- revisions ------------------------------------------------------------------- */
 struct revision {
     int64_t id;
-    const char *commit;    /* hex */
-    const char *parent;    /* commit that was the target before; "" for the first */
+    const char *commit; /* hex */
+    const char *parent; /* commit that was the target before; "" for the first */
     const char *author;
     const char *subject;
     const char *pushed_by; /* user name of the pusher; "" if unknown */
@@ -64,18 +63,18 @@ int store_revision_state(struct store *store, int64_t id, const char *state, int
 int store_revision_target(struct store *store, struct arena *arena, struct revision *out,
                           struct error *err);
 /* Newest first, at most `limit`. */
-int store_revisions(struct store *store, struct arena *arena, size_t limit,
-                    struct revision **out, size_t *count, struct error *err);
+int store_revisions(struct store *store, struct arena *arena, size_t limit, struct revision **out,
+                    size_t *count, struct error *err);
 
 /* Manifests of the target revision: path and blob, and how each blob parsed. */
 struct manifest {
     const char *path;
-    const char *blob;             /* hex object id */
+    const char *blob;              /* hex object id */
     const struct value *documents; /* list of normal forms (resource_value()) with "at": {line};
                                     * NULL where it may not be cached (sensitive) */
 };
-int store_manifests(struct store *store, struct arena *arena, struct manifest **out,
-                    size_t *count, struct error *err); /* ordered by path */
+int store_manifests(struct store *store, struct arena *arena, struct manifest **out, size_t *count,
+                    struct error *err); /* ordered by path */
 int store_manifest_put(struct store *store, const struct manifest *manifest, struct error *err);
 int store_manifest_drop(struct store *store, const char *path, struct error *err);
 /* The parse cache: by blob and kinds_digest(). `*documents` NULL if not cached. */
@@ -99,31 +98,32 @@ int store_observation_put(struct store *store, const char *uid,
                           const struct observation *observation, const char *etag,
                           struct error *err);
 /* GONE rows of an identity. */
-int store_incarnations(struct store *store, const char *kind, const char *project,
-                       const char *name, uint64_t *count, struct error *err);
+int store_incarnations(struct store *store, const char *kind, const char *project, const char *name,
+                       uint64_t *count, struct error *err);
 
 /* ---- intents ------------------------------------------------------------------------ */
 struct intent {
-    const char *op;       /* op_key, primary key */
+    const char *op; /* op_key, primary key */
     const char *uid;
     uint64_t epoch;
-    const char *verb;     /* "create", ... */
-    const char *plan;     /* hash */
+    const char *verb; /* "create", ... */
+    const char *plan; /* hash */
     const char *arguments_digest;
-    const char *state;    /* "pending", "claimed", "confirmed", "failed", "superseded" */
+    const char *state; /* "pending", "claimed", "confirmed", "failed", "superseded" */
     unsigned attempts;
-    int64_t created_at;   /* unix seconds */
-    int64_t finished_at;  /* 0 while open */
-    int64_t not_before;   /* unix seconds of the next try; 0 */
-    const char *error;    /* last error with its hint, "" if none */
-    const struct value *step; /* what `history` shows: {"action","kind","project","name","fields"} */
+    int64_t created_at;  /* unix seconds */
+    int64_t finished_at; /* 0 while open */
+    int64_t not_before;  /* unix seconds of the next try; 0 */
+    const char *error;   /* last error with its hint, "" if none */
+    const struct value
+        *step; /* what `history` shows: {"action","kind","project","name","fields"} */
     bool is_destructive;
     bool is_approved;
 };
 int store_intent_put(struct store *store, const struct intent *intent, struct error *err);
 /* pending and claimed ones, oldest first. */
-int store_intents_open(struct store *store, struct arena *arena, struct intent **out,
-                       size_t *count, struct error *err);
+int store_intents_open(struct store *store, struct arena *arena, struct intent **out, size_t *count,
+                       struct error *err);
 /* Newest first; uid NULL: of all. */
 int store_intents(struct store *store, struct arena *arena, const char *uid, size_t limit,
                   struct intent **out, size_t *count, struct error *err);
@@ -144,6 +144,8 @@ int store_hold_put(struct store *store, const char *id, const char *rule, const 
                    int64_t at, struct error *err); /* known already is fine */
 int store_hold_approve(struct store *store, const char *id, const char *who, int64_t at,
                        struct error *err); /* ERR_NOT_FOUND, ERR_CONFLICT if approved already */
+/* Takes a hold and its approval back; one that is not there is no error. */
+int store_hold_drop(struct store *store, const char *id, struct error *err);
 int store_holds(struct store *store, struct arena *arena, struct value **list,
                 struct error *err); /* [{"id","rule","reason","at","approvedBy","approvedAt"}] */
 int store_freeze_put(struct store *store, const struct freeze *freeze, int64_t at,
@@ -154,11 +156,11 @@ int store_freezes(struct store *store, struct arena *arena, struct freeze **out,
 
 /* ---- events and drift --------------------------------------------------------------------- */
 struct event {
-    int64_t seq;         /* rises by one; written by the store */
-    int64_t at_ms;       /* unix milliseconds */
-    const char *type;    /* docs/control-protocol.md */
-    const char *text;    /* one sentence */
-    const char *uid;     /* NULL allowed, as all below */
+    int64_t seq;      /* rises by one; written by the store */
+    int64_t at_ms;    /* unix milliseconds */
+    const char *type; /* docs/control-protocol.md */
+    const char *text; /* one sentence */
+    const char *uid;  /* NULL allowed, as all below */
     const char *kind;
     const char *project;
     const char *name;
@@ -174,16 +176,16 @@ struct drift_row {
     int64_t id;
     const char *uid, *kind, *project, *name;
     const char *path;
-    const char *desired;     /* JSON text */
-    const char *observed;    /* JSON text */
-    int64_t since;           /* unix seconds */
+    const char *desired;  /* JSON text */
+    const char *observed; /* JSON text */
+    int64_t since;        /* unix seconds */
     int64_t last_seen;
     const char *detected_by; /* "notice", "resync", "plan" */
     const char *cause;       /* probable cause, "unknown" beyond evidence */
     const char *disposition;
-    int64_t healed_at;       /* 0 while open */
-    const char *healed_by;   /* op, or "" */
-    int64_t count;           /* times it came back (flapping) */
+    int64_t healed_at;     /* 0 while open */
+    const char *healed_by; /* op, or "" */
+    int64_t count;         /* times it came back (flapping) */
 };
 /* Opens or refreshes the open row of (uid, path). */
 int store_drift_seen(struct store *store, const struct drift_row *row, struct error *err);

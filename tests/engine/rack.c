@@ -70,8 +70,8 @@ static void rack_log(void *context, const char *name, const char *text)
         printf("# log %s: %s\n", name, text);
 }
 
-static int rack_load(void *context, struct arena *arena, const char *commit,
-                     const struct set **set, struct report *report, struct error *err)
+static int rack_load(void *context, struct arena *arena, const char *commit, const struct set **set,
+                     struct report *report, struct error *err)
 {
     struct rack *rack = context;
     const char *text = rack->commits[atoi(commit)];
@@ -189,8 +189,7 @@ static struct value *observe(struct rack *rack, const char *driver, const struct
     bool is_partial = !uids && rack->partial && !strcmp(rack->partial, driver);
     value_set_bool(arena, result, "complete", !is_partial);
     if (!uids) {
-        value_set(arena, result, "list",
-                  is_partial ? value_list(arena) : list_make(rack, driver));
+        value_set(arena, result, "list", is_partial ? value_list(arena) : list_make(rack, driver));
         return result;
     }
     struct value *objects = value_set(arena, result, "objects", value_list(arena));
@@ -250,6 +249,20 @@ static void apply(struct rack *rack, const char *driver, const struct value *mes
     queue_put(rack, driver, answer);
 }
 
+/* The object changes once the driver has read it; the notice of it overtakes the answer. */
+static void move_behind(struct rack *rack, const char *driver, const struct value *params)
+{
+    const struct value *uids = value_get(params, "uids");
+    if (!rack->move_behind || !uids || uids->count == 0)
+        return;
+    struct rack_object *object = object_get(rack, uids->items[0]->text);
+    struct value *spec = value_copy(rack->arena, object->spec);
+    value_set_int(rack->arena, spec, "mtu", 1280);
+    object->spec = spec;
+    rack->move_behind = false;
+    rack_notice(rack, driver, object->uid, "moved meanwhile");
+}
+
 static void rack_send(void *context, const char *driver, const struct value *borrowed)
 {
     struct rack *rack = context;
@@ -267,6 +280,7 @@ static void rack_send(void *context, const char *driver, const struct value *bor
                                ? value_map(rack->arena)
                                : observe(rack, driver, value_get(message, "params"));
     value_set(rack->arena, answer, "result", result);
+    move_behind(rack, driver, value_get(message, "params"));
     queue_put(rack, driver, answer);
 }
 
@@ -350,23 +364,42 @@ struct rack *rack_new(void)
     rack->ledger.intent_put = intent_counted;
     rack->ledger.object_put = object_counted;
     rack->env = (struct env){
-        .context = rack, .mono_ms = rack_mono, .wall_ms = rack_wall, .random = rack_random,
-        .timer = rack_timer, .driver_start = rack_start, .driver_send = rack_send,
-        .driver_kill = rack_kill, .emit = rack_emit, .log = rack_log, .load = rack_load,
-        .describe = rack_describe, .ledger = &rack->ledger,
+        .context = rack,
+        .mono_ms = rack_mono,
+        .wall_ms = rack_wall,
+        .random = rack_random,
+        .timer = rack_timer,
+        .driver_start = rack_start,
+        .driver_send = rack_send,
+        .driver_kill = rack_kill,
+        .emit = rack_emit,
+        .log = rack_log,
+        .load = rack_load,
+        .describe = rack_describe,
+        .ledger = &rack->ledger,
     };
     rack->config = (struct core_config){
-        .rack = "test", .rack_id = "00000000000000000000000000000000", .state_dir = rack->dir,
-        .key_file = "/nonexistent", .drivers = driver_names, .driver_count = 2,
-        .driver_of = driver_of, .settings_of = settings_of, .parallelism = 4,
-        .resync_ms = 300000, .policy = {3, 5, 30}, .seed = {1, 2, 3}, .effects = true,
+        .rack = "test",
+        .rack_id = "00000000000000000000000000000000",
+        .state_dir = rack->dir,
+        .key_file = "/nonexistent",
+        .drivers = driver_names,
+        .driver_count = 2,
+        .driver_of = driver_of,
+        .settings_of = settings_of,
+        .parallelism = 4,
+        .resync_ms = 300000,
+        .policy = {3, 5, 30},
+        .seed = {1, 2, 3},
+        .effects = true,
     };
     return rack;
 }
 
 static void dir_remove(const char *dir)
 {
-    static const char *const files[] = {"spinel.db", "spinel.db-wal", "spinel.db-shm", "lock", "rack"};
+    static const char *const files[] = {"spinel.db", "spinel.db-wal", "spinel.db-shm", "lock",
+                                        "rack"};
     char path[128];
     for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
         snprintf(path, sizeof path, "%s/%s", dir, files[i]);

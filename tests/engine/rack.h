@@ -17,12 +17,12 @@ enum { RACK_OBJECTS = 64, RACK_MESSAGES = 4096 };
 struct rack_object {
     char uid[33], kind[32], name[64];
     const struct value *spec;
-    uint64_t epoch;  /* acknowledged, also when absent */
+    uint64_t epoch; /* acknowledged, also when absent */
     bool exists;
-    unsigned made;   /* times that it came into being */
-    unsigned applied; /* effects, not repeats of one op */
-    char op[65];     /* last one that had its effect */
-    char asked[65];  /* last one that came, whether or not it had an effect */
+    unsigned made;         /* times that it came into being */
+    unsigned applied;      /* effects, not repeats of one op */
+    char op[65];           /* last one that had its effect */
+    char asked[65];        /* last one that came, whether or not it had an effect */
     unsigned ops, repeats; /* different ones that came; the same one once more */
 };
 
@@ -49,14 +49,15 @@ struct rack {
     unsigned starts[2], kills[2];
 
     /* faults */
-    int calls, crash_at;     /* 0: never */
+    int calls, crash_at; /* 0: never */
     jmp_buf crash;
     const char *mute;        /* driver that answers nothing but initialize */
     const char *partial;     /* driver whose lists break off */
     const char *refuse;      /* name of the object whose applies are refused */
     const char *refuse_kind; /* word of the refusal */
     unsigned lose_replies;   /* answers to apply that never arrive, but the effect does */
-    unsigned lose_applies; /* applies that arrive and come to nothing, and no word of it */
+    unsigned lose_applies;   /* applies that arrive and come to nothing, and no word of it */
+    bool move_behind;        /* the next details are old when they arrive, after the notice */
     bool deny_epochs;        /* deletes are not acknowledged */
 
     unsigned events_converged, events_failed, applies;

@@ -10,11 +10,11 @@
 
 #define POOL "apiVersion: spinel/v1\nkind: Pool\nmetadata: {name: fast}\nspec: {}\n---\n"
 #define PROJECT "apiVersion: spinel/v1\nkind: Project\nmetadata: {name: shop}\nspec: {}\n---\n"
-#define VOLUME(name, size)                                                                         \
-    "apiVersion: spinel/v1\nkind: Volume\nmetadata: {project: shop, name: " name "}\n"             \
+#define VOLUME(name, size)                                                             \
+    "apiVersion: spinel/v1\nkind: Volume\nmetadata: {project: shop, name: " name "}\n" \
     "spec: {size: " size ", pool: fast, onRemove: delete}\n---\n"
-#define VPC(name)                                                                                  \
-    "apiVersion: spinel/v1\nkind: VPC\nmetadata: {project: shop, name: " name "}\n"                \
+#define VPC(name)                                                                   \
+    "apiVersion: spinel/v1\nkind: VPC\nmetadata: {project: shop, name: " name "}\n" \
     "spec: {prefixes: [10.0.0.0/16]}\n---\n"
 
 static int rack_setup(void **state)
@@ -333,6 +333,83 @@ static void field_that_is_set_back_again_and_again_is_contested(void **state)
     assert_true(rack->applies - before <= 6);
 }
 
+static void notice_that_overtakes_an_older_answer_is_not_lost(void **state)
+{
+    struct rack *rack = *state;
+    rack_boot(rack, "1");
+    assert_true(rack_run(rack, minute));
+    struct rack_object *vpc = rack_object(rack, "VPC", "net");
+    const struct value *before = vpc->spec;
+    rack->move_behind = true;
+    rack_notice(rack, "net", vpc->uid, "look at it");
+    rack_run(rack, minute); /* long before the resync */
+    assert_false(rack->move_behind);
+    assert_true(value_equal(vpc->spec, before));
+}
+
+/* Approves the one hold that there is. */
+static void approve(struct rack *rack)
+{
+    struct error err = ERROR_INIT;
+    struct value *holds = NULL;
+    assert_int_equal(store_holds(rack->store, rack->arena, &holds, &err), 0);
+    assert_int_equal(holds->count, 1);
+    assert_int_equal(
+        store_hold_approve(rack->store, value_get_text(holds->items[0], "id", ""), "ann", 1, &err),
+        0);
+    core_policy_changed(rack->core);
+}
+
+static void lose(struct rack *rack, const char *name)
+{
+    struct rack_object *volume = rack_object(rack, "Volume", name);
+    volume->exists = false;
+    rack_notice(rack, "disk", volume->uid, "file is gone");
+    rack_run(rack, minute);
+}
+
+static void approval_is_good_for_one_loss(void **state)
+{
+    struct rack *rack = *state;
+    rack_boot(rack, "1");
+    assert_true(rack_run(rack, minute));
+    lose(rack, "db");
+    assert_int_equal(rack_count(rack, "Volume", "db"), 0); /* held */
+    approve(rack);
+    assert_true(rack_run(rack, minute));
+    assert_int_equal(rack_count(rack, "Volume", "db"), 1);
+    lose(rack, "db"); /* the same commit, the same rule, the same step */
+    assert_int_equal(rack_count(rack, "Volume", "db"), 0);
+    approve(rack);
+    assert_true(rack_run(rack, minute));
+    assert_int_equal(rack_count(rack, "Volume", "db"), 1);
+}
+
+static void approval_of_a_revision_ends_with_its_last_step(void **state)
+{
+    struct rack *rack = *state;
+    struct error err = ERROR_INIT;
+    struct value *holds = NULL;
+    rack->commits[4] = POOL PROJECT VOLUME("a", "1GiB") VOLUME("b", "1GiB") VOLUME("c", "1GiB");
+    rack->commits[5] = POOL PROJECT VOLUME("a", "1GiB");
+    rack_boot(rack, "4");
+    assert_true(rack_run(rack, minute));
+    rack_boot(rack, "5");
+    rack_run(rack, minute);
+    assert_int_equal(rack_count(rack, "Volume", "b"), 1);
+    rack->refuse = "c"; /* one is done long before the other */
+    rack->refuse_kind = "busy";
+    approve(rack);
+    rack_run(rack, minute);
+    assert_int_equal(rack_count(rack, "Volume", "b"), 0);
+    assert_int_equal(rack_count(rack, "Volume", "c"), 1);
+    rack->refuse = NULL;
+    assert_true(rack_run(rack, 10 * minute));
+    assert_int_equal(rack_count(rack, "Volume", "c"), 0);
+    assert_int_equal(store_holds(rack->store, rack->arena, &holds, &err), 0);
+    assert_int_equal(holds->count, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -352,6 +429,9 @@ int main(void)
         RACK_TEST(new_target_does_not_wait_for_the_back_off),
         RACK_TEST(silent_driver_delays_nobody_else),
         RACK_TEST(lost_store_makes_nothing_twice_and_asks_first),
+        RACK_TEST(notice_that_overtakes_an_older_answer_is_not_lost),
+        RACK_TEST(approval_is_good_for_one_loss),
+        RACK_TEST(approval_of_a_revision_ends_with_its_last_step),
         RACK_TEST(field_that_is_set_back_again_and_again_is_contested),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

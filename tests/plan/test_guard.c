@@ -125,10 +125,32 @@ static void an_approval_lasts_until_the_last_approved_step(void **state)
     world_declare(w, PROJECT TEN_VOLUMES);
     world_plan(w);
     approve(w, find_hold(w, "collapse")->id);
-    assert_int_equal(w->plan->held, 0); /* nor by the budget */
+    assert_int_equal(w->plan->held, 0);  /* nor by the budget */
     row = world_row(w, "Instance", "a"); /* the first of them is done */
     *row = w->rows[--w->count];
     assert_int_equal(world_plan(w)->held, 0);
+}
+
+/* 2 of 17 are no collapse any more, and no less approved. */
+static void an_approval_lasts_below_the_limit(void **state)
+{
+    struct world *w = *state;
+    const char *const done[] = {"a", "b", "c", "d"};
+
+    world_converge(w, SIX TEN_VOLUMES);
+    world_declare(w, PROJECT TEN_VOLUMES);
+    world_plan(w);
+    approve(w, find_hold(w, "collapse")->id);
+    assert_int_equal(w->plan->approval_steps[0], 6);
+    for (size_t i = 0; i < 4; i++) {
+        struct known *row = world_row(w, "Instance", done[i]);
+        *row = w->rows[--w->count];
+    }
+    w->input.baseline = 17;
+    w->input.policy.budget_count = 1;
+    w->input.policy.budget_percent = 1;
+    assert_int_equal(world_plan(w)->held, 0);
+    assert_int_equal(w->plan->approval_steps[0], 2);
 }
 
 static void an_approval_is_for_one_revision(void **state)
@@ -291,10 +313,10 @@ static void frozen_changes_leave_healing_alone(void **state)
 
     world_converge(w, SHOP);
     world_tamper(w, "VPC", "net", "spec.nat", "false");
-    world_declare(w, PROJECT DOC("VPC", "project: shop, name: net",
-                                 "{prefixes: [10.0.0.0/16], mtu: 1400}")
-                         DOC("Subnet", "project: shop, name: front",
-                             "{vpc: net, cidr: 10.0.1.0/24}") V("data2") VOLUME("data", "size: 4GiB"));
+    world_declare(
+        w, PROJECT DOC("VPC", "project: shop, name: net", "{prefixes: [10.0.0.0/16], mtu: 1400}")
+               DOC("Subnet", "project: shop, name: front", "{vpc: net, cidr: 10.0.1.0/24}")
+                   V("data2") VOLUME("data", "size: 4GiB"));
     freeze(w, "changes", 0);
     step = world_step(w, "VPC", "net");
     assert_int_equal(step->disposition, RUN);
@@ -470,6 +492,7 @@ int main(void)
         TEST(a_large_baseline_allows_its_share),
         TEST(derived_objects_do_not_count),
         TEST(an_approval_lasts_until_the_last_approved_step),
+        TEST(an_approval_lasts_below_the_limit),
         TEST(an_approval_is_for_one_revision),
         TEST(a_collapsing_set_holds_releases_too),
         TEST(an_empty_set_is_held_by_name),

@@ -113,9 +113,9 @@ static void a_volume_in_use_until_the_next_stop_waits(void **state)
     struct world *w = *state;
 
     world_converge(w, SHOP WEB("cpus: 1, memory: 256MiB"));
-    world_declare(w, PROJECT NETWORK VOLUME("other", "size: 4GiB") INSTANCE(
-                         "web-1", "cpus: 1, memory: 256MiB, disks: [{name: root, volume: other}], "
-                                  NIC));
+    world_declare(
+        w, PROJECT NETWORK VOLUME("other", "size: 4GiB") INSTANCE(
+               "web-1", "cpus: 1, memory: 256MiB, disks: [{name: root, volume: other}], " NIC));
     world_plan(w);
     assert_field(w, "Instance", "web-1", "spec.disks[root].volume", CHANGE_RESTART, DEFERRED);
     assert_step(w, "Volume", "data", ACTION_RELEASE, DEFERRED);
@@ -186,11 +186,11 @@ static void a_full_subnet_defers_and_says_so(void **state)
 {
     struct world *w = *state;
 
-    world_declare(w, PROJECT DOC("VPC", "project: shop, name: net", "{prefixes: [10.0.0.0/16]}")
-                         DOC("Subnet", "project: shop, name: front",
-                             "{vpc: net, cidr: 10.0.1.0/30}")
-                             INSTANCE("a", "cpus: 1, memory: 256MiB, " NIC)
-                                 INSTANCE("b", "cpus: 1, memory: 256MiB, " NIC));
+    world_declare(w,
+                  PROJECT DOC("VPC", "project: shop, name: net", "{prefixes: [10.0.0.0/16]}")
+                      DOC("Subnet", "project: shop, name: front", "{vpc: net, cidr: 10.0.1.0/30}")
+                          INSTANCE("a", "cpus: 1, memory: 256MiB, " NIC)
+                              INSTANCE("b", "cpus: 1, memory: 256MiB, " NIC));
     world_plan(w);
     assert_step(w, "NIC", "a.eth0", ACTION_CREATE, RUN);
     assert_step(w, "NIC", "b.eth0", ACTION_CREATE, DEFERRED);
@@ -397,10 +397,10 @@ static void drift_is_told_from_what_git_moved(void **state)
     world_plan(w);
     assert_step(w, "VPC", "net", ACTION_UPDATE, RUN);
     assert_int_equal(world_field(w, "VPC", "net", "spec.mtu")->cause, CAUSE_DRIFT);
-    world_declare(w, PROJECT DOC("VPC", "project: shop, name: net",
-                                 "{prefixes: [10.0.0.0/16], mtu: 1400}")
-                         DOC("Subnet", "project: shop, name: front",
-                             "{vpc: net, cidr: 10.0.1.0/24}") VOLUME("data", "size: 4GiB"));
+    world_declare(
+        w, PROJECT DOC("VPC", "project: shop, name: net", "{prefixes: [10.0.0.0/16], mtu: 1400}")
+               DOC("Subnet", "project: shop, name: front", "{vpc: net, cidr: 10.0.1.0/24}")
+                   VOLUME("data", "size: 4GiB"));
     world_plan(w);
     assert_int_equal(world_field(w, "VPC", "net", "spec.mtu")->cause, CAUSE_PENDING);
 }
@@ -472,19 +472,23 @@ static void power_follows_the_restart_policy(void **state)
         const char *mode, *reason;
         enum disposition want;
     } cases[] = {
-        {"always", "guest-shutdown", RUN},       {"always", "killed", RUN},
-        {"onFailure", "guest-shutdown", REPORTED}, {"onFailure", "crash", RUN},
-        {"onFailure", "guest-panic", RUN},       {"onFailure", "host-signal", RUN},
-        {"onFailure", "", RUN},                  {"never", "crash", REPORTED},
+        {"always", "guest-shutdown", RUN},
+        {"always", "killed", RUN},
+        {"onFailure", "guest-shutdown", REPORTED},
+        {"onFailure", "crash", RUN},
+        {"onFailure", "guest-panic", RUN},
+        {"onFailure", "host-signal", RUN},
+        {"onFailure", "", RUN},
+        {"never", "crash", REPORTED},
     };
     struct world *w = *state;
 
     for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
-        const char *yaml = arena_printf(
-            w->arena, "%sspec: {cpus: 1, memory: 256MiB, restartPolicy: {mode: %s}}\n",
-            PROJECT "---\napiVersion: spinel/v1\nkind: Instance\n"
-                    "metadata: {project: shop, name: web-1}\n",
-            cases[i].mode);
+        const char *yaml =
+            arena_printf(w->arena, "%sspec: {cpus: 1, memory: 256MiB, restartPolicy: {mode: %s}}\n",
+                         PROJECT "---\napiVersion: spinel/v1\nkind: Instance\n"
+                                 "metadata: {project: shop, name: web-1}\n",
+                         cases[i].mode);
 
         world_converge(w, yaml);
         world_stop(w, "web-1", cases[i].reason);
@@ -540,8 +544,7 @@ static void a_released_volume_is_adopted_with_its_uid(void **state)
     world_plan(w);
     assert_step(w, "Volume", "data", ACTION_ADOPT, RUN);
     assert_string_equal(world_step(w, "Volume", "data")->uid, uid);
-    assert_int_equal(value_get_int(world_step(w, "Volume", "data")->spec, "size", 0),
-                     4LL << 30);
+    assert_int_equal(value_get_int(world_step(w, "Volume", "data")->spec, "size", 0), 4LL << 30);
     assert_int_equal(world_apply(w), 0);
     assert_int_equal(value_get_int(world_row(w, "Volume", "data")->observed.spec, "size", 0),
                      8LL << 30);
@@ -571,10 +574,10 @@ static void a_rename_moves_the_object(void **state)
     uid = world_row(w, "Instance", "web-1")->uid;
     nic = world_row(w, "NIC", "web-1.eth0")->uid;
     address = value_get_text(world_row(w, "NIC", "web-1.eth0")->chosen, "address", "");
-    world_declare(w, PROJECT NETWORK
-                  DOC("Volume", "project: shop, name: disk, renamedFrom: data", "{size: 4GiB}")
-                  DOC("Instance", "project: shop, name: front-1, renamedFrom: web-1",
-                      "{disks: [{name: root, volume: disk}], " NIC ", " BOUNDED "}"));
+    world_declare(w, PROJECT NETWORK DOC("Volume", "project: shop, name: disk, renamedFrom: data",
+                                         "{size: 4GiB}")
+                         DOC("Instance", "project: shop, name: front-1, renamedFrom: web-1",
+                             "{disks: [{name: root, volume: disk}], " NIC ", " BOUNDED "}"));
     world_plan(w);
     assert_step(w, "Instance", "front-1", ACTION_UPDATE, RUN);
     assert_step(w, "Volume", "disk", ACTION_UPDATE, RUN);
@@ -582,8 +585,8 @@ static void a_rename_moves_the_object(void **state)
     assert_null(world_step(w, "Instance", "web-1"));
     assert_string_equal(world_step(w, "Instance", "front-1")->uid, uid);
     assert_string_equal(world_step(w, "NIC", "front-1.eth0")->uid, nic);
-    assert_string_equal(
-        value_get_text(world_step(w, "NIC", "front-1.eth0")->chosen, "address", ""), address);
+    assert_string_equal(value_get_text(world_step(w, "NIC", "front-1.eth0")->chosen, "address", ""),
+                        address);
     assert_int_equal(world_apply(w), 0);
     assert_int_equal(w->plan->step_count, 0);
 }
@@ -593,11 +596,12 @@ static void a_booted_record_with_the_old_name_is_no_difference(void **state)
     struct world *w = *state;
 
     world_converge(w, SHOP WEB(BOUNDED));
-    world_converge(w, PROJECT NETWORK
-                   DOC("Volume", "project: shop, name: disk, renamedFrom: data", "{size: 4GiB}")
-                   INSTANCE("web-1", "disks: [{name: root, volume: disk}], " NIC ", " BOUNDED));
-    world_declare(w, PROJECT NETWORK VOLUME("disk", "size: 4GiB")
-                  INSTANCE("web-1", "disks: [{name: root, volume: disk}], " NIC ", " BOUNDED));
+    world_converge(w,
+                   PROJECT NETWORK DOC("Volume", "project: shop, name: disk, renamedFrom: data",
+                                       "{size: 4GiB}")
+                       INSTANCE("web-1", "disks: [{name: root, volume: disk}], " NIC ", " BOUNDED));
+    world_declare(w, PROJECT NETWORK VOLUME("disk", "size: 4GiB") INSTANCE(
+                         "web-1", "disks: [{name: root, volume: disk}], " NIC ", " BOUNDED));
     world_plan(w);
     for (size_t i = 0; i < w->plan->step_count; i++)
         for (size_t f = 0; f < w->plan->steps[i].field_count; f++)
@@ -606,7 +610,7 @@ static void a_booted_record_with_the_old_name_is_no_difference(void **state)
 
 /* ---- cloud-init and secrets ----------------------------------------------------------------- */
 
-#define SEEDED(more)                                                                               \
+#define SEEDED(more) \
     INSTANCE("web-1", BOUNDED ", cloudInit: {userData: \"#cloud-config # hunter2\"" more "}")
 
 static void a_frozen_seed_is_kept_and_shown(void **state)
@@ -639,7 +643,8 @@ static void no_secret_is_in_any_document(void **state)
                            "hunter2")); /* the driver needs it */
 }
 
-/* ---- arguments and saved plans ----------------------------------------------------------------- */
+/* ---- arguments and saved plans -----------------------------------------------------------------
+ */
 
 static void arguments_carry_what_was_chosen_and_every_uid(void **state)
 {
@@ -648,8 +653,7 @@ static void arguments_carry_what_was_chosen_and_every_uid(void **state)
 
     world_declare(w, SHOP WEB(BOUNDED));
     world_plan(w);
-    arguments =
-        step_arguments(w->arena, w->plan, &w->input, world_step(w, "Instance", "web-1"));
+    arguments = step_arguments(w->arena, w->plan, &w->input, world_step(w, "Instance", "web-1"));
     assert_string_equal(value_get_text(arguments, "verb", ""), "create");
     arguments = value_get(arguments, "refs");
     assert_string_equal(value_get_text(value_at(arguments, "Volume"), "x", "none"), "none");
@@ -670,12 +674,27 @@ static void a_removed_nic_still_finds_its_network(void **state)
     world_converge(w, SHOP WEB(BOUNDED));
     world_declare(w, PROJECT);
     world_plan(w);
-    arguments =
-        step_arguments(w->arena, w->plan, &w->input, world_step(w, "NIC", "web-1.eth0"));
+    arguments = step_arguments(w->arena, w->plan, &w->input, world_step(w, "NIC", "web-1.eth0"));
     assert_string_equal(value_get_text(arguments, "verb", ""), "delete");
     assert_string_equal(value_at_text(arguments, "refs.VPC.net.uid", ""),
                         world_row(w, "VPC", "net")->uid);
     assert_string_equal(value_at_text(arguments, "spec.address", ""), "10.0.1.2");
+}
+
+static void references_carry_what_is_and_not_what_was_refused(void **state)
+{
+    struct world *w = *state;
+    const struct value *arguments;
+    const struct step *step;
+
+    world_converge(w, SHOP WEB(BOUNDED));
+    world_declare(w, PROJECT NETWORK VOLUME("data", "size: 4GiB, format: qcow2") WEB(BOUNDED));
+    world_stop(w, "web-1", "crashed");
+    world_plan(w);
+    assert_true(world_step(w, "Volume", "data")->disposition != RUN);
+    step = world_step(w, "Instance", "web-1");
+    arguments = step_arguments(w->arena, w->plan, &w->input, step);
+    assert_string_equal(value_at_text(arguments, "refs.Volume.data.spec.format", ""), "raw");
 }
 
 static void a_saved_plan_that_was_altered_is_refused(void **state)
@@ -756,6 +775,7 @@ int main(void)
         TEST(no_secret_is_in_any_document),
         TEST(arguments_carry_what_was_chosen_and_every_uid),
         TEST(a_removed_nic_still_finds_its_network),
+        TEST(references_carry_what_is_and_not_what_was_refused),
         TEST(a_saved_plan_that_was_altered_is_refused),
         TEST(labels_are_recorded_without_touching_the_machine),
     };
