@@ -160,7 +160,7 @@ build/guest/.done: contrib/guest/build.sh $(wildcard contrib/guest/*)
 	sh contrib/guest/build.sh $(guest_dir) && touch $@
 examples/quickstart/images.yaml: examples/quickstart/images.yaml.in build/guest/.done
 	@sed -e 's|@GUEST@|$(guest_dir)|' \
-	    -e "s|@KERNEL_SHA256@|$$(sha256sum build/guest/vmlinuz | cut -d' ' -f1)|" \
+	    -e "s|@KERNEL_SHA256@|$$(sha256sum build/guest/kernel | cut -d' ' -f1)|" \
 	    -e "s|@INITRD_SHA256@|$$(sha256sum build/guest/initrd.img | cut -d' ' -f1)|" $< >$@
 
 demo: setup  ## two real machines on a real network, damaged, healed, changed, removed

@@ -292,7 +292,7 @@ metadata: {name: web-2, project: shop, labels: {role: web}}
 spec:
   cpus: 1
   memory: 192MiB
-  kernel: {image: guest-kernel, initrd: guest-initrd, cmdline: "console=ttyS0 quiet"}
+  kernel: {image: guest-kernel, initrd: guest-initrd, cmdline: "console=ttyS0 quiet cryptomgr.notests noreplace-smp no_timer_check tsc=reliable"}
   disks: [{name: data, volume: web-2-data}]
   nics: [{name: eth0, subnet: apps}]
   cloudInit: {}

@@ -41,7 +41,7 @@ def bare(base):
     """One QEMU started by hand with the example's kernel: seconds to exec, to the ready line."""
     guest = os.path.join(base, "bare")
     os.makedirs(guest, exist_ok=True)
-    images = dict(re.findall(r"path: (\S+/(vmlinuz|initrd\.img))", open(EXAMPLE + "/images.yaml").read()))
+    images = dict(re.findall(r"path: (\S+/(kernel|initrd\.img))", open(EXAMPLE + "/images.yaml").read()))
     kernel, initrd = sorted(images, key=lambda path: path.endswith("img"))
     log = guest + "/serial.log"
     if os.path.exists(log):

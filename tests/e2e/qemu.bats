@@ -16,7 +16,7 @@ setup_file() {
     [ -x "$BUILD/drivers/qemu" ] || MISSING="drivers/qemu is not built"
     [ "$(id -u)" = 0 ] || MISSING="needs root for namespaces and taps"
     [ -c /dev/net/tun ] || MISSING="needs /dev/net/tun"
-    [ -f "$GUEST/vmlinuz" ] || MISSING="the guest is not built: make guest"
+    [ -f "$GUEST/kernel" ] || MISSING="the guest is not built: make guest"
     for tool in qemu-system-x86_64 jq dnsmasq ip curl python3; do
         command -v "$tool" >/dev/null || MISSING="$tool is not installed"
     done
@@ -30,7 +30,7 @@ setup_file() {
     export NETNS=spn${VPC:0:12} TAP0=spt${NIC0:0:12} TAP1=spt${NIC1:0:12}
     mkdir -p "$STATE/images" "$STATE/pools/default"
     chmod 700 "$STATE"
-    for file in vmlinuz initrd.img; do
+    for file in kernel initrd.img; do
         digest=$(sha256sum "$GUEST/$file" | cut -d' ' -f1)
         install -m 600 "$GUEST/$file" "$STATE/images/$digest"
         echo "$digest" >"$STATE/$file.digest"
@@ -87,7 +87,7 @@ rpc() {
 }
 
 refs() {
-    jq -n --arg kernel "sha256:$(cat "$STATE/vmlinuz.digest")" \
+    jq -n --arg kernel "sha256:$(cat "$STATE/kernel.digest")" \
         --arg initrd "sha256:$(cat "$STATE/initrd.img.digest")" --arg root $ROOT --arg data $DATA \
         --arg nic0 "$NIC0" --arg nic1 "$NIC1" --arg vpc "$VPC" --arg instance $INSTANCE \
         '{Image:{kernel:{uid:"1",spec:{digest:$kernel}},initrd:{uid:"2",spec:{digest:$initrd}}},
