@@ -33,6 +33,18 @@ static struct problem *problem_new(struct report *report)
     return &report->problems[report->count++];
 }
 
+/* Problems quote what strangers wrote, and end on terminals. */
+static const char *shown_text(struct arena *arena, const char *bytes, size_t len)
+{
+    struct text shown = TEXT_INIT;
+    const char *kept;
+
+    text_add_shown(&shown, bytes, len);
+    kept = arena_text_n(arena, shown.data, shown.len);
+    text_free(&shown);
+    return kept;
+}
+
 void report_add(struct report *report, struct position at, const char *code, const char *fmt, ...)
 {
     struct problem *problem = problem_new(report);
@@ -45,7 +57,7 @@ void report_add(struct report *report, struct position at, const char *code, con
     *problem = (struct problem){
         .at = at,
         .code = code,
-        .message = arena_text(report->arena, message),
+        .message = shown_text(report->arena, message, strlen(message)),
     };
 }
 
@@ -87,7 +99,7 @@ static void attach_lines(struct report *report, struct problem **wanted, size_t 
         if (i > 0 && wanted[i - 1]->at.line == line)
             wanted[i]->source = wanted[i - 1]->source;
         else if (size <= SOURCE_MAX)
-            wanted[i]->source = arena_text_n(report->arena, data + start, size);
+            wanted[i]->source = shown_text(report->arena, data + start, size);
     }
 }
 
@@ -157,41 +169,19 @@ size_t report_files(const struct report *report)
     return distinct;
 }
 
-/* What may not reach a terminal as it is: control, bidi and invisible characters. */
-static bool is_printable(utf8proc_int32_t point)
-{
-    utf8proc_category_t category = utf8proc_category(point);
-
-    return category != UTF8PROC_CATEGORY_CC && category != UTF8PROC_CATEGORY_CF &&
-           category != UTF8PROC_CATEGORY_ZL && category != UTF8PROC_CATEGORY_ZP &&
-           category != UTF8PROC_CATEGORY_CN;
-}
-
-/* Copies a source line, showing as U+FFFD what must not be shown; adds to `pad`
- * the blank that is as wide as the first `column - 1` characters. */
-static void write_source(struct text *out, struct text *pad, const char *line, unsigned column)
+/* The blank that is as wide as the first `column - 1` characters. */
+static void write_pad(struct text *out, const char *line, unsigned column)
 {
     const utf8proc_uint8_t *at = (const utf8proc_uint8_t *)line;
 
-    for (unsigned n = 1; *at; n++) {
+    for (unsigned n = 1; *at && n < column; n++) {
         utf8proc_int32_t point = -1;
         utf8proc_ssize_t len = utf8proc_iterate(at, -1, &point);
-        bool is_tab = *at == '\t';
-        bool shown = is_tab || (len > 0 && is_printable(point));
+        int width = *at == '\t' || len < 1 ? 1 : utf8proc_charwidth(point);
 
-        if (len < 1)
-            len = 1;
-        if (shown)
-            text_add_n(out, (const char *)at, (size_t)len);
-        else
-            text_add(out, "\xEF\xBF\xBD");
-        if (n < column) {
-            int width = is_tab || !shown ? 1 : utf8proc_charwidth(point);
-
-            for (int i = 0; i < width; i++)
-                text_add_char(pad, is_tab ? '\t' : ' ');
-        }
-        at += len;
+        for (int i = 0; i < width; i++)
+            text_add_char(out, *at == '\t' ? '\t' : ' ');
+        at += len < 1 ? 1 : len;
     }
 }
 
@@ -201,17 +191,19 @@ static void problem_write(struct text *out, const struct problem *problem, bool 
     const char *red = color ? "\033[1;31m" : "";
     const char *green = color ? "\033[1;32m" : "";
     const char *off = color ? "\033[0m" : "";
-    struct text pad = TEXT_INIT;
 
-    text_printf(out, "%s%s", bold, problem->at.file ? problem->at.file : "<unknown>");
+    const char *file = problem->at.file ? problem->at.file : "<unknown>";
+
+    text_add(out, bold);
+    text_add_shown(out, file, strlen(file));
     if (problem->at.line > 0)
         text_printf(out, ":%u:%u", problem->at.line, problem->at.column);
     text_printf(out, ":%s %serror:%s %s\n", off, red, off, problem->message);
     if (problem->source) {
-        write_source(out, &pad, problem->source, problem->at.column);
-        text_printf(out, "\n%s%s^%s\n", pad.data, green, off);
+        text_printf(out, "%s\n", problem->source);
+        write_pad(out, problem->source, problem->at.column);
+        text_printf(out, "%s^%s\n", green, off);
     }
-    text_free(&pad);
 }
 
 void report_write(struct text *out, const struct report *report, bool color)

@@ -18,7 +18,7 @@ struct problem {
     struct position at;
     const char *code;
     const char *message;
-    const char *source; /* the line of the manifest, without newline; NULL if unknown */
+    const char *source; /* the line of the manifest as it may be shown; NULL if unknown */
 };
 
 struct report {

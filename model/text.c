@@ -94,6 +94,39 @@ char *text_take(struct text *text)
     return data;
 }
 
+static bool is_shown(utf8proc_int32_t point)
+{
+    utf8proc_category_t category = utf8proc_category(point);
+
+    return category != UTF8PROC_CATEGORY_CC && category != UTF8PROC_CATEGORY_CF &&
+           category != UTF8PROC_CATEGORY_ZL && category != UTF8PROC_CATEGORY_ZP &&
+           category != UTF8PROC_CATEGORY_CN;
+}
+
+size_t text_next_shown(const char *bytes, size_t len, bool *shown)
+{
+    utf8proc_int32_t point = -1;
+    utf8proc_ssize_t taken =
+        utf8proc_iterate((const utf8proc_uint8_t *)bytes, (utf8proc_ssize_t)len, &point);
+
+    *shown = *bytes == '\t' || (taken > 0 && is_shown(point));
+    return taken > 0 ? (size_t)taken : 1;
+}
+
+void text_add_shown(struct text *text, const char *bytes, size_t len)
+{
+    for (size_t at = 0; at < len;) {
+        bool shown;
+        size_t size = text_next_shown(bytes + at, len - at, &shown);
+
+        if (shown)
+            text_add_n(text, bytes + at, size);
+        else
+            text_add(text, "\xEF\xBF\xBD");
+        at += size;
+    }
+}
+
 int text_columns(const char *utf8)
 {
     const utf8proc_uint8_t *at = (const utf8proc_uint8_t *)utf8;

@@ -2,6 +2,7 @@
 #ifndef MODEL_TEXT_H
 #define MODEL_TEXT_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 /* A growable, always NUL-terminated text. Start as `= TEXT_INIT`; text_free()
@@ -20,6 +21,12 @@ void text_add(struct text *text, const char *more);
 void text_add_n(struct text *text, const char *more, size_t len);
 void text_add_char(struct text *text, char c);
 void text_printf(struct text *text, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+/* Bytes of any origin as text of one line that is safe to show: what is no UTF-8, and
+ * control, bidirectional and invisible characters, each become U+FFFD. Tabs stay. */
+void text_add_shown(struct text *text, const char *bytes, size_t len);
+/* The length in bytes of the character at `bytes`, at least 1; sets whether it may be shown. */
+size_t text_next_shown(const char *bytes, size_t len, bool *is_shown);
 
 /* Hands the heap string over to the caller (free()); the text is empty again. */
 char *text_take(struct text *text) __attribute__((returns_nonnull));

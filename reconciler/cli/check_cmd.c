@@ -111,7 +111,8 @@ static int check_run(struct cli *cli)
     else if (report.count > 0)
         problems_print(&report);
     else
-        printf("%zu resources in %zu files\n", set->declared, files);
+        printf("%zu resource%s in %zu file%s\n", set->declared, set->declared == 1 ? "" : "s",
+               files, files == 1 ? "" : "s");
     return report.count > 0 ? EXIT_ERROR : EXIT_OK;
 }
 

@@ -43,8 +43,9 @@ static void options_print(const char *heading, const struct poptOption *options)
 
 void help_command_print(const struct command *command)
 {
-    printf("Usage: spinel %s%s%s%s\n\n%c%s.\n", command->name, command->options ? " [OPTION]..." : "",
-           command->operands[0] ? " " : "", command->operands,
+    printf("Usage: spinel %s%s%s%s\n\n%c%s.\n", command->name,
+           command->options ? " [OPTION]..." : "", command->operands[0] ? " " : "",
+           command->operands,
            command->help[0] >= 'a' ? command->help[0] - 'a' + 'A' : command->help[0],
            command->help + 1);
     if (command->details)
@@ -54,18 +55,29 @@ void help_command_print(const struct command *command)
     printf("\nThe manual: man spinel-%s\n", command->name);
 }
 
+static bool is_first_of_group(const struct command *const *commands, size_t index)
+{
+    for (size_t i = 0; i < index; i++)
+        if (strcmp(commands[i]->group, commands[index]->group) == 0)
+            return false;
+    return true;
+}
+
+static void group_print(const struct command *const *commands, const char *group)
+{
+    printf("\n%s:\n", group);
+    for (size_t i = 0; commands[i]; i++)
+        if (strcmp(commands[i]->group, group) == 0)
+            printf("  %-12s %s\n", commands[i]->name, commands[i]->help);
+}
+
 void help_program_print(const struct command *const *commands)
 {
-    const char *group = "";
-
     printf("Usage: spinel [--site=FILE] COMMAND [OPTION]... [OPERAND]...\n\n"
            "Keeps a rack true to its Git repository.\n");
-    for (size_t i = 0; commands[i]; i++) {
-        if (strcmp(group, commands[i]->group) != 0)
-            printf("\n%s:\n", commands[i]->group);
-        group = commands[i]->group;
-        printf("  %-12s %s\n", commands[i]->name, commands[i]->help);
-    }
+    for (size_t i = 0; commands[i]; i++)
+        if (is_first_of_group(commands, i))
+            group_print(commands, commands[i]->group);
     options_print("Common options", common_options);
     printf("  -V, --%-*s  show the version\n", OPTION_COLUMN - 6, "version");
     printf("\n'spinel COMMAND --help' tells more. "

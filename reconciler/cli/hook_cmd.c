@@ -135,8 +135,7 @@ static int push_judge(struct cli *cli, struct push *push, struct error *err)
     if (report.count > 0) {
         report_sort(&report);
         problems_print_narrow(&report, HOOK_COLUMNS);
-        return error_set(err, ERR_INVALID, "%zu errors in %zu files", report.count,
-                         report_files(&report));
+        return error_set(err, ERR_INVALID, "%s", problems_count(&report));
     }
     if (received.forced)
         say(push, arena_printf(cli->arena, "History is rewritten; the old tip was %.12s.",

@@ -54,13 +54,11 @@ static const struct {
     const char *name;
     const char *lines;
 } driver_sets[] = {
-    {"host",
-     "  # Real machines, disks and networks. {default: sim} only plays them.\n"
-     "  drivers: {instance: qemu, volume: file, network: linux-vpc}\n"},
-    {"sim",
-     "  # Plays everything in memory and a file. For real machines, as root:\n"
-     "  # drivers: {instance: qemu, volume: file, network: linux-vpc}\n"
-     "  drivers: {default: sim}\n"},
+    {"host", "  # Real machines, disks and networks. {default: sim} only plays them.\n"
+             "  drivers: {instance: qemu, volume: file, network: linux-vpc}\n"},
+    {"sim", "  # Plays everything in memory and a file. For real machines, as root:\n"
+            "  # drivers: {instance: qemu, volume: file, network: linux-vpc}\n"
+            "  drivers: {default: sim}\n"},
 };
 
 /* ---- files -------------------------------------------------------------------------- */
@@ -133,7 +131,8 @@ static int hook_put(struct arena *arena, const char *dir, const char *name, stru
     int rc;
 
     template_fill(&text, share_text(name), pairs);
-    rc = file_put(arena_printf(arena, "%s/manifests.git/hooks/%s", dir, name), text.data, 0755, err);
+    rc =
+        file_put(arena_printf(arena, "%s/manifests.git/hooks/%s", dir, name), text.data, 0755, err);
     text_free(&text);
     return rc;
 }
@@ -229,7 +228,8 @@ static int example_find(struct cli *cli, const char **dir, struct error *err)
 
 static int repository_make(struct arena *arena, const char *dir, struct error *err)
 {
-    static const char *const make[] = {"git", "init", "-q", "--bare", "-b", "main", "manifests.git", NULL};
+    static const char *const make[] = {"git",  "init",          "-q", "--bare", "-b",
+                                       "main", "manifests.git", NULL};
     int rc = git_run(dir, make, err);
 
     if (rc == 0)
@@ -355,12 +355,17 @@ static int init_run(struct cli *cli)
            asked, asked, asked, example ? "the example" : "a first example");
     if (strstr(drivers, "{default: sim}\n"))
         puts("The sim driver plays the machines; --drivers=host makes real ones, as root.");
-    printf("\nNext:\n  spinel --site %s/spinel.yaml serve &\n  git -C %s/manifests push\n", asked, asked);
+    else if (geteuid() != 0)
+        puts("Its drivers need root: run 'spinel serve' as root, or make a site with "
+             "--drivers=sim.");
+    printf("\nNext:\n  spinel --site %s/spinel.yaml serve &\n  git -C %s/manifests push\n", asked,
+           asked);
     return EXIT_OK;
 }
 
 static const struct poptOption init_options[] = {
-    {"example", 0, POPT_ARG_STRING, &options.example, 0, "an example's name, or a directory; quickstart", "NAME"},
+    {"example", 0, POPT_ARG_STRING, &options.example, 0,
+     "an example's name, or a directory; quickstart", "NAME"},
     {"drivers", 0, POPT_ARG_STRING, &options.drivers, 0, "host (as root) or sim", "SET"},
     POPT_TABLEEND,
 };

@@ -11,12 +11,20 @@
 #include "reconciler/cli/follow.h"
 #include "reconciler/cli/terminal.h"
 
+const char *problems_count(const struct report *report)
+{
+    size_t files = report_files(report);
+
+    return arena_printf(report->arena, "%zu error%s in %zu file%s", report->count,
+                        report->count == 1 ? "" : "s", files, files == 1 ? "" : "s");
+}
+
 void problems_print(const struct report *report)
 {
     struct text text = TEXT_INIT;
 
     report_write(&text, report, terminal_has_color(stderr));
-    text_printf(&text, "%zu errors in %zu files\n", report->count, report_files(report));
+    text_printf(&text, "%s\n", problems_count(report));
     fwrite(text.data, 1, text.len, stderr);
     text_free(&text);
 }
@@ -62,12 +70,15 @@ void problems_print_narrow(const struct report *report, int columns)
 
     for (size_t i = 0; i < report->count; i++) {
         const struct problem *problem = &report->problems[i];
+        const char *name = problem->at.file ? problem->at.file : "?";
+        struct text file = TEXT_INIT;
 
+        text_add_shown(&file, name, strlen(name));
         follow_say(&out, 2,
-                   arena_printf(report->arena, "%s:%u:%u: error: %s",
-                                problem->at.file ? problem->at.file : "?", problem->at.line,
+                   arena_printf(report->arena, "%s:%u:%u: error: %s", file.data, problem->at.line,
                                 problem->at.column, problem->message));
         if (problem->source)
             source_print(problem->source, problem->at.column, columns);
+        text_free(&file);
     }
 }

@@ -4,7 +4,10 @@
 
 #include "model/report.h"
 
-/* All problems with source lines and carets on standard error, and "N errors in M files". */
+/* "2 errors in 1 file"; lives in the report's arena. */
+const char *problems_count(const struct report *report);
+
+/* All problems with source lines and carets on standard error, and how many. */
 void problems_print(const struct report *report);
 
 /* The same on standard output, in lines of at most `columns`: sentences are wrapped, and of

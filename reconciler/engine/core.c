@@ -34,10 +34,10 @@ const char *core_time_text(struct arena *arena, int64_t wall_ms)
     int64_t day = day_of_year - (153 * month_index + 2) / 5 + 1;
     int64_t month = month_index < 10 ? month_index + 3 : month_index - 9;
     int64_t year = year_of_era + era * 400 + (month <= 2);
-    return arena_printf(arena, "%04lld-%02lld-%02lldT%02lld:%02lld:%02lld.%03lldZ",
-                        (long long)year, (long long)month, (long long)day,
-                        (long long)(rest / 3600), (long long)(rest / 60 % 60),
-                        (long long)(rest % 60), (long long)(wall_ms % 1000));
+    return arena_printf(arena, "%04lld-%02lld-%02lldT%02lld:%02lld:%02lld.%03lldZ", (long long)year,
+                        (long long)month, (long long)day, (long long)(rest / 3600),
+                        (long long)(rest / 60 % 60), (long long)(rest % 60),
+                        (long long)(wall_ms % 1000));
 }
 
 /* ---- life ----------------------------------------------------------------------------- */
@@ -191,8 +191,14 @@ static int revision_write(struct core *core, struct arena *arena, const char *co
     if (status < 0)
         return status;
     const struct revision revision = {
-        .commit = commit, .parent = core->commit, .author = author, .subject = subject,
-        .pushed_by = who ? who : "", .state = "target", .message = "", .at = core_now_s(core),
+        .commit = commit,
+        .parent = core->commit,
+        .author = author,
+        .subject = subject,
+        .pushed_by = who ? who : "",
+        .state = "target",
+        .message = "",
+        .at = core_now_s(core),
         .resources = (int64_t)set->declared,
     };
     if (core->revision && !core->is_applied) /* one that was made true stays so in history */
@@ -284,7 +290,8 @@ void core_announce(struct core *core, const char *type, struct value *data, cons
     core_event(core, type, NULL, data ? value_copy(arena, data) : NULL, "%s", text);
 }
 
-/* ---- what it has come to ---------------------------------------------------------------------- */
+/* ---- what it has come to ----------------------------------------------------------------------
+ */
 
 bool core_has_failed(const struct core *core, struct error *err)
 {
@@ -368,7 +375,17 @@ int64_t core_revision(const struct core *core)
     return core->revision;
 }
 
-/* ---- the pump --------------------------------------------------------------------------------- */
+/* ---- the pump ---------------------------------------------------------------------------------
+ */
+
+/* What Git asks for and no driver may do. */
+static size_t steps_refused(const struct plan *plan)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < plan->step_count; i++)
+        count += plan->steps[i].disposition == REPORTED && plan->steps[i].cause == CAUSE_PENDING;
+    return count;
+}
 
 static void converged_record(struct core *core)
 {
@@ -391,8 +408,16 @@ static void converged_record(struct core *core)
                    core->commit, core->plan->held);
         return; /* what is held is not the baseline of anything */
     }
-    core_event(core, "converged", NULL, data, "converged on %.12s: %zu resources, nothing to run",
-               core->commit, core->plan->resources);
+    size_t refused = steps_refused(core->plan);
+    core_event(core, "converged", NULL, data, "converged on %.12s: %zu resources, nothing to run%s",
+               core->commit, core->plan->resources,
+               refused == 1
+                   ? arena_text(arena, "; 1 of them stays as it was, 'spinel plan' says why")
+               : refused > 1 ? arena_printf(arena,
+                                            "; %zu of them stay as they were, 'spinel plan' "
+                                            "says why",
+                                            refused)
+                             : "");
     snprintf(baseline, sizeof baseline, "%zu", core->plan->resources);
     save_fact(core, "baseline", baseline);
     if (core->is_applied)

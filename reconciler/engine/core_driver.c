@@ -152,7 +152,8 @@ void core_driver_down(struct core *core, const char *name, const char *why)
     struct value *data = value_map(arena);
     value_set_text(arena, data, "driver", name);
     value_set_text(arena, data, "why", driver->problem.message);
-    core_event(core, "driver.stopped", NULL, data, "driver %s stopped: %s", name, why);
+    core_event(core, "driver.stopped", NULL, data, "%s%s%s", driver->problem.message,
+               driver->problem.hint[0] ? ". " : "", driver->problem.hint);
 }
 
 int core_driver_problem(const struct core *core, struct error *err)

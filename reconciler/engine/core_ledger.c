@@ -10,6 +10,8 @@
 #include <assert.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
+#include "model/text.h"
 
 struct arena *batch_arena(struct core *core)
 {
@@ -141,8 +143,8 @@ static void event_keep(struct core *core, const struct event *event)
     core->events[core->event_count++] = *event;
 }
 
-void core_event(struct core *core, const char *type, const struct about *about,
-                struct value *data, const char *fmt, ...)
+void core_event(struct core *core, const char *type, const struct about *about, struct value *data,
+                const char *fmt, ...)
 {
     char sentence[1024];
     va_list args;
@@ -151,9 +153,11 @@ void core_event(struct core *core, const char *type, const struct about *about,
     va_end(args);
 
     struct arena *arena = batch_arena(core);
+    struct text shown = TEXT_INIT; /* it may quote what a driver said, and ends on terminals */
+    text_add_shown(&shown, sentence, strlen(sentence));
     struct event event = {.at_ms = core_now_ms(core),
                           .type = type,
-                          .text = arena_text(arena, sentence),
+                          .text = arena_text(arena, shown.data),
                           .data = data ? data : value_map(arena)};
     if (about) {
         event.uid = arena_text(arena, about->uid);
@@ -166,4 +170,5 @@ void core_event(struct core *core, const char *type, const struct about *about,
         batch_check(core, core->env->ledger->event_add(core->env->store, &event, &event.seq, &err),
                     &err);
     event_keep(core, &event);
+    text_free(&shown);
 }

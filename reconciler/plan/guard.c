@@ -158,15 +158,22 @@ static void judge_steps(struct guard *guard)
 
 /* ---- rules about the whole revision -------------------------------------------------------- */
 
+/* What was released left Git earlier; that it goes for good is somebody's word, not this
+ * revision's. */
+static bool leaves_git(const struct step *step)
+{
+    return step_removes(step) && !(step->known && step->known->life == LIFE_RELEASED);
+}
+
 /* What other rules hold is gone from Git all the same. */
 static bool is_gone_from_git(const struct step *step)
 {
-    return step_removes(step) && !step->kind->is_derived && step->disposition != REPORTED;
+    return leaves_git(step) && !step->kind->is_derived && step->disposition != REPORTED;
 }
 
 static bool is_removal(const struct step *step)
 {
-    return step_removes(step) && would_happen(step);
+    return leaves_git(step) && would_happen(step);
 }
 
 static bool is_destroyed(const struct step *step)

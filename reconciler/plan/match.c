@@ -351,6 +351,12 @@ const struct contest *match_contest(const struct match *match, const char *uid,
                    compare_contests);
 }
 
+/* Released, and nobody has given it up since. */
+static bool is_kept(const struct known *known)
+{
+    return known->life == LIFE_RELEASED && (known->protect || !known->remove_deletes);
+}
+
 const struct match *match_make(struct arena *arena, const struct plan_input *input)
 {
     struct match *match = arena_alloc(arena, sizeof(*match));
@@ -364,7 +370,7 @@ const struct match *match_make(struct arena *arena, const struct plan_input *inp
                        &match->subjects[match->count++]);
     match->desired = match->count;
     for (size_t i = 0; i < rows.count; i++)
-        if (!rows.items[i].is_taken && rows.items[i].known->life != LIFE_RELEASED)
+        if (!rows.items[i].is_taken && !is_kept(rows.items[i].known))
             add_left(match, &rows.items[i]);
     names_index(arena, match);
     contests_index(arena, match);

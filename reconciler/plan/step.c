@@ -292,7 +292,8 @@ static bool make_left(struct step *step)
     step->action = ACTION_DELETE;
     step->cause = CAUSE_PENDING;
     step->spec = known_applied(known);
-    step->reason = "its manifest left Git";
+    step->reason = known->life == LIFE_RELEASED ? "it was released, and is given up"
+                                                : "its manifest left Git";
     if (step->subject->is_twin) {
         step_withhold(step, REPORTED, "another object has the same identity; remove one by hand");
         return true;

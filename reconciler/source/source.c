@@ -297,18 +297,12 @@ static int commit_read(struct source *source, const char *hex, git_commit **comm
 static char *text_clean(struct arena *arena, const char *bytes)
 {
     struct text out = TEXT_INIT;
-    const utf8proc_uint8_t *at = (const utf8proc_uint8_t *)bytes;
-    utf8proc_ssize_t left = (utf8proc_ssize_t)strlen(bytes);
-    while (left > 0 && out.len < SHOWN_MAX) {
-        utf8proc_int32_t c;
-        utf8proc_ssize_t n = utf8proc_iterate(at, left, &c);
-        utf8proc_category_t category = n > 0 ? utf8proc_category(c) : UTF8PROC_CATEGORY_CC;
-        if (category == UTF8PROC_CATEGORY_CC || category == UTF8PROC_CATEGORY_CF)
-            text_add(&out, "\xef\xbf\xbd"); /* U+FFFD */
-        else
-            text_add_n(&out, (const char *)at, (size_t)n);
-        at += n > 0 ? n : 1;
-        left -= n > 0 ? n : 1;
+    size_t len = strlen(bytes);
+    for (size_t at = 0; at < len && out.len < SHOWN_MAX;) {
+        bool shown;
+        size_t size = text_next_shown(bytes + at, len - at, &shown);
+        text_add_shown(&out, bytes + at, size);
+        at += size;
     }
     char *clean = arena_text_n(arena, out.data, out.len);
     text_free(&out);

@@ -21,7 +21,7 @@ YAML
 @test "valid manifests are counted" {
     run spinel check good.yaml
     [ "$status" -eq 0 ]
-    [ "$output" = "6 resources in 1 files" ]
+    [ "$output" = "6 resources in 1 file" ]
 }
 
 @test "all errors are told at once, with place, line and caret" {
@@ -59,7 +59,7 @@ YAML
     echo 'not a manifest' >d/notes.txt
     run spinel check d
     [ "$status" -eq 0 ]
-    [ "$output" = "6 resources in 1 files" ]
+    [ "$output" = "6 resources in 1 file" ]
 }
 
 @test "what cannot be read is an error, as text and as JSON" {
@@ -78,7 +78,7 @@ YAML
     setup_site
     run spinel check --rev HEAD
     [ "$status" -eq 0 ]
-    [ "$output" = "6 resources in 1 files" ]
+    [ "$output" = "6 resources in 1 file" ]
     run spinel check --rev nowhere
     [ "$status" -eq 1 ]
 }

@@ -245,6 +245,22 @@ static void what_is_written_reads_back_equal(void **state)
     }
 }
 
+static void what_strangers_wrote_cannot_steer_a_terminal(void **state)
+{
+    static const char line[] = "kind: \033[2J\xff";
+    struct fixture *f = *state;
+    struct text out = TEXT_INIT;
+
+    report_add(&f->report, (struct position){.file = "a\033.yaml", .line = 1, .column = 8}, "x",
+               "unknown kind `%s`", "\033]0;pwned\a\xe2\x80\xae");
+    report_attach_source(&f->report, "a\033.yaml", line, sizeof line - 1);
+    report_write(&out, &f->report, false);
+    assert_string_equal(out.data, "a\uFFFD.yaml:1:8: error: unknown kind "
+                                  "`\uFFFD]0;pwned\uFFFD\uFFFD`\n"
+                                  "kind: \uFFFD[2J\uFFFD\n       ^\n");
+    text_free(&out);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -255,6 +271,7 @@ int main(void)
         MODEL_TEST(reading_goes_on_at_the_next_document),
         MODEL_TEST(hostile_input_is_given_up_at_once),
         MODEL_TEST(an_alias_bomb_stays_small),
+        MODEL_TEST(what_strangers_wrote_cannot_steer_a_terminal),
         MODEL_TEST(what_is_written_reads_back_equal),
     };
 
