@@ -55,6 +55,7 @@ struct spinel_op {
     const char *project; /* NULL if rack-wide */
     const char *name;
     uint64_t generation;
+    bool is_purge;               /* of a delete: a person gave it up, nothing is to be kept */
     const struct value *spec;    /* desired, normalised, with what was chosen; NULL for a
                                   * delete of something that no manifest describes */
     const struct value *changed; /* list of paths, for an update; may be empty */

@@ -8,6 +8,7 @@
 
 #include <curl/curl.h>
 #include <string.h>
+#include "drivers/file/trash.h"
 #include "drivers/file/watch.h"
 
 static const struct file_kind *const kinds[] = {&pool_kind, &image_kind, &volume_kind, &seed_kind};
@@ -16,10 +17,11 @@ enum { KIND_COUNT = sizeof kinds / sizeof *kinds };
 static int file_start(struct spinel_host *host, const struct value *settings, struct value *reply,
                       struct error *err)
 {
-    (void)settings, (void)reply;
+    (void)reply;
     if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
         return error_set(err, ERR_UNSUPPORTED, "libcurl cannot start");
-    return watch_start(host, err);
+    int result = trash_start(host, settings, err);
+    return result < 0 ? result : watch_start(host, err);
 }
 
 static int file_list(struct spinel_host *host, struct spinel_list *list, struct error *err)

@@ -10,12 +10,23 @@
 #include "drivers/file/mark.h"
 #include "drivers/file/place.h"
 #include "drivers/file/staging.h"
+#include "drivers/file/trash.h"
 #include "model/native.h"
 
 static int unmounted(const struct pool_place *place, struct error *err)
 {
     error_set(err, ERR_BUSY, "pool directory %s is not the one that was tagged", place->dir);
     return error_hint(err, "Mount the pool's file system, then it is looked at again.");
+}
+
+/* Differs when the tag or what lies in the trash does. */
+static char *pool_etag(struct spinel_host *host, const struct pool_place *place)
+{
+    struct arena *arena = spinel_arena(host);
+    struct stat st = {0};
+    stat(arena_printf(arena, "%s/" POOL_TRASH, place->dir), &st);
+    return arena_printf(arena, "%s.%jd.%ld", value_get_text(place->tag, "mac", "untagged"),
+                        (intmax_t)st.st_mtim.tv_sec, st.st_mtim.tv_nsec);
 }
 
 static int pool_list(struct spinel_host *host, struct spinel_list *list, struct error *err)
@@ -28,7 +39,7 @@ static int pool_list(struct spinel_host *host, struct spinel_list *list, struct 
             result = unmounted(place, err);
         else if (place->tag)
             spinel_list_add(list, place->uid, (uint64_t)value_get_int(place->tag, "epoch", 0),
-                            value_get_text(place->tag, "mac", "untagged"));
+                            pool_etag(host, place));
     }
     return result;
 }
@@ -55,6 +66,7 @@ static void pool_describe(struct spinel_host *host, struct spinel_object *object
     value_set_text(arena, object->status, "path", place->dir);
     if (statvfs(place->dir, &fs) == 0)
         value_set_int(arena, object->status, "free", (int64_t)(fs.f_bavail * fs.f_frsize));
+    value_set(arena, object->status, "trash", trash_value(host, place->dir));
 }
 
 static int pool_look(struct spinel_host *host, struct spinel_object *object, struct error *err)
@@ -125,7 +137,8 @@ static int pool_remove(struct spinel_host *host, const struct pool_place *place,
     const char *trash = arena_printf(spinel_arena(host), "%s/" POOL_TRASH, place->dir);
     if (!directory_is_empty(place->dir) || !directory_is_empty(trash)) {
         error_set(err, ERR_BUSY, "pool directory %s still holds files and is kept", place->dir);
-        return error_hint(err, "Move the files away or purge them; then it is removed.");
+        return error_hint(
+            err, "Move the files away, or list what was kept and give it up: spinel purge");
     }
     rmdir(trash);
     unlink(arena_printf(spinel_arena(host), "%s/" POOL_TAG, place->dir));

@@ -11,7 +11,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 #include "drivers/file/copy.h"
 #include "drivers/file/file.h"
@@ -19,6 +18,7 @@
 #include "drivers/file/place.h"
 #include "drivers/file/qcow2.h"
 #include "drivers/file/staging.h"
+#include "drivers/file/trash.h"
 #include "model/digest.h"
 #include "model/native.h"
 
@@ -368,25 +368,14 @@ static int volume_change(struct spinel_host *host, const struct spinel_op *op,
     return result < 0 ? result : mark_rewrite(host, found->path, op, NULL, err);
 }
 
-static int volume_trash(struct spinel_host *host, const struct spinel_op *op,
-                        const struct found *found, struct error *err)
+/* A purge says that nothing of it is to be kept, in the trash either. */
+static int volume_delete(struct spinel_host *host, const struct spinel_op *op,
+                         const struct found *found, struct error *err)
 {
-    struct arena *arena = spinel_arena(host);
     int result = free_need(found->path, err);
-    if (result < 0)
-        return result;
-    const char *slash = strrchr(found->path, '/');
-    const char *dir =
-        arena_printf(arena, "%.*s/" POOL_TRASH, (int)(slash - found->path), found->path);
-    const char *to = arena_printf(arena, "%s/%s.%jd", dir, op->uid, (intmax_t)time(NULL));
-    result = directory_make(host, dir, err);
-    if (result < 0)
-        return result;
-    if (rename(found->path, to) < 0)
-        return error_sys(err, "cannot move %s to %s", found->path, to);
-    rename(mark_sidecar(host, found->path), mark_sidecar(host, to));
-    result = parent_sync(to, err);
-    return result < 0 ? result : parent_sync(found->path, err);
+    if (result == 0)
+        result = trash_put(host, found->path, op->uid, err);
+    return result == 0 && op->is_purge ? trash_purge(host, op->uid, err) : result;
 }
 
 static int volume_absent(struct spinel_host *host, const struct spinel_op *op,
@@ -394,6 +383,7 @@ static int volume_absent(struct spinel_host *host, const struct spinel_op *op,
 {
     switch (op->verb) {
     case SPINEL_DELETE:
+        return op->is_purge ? trash_purge(host, op->uid, err) : 0;
     case SPINEL_RELEASE:
         return 0;
     case SPINEL_ADOPT:
@@ -420,7 +410,7 @@ static int volume_apply(struct spinel_host *host, const struct spinel_op *op, st
         return result;
     switch (op->verb) {
     case SPINEL_DELETE:
-        return volume_trash(host, op, &found, err);
+        return volume_delete(host, op, &found, err);
     case SPINEL_RELEASE:
     case SPINEL_ADOPT:
         return mark_rewrite(host, found.path, op, NULL, err);

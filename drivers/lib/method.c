@@ -217,6 +217,7 @@ static const char *op_read(const struct value *params, struct spinel_op *op)
         .project = value_get_text(params, "project", NULL),
         .name = value_get_text(params, "name", NULL),
         .generation = (uint64_t)value_get_int(params, "generation", 0),
+        .is_purge = value_get_bool(params, "purge", false),
         .spec = value_get(params, "spec"),
         .changed = value_get(params, "changed"),
         .refs = value_get(params, "refs"),

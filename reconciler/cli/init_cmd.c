@@ -45,6 +45,8 @@ static const char site_form[] =
     "  # keyFile: ./spinel.key\n"
     "  # How often everything is looked at again, beside what drivers notice at once.\n"
     "  # resync: 5m\n"
+    "  # How long a volume that was deleted can be had back.\n"
+    "  # settings: {file: {trashRetention: 7d}}\n"
     "  # How long git push shows the progress before it leaves the daemon to it.\n"
     "  # pushWait: 5m\n"
     "  # How much may be destroyed before a person must approve.\n"

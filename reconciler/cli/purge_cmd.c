@@ -8,6 +8,7 @@
 
 #include <stdio.h>
 
+#include "model/unit.h"
 #include "model/when.h"
 #include "reconciler/cli/daemon.h"
 #include "reconciler/cli/objects.h"
@@ -40,11 +41,59 @@ static void released_print(struct arena *arena, const struct value *items)
     note("\nTo restore one, commit its manifest again. To destroy one: spinel purge UID");
 }
 
+static void trash_print(struct arena *arena, const struct value *items)
+{
+    static const char *const titles[] = {"IN THE TRASH", "POOL", "SIZE", "UNTIL"};
+    struct table *table = table_new(arena, titles, 4);
+
+    for (size_t i = 0; i < items->count; i++) {
+        const struct value *item = items->items[i];
+        const char **cells = table_row(table);
+        char size[UNIT_MAX_TEXT];
+
+        cells[0] = value_get_text(item, "uid", "");
+        cells[1] = value_get_text(item, "pool", "");
+        cells[2] = arena_text(arena, size_text(value_get_int(item, "bytes", 0), size));
+        cells[3] = value_get_text(item, "until", "");
+    }
+    table_print(table, stdout);
+    note("\nTo empty it of one before its time: spinel purge UID");
+}
+
+/* What deletes took away and the pools still have, as they last said. */
+static void trash_collect(struct arena *arena, const struct known *pool, struct value *items)
+{
+    const struct value *list = value_at(pool->observed.status, "trash.items");
+
+    for (size_t i = 0; value_is_list(list) && i < list->count; i++) {
+        struct value *item = value_append(arena, items, value_copy(arena, list->items[i]));
+
+        value_set_text(arena, item, "pool", pool->name);
+        value_set_text(arena, item, "deletedAt",
+                       when_rfc3339(arena, value_get_int(item, "deletedAt", 0)));
+        value_set_text(arena, item, "until", when_rfc3339(arena, value_get_int(item, "until", 0)));
+    }
+}
+
+static void lists_print(struct arena *arena, const struct value *released,
+                        const struct value *trash)
+{
+    if (released->count == 0 && trash->count == 0)
+        note("spinel purge: nothing is released, and nothing lies in the trash");
+    if (released->count > 0)
+        released_print(arena, released);
+    if (released->count > 0 && trash->count > 0)
+        putc('\n', stderr);
+    if (trash->count > 0)
+        trash_print(arena, trash);
+}
+
 static int released_list(struct cli *cli)
 {
     struct error err = ERROR_INIT;
     struct value *document = value_map(cli->arena);
     struct value *items = value_set(cli->arena, document, "released", value_list(cli->arena));
+    struct value *trash = value_set(cli->arena, document, "trash", value_list(cli->arena));
     struct known *rows = NULL;
     struct store *store;
     size_t count = 0;
@@ -58,13 +107,12 @@ static int released_list(struct cli *cli)
     for (size_t i = 0; i < count; i++) {
         if (rows[i].life == LIFE_RELEASED)
             value_append(cli->arena, items, object_value(cli->arena, &rows[i]));
+        trash_collect(cli->arena, &rows[i], trash);
     }
     if (options.json)
         output_json(document);
-    else if (items->count > 0)
-        released_print(cli->arena, items);
     else
-        note("spinel purge: nothing is released");
+        lists_print(cli->arena, items, trash);
     return EXIT_OK;
 }
 

@@ -139,6 +139,8 @@ struct value *step_arguments(struct arena *arena, const struct plan *plan,
     value_set_text(arena, out, "project", step->project);
     value_set_text(arena, out, "name", step->name);
     value_set_int(arena, out, "generation", (int64_t)step->generation);
+    if (step->action == ACTION_DELETE && step->known->life == LIFE_RELEASED)
+        value_set_bool(arena, out, "purge", true);
     value_set(arena, out, "spec", copy_for_driver(arena, step->spec));
     value_set(arena, out, "labels", labels ? value_copy(arena, labels) : value_map(arena));
     value_set(arena, out, "changed", changed_paths(arena, step));

@@ -61,8 +61,7 @@ static int compare_rows(const void *left, const void *right)
 static int compare_names(const void *left, const void *right)
 {
     const struct name_entry *a = left, *b = right;
-    int order =
-        compare_identity(a->kind, a->project, a->name, b->kind, b->project, b->name);
+    int order = compare_identity(a->kind, a->project, a->name, b->kind, b->project, b->name);
 
     if (order == 0)
         order = a->priority - b->priority;
@@ -87,8 +86,8 @@ static struct rows rows_read(struct arena *arena, const struct plan_input *input
 }
 
 /* The first row of the identity that is not taken, released or not as asked. */
-static struct row *rows_find(const struct rows *rows, const struct kind *kind,
-                             const char *project, const char *name, bool is_released)
+static struct row *rows_find(const struct rows *rows, const struct kind *kind, const char *project,
+                             const char *name, bool is_released)
 {
     size_t low = 0, high = rows->count;
 
@@ -146,8 +145,7 @@ static void match_resource(struct arena *arena, const struct plan_input *input,
                            struct subject *subject)
 {
     const char *former = NULL;
-    struct row *row =
-        rows_find(rows, resource->kind, resource->project, resource->name, false);
+    struct row *row = rows_find(rows, resource->kind, resource->project, resource->name, false);
 
     *subject = (struct subject){.kind = resource->kind,
                                 .project = resource->project,
@@ -176,7 +174,8 @@ static void add_left(struct match *match, const struct row *row)
         .project = known->project,
         .name = known->name,
         .known = known,
-        .is_twin = set_find(match->input->set, known->kind, known->project, known->name) != NULL,
+        .is_twin = known->life != LIFE_RELEASED &&
+                   set_find(match->input->set, known->kind, known->project, known->name),
     };
 }
 
@@ -229,8 +228,8 @@ const struct subject *match_find(const struct match *match, const struct kind *k
     }
     if (low == match->name_count)
         return NULL;
-    if (compare_identity(match->names[low].kind, match->names[low].project,
-                         match->names[low].name, kind, project, name) != 0)
+    if (compare_identity(match->names[low].kind, match->names[low].project, match->names[low].name,
+                         kind, project, name) != 0)
         return NULL;
     return match->names[low].subject;
 }
@@ -302,8 +301,7 @@ static void mark_held(const struct match *match, const struct subject *instance)
         disks = value_get(instance->known->applied, "disks");
     for (size_t i = 0; value_is_list(disks) && i < disks->count; i++) {
         const char *name = value_get_text(disks->items[i], "volume", NULL);
-        const struct subject *volume =
-            match_resolve(match, "Volume", instance->project, name);
+        const struct subject *volume = match_resolve(match, "Volume", instance->project, name);
 
         if (volume)
             match->subjects[volume - match->subjects].holder = instance;
@@ -319,8 +317,7 @@ static void match_link(const struct match *match)
         subject->is_running = runs(subject->owner ? subject->owner->known : subject->known);
     }
     for (size_t i = 0; i < match->count; i++)
-        if (strcmp(match->subjects[i].kind->name, "Instance") == 0 &&
-            match->subjects[i].is_running)
+        if (strcmp(match->subjects[i].kind->name, "Instance") == 0 && match->subjects[i].is_running)
             mark_held(match, &match->subjects[i]);
 }
 
@@ -342,8 +339,7 @@ static void contests_index(struct arena *arena, struct match *match)
     qsort(match->contests, input->contest_count, sizeof(struct contest), compare_contests);
 }
 
-const struct contest *match_contest(const struct match *match, const char *uid,
-                                    const char *path)
+const struct contest *match_contest(const struct match *match, const char *uid, const char *path)
 {
     struct contest key = {.uid = uid, .path = path};
 

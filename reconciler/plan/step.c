@@ -115,13 +115,13 @@ static void settle_reason(struct arena *arena, struct step *step)
     if (step->renamed_from)
         step->reason = arena_printf(arena, "was %s; the same object moves", step->renamed_from);
     else if (pending && drift)
-        step->reason = arena_printf(arena, "Git changed %zu of its fields, %zu drifted", pending,
-                                    drift);
+        step->reason =
+            arena_printf(arena, "Git changed %zu of its fields, %zu drifted", pending, drift);
     else if (pending + drift == 1)
         step->reason = arena_printf(arena, pending ? "Git changed %s" : "%s drifted", path);
     else
-        step->reason = arena_printf(arena, pending ? "Git changed %zu fields" : "%zu fields drifted",
-                                    pending + drift);
+        step->reason = arena_printf(
+            arena, pending ? "Git changed %zu fields" : "%zu fields drifted", pending + drift);
 }
 
 /* Desired, but for the fields that are not to be carried out: they stay as applied. */
@@ -292,8 +292,8 @@ static bool make_left(struct step *step)
     step->action = ACTION_DELETE;
     step->cause = CAUSE_PENDING;
     step->spec = known_applied(known);
-    step->reason = known->life == LIFE_RELEASED ? "it was released, and is given up"
-                                                : "its manifest left Git";
+    step->reason =
+        known->life == LIFE_RELEASED ? "it was released, and is given up" : "its manifest left Git";
     if (step->subject->is_twin) {
         step_withhold(step, REPORTED, "another object has the same identity; remove one by hand");
         return true;
@@ -305,10 +305,11 @@ static bool make_left(struct step *step)
         step->action = ACTION_RELEASE;
         step->reason = "its manifest left Git; the data are kept";
     } else if (seen->known && seen->absent) {
-        step->reason = "its manifest left Git, and it is gone already";
+        step->reason = known->life == LIFE_RELEASED
+                           ? "it is given up, in the trash too"
+                           : "its manifest left Git, and it is gone already";
     }
-    step->is_destructive =
-        is_there && step->action == ACTION_DELETE && !step->kind->is_derived;
+    step->is_destructive = is_there && step->action == ACTION_DELETE && !step->kind->is_derived;
     if (!seen->known)
         step_withhold(step, DEFERRED, "not observed yet");
     return true;

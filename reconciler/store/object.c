@@ -68,10 +68,13 @@ int store_object_purge(struct store *store, const char *uid, struct error *err)
     struct query query;
     int64_t changes = 0;
     query_start(&query, store,
-                "UPDATE object SET remove_deletes = 1 WHERE uid = ? AND life = ? AND protect = 0",
+                "UPDATE object SET life = ?, remove_deletes = 1"
+                " WHERE uid = ? AND (life = ? AND protect = 0 OR life = ? AND kind = 'Volume')",
                 err);
+    query_bind_int(&query, LIFE_RELEASED);
     query_bind_text(&query, uid);
     query_bind_int(&query, LIFE_RELEASED);
+    query_bind_int(&query, LIFE_GONE);
     int rc = query_run(&query, &changes);
     return rc == 0 && changes == 0 ? purge_refused(store, uid, err) : rc;
 }

@@ -89,9 +89,9 @@ int store_objects(struct store *store, struct arena *arena, struct known **out, 
                   struct error *err);
 /* Writes all of it but the observation; keyed by uid. */
 int store_object_put(struct store *store, const struct known *known, struct error *err);
-/* Gives a released object up: from now on it is one that left Git and is to be destroyed, so the
- * plan has its deletion and the guard its say. ERR_NOT_FOUND: nothing released has this uid;
- * ERR_DENIED: it is protected. */
+/* Gives a released object up, or a volume that may still lie in a pool's trash: from now on it is
+ * one that is to be destroyed, so the plan has its deletion and the guard its say.
+ * ERR_NOT_FOUND: nothing of the kind has this uid; ERR_DENIED: it is protected. */
 int store_object_purge(struct store *store, const char *uid, struct error *err);
 /* Writes the observation only, and its etag (may be NULL). */
 int store_observation_put(struct store *store, const char *uid,

@@ -155,6 +155,45 @@ static void a_deleted_volume_lies_in_the_trash(void **state)
     assert_int_equal(names_count(trash), 1);
 }
 
+static const char *trash_of(struct rack *rack)
+{
+    return arena_printf(rack->arena, "%s/state/pools/default/.trash", rack->dir);
+}
+
+static void a_purge_empties_the_trash_of_that_volume_alone(void **state)
+{
+    struct rack *rack = *state;
+    assert_applied(rack, rack_apply(rack, 1, 1, "create", "Volume", VOLUME("1048576", "raw")));
+    assert_applied(rack, rack_apply(rack, 2, 1, "create", "Volume", VOLUME("1048576", "qcow2")));
+    assert_applied(rack, rack_apply(rack, 3, 1, "create", "Volume", VOLUME("1048576", "raw")));
+    assert_applied(rack, rack_apply(rack, 1, 2, "delete", "Volume", VOLUME("1048576", "raw")));
+    assert_applied(rack, rack_apply(rack, 2, 2, "delete", "Volume", VOLUME("1048576", "qcow2")));
+    assert_int_equal(names_count(trash_of(rack)), 2);
+    assert_applied(rack, rack_apply(rack, 1, 3, "delete", "Volume", "{\"purge\":true}"));
+    assert_int_equal(names_count(trash_of(rack)), 1);
+    /* What is not in the trash yet goes at once. */
+    assert_applied(rack, rack_apply(rack, 3, 2, "delete", "Volume", "{\"purge\":true}"));
+    assert_int_equal(names_count(trash_of(rack)), 1);
+    assert_true(is_absent(rack_look(rack, 3)));
+}
+
+static void the_trash_is_emptied_when_both_clocks_say_so(void **state)
+{
+    struct rack *rack = *state;
+    const char *old;
+    subject_kill(&rack->subject);
+    rack_start(rack, "{\"trashRetention\":\"1s\"}");
+    assert_applied(rack, rack_apply(rack, 1, 1, "create", "Volume", VOLUME("1048576", "raw")));
+    assert_applied(rack, rack_apply(rack, 1, 2, "delete", "Volume", VOLUME("1048576", "raw")));
+    /* By the wall clock long over; but the driver was never up for as long. */
+    old = arena_printf(rack->arena, "%s/%s.1000000000.999999999", trash_of(rack), uid_of(rack, 2));
+    file_write(old, "precious", 8, 0600);
+    for (int tries = 0; names_count(trash_of(rack)) > 1 && tries < 1000; tries++)
+        usleep(10000);
+    assert_int_equal(names_count(trash_of(rack)), 1);
+    assert_int_equal(access(old, F_OK), 0);
+}
+
 static void what_carries_no_valid_tag_is_never_touched(void **state)
 {
     struct rack *rack = *state;
@@ -280,10 +319,9 @@ static void an_image_from_a_file_that_not_everybody_may_read_is_refused(void **s
     assert_refused(rack,
                    rack_apply(rack, 1, 2, "create", "Image", image_json(rack, "url", url, hex)),
                    "denied", "everybody may read");
-    assert_refused(rack,
-                   rack_apply(rack, 1, 3, "create", "Image",
-                              image_json(rack, "path", "/dev/zero", hex)),
-                   "denied", "not a regular file");
+    assert_refused(
+        rack, rack_apply(rack, 1, 3, "create", "Image", image_json(rack, "path", "/dev/zero", hex)),
+        "denied", "not a regular file");
     assert_true(is_absent(rack_look(rack, 1)));
 }
 
@@ -430,6 +468,8 @@ int main(void)
         TEST(a_volume_that_a_process_holds_is_left_alone),
         TEST(a_released_volume_keeps_its_bytes),
         TEST(a_deleted_volume_lies_in_the_trash),
+        TEST(a_purge_empties_the_trash_of_that_volume_alone),
+        TEST(the_trash_is_emptied_when_both_clocks_say_so),
         TEST(what_carries_no_valid_tag_is_never_touched),
         TEST(a_pool_that_holds_anything_is_kept),
         TEST(a_volume_of_an_unmounted_pool_is_unknown_and_not_absent),

@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+/*
+ * The trash: "<pool>/.trash/<uid>.<wall>.<uptime>", beside it its tag. Both numbers are
+ * seconds at the time of the delete: of the wall clock, and of how long the driver had
+ * been up in its life, which a file of ours counts.
+ */
+#include "drivers/file/trash.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/timerfd.h>
+#include <time.h>
+#include <unistd.h>
+#include "drivers/file/mark.h"
+#include "drivers/file/place.h"
+#include "drivers/file/staging.h"
+#include "model/digest.h"
+#include "model/unit.h"
+
+enum { LOOK_EVERY_S = 600, RETENTION_S = 7 * 86400, ITEMS_SHOWN = 100 };
+
+static struct {
+    int64_t retention_s;
+    int64_t uptime_s;  /* of the driver in its life */
+    int64_t counted_s; /* CLOCK_BOOTTIME up to which uptime_s is right */
+    int timer_fd;
+} trash = {.retention_s = RETENTION_S};
+
+struct item {
+    char uid[UID_TEXT];
+    int64_t wall_s, uptime_s;
+};
+
+static bool item_read(const char *name, struct item *item)
+{
+    char end;
+    return sscanf(name, "%32[0-9a-f].%" SCNd64 ".%" SCNd64 "%c", item->uid, &item->wall_s,
+                  &item->uptime_s, &end) == 3;
+}
+
+static char *trash_dir(struct spinel_host *host, const char *pool_dir)
+{
+    return arena_printf(spinel_arena(host), "%s/" POOL_TRASH, pool_dir);
+}
+
+/* ---- uptime --------------------------------------------------------------------------- */
+
+static int64_t boottime_s(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_BOOTTIME, &now);
+    return now.tv_sec;
+}
+
+static char *uptime_path(struct spinel_host *host)
+{
+    return arena_printf(spinel_arena(host), "%s/uptime", spinel_own_dir(host));
+}
+
+static int64_t uptime_read(struct spinel_host *host)
+{
+    char text[32] = "";
+    FILE *file = fopen(uptime_path(host), "re");
+    if (!file)
+        return 0;
+    size_t len = fread(text, 1, sizeof text - 1, file);
+    fclose(file);
+    text[len] = '\0';
+    return strtoll(text, NULL, 10);
+}
+
+/* A number that is lost or old makes things lie longer, never shorter. */
+static void uptime_count(struct spinel_host *host)
+{
+    struct error ignored = ERROR_INIT;
+    struct staging staging;
+    int64_t now_s = boottime_s();
+    trash.uptime_s += now_s - trash.counted_s;
+    trash.counted_s = now_s;
+    if (staging_open(host, uptime_path(host), &staging, &ignored) < 0)
+        return;
+    if (dprintf(staging.fd, "%" PRId64 "\n", trash.uptime_s) > 0)
+        (void)staging_publish(&staging, STAGING_REPLACE, &ignored);
+    staging_close(&staging);
+}
+
+/* ---- in and out ------------------------------------------------------------------------- */
+
+int trash_put(struct spinel_host *host, const char *path, const char *uid, struct error *err)
+{
+    struct arena *arena = spinel_arena(host);
+    const char *slash = strrchr(path, '/');
+    const char *dir = trash_dir(host, arena_text_n(arena, path, (size_t)(slash - path)));
+    const char *to = arena_printf(arena, "%s/%s.%" PRId64 ".%" PRId64, dir, uid,
+                                  (int64_t)time(NULL), uptime_read(host));
+    int result = directory_make(host, dir, err);
+    if (result < 0)
+        return result;
+    if (rename(path, to) < 0)
+        return error_sys(err, "cannot move %s to %s", path, to);
+    rename(mark_sidecar(host, path), mark_sidecar(host, to));
+    result = parent_sync(to, err);
+    return result < 0 ? result : parent_sync(path, err);
+}
+
+static int item_unlink(struct spinel_host *host, const char *dir, const char *name,
+                       struct error *err)
+{
+    const char *path = arena_printf(spinel_arena(host), "%s/%s", dir, name);
+    if (unlink(path) < 0 && errno != ENOENT)
+        return error_sys(err, "cannot remove %s", path);
+    unlink(mark_sidecar(host, path));
+    return parent_sync(path, err);
+}
+
+/* Calls `each` for the trash of every pool whose directory is the one that we know. */
+static int trash_each(struct spinel_host *host,
+                      int (*each)(struct spinel_host *, const char *, const char *, void *,
+                                  struct error *),
+                      void *context, struct error *err)
+{
+    struct pool_places places;
+    int result = places_read(host, &places, err);
+    for (size_t i = 0; result == 0 && i < places.count; i++)
+        if (!places.items[i].is_unmounted)
+            result = names_each(host, trash_dir(host, places.items[i].dir), each, context, err);
+    return result;
+}
+
+static int purge_each(struct spinel_host *host, const char *dir, const char *name, void *context,
+                      struct error *err)
+{
+    struct item item;
+    if (!item_read(name, &item) || strcmp(item.uid, context) != 0)
+        return 0;
+    return item_unlink(host, dir, name, err);
+}
+
+int trash_purge(struct spinel_host *host, const char *uid, struct error *err)
+{
+    return trash_each(host, purge_each, (void *)(size_t)uid, err);
+}
+
+/* ---- retention ------------------------------------------------------------------------------ */
+
+static int expire_each(struct spinel_host *host, const char *dir, const char *name, void *context,
+                       struct error *err)
+{
+    struct item item;
+    (void)context;
+    if (!item_read(name, &item) || time(NULL) - item.wall_s < trash.retention_s ||
+        trash.uptime_s - item.uptime_s < trash.retention_s)
+        return 0;
+    return item_unlink(host, dir, name, err);
+}
+
+static void timer_ready(struct spinel_host *host, int fd)
+{
+    struct error err = ERROR_INIT;
+    uint64_t count;
+    if (read(fd, &count, sizeof count) < 0)
+        return;
+    uptime_count(host);
+    if (trash_each(host, expire_each, NULL, &err) < 0)
+        spinel_log(host, SPINEL_WARNING, "the trash was not emptied: %s", err.message);
+}
+
+int trash_start(struct spinel_host *host, const struct value *settings, struct error *err)
+{
+    const char *text = value_get_text(settings, "trashRetention", NULL);
+    if (text && duration_read(text, &trash.retention_s, err) < 0)
+        return error_wrap(err, "settings.file.trashRetention");
+    int64_t every_s = trash.retention_s < LOOK_EVERY_S ? trash.retention_s + 1 : LOOK_EVERY_S;
+    const struct itimerspec often = {{.tv_sec = every_s}, {.tv_sec = 1}};
+    trash.uptime_s = uptime_read(host);
+    trash.counted_s = boottime_s();
+    trash.timer_fd = timerfd_create(CLOCK_BOOTTIME, TFD_NONBLOCK | TFD_CLOEXEC);
+    if (trash.timer_fd < 0 || timerfd_settime(trash.timer_fd, 0, &often, NULL) < 0)
+        return error_sys(err, "cannot set a timer");
+    spinel_watch(host, trash.timer_fd, timer_ready);
+    return 0;
+}
+
+/* ---- to be seen -------------------------------------------------------------------------------
+ */
+
+struct listing {
+    struct value *items;
+    int64_t bytes;
+};
+
+static int list_each(struct spinel_host *host, const char *dir, const char *name, void *context,
+                     struct error *err)
+{
+    struct arena *arena = spinel_arena(host);
+    struct listing *listing = context;
+    struct item item;
+    struct stat st;
+    (void)err;
+    if (!item_read(name, &item) || stat(arena_printf(arena, "%s/%s", dir, name), &st) < 0)
+        return 0;
+    int64_t bytes = (int64_t)st.st_blocks * 512;
+    listing->bytes += bytes;
+    if (listing->items->count == ITEMS_SHOWN)
+        return 0;
+    struct value *entry = value_append(arena, listing->items, value_map(arena));
+    value_set_text(arena, entry, "uid", item.uid);
+    value_set_int(arena, entry, "bytes", bytes);
+    value_set_int(arena, entry, "deletedAt", item.wall_s);
+    value_set_int(arena, entry, "until", item.wall_s + trash.retention_s);
+    return 0;
+}
+
+struct value *trash_value(struct spinel_host *host, const char *pool_dir)
+{
+    struct arena *arena = spinel_arena(host);
+    struct error ignored = ERROR_INIT;
+    struct listing listing = {.items = value_list(arena)};
+    (void)names_each(host, trash_dir(host, pool_dir), list_each, &listing, &ignored);
+    if (listing.items->count == 0)
+        return NULL;
+    struct value *out = value_map(arena);
+    value_set_int(arena, out, "bytes", listing.bytes);
+    value_set(arena, out, "items", listing.items);
+    return out;
+}

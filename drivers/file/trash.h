@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+#ifndef FILE_TRASH_H
+#define FILE_TRASH_H
+
+#include "drivers/spinel-driver.h"
+
+/*
+ * What a delete took away lies in its pool's trash for a while ("trashRetention" of the
+ * driver's settings, seven days if it is left out), for the person who finds out late.
+ * It is over when the wall clock says so and this driver has also been up for as long:
+ * a clock that was set wrong destroys nothing.
+ */
+
+/* Reads the settings and looks at the trash of every pool now and then. */
+int trash_start(struct spinel_host *host, const struct value *settings, struct error *err);
+
+/* Moves a volume's file and tag into its pool's trash. ERR_SYSTEM leaves it where it is. */
+int trash_put(struct spinel_host *host, const char *path, const char *uid, struct error *err);
+
+/* Unlinks what lies in any trash of this uid; nothing there is no error. */
+int trash_purge(struct spinel_host *host, const char *uid, struct error *err);
+
+/* {"bytes":N,"items":[{"uid","bytes","deletedAt","until"}]} of a pool's directory, times in unix
+ * seconds; NULL if its trash is empty. In the call's arena. */
+struct value *trash_value(struct spinel_host *host, const char *pool_dir);
+
+#endif
