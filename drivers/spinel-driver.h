@@ -97,6 +97,11 @@ void spinel_list_object(struct spinel_list *list, const struct spinel_object *ob
 void spinel_list_unmanaged(struct spinel_list *list, const char *kind, const char *native,
                            const char *why);
 
+/* What a delete took away and the driver still keeps, until a purge or its time, both in unix
+ * seconds; `bytes` on disk. */
+void spinel_list_trash(struct spinel_list *list, const char *kind, const char *uid,
+                       const char *native, int64_t bytes, int64_t deleted_at, int64_t until);
+
 enum { SPINEL_IN_PROCESS = 1 << 0 };
 
 struct spinel_driver {

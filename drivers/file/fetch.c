@@ -126,7 +126,8 @@ static int path_open_public(const char *path, int *out, struct error *err)
         error_set(err, ERR_DENIED, "%s is not a regular file", path);
     } else if (!(st.st_mode & S_IROTH)) {
         error_set(err, ERR_DENIED, "%s is not a file that everybody may read", path);
-        error_hint(err, "Whoever may push could read it in a machine. If that is meant: chmod o+r.");
+        error_hint(err,
+                   "Whoever may push could read it in a machine. If that is meant: chmod o+r.");
     } else {
         *out = fd;
         return 0;

@@ -31,7 +31,7 @@ static int file_list(struct spinel_host *host, struct spinel_list *list, struct 
         if (result < 0)
             return result;
     }
-    return 0;
+    return trash_list(host, list, err);
 }
 
 /* A uid says nothing of its kind: each is asked. */

@@ -10,23 +10,12 @@
 #include "drivers/file/mark.h"
 #include "drivers/file/place.h"
 #include "drivers/file/staging.h"
-#include "drivers/file/trash.h"
 #include "model/native.h"
 
 static int unmounted(const struct pool_place *place, struct error *err)
 {
     error_set(err, ERR_BUSY, "pool directory %s is not the one that was tagged", place->dir);
     return error_hint(err, "Mount the pool's file system, then it is looked at again.");
-}
-
-/* Differs when the tag or what lies in the trash does. */
-static char *pool_etag(struct spinel_host *host, const struct pool_place *place)
-{
-    struct arena *arena = spinel_arena(host);
-    struct stat st = {0};
-    stat(arena_printf(arena, "%s/" POOL_TRASH, place->dir), &st);
-    return arena_printf(arena, "%s.%jd.%ld", value_get_text(place->tag, "mac", "untagged"),
-                        (intmax_t)st.st_mtim.tv_sec, st.st_mtim.tv_nsec);
 }
 
 static int pool_list(struct spinel_host *host, struct spinel_list *list, struct error *err)
@@ -39,7 +28,7 @@ static int pool_list(struct spinel_host *host, struct spinel_list *list, struct 
             result = unmounted(place, err);
         else if (place->tag)
             spinel_list_add(list, place->uid, (uint64_t)value_get_int(place->tag, "epoch", 0),
-                            pool_etag(host, place));
+                            value_get_text(place->tag, "mac", "untagged"));
     }
     return result;
 }
@@ -66,7 +55,6 @@ static void pool_describe(struct spinel_host *host, struct spinel_object *object
     value_set_text(arena, object->status, "path", place->dir);
     if (statvfs(place->dir, &fs) == 0)
         value_set_int(arena, object->status, "free", (int64_t)(fs.f_bavail * fs.f_frsize));
-    value_set(arena, object->status, "trash", trash_value(host, place->dir));
 }
 
 static int pool_look(struct spinel_host *host, struct spinel_object *object, struct error *err)
@@ -103,6 +91,38 @@ static int pool_tag_write(struct spinel_host *host, const struct spinel_op *op, 
     return tag_file_write(host, path, op, pool_native(host, dir), extra, err);
 }
 
+struct contents {
+    bool has_ours;
+    const char *stranger; /* name of one that is not; NULL: none */
+};
+
+static int contents_each(struct spinel_host *host, const char *dir, const char *name, void *context,
+                         struct error *err)
+{
+    struct contents *contents = context;
+    (void)err;
+    if (strcmp(name, "lost+found") == 0 || mark_is_sidecar(name))
+        return 0;
+    if (mark_read(host, arena_printf(spinel_arena(host), "%s/%s", dir, name), "Volume"))
+        contents->has_ours = true;
+    else
+        contents->stranger = name;
+    return 0;
+}
+
+/* A directory that is in use for something else does not become a pool: its owner would find
+ * volumes between his files, and we would watch and list what is not ours. */
+static int directory_may_be_pool(struct spinel_host *host, const char *dir, struct error *err)
+{
+    struct contents contents = {.has_ours = false};
+    int result = names_each(host, dir, contents_each, &contents, err);
+    if (result < 0 || contents.has_ours || !contents.stranger)
+        return result;
+    error_set(err, ERR_CONFLICT, "%s is no pool of this rack, and is not empty: it holds %s", dir,
+              contents.stranger);
+    return error_hint(err, "Name a directory that does not exist yet, or an empty one.");
+}
+
 static int pool_make(struct spinel_host *host, const struct spinel_op *op, struct error *err)
 {
     bool is_named = value_get_text(op->spec, "path", NULL) != NULL;
@@ -110,6 +130,8 @@ static int pool_make(struct spinel_host *host, const struct spinel_op *op, struc
         native_pool_dir(spinel_arena(host), spinel_state_dir(host), op->name, op->spec);
     int result = directory_make(host, dir, err);
     const struct value *tag = result == 0 ? pool_tag(host, dir) : NULL;
+    if (result == 0 && !tag)
+        result = directory_may_be_pool(host, dir, err);
     if (result < 0 || (result = mark_admit(tag, op, err)) < 0)
         return result;
     if (tag && strcmp(value_get_text(tag, "uid", ""), op->uid) != 0)

@@ -21,7 +21,7 @@
 #include "model/digest.h"
 #include "model/unit.h"
 
-enum { LOOK_EVERY_S = 600, RETENTION_S = 7 * 86400, ITEMS_SHOWN = 100 };
+enum { LOOK_EVERY_S = 600, RETENTION_S = 7 * 86400 };
 
 static struct {
     int64_t retention_s;
@@ -188,43 +188,20 @@ int trash_start(struct spinel_host *host, const struct value *settings, struct e
 /* ---- to be seen -------------------------------------------------------------------------------
  */
 
-struct listing {
-    struct value *items;
-    int64_t bytes;
-};
-
 static int list_each(struct spinel_host *host, const char *dir, const char *name, void *context,
                      struct error *err)
 {
-    struct arena *arena = spinel_arena(host);
-    struct listing *listing = context;
+    const char *path = arena_printf(spinel_arena(host), "%s/%s", dir, name);
     struct item item;
     struct stat st;
     (void)err;
-    if (!item_read(name, &item) || stat(arena_printf(arena, "%s/%s", dir, name), &st) < 0)
-        return 0;
-    int64_t bytes = (int64_t)st.st_blocks * 512;
-    listing->bytes += bytes;
-    if (listing->items->count == ITEMS_SHOWN)
-        return 0;
-    struct value *entry = value_append(arena, listing->items, value_map(arena));
-    value_set_text(arena, entry, "uid", item.uid);
-    value_set_int(arena, entry, "bytes", bytes);
-    value_set_int(arena, entry, "deletedAt", item.wall_s);
-    value_set_int(arena, entry, "until", item.wall_s + trash.retention_s);
+    if (item_read(name, &item) && stat(path, &st) == 0)
+        spinel_list_trash(context, "Volume", item.uid, path, (int64_t)st.st_blocks * 512,
+                          item.wall_s, item.wall_s + trash.retention_s);
     return 0;
 }
 
-struct value *trash_value(struct spinel_host *host, const char *pool_dir)
+int trash_list(struct spinel_host *host, struct spinel_list *list, struct error *err)
 {
-    struct arena *arena = spinel_arena(host);
-    struct error ignored = ERROR_INIT;
-    struct listing listing = {.items = value_list(arena)};
-    (void)names_each(host, trash_dir(host, pool_dir), list_each, &listing, &ignored);
-    if (listing.items->count == 0)
-        return NULL;
-    struct value *out = value_map(arena);
-    value_set_int(arena, out, "bytes", listing.bytes);
-    value_set(arena, out, "items", listing.items);
-    return out;
+    return trash_each(host, list_each, list, err);
 }

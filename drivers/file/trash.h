@@ -20,8 +20,7 @@ int trash_put(struct spinel_host *host, const char *path, const char *uid, struc
 /* Unlinks what lies in any trash of this uid; nothing there is no error. */
 int trash_purge(struct spinel_host *host, const char *uid, struct error *err);
 
-/* {"bytes":N,"items":[{"uid","bytes","deletedAt","until"}]} of a pool's directory, times in unix
- * seconds; NULL if its trash is empty. In the call's arena. */
-struct value *trash_value(struct spinel_host *host, const char *pool_dir);
+/* Tells what lies in the trash of every pool. */
+int trash_list(struct spinel_host *host, struct spinel_list *list, struct error *err);
 
 #endif

@@ -17,17 +17,21 @@ int give_reason(const struct spinel_host *host, int result, struct error *err)
 
 int callback_list(struct spinel_host *host, struct text *out, struct error *err)
 {
-    struct spinel_list list = {.host = host, .rows = TEXT_INIT, .unmanaged = TEXT_INIT};
+    struct spinel_list list = {
+        .host = host, .rows = TEXT_INIT, .unmanaged = TEXT_INIT, .trash = TEXT_INIT};
     int result = give_reason(host, host->driver->list(host, &list, err), err);
     if (result == 0) {
         text_add(out, "{\"list\":[");
         text_add_n(out, list.rows.data, list.rows.len);
         text_add(out, "],\"unmanaged\":[");
         text_add_n(out, list.unmanaged.data, list.unmanaged.len);
+        text_add(out, "],\"trash\":[");
+        text_add_n(out, list.trash.data, list.trash.len);
         text_add(out, "],\"complete\":true}");
     }
     text_free(&list.rows);
     text_free(&list.unmanaged);
+    text_free(&list.trash);
     return result;
 }
 

@@ -18,6 +18,12 @@ void json_add_text(struct text *out, const char *text)
     json_write(out, &value);
 }
 
+static void text_member(struct text *out, const char *key, const char *text)
+{
+    text_printf(out, ",\"%s\":", key);
+    json_add_text(out, text);
+}
+
 void spinel_list_add(struct spinel_list *list, const char *uid, uint64_t epoch, const char *etag)
 {
     if (list->rows.len > 0)
@@ -43,6 +49,18 @@ void spinel_list_unmanaged(struct spinel_list *list, const char *kind, const cha
     text_add_char(&list->unmanaged, '}');
 }
 
+void spinel_list_trash(struct spinel_list *list, const char *kind, const char *uid,
+                       const char *native, int64_t bytes, int64_t deleted_at, int64_t until)
+{
+    text_add(&list->trash, list->trash.len > 0 ? ",{\"kind\":" : "{\"kind\":");
+    json_add_text(&list->trash, kind);
+    text_member(&list->trash, "uid", uid);
+    text_member(&list->trash, "native", native);
+    text_printf(&list->trash,
+                ",\"bytes\":%" PRId64 ",\"deletedAt\":%" PRId64 ",\"until\":%" PRId64 "}", bytes,
+                deleted_at, until);
+}
+
 const char *const *spinel_list_wanted(const struct spinel_list *list, size_t *count)
 {
     *count = list->uid_count;
@@ -55,12 +73,6 @@ void spinel_list_object(struct spinel_list *list, const struct spinel_object *ob
         text_add_char(&list->objects, ',');
     object_write(list->host, &list->objects, object);
     list->told++;
-}
-
-static void text_member(struct text *out, const char *key, const char *text)
-{
-    text_printf(out, ",\"%s\":", key);
-    json_add_text(out, text);
 }
 
 static void value_member(struct text *out, const char *key, const struct value *value,

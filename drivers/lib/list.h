@@ -10,6 +10,7 @@ struct spinel_list {
     struct spinel_host *host;
     struct text rows;
     struct text unmanaged;
+    struct text trash;
     struct text objects;
     const char *const *uids; /* of look_all: what is asked for */
     size_t uid_count;

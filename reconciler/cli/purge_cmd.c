@@ -7,7 +7,9 @@
 #include "reconciler/cli/command.h"
 
 #include <stdio.h>
+#include <string.h>
 
+#include "model/json.h"
 #include "model/unit.h"
 #include "model/when.h"
 #include "reconciler/cli/daemon.h"
@@ -43,36 +45,41 @@ static void released_print(struct arena *arena, const struct value *items)
 
 static void trash_print(struct arena *arena, const struct value *items)
 {
-    static const char *const titles[] = {"IN THE TRASH", "POOL", "SIZE", "UNTIL"};
-    struct table *table = table_new(arena, titles, 4);
+    static const char *const titles[] = {"IN THE TRASH", "UID", "SIZE", "UNTIL", "PATH"};
+    struct table *table = table_new(arena, titles, 5);
 
     for (size_t i = 0; i < items->count; i++) {
         const struct value *item = items->items[i];
         const char **cells = table_row(table);
         char size[UNIT_MAX_TEXT];
 
-        cells[0] = value_get_text(item, "uid", "");
-        cells[1] = value_get_text(item, "pool", "");
+        cells[0] = value_get_text(item, "kind", "");
+        cells[1] = value_get_text(item, "uid", "");
         cells[2] = arena_text(arena, size_text(value_get_int(item, "bytes", 0), size));
         cells[3] = value_get_text(item, "until", "");
+        cells[4] = value_get_text(item, "native", "");
     }
     table_print(table, stdout);
     note("\nTo empty it of one before its time: spinel purge UID");
 }
 
-/* What deletes took away and the pools still have, as they last said. */
-static void trash_collect(struct arena *arena, const struct known *pool, struct value *items)
+/* What deletes took away and drivers still keep, as they last said. */
+static int trash_read(struct cli *cli, struct store *store, struct value **items, struct error *err)
 {
-    const struct value *list = value_at(pool->observed.status, "trash.items");
+    const char *text = NULL;
+    int rc = store_fact_get(store, cli->arena, "trash", &text, err);
 
-    for (size_t i = 0; value_is_list(list) && i < list->count; i++) {
-        struct value *item = value_append(arena, items, value_copy(arena, list->items[i]));
+    if (rc == 0 && text)
+        rc = json_read(cli->arena, text, strlen(text), items, err);
+    for (size_t i = 0; rc == 0 && i < (*items)->count; i++) {
+        struct value *item = (*items)->items[i];
+        static const char *const times[] = {"deletedAt", "until"};
 
-        value_set_text(arena, item, "pool", pool->name);
-        value_set_text(arena, item, "deletedAt",
-                       when_rfc3339(arena, value_get_int(item, "deletedAt", 0)));
-        value_set_text(arena, item, "until", when_rfc3339(arena, value_get_int(item, "until", 0)));
+        for (size_t t = 0; t < sizeof(times) / sizeof(times[0]); t++)
+            value_set_text(cli->arena, item, times[t],
+                           when_rfc3339(cli->arena, value_get_int(item, times[t], 0)));
     }
+    return rc;
 }
 
 static void lists_print(struct arena *arena, const struct value *released,
@@ -93,7 +100,7 @@ static int released_list(struct cli *cli)
     struct error err = ERROR_INIT;
     struct value *document = value_map(cli->arena);
     struct value *items = value_set(cli->arena, document, "released", value_list(cli->arena));
-    struct value *trash = value_set(cli->arena, document, "trash", value_list(cli->arena));
+    struct value *trash = value_list(cli->arena);
     struct known *rows = NULL;
     struct store *store;
     size_t count = 0;
@@ -101,13 +108,15 @@ static int released_list(struct cli *cli)
 
     if (rc == 0 && store)
         rc = store_objects(store, cli->arena, &rows, &count, &err);
+    if (rc == 0 && store)
+        rc = trash_read(cli, store, &trash, &err);
     if (rc < 0)
         return fail(cli, &err);
     store_close(store);
+    value_set(cli->arena, document, "trash", trash);
     for (size_t i = 0; i < count; i++) {
         if (rows[i].life == LIFE_RELEASED)
             value_append(cli->arena, items, object_value(cli->arena, &rows[i]));
-        trash_collect(cli->arena, &rows[i], trash);
     }
     if (options.json)
         output_json(document);

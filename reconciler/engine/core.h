@@ -111,7 +111,7 @@ const struct plan *core_plan_for(struct core *core, struct arena *arena, const s
                                  const char *commit, struct error *err);
 const char *core_commit(const struct core *core); /* target; "" before the first */
 int64_t core_revision(const struct core *core);
-/* {"unmanaged":[...],"orphans":[...]} as of the last full look. */
+/* {"unmanaged":[...],"orphans":[...],"trash":[...]} as of the last full look. */
 struct value *core_strangers(const struct core *core, struct arena *arena);
 
 #endif

@@ -67,6 +67,12 @@ static void seen_drop(struct core *core, struct seen *seen)
     free(seen);
 }
 
+static void drop_lists(struct driver *driver)
+{
+    free(driver->unmanaged);
+    free(driver->trash);
+}
+
 void seen_free(struct core *core)
 {
     struct seen *seen, *next;
@@ -75,7 +81,7 @@ void seen_free(struct core *core)
     arena_free(core->round.arena);
     core->round.arena = NULL;
     for (size_t i = 0; i < core->config.driver_count; i++)
-        free(core->drivers[i].unmanaged);
+        drop_lists(&core->drivers[i]);
 }
 
 void seen_mark_dirty(struct core *core, struct driver *driver, const char *uid, const char *why)
@@ -374,11 +380,17 @@ static bool list_take(struct core *core, struct driver *driver, const struct val
     return true;
 }
 
-static void strangers_take(struct driver *driver, const struct value *unmanaged)
+static char *list_text(struct arena *arena, const struct value *list)
+{
+    return value_is_list(list) ? text_dup(json_text(arena, list)) : NULL;
+}
+
+static void strangers_take(struct driver *driver, const struct value *result)
 {
     struct arena *arena = arena_new();
-    free(driver->unmanaged);
-    driver->unmanaged = value_is_list(unmanaged) ? text_dup(json_text(arena, unmanaged)) : NULL;
+    drop_lists(driver);
+    driver->unmanaged = list_text(arena, value_get(result, "unmanaged"));
+    driver->trash = list_text(arena, value_get(result, "trash"));
     arena_free(arena);
 }
 
@@ -419,7 +431,7 @@ void round_list_answer(struct core *core, struct driver *driver, uint64_t round,
     driver->list_failures = 0;
     driver->problem = (struct error)ERROR_INIT;
     driver->listed_at = core_now_s(core);
-    strangers_take(driver, value_get(result, "unmanaged"));
+    strangers_take(driver, result);
     details_wanted(core, driver);
     core->wants_plan |= core->round.is_overdue;
 }
@@ -447,6 +459,7 @@ static void strangers_save(struct core *core)
         free(core->orphans_text);
         core->orphans_text = text_dup(text);
         save_fact(core, "unmanaged", json_text(arena, unmanaged_value(core, arena)));
+        save_fact(core, "trash", json_text(arena, trash_value(core, arena)));
         save_fact(core, "orphans", json_text(arena, orphans_value(core, arena)));
     }
     arena_free(arena);
@@ -504,6 +517,14 @@ struct value *unmanaged_value(const struct core *core, struct arena *arena)
     return list;
 }
 
+struct value *trash_value(const struct core *core, struct arena *arena)
+{
+    struct value *list = value_list(arena);
+    for (size_t i = 0; i < core->config.driver_count; i++)
+        list_join(arena, list, core->drivers[i].trash);
+    return list;
+}
+
 struct value *orphans_value(const struct core *core, struct arena *arena)
 {
     struct value *list = value_list(arena);
@@ -526,6 +547,7 @@ struct value *core_strangers(const struct core *core, struct arena *arena)
 {
     struct value *strangers = value_map(arena);
     value_set(arena, strangers, "unmanaged", unmanaged_value(core, arena));
+    value_set(arena, strangers, "trash", trash_value(core, arena));
     value_set(arena, strangers, "orphans", orphans_value(core, arena));
     return strangers;
 }

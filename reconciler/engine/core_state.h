@@ -56,6 +56,7 @@ struct driver {
     bool is_dirty;        /* said that anything may have changed */
     int64_t started_ms;
     char *unmanaged;        /* JSON list of its last list; NULL before the first */
+    char *trash;            /* the same */
     int64_t listed_at;      /* unix seconds */
     unsigned in_flight;     /* tasks sent to it */
     unsigned list_failures; /* since its last complete list */
@@ -279,6 +280,7 @@ void seen_set_row(struct core *core, const char *kind, const char *uid, bool has
 /* Objects that bear our tag and have no row: [{"uid","kind","project","name","driver"}]. */
 struct value *orphans_value(const struct core *core, struct arena *arena);
 struct value *unmanaged_value(const struct core *core, struct arena *arena);
+struct value *trash_value(const struct core *core, struct arena *arena);
 int64_t round_next_ms(const struct core *core);
 
 /* core_plan.c */

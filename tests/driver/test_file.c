@@ -155,6 +155,21 @@ static void a_deleted_volume_lies_in_the_trash(void **state)
     assert_int_equal(names_count(trash), 1);
 }
 
+static void a_directory_in_use_for_something_else_is_no_pool(void **state)
+{
+    struct rack *rack = *state;
+    const char *home = arena_printf(rack->arena, "%s/home", rack->dir);
+    const char *rest = arena_printf(rack->arena, "{\"spec\":{\"path\":\"%s\"},\"name\":\"home\"}",
+                                    home);
+    const char *letter = arena_printf(rack->arena, "%s/letter", home);
+    assert_int_equal(mkdir(home, 0755), 0);
+    file_write(letter, "dear", 4, 0600);
+    assert_refused(rack, rack_apply(rack, 9, 1, "create", "Pool", rest), "conflict", "letter");
+    assert_int_equal(names_count(home), 1);
+    assert_int_equal(unlink(letter), 0);
+    assert_applied(rack, rack_apply(rack, 9, 2, "create", "Pool", rest));
+}
+
 static const char *trash_of(struct rack *rack)
 {
     return arena_printf(rack->arena, "%s/state/pools/default/.trash", rack->dir);
@@ -468,6 +483,7 @@ int main(void)
         TEST(a_volume_that_a_process_holds_is_left_alone),
         TEST(a_released_volume_keeps_its_bytes),
         TEST(a_deleted_volume_lies_in_the_trash),
+        TEST(a_directory_in_use_for_something_else_is_no_pool),
         TEST(a_purge_empties_the_trash_of_that_volume_alone),
         TEST(the_trash_is_emptied_when_both_clocks_say_so),
         TEST(what_carries_no_valid_tag_is_never_touched),
