@@ -338,7 +338,7 @@ int64_t core_next_try(const struct core *core)
     int64_t now_mono = core->env->mono_ms(core->env->context), now = core_now_ms(core);
     int64_t at = core->replan_at_s ? core->replan_at_s * 1000 : INT64_MAX;
     int64_t retry = retries_next_ms(core);
-    int64_t driver = drivers_next_ms(core);
+    int64_t driver = drivers_next_try_ms(core);
     if (driver < retry)
         retry = driver;
     if (retry != INT64_MAX && now + retry - now_mono < at)
@@ -443,9 +443,13 @@ static bool unknown_record(struct core *core)
     }
     if (count && !core->was_announced) {
         core->was_announced = true;
-        core_event(core, "waiting", NULL, NULL, "%s and %u more cannot be looked at: not converged",
-                   identity_label(batch_arena(core), first->kind, first->project, first->name),
-                   count - 1);
+        const char *label =
+            identity_label(batch_arena(core), first->kind, first->project, first->name);
+        if (count == 1)
+            core_event(core, "waiting", NULL, NULL, "%s cannot be looked at: not converged", label);
+        else
+            core_event(core, "waiting", NULL, NULL,
+                       "%s and %u more cannot be looked at: not converged", label, count - 1);
     }
     core->is_converged = core->is_converged && !count;
     return count > 0;
@@ -461,8 +465,8 @@ static void waiting_record(struct core *core)
     struct value *data = value_map(arena);
     value_set_text(arena, data, "nextTry", core_time_text(arena, next));
     value_set_text(arena, data, "why", "steps that failed are tried again");
-    core_event(core, "waiting", NULL, data, "%u steps wait; the next try is at %s", core->blocked,
-               value_get_text(data, "nextTry", ""));
+    core_event(core, "waiting", NULL, data, "%u step%s; the next try is at %s", core->blocked,
+               core->blocked == 1 ? " waits" : "s wait", value_get_text(data, "nextTry", ""));
 }
 
 static bool all_drivers_are_listed(const struct core *core)

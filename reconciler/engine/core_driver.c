@@ -411,7 +411,7 @@ void drivers_expire(struct core *core)
     }
 }
 
-int64_t drivers_next_ms(const struct core *core)
+int64_t drivers_next_try_ms(const struct core *core)
 {
     int64_t soonest = INT64_MAX;
     for (size_t i = 0; i < core->config.driver_count; i++) {
@@ -420,8 +420,16 @@ int64_t drivers_next_ms(const struct core *core)
             soonest = driver->restart_at_ms;
         if (driver->state == DRIVER_READY && driver->relist_at_ms && driver->relist_at_ms < soonest)
             soonest = driver->relist_at_ms;
+    }
+    return soonest;
+}
+
+int64_t drivers_next_ms(const struct core *core)
+{
+    int64_t soonest = drivers_next_try_ms(core);
+    for (size_t i = 0; i < core->config.driver_count; i++) {
         const struct request *request;
-        DL_FOREACH(driver->requests, request)
+        DL_FOREACH(core->drivers[i].requests, request)
             if (request->kind != REQUEST_APPLY && request->deadline_ms < soonest)
                 soonest = request->deadline_ms;
     }

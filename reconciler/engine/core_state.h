@@ -253,6 +253,8 @@ void drivers_start_due(struct core *core);
 void drivers_expire(struct core *core);
 void driver_kill(struct core *core, struct driver *driver, const char *why);
 int64_t drivers_next_ms(const struct core *core);
+/* When one is started or asked again; INT64_MAX: none is to be. */
+int64_t drivers_next_try_ms(const struct core *core);
 
 /* core_observe.c */
 void round_begin(struct core *core);
