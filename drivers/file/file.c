@@ -46,11 +46,19 @@ static int file_look(struct spinel_host *host, struct spinel_object *object, str
     return 0;
 }
 
+static int room_hint(int result, struct error *err)
+{
+    if (result == ERR_NO_SPACE && !err->hint[0])
+        error_hint(err, "Make room on the pool's file system, or name another pool; it is tried "
+                        "again.");
+    return result;
+}
+
 static int file_apply(struct spinel_host *host, const struct spinel_op *op, struct error *err)
 {
     for (size_t i = 0; i < KIND_COUNT; i++)
         if (strcmp(kinds[i]->name, op->kind) == 0)
-            return kinds[i]->apply(host, op, err);
+            return room_hint(kinds[i]->apply(host, op, err), err);
     return error_set(err, ERR_UNSUPPORTED, "driver file has no kind %s", op->kind);
 }
 

@@ -4,6 +4,8 @@
 
 #include <stdio.h>
 
+#include "model/resource.h"
+#include "reconciler/cli/follow.h"
 #include "reconciler/cli/output.h"
 #include "reconciler/cli/site.h"
 #include "reconciler/cli/status.h"
@@ -20,7 +22,35 @@ static void count_print(const struct value *document, const char *path, const ch
         printf(", %s%lld %s%s", paint(stdout, color), count, word, paint(stdout, PAINT_PLAIN));
 }
 
-static void status_print(const struct value *document)
+static void problem_say(struct follow *out, struct arena *arena, const struct value *problem)
+{
+    const char *label = identity_label(arena, value_get_text(problem, "kind", ""),
+                                       value_get_text(problem, "project", NULL),
+                                       value_get_text(problem, "name", ""));
+
+    follow_say(out, 2,
+               arena_printf(arena, "! %s: %s failed: %s", label,
+                            value_get_text(problem, "verb", ""),
+                            value_get_text(problem, "message", "")));
+}
+
+/* What keeps it from converging, and when it is tried again. */
+static void problems_print(struct arena *arena, const struct value *document)
+{
+    const struct value *problems = value_get(document, "problems");
+    const char *driver = value_get_text(document, "driverProblem", NULL);
+    const char *next = value_get_text(document, "nextTry", NULL);
+    struct follow out = {.out = stdout, .width = terminal_columns(stdout)};
+
+    if (driver)
+        follow_say(&out, 2, arena_printf(arena, "! %s", driver));
+    for (size_t i = 0; value_is_list(problems) && i < problems->count; i++)
+        problem_say(&out, arena, problems->items[i]);
+    if (next && (driver || (value_is_list(problems) && problems->count > 0)))
+        printf("next try   %s\n", next);
+}
+
+static void status_print(struct arena *arena, const struct value *document)
 {
     const char *commit = value_get_text(document, "commit", "");
     const struct value *daemon = value_get(document, "daemon");
@@ -41,6 +71,7 @@ static void status_print(const struct value *document)
     else
         printf("\ndaemon     %snot running%s: nothing is healed until 'spinel serve' runs\n",
                paint(stdout, PAINT_WARN), paint(stdout, PAINT_PLAIN));
+    problems_print(arena, document);
 }
 
 static int status_run(struct cli *cli)
@@ -57,7 +88,7 @@ static int status_run(struct cli *cli)
     if (is_json)
         output_json(document);
     else
-        status_print(document);
+        status_print(cli->arena, document);
     return EXIT_OK;
 }
 

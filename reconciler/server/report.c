@@ -57,6 +57,43 @@ static struct value *resources_count(struct arena *arena, const struct plan *pla
     return counts;
 }
 
+enum { PROBLEMS_MAX = 20, STEPS_ASKED = 1000 };
+
+static void problem_add(struct arena *arena, struct value *problems, const struct step *step,
+                        const struct intent *intent)
+{
+    struct value *problem = value_append(arena, problems, value_map(arena));
+    value_set_text(arena, problem, "uid", step->uid);
+    value_set_text(arena, problem, "kind", step->kind->name);
+    value_set_text(arena, problem, "project", step->project);
+    value_set_text(arena, problem, "name", step->name);
+    value_set_text(arena, problem, "verb", intent->verb);
+    value_set_text(arena, problem, "message", intent->error);
+    value_set_text(arena, problem, "nextTry",
+                   intent->not_before ? when_rfc3339(arena, intent->not_before) : NULL);
+}
+
+/* What is still to be done and failed when it was tried last: the newest intent of its uid. */
+static struct value *step_problems(const struct server *server, struct arena *arena)
+{
+    const struct plan *plan = core_plan(server->shell->core);
+    struct value *problems = value_list(arena);
+    struct error ignored = ERROR_INIT;
+    struct intent *intents = NULL;
+    size_t count = 0;
+    size_t steps = plan ? plan->step_count : 0;
+    for (size_t i = 0; i < steps && i < STEPS_ASKED && problems->count < PROBLEMS_MAX; i++) {
+        const struct step *step = &plan->steps[i];
+        if (step->disposition != RUN)
+            continue;
+        if (store_intents(server->shell->store, arena, step->uid, 1, &intents, &count, &ignored) ==
+                0 &&
+            count == 1 && intents[0].error[0])
+            problem_add(arena, problems, step, &intents[0]);
+    }
+    return problems;
+}
+
 struct value *status_report(struct server *server, struct arena *arena)
 {
     const struct core *core = server->shell->core;
@@ -68,6 +105,13 @@ struct value *status_report(struct server *server, struct arena *arena)
     value_set_int(arena, daemon, "pid", server->supervisor);
     value_set_text(arena, daemon, "since", when_rfc3339(arena, server->since));
     value_set(arena, status, "daemon", daemon);
+    struct error driver = ERROR_INIT;
+    value_set(arena, status, "problems", step_problems(server, arena));
+    value_set_text(
+        arena, status, "driverProblem",
+        core_driver_problem(core, &driver)
+            ? arena_printf(arena, "%s%s%s", driver.message, driver.hint[0] ? "; " : "", driver.hint)
+            : NULL);
     int64_t next = core_next_try(core);
     value_set_text(arena, status, "nextTry", next ? when_rfc3339(arena, next / 1000) : NULL);
     return status;
@@ -94,8 +138,7 @@ int drift_report(struct server *server, struct arena *arena, int64_t since, stru
     value_set(arena, document, "drift", list);
     value_set(arena, document, "unmanaged",
               (struct value *)(size_t)value_get(strangers, "unmanaged"));
-    value_set(arena, document, "orphans",
-              (struct value *)(size_t)value_get(strangers, "orphans"));
+    value_set(arena, document, "orphans", (struct value *)(size_t)value_get(strangers, "orphans"));
     *out = document;
     return 0;
 }
