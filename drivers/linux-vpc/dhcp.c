@@ -29,6 +29,7 @@
 
 #define RUN_DIR "/run/spinel"
 #define PROCESS_FILE "dnsmasq.json"
+#define CONF_FILE "--conf-file="
 
 enum { PAUSE_MS = 10, START_TIMEOUT_MS = 10000, STOP_TIMEOUT_MS = 3000, FILE_MAX = 4 << 20 };
 
@@ -79,8 +80,8 @@ static int file_update(struct arena *arena, const char *path, const char *conten
     if (fd < 0)
         return error_sys(err, "cannot write %s", draft);
     size_t len = strlen(content);
-    bool is_written = write(fd, content, len) == (ssize_t)len &&
-                      fchown(fd, owner->pw_uid, owner->pw_gid) == 0;
+    bool is_written =
+        write(fd, content, len) == (ssize_t)len && fchown(fd, owner->pw_uid, owner->pw_gid) == 0;
     close(fd);
     if (!is_written || rename(draft, path) < 0)
         return error_sys(err, "cannot write %s", path);
@@ -193,6 +194,38 @@ pid_t dhcp_pid(struct arena *arena, const char *own_dir, const char *vpc)
     return pid;
 }
 
+static bool cmdline_has(pid_t pid, const char *argument)
+{
+    char path[64];
+    char cmdline[4096];
+    snprintf(path, sizeof path, "/proc/%d/cmdline", (int)pid);
+    FILE *file = fopen(path, "re");
+    size_t len = file ? fread(cmdline, 1, sizeof cmdline - 1, file) : 0;
+    if (file)
+        fclose(file);
+    cmdline[len] = '\0';
+    for (const char *at = cmdline; at < cmdline + len; at += strlen(at) + 1)
+        if (strcmp(at, argument) == 0)
+            return true;
+    return false;
+}
+
+/* One that serves this VPC, noted or not: who started it may have died before the note. */
+static pid_t process_find(struct arena *arena, const struct network *network)
+{
+    const char *argument = arena_printf(arena, CONF_FILE "%s", dhcp_path(arena, network, "config"));
+    DIR *proc = opendir("/proc");
+    pid_t found = 0;
+    for (const struct dirent *entry; proc && !found && (entry = readdir(proc));) {
+        pid_t pid = (pid_t)strtol(entry->d_name, NULL, 10);
+        if (pid > 0 && process_start_time(pid) && cmdline_has(pid, argument))
+            found = pid;
+    }
+    if (proc)
+        closedir(proc);
+    return found;
+}
+
 static int process_note(struct arena *arena, const char *own_dir, const struct network *network,
                         pid_t pid, const char *digest, struct error *err)
 {
@@ -214,6 +247,12 @@ static void process_stop(pid_t pid)
     }
 }
 
+static void processes_stop(struct arena *arena, const struct network *network)
+{
+    for (pid_t pid; (pid = process_find(arena, network));)
+        process_stop(pid);
+}
+
 static void process_exec(const char *netns, const char *program, const char *config)
 {
     struct error err = ERROR_INIT;
@@ -229,7 +268,7 @@ static void process_exec(const char *netns, const char *program, const char *con
     for (int number = 1; number < NSIG; number++)
         signal(number, SIG_DFL);
     close_range(3, ~0U, 0);
-    execlp(program, program, arena_printf(arena_new(), "--conf-file=%s", config), (char *)NULL);
+    execlp(program, program, arena_printf(arena_new(), CONF_FILE "%s", config), (char *)NULL);
     _exit(127);
 }
 
@@ -293,9 +332,8 @@ static int process_restart(struct arena *arena, const char *own_dir, const struc
                            const char *digest, struct error *err)
 {
     const char *path = dhcp_path(arena, network, "leases");
-    pid_t pid = dhcp_pid(arena, own_dir, network->records->vpc);
-    if (pid)
-        process_stop(pid);
+    pid_t pid = 0;
+    processes_stop(arena, network);
     const char *kept = leases_kept(arena, network, file_text(arena, path));
     if (file_update(arena, path, kept, owner, err) < 0 ||
         process_start(arena, network, settings->program, &pid, err) < 0)
@@ -303,8 +341,8 @@ static int process_restart(struct arena *arena, const char *own_dir, const struc
     return process_note(arena, own_dir, network, pid, digest, err);
 }
 
-static bool is_same_process(struct arena *arena, const char *own_dir,
-                            const struct network *network, const char *digest)
+static bool is_same_process(struct arena *arena, const char *own_dir, const struct network *network,
+                            const char *digest)
 {
     const char *vpc = network->records->vpc;
     const struct value *process = records_read_file(arena, own_dir, vpc, PROCESS_FILE);
@@ -348,9 +386,7 @@ int dhcp_remove(struct arena *arena, const char *own_dir, const struct network *
 {
     static const char *const names[] = {"config", "hosts", "options", "names",
                                         "leases", "log",   "pid"};
-    pid_t pid = dhcp_pid(arena, own_dir, network->records->vpc);
-    if (pid)
-        process_stop(pid);
+    processes_stop(arena, network);
     unlink(arena_printf(arena, "%s/%s/" PROCESS_FILE, own_dir, network->records->vpc));
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         unlink(dhcp_path(arena, network, names[i]));

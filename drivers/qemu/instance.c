@@ -63,15 +63,27 @@ void instance_refresh(struct instance *instance)
         instance->pidfd = process_open(&instance->process, instance->uuid);
 }
 
+/* Without its record a machine may still run: a second one on its disks would destroy them. */
+static int not_there(const struct instance *instance, struct error *err)
+{
+    pid_t pid = err->code == ERR_NOT_FOUND ? process_find(instance->uuid) : 0;
+    if (!pid)
+        return err->code;
+    error_set(err, ERR_CONFLICT, "process %d runs this machine, but its record in %s is gone",
+              (int)pid, instance->dir);
+    return error_hint(err, "Put the record back, or end the process; then the machine is started "
+                           "anew.");
+}
+
 int instance_open(struct spinel_host *host, const char *uid, struct instance *instance,
                   struct error *err)
 {
     instance_init(host, uid, instance);
     if (rundir_open(instance->dir, &instance->dir_fd, err) < 0)
-        return err->code;
+        return not_there(instance, err);
     if (record_read(instance, err) < 0) {
         instance_close(instance);
-        return err->code;
+        return not_there(instance, err);
     }
     instance_refresh(instance);
     return 0;

@@ -55,7 +55,8 @@ static int list_one(struct spinel_host *host, struct spinel_list *list, const ch
         instance_close(&instance);
         return 0;
     }
-    if (status != ERR_DENIED && status != ERR_NOT_FOUND && status != ERR_CORRUPT)
+    if (status != ERR_DENIED && status != ERR_NOT_FOUND && status != ERR_CORRUPT
+        && status != ERR_CONFLICT)
         return status;
     spinel_list_unmanaged(list, "Instance", uid,
                           is_uid(uid) ? err->message : "its name is not that of an instance");

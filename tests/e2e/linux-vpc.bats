@@ -276,6 +276,16 @@ world_build() {
     [ "$(look "$VPC_A" .status.pid)" = "$pid" ]
 }
 
+@test "a dnsmasq that nobody has noted is ended before another one starts" {
+    pid=$(look "$VPC_A" .status.pid)
+    find "$W" -name dnsmasq.json -path "*$VPC_A*" -delete
+    [ "$(damage "$VPC_A")" = "status.dhcp" ]
+    apply update VPC a "$VPC_A" "$SPEC_A" '{}'
+    [ "$(damage "$VPC_A")" = "" ]
+    [ ! -d "/proc/$pid" ] || grep -q 'State:.*Z' "/proc/$pid/status"
+    in_guest db busybox nslookup web.internal 10.0.1.1 | grep 10.0.1.5
+}
+
 @test "a tightened rule ends the connection that it forbids" {
     kill "$(cat "$W/serve-$(guest_netns web)-80.pid")"
     mkfifo "$W/ticks" "$W/silence"

@@ -291,6 +291,21 @@ state_is() {
     until_true 30 state_is running
 }
 
+@test "a machine whose record is gone is unknown, and no second one is started" {
+    local before record=$STATE/instances/$INSTANCE
+    before=$(pid)
+    mv "$record/record.json" "$STATE/record.kept"
+    [ "$(look .unknown)" = true ]
+    apply create | jq -e '.error.data.kind == "conflict" and (.error.message | test("'"$before"'"))'
+    apply delete | jq -e '.error.data.kind == "conflict"'
+    mv "$record" "$STATE/rundir.kept"
+    [ "$(look .unknown)" = true ]
+    mv "$STATE/rundir.kept" "$record"
+    mv "$STATE/record.kept" "$record/record.json"
+    [ "$(look .status.state)" = running ]
+    [ "$(pid)" = "$before" ]
+}
+
 @test "a killed machine is told from one that shut itself down" {
     kill -9 "$(pid)"
     until_true 30 state_is off
