@@ -140,6 +140,18 @@ static int image_look(struct spinel_host *host, struct spinel_object *object, st
     return 0;
 }
 
+int image_check(struct spinel_host *host, const char *uid, const char *path, struct error *err)
+{
+    const struct value *tag = image_tag(host, uid);
+    struct stat st;
+    if (!tag || stat(path, &st) < 0)
+        return error_set(err, ERR_BUSY, "image %s is not here yet", path);
+    if (is_as_verified(tag, &st))
+        return 0;
+    error_set(err, ERR_CORRUPT, "image %s has changed since it was verified", path);
+    return error_hint(err, "Nothing is made from it; it is fetched and verified again first.");
+}
+
 /* ---- apply ------------------------------------------------------------------------ */
 
 static int format_check(struct spinel_host *host, const struct spinel_op *op, const char *path,

@@ -198,9 +198,9 @@ static int image_need(struct spinel_host *host, const struct spinel_op *op, stru
     blank->image_path = native_image_path(spinel_arena(host), spinel_state_dir(host),
                                           value_get_text(spec, "digest", ""));
     blank->image_format = value_get_text(spec, "format", "qcow2");
-    if (access(blank->image_path, R_OK) == 0)
-        return 0;
-    return error_set(err, ERR_BUSY, "image %s is not here yet (%s)", name, blank->image_path);
+    return image_check(host,
+                       value_get_text(value_get(value_get(op->refs, "Image"), name), "uid", ""),
+                       blank->image_path, err);
 }
 
 static int image_fits(const struct blank *blank, struct error *err)

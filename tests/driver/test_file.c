@@ -72,9 +72,9 @@ static const char *volume_of_image_json(struct rack *rack, const char *hex, cons
 {
     return arena_printf(rack->arena,
                         "{\"spec\":{\"size\":%d,\"format\":\"%s\",\"image\":\"os\"},"
-                        "\"refs\":{\"Image\":{\"os\":{\"spec\":{\"digest\":\"sha256:%s\","
-                        "\"format\":\"raw\"}}}}}",
-                        64 * MIB, format, hex);
+                        "\"refs\":{\"Image\":{\"os\":{\"uid\":\"%s\",\"spec\":{"
+                        "\"digest\":\"sha256:%s\",\"format\":\"raw\"}}}}}",
+                        64 * MIB, format, uid_of(rack, 1), hex);
 }
 
 #define VOLUME(bytes, format) "{\"spec\":{\"size\":" bytes ",\"format\":\"" format "\"}}"
@@ -296,8 +296,9 @@ static void a_full_disk_is_said_to_be_full_and_leaves_nothing(void **state)
         rack->arena,
         "{\"spec\":{\"size\":%d,\"format\":\"raw\",\"pool\":\"x\",\"image\":\"os\"},\"refs\":{"
         "\"Pool\":{\"x\":{\"spec\":{\"path\":\"%s\"}}},"
-        "\"Image\":{\"os\":{\"spec\":{\"digest\":\"sha256:%s\",\"format\":\"raw\"}}}}}",
-        16 * MIB, dir, hex);
+        "\"Image\":{\"os\":{\"uid\":\"%s\",\"spec\":{\"digest\":\"sha256:%s\",\"format\":"
+        "\"raw\"}}}}}",
+        16 * MIB, dir, uid_of(rack, 2), hex);
     assert_refused(rack, rack_apply(rack, 3, 1, "create", "Volume", params), "no-space", "copy");
     assert_int_equal(names_count(dir), before);
     assert_true(is_absent(rack_look(rack, 3)));
@@ -362,6 +363,10 @@ static void an_image_that_was_changed_is_damage(void **state)
     assert_int_equal(pwrite(fd, "evil", 4, 77), 4);
     close(fd);
     assert_string_equal(value_at_text(rack_look(rack, 1), "damage[0].path", ""), "status.content");
+    assert_refused(
+        rack, rack_apply(rack, 2, 1, "create", "Volume", volume_of_image_json(rack, hex, "raw")),
+        "corrupt", "changed since");
+    assert_true(is_absent(rack_look(rack, 2)));
     assert_applied(rack, rack_apply(rack, 1, 2, "update", "Image", image));
     assert_null(value_at(rack_look(rack, 1), "damage[0]"));
 }
@@ -472,6 +477,10 @@ static void a_seed_that_was_changed_is_damage(void **state)
     assert_int_equal(pwrite(fd, "evil", 4, 900000), 4);
     close(fd);
     assert_string_equal(value_at_text(rack_look(rack, 1), "damage[0].path", ""), "status.content");
+    assert_refused(
+        rack, rack_apply(rack, 2, 1, "create", "Volume", volume_of_image_json(rack, hex, "raw")),
+        "corrupt", "changed since");
+    assert_true(is_absent(rack_look(rack, 2)));
 }
 
 int main(void)
