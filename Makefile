@@ -170,7 +170,7 @@ demo: setup  ## two real machines on a real network, damaged, healed, changed, r
 bench: all  ## figures beside the peers and the floors of this machine
 	@BUILD=$(CURDIR)/$(BUILD) sh tests/bench/run.sh
 
-lint: all  ## clang-tidy, cppcheck, shellcheck and man page lint, where installed
+lint: all  ## clang-format, clang-tidy, cppcheck, shellcheck and man page lint, where installed
 	@BUILD=$(CURDIR)/$(BUILD) sh contrib/lint.sh
 
 format:  ## clang-format on every source

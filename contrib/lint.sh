@@ -23,6 +23,10 @@ run_clang_tidy() {
     sources | xargs -0 -n 8 -P "$(nproc)" sh -c \
         'clang-tidy --quiet "$@" -- -std=c17 -D_GNU_SOURCE -I. -I"$0/gen" 2>/dev/null' "$build"
 }
+run_format() {
+    git ls-files -z '*.c' '*.h' | xargs -0 clang-format --dry-run --Werror
+}
+lint clang-format run_format
 lint cppcheck run_cppcheck
 lint clang-tidy run_clang_tidy
 lint shellcheck shellcheck --severity=warning contrib/setup contrib/*.sh contrib/guest/build.sh .ci/run

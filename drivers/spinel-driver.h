@@ -47,8 +47,8 @@ enum spinel_verb {
 
 /* One step to carry out. Everything is borrowed until the callback returns. */
 struct spinel_op {
-    const char *op;   /* the same text however often this step is sent */
-    const char *uid;  /* 32 hexadecimal digits */
+    const char *op;  /* the same text however often this step is sent */
+    const char *uid; /* 32 hexadecimal digits */
     uint64_t epoch;
     enum spinel_verb verb;
     const char *kind;
@@ -69,9 +69,9 @@ struct spinel_object {
     const char *kind;
     const char *project; /* NULL if rack-wide */
     const char *name;
-    uint64_t epoch;  /* the highest that its tag or the ledger holds; 0 lets the library
-                      * fill in the ledger's */
-    bool absent;     /* it is not there: only uid and epoch count */
+    uint64_t epoch; /* the highest that its tag or the ledger holds; 0 lets the library
+                     * fill in the ledger's */
+    bool absent;    /* it is not there: only uid and epoch count */
     bool released;
     struct value *spec;   /* the observed fields, in the shape of the desired spec; what was
                            * not looked at is left out, and is not compared */
@@ -142,10 +142,10 @@ struct spinel_driver {
 
 int spinel_driver_main(const struct spinel_driver *driver, int argc, char **argv);
 
-#define SPINEL_DRIVER(driver)                                                                      \
-    int main(int argc, char **argv)                                                                \
-    {                                                                                              \
-        return spinel_driver_main(&(driver), argc, argv);                                          \
+#define SPINEL_DRIVER(driver)                             \
+    int main(int argc, char **argv)                       \
+    {                                                     \
+        return spinel_driver_main(&(driver), argc, argv); \
     }
 
 /* ---- what the library lends --------------------------------------------------- */
@@ -157,7 +157,7 @@ struct arena *spinel_arena(struct spinel_host *host);
  * stateDir; spinel_own_dir() is "<stateDir>/drivers/<name>", made on start, 0700. */
 const char *spinel_state_dir(struct spinel_host *host);
 const char *spinel_own_dir(struct spinel_host *host);
-const char *spinel_rack(struct spinel_host *host);   /* metadata.name of the site */
+const char *spinel_rack(struct spinel_host *host);    /* metadata.name of the site */
 const char *spinel_rack_id(struct spinel_host *host); /* 32 hexadecimal digits */
 
 /* Milliseconds left for this call; 0 once it must give up. */

@@ -17,13 +17,13 @@ struct arena;
  */
 struct difference {
     const char *path;
-    const struct field *field;  /* what the kind says of it; NULL for "damage" */
-    const struct value *from;   /* NULL where there was nothing */
-    const struct value *to;     /* NULL where there is to be nothing */
+    const struct field *field; /* what the kind says of it; NULL for "damage" */
+    const struct value *from;  /* NULL where there was nothing */
+    const struct value *to;    /* NULL where there is to be nothing */
 };
 
 struct diff {
-    struct difference *items;   /* ordered by path */
+    struct difference *items; /* ordered by path */
     size_t count;
 };
 

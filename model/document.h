@@ -7,13 +7,13 @@
 /* What stands around a spec. Private to the model. */
 struct document {
     const struct kind *kind;
-    const char *project;      /* NULL if rack-wide */
+    const char *project; /* NULL if rack-wide */
     const char *name;
     const char *renamed_from; /* or NULL */
     struct value *labels;     /* maps, ordered by key, never NULL */
     struct value *annotations;
-    const struct value *spec; /* as it was given; may be NULL */
-    struct position at;       /* of the document */
+    const struct value *spec;   /* as it was given; may be NULL */
+    struct position at;         /* of the document */
     struct position project_at; /* of metadata.project, or of the document */
 };
 

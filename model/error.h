@@ -14,26 +14,29 @@
  */
 enum error_code {
     ERR_NONE = 0,
-    ERR_INVALID = -1,   /* the input is wrong; trying again cannot help */
-    ERR_NOT_FOUND = -2, /* it is not there */
-    ERR_CONFLICT = -3,  /* someone else changed it; observe again */
-    ERR_BUSY = -4,      /* transient; try again later */
-    ERR_DENIED = -5,    /* permission, ownership or policy forbids it */
-    ERR_SYSTEM = -6,    /* kernel or library failed; see sys_errno */
-    ERR_NO_SPACE = -7,  /* a disk is full; effects must stop */
-    ERR_STALE = -8,     /* the plan, epoch or token is older than the world */
-    ERR_CORRUPT = -9,   /* a file of ours does not read as we wrote it */
+    ERR_INVALID = -1,      /* the input is wrong; trying again cannot help */
+    ERR_NOT_FOUND = -2,    /* it is not there */
+    ERR_CONFLICT = -3,     /* someone else changed it; observe again */
+    ERR_BUSY = -4,         /* transient; try again later */
+    ERR_DENIED = -5,       /* permission, ownership or policy forbids it */
+    ERR_SYSTEM = -6,       /* kernel or library failed; see sys_errno */
+    ERR_NO_SPACE = -7,     /* a disk is full; effects must stop */
+    ERR_STALE = -8,        /* the plan, epoch or token is older than the world */
+    ERR_CORRUPT = -9,      /* a file of ours does not read as we wrote it */
     ERR_UNSUPPORTED = -10, /* this machine or program lacks something */
 };
 
 struct error {
     enum error_code code;
-    int sys_errno;    /* errno at the failing call, or 0 */
+    int sys_errno;     /* errno at the failing call, or 0 */
     char message[768]; /* one line, no trailing full stop or newline */
     char hint[256];    /* what to do next, "" if there is nothing to say */
 };
 
-#define ERROR_INIT {.code = ERR_NONE}
+#define ERROR_INIT       \
+    {                    \
+        .code = ERR_NONE \
+    }
 
 /* Fills `err` and returns `code`, so that a caller can write
  * `return error_set(err, ERR_INVALID, ...)`. Long messages are cut. */

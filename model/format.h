@@ -12,8 +12,8 @@ struct arena;
 /* Checks `text` against `format` and writes its canonical form to `*canonical`
  * (`text` itself or a copy in the arena). ERR_INVALID says what is wrong; the
  * format must be one that format_is_known(). */
-int format_read(struct arena *arena, const char *format, const char *text,
-                const char **canonical, struct error *err);
+int format_read(struct arena *arena, const char *format, const char *text, const char **canonical,
+                struct error *err);
 bool format_is_known(const char *format);
 
 /* RFC 1123 label: a-z, 0-9 and - inside, 1 to 63 characters. */

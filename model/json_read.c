@@ -105,11 +105,13 @@ static struct value *value_of(struct arena *arena, json_t *json)
         return value_text_n(arena, json_string_value(json), json_string_length(json));
     case JSON_ARRAY:
         value = value_list(arena);
-        json_array_foreach(json, i, child) value_append(arena, value, value_of(arena, child));
+        json_array_foreach(json, i, child)
+            value_append(arena, value, value_of(arena, child));
         return value;
     case JSON_OBJECT:
         value = value_map(arena);
-        json_object_foreach(json, key, child) value_push(arena, value, key, value_of(arena, child));
+        json_object_foreach(json, key, child)
+            value_push(arena, value, key, value_of(arena, child));
         return value;
     case JSON_NULL:
     case JSON_REAL:

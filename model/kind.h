@@ -19,7 +19,7 @@ struct value;
  * from here. Docs: docs/kinds.md.
  */
 enum field_type { FIELD_BOOL, FIELD_INT, FIELD_STRING, FIELD_LIST, FIELD_MAP };
-enum field_unit { UNIT_NONE, UNIT_BYTES, UNIT_SECONDS }; /* x-unit: bytes, seconds */
+enum field_unit { UNIT_NONE, UNIT_BYTES, UNIT_SECONDS };              /* x-unit: bytes, seconds */
 enum field_origin { ORIGIN_DESIRED, ORIGIN_CHOSEN, ORIGIN_OBSERVED }; /* x-origin */
 
 /* What it takes to change a field of a running thing (x-change). */
@@ -31,7 +31,7 @@ enum change {
     CHANGE_METADATA, /* our records only */
     CHANGE_REFUSE,   /* never */
 };
-const char *change_text(enum change change); /* "live", "live-if", "restart", ... */
+const char *change_text(enum change change);            /* "live", "live-if", "restart", ... */
 int change_read(const char *text, enum change *change); /* 0, or -1 if unknown */
 
 struct field {
@@ -39,20 +39,20 @@ struct field {
     enum field_type type;
     enum field_unit unit;
     enum field_origin origin;
-    enum change change;     /* inherited from the parent field where not given */
-    const char *means;      /* x-means: how it is changed, for the plan; may be NULL */
-    const char *at_most;    /* x-at-most: path of the field whose booted value bounds a
-                             * live-if change, e.g. "spec.maxCpus"; may be NULL */
-    const char *ref;        /* x-ref: the kind this text names; may be NULL */
-    const char *format;     /* x-format: cidr, address, mac, url, digest, path, ports,
-                             * protocol, label, ssh-key, time-of-day; may be NULL */
-    bool ref_weak;          /* x-weak: must exist, but makes no order between the two */
-    const char *list_key;   /* x-list-key: elements are compared by this key; may be NULL */
-    bool is_set;            /* x-set: order of the elements means nothing */
-    bool is_sensitive;      /* x-sensitive: never shown, stored or logged */
+    enum change change;   /* inherited from the parent field where not given */
+    const char *means;    /* x-means: how it is changed, for the plan; may be NULL */
+    const char *at_most;  /* x-at-most: path of the field whose booted value bounds a
+                           * live-if change, e.g. "spec.maxCpus"; may be NULL */
+    const char *ref;      /* x-ref: the kind this text names; may be NULL */
+    const char *format;   /* x-format: cidr, address, mac, url, digest, path, ports,
+                           * protocol, label, ssh-key, time-of-day; may be NULL */
+    bool ref_weak;        /* x-weak: must exist, but makes no order between the two */
+    const char *list_key; /* x-list-key: elements are compared by this key; may be NULL */
+    bool is_set;          /* x-set: order of the elements means nothing */
+    bool is_sensitive;    /* x-sensitive: never shown, stored or logged */
     bool is_required;
-    bool grows_only;        /* x-grows-only: a smaller value is refused */
-    bool is_open;           /* a map with any keys (labels): additionalProperties */
+    bool grows_only;              /* x-grows-only: a smaller value is refused */
+    bool is_open;                 /* a map with any keys (labels): additionalProperties */
     const struct value *fallback; /* default, normalised; NULL if there is none */
     const struct value *allowed;  /* enum: list of texts; NULL if any */
     const char *pattern;          /* POSIX extended regular expression; may be NULL */
@@ -64,7 +64,7 @@ struct field {
     const char *doc;
     const struct field *const *fields; /* of a map, in file order */
     size_t field_count;
-    const struct field *item;  /* of a list, or of an open map; else NULL */
+    const struct field *item;   /* of a list, or of an open map; else NULL */
     const struct field *parent; /* NULL at the top */
 };
 
@@ -76,16 +76,16 @@ enum kind_scope {
 };
 
 struct kind {
-    const char *name;     /* "Volume" */
-    const char *plural;   /* "volumes" */
+    const char *name;   /* "Volume" */
+    const char *plural; /* "volumes" */
     const char *doc;
-    const char *driver;   /* class in the site file: "instance", "volume", "network";
-                           * NULL: records only, no driver (Project, SSHKey) */
+    const char *driver; /* class in the site file: "instance", "volume", "network";
+                         * NULL: records only, no driver (Project, SSHKey) */
     enum kind_scope scope;
-    bool is_derived;      /* made by the model from another kind (NIC of an Instance);
-                           * refused in manifests, counted with its owner */
-    bool holds_data;      /* leaving Git releases it and never destroys it */
-    int rank;             /* position among kinds, for stable order of output */
+    bool is_derived;          /* made by the model from another kind (NIC of an Instance);
+                               * refused in manifests, counted with its owner */
+    bool holds_data;          /* leaving Git releases it and never destroys it */
+    int rank;                 /* position among kinds, for stable order of output */
     const struct field *spec; /* a FIELD_MAP */
 };
 

@@ -15,10 +15,10 @@ struct value;
 
 /* Kernel names: at most 15 characters (IFNAMSIZ - 1). `out` holds 16 bytes. */
 char *native_link(const char *role, const char *uid, char out[16]);
-#define native_bridge(uid, out) native_link("spb", uid, out)  /* of a Subnet */
-#define native_tap(uid, out) native_link("spt", uid, out)     /* of a NIC */
-#define native_uplink(uid, out) native_link("spu", uid, out)  /* of a VPC: host side of its veth */
-#define native_netns(uid, out) native_link("spn", uid, out)   /* of a VPC: /run/netns/<this> */
+#define native_bridge(uid, out) native_link("spb", uid, out) /* of a Subnet */
+#define native_tap(uid, out) native_link("spt", uid, out)    /* of a NIC */
+#define native_uplink(uid, out) native_link("spu", uid, out) /* of a VPC: host side of its veth */
+#define native_netns(uid, out) native_link("spn", uid, out)  /* of a VPC: /run/netns/<this> */
 
 /* "02:" and 40 bits of the NIC's uid. `out` holds 18 bytes. */
 char *native_mac(const char *uid, char out[18]);

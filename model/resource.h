@@ -22,26 +22,26 @@ struct report;
  */
 struct resource {
     const struct kind *kind;
-    const char *project;       /* NULL if rack-wide */
+    const char *project; /* NULL if rack-wide */
     const char *name;
-    const char *renamed_from;  /* metadata.renamedFrom, or NULL */
+    const char *renamed_from;        /* metadata.renamedFrom, or NULL */
     const struct value *labels;      /* map, never NULL */
     const struct value *annotations; /* map, never NULL */
     const struct value *spec;        /* map, normalised, never NULL */
     const struct value *own_spec;    /* spec without what only the whole set can fill in (the
                                       * nic of a PortForward that names none); NULL if equal */
     const struct resource *owner;    /* the resource this one was derived from, or NULL */
-    struct position at;        /* of the document; file names the manifest */
-    struct position project_at; /* of metadata.project, or of the document */
-    char digest[DIGEST_TEXT];  /* of kind, project, name, labels, spec */
-    const struct resource **refs; /* what it refers to, in rank order, no duplicates */
+    struct position at;              /* of the document; file names the manifest */
+    struct position project_at;      /* of metadata.project, or of the document */
+    char digest[DIGEST_TEXT];        /* of kind, project, name, labels, spec */
+    const struct resource **refs;    /* what it refers to, in rank order, no duplicates */
     size_t ref_count;
 };
 
 struct set {
     struct resource **resources;
     size_t count;
-    size_t declared;  /* without the derived ones */
+    size_t declared; /* without the derived ones */
 };
 
 /* Builds a set from parsed documents: give each file's documents, then finish. */

@@ -26,8 +26,8 @@ struct site {
     } repository;
     const char *state_dir;
     const char *key_file;
-    const char *user; /* that the core runs as, or NULL */
-    const struct value *drivers;  /* class to driver name; see site_driver() */
+    const char *user;            /* that the core runs as, or NULL */
+    const struct value *drivers; /* class to driver name; see site_driver() */
     const char *const *driver_dirs;
     size_t driver_dir_count;
     const struct value *settings; /* driver name to its settings, maps */

@@ -13,7 +13,10 @@ struct text {
     size_t size;
 };
 
-#define TEXT_INIT {.data = (char *)(size_t)"", .len = 0, .size = 0}
+#define TEXT_INIT                                        \
+    {                                                    \
+        .data = (char *)(size_t) "", .len = 0, .size = 0 \
+    }
 
 void text_free(struct text *text);
 void text_reset(struct text *text); /* keeps the memory */

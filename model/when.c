@@ -46,7 +46,8 @@ char *when_took(struct arena *arena, int64_t ms)
     if (ms < 1000)
         return arena_printf(arena, "%lldms", (long long)ms);
     if (ms < 10000)
-        return arena_printf(arena, "%lld.%llds", (long long)(ms / 1000), (long long)(ms % 1000 / 100));
+        return arena_printf(arena, "%lld.%llds", (long long)(ms / 1000),
+                            (long long)(ms % 1000 / 100));
     if (ms < 120000)
         return arena_printf(arena, "%llds", (long long)(ms / 1000));
     return arena_printf(arena, "%lldm%02llds", (long long)(ms / 60000),

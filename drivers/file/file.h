@@ -12,8 +12,9 @@ struct file_kind {
     int (*apply)(struct spinel_host *host, const struct spinel_op *op, struct error *err);
 };
 
-/* Whether the bytes of this Image are still those that were verified: by the size and time of change
- * that its tag keeps. ERR_BUSY: they are not here yet; ERR_CORRUPT: something wrote to them. */
+/* Whether the bytes of this Image are still those that were verified: by the size and time of
+ * change that its tag keeps. ERR_BUSY: they are not here yet; ERR_CORRUPT: something wrote to them.
+ */
 int image_check(struct spinel_host *host, const char *uid, const char *path, struct error *err);
 
 extern const struct file_kind pool_kind, image_kind, volume_kind, seed_kind;

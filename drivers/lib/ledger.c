@@ -104,8 +104,7 @@ static void entry_acknowledge(struct ledger *ledger, const char *uid, uint64_t e
 static void entries_free(struct ledger *ledger)
 {
     struct entry *entry, *next;
-    HASH_ITER(hh, ledger->entries, entry, next)
-    {
+    HASH_ITER(hh, ledger->entries, entry, next) {
         HASH_DEL(ledger->entries, entry);
         free(entry->op);
         free(entry);

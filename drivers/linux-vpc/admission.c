@@ -18,8 +18,8 @@ enum { TCP_LISTEN_STATE = 0x0A, UDP_OPEN_STATE = 0x07 };
 
 /* Calls `each` for the records of every VPC until it returns non-zero. */
 static int records_each(struct arena *arena, const char *own_dir,
-                        int (*each)(void *context, const struct record *record),
-                        void *context, struct error *err)
+                        int (*each)(void *context, const struct record *record), void *context,
+                        struct error *err)
 {
     struct value *vpcs;
     int result = records_vpcs(arena, own_dir, &vpcs, err);
@@ -52,7 +52,8 @@ struct transit_search {
 static int transit_compare(void *context, const struct record *record)
 {
     struct transit_search *search = context;
-    if (record->kind == RECORD_VPC && value_get_int(record->chosen, "transit", -1) == search->number)
+    if (record->kind == RECORD_VPC &&
+        value_get_int(record->chosen, "transit", -1) == search->number)
         search->is_taken = true;
     return 0;
 }
@@ -133,10 +134,11 @@ static int rival_compare(void *context, const struct record *other)
     if (other->kind != record->kind || strcmp(other->uid, record->uid) == 0 ||
         !addresses_meet(other->spec, record->spec))
         return 0;
-    bool is_rival = record->kind == RECORD_FLOATINGIP ||
-                    (value_get_int(other->spec, "port", 0) == value_get_int(record->spec, "port", 0) &&
-                     strcmp(value_get_text(other->spec, "protocol", "tcp"),
-                            value_get_text(record->spec, "protocol", "tcp")) == 0);
+    bool is_rival =
+        record->kind == RECORD_FLOATINGIP ||
+        (value_get_int(other->spec, "port", 0) == value_get_int(record->spec, "port", 0) &&
+         strcmp(value_get_text(other->spec, "protocol", "tcp"),
+                value_get_text(record->spec, "protocol", "tcp")) == 0);
     if (is_rival)
         rivalry->rival = other;
     return 0;
@@ -161,7 +163,8 @@ static int floating_check(struct arena *arena, const struct record *record, stru
 
 /* Whether a line of /proc/net/tcp or udp is a socket that listens on that port, on
  * `address` or on every address. */
-static bool line_listens(const char *line, bool is_udp, unsigned port, const struct address *address)
+static bool line_listens(const char *line, bool is_udp, unsigned port,
+                         const struct address *address)
 {
     char local[40];
     unsigned local_port;
@@ -218,9 +221,9 @@ int admission_check(struct arena *arena, const char *own_dir, const struct recor
     if (records_each(arena, own_dir, rival_compare, &rivalry, err) < 0)
         return err->code;
     if (rivalry.rival) {
-        error_set(err, ERR_CONFLICT, "%s %s: %s/%s has the same %s",
-                  record_kind_text(record->kind), record->name,
-                  rivalry.rival->project ? rivalry.rival->project : "-", rivalry.rival->name,
+        error_set(err, ERR_CONFLICT, "%s %s: %s/%s has the same %s", record_kind_text(record->kind),
+                  record->name, rivalry.rival->project ? rivalry.rival->project : "-",
+                  rivalry.rival->name,
                   record->kind == RECORD_FLOATINGIP ? "address" : "address and port");
         return error_hint(err, "Give one of the two another address or port.");
     }

@@ -43,8 +43,8 @@ static const char *vpc_of_refs(const struct spinel_op *op)
     const char *subnet = value_get_text(op->spec, "subnet", NULL);
     const char *name = value_get_text(op->spec, "vpc", NULL);
     if (subnet)
-        name = value_get_text(
-            value_get(value_get(value_get(op->refs, "Subnet"), subnet), "spec"), "vpc", name);
+        name = value_get_text(value_get(value_get(value_get(op->refs, "Subnet"), subnet), "spec"),
+                              "vpc", name);
     return name ? value_get_text(value_get(vpcs, name), "uid", NULL) : NULL;
 }
 
@@ -218,8 +218,8 @@ static int step_assert(struct step *step, struct error *err)
     struct value *chosen = chosen_of(step);
     if (step->kind != RECORD_VPC && vpc_must_be_there(step, err) < 0)
         return err->code;
-    int result = step->kind == RECORD_VPC ? vpc_record(step, chosen, err)
-                                          : child_record(step, chosen, err);
+    int result =
+        step->kind == RECORD_VPC ? vpc_record(step, chosen, err) : child_record(step, chosen, err);
     if (result < 0 || step_reload(step, err) < 0)
         return err->code;
     if (step->kind == RECORD_VPC && namespace_converge(step, err) < 0)
@@ -308,8 +308,8 @@ static int step_release(struct step *step, struct error *err)
 }
 
 static int (*const verbs[])(struct step *step, struct error *err) = {
-    [SPINEL_CREATE] = step_assert,  [SPINEL_UPDATE] = step_assert, [SPINEL_RESTART] = step_assert,
-    [SPINEL_DELETE] = step_delete,  [SPINEL_RELEASE] = step_release, [SPINEL_ADOPT] = step_assert,
+    [SPINEL_CREATE] = step_assert, [SPINEL_UPDATE] = step_assert,   [SPINEL_RESTART] = step_assert,
+    [SPINEL_DELETE] = step_delete, [SPINEL_RELEASE] = step_release, [SPINEL_ADOPT] = step_assert,
 };
 
 /* What observe() reports as not ours is not changed and not removed, whatever our records say. */

@@ -401,7 +401,8 @@ static void host_table(const struct network *network, char name[32])
 static void host_ports_write(struct text *out, const struct network *network, bool of_address)
 {
     struct elements elements = {.out = out};
-    text_printf(out, "\tmap %s {\n\t\ttype %sinet_proto . inet_service : ipv4_addr . inet_service\n",
+    text_printf(out,
+                "\tmap %s {\n\t\ttype %sinet_proto . inet_service : ipv4_addr . inet_service\n",
                 of_address ? "ports_at" : "ports_any", of_address ? "ipv4_addr . " : "");
     for (size_t i = 0; i < network->forward_count; i++) {
         const struct network_forward *forward = &network->forwards[i];

@@ -194,8 +194,7 @@ static struct nlmsghdr *conntrack_request(struct rtnl *rtnl, int message)
     return request;
 }
 
-static int connection_end(struct rtnl *rtnl, const struct connection *connection,
-                          struct error *err)
+static int connection_end(struct rtnl *rtnl, const struct connection *connection, struct error *err)
 {
     struct nlmsghdr *request = conntrack_request(rtnl, IPCTNL_MSG_CT_DELETE);
     mnl_attr_put(request, CTA_TUPLE_ORIG | NLA_F_NESTED, connection->original_len,
@@ -224,16 +223,16 @@ static bool connection_may_go_on(const struct network *network, const struct pol
                                &flow);
 }
 
-int conntrack_flush(struct arena *arena, const struct network *network,
-                    const struct policy *policy, size_t *ended, struct error *err)
+int conntrack_flush(struct arena *arena, const struct network *network, const struct policy *policy,
+                    size_t *ended, struct error *err)
 {
     struct conntrack_reading reading = {.arena = arena};
     struct rtnl *rtnl;
     size_t count = 0;
     if (rtnl_open_in(network->netns, NETLINK_NETFILTER, &rtnl, err) < 0)
         return err->code;
-    int result = rtnl_dump(rtnl, conntrack_request(rtnl, IPCTNL_MSG_CT_GET), connection_message,
-                           &reading);
+    int result =
+        rtnl_dump(rtnl, conntrack_request(rtnl, IPCTNL_MSG_CT_GET), connection_message, &reading);
     if (result < 0)
         result = rtnl_error(err, result, "cannot list the connections of %s", network->netns);
     for (const struct connection *connection = reading.first; connection && result == 0;

@@ -23,7 +23,7 @@ bool conntrack_may_go_on(const struct network *network, const struct policy *pol
                          const struct address *reply_to, const struct flow *flow);
 
 /* Ends what may not go on; `*ended` counts them. */
-int conntrack_flush(struct arena *arena, const struct network *network,
-                    const struct policy *policy, size_t *ended, struct error *err);
+int conntrack_flush(struct arena *arena, const struct network *network, const struct policy *policy,
+                    size_t *ended, struct error *err);
 
 #endif

@@ -73,8 +73,8 @@ struct protocol_words {
 };
 
 static const struct protocol_words protocol_words[] = {
-    {"tcp dport", "tcp", "ports"},        {"udp dport", "udp", "ports"},
-    {"sctp dport", "sctp", "ports"},      {"icmp type", "icmp", "icmpTypes"},
+    {"tcp dport", "tcp", "ports"},          {"udp dport", "udp", "ports"},
+    {"sctp dport", "sctp", "ports"},        {"icmp type", "icmp", "icmpTypes"},
     {"icmpv6 type", "icmpv6", "icmpTypes"}, {"meta l4proto", NULL, NULL},
 };
 

@@ -32,7 +32,8 @@ static int machine_check(struct error *err)
 {
     struct error refused = ERROR_INIT;
     if (geteuid() != 0) {
-        error_set(err, ERR_DENIED, "linux-vpc makes network namespaces and rules, which needs root");
+        error_set(err, ERR_DENIED,
+                  "linux-vpc makes network namespaces and rules, which needs root");
         return error_hint(err, "Run as root, or use the sim driver.");
     }
     int fd = open("/dev/net/tun", O_RDWR | O_CLOEXEC);

@@ -33,8 +33,8 @@ static int prefix_field(const struct record *record, const char *text, struct pr
         return error_wrap(err, "%s %s", record_kind_text(record->kind), record->name);
     if (out->address.family == 4)
         return 0;
-    return address_field(record, address_text(&out->address, (char[ADDRESS_MAX_TEXT]){0}),
-                         &address, err);
+    return address_field(record, address_text(&out->address, (char[ADDRESS_MAX_TEXT]){0}), &address,
+                         err);
 }
 
 static int vpc_read(struct network *network, const struct record *record, struct error *err)

@@ -62,12 +62,13 @@ struct network {
     const struct records *records;
     const struct record *vpc; /* NULL while there is no record of it */
     char netns[16];
-    char uplink[16];            /* the host's end */
-    struct address host_end;    /* transit addresses; both ends of a /30 */
+    char uplink[16];         /* the host's end */
+    struct address host_end; /* transit addresses; both ends of a /30 */
     struct address guest_end;
     bool has_nat;
     int mtu;
-    char mark[NETWORK_MARK_MAX]; /* comment of our tables: the uid and the digest of the VPC's tag */
+    char
+        mark[NETWORK_MARK_MAX]; /* comment of our tables: the uid and the digest of the VPC's tag */
     struct network_subnet *subnets;
     size_t subnet_count;
     struct network_nic *nics; /* ordered by instance and interface */

@@ -37,8 +37,8 @@ static int nft_run(const char *commands, struct text *output, bool *is_absent, s
     return result;
 }
 
-static int nft_run_in(const char *netns, const char *commands, struct text *output,
-                      bool *is_absent, struct error *err)
+static int nft_run_in(const char *netns, const char *commands, struct text *output, bool *is_absent,
+                      struct error *err)
 {
     int home;
     if (!netns)
@@ -171,15 +171,15 @@ int nft_read(struct arena *arena, const char *netns, const char *table, struct n
     struct text listing = TEXT_INIT;
     struct error why = ERROR_INIT;
     bool is_absent = false;
-    int result = nft_run_in(netns, arena_printf(arena, "list table %s", table), &listing,
-                            &is_absent, &why);
+    int result =
+        nft_run_in(netns, arena_printf(arena, "list table %s", table), &listing, &is_absent, &why);
     found.is_present = result == 0;
     if (result < 0 && !is_absent)
         *err = why;
     else
         result = 0;
-    struct nft_reading reading = {.arena = arena, .table = &found, .name = arena_text(arena, table),
-                                  .definition = TEXT_INIT};
+    struct nft_reading reading = {
+        .arena = arena, .table = &found, .name = arena_text(arena, table), .definition = TEXT_INIT};
     char *rest = listing.len ? listing.data : NULL;
     for (char *line = rest ? strtok_r(rest, "\n", &rest) : NULL; line;
          line = strtok_r(NULL, "\n", &rest))
@@ -206,8 +206,7 @@ void nft_entries_save(struct arena *arena, struct value *list, const struct nft_
     }
 }
 
-struct nft_table nft_entries_load(struct arena *arena, const struct value *list,
-                                  const char *table)
+struct nft_table nft_entries_load(struct arena *arena, const struct value *list, const char *table)
 {
     struct nft_table found = {.is_present = true, .comment = ""};
     size_t count = value_is_list(list) ? list->count : 0;

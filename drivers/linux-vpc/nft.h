@@ -38,8 +38,7 @@ int nft_read(struct arena *arena, const char *netns, const char *table, struct n
 
 /* Appends entries to a list of {"table","place","comment","text"}, and back. */
 void nft_entries_save(struct arena *arena, struct value *list, const struct nft_table *table);
-struct nft_table nft_entries_load(struct arena *arena, const struct value *list,
-                                  const char *table);
+struct nft_table nft_entries_load(struct arena *arena, const struct value *list, const char *table);
 
 /* One difference between what was committed and what is there. */
 struct nft_change {

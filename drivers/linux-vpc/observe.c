@@ -16,8 +16,8 @@ enum { ETAG_DIGITS = 16 };
 void observation_damage(struct observation *observation, const char *path, const char *desired,
                         const char *observed)
 {
-    struct value *entry = value_append(observation->arena, observation->damage,
-                                       value_map(observation->arena));
+    struct value *entry =
+        value_append(observation->arena, observation->damage, value_map(observation->arena));
     value_set_text(observation->arena, entry, "path", path);
     value_set_text(observation->arena, entry, "desired", desired);
     value_set_text(observation->arena, entry, "observed", observed);
@@ -40,7 +40,7 @@ void observe_changes(struct observation *observation, enum view_table table,
         observation_damage(
             observation,
             arena_printf(observation->arena, "status.rules[%s %s]", entry->place,
-                         !entry->comment    ? "definition"
+                         !entry->comment   ? "definition"
                          : *entry->comment ? entry->comment
                                            : "?"),
             change->expected ? decompile_shown(observation->arena, change->expected->text)
@@ -51,9 +51,12 @@ void observe_changes(struct observation *observation, enum view_table table,
 }
 
 static void (*const observers[RECORD_KINDS])(struct observation *) = {
-    [RECORD_VPC] = observe_vpc,           [RECORD_SUBNET] = observe_subnet,
-    [RECORD_NIC] = observe_nic,           [RECORD_FIREWALL] = observe_firewall,
-    [RECORD_FLOATINGIP] = observe_floating, [RECORD_PORTFORWARD] = observe_forward,
+    [RECORD_VPC] = observe_vpc,
+    [RECORD_SUBNET] = observe_subnet,
+    [RECORD_NIC] = observe_nic,
+    [RECORD_FIREWALL] = observe_firewall,
+    [RECORD_FLOATINGIP] = observe_floating,
+    [RECORD_PORTFORWARD] = observe_forward,
 };
 
 static void object_fill(const struct view *view, const struct record *record,
@@ -141,8 +144,8 @@ int vpc_list(struct spinel_host *host, struct spinel_list *list, struct error *e
 static const char *vpc_of_uid(struct spinel_host *host, const char *uid)
 {
     for (int kind = 0; kind < RECORD_KINDS; kind++) {
-        const char *vpc = records_vpc_of(spinel_arena(host), spinel_own_dir(host),
-                                         (enum record_kind)kind, uid);
+        const char *vpc =
+            records_vpc_of(spinel_arena(host), spinel_own_dir(host), (enum record_kind)kind, uid);
         if (vpc)
             return vpc;
     }

@@ -13,7 +13,7 @@ struct observation {
     const struct view *view;
     struct arena *arena;
     const struct record *record;
-    struct value *spec;   /* begins as a copy of what was asked for */
+    struct value *spec; /* begins as a copy of what was asked for */
     struct value *status;
     struct value *damage;
 };

@@ -54,9 +54,9 @@ static void check_address(struct observation *observation, const char *path,
 /* A rule of the VPC itself is any that no other object accounts for. */
 static bool is_vpc_rule(const struct observation *observation, const struct nft_entry *entry)
 {
-    static const char *const accounted[] = {"in",  "out",       "floating_in", "floating_out",
-                                            "floating_guests", "ports_in",    "ports_any",
-                                            "ports_at",        "sources"};
+    static const char *const accounted[] = {
+        "in",       "out",       "floating_in", "floating_out", "floating_guests",
+        "ports_in", "ports_any", "ports_at",    "sources"};
     bool is_rule_of_firewall = entry->comment && strncmp(entry->comment, "base/", 5) != 0;
     if (strncmp(entry->place, "sel_", 4) == 0)
         return false;
@@ -118,8 +118,8 @@ static void check_uplink(struct observation *observation)
     check_up(observation, inside, "status.uplink.inside");
     check_address(observation, "status.uplink.address", address_of(&view->host_addresses, host),
                   &view->network.host_end, 30);
-    check_address(observation, "status.uplink.inside.address",
-                  address_of(&view->addresses, inside), &view->network.guest_end, 30);
+    check_address(observation, "status.uplink.inside.address", address_of(&view->addresses, inside),
+                  &view->network.guest_end, 30);
     if (!view->has_default_route)
         observation_missing(observation, "status.uplink.route");
     value_set_int(observation->arena, observation->spec, "mtu", host->mtu);

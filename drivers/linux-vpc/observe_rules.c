@@ -64,10 +64,10 @@ static const struct value *protocol_as_written(const struct value *rule, size_t 
     const struct value *protocols = value_get(rule, "protocols");
     const struct value *asked =
         value_is_list(protocols) && index < protocols->count ? protocols->items[index] : NULL;
-    bool is_same = strcmp(value_get_text(asked, "protocol", ""),
-                          value_get_text(now, "protocol", "")) == 0 &&
-                   members_same(value_get(asked, "ports"), value_get(now, "ports")) &&
-                   members_same(value_get(asked, "icmpTypes"), value_get(now, "icmpTypes"));
+    bool is_same =
+        strcmp(value_get_text(asked, "protocol", ""), value_get_text(now, "protocol", "")) == 0 &&
+        members_same(value_get(asked, "ports"), value_get(now, "ports")) &&
+        members_same(value_get(asked, "icmpTypes"), value_get(now, "icmpTypes"));
     return is_same ? asked : now;
 }
 
@@ -96,9 +96,9 @@ static struct value *rule_decompiled(struct observation *observation, const stru
             return NULL;
         verdict = now.verdict;
         if (now.protocol)
-            value_append(arena, protocols,
-                         value_copy(arena, protocol_as_written(rule, protocols->count,
-                                                               now.protocol)));
+            value_append(
+                arena, protocols,
+                value_copy(arena, protocol_as_written(rule, protocols->count, now.protocol)));
     }
     if (!verdict)
         return NULL;
@@ -305,12 +305,11 @@ static void check_host_element(struct observation *observation,
     char text[ADDRESS_MAX_TEXT];
     struct arena *arena = observation->arena;
     const struct view *view = observation->view;
-    const char *map = view_definition(view, VIEW_HOST, forward->has_address ? "ports_at"
-                                                                           : "ports_any");
-    const char *key = arena_printf(arena, "%s%s%s . %d",
-                                   forward->has_address ? address_text(&forward->address, text) : "",
-                                   forward->has_address ? " . " : "", forward->protocol,
-                                   forward->port);
+    const char *map =
+        view_definition(view, VIEW_HOST, forward->has_address ? "ports_at" : "ports_any");
+    const char *key = arena_printf(
+        arena, "%s%s%s . %d", forward->has_address ? address_text(&forward->address, text) : "",
+        forward->has_address ? " . " : "", forward->protocol, forward->port);
     const char *want = arena_printf(arena, "%s . %d", address_text(&view->network.guest_end, text),
                                     forward->transit_port);
     const char *found = map ? decompile_element(arena, map, key) : NULL;

@@ -92,8 +92,7 @@ static struct policy_set *set_find(const struct policy *policy, const char *name
 }
 
 static const struct policy_set *set_of(struct arena *arena, struct policy *policy,
-                                       const struct network *network,
-                                       const struct value *selectors)
+                                       const struct network *network, const struct value *selectors)
 {
     char digest[DIGEST_TEXT];
     if (!value_is_list(selectors) || selectors->count == 0)
@@ -104,8 +103,8 @@ static const struct policy_set *set_of(struct arena *arena, struct policy *polic
         return set;
     set = arena_alloc(arena, sizeof *set);
     set->name = name;
-    set->items = arena_array(arena, selectors->count * (network->nic_count + 1),
-                             sizeof *set->items);
+    set->items =
+        arena_array(arena, selectors->count * (network->nic_count + 1), sizeof *set->items);
     for (size_t i = 0; i < selectors->count; i++)
         set_add_selector(set, network, selectors->items[i]);
     set_settle(set);
@@ -185,7 +184,8 @@ int policy_protocol(const char *name)
         const char *name;
         int number;
     } protocols[] = {
-        {"icmp", 1}, {"tcp", 6}, {"udp", 17}, {"gre", 47}, {"esp", 50}, {"icmpv6", 58}, {"sctp", 132},
+        {"icmp", 1}, {"tcp", 6},     {"udp", 17},   {"gre", 47},
+        {"esp", 50}, {"icmpv6", 58}, {"sctp", 132},
     };
     for (size_t i = 0; i < sizeof protocols / sizeof *protocols; i++)
         if (strcmp(protocols[i].name, name) == 0)
@@ -199,9 +199,9 @@ void policy_icmp(const char *text, int *type, int *code)
         const char *name;
         int type;
     } types[] = {
-        {"echo-reply", 0},         {"destination-unreachable", 3}, {"redirect", 5},
-        {"echo-request", 8},       {"router-advertisement", 9},    {"router-solicitation", 10},
-        {"time-exceeded", 11},     {"parameter-problem", 12},      {"timestamp-request", 13},
+        {"echo-reply", 0},       {"destination-unreachable", 3}, {"redirect", 5},
+        {"echo-request", 8},     {"router-advertisement", 9},    {"router-solicitation", 10},
+        {"time-exceeded", 11},   {"parameter-problem", 12},      {"timestamp-request", 13},
         {"timestamp-reply", 14},
     };
     const char *slash = strchr(text, '/');

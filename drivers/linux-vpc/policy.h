@@ -16,7 +16,7 @@ struct arena;
  * also ends the flows that it forbids. Both read the same list.
  */
 struct policy_set {
-    const char *name; /* of the nft set, from the selectors; NULL: anyone */
+    const char *name;     /* of the nft set, from the selectors; NULL: anyone */
     struct prefix *items; /* ordered, without duplicates */
     size_t count;
 };

@@ -105,8 +105,7 @@ static bool prefix_same(const struct prefix *a, const struct prefix *b)
     return a->length == b->length && address_equal(&a->address, &b->address);
 }
 
-int route_set_address(struct rtnl *rtnl, int index, const struct prefix *prefix,
-                      struct error *err)
+int route_set_address(struct rtnl *rtnl, int index, const struct prefix *prefix, struct error *err)
 {
     struct arena *arena = arena_new();
     struct route_addresses have;
@@ -316,8 +315,7 @@ int route_delete_neighbour(struct rtnl *rtnl, int index, const struct address *a
     return neighbour_result(neighbour_ask(rtnl, RTM_DELNEIGH, want, address, NULL), address, err);
 }
 
-int route_set_proxy(struct rtnl *rtnl, int index, const struct address *address,
-                    struct error *err)
+int route_set_proxy(struct rtnl *rtnl, int index, const struct address *address, struct error *err)
 {
     struct ndmsg want = {.ndm_family = AF_INET, .ndm_ifindex = index, .ndm_flags = NTF_PROXY};
     return neighbour_result(neighbour_ask(rtnl, RTM_NEWNEIGH, want, address, NULL), address, err);

@@ -19,7 +19,7 @@ struct rtnl;
 enum { ROUTE_PROTOCOL = 201 };
 
 struct route_address {
-    int index; /* of the link */
+    int index;            /* of the link */
     struct prefix prefix; /* the address with the length of its network */
 };
 struct route_addresses {
@@ -32,8 +32,7 @@ int route_addresses(struct rtnl *rtnl, struct arena *arena, struct route_address
                     struct error *err);
 
 /* Makes `prefix` the only address of the link. */
-int route_set_address(struct rtnl *rtnl, int index, const struct prefix *prefix,
-                      struct error *err);
+int route_set_address(struct rtnl *rtnl, int index, const struct prefix *prefix, struct error *err);
 
 /* Route to `to` by way of `via` (NULL: directly) out of the link; there already is
  * replaced. Length 0 is the default route. */
@@ -68,8 +67,7 @@ int route_set_neighbour(struct rtnl *rtnl, int index, const struct address *addr
                         const struct mac *mac, struct error *err);
 int route_delete_neighbour(struct rtnl *rtnl, int index, const struct address *address,
                            struct error *err);
-int route_set_proxy(struct rtnl *rtnl, int index, const struct address *address,
-                    struct error *err);
+int route_set_proxy(struct rtnl *rtnl, int index, const struct address *address, struct error *err);
 int route_delete_proxy(struct rtnl *rtnl, int index, const struct address *address,
                        struct error *err);
 

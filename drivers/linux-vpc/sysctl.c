@@ -63,8 +63,7 @@ static struct value *sysctl_record(struct arena *arena, const char *own_dir)
     return value_is_map(record) ? record : value_map(arena);
 }
 
-static int sysctl_note(const char *own_dir, const char *name, const char *value,
-                       struct error *err)
+static int sysctl_note(const char *own_dir, const char *name, const char *value, struct error *err)
 {
     char before[SYSCTL_MAX];
     int result = 0;

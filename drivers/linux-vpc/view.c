@@ -42,8 +42,8 @@ static int host_read(struct view *view, struct error *err)
     if (result == 0)
         result = route_proxies(rtnl, view->arena, &view->proxies, err);
     if (result == 0 && uplink)
-        result = route_list(rtnl, view->arena, uplink->index, &view->routes, &view->route_count,
-                            err);
+        result =
+            route_list(rtnl, view->arena, uplink->index, &view->routes, &view->route_count, err);
     rtnl_close(rtnl);
     view->is_host_forwarding = sysctl_is("net/ipv4/ip_forward", "1");
     return result;
@@ -87,8 +87,8 @@ static int tables_read(struct view *view, const char *own_dir, struct error *err
         if (nft_read(view->arena, netns, names[i], &view->observed[i], err) < 0)
             return err->code;
         if (view->observed[i].is_present)
-            view->change_count[i] = nft_compare(view->arena, &view->expected[i],
-                                                &view->observed[i], &view->changes[i]);
+            view->change_count[i] =
+                nft_compare(view->arena, &view->expected[i], &view->observed[i], &view->changes[i]);
     }
     return 0;
 }

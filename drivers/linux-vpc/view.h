@@ -38,7 +38,7 @@ struct view {
     struct nft_table observed[VIEW_TABLES];
     struct nft_change *changes[VIEW_TABLES]; /* none for a table that is not there */
     size_t change_count[VIEW_TABLES];
-    bool *inside_settings_ok;  /* by index in realise_inside_settings */
+    bool *inside_settings_ok; /* by index in realise_inside_settings */
     bool is_host_forwarding;
     pid_t dhcp_pid;
 };

@@ -228,17 +228,17 @@ static int events_open(int bus, unsigned group)
 {
     struct sockaddr_nl address = {.nl_family = AF_NETLINK};
     int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, bus);
-    if (fd >= 0 && (bind(fd, (struct sockaddr *)&address, sizeof address) < 0 ||
-                    setsockopt(fd, SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, &group, sizeof group) < 0)) {
+    if (fd >= 0 &&
+        (bind(fd, (struct sockaddr *)&address, sizeof address) < 0 ||
+         setsockopt(fd, SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, &group, sizeof group) < 0)) {
         close(fd);
         return -1;
     }
     return fd;
 }
 
-static void source_set(struct spinel_host *host, struct watched *watched,
-                       enum watch_source source, int fd,
-                       void (*ready)(struct spinel_host *, int))
+static void source_set(struct spinel_host *host, struct watched *watched, enum watch_source source,
+                       int fd, void (*ready)(struct spinel_host *, int))
 {
     watched->fds[source] = fd;
     if (fd >= 0)
@@ -291,9 +291,8 @@ static void vpc_refresh(struct spinel_host *host, struct arena *arena, const cha
     uint64_t inode = netns_inode(native_netns(vpc, netns));
     if (!watched) {
         watched = watched_new(vpc);
-        watched->directory =
-            inotify_add_watch(watch_inotify,
-                              arena_printf(arena, "%s/%s", spinel_own_dir(host), vpc), IN_MOVED_TO);
+        watched->directory = inotify_add_watch(
+            watch_inotify, arena_printf(arena, "%s/%s", spinel_own_dir(host), vpc), IN_MOVED_TO);
     }
     if (inode && inode != watched->inode && netns_enter(netns, &home, &ignored) == 0) {
         source_close(host, watched, WATCH_LINKS);

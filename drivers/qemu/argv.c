@@ -162,8 +162,9 @@ static void add_basics(struct argv *argv, const char *accel, const struct machin
     add_pair(argv, "-machine", "%s,usb=off,smm=off,vmport=off,dump-guest-core=off", machine->type);
     add_pair(argv, "-accel", "%s", accel);
     add_pair(argv, "-cpu", "%s", model);
-    add_pair(argv, "-smp", "cpus=%" PRId64 ",maxcpus=%" PRId64 ",sockets=1,cores=%" PRId64
-             ",threads=1", machine->cpus, machine->max_cpus, machine->max_cpus);
+    add_pair(argv, "-smp",
+             "cpus=%" PRId64 ",maxcpus=%" PRId64 ",sockets=1,cores=%" PRId64 ",threads=1",
+             machine->cpus, machine->max_cpus, machine->max_cpus);
     int64_t head = machine->max_memory - machine->memory;
     if (head > 0)
         add_pair(argv, "-m", "size=%" PRId64 "B,slots=%d,maxmem=%" PRId64 "B", machine->memory,

@@ -27,8 +27,8 @@ enum inherited {
     FD_SEED,
     FD_FIRMWARE,
     FD_VARIABLES,
-    FD_DISKS = 32,   /* plus slot */
-    FD_NICS = 192,   /* plus slot */
+    FD_DISKS = 32, /* plus slot */
+    FD_NICS = 192, /* plus slot */
     FD_END = 256,
 };
 

@@ -85,8 +85,7 @@ static int open_listeners(struct instance *instance, struct opened *opened, stru
     static const struct {
         const char *name;
         int to;
-    } sockets[] = {
-        {"qmp.sock", FD_CONTROL}, {"event.sock", FD_EVENTS}, {"serial.sock", FD_SERIAL}};
+    } sockets[] = {{"qmp.sock", FD_CONTROL}, {"event.sock", FD_EVENTS}, {"serial.sock", FD_SERIAL}};
     for (size_t i = 0; i < sizeof sockets / sizeof sockets[0]; i++) {
         int fd = -1;
         if (sockets[i].to == FD_SERIAL && !instance->machine.serial)
@@ -95,7 +94,8 @@ static int open_listeners(struct instance *instance, struct opened *opened, stru
             return error_wrap(err, "%s", instance->dir);
         opened_add(opened, fd, sockets[i].to);
     }
-    int log = openat(instance->dir_fd, "serial.log", O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0600);
+    int log =
+        openat(instance->dir_fd, "serial.log", O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0600);
     if (log < 0)
         return error_sys(err, "cannot open %s/serial.log", instance->dir);
     opened_add(opened, log, FD_SERIAL_LOG);
@@ -107,8 +107,8 @@ static int open_devices(struct instance *instance, struct opened *opened, struct
     struct machine *machine = &instance->machine;
     for (size_t i = 0; i < machine->disk_count; i++) {
         const struct disk *disk = &machine->disks[i];
-        const char *what = arena_printf(instance->arena, "disk %s (volume %s)", disk->name,
-                                        disk->volume);
+        const char *what =
+            arena_printf(instance->arena, "disk %s (volume %s)", disk->name, disk->volume);
         if (open_file(opened, what, disk->path, disk->read_only ? O_RDONLY : O_RDWR,
                       FD_DISKS + disk->slot, err) < 0)
             return err->code;
@@ -175,9 +175,10 @@ static int open_all(struct instance *instance, const struct settings *settings,
 {
     const struct machine *machine = &instance->machine;
     gid_t group = instance->user ? (gid_t)settings->user_base : 0;
-    if (open_devices(instance, opened, err) < 0 || open_firmware(instance, settings, opened, err) < 0
-        || open_kernel(opened, "the kernel", machine->kernel, group, FD_KERNEL, err) < 0
-        || open_kernel(opened, "the initial RAM disk", machine->initrd, group, FD_INITRD, err) < 0)
+    if (open_devices(instance, opened, err) < 0 ||
+        open_firmware(instance, settings, opened, err) < 0 ||
+        open_kernel(opened, "the kernel", machine->kernel, group, FD_KERNEL, err) < 0 ||
+        open_kernel(opened, "the initial RAM disk", machine->initrd, group, FD_INITRD, err) < 0)
         return err->code;
     return open_listeners(instance, opened, err);
 }
@@ -195,9 +196,9 @@ static int prepare(struct instance *instance, const struct settings *settings,
 {
     struct machine wanted;
     struct accel accel;
-    if (machine_from_op(instance->arena, spinel_state_dir(instance->host), op, &wanted, err) < 0
-        || accel_choose(instance->host, settings, wanted.accel, &accel, err) < 0
-        || user_take(instance->host, settings, instance->uid, &instance->user, err) < 0)
+    if (machine_from_op(instance->arena, spinel_state_dir(instance->host), op, &wanted, err) < 0 ||
+        accel_choose(instance->host, settings, wanted.accel, &accel, err) < 0 ||
+        user_take(instance->host, settings, instance->uid, &instance->user, err) < 0)
         return err->code;
     wanted.spare_ports = (int)settings->spare_ports;
     machine_place(&wanted, &instance->machine);
@@ -258,8 +259,8 @@ static int first_words(struct instance *instance, struct error *err)
     return err->code;
 }
 
-int power_on(struct instance *instance, const struct settings *settings,
-             const struct spinel_op *op, struct error *err)
+int power_on(struct instance *instance, const struct settings *settings, const struct spinel_op *op,
+             struct error *err)
 {
     struct opened opened = {.count = 0};
     if (instance->pidfd >= 0)

@@ -99,8 +99,10 @@ static const char *kvm_problem(struct spinel_host *host, const struct settings *
     }
     /* Is it KVM, or would this machine not run the canary at all? */
     if (canary_run(settings->binary, "tcg", image, TCG_TIMEOUT_MS) == CANARY_ALIVE)
-        return arena_printf(arena, "/dev/kvm opens, but a small guest made no progress under KVM "
-                            "in %" PRId64 " ms, and does under emulation", settings->canary_ms);
+        return arena_printf(arena,
+                            "/dev/kvm opens, but a small guest made no progress under KVM "
+                            "in %" PRId64 " ms, and does under emulation",
+                            settings->canary_ms);
     return "a small guest made no progress under KVM, nor under emulation";
 }
 
@@ -109,8 +111,8 @@ static const struct value *cache_read(struct arena *arena, int dir, const char *
     struct error ignored = ERROR_INIT;
     struct value *cache;
     const char *text = rundir_read(arena, dir, "accel.json", &ignored);
-    if (!text || json_read(arena, text, strlen(text), &cache, &ignored) < 0
-        || strcmp(value_get_text(cache, "key", ""), key) != 0)
+    if (!text || json_read(arena, text, strlen(text), &cache, &ignored) < 0 ||
+        strcmp(value_get_text(cache, "key", ""), key) != 0)
         return NULL;
     return cache;
 }

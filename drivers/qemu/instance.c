@@ -89,8 +89,8 @@ int instance_open(struct spinel_host *host, const char *uid, struct instance *in
     return 0;
 }
 
-int instance_make(struct spinel_host *host, const struct spinel_op *op,
-                  struct instance *instance, struct error *err)
+int instance_make(struct spinel_host *host, const struct spinel_op *op, struct instance *instance,
+                  struct error *err)
 {
     int status = instance_open(host, op->uid, instance, err);
     if (status != ERR_NOT_FOUND)

@@ -29,13 +29,13 @@ struct instance {
     char uuid[37];
     const char *dir;
     int dir_fd;
-    int pidfd;                  /* -1: no process */
-    struct process process;     /* the last one, also when it has ended */
-    bool has_process;           /* whether there ever was one that we know of */
-    const char *tag;            /* as it stands in the record */
-    const struct value *owner;  /* the tag's content, verified */
+    int pidfd;                 /* -1: no process */
+    struct process process;    /* the last one, also when it has ended */
+    bool has_process;          /* whether there ever was one that we know of */
+    const char *tag;           /* as it stands in the record */
+    const struct value *owner; /* the tag's content, verified */
     struct machine machine;
-    int64_t user;               /* user id that QEMU runs as; 0: ours */
+    int64_t user; /* user id that QEMU runs as; 0: ours */
     const char *accel_used, *accel_reason;
     int64_t stopping_since;     /* seconds since 1970 since we asked it to stop; 0: not */
     const struct value *booted; /* spec, frozen at start; devices follow hotplug */
@@ -47,8 +47,8 @@ int instance_open(struct spinel_host *host, const char *uid, struct instance *in
                   struct error *err);
 
 /* As instance_open(), but makes directory and record when they are not there. */
-int instance_make(struct spinel_host *host, const struct spinel_op *op,
-                  struct instance *instance, struct error *err);
+int instance_make(struct spinel_host *host, const struct spinel_op *op, struct instance *instance,
+                  struct error *err);
 void instance_close(struct instance *instance);
 
 /* Writes the record; with `op`, its tag anew from the step. */

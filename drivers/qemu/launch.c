@@ -74,8 +74,8 @@ static int place_fds(const struct launch *launch, int monitor, int log, struct e
     int parked_monitor = fcntl(monitor, F_DUPFD_CLOEXEC, PARKED);
     int parked_log = fcntl(log, F_DUPFD_CLOEXEC, PARKED);
     int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
-    bool placed = dup2(null, 0) == 0 && dup2(parked_log, 1) == 1 && dup2(parked_log, 2) == 2
-                  && dup2(parked_monitor, FD_LAUNCHER) == FD_LAUNCHER;
+    bool placed = dup2(null, 0) == 0 && dup2(parked_log, 1) == 1 && dup2(parked_log, 2) == 2 &&
+                  dup2(parked_monitor, FD_LAUNCHER) == FD_LAUNCHER;
     for (size_t i = 0; i < count; i++)
         placed = placed && dup2(parked[i], launch->fds[i].to) == launch->fds[i].to;
     return placed ? 0 : error_sys(err, "cannot hand descriptors to QEMU");
@@ -102,8 +102,8 @@ static int drop_privileges(const struct launch *launch, struct error *err)
         return error_sys(err, "cannot forbid QEMU new privileges");
     if (launch->user == 0)
         return 0;
-    if (setgroups(0, NULL) < 0 || setresgid(launch->group, launch->group, launch->group) < 0
-        || setresuid(launch->user, launch->user, launch->user) < 0)
+    if (setgroups(0, NULL) < 0 || setresgid(launch->group, launch->group, launch->group) < 0 ||
+        setresuid(launch->user, launch->user, launch->user) < 0)
         return error_sys(err, "cannot become user %u for QEMU", (unsigned)launch->user);
     return 0;
 }
@@ -206,8 +206,8 @@ static _Noreturn void launcher_main(const struct launch *launch, struct pipes *p
     struct report report = {.err = ERROR_INIT};
     prctl(PR_SET_NAME, "spinel-launcher");
     cgroup_leave();
-    if (chdir("/") < 0 || pipe2(pipes->go, O_CLOEXEC) < 0
-        || socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pipes->monitor) < 0) {
+    if (chdir("/") < 0 || pipe2(pipes->go, O_CLOEXEC) < 0 ||
+        socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pipes->monitor) < 0) {
         error_sys(&report.err, "cannot set up the launcher");
         fail(pipes->report[1], &report.err);
     }
@@ -219,14 +219,16 @@ static _Noreturn void launcher_main(const struct launch *launch, struct pipes *p
     if (pid == 0)
         qemu_exec(launch, pipes);
     close(pipes->monitor[1]);
-    report.process = (struct process){.pid = pid, .launcher = getpid(), .since = time(NULL),
+    report.process = (struct process){.pid = pid,
+                                      .launcher = getpid(),
+                                      .since = time(NULL),
                                       .start = process_start_time(pid),
                                       .launcher_start = process_start_time(getpid())};
     process_boot_id(report.process.boot);
     if (process_write(launch->dir_fd, &report.process, &report.err) < 0)
         fail(pipes->report[1], &report.err);
-    if (write(pipes->report[1], &report, sizeof report) != (ssize_t)sizeof report
-        || write(pipes->go[1], "g", 1) != 1)
+    if (write(pipes->report[1], &report, sizeof report) != (ssize_t)sizeof report ||
+        write(pipes->go[1], "g", 1) != 1)
         _exit(1);
     launcher_wait(launch, pid, pipes->monitor[0]);
 }

@@ -11,13 +11,13 @@ struct process;
 /* What QEMU is started with. Descriptors are the caller's and stay open in it. */
 struct launch {
     char **argv;
-    int dir_fd;              /* run directory */
-    uid_t user;              /* 0: whoever we are */
+    int dir_fd; /* run directory */
+    uid_t user; /* 0: whoever we are */
     gid_t group;
     struct launch_fd {
-        int from;            /* here */
-        int to;              /* in QEMU; FD_CONTROL and up (argv.h) */
-    } *fds;
+        int from; /* here */
+        int to;   /* in QEMU; FD_CONTROL and up (argv.h) */
+    } * fds;
     size_t fd_count;
 };
 

@@ -42,7 +42,7 @@ static int cpus_remove(struct live *live, const struct value *slots, int64_t wan
         error_set(err, ERR_UNSUPPORTED, "QEMU cannot take CPUs from an emulated machine safely");
         return error_hint(err, "Fewer CPUs take a restart here; under KVM they leave live.");
     }
-    for (size_t i = 0; i < slots->count && *present > wanted; i++) {
+    for (size_t i = 0; i<slots->count && * present> wanted; i++) {
         const char *at = value_get_text(slots->items[i], "qom-path", "");
         if (strncmp(at, plugged, sizeof plugged - 1) != 0)
             continue;
@@ -72,8 +72,8 @@ static int cpus_change(struct live *live, const char *path, struct error *err)
         return err->code;
     if (present == wanted)
         return 0;
-    error_set(err, ERR_UNSUPPORTED, "%" PRId64 " CPUs cannot be reached while it runs, only %" PRId64,
-              wanted, present);
+    error_set(err, ERR_UNSUPPORTED,
+              "%" PRId64 " CPUs cannot be reached while it runs, only %" PRId64, wanted, present);
     return error_hint(err, "CPUs it was started with leave, and more than maxCpus come, only by a "
                            "restart.");
 }
@@ -113,12 +113,14 @@ static int memory_change(struct live *live, const char *path, struct error *err)
     int64_t wanted = value_get_int(live->op->spec, "memory", 0);
     if (qmp_call(live->qmp, "query-memory-size-summary", NULL, &summary, err) < 0)
         return err->code;
-    int64_t present = value_get_int(summary, "base-memory", 0)
-                      + value_get_int(summary, "plugged-memory", 0);
+    int64_t present =
+        value_get_int(summary, "base-memory", 0) + value_get_int(summary, "plugged-memory", 0);
     int64_t missing = wanted - present;
     if (missing > 0 && wanted > live->instance->machine.max_memory) {
-        error_set(err, ERR_UNSUPPORTED, "memory cannot grow beyond the %" PRId64 " bytes that were "
-                  "reserved when it was started", live->instance->machine.max_memory);
+        error_set(err, ERR_UNSUPPORTED,
+                  "memory cannot grow beyond the %" PRId64 " bytes that were "
+                  "reserved when it was started",
+                  live->instance->machine.max_memory);
         return error_hint(err, "It takes a restart with a larger maxMemory.");
     }
     if (missing > 0 && dimm_add(live, (missing + DIMM_STEP - 1) / DIMM_STEP * DIMM_STEP, err) < 0)
@@ -204,8 +206,8 @@ static int path_change(struct live *live, const char *path, struct error *err)
 {
     for (size_t i = 0; i < sizeof changes / sizeof *changes; i++) {
         size_t len = strlen(changes[i].path);
-        if (strncmp(path, changes[i].path, len) == 0
-            && (path[len] == '\0' || changes[i].path[len - 1] == '['))
+        if (strncmp(path, changes[i].path, len) == 0 &&
+            (path[len] == '\0' || changes[i].path[len - 1] == '['))
             return changes[i].change(live, path, err);
     }
     return 0;

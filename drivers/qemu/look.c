@@ -25,12 +25,15 @@ enum { ANSWER_MS = 5000, FULL_LOOK_S = 300, MEMORY_SLACK = 1 << 20 };
 /* ---- how it ended ----------------------------------------------------------------- */
 
 static const struct {
-    const char *event;  /* of QMP's SHUTDOWN */
+    const char *event; /* of QMP's SHUTDOWN */
     const char *reason;
 } shutdown_reasons[] = {
-    {"guest-shutdown", "guest-shutdown"}, {"guest-reset", "guest-reset"},
-    {"guest-panic", "guest-panic"},       {"host-qmp-quit", "requested"},
-    {"host-signal", "killed"},            {"host-error", "crash"},
+    {"guest-shutdown", "guest-shutdown"},
+    {"guest-reset", "guest-reset"},
+    {"guest-panic", "guest-panic"},
+    {"host-qmp-quit", "requested"},
+    {"host-signal", "killed"},
+    {"host-error", "crash"},
 };
 
 static bool killed_by(int signal)
@@ -260,9 +263,9 @@ static int monitor_look(struct instance *instance, struct qmp *qmp, struct spine
     struct arena *arena = instance->arena;
     const struct value *status, *cpus, *devices;
     int64_t memory = 0;
-    if (qmp_call(qmp, "query-status", NULL, &status, err) < 0
-        || qmp_call(qmp, "query-cpus-fast", NULL, &cpus, err) < 0
-        || peripherals(qmp, arena, &devices, err) < 0 || memory_actual(qmp, &memory, err) < 0)
+    if (qmp_call(qmp, "query-status", NULL, &status, err) < 0 ||
+        qmp_call(qmp, "query-cpus-fast", NULL, &cpus, err) < 0 ||
+        peripherals(qmp, arena, &devices, err) < 0 || memory_actual(qmp, &memory, err) < 0)
         return err->code;
     const char *state = value_get_text(status, "status", "unknown");
     int64_t target = instance->machine.target;
@@ -277,8 +280,7 @@ static int monitor_look(struct instance *instance, struct qmp *qmp, struct spine
     return 0;
 }
 
-static int running_look(struct instance *instance, struct spinel_object *object,
-                        struct error *err)
+static int running_look(struct instance *instance, struct spinel_object *object, struct error *err)
 {
     struct qmp *qmp;
     if (instance_monitor(instance, ANSWER_MS, &qmp, err) < 0)

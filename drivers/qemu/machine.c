@@ -18,8 +18,7 @@
 #include "model/native.h"
 #include "model/value.h"
 
-static const struct value *ref_find(const struct spinel_op *op, const char *kind,
-                                    const char *name)
+static const struct value *ref_find(const struct spinel_op *op, const char *kind, const char *name)
 {
     return value_get(value_get(op->refs, kind), name);
 }
@@ -60,8 +59,8 @@ int machine_disk(struct arena *arena, const char *state_dir, const struct spinel
     const char *volume = value_get_text(element, "volume", NULL);
     const struct value *ref;
     const char *uid;
-    if (ref_need(op, "Volume", volume, &ref, err) < 0
-        || ref_uid(ref, "Volume", volume, &uid, err) < 0)
+    if (ref_need(op, "Volume", volume, &ref, err) < 0 ||
+        ref_uid(ref, "Volume", volume, &uid, err) < 0)
         return err->code;
     const struct value *spec = value_get(ref, "spec");
     const char *name = value_get_text(element, "name", "");
@@ -89,12 +88,12 @@ int machine_nic(struct arena *arena, const struct spinel_op *op, const struct va
     const char *subnet = value_get_text(element, "subnet", NULL);
     const struct value *ref, *net, *vpc;
     const char *uid, *vpc_uid;
-    if (ref_need(op, "NIC", full, &ref, err) < 0 || ref_uid(ref, "NIC", full, &uid, err) < 0
-        || ref_need(op, "Subnet", subnet, &net, err) < 0)
+    if (ref_need(op, "NIC", full, &ref, err) < 0 || ref_uid(ref, "NIC", full, &uid, err) < 0 ||
+        ref_need(op, "Subnet", subnet, &net, err) < 0)
         return err->code;
     const char *vpc_name = value_at_text(net, "spec.vpc", NULL);
-    if (ref_need(op, "VPC", vpc_name, &vpc, err) < 0
-        || ref_uid(vpc, "VPC", vpc_name, &vpc_uid, err) < 0)
+    if (ref_need(op, "VPC", vpc_name, &vpc, err) < 0 ||
+        ref_uid(vpc, "VPC", vpc_name, &vpc_uid, err) < 0)
         return err->code;
     char *tap = arena_alloc(arena, 16), *netns = arena_alloc(arena, 16);
     char *mac = arena_alloc(arena, 18);
@@ -137,8 +136,8 @@ static int kernel_from_op(struct arena *arena, const char *state_dir, const stru
     const char *initrd = value_get_text(kernel, "initrd", NULL);
     if (initrd && !image)
         return error_set(err, ERR_INVALID, "spec.kernel.initrd is given without spec.kernel.image");
-    if (image_path(arena, state_dir, op, image, &machine->kernel, err) < 0
-        || image_path(arena, state_dir, op, initrd, &machine->initrd, err) < 0)
+    if (image_path(arena, state_dir, op, image, &machine->kernel, err) < 0 ||
+        image_path(arena, state_dir, op, initrd, &machine->initrd, err) < 0)
         return err->code;
     machine->cmdline = value_get_text(kernel, "cmdline", "console=ttyS0");
     return 0;
@@ -235,8 +234,8 @@ static void keep_slots(struct machine *machine, const struct machine *before)
 {
     for (size_t i = 0; i < machine->disk_count; i++)
         for (size_t j = 0; j < before->disk_count; j++)
-            if (strcmp(machine->disks[i].name, before->disks[j].name) == 0
-                && strcmp(machine->disks[i].bus, before->disks[j].bus) == 0)
+            if (strcmp(machine->disks[i].name, before->disks[j].name) == 0 &&
+                strcmp(machine->disks[i].bus, before->disks[j].bus) == 0)
                 machine->disks[i].slot = before->disks[j].slot;
     for (size_t i = 0; i < machine->nic_count; i++)
         for (size_t j = 0; j < before->nic_count; j++)

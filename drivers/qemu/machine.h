@@ -24,14 +24,14 @@ enum { MACHINE_DISKS = 32, MACHINE_NICS = 16, SLOT_SCSI = 64, SLOT_NONE = -1, SL
 
 struct disk {
     const char *name;
-    const char *volume;     /* name, as the manifest has it */
+    const char *volume; /* name, as the manifest has it */
     const char *volume_uid;
     const char *path;
-    const char *format;     /* raw or qcow2 */
-    const char *bus;        /* virtio or scsi */
+    const char *format; /* raw or qcow2 */
+    const char *bus;    /* virtio or scsi */
     const char *serial;
     bool read_only;
-    int64_t boot_order;     /* 0: not given */
+    int64_t boot_order; /* 0: not given */
     int slot;
 };
 
@@ -39,35 +39,35 @@ struct nic {
     const char *name;
     const char *uid;
     const char *mac;
-    const char *address;    /* NULL if none was chosen */
-    const char *netns;      /* file name under /run/netns */
+    const char *address; /* NULL if none was chosen */
+    const char *netns;   /* file name under /run/netns */
     const char *tap;
     bool connected;
     int slot;
-    int fd;                 /* QEMU's own descriptor of the tap; -1 if unknown */
+    int fd; /* QEMU's own descriptor of the tap; -1 if unknown */
 };
 
 struct machine {
     const char *uid;
-    const char *title;      /* project/name */
-    const char *type;       /* pc-q35-7.2 */
-    const char *accel;      /* as wanted: auto, kvm, tcg */
-    const char *cpu_model;  /* NULL: by accelerator */
+    const char *title;     /* project/name */
+    const char *type;      /* pc-q35-7.2 */
+    const char *accel;     /* as wanted: auto, kvm, tcg */
+    const char *cpu_model; /* NULL: by accelerator */
     int64_t cpus, max_cpus;
     int64_t memory, max_memory; /* bytes, at boot */
-    int64_t target;         /* bytes: memory as last asked for */
+    int64_t target;             /* bytes: memory as last asked for */
     bool uefi;
     bool serial;
-    const char *kernel;     /* paths, NULL without direct kernel boot */
+    const char *kernel; /* paths, NULL without direct kernel boot */
     const char *initrd;
     const char *cmdline;
-    const char *seed;       /* path, NULL without cloud-init */
+    const char *seed; /* path, NULL without cloud-init */
     struct disk disks[MACHINE_DISKS];
     size_t disk_count;
     struct nic nics[MACHINE_NICS];
     size_t nic_count;
-    int spare_ports;        /* beside those in use */
-    int ports;              /* root ports of the running machine; set by machine_place() */
+    int spare_ports; /* beside those in use */
+    int ports;       /* root ports of the running machine; set by machine_place() */
 };
 
 /* From a step's spec and refs; texts are borrowed from them or live in `arena`.

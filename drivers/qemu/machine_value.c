@@ -19,23 +19,41 @@ struct field {
     size_t offset;
 };
 
-#define DISK(key, type, member) {key, type, offsetof(struct disk, member)}
-#define NIC(key, type, member) {key, type, offsetof(struct nic, member)}
-#define MACHINE(key, type, member) {key, type, offsetof(struct machine, member)}
+#define DISK(key, type, member)                  \
+    {                                            \
+        key, type, offsetof(struct disk, member) \
+    }
+#define NIC(key, type, member)                  \
+    {                                           \
+        key, type, offsetof(struct nic, member) \
+    }
+#define MACHINE(key, type, member)                  \
+    {                                               \
+        key, type, offsetof(struct machine, member) \
+    }
 
 static const struct field disk_fields[] = {
-    DISK("name", FIELD_TEXT, name),         DISK("volume", FIELD_TEXT, volume),
-    DISK("uid", FIELD_TEXT, volume_uid),    DISK("path", FIELD_TEXT, path),
-    DISK("format", FIELD_TEXT, format),     DISK("bus", FIELD_TEXT, bus),
-    DISK("serial", FIELD_TEXT, serial),     DISK("readOnly", FIELD_BOOL, read_only),
-    DISK("bootOrder", FIELD_INT64, boot_order), DISK("slot", FIELD_INT, slot),
+    DISK("name", FIELD_TEXT, name),
+    DISK("volume", FIELD_TEXT, volume),
+    DISK("uid", FIELD_TEXT, volume_uid),
+    DISK("path", FIELD_TEXT, path),
+    DISK("format", FIELD_TEXT, format),
+    DISK("bus", FIELD_TEXT, bus),
+    DISK("serial", FIELD_TEXT, serial),
+    DISK("readOnly", FIELD_BOOL, read_only),
+    DISK("bootOrder", FIELD_INT64, boot_order),
+    DISK("slot", FIELD_INT, slot),
 };
 
 static const struct field nic_fields[] = {
-    NIC("name", FIELD_TEXT, name),           NIC("uid", FIELD_TEXT, uid),
-    NIC("mac", FIELD_TEXT, mac),             NIC("address", FIELD_TEXT, address),
-    NIC("netns", FIELD_TEXT, netns),         NIC("tap", FIELD_TEXT, tap),
-    NIC("connected", FIELD_BOOL, connected), NIC("slot", FIELD_INT, slot),
+    NIC("name", FIELD_TEXT, name),
+    NIC("uid", FIELD_TEXT, uid),
+    NIC("mac", FIELD_TEXT, mac),
+    NIC("address", FIELD_TEXT, address),
+    NIC("netns", FIELD_TEXT, netns),
+    NIC("tap", FIELD_TEXT, tap),
+    NIC("connected", FIELD_BOOL, connected),
+    NIC("slot", FIELD_INT, slot),
     NIC("fd", FIELD_INT, fd),
 };
 
@@ -112,21 +130,21 @@ struct value *machine_value(struct arena *arena, const struct machine *machine)
 
 static bool disk_whole(const struct disk *disk)
 {
-    return disk->name && disk->volume && disk->volume_uid && disk->path && disk->format
-           && disk->bus && disk->serial && disk->slot >= 0 && disk->slot < 2 * SLOT_SCSI;
+    return disk->name && disk->volume && disk->volume_uid && disk->path && disk->format &&
+           disk->bus && disk->serial && disk->slot >= 0 && disk->slot < 2 * SLOT_SCSI;
 }
 
 static bool nic_whole(const struct nic *nic)
 {
-    return nic->name && nic->uid && nic->mac && nic->netns && nic->tap && nic->slot >= 0
-           && nic->slot < SLOT_SCSI;
+    return nic->name && nic->uid && nic->mac && nic->netns && nic->tap && nic->slot >= 0 &&
+           nic->slot < SLOT_SCSI;
 }
 
 int machine_read(const struct value *value, struct machine *machine, struct error *err)
 {
     const struct value *disks = value_get(value, "disks"), *nics = value_get(value, "nics");
-    if (!value_is_list(disks) || disks->count > MACHINE_DISKS || !value_is_list(nics)
-        || nics->count > MACHINE_NICS)
+    if (!value_is_list(disks) || disks->count > MACHINE_DISKS || !value_is_list(nics) ||
+        nics->count > MACHINE_NICS)
         return error_set(err, ERR_CORRUPT, "the record of the instance has no list of devices");
     *machine = (struct machine){.disk_count = disks->count, .nic_count = nics->count};
     fields_read(value, machine_fields, COUNT(machine_fields), machine);

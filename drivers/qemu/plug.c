@@ -89,7 +89,8 @@ static void disk_backend_leave(struct live *live, const struct disk *disk)
     struct value *arguments = value_map(live->arena);
     disk_id(disk, id);
     live_call(live, "blockdev-del", "node-name", id, &ignored);
-    live_call(live, "blockdev-del", "node-name", arena_printf(live->arena, "%s-file", id), &ignored);
+    live_call(live, "blockdev-del", "node-name", arena_printf(live->arena, "%s-file", id),
+              &ignored);
     value_set_int(live->arena, arguments, "fdset-id", FDSET_DISKS + disk->slot);
     qmp_call(live->qmp, "remove-fd", arguments, NULL, &ignored);
 }
@@ -105,7 +106,8 @@ static int disk_plug(struct live *live, const struct disk *disk, struct error *e
     if (status == 0)
         status = qmp_call(live->qmp, "blockdev-add", argv_file_node(live->arena, disk), NULL, err);
     if (status == 0)
-        status = qmp_call(live->qmp, "blockdev-add", argv_format_node(live->arena, disk), NULL, err);
+        status =
+            qmp_call(live->qmp, "blockdev-add", argv_format_node(live->arena, disk), NULL, err);
     if (status == 0)
         status = qmp_call(live->qmp, "device_add", argv_disk_device(live->arena, disk), NULL, err);
     if (status < 0)
@@ -117,7 +119,8 @@ static int no_free_port(const struct live *live, struct error *err)
 {
     error_set(err, ERR_UNSUPPORTED, "all %d ports of the machine are taken",
               live->instance->machine.ports);
-    return error_hint(err, "A restart gives it new spare ports (setting sparePorts of driver qemu).");
+    return error_hint(err,
+                      "A restart gives it new spare ports (setting sparePorts of driver qemu).");
 }
 
 int disk_attach(struct live *live, const struct value *element, struct error *err)
@@ -167,8 +170,8 @@ int disk_detach(struct live *live, const char *name, struct error *err)
 
 int disk_set_boot_order(struct live *live, const struct value *element, struct error *err)
 {
-    struct disk *disk = machine_find_disk(&live->instance->machine,
-                                          value_get_text(element, "name", ""));
+    struct disk *disk =
+        machine_find_disk(&live->instance->machine, value_get_text(element, "name", ""));
     char id[SLOT_ID];
     if (!disk)
         return 0;
@@ -272,8 +275,8 @@ int nic_detach(struct live *live, const char *name, struct error *err)
 
 int nic_connect(struct live *live, const struct value *element, struct error *err)
 {
-    struct nic *nic = machine_find_nic(&live->instance->machine,
-                                       value_get_text(element, "name", ""));
+    struct nic *nic =
+        machine_find_nic(&live->instance->machine, value_get_text(element, "name", ""));
     if (!nic)
         return 0;
     nic->connected = value_get_bool(element, "connected", true);

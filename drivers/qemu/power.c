@@ -16,7 +16,13 @@
 #include "drivers/spinel-driver.h"
 #include "model/value.h"
 
-enum { ANSWER_MS = 5000, PRESS_AGAIN_MS = 4000, QUIT_MS = 5000, KILL_MS = 10000, RESERVE_MS = 3000 };
+enum {
+    ANSWER_MS = 5000,
+    PRESS_AGAIN_MS = 4000,
+    QUIT_MS = 5000,
+    KILL_MS = 10000,
+    RESERVE_MS = 3000
+};
 
 struct stop stop_read(const struct spinel_op *op, const struct instance *instance)
 {
@@ -35,8 +41,8 @@ static bool press_button(struct instance *instance)
     struct qmp *qmp;
     if (instance_monitor(instance, ANSWER_MS, &qmp, &ignored) < 0)
         return false;
-    bool running = qmp_call(qmp, "query-status", NULL, &status, &ignored) == 0
-                   && strcmp(value_get_text(status, "status", ""), "running") == 0;
+    bool running = qmp_call(qmp, "query-status", NULL, &status, &ignored) == 0 &&
+                   strcmp(value_get_text(status, "status", ""), "running") == 0;
     bool pressed = running && qmp_call(qmp, "system_powerdown", NULL, NULL, &ignored) == 0;
     qmp_close(qmp);
     return pressed;
@@ -83,8 +89,7 @@ static int end_process(struct instance *instance, struct error *err)
     process_kill(instance->pidfd);
     if (process_wait(instance->pidfd, KILL_MS))
         return 0;
-    return error_set(err, ERR_BUSY, "QEMU process %d does not die",
-                     (int)instance->process.pid);
+    return error_set(err, ERR_BUSY, "QEMU process %d does not die", (int)instance->process.pid);
 }
 
 /* The launcher writes how it ended right after it ended. */

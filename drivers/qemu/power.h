@@ -12,8 +12,8 @@ struct spinel_op;
 
 /* Starts the machine as the step's spec says, or finishes a start that was cut
  * short. Running already is success. */
-int power_on(struct instance *instance, const struct settings *settings,
-             const struct spinel_op *op, struct error *err);
+int power_on(struct instance *instance, const struct settings *settings, const struct spinel_op *op,
+             struct error *err);
 
 /*
  * How a machine is stopped. The guest is asked by ACPI for `grace_s` seconds, counted

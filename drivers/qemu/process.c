@@ -99,8 +99,8 @@ int process_write(int dir_fd, const struct process *process, struct error *err)
 {
     char text[320];
     int len = snprintf(text, sizeof text,
-                       "{\"pid\":%d,\"launcher\":%d,\"start\":%" PRIu64 ",\"launcherStart\":%" PRIu64
-                       ",\"since\":%" PRId64 ",\"boot\":\"%s\"}\n",
+                       "{\"pid\":%d,\"launcher\":%d,\"start\":%" PRIu64
+                       ",\"launcherStart\":%" PRIu64 ",\"since\":%" PRId64 ",\"boot\":\"%s\"}\n",
                        (int)process->pid, (int)process->launcher, process->start,
                        process->launcher_start, process->since, process->boot);
     return rundir_write(dir_fd, "process.json", text, (size_t)len, err);
@@ -123,8 +123,7 @@ bool process_read_exit(struct arena *arena, int dir_fd, const struct process *pr
     return true;
 }
 
-int process_write_exit(int dir_fd, pid_t pid, int wait_status, const char *event,
-                       struct error *err)
+int process_write_exit(int dir_fd, pid_t pid, int wait_status, const char *event, struct error *err)
 {
     struct text text = TEXT_INIT;
     text_printf(&text, "{\"pid\":%d,\"at\":%" PRId64, (int)pid, (int64_t)time(NULL));

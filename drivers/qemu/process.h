@@ -20,19 +20,19 @@ enum { BOOT_ID_TEXT = 37 };
 struct process {
     pid_t pid;
     pid_t launcher;
-    uint64_t start;      /* field 22 of /proc/PID/stat, in clock ticks since boot */
+    uint64_t start; /* field 22 of /proc/PID/stat, in clock ticks since boot */
     uint64_t launcher_start;
-    int64_t since;       /* seconds since 1970 */
+    int64_t since; /* seconds since 1970 */
     char boot[BOOT_ID_TEXT];
 };
 
 /* How it ended, from exit.json. */
 struct process_exit {
-    int code;            /* -1 if a signal ended it */
-    int signal;          /* 0 if it exited by itself */
-    int64_t at;          /* seconds since 1970 */
-    const char *event;   /* QEMU's last word: "SHUTDOWN", "GUEST_PANICKED", or NULL */
-    const char *reason;  /* of a SHUTDOWN: "guest-shutdown", "host-qmp-quit", ... or NULL */
+    int code;           /* -1 if a signal ended it */
+    int signal;         /* 0 if it exited by itself */
+    int64_t at;         /* seconds since 1970 */
+    const char *event;  /* QEMU's last word: "SHUTDOWN", "GUEST_PANICKED", or NULL */
+    const char *reason; /* of a SHUTDOWN: "guest-shutdown", "host-qmp-quit", ... or NULL */
 };
 
 /* Start time of `pid`, 0 if there is no such process. */

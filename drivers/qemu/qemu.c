@@ -55,8 +55,8 @@ static int list_one(struct spinel_host *host, struct spinel_list *list, const ch
         instance_close(&instance);
         return 0;
     }
-    if (status != ERR_DENIED && status != ERR_NOT_FOUND && status != ERR_CORRUPT
-        && status != ERR_CONFLICT)
+    if (status != ERR_DENIED && status != ERR_NOT_FOUND && status != ERR_CORRUPT &&
+        status != ERR_CONFLICT)
         return status;
     spinel_list_unmanaged(list, "Instance", uid,
                           is_uid(uid) ? err->message : "its name is not that of an instance");
@@ -114,8 +114,8 @@ static int create(struct instance *instance, const struct spinel_op *op, struct 
 static bool changes_power(const struct spinel_op *op)
 {
     for (size_t i = 0; value_is_list(op->changed) && i < op->changed->count; i++)
-        if (value_is_text(op->changed->items[i])
-            && strcmp(op->changed->items[i]->text, "spec.power") == 0)
+        if (value_is_text(op->changed->items[i]) &&
+            strcmp(op->changed->items[i]->text, "spec.power") == 0)
             return true;
     return false;
 }
@@ -199,10 +199,10 @@ static int driver_apply(struct spinel_host *host, const struct spinel_op *op, st
         return grow_volume(host, op, err);
     if (op->verb == SPINEL_DELETE)
         return destroy(host, op, err);
-    int status = op->verb == SPINEL_CREATE || op->verb == SPINEL_RESTART
-                     || op->verb == SPINEL_UPDATE
-                 ? instance_make(host, op, &instance, err)
-                 : instance_open(host, op->uid, &instance, err);
+    int status =
+        op->verb == SPINEL_CREATE || op->verb == SPINEL_RESTART || op->verb == SPINEL_UPDATE
+            ? instance_make(host, op, &instance, err)
+            : instance_open(host, op->uid, &instance, err);
     if (status < 0)
         return status;
     status = instance_save(&instance, op, err);

@@ -128,8 +128,8 @@ static int read_message(struct qmp *qmp, int64_t until_ms, struct value **out, s
     }
 }
 
-static int reply_result(const struct value *reply, const char *command,
-                        const struct value **result, struct error *err)
+static int reply_result(const struct value *reply, const char *command, const struct value **result,
+                        struct error *err)
 {
     const struct value *problem = value_get(reply, "error");
     if (problem) {
@@ -147,8 +147,8 @@ static int reply_result(const struct value *reply, const char *command,
     return 0;
 }
 
-static int read_reply(struct qmp *qmp, int64_t id, const char *command,
-                      const struct value **result, struct error *err)
+static int read_reply(struct qmp *qmp, int64_t id, const char *command, const struct value **result,
+                      struct error *err)
 {
     int64_t until_ms = now_ms() + qmp->timeout_ms;
     for (;;) {
@@ -209,8 +209,8 @@ static const struct value *take_event(struct qmp *qmp, const char *name, const c
     for (size_t i = 0; i < events->count; i++) {
         const struct value *event = events->items[i];
         const struct value *data = value_get(event, "data");
-        if (strcmp(value_get_text(event, "event", ""), name) != 0
-            || (key && strcmp(value_get_text(data, key, ""), text) != 0))
+        if (strcmp(value_get_text(event, "event", ""), name) != 0 ||
+            (key && strcmp(value_get_text(data, key, ""), text) != 0))
             continue;
         memmove(events->items + i, events->items + i + 1,
                 (events->count - i - 1) * sizeof *events->items);
@@ -239,12 +239,15 @@ int qmp_wait(struct qmp *qmp, const char *name, const char *key, const char *tex
     }
 }
 
-int qmp_start(struct arena *arena, int fd, int64_t timeout_ms, struct qmp **out,
-              struct error *err)
+int qmp_start(struct arena *arena, int fd, int64_t timeout_ms, struct qmp **out, struct error *err)
 {
     struct qmp *qmp = arena_alloc(arena, sizeof *qmp);
-    *qmp = (struct qmp){.arena = arena, .fd = fd, .lock_fd = -1, .timeout_ms = timeout_ms,
-                        .input = TEXT_INIT, .events = value_list(arena)};
+    *qmp = (struct qmp){.arena = arena,
+                        .fd = fd,
+                        .lock_fd = -1,
+                        .timeout_ms = timeout_ms,
+                        .input = TEXT_INIT,
+                        .events = value_list(arena)};
     struct value *greeting;
     int status = read_message(qmp, now_ms() + timeout_ms, &greeting, err);
     if (status == 0 && !value_get(greeting, "QMP"))
@@ -288,8 +291,8 @@ static int take_turn(int dir_fd, const char *name, int64_t timeout_ms, int *lock
 static int connect_in(int dir_fd, const char *name, int *out, struct error *err)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
-    int len = snprintf(address.sun_path, sizeof address.sun_path, "/proc/self/fd/%d/%s", dir_fd,
-                       name);
+    int len =
+        snprintf(address.sun_path, sizeof address.sun_path, "/proc/self/fd/%d/%s", dir_fd, name);
     assert(len > 0 && (size_t)len < sizeof address.sun_path);
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (fd < 0)

@@ -18,8 +18,7 @@ struct qmp;
 
 /* Takes over `fd`, a connected stream socket, also on failure. Reads the greeting
  * and enters command mode. `timeout_ms` holds for each later call too. */
-int qmp_start(struct arena *arena, int fd, int64_t timeout_ms, struct qmp **out,
-              struct error *err);
+int qmp_start(struct arena *arena, int fd, int64_t timeout_ms, struct qmp **out, struct error *err);
 
 /* Connects to the socket `name` in the directory `dir_fd` (its path may be longer
  * than a socket address), waiting its turn behind other clients of ours.

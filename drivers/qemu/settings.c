@@ -50,9 +50,9 @@ int settings_read(struct arena *arena, const struct value *value, struct setting
         return error_hint(err, "Install it (Debian: apt install qemu-system-x86), or set `qemu` in "
                                "the settings of this driver.");
     }
-    if (check_range("uidBase", read.user_base, 0, 2000000000, err) < 0
-        || check_range("sparePorts", read.spare_ports, 0, 32, err) < 0
-        || check_range("canaryTimeout", read.canary_ms, 100, 60000, err) < 0)
+    if (check_range("uidBase", read.user_base, 0, 2000000000, err) < 0 ||
+        check_range("sparePorts", read.spare_ports, 0, 32, err) < 0 ||
+        check_range("canaryTimeout", read.canary_ms, 100, 60000, err) < 0)
         return err->code;
     if (geteuid() != 0)
         read.user_base = 0; /* development: nothing to become */

@@ -10,11 +10,11 @@ struct value;
 
 /* This driver's part of the site file. */
 struct settings {
-    const char *binary;   /* "qemu": path of QEMU; found in PATH if it has no slash */
-    int64_t user_base;    /* "uidBase": first user id for machines, 0 to stay who we are */
-    int64_t spare_ports;  /* "sparePorts": root ports kept free for hotplug */
-    int64_t canary_ms;    /* "canaryTimeout": milliseconds that KVM has to prove itself */
-    const char *firmware; /* "firmware": UEFI code image */
+    const char *binary;    /* "qemu": path of QEMU; found in PATH if it has no slash */
+    int64_t user_base;     /* "uidBase": first user id for machines, 0 to stay who we are */
+    int64_t spare_ports;   /* "sparePorts": root ports kept free for hotplug */
+    int64_t canary_ms;     /* "canaryTimeout": milliseconds that KVM has to prove itself */
+    const char *firmware;  /* "firmware": UEFI code image */
     const char *variables; /* "firmwareVariables": the variables that a new machine gets */
 };
 

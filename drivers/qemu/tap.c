@@ -121,8 +121,7 @@ int tap_reattach(int pidfd, int fd, const char *netns, const char *name, struct 
         close(copy);
         return err->code;
     }
-    int status = if_nametoindex(name) ? tap_attach(copy, name, err)
-                                      : tap_missing(netns, name, err);
+    int status = if_nametoindex(name) ? tap_attach(copy, name, err) : tap_missing(netns, name, err);
     netns_leave(home);
     if (status == 0 && ioctl(copy, TUNSETVNETHDRSZ, &size) < 0)
         status = error_sys(err, "cannot set up tap %s", name);

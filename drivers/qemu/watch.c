@@ -40,10 +40,10 @@
 struct watched {
     struct watched *next;
     char uid[UID_TEXT];
-    int inotify;      /* watch descriptor of its run directory */
-    pid_t pid;        /* that the descriptors below belong to */
-    int pidfd;        /* -1: no process */
-    int events;       /* -1: not connected */
+    int inotify; /* watch descriptor of its run directory */
+    pid_t pid;   /* that the descriptors below belong to */
+    int pidfd;   /* -1: no process */
+    int events;  /* -1: not connected */
     struct text input;
 };
 
@@ -117,7 +117,8 @@ static void events_ready(struct spinel_host *host, int fd)
     if (!watched)
         return;
     ssize_t got = recv(fd, chunk, sizeof chunk, MSG_DONTWAIT);
-    if (got == 0 || (got < 0 && errno != EAGAIN && errno != EINTR) || watched->input.len > 1 << 20) {
+    if (got == 0 || (got < 0 && errno != EAGAIN && errno != EINTR) ||
+        watched->input.len > 1 << 20) {
         events_close(host, watched);
         return;
     }
@@ -174,8 +175,8 @@ static void process_follow(struct spinel_host *host, struct watched *watched)
     char uuid[37];
     int dir_fd = -1;
     const char *dir = native_instance_dir(arena, spinel_state_dir(host), watched->uid);
-    if (rundir_open(dir, &dir_fd, &ignored) == 0 && process_read(arena, dir_fd, &process)
-        && process.pid != watched->pid) {
+    if (rundir_open(dir, &dir_fd, &ignored) == 0 && process_read(arena, dir_fd, &process) &&
+        process.pid != watched->pid) {
         process_forget(host, watched);
         int pidfd = process_open_launcher(&process);
         if (pidfd < 0)
@@ -262,8 +263,8 @@ int watch_start(struct spinel_host *host, struct error *err)
         return error_sys(err, "cannot make %s", path);
     inotify_fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
     if (inotify_fd >= 0)
-        instances_watch = inotify_add_watch(inotify_fd, path, IN_CREATE | IN_MOVED_TO | IN_DELETE
-                                                                  | IN_MOVED_FROM | IN_ONLYDIR);
+        instances_watch = inotify_add_watch(
+            inotify_fd, path, IN_CREATE | IN_MOVED_TO | IN_DELETE | IN_MOVED_FROM | IN_ONLYDIR);
     if (inotify_fd < 0 || instances_watch < 0)
         return error_sys(err, "cannot watch %s", path);
     instances_scan(host);

@@ -56,8 +56,7 @@ static void thing_drop(struct world *world, struct thing *thing)
 static void things_free(struct world *world)
 {
     struct thing *thing, *next;
-    HASH_ITER(hh, world->things, thing, next)
-    {
+    HASH_ITER(hh, world->things, thing, next) {
         thing_drop(world, thing);
     }
 }

@@ -27,7 +27,8 @@ static struct {
 
 const struct poptOption common_options[] = {
     {"site", 0, POPT_ARG_STRING, &common.site, 0, "the site file", "FILE"},
-    {"color", 0, POPT_ARG_STRING, &common.color, 0, "when to use colors: auto, always, never", "WHEN"},
+    {"color", 0, POPT_ARG_STRING, &common.color, 0, "when to use colors: auto, always, never",
+     "WHEN"},
     {"help", 'h', POPT_ARG_NONE, &common.help, 0, "show this help", NULL},
     POPT_TABLEEND,
 };
@@ -109,8 +110,8 @@ static size_t option_names(const struct poptOption *table, const char **names, s
 }
 
 /* What popt stumbled over, with the nearest option that there is. */
-static int option_error(const struct cli *cli, poptContext context,
-                        const struct poptOption *table, int code)
+static int option_error(const struct cli *cli, poptContext context, const struct poptOption *table,
+                        int code)
 {
     const char *bad = poptBadOption(context, POPT_BADOPTION_NOALIAS);
     const char *names[32];
@@ -123,8 +124,9 @@ static int option_error(const struct cli *cli, poptContext context,
         snprintf(word, sizeof(word), "%.*s", (int)strcspn(bad + 2, "="), bad + 2);
         nearest = report_nearest(word, names, option_names(table, names, 32));
     }
-    return usage_error(cli, "there is no option '%s'%s%s%s", bad, nearest ? ", did you mean '--" : "",
-                       nearest ? nearest : "", nearest ? "'?" : "");
+    return usage_error(cli, "there is no option '%s'%s%s%s", bad,
+                       nearest ? ", did you mean '--" : "", nearest ? nearest : "",
+                       nearest ? "'?" : "");
 }
 
 /* Takes the options of `table` from argv; what is left goes to `*rest`. */

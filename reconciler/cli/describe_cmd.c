@@ -101,8 +101,8 @@ static int events_find(struct arena *arena, struct store *store, const char *uid
     return rc;
 }
 
-static int drift_find(struct arena *arena, struct store *store, const char *uid,
-                      struct value *list, struct error *err)
+static int drift_find(struct arena *arena, struct store *store, const char *uid, struct value *list,
+                      struct error *err)
 {
     struct drift_row *rows = NULL;
     size_t count = 0;
@@ -127,11 +127,11 @@ static int describe_gather(struct cli *cli, struct store *store, struct descript
     rc = object_find(cli->arena, store, about->kind, name, &about->row, err);
     if (rc < 0 && rc != ERR_NOT_FOUND)
         return rc;
-    about->resource = desired_find(
-        cli, about->kind,
-        about->row && about->row->project
-            ? arena_printf(cli->arena, "%s/%s", about->row->project, about->row->name)
-            : name);
+    about->resource =
+        desired_find(cli, about->kind,
+                     about->row && about->row->project
+                         ? arena_printf(cli->arena, "%s/%s", about->row->project, about->row->name)
+                         : name);
     if (!about->row)
         return about->resource ? 0 : rc;
     rc = operations_find(cli->arena, store, about->row->uid, about->operations, err);
@@ -258,8 +258,8 @@ static void heading_print(struct arena *arena, const struct description *about)
            identity_label(arena, about->kind->name, project, name), paint(stdout, PAINT_PLAIN));
     fact("uid", about->row ? about->row->uid : "none yet: nothing was applied");
     if (about->resource)
-        fact("declared", arena_printf(arena, "%s:%u", about->resource->at.file,
-                                      about->resource->at.line));
+        fact("declared",
+             arena_printf(arena, "%s:%u", about->resource->at.file, about->resource->at.line));
     else
         fact("declared", "no");
     if (about->row)
@@ -277,7 +277,8 @@ static void drift_print(struct arena *arena, const struct value *drift)
                value_get_text(row, "path", ""),
                diff_value_text(arena, NULL, value_get(row, "desired")),
                diff_value_text(arena, NULL, value_get(row, "observed")),
-               value_is_map(value_get(row, "healed")) ? "healed" : value_get_text(row, "disposition", "open"));
+               value_is_map(value_get(row, "healed")) ? "healed"
+                                                      : value_get_text(row, "disposition", "open"));
     }
 }
 

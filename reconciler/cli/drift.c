@@ -16,8 +16,8 @@
 /* Where an object that is not there at all has its row. */
 static const char whole_object[] = "object";
 
-static const struct drift_row *row_find(const struct drift_row *rows, size_t count,
-                                        const char *uid, const char *path)
+static const struct drift_row *row_find(const struct drift_row *rows, size_t count, const char *uid,
+                                        const char *path)
 {
     for (size_t i = 0; i < count; i++) {
         if (rows[i].healed_at == 0 && strcmp(rows[i].uid, uid) == 0 &&

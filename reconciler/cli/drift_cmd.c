@@ -87,7 +87,8 @@ static const char *state_shown(const struct value *row)
 
 static void drift_print(struct arena *arena, const struct value *rows)
 {
-    static const char *const titles[] = {"OBJECT", "FIELD", "EXPECTED", "FOUND", "SINCE", "STATE", "LIKELY CAUSE"};
+    static const char *const titles[] = {"OBJECT", "FIELD", "EXPECTED",    "FOUND",
+                                         "SINCE",  "STATE", "LIKELY CAUSE"};
     struct table *table = table_new(arena, titles, 7);
 
     for (size_t i = 0; i < rows->count; i++) {
@@ -179,10 +180,14 @@ static int drift_run(struct cli *cli)
 
 static const struct poptOption drift_options[] = {
     {"json", 0, POPT_ARG_NONE, &options.json, 0, "the drift document (spinel/drift/v1)", NULL},
-    {"html", 0, POPT_ARG_STRING, &options.html, 0, "also into one self-contained HTML file", "FILE"},
-    {"watch", 0, POPT_ARG_NONE, &options.watch, 0, "drift as the daemon finds and heals it, until Ctrl-C", NULL},
-    {"since", 0, POPT_ARG_STRING, &options.since, 0, "and what was healed since, such as 2h", "TIME"},
-    {"resource", 0, POPT_ARG_STRING, &options.resource, 0, "of one object only", "KIND/PROJECT/NAME"},
+    {"html", 0, POPT_ARG_STRING, &options.html, 0, "also into one self-contained HTML file",
+     "FILE"},
+    {"watch", 0, POPT_ARG_NONE, &options.watch, 0,
+     "drift as the daemon finds and heals it, until Ctrl-C", NULL},
+    {"since", 0, POPT_ARG_STRING, &options.since, 0, "and what was healed since, such as 2h",
+     "TIME"},
+    {"resource", 0, POPT_ARG_STRING, &options.resource, 0, "of one object only",
+     "KIND/PROJECT/NAME"},
     POPT_TABLEEND,
 };
 

@@ -27,7 +27,7 @@ static enum paint type_paint(const char *type)
         const char *end;
         enum paint paint;
     } looks[] = {
-        {".failed", PAINT_BAD}, {".refused", PAINT_BAD},  {".found", PAINT_WARN},
+        {".failed", PAINT_BAD},  {".refused", PAINT_BAD}, {".found", PAINT_WARN},
         {".raised", PAINT_WARN}, {".healed", PAINT_GOOD}, {"converged", PAINT_GOOD},
     };
 
@@ -51,7 +51,8 @@ static void event_print(const struct value *event)
     }
     printf("%.19s  %s%-18s%s %s\n", value_get_text(event, "at", ""),
            color == PAINT_PLAIN ? "" : paint(stdout, color), type,
-           color == PAINT_PLAIN ? "" : paint(stdout, PAINT_PLAIN), value_get_text(event, "text", ""));
+           color == PAINT_PLAIN ? "" : paint(stdout, PAINT_PLAIN),
+           value_get_text(event, "text", ""));
     fflush(stdout);
 }
 
@@ -109,9 +110,12 @@ static int events_run(struct cli *cli)
 }
 
 static const struct poptOption events_options[] = {
-    {"json", 0, POPT_ARG_NONE, &options.json, 0, "as JSON; with --follow one document a line", NULL},
-    {"follow", 'f', POPT_ARG_NONE, &options.follow, 0, "go on with what happens, until Ctrl-C", NULL},
-    {"since", 0, POPT_ARG_STRING, &options.since, 0, "from a time, or a duration ago such as 2h", "TIME"},
+    {"json", 0, POPT_ARG_NONE, &options.json, 0, "as JSON; with --follow one document a line",
+     NULL},
+    {"follow", 'f', POPT_ARG_NONE, &options.follow, 0, "go on with what happens, until Ctrl-C",
+     NULL},
+    {"since", 0, POPT_ARG_STRING, &options.since, 0, "from a time, or a duration ago such as 2h",
+     "TIME"},
     {"limit", 'n', POPT_ARG_INT, &options.limit, 0, "the newest N without --since; 100", "N"},
     POPT_TABLEEND,
 };

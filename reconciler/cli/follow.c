@@ -112,8 +112,7 @@ static void counter_add(struct text *line, const struct value *data)
     int64_t of = value_get_int(data, "of", 0);
 
     if (of > 0)
-        text_printf(line, "[%lld/%lld] ", (long long)value_get_int(data, "step", 0),
-                    (long long)of);
+        text_printf(line, "[%lld/%lld] ", (long long)value_get_int(data, "step", 0), (long long)of);
 }
 
 static void event_show(struct follow *follow, const struct value *event, size_t look)

@@ -16,9 +16,9 @@
  */
 struct follow {
     FILE *out;
-    int width;    /* columns to wrap at; 0: no limit */
-    bool is_live; /* rewrite the last line */
-    bool has_line; /* such a line stands there now */
+    int width;        /* columns to wrap at; 0: no limit */
+    bool is_live;     /* rewrite the last line */
+    bool has_line;    /* such a line stands there now */
     int64_t revision; /* end at this one's convergence; 0: at any */
 };
 

@@ -31,8 +31,8 @@ static int what_check(const struct cli *cli, const char *what)
             return 0;
     }
     nearest = report_nearest(what, whats, 3);
-    return usage_error(cli, "'%s' cannot be frozen, only changes, healing and deletions%s%s%s", what,
-                       nearest ? "; did you mean '" : "", nearest ? nearest : "",
+    return usage_error(cli, "'%s' cannot be frozen, only changes, healing and deletions%s%s%s",
+                       what, nearest ? "; did you mean '" : "", nearest ? nearest : "",
                        nearest ? "'?" : "");
 }
 
@@ -164,7 +164,8 @@ static int freeze_run(struct cli *cli)
 
 static const struct poptOption freeze_options[] = {
     {"why", 0, POPT_ARG_STRING, &options.why, 0, "the reason; it is shown in every plan", "TEXT"},
-    {"until", 0, POPT_ARG_STRING, &options.until, 0, "a time, or a duration from now such as 2h", "TIME"},
+    {"until", 0, POPT_ARG_STRING, &options.until, 0, "a time, or a duration from now such as 2h",
+     "TIME"},
     {"lift", 0, POPT_ARG_STRING, &options.lift, 0, "end a freeze", "WHAT"},
     {"json", 0, POPT_ARG_NONE, &options.json, 0, "the freezes as JSON", NULL},
     POPT_TABLEEND,

@@ -22,13 +22,24 @@ static const struct {
         const char *title, *path;
     } columns[COLUMNS_MAX];
 } layouts[] = {
-    {"Instance", {{"CPUS", "spec.cpus"}, {"MEMORY", "spec.memory"}, {"POWER", "spec.power"}, {"PID", "status.pid"}}},
-    {"Volume", {{"SIZE", "spec.size"}, {"FORMAT", "spec.format"}, {"IMAGE", "spec.image"}, {"POOL", "spec.pool"}}},
+    {"Instance",
+     {{"CPUS", "spec.cpus"},
+      {"MEMORY", "spec.memory"},
+      {"POWER", "spec.power"},
+      {"PID", "status.pid"}}},
+    {"Volume",
+     {{"SIZE", "spec.size"},
+      {"FORMAT", "spec.format"},
+      {"IMAGE", "spec.image"},
+      {"POOL", "spec.pool"}}},
     {"Image", {{"FORMAT", "spec.format"}, {"DIGEST", "spec.digest"}}},
     {"Pool", {{"PATH", "spec.path"}}},
     {"VPC", {{"PREFIXES", "spec.prefixes"}, {"NAT", "spec.nat"}, {"MTU", "spec.mtu"}}},
     {"Subnet", {{"VPC", "spec.vpc"}, {"CIDR", "spec.cidr"}, {"GATEWAY", "spec.gateway"}}},
-    {"NIC", {{"SUBNET", "spec.subnet"}, {"ADDRESS", "status.chosen.address"}, {"MAC", "status.chosen.mac"}}},
+    {"NIC",
+     {{"SUBNET", "spec.subnet"},
+      {"ADDRESS", "status.chosen.address"},
+      {"MAC", "status.chosen.mac"}}},
     {"Firewall", {{"VPC", "spec.vpc"}}},
     {"FloatingIP", {{"ADDRESS", "spec.address"}}},
     {"PortForward", {{"VPC", "spec.vpc"}}},
@@ -205,8 +216,9 @@ const struct command get_command = {
     .group = "Look",
     .operands = "KIND [PROJECT/NAME]",
     .help = "list objects, or show one",
-    .details = "KIND in any case, singular or plural, or 'all'. What is shown was last reported by\n"
-               "the drivers; spinel plan and spinel drift look anew.",
+    .details =
+        "KIND in any case, singular or plural, or 'all'. What is shown was last reported by\n"
+        "the drivers; spinel plan and spinel drift look anew.",
     .options = get_options,
     .least = 1,
     .most = 2,

@@ -16,8 +16,13 @@ enum { NOT_RUN = 127 };
 static void git_exec(const char *dir, const char *const argv[], bool is_quiet)
 {
     static const char *const hook_variables[] = {
-        "GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY", "GIT_PREFIX",
-        "GIT_QUARANTINE_PATH", "GIT_ALTERNATE_OBJECT_DIRECTORIES",
+        "GIT_DIR",
+        "GIT_WORK_TREE",
+        "GIT_INDEX_FILE",
+        "GIT_OBJECT_DIRECTORY",
+        "GIT_PREFIX",
+        "GIT_QUARANTINE_PATH",
+        "GIT_ALTERNATE_OBJECT_DIRECTORIES",
     };
     int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 

@@ -35,25 +35,27 @@ static void revision_row(struct cli *cli, struct table *table, const struct revi
     cells[2] = when_age(cli->arena, revision->at, when_now());
     cells[3] = revision_outcome(revision);
     cells[4] = !has_converged ? "-" : took_s < 1 ? "<1s" : when_took(cli->arena, took_s * 1000);
-    cells[5] = arena_printf(cli->arena, "%.*s", (int)strcspn(revision->author, "<"),
-                            revision->author);
+    cells[5] =
+        arena_printf(cli->arena, "%.*s", (int)strcspn(revision->author, "<"), revision->author);
     cells[6] = revision->message[0] ? revision->message : revision->subject;
     table_paint(table, 3,
-                has_converged                                ? PAINT_GOOD
+                has_converged                             ? PAINT_GOOD
                 : strcmp(revision->state, "refused") == 0 ? PAINT_BAD
                                                           : PAINT_WARN);
 }
 
 static int revisions_show(struct cli *cli, struct store *store, struct error *err)
 {
-    static const char *const titles[] = {"REV", "COMMIT", "WHEN", "OUTCOME", "TOOK", "AUTHOR", "SUBJECT"};
+    static const char *const titles[] = {"REV",  "COMMIT", "WHEN",   "OUTCOME",
+                                         "TOOK", "AUTHOR", "SUBJECT"};
     struct revision *revisions = NULL;
     struct value *document = value_map(cli->arena);
     struct value *list = value_set(cli->arena, document, "revisions", value_list(cli->arena));
     struct table *table = table_new(cli->arena, titles, 7);
     size_t count = 0;
-    int rc = store ? store_revisions(store, cli->arena, (size_t)options.limit, &revisions, &count, err)
-                   : 0;
+    int rc =
+        store ? store_revisions(store, cli->arena, (size_t)options.limit, &revisions, &count, err)
+              : 0;
 
     if (rc < 0)
         return rc;
@@ -98,8 +100,7 @@ static void intent_row(struct cli *cli, struct table *table, const struct intent
     table_paint(table, 2, strcmp(intent->state, "confirmed") == 0 ? PAINT_GOOD : PAINT_WARN);
 }
 
-static int operations_show(struct cli *cli, struct store *store, const char *uid,
-                           struct error *err)
+static int operations_show(struct cli *cli, struct store *store, const char *uid, struct error *err)
 {
     static const char *const titles[] = {"WHEN", "VERB", "STATE", "EPOCH", "TRIES", "WHAT"};
     struct intent *intents = NULL;

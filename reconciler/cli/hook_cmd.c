@@ -108,8 +108,8 @@ static int daemon_check(struct cli *cli, struct push *push, const struct receive
                         struct error *err)
 {
     struct value *result = NULL;
-    int rc = daemon_ask(push->site, cli->arena, "check", check_params(cli->arena, received), &result,
-                        err);
+    int rc = daemon_ask(push->site, cli->arena, "check", check_params(cli->arena, received),
+                        &result, err);
 
     if (rc == ERR_INVALID)
         return rc;
@@ -142,7 +142,8 @@ static int push_judge(struct cli *cli, struct push *push, struct error *err)
                                received.old ? received.old : "none"));
     rc = daemon_check(cli, push, &received, err);
     if (rc == 0) {
-        say(push, arena_printf(cli->arena, "spinel: valid, %zu resources.", received.set->declared));
+        say(push,
+            arena_printf(cli->arena, "spinel: valid, %zu resources.", received.set->declared));
         say(push, "No daemon is up: the push is accepted, and nothing happens until 'spinel serve' "
                   "runs.");
     }

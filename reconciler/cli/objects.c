@@ -39,8 +39,8 @@ bool object_is_named(const struct known *row, const char *name)
            strcmp(row->name, slash + 1) == 0;
 }
 
-int object_find(struct arena *arena, struct store *store, const struct kind *kind,
-                const char *name, const struct known **row, struct error *err)
+int object_find(struct arena *arena, struct store *store, const struct kind *kind, const char *name,
+                const struct known **row, struct error *err)
 {
     struct known *rows = NULL;
     const struct known *found = NULL;
@@ -103,8 +103,8 @@ static struct value *metadata_value(struct arena *arena, const struct known *row
 static struct value *status_value(struct arena *arena, const struct known *row)
 {
     const struct observation *seen = &row->observed;
-    struct value *status = value_is_map(seen->status) ? value_copy(arena, seen->status)
-                                                      : value_map(arena);
+    struct value *status =
+        value_is_map(seen->status) ? value_copy(arena, seen->status) : value_map(arena);
 
     value_set_text(arena, status, "state", object_state(row));
     value_set_text(arena, status, "observedAt",

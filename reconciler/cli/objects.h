@@ -21,8 +21,8 @@ bool object_is_named(const struct known *row, const char *name);
 
 /* The one object of `kind` that `name` means: ERR_NOT_FOUND if there is none or no store
  * (`store` NULL), ERR_INVALID if there are several, which the error names. */
-int object_find(struct arena *arena, struct store *store, const struct kind *kind,
-                const char *name, const struct known **row, struct error *err);
+int object_find(struct arena *arena, struct store *store, const struct kind *kind, const char *name,
+                const struct known **row, struct error *err);
 
 /* "live", "released", "missing", "unknown", or what its driver says ("running"). */
 const char *object_state(const struct known *row);

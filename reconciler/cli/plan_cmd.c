@@ -40,8 +40,10 @@ static int plan_run(struct cli *cli)
 
 static const struct poptOption plan_options[] = {
     {"json", 0, POPT_ARG_NONE, &options.json, 0, "the plan document (spinel/plan/v1)", NULL},
-    {"rev", 0, POPT_ARG_STRING, &options.rev, 0, "of a revision instead of the branch's head", "REV"},
-    {"cached", 0, POPT_ARG_NONE, &options.cached, 0, "from the last observation; asks no driver", NULL},
+    {"rev", 0, POPT_ARG_STRING, &options.rev, 0, "of a revision instead of the branch's head",
+     "REV"},
+    {"cached", 0, POPT_ARG_NONE, &options.cached, 0, "from the last observation; asks no driver",
+     NULL},
     {"output", 'o', POPT_ARG_STRING, &options.file, 0, "save it for spinel apply FILE", "FILE"},
     POPT_TABLEEND,
 };

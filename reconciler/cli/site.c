@@ -44,7 +44,8 @@ static int file_read(const char *path, struct text *text, struct error *err)
 
     if (!in) {
         error_sys(err, "cannot read the site file %s", path);
-        return error_hint(err, "Make a site with 'spinel init DIR', or name its file with --site=FILE.");
+        return error_hint(err,
+                          "Make a site with 'spinel init DIR', or name its file with --site=FILE.");
     }
     while (text->len <= SITE_MAX && (len = fread(chunk, 1, sizeof(chunk), in)) > 0)
         text_add_n(text, chunk, len);
@@ -73,7 +74,8 @@ static int site_load(struct arena *arena, const char *path, const struct site **
     end = strrchr(resolved, '/');
     end[end == resolved] = '\0';
     report_init(&report, arena);
-    if (site_read(arena, path, arena_text(arena, resolved), text.data, text.len, &made, &report) < 0) {
+    if (site_read(arena, path, arena_text(arena, resolved), text.data, text.len, &made, &report) <
+        0) {
         report_sort(&report);
         report_attach_source(&report, path, text.data, text.len);
         problems_print(&report);

@@ -58,8 +58,7 @@ static void tally_add(struct tally *tallies, size_t *count, char *owner, enum ma
     tallies[(*count)++] = (struct tally){.owner = owner, .mark = mark};
 }
 
-static struct value *resources_count(struct arena *arena, int64_t total,
-                                     const struct value *plan)
+static struct value *resources_count(struct arena *arena, int64_t total, const struct value *plan)
 {
     const struct value *steps = value_get(plan, "steps");
     size_t room = value_is_list(steps) ? steps->count : 0;

@@ -34,7 +34,7 @@ bool terminal_has_color(FILE *stream)
 const char *paint(FILE *stream, enum paint paint)
 {
     static const char *const escapes[] = {
-        [PAINT_PLAIN] = "\033[0m", [PAINT_GOOD] = "\033[32m",   [PAINT_WARN] = "\033[33m",
+        [PAINT_PLAIN] = "\033[0m", [PAINT_GOOD] = "\033[32m",  [PAINT_WARN] = "\033[33m",
         [PAINT_BAD] = "\033[31m",  [PAINT_STRONG] = "\033[1m", [PAINT_FAINT] = "\033[2m",
     };
 

@@ -29,9 +29,8 @@ static void lines_give(struct channel *channel)
 {
     size_t start = 0;
     char *end;
-    while (channel->is_attached &&
-           (end = memchr(channel->input.data + channel->scanned, '\n',
-                         channel->input.len - channel->scanned))) {
+    while (channel->is_attached && (end = memchr(channel->input.data + channel->scanned, '\n',
+                                                 channel->input.len - channel->scanned))) {
         *end = '\0';
         size_t len = (size_t)(end - channel->input.data) - start;
         channel->scanned = start + len + 1;
@@ -142,8 +141,12 @@ void channel_send(struct channel *channel, const char *line, size_t len)
 void channel_open(struct channel *channel, struct ev_loop *loop, const char *name,
                   const struct channel_events *events, void *context)
 {
-    *channel = (struct channel){.name = name, .loop = loop, .events = events,
-                                .context = context, .input = TEXT_INIT, .output = TEXT_INIT,
+    *channel = (struct channel){.name = name,
+                                .loop = loop,
+                                .events = events,
+                                .context = context,
+                                .input = TEXT_INIT,
+                                .output = TEXT_INIT,
                                 .errors = TEXT_INIT};
     ev_io_init(&channel->in, in_ready, -1, EV_READ);
     ev_io_init(&channel->out, out_ready, -1, EV_WRITE);

@@ -34,8 +34,8 @@ struct channel {
     bool is_attached;
     struct ev_io in, out, err; /* from its standard output, to its input, from its errors */
     struct text input, output, errors;
-    size_t scanned;  /* of input: no newline before this */
-    size_t written;  /* of output */
+    size_t scanned;       /* of input: no newline before this */
+    size_t written;       /* of output */
     char last_error[512]; /* last line of its standard error */
 };
 

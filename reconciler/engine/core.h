@@ -30,10 +30,10 @@ struct core;
 
 /* What the core is told of the site. Borrowed for the core's life. */
 struct core_config {
-    const char *rack;      /* name of the site */
-    const char *rack_id;   /* 32 hexadecimal digits */
-    const char *state_dir; /* absolute */
-    const char *key_file;  /* absolute */
+    const char *rack;           /* name of the site */
+    const char *rack_id;        /* 32 hexadecimal digits */
+    const char *state_dir;      /* absolute */
+    const char *key_file;       /* absolute */
     const char *const *drivers; /* names, no duplicates */
     size_t driver_count;
     /* Name of the driver that a class ("instance", ...) goes to; NULL if none. */
@@ -41,12 +41,12 @@ struct core_config {
     /* The driver's part of the site's settings; NULL if none. */
     const struct value *(*settings_of)(void *context, const char *driver);
     void *context;
-    unsigned parallelism;  /* most steps under way at once for one driver */
-    int64_t resync_ms;     /* between two full looks */
+    unsigned parallelism; /* most steps under way at once for one driver */
+    int64_t resync_ms;    /* between two full looks */
     struct plan_policy policy;
     uint8_t seed[32];
-    bool effects;          /* false: observes and plans, writes and sends nothing */
-    bool cached;           /* plans from what the store last saw; starts no driver */
+    bool effects; /* false: observes and plans, writes and sends nothing */
+    bool cached;  /* plans from what the store last saw; starts no driver */
 };
 
 /* Never fails; the store is read at core_start(). */

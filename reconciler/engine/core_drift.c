@@ -196,8 +196,7 @@ static void drift_event(struct core *core, const char *type, const struct drift_
     const struct about about = {row->uid, row->kind, row->project, row->name};
     const char *label = identity_label(arena, row->kind, row->project, row->name);
     if (!strcmp(type, "drift.healed"))
-        core_event(core, type, &about, data, "%s: %s is %s again", label, row->path,
-                   row->desired);
+        core_event(core, type, &about, data, "%s: %s is %s again", label, row->path, row->desired);
     else
         core_event(core, type, &about, data, "%s: %s is %s, should be %s", label, row->path,
                    row->observed, row->desired);
@@ -261,9 +260,8 @@ static void step_drift(struct core *core, struct open_rows *open, const struct s
 static void row_heal(struct core *core, const struct drift_row *row, const char *by)
 {
     struct error err = ERROR_INIT;
-    if (batch_open(core) &&
-        core->env->ledger->drift_healed(core->env->store, row->uid, row->path, core_now_s(core),
-                                        by, &err) < 0)
+    if (batch_open(core) && core->env->ledger->drift_healed(core->env->store, row->uid, row->path,
+                                                            core_now_s(core), by, &err) < 0)
         core_fail(core, &err);
     drift_event(core, "drift.healed", row);
 }

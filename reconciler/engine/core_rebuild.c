@@ -97,10 +97,9 @@ static void strangers_rebuild(struct core *core, struct plan_input *input, struc
         if (seen->has_row || !seen->etag || !seen->identity ||
             json_read(arena, seen->identity, strlen(seen->identity), &identity, &err) < 0)
             continue;
-        const struct resource *resource =
-            set_find(input->set, value_get_text(identity, "kind", ""),
-                     value_get_text(identity, "project", NULL),
-                     value_get_text(identity, "name", ""));
+        const struct resource *resource = set_find(input->set, value_get_text(identity, "kind", ""),
+                                                   value_get_text(identity, "project", NULL),
+                                                   value_get_text(identity, "name", ""));
         if (resource && !identity_is_known(input, resource))
             row_rebuild(core, input, arena, seen, resource, value_get(identity, "chosen"));
     }

@@ -50,7 +50,7 @@ static const char **dirs_list(struct arena *arena, const struct site *site, cons
         dirs[n++] = site->driver_dirs[i];
     const char *dir = program_dir(arena, argv0);
     if (dir) {
-        dirs[n++] = arena_printf(arena, "%s/drivers", dir);                    /* build tree */
+        dirs[n++] = arena_printf(arena, "%s/drivers", dir);                   /* build tree */
         dirs[n++] = arena_printf(arena, "%s/../libexec/spinel/drivers", dir); /* any PREFIX */
     }
     for (size_t i = 0; i < sizeof installed_dirs / sizeof *installed_dirs; i++)
@@ -182,8 +182,10 @@ int program_launch(const struct program *program, struct launched *out, struct e
         waitpid(pid, NULL, 0);
         goto out;
     }
-    *out = (struct launched){.pid = pid, .to_in = pipes[PIPE_IN][1],
-                             .from_out = pipes[PIPE_OUT][0], .from_err = pipes[PIPE_ERR][0]};
+    *out = (struct launched){.pid = pid,
+                             .to_in = pipes[PIPE_IN][1],
+                             .from_out = pipes[PIPE_OUT][0],
+                             .from_err = pipes[PIPE_ERR][0]};
     pipes[PIPE_IN][1] = pipes[PIPE_OUT][0] = pipes[PIPE_ERR][0] = -1;
 out:
     pipes_close(pipes);

@@ -72,8 +72,7 @@ int shell_open(const struct site *site, enum shell_mode mode, const char *progra
     shell->mode = mode;
     shell->argv0 = program;
     shell->starter = &starter_own;
-    int status =
-        programs_find(arena, site, program, &shell->programs, &shell->program_count, err);
+    int status = programs_find(arena, site, program, &shell->programs, &shell->program_count, err);
     if (status == 0)
         status = shell_store_open(shell, err);
     if (status == 0)
@@ -171,8 +170,8 @@ const char *shell_user(struct arena *arena)
                 : arena_printf(arena, "uid %u", (unsigned)getuid());
 }
 
-int shell_load(struct shell *shell, struct arena *arena, const char *commit,
-               const struct set **set, struct report *report, struct error *err)
+int shell_load(struct shell *shell, struct arena *arena, const char *commit, const struct set **set,
+               struct report *report, struct error *err)
 {
     return source_load(shell->source, shell->store, arena, commit, set, report, err);
 }
@@ -218,8 +217,7 @@ static int target_set(struct shell *shell, const char *commit, struct error *err
     struct arena *arena = arena_new();
     struct report report;
     report_init(&report, arena);
-    int status =
-        core_target(shell->core, commit, shell_user(arena), &report, NULL, err);
+    int status = core_target(shell->core, commit, shell_user(arena), &report, NULL, err);
     if (status < 0 && report.count) {
         const struct problem *first = &report.problems[0];
         error_set(err, ERR_INVALID, "commit %.12s: %zu errors, the first: %s:%u:%u: %s", commit,
@@ -276,7 +274,8 @@ int shell_plan(struct shell *shell, struct arena *arena, const char *commit, boo
     return shell_finish(shell, arena, status, document, err);
 }
 
-/* ---- apply ------------------------------------------------------------------------------------ */
+/* ---- apply ------------------------------------------------------------------------------------
+ */
 
 static int saved_use(struct shell *shell, const struct value *saved, const char *head,
                      struct error *err)
@@ -286,8 +285,8 @@ static int saved_use(struct shell *shell, const struct value *saved, const char 
     if (status < 0)
         return status;
     if (strcmp(commit, head)) {
-        error_set(err, ERR_STALE,
-                  "the saved plan is for commit %.12s, but the branch is at %.12s", commit, head);
+        error_set(err, ERR_STALE, "the saved plan is for commit %.12s, but the branch is at %.12s",
+                  commit, head);
         return error_hint(err, "Make a new plan: spinel plan -o FILE");
     }
     status = store_plan_use(shell->store, hash, (int64_t)time(NULL), err);
@@ -297,9 +296,9 @@ static int saved_use(struct shell *shell, const struct value *saved, const char 
     return 0;
 }
 
-int shell_apply(struct shell *shell, struct arena *arena, const struct value *saved,
-                int64_t wait_s, const volatile int *interrupted, shell_follow *follow,
-                void *context, struct value **after, struct error *err)
+int shell_apply(struct shell *shell, struct arena *arena, const struct value *saved, int64_t wait_s,
+                const volatile int *interrupted, shell_follow *follow, void *context,
+                struct value **after, struct error *err)
 {
     char head[65];
     int status = source_head(shell->source, head, err);

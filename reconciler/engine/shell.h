@@ -44,9 +44,9 @@ typedef void shell_follow(void *context, const struct value *event);
  * left to run, `wait_s` is over, or *interrupted is set by a signal handler. The
  * plan document as it is afterwards goes to `*after`.
  */
-int shell_apply(struct shell *shell, struct arena *arena, const struct value *saved,
-                int64_t wait_s, const volatile int *interrupted, shell_follow *follow,
-                void *context, struct value **after, struct error *err);
+int shell_apply(struct shell *shell, struct arena *arena, const struct value *saved, int64_t wait_s,
+                const volatile int *interrupted, shell_follow *follow, void *context,
+                struct value **after, struct error *err);
 
 /* The daemon: control socket, hook's messages, notices, resync, until SIGTERM. */
 int shell_serve(struct shell *shell, struct error *err);

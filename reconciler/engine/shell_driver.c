@@ -131,7 +131,8 @@ void process_ended(struct process *process, const char *why)
     shell->has_news = true;
 }
 
-/* ---- processes of our own --------------------------------------------------------------------- */
+/* ---- processes of our own ---------------------------------------------------------------------
+ */
 
 static void child_ended(struct ev_loop *loop, struct ev_child *child, int events)
 {

@@ -160,8 +160,8 @@ void shell_log(struct shell *shell, const char *event, const char *key, const ch
     struct text line = TEXT_INIT;
     struct arena *arena = arena_new();
     if (shell->is_serving) {
-        text_printf(&line, "at=%s event=%s %s=", time_text(arena, clock_ms(CLOCK_REALTIME)),
-                    event, key);
+        text_printf(&line, "at=%s event=%s %s=", time_text(arena, clock_ms(CLOCK_REALTIME)), event,
+                    key);
         quoted_add(&line, text);
     } else {
         text_printf(&line, "spinel: %s: %s", key, text);
@@ -190,14 +190,14 @@ static void env_log(void *context, const char *name, const char *text)
 
 /* ---- repository ------------------------------------------------------------------------------ */
 
-static int env_load(void *context, struct arena *arena, const char *commit,
-                    const struct set **set, struct report *report, struct error *err)
+static int env_load(void *context, struct arena *arena, const char *commit, const struct set **set,
+                    struct report *report, struct error *err)
 {
     return shell_load(context, arena, commit, set, report, err);
 }
 
-static int env_describe(void *context, struct arena *arena, const char *commit,
-                        const char **author, const char **subject, struct error *err)
+static int env_describe(void *context, struct arena *arena, const char *commit, const char **author,
+                        const char **subject, struct error *err)
 {
     struct shell *shell = context;
     struct commit_info info;

@@ -49,7 +49,7 @@ struct shell {
     struct ev_loop *loop;
     struct ev_timer timer, tick;
     struct ev_prepare prepare;
-    bool has_news;           /* the core is pumped before the loop sleeps */
+    bool has_news; /* the core is pumped before the loop sleeps */
     struct process *processes;
     const struct starter *starter;
     struct env env;
@@ -74,8 +74,8 @@ void shell_store_close(struct shell *shell);
 void shell_log(struct shell *shell, const char *event, const char *key, const char *text);
 const char *shell_user(struct arena *arena); /* the caller's name */
 /* The set that a commit declares; ERR_INVALID with all problems in the report. */
-int shell_load(struct shell *shell, struct arena *arena, const char *commit,
-               const struct set **set, struct report *report, struct error *err);
+int shell_load(struct shell *shell, struct arena *arena, const char *commit, const struct set **set,
+               struct report *report, struct error *err);
 
 void env_bind(struct shell *shell);
 void env_unbind(struct shell *shell);

@@ -58,8 +58,8 @@ static const char *choose_uid(struct arena *arena, const struct plan_input *inpu
         incarnation = input->incarnations(input->incarnations_context, subject->kind->name,
                                           subject->project, subject->name);
     do
-        digest_uid(input->seed, subject->kind->name, subject->project, subject->name,
-                   incarnation++, uid);
+        digest_uid(input->seed, subject->kind->name, subject->project, subject->name, incarnation++,
+                   uid);
     while (bsearch(&uid, uids, input->known_count, sizeof(*uids), compare_texts));
     return uid;
 }
@@ -128,8 +128,7 @@ static void claims_collect(struct pool *pool)
 
 /* Whether someone but `nic` has it; `pinned_only`: by its manifest. */
 static bool is_claimed(const struct pool *pool, const struct subject *subnet,
-                       const struct address *address, const struct subject *nic,
-                       bool pinned_only)
+                       const struct address *address, const struct subject *nic, bool pinned_only)
 {
     struct claim key = {.subnet = subnet, .address = *address};
     size_t low = 0, high = pool->count;
@@ -148,8 +147,7 @@ static bool is_claimed(const struct pool *pool, const struct subject *subnet,
     return false;
 }
 
-static bool subnet_read(const struct subject *subnet, struct prefix *cidr,
-                        struct address *gateway)
+static bool subnet_read(const struct subject *subnet, struct prefix *cidr, struct address *gateway)
 {
     struct error ignored = ERROR_INIT;
     const struct value *spec = subnet->resource ? subnet->resource->spec : NULL;
@@ -221,8 +219,7 @@ static const char *choose_address(struct pool *pool, struct subject *nic)
         return text;
     text = lowest_free(pool, subnet);
     if (!text)
-        nic->lacks = arena_printf(pool->arena, "Subnet %s has no free address left",
-                                  subnet->name);
+        nic->lacks = arena_printf(pool->arena, "Subnet %s has no free address left", subnet->name);
     return text;
 }
 
@@ -281,8 +278,7 @@ static void choose(struct pool *pool, const char *const *uids, struct subject *s
     const struct known *known = subject->known;
     struct value *chosen = shallow_copy(pool->arena, known ? known->chosen : NULL);
 
-    subject->uid = known ? known->uid
-                         : choose_uid(pool->arena, pool->match->input, uids, subject);
+    subject->uid = known ? known->uid : choose_uid(pool->arena, pool->match->input, uids, subject);
     subject->chosen = chosen;
     if (!subject->resource)
         return;

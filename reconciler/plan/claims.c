@@ -27,17 +27,16 @@ static void instance_claims(struct claim_list *list, const struct match *match,
     const struct value *disks = value_get(spec, "disks");
 
     for (size_t i = 0; i < disks_of(spec); i++) {
-        const struct subject *volume =
-            match_resolve(match, "Volume", step->project,
-                          value_get_text(disks->items[i], "volume", NULL));
+        const struct subject *volume = match_resolve(
+            match, "Volume", step->project, value_get_text(disks->items[i], "volume", NULL));
 
         if (volume)
             add(list, arena_printf(list->arena, "volume %s", volume->uid), step);
     }
 }
 
-static void nic_claims(struct claim_list *list, const struct match *match,
-                       const struct step *step, const struct value *spec)
+static void nic_claims(struct claim_list *list, const struct match *match, const struct step *step,
+                       const struct value *spec)
 {
     const struct subject *subnet =
         match_resolve(match, "Subnet", step->project, value_get_text(spec, "subnet", NULL));
@@ -76,8 +75,8 @@ static const struct {
     {"PortForward", forward_claims},
 };
 
-static void claims_of(struct claim_list *list, const struct match *match,
-                      const struct step *step, const struct value *spec)
+static void claims_of(struct claim_list *list, const struct match *match, const struct step *step,
+                      const struct value *spec)
 {
     for (size_t i = 0; spec && i < sizeof(claimants) / sizeof(*claimants); i++)
         if (strcmp(claimants[i].kind, step->kind->name) == 0)

@@ -44,8 +44,7 @@ static struct sources sources_member(struct sources from, const char *key)
                             value_get(from.booted, key)};
 }
 
-static struct sources sources_element(struct sources from, const char *list_key,
-                                      const char *name)
+static struct sources sources_element(struct sources from, const char *list_key, const char *name)
 {
     return (struct sources){value_find(from.applied, list_key, name),
                             value_find(from.observed, list_key, name),
@@ -91,8 +90,7 @@ static struct value *current_list(struct arena *arena, const struct field *field
     return list;
 }
 
-static struct value *current_of(struct arena *arena, const struct field *field,
-                                struct sources from)
+static struct value *current_of(struct arena *arena, const struct field *field, struct sources from)
 {
     const struct value *leaf;
 

@@ -127,8 +127,8 @@ static void add_difference(const struct states *states, struct field_list *list,
 static void add_specs(const struct states *states, struct field_list *list,
                       const struct value *from)
 {
-    struct diff diff = diff_specs(states->arena, states->subject->kind, from, states->desired,
-                                  DIFF_FULL);
+    struct diff diff =
+        diff_specs(states->arena, states->subject->kind, from, states->desired, DIFF_FULL);
 
     for (size_t i = 0; i < diff.count; i++)
         add_difference(states, list, &diff.items[i]);
@@ -236,8 +236,8 @@ static void add_chosen(const struct states *states, struct field_list *list)
 struct field_list fields_new(const struct states *states)
 {
     struct field_list list = {0};
-    struct diff diff = diff_specs(states->arena, states->subject->kind, NULL, states->desired,
-                                  DIFF_FULL);
+    struct diff diff =
+        diff_specs(states->arena, states->subject->kind, NULL, states->desired, DIFF_FULL);
 
     for (size_t i = 0; i < diff.count; i++) {
         const struct difference *difference = &diff.items[i];

@@ -41,8 +41,8 @@ static struct step *step_of(const struct ordering *ordering, const struct subjec
     return at < ordering->plan->step_count ? &ordering->plan->steps[at] : NULL;
 }
 
-static void edge_add(struct ordering *ordering, const struct step *before,
-                     const struct step *after, enum edge_kind kind)
+static void edge_add(struct ordering *ordering, const struct step *before, const struct step *after,
+                     enum edge_kind kind)
 {
     if (before == after)
         return;

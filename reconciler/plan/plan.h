@@ -55,8 +55,8 @@ struct known {
     uint64_t generation;         /* counts accepted desired forms */
     uint64_t epoch;              /* counts intents */
     bool protect;                /* sticky: of the last applied revision, not of this one */
-    bool remove_deletes;          /* onRemove: delete, of the last applied revision; of what was
-                                   * released: a person has given it up */
+    bool remove_deletes;         /* onRemove: delete, of the last applied revision; of what was
+                                  * released: a person has given it up */
     const struct value *chosen;  /* map; never NULL once live */
     const struct value *applied; /* desired spec last confirmed, redacted; NULL if never */
     const struct value *labels;  /* of the last applied; NULL allowed */

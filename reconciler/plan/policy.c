@@ -109,8 +109,7 @@ static void judge_restart(const struct states *states, struct plan_field *field)
 
 /* ---- live, if ---------------------------------------------------------------------- */
 
-static const struct value *booted_bound(const struct states *states,
-                                        const struct plan_field *field)
+static const struct value *booted_bound(const struct states *states, const struct plan_field *field)
 {
     const struct value *bound = spec_at(states->booted, field->field->at_most);
 
@@ -134,9 +133,8 @@ static void judge_live_if(const struct states *states, struct plan_field *field)
         field->reason = arena_printf(states->arena, "%s reserved at boot", reserved);
         return;
     }
-    field->reason =
-        arena_printf(states->arena, "%s > %s reserved at boot",
-                     diff_value_text(states->arena, field->field, field->to), reserved);
+    field->reason = arena_printf(states->arena, "%s > %s reserved at boot",
+                                 diff_value_text(states->arena, field->field, field->to), reserved);
     field->means = NULL;
     judge_restart(states, field);
 }
@@ -163,8 +161,7 @@ static void judge_replace(const struct states *states, struct plan_field *field)
 static void judge_refuse(const struct states *states, struct plan_field *field)
 {
     (void)states;
-    verdict(field, CHANGE_REFUSE, REPORTED,
-            "cannot be changed; declare it under another name");
+    verdict(field, CHANGE_REFUSE, REPORTED, "cannot be changed; declare it under another name");
 }
 
 static bool shrinks(const struct plan_field *field)
@@ -201,8 +198,7 @@ static void judge_restart_policy(const struct states *states, struct plan_field 
                        : *exit                ? arena_printf(states->arena, "it stopped (%s)", exit)
                                               : "it stopped";
 
-    if (strcmp(mode, "never") == 0 ||
-        (strcmp(mode, "onFailure") == 0 && stopped_in_order(exit)))
+    if (strcmp(mode, "never") == 0 || (strcmp(mode, "onFailure") == 0 && stopped_in_order(exit)))
         verdict(field, CHANGE_LIVE, REPORTED,
                 arena_printf(states->arena, "%s, and restartPolicy is %s", stop, mode));
     else if (known->next_start > states->match->input->now)
@@ -280,9 +276,9 @@ static void judge_contest(const struct states *states, struct plan_field *field)
 void field_judge(const struct states *states, struct plan_field *field)
 {
     static void (*const by_class[])(const struct states *, struct plan_field *) = {
-        [CHANGE_LIVE] = judge_live,         [CHANGE_LIVE_IF] = judge_live_if,
-        [CHANGE_RESTART] = judge_restart,   [CHANGE_REPLACE] = judge_replace,
-        [CHANGE_METADATA] = judge_live,     [CHANGE_REFUSE] = judge_refuse,
+        [CHANGE_LIVE] = judge_live,       [CHANGE_LIVE_IF] = judge_live_if,
+        [CHANGE_RESTART] = judge_restart, [CHANGE_REPLACE] = judge_replace,
+        [CHANGE_METADATA] = judge_live,   [CHANGE_REFUSE] = judge_refuse,
     };
 
     if (field_leads_to_same(states, field))

@@ -63,9 +63,9 @@ static struct value *redact(struct arena *arena, const struct field *field,
     if (value_is_map(value)) {
         copy = value_map(arena);
         for (size_t i = 0; i < value->pair_count; i++)
-            value_set(arena, copy, value->pairs[i].key,
-                      redact(arena, member(field, value->pairs[i].key), value->pairs[i].value,
-                             key));
+            value_set(
+                arena, copy, value->pairs[i].key,
+                redact(arena, member(field, value->pairs[i].key), value->pairs[i].value, key));
         return copy;
     }
     if (value_is_list(value)) {

@@ -29,9 +29,9 @@ static const struct {
     enum tone tone;
     const char *sum; /* "2 to create" */
 } actions[] = {
-    {"create", "+", TONE_ADD, "to create"},       {"update", "~", TONE_CHANGE, "to update"},
-    {"restart", "~", TONE_CHANGE, "to restart"},  {"replace", "-/+", TONE_REMOVE, "to replace"},
-    {"delete", "-", TONE_REMOVE, "to delete"},    {"adopt", "+", TONE_ADD, "to adopt"},
+    {"create", "+", TONE_ADD, "to create"},      {"update", "~", TONE_CHANGE, "to update"},
+    {"restart", "~", TONE_CHANGE, "to restart"}, {"replace", "-/+", TONE_REMOVE, "to replace"},
+    {"delete", "-", TONE_REMOVE, "to delete"},   {"adopt", "+", TONE_ADD, "to adopt"},
     {"release", ">", TONE_KEEP, "to release"},
 };
 
@@ -42,8 +42,8 @@ enum { ACTIONS = sizeof(actions) / sizeof(*actions) };
 static void put(const struct writer *writer, enum tone tone, const char *text)
 {
     static const char *const codes[] = {
-        [TONE_ADD] = "\033[32m", [TONE_CHANGE] = "\033[33m", [TONE_REMOVE] = "\033[31m",
-        [TONE_KEEP] = "\033[36m", [TONE_DIM] = "\033[2m",    [TONE_BOLD] = "\033[1m",
+        [TONE_ADD] = "\033[32m",  [TONE_CHANGE] = "\033[33m", [TONE_REMOVE] = "\033[31m",
+        [TONE_KEEP] = "\033[36m", [TONE_DIM] = "\033[2m",     [TONE_BOLD] = "\033[1m",
     };
     bool is_toned = writer->color && tone != TONE_PLAIN && *text;
 
@@ -170,7 +170,8 @@ static const char *value_words(struct arena *arena, const struct field *field,
     return cut(arena, scalar_words(arena, field, value));
 }
 
-/* ---- one field -------------------------------------------------------------------------------- */
+/* ---- one field --------------------------------------------------------------------------------
+ */
 
 struct line {
     const char *path;
@@ -282,7 +283,8 @@ static void put_fields(const struct writer *writer, const struct value *step)
         put_field(writer, &lines[i], path_width);
 }
 
-/* ---- one step ------------------------------------------------------------------------------------ */
+/* ---- one step
+ * ------------------------------------------------------------------------------------ */
 
 static const char *identity(struct arena *arena, const struct value *step)
 {
@@ -360,7 +362,8 @@ static void put_step(const struct writer *writer, const struct value *step,
     text_add_char(writer->out, '\n');
 }
 
-/* ---- after the steps ------------------------------------------------------------------------------- */
+/* ---- after the steps
+ * ------------------------------------------------------------------------------- */
 
 static void put_holds(const struct writer *writer, const struct value *holds)
 {
@@ -427,8 +430,8 @@ static void put_impact(const struct writer *writer, const struct value *steps)
         words = arena_printf(writer->arena, "%s: %s", identity(writer->arena, step),
                              value_get_text(step, "impact", ""));
         if (*waiting)
-            words = arena_printf(writer->arena, "%s, and a restart is pending for %s", words,
-                                 waiting);
+            words =
+                arena_printf(writer->arena, "%s, and a restart is pending for %s", words, waiting);
         put_spaces(writer, 2);
         put_wrapped(writer, TONE_PLAIN, 2, 4, words);
     }
@@ -447,8 +450,7 @@ static void put_summary(const struct writer *writer, const struct value *summary
 
         if (count)
             words = join(writer->arena, words, ", ",
-                         arena_printf(writer->arena, "%lld %s", (long long)count,
-                                      actions[i].sum));
+                         arena_printf(writer->arena, "%lld %s", (long long)count, actions[i].sum));
     }
     words = arena_printf(writer->arena, "Plan: %s%s", words, *words ? ". " : "");
     words = run ? arena_printf(writer->arena, "%s%lld step%s would run", words, (long long)run,
@@ -458,8 +460,8 @@ static void put_summary(const struct writer *writer, const struct value *summary
         int64_t count = value_get_int(summary, counters[i], 0);
 
         if (count)
-            words = arena_printf(writer->arena, "%s, %lld %s", words, (long long)count,
-                                 counters[i]);
+            words =
+                arena_printf(writer->arena, "%s, %lld %s", words, (long long)count, counters[i]);
     }
     put_wrapped(writer, TONE_BOLD, 0, 0, arena_printf(writer->arena, "%s.", words));
 }

@@ -198,8 +198,7 @@ int control_call(struct control *control, struct arena *arena, const char *metho
     value_set_text(arena, message, "jsonrpc", "2.0");
     value_set_int(arena, message, "id", ++control->last_id);
     value_set_text(arena, message, "method", method);
-    value_set(arena, message, "params",
-              params ? value_copy(arena, params) : value_map(arena));
+    value_set(arena, message, "params", params ? value_copy(arena, params) : value_map(arena));
     int status = line_send(control, message, err);
     int64_t until = timeout_ms < 0 ? NO_LIMIT : now_ms() + timeout_ms;
     while (status == 0) {

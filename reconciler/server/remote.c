@@ -14,8 +14,8 @@ static struct server *server_of(struct shell *shell)
 
 static void ask(struct shell *shell, struct process *process, enum supervisor_verb verb)
 {
-    const struct supervisor_message message = {
-        .verb = verb, .driver = (unsigned)(process - shell->processes)};
+    const struct supervisor_message message = {.verb = verb,
+                                               .driver = (unsigned)(process - shell->processes)};
     if (supervisor_send(server_of(shell)->channel, &message, NULL, 0) < 0)
         ev_break(shell->loop, EVBREAK_ALL); /* the supervisor is gone, and so are we */
 }

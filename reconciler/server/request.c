@@ -77,8 +77,9 @@ static int plan_find(struct shell *shell, struct arena *arena, const char *commi
             return err->code;
     }
     if (!plan) {
-        error_set(err, ERR_NOT_FOUND, "there is no plan yet: the branch has no commit, "
-                                      "or no driver has answered");
+        error_set(err, ERR_NOT_FOUND,
+                  "there is no plan yet: the branch has no commit, "
+                  "or no driver has answered");
         return error_hint(err, "Push a commit, or see what is up: spinel status");
     }
     *out = plan;
@@ -136,8 +137,8 @@ static int observe_method(struct request *request, struct value **result, struct
 {
     (void)result;
     (void)err;
-    client_wait(&(struct waiter){
-        .client = request->client, .id = request->id, .answer = observed_later});
+    client_wait(
+        &(struct waiter){.client = request->client, .id = request->id, .answer = observed_later});
     return LATER;
 }
 
@@ -195,8 +196,8 @@ static int check_method(struct request *request, struct value **result, struct e
         changes_read(arena, value_get(request->params, "changes"), &count);
     report_init(&report, arena);
     int status = source_overlay(shell->source, shell->store, arena,
-                                value_get_text(request->params, "base", NULL), changes, count,
-                                &set, &report, err);
+                                value_get_text(request->params, "base", NULL), changes, count, &set,
+                                &report, err);
     if (status < 0)
         return status;
     if (report.count) {
@@ -243,16 +244,17 @@ static int pushed_method(struct request *request, struct value **result, struct 
 }
 
 /* The plan that was saved must be the plan of now; then its commit is the target. */
-static int saved_apply(struct request *request, const struct waiter *waiter,
-                       struct value **result, struct error *err)
+static int saved_apply(struct request *request, const struct waiter *waiter, struct value **result,
+                       struct error *err)
 {
     const struct plan *plan;
     int status = plan_find(request->shell, request->arena, waiter->commit, &plan, err);
     if (status < 0)
         return status;
     if (strcmp(plan->hash, waiter->hash)) {
-        error_set(err, ERR_STALE, "the saved plan is stale: the world, approvals, freezes or time "
-                                  "have changed what it would do");
+        error_set(err, ERR_STALE,
+                  "the saved plan is stale: the world, approvals, freezes or time "
+                  "have changed what it would do");
         return error_hint(err, "Make a new plan: spinel plan -o FILE");
     }
     status = store_plan_use(request->shell->store, waiter->hash, when_now(), err);
@@ -264,8 +266,10 @@ static void apply_later(const struct waiter *waiter)
     struct arena *arena = arena_new();
     struct error err = ERROR_INIT;
     struct value *result = NULL;
-    struct request request = {.client = waiter->client, .server = waiter->client->server,
-                              .shell = waiter->client->server->shell, .arena = arena};
+    struct request request = {.client = waiter->client,
+                              .server = waiter->client->server,
+                              .shell = waiter->client->server->shell,
+                              .arena = arena};
     if (saved_apply(&request, waiter, &result, &err) < 0)
         client_refuse(waiter->client, waiter->id, &err, request.problems);
     else
@@ -297,7 +301,8 @@ static int apply_method(struct request *request, struct value **result, struct e
     return LATER;
 }
 
-/* ---- following ---------------------------------------------------------------------------------- */
+/* ---- following ----------------------------------------------------------------------------------
+ */
 
 static int follow_method(struct request *request, struct value **result, struct error *err)
 {
@@ -312,7 +317,8 @@ static int follow_method(struct request *request, struct value **result, struct 
     return 0;
 }
 
-/* ---- what a person decides --------------------------------------------------------------------- */
+/* ---- what a person decides ---------------------------------------------------------------------
+ */
 
 /* A decision and the event that tells of it are one transaction. */
 static void decision_begin(struct request *request)
@@ -321,8 +327,8 @@ static void decision_begin(struct request *request)
     request->shell->has_news = true; /* a pump ends it, also after a refusal */
 }
 
-static int decided(struct request *request, const char *type, struct value *data,
-                   const char *text, struct error *err)
+static int decided(struct request *request, const char *type, struct value *data, const char *text,
+                   struct error *err)
 {
     core_announce(request->shell->core, type, data, text);
     core_policy_changed(request->shell->core);
@@ -334,8 +340,8 @@ static int approve_method(struct request *request, struct value **result, struct
     struct arena *arena = request->arena;
     const char *hold = value_get_text(request->params, "hold", "");
     decision_begin(request);
-    int status = store_hold_approve(request->shell->store, hold, who_of(request),
-                                    (int64_t)time(NULL), err);
+    int status =
+        store_hold_approve(request->shell->store, hold, who_of(request), (int64_t)time(NULL), err);
     if (status < 0)
         return status;
     struct value *data = value_map(arena);
@@ -399,10 +405,10 @@ static int purge_method(struct request *request, struct value **result, struct e
     struct value *data = value_map(arena);
     value_set_text(arena, data, "uid", uid);
     value_set_text(arena, data, "who", who_of(request));
-    return decided(request, "purge.asked", data,
-                   arena_printf(arena, "%s asked to destroy what was released as %s",
-                                who_of(request), uid),
-                   err);
+    return decided(
+        request, "purge.asked", data,
+        arena_printf(arena, "%s asked to destroy what was released as %s", who_of(request), uid),
+        err);
 }
 
 static int stop_method(struct request *request, struct value **result, struct error *err)
@@ -413,16 +419,17 @@ static int stop_method(struct request *request, struct value **result, struct er
     return 0;
 }
 
-/* ---- dispatch -------------------------------------------------------------------------------------- */
+/* ---- dispatch
+ * -------------------------------------------------------------------------------------- */
 
 static const struct {
     const char *name;
     int (*serve)(struct request *request, struct value **result, struct error *err);
 } methods[] = {
-    {"status", status_method},   {"plan", plan_method},     {"check", check_method},
-    {"pushed", pushed_method},   {"apply", apply_method},   {"follow", follow_method},
-    {"observe", observe_method}, {"drift", drift_method},   {"approve", approve_method},
-    {"freeze", freeze_method},   {"lift", lift_method},     {"stop", stop_method},
+    {"status", status_method},   {"plan", plan_method},   {"check", check_method},
+    {"pushed", pushed_method},   {"apply", apply_method}, {"follow", follow_method},
+    {"observe", observe_method}, {"drift", drift_method}, {"approve", approve_method},
+    {"freeze", freeze_method},   {"lift", lift_method},   {"stop", stop_method},
     {"purge", purge_method},
 };
 
@@ -440,8 +447,8 @@ void request_serve(struct client *client, const char *line, size_t len)
     struct arena *arena = arena_new();
     struct error err = ERROR_INIT;
     struct value *message = NULL, *result = NULL;
-    struct request request = {.client = client, .server = client->server,
-                              .shell = client->server->shell, .arena = arena};
+    struct request request = {
+        .client = client, .server = client->server, .shell = client->server->shell, .arena = arena};
     int status = json_read(arena, line, len, &message, &err);
     if (status == 0) {
         request.id = value_get_int(message, "id", 0);

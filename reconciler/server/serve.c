@@ -104,8 +104,11 @@ static int core_process(void *context, int channel, pid_t supervisor)
 {
     struct shell *shell = context;
     struct error err = ERROR_INIT;
-    struct server server = {.shell = shell, .fd = -1, .channel = channel,
-                            .supervisor = supervisor, .since = (int64_t)time(NULL)};
+    struct server server = {.shell = shell,
+                            .fd = -1,
+                            .channel = channel,
+                            .supervisor = supervisor,
+                            .since = (int64_t)time(NULL)};
     signal(SIGPIPE, SIG_IGN);
     shell->starter = &starter_remote;
     shell->is_serving = true;

@@ -18,8 +18,8 @@
 #include "reconciler/server/address.h"
 
 enum {
-    UNREAD_MAX = 4 << 20,  /* answers that nobody reads */
-    LAG_MAX = 256 << 10,   /* events go by the store beyond this */
+    UNREAD_MAX = 4 << 20, /* answers that nobody reads */
+    LAG_MAX = 256 << 10,  /* events go by the store beyond this */
     INPUT_MAX = 64 << 20,
     PAGE = 256,
     CHUNK = 1 << 16,
@@ -101,8 +101,7 @@ void client_refuse(struct client *client, int64_t id, const struct error *err,
     struct value *data = value_map(arena);
     value_set_text(arena, data, "kind", error_code_text(err->code));
     value_set_text(arena, data, "hint", err->hint);
-    value_set(arena, data, "problems",
-              problems ? value_copy(arena, problems) : value_list(arena));
+    value_set(arena, data, "problems", problems ? value_copy(arena, problems) : value_list(arena));
     value_set_int(arena, error, "code", REFUSED);
     value_set_text(arena, error, "message", err->message);
     value_set(arena, error, "data", data);
@@ -209,8 +208,8 @@ static void lines_serve(struct client *client)
 {
     size_t start = 0;
     char *end;
-    while (!client->is_closing && (end = memchr(client->input.data + start, '\n',
-                                                client->input.len - start))) {
+    while (!client->is_closing &&
+           (end = memchr(client->input.data + start, '\n', client->input.len - start))) {
         size_t len = (size_t)(end - client->input.data) - start;
         *end = '\0';
         request_serve(client, client->input.data + start, len);
@@ -299,7 +298,8 @@ void server_after_pump(void *context)
             client_drop(client);
 }
 
-/* ---- life ------------------------------------------------------------------------------------- */
+/* ---- life -------------------------------------------------------------------------------------
+ */
 
 int server_open(struct server *server, struct error *err)
 {

@@ -22,13 +22,13 @@ struct client {
     struct server *server;
     struct ev_io in, out;
     struct text input, output;
-    size_t written;        /* of output */
-    char who[64];          /* user at the other end */
-    bool is_trusted;       /* root, or us: may say for whom it speaks */
+    size_t written;  /* of output */
+    char who[64];    /* user at the other end */
+    bool is_trusted; /* root, or us: may say for whom it speaks */
     bool is_following;
-    bool is_behind;        /* events after followed_seq come from the store first */
-    int64_t followed_seq;  /* last event sent */
-    bool is_closing;       /* dropped once it is safe to */
+    bool is_behind;       /* events after followed_seq come from the store first */
+    int64_t followed_seq; /* last event sent */
+    bool is_closing;      /* dropped once it is safe to */
     struct client *prev, *next;
 };
 
@@ -38,8 +38,8 @@ struct waiter {
     int64_t id;
     uint64_t goal; /* core_looks() */
     void (*answer)(const struct waiter *waiter);
-    char commit[65]; /* of the request; "" for the target */
-    int64_t since;   /* of the request, unix seconds; 0 */
+    char commit[65];        /* of the request; "" for the target */
+    int64_t since;          /* of the request, unix seconds; 0 */
     char hash[DIGEST_TEXT]; /* of a saved plan that is to be applied; "" */
     struct waiter *prev, *next;
 };
@@ -57,7 +57,7 @@ struct server {
     int64_t since; /* unix seconds */
     bool is_stopping;
     char refused[65]; /* last head that was not valid; "" */
-    uint64_t looks; /* core_looks() when the head was last asked for */
+    uint64_t looks;   /* core_looks() when the head was last asked for */
 };
 
 /* Makes the branch's head the target if it is not: a push whose hook did not reach us. A

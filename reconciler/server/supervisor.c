@@ -155,10 +155,10 @@ static void request_serve(struct supervisor *supervisor)
         program_kill(supervisor->drivers[message.driver]);
 }
 
-/* ---- the core --------------------------------------------------------------------------------- */
+/* ---- the core ---------------------------------------------------------------------------------
+ */
 
-static _Noreturn void core_process(const struct supervisor *supervisor, int channel,
-                                   pid_t parent)
+static _Noreturn void core_process(const struct supervisor *supervisor, int channel, pid_t parent)
 {
     struct error err = ERROR_INIT;
     sigset_t none;
@@ -227,7 +227,8 @@ static void driver_ended(struct supervisor *supervisor, pid_t pid, int status)
     }
 }
 
-/* ---- signals ------------------------------------------------------------------------------------ */
+/* ---- signals ------------------------------------------------------------------------------------
+ */
 
 static void children_reap(struct supervisor *supervisor)
 {
@@ -301,7 +302,8 @@ static void ready_tell(void)
     close(fd);
 }
 
-/* ---- the life of one core ------------------------------------------------------------------------- */
+/* ---- the life of one core
+ * ------------------------------------------------------------------------- */
 
 /* True if there is to be another. */
 static bool core_serve(struct supervisor *supervisor)

@@ -27,7 +27,7 @@ struct supervisor_message {
     unsigned driver;
     pid_t pid;
     int status;
-    char text[sizeof ((struct error *)0)->message];
+    char text[sizeof((struct error *)0)->message];
 };
 
 int supervisor_send(int fd, const struct supervisor_message *message, const int *fds, int count);

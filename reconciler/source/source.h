@@ -33,7 +33,7 @@ int source_resolve(struct source *source, const char *rev, char commit[65], stru
 struct commit_info {
     const char *author; /* "Name <mail>" */
     const char *subject;
-    int64_t at;         /* author's time, unix seconds */
+    int64_t at; /* author's time, unix seconds */
 };
 int source_commit(struct source *source, struct arena *arena, const char *commit,
                   struct commit_info *out, struct error *err);
@@ -44,8 +44,8 @@ int source_descends(struct source *source, const char *commit, const char *ances
 /* One manifest that differs between two trees. */
 struct changed {
     const char *path;
-    const char *blob;  /* hex of the new blob; NULL if it is gone */
-    const char *data;  /* its bytes, NUL-terminated; NULL if it is gone */
+    const char *blob; /* hex of the new blob; NULL if it is gone */
+    const char *data; /* its bytes, NUL-terminated; NULL if it is gone */
     size_t len;
 };
 
@@ -55,17 +55,15 @@ struct changed {
  * Entries that may not be there (links, submodules, oversized) go to the report.
  */
 int source_changes(struct source *source, struct arena *arena, const char *from, const char *to,
-                   struct changed **out, size_t *count, struct report *report,
-                   struct error *err);
+                   struct changed **out, size_t *count, struct report *report, struct error *err);
 
 /*
  * The set that a commit declares. With a store, parses are taken from and put
  * into its cache (put only if the store is open for writing). Returns 0 with
  * `*set` even if the report has problems: then the set is for messages only.
  */
-int source_load(struct source *source, struct store *store, struct arena *arena,
-                const char *commit, const struct set **set, struct report *report,
-                struct error *err);
+int source_load(struct source *source, struct store *store, struct arena *arena, const char *commit,
+                const struct set **set, struct report *report, struct error *err);
 
 /* The same over manifests that are given as data: what a push would lead to. `base`
  * are the manifests of the target, `changes` replace or remove some of them. */
@@ -75,7 +73,7 @@ int source_overlay(struct source *source, struct store *store, struct arena *are
 
 /* For `spinel check`: files and directories of the caller's own ("-" is standard
  * input). `*files` counts those read. */
-int files_load(struct arena *arena, const char *const *paths, size_t count,
-               const struct set **set, size_t *files, struct report *report, struct error *err);
+int files_load(struct arena *arena, const char *const *paths, size_t count, const struct set **set,
+               size_t *files, struct report *report, struct error *err);
 
 #endif

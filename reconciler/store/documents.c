@@ -41,8 +41,7 @@ struct value *intent_value(struct arena *arena, const struct intent *intent)
     value_set_text(arena, value, "createdAt", when_rfc3339(arena, intent->created_at));
     value_set_text(arena, value, "finishedAt",
                    intent->finished_at > 0 ? when_rfc3339(arena, intent->finished_at) : NULL);
-    value_set_text(arena, value, "error",
-                   intent->error && intent->error[0] ? intent->error : NULL);
+    value_set_text(arena, value, "error", intent->error && intent->error[0] ? intent->error : NULL);
     value_set(arena, value, "step", intent->step ? value_copy(arena, intent->step) : NULL);
     return value;
 }
@@ -61,7 +60,8 @@ struct value *event_value(struct arena *arena, const struct event *event)
     value_set_text(arena, value, "kind", event->kind);
     value_set_text(arena, value, "project", event->project);
     value_set_text(arena, value, "name", event->name);
-    value_set(arena, value, "data", event->data ? value_copy(arena, event->data) : value_map(arena));
+    value_set(arena, value, "data",
+              event->data ? value_copy(arena, event->data) : value_map(arena));
     return value;
 }
 
@@ -74,7 +74,7 @@ static struct value *json_value(struct arena *arena, const char *text)
     if (!text || !text[0])
         return value_null(arena);
     return json_read(arena, text, strlen(text), &value, &ignored) == 0 ? value
-                                                                     : value_text(arena, text);
+                                                                       : value_text(arena, text);
 }
 
 struct value *drift_value(struct arena *arena, const struct drift_row *row)

@@ -15,8 +15,8 @@ static int teardown(void **state)
     return 0;
 }
 
-#define SPEC(cpus, max, power)                                                                     \
-    "{\"spec\":{\"cpus\":" #cpus ",\"maxCpus\":" #max ",\"memory\":67108864,\"power\":\"" power     \
+#define SPEC(cpus, max, power)                                                                  \
+    "{\"spec\":{\"cpus\":" #cpus ",\"maxCpus\":" #max ",\"memory\":67108864,\"power\":\"" power \
     "\"},\"changed\":[\"spec.cpus\",\"spec.maxCpus\",\"spec.power\"]}"
 
 static void a_restart_field_waits_for_a_restart(void **state)
@@ -73,8 +73,8 @@ static void damage_from_outside_is_seen_and_told(void **state)
     struct rack *rack = *state;
     rack_start(rack, NULL);
     assert_applied(rack, rack_apply(rack, 1, 1, "create", "Volume", "{\"spec\":{\"size\":65536}}"));
-    assert_int_equal(damage(rack, arena_printf(rack->arena, "set %s spec.size 4096",
-                                               uid_of(rack, 1))), 0);
+    assert_int_equal(
+        damage(rack, arena_printf(rack->arena, "set %s spec.size 4096", uid_of(rack, 1))), 0);
     assert_string_equal(notice_await(rack), uid_of(rack, 1));
     assert_int_equal(value_at_int(rack_look(rack, 1), "spec.size", 0), 4096);
     assert_int_equal(damage(rack, arena_printf(rack->arena, "delete %s", uid_of(rack, 1))), 0);
@@ -118,10 +118,11 @@ static void the_same_seed_fails_the_same_operations(void **state)
         rack->subject.state_dir = arena_printf(rack->arena, "%s/round%u", rack->dir, round);
         rack_start(rack, "{\"seed\":7,\"faults\":{\"failBefore\":500}}");
         for (unsigned n = 0; n < 40; n++)
-            seen[round][n] = value_get(rack_apply(rack, n, 1, "create", "Volume",
-                                                  "{\"spec\":{\"size\":65536}}"), "result")
-                                 ? '.'
-                                 : 'x';
+            seen[round][n] =
+                value_get(rack_apply(rack, n, 1, "create", "Volume", "{\"spec\":{\"size\":65536}}"),
+                          "result")
+                    ? '.'
+                    : 'x';
         subject_kill(&rack->subject);
     }
     assert_string_equal(seen[0], seen[1]);

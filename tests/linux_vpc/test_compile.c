@@ -19,43 +19,52 @@
 
 static const char *const shop[] = {
     "{'kind':'VPC','uid':'" U(1) "','project':'shop','name':'net','epoch':1,"
-    "'spec':{'prefixes':['10.0.0.0/16'],'nat':true,'mtu':1500},"
-    "'chosen':{'transit':3,'tag':'a tag'}}",
-    "{'kind':'Subnet','uid':'" U(2) "','project':'shop','name':'front','epoch':1,"
-    "'spec':{'vpc':'net','cidr':'10.0.1.0/24','dhcp':true,"
-    "'dns':{'enabled':true,'servers':['9.9.9.9'],'domain':'internal'}}}",
-    "{'kind':'Subnet','uid':'" U(3) "','project':'shop','name':'quiet','epoch':1,"
-    "'spec':{'vpc':'net','cidr':'10.0.2.0/25','gateway':'10.0.2.9','dhcp':false,"
-    "'dns':{'enabled':false,'servers':[],'domain':'internal'}}}",
-    "{'kind':'NIC','uid':'" U(4) "','project':'shop','name':'web.eth0','epoch':1,"
-    "'spec':{'instance':'web','interface':'eth0','subnet':'front','address':'10.0.1.5',"
-    "'mac':'02:00:00:00:00:05','labels':{'role':'web'}}}",
-    "{'kind':'NIC','uid':'" U(5) "','project':'shop','name':'web.eth1','epoch':1,"
-    "'spec':{'instance':'web','interface':'eth1','subnet':'quiet','address':'10.0.2.5',"
-    "'mac':'02:00:00:00:02:05','labels':{'role':'web'}}}",
-    "{'kind':'NIC','uid':'" U(6) "','project':'shop','name':'db.eth0','epoch':1,"
-    "'spec':{'instance':'db','interface':'eth0','subnet':'front','address':'10.0.1.6',"
-    "'mac':'02:00:00:00:00:06','labels':{}}}",
-    "{'kind':'Firewall','uid':'" U(7) "','project':'shop','name':'fw','epoch':1,'spec':{'vpc':'net',"
-    "'rules':[{'name':'web','direction':'in','action':'allow','priority':1000,"
-    "'targets':[{'label':'role=web'}],'hosts':[],'protocols':[{'protocol':'tcp',"
-    "'ports':['80','8000-8080']},{'protocol':'icmp','icmpTypes':['echo-request','3/4']}],"
-    "'log':true},"
-    "{'name':'blocked','direction':'in','action':'deny','priority':1000,'targets':[],"
-    "'hosts':[{'cidr':'192.0.2.0/24'}],'protocols':[],'log':false},"
-    "{'name':'db','direction':'in','action':'allow','priority':500,"
-    "'targets':[{'instance':'db'}],'hosts':[{'subnet':'front'},{'cidr':'198.51.100.7/32'}],"
-    "'protocols':[{'protocol':'tcp','ports':['5432']}],'log':false},"
-    "{'name':'no-mail','direction':'out','action':'deny','priority':1000,'targets':[],'hosts':[],"
-    "'protocols':[{'protocol':'tcp','ports':['25']}],'log':false}]}}",
-    "{'kind':'FloatingIP','uid':'" U(8) "','project':'shop','name':'public','epoch':1,"
-    "'spec':{'address':'203.0.113.10','vpc':'net','instance':'web'}}",
+                                 "'spec':{'prefixes':['10.0.0.0/16'],'nat':true,'mtu':1500},"
+                                 "'chosen':{'transit':3,'tag':'a tag'}}",
+    "{'kind':'Subnet','uid':'" U(
+        2) "','project':'shop','name':'front','epoch':1,"
+           "'spec':{'vpc':'net','cidr':'10.0.1.0/24','dhcp':true,"
+           "'dns':{'enabled':true,'servers':['9.9.9.9'],'domain':'internal'}}}",
+    "{'kind':'Subnet','uid':'" U(
+        3) "','project':'shop','name':'quiet','epoch':1,"
+           "'spec':{'vpc':'net','cidr':'10.0.2.0/25','gateway':'10.0.2.9','dhcp':false,"
+           "'dns':{'enabled':false,'servers':[],'domain':'internal'}}}",
+    "{'kind':'NIC','uid':'" U(
+        4) "','project':'shop','name':'web.eth0','epoch':1,"
+           "'spec':{'instance':'web','interface':'eth0','subnet':'front','address':'10.0.1.5',"
+           "'mac':'02:00:00:00:00:05','labels':{'role':'web'}}}",
+    "{'kind':'NIC','uid':'" U(
+        5) "','project':'shop','name':'web.eth1','epoch':1,"
+           "'spec':{'instance':'web','interface':'eth1','subnet':'quiet','address':'10.0.2.5',"
+           "'mac':'02:00:00:00:02:05','labels':{'role':'web'}}}",
+    "{'kind':'NIC','uid':'" U(
+        6) "','project':'shop','name':'db.eth0','epoch':1,"
+           "'spec':{'instance':'db','interface':'eth0','subnet':'front','address':'10.0.1.6',"
+           "'mac':'02:00:00:00:00:06','labels':{}}}",
+    "{'kind':'Firewall','uid':'" U(
+        7) "','project':'shop','name':'fw','epoch':1,'spec':{'vpc':'net',"
+           "'rules':[{'name':'web','direction':'in','action':'allow','priority':1000,"
+           "'targets':[{'label':'role=web'}],'hosts':[],'protocols':[{'protocol':'tcp',"
+           "'ports':['80','8000-8080']},{'protocol':'icmp','icmpTypes':['echo-request','3/4']}],"
+           "'log':true},"
+           "{'name':'blocked','direction':'in','action':'deny','priority':1000,'targets':[],"
+           "'hosts':[{'cidr':'192.0.2.0/24'}],'protocols':[],'log':false},"
+           "{'name':'db','direction':'in','action':'allow','priority':500,"
+           "'targets':[{'instance':'db'}],'hosts':[{'subnet':'front'},{'cidr':'198.51.100.7/32'}],"
+           "'protocols':[{'protocol':'tcp','ports':['5432']}],'log':false},"
+           "{'name':'no-mail','direction':'out','action':'deny','priority':1000,'targets':[],'"
+           "hosts':[],"
+           "'protocols':[{'protocol':'tcp','ports':['25']}],'log':false}]}}",
+    "{'kind':'FloatingIP','uid':'" U(
+        8) "','project':'shop','name':'public','epoch':1,"
+           "'spec':{'address':'203.0.113.10','vpc':'net','instance':'web'}}",
     "{'kind':'FloatingIP','uid':'" U(9) "','project':'shop','name':'spare','epoch':1,"
-    "'spec':{'address':'203.0.113.11','vpc':'net'}}",
+                                        "'spec':{'address':'203.0.113.11','vpc':'net'}}",
     "{'kind':'PortForward','uid':'0a000000000000000000000000000000','project':'shop','name':'http',"
     "'epoch':1,'spec':{'vpc':'net','protocol':'tcp','port':8080,'instance':'web','nic':'eth1',"
     "'targetPort':80},'chosen':{'transitPort':8080}}",
-    "{'kind':'PortForward','uid':'0b000000000000000000000000000000','project':'shop','name':'other',"
+    "{'kind':'PortForward','uid':'0b000000000000000000000000000000','project':'shop','name':'other'"
+    ","
     "'epoch':1,'spec':{'vpc':'net','address':'192.0.2.1','protocol':'tcp','port':8080,"
     "'instance':'db'},'chosen':{'transitPort':8081}}",
 };
@@ -184,7 +193,8 @@ static void a_new_nic_changes_sets_and_no_rule(void **state)
     struct text after = TEXT_INIT;
     memcpy(records, shop, sizeof shop);
     records[sizeof shop / sizeof *shop] =
-        "{'kind':'NIC','uid':'0c000000000000000000000000000000','project':'shop','name':'web2.eth0',"
+        "{'kind':'NIC','uid':'0c000000000000000000000000000000','project':'shop','name':'web2.eth0'"
+        ","
         "'epoch':1,'spec':{'instance':'web2','interface':'eth0','subnet':'front',"
         "'address':'10.0.1.7','mac':'02:00:00:00:00:07','labels':{'role':'web'}}}";
     world_make(&more, records, sizeof shop / sizeof *shop + 1);

@@ -27,7 +27,8 @@ static void ports_and_verdict_are_read_back(void **state)
     struct arena *arena = arena_new();
     (void)state;
     assert_string_equal(
-        protocol_text(arena, "ip daddr @sel_1 ip saddr @sel_2 tcp dport { 80, 443, 8000-8080 } drop"),
+        protocol_text(arena,
+                      "ip daddr @sel_1 ip saddr @sel_2 tcp dport { 80, 443, 8000-8080 } drop"),
         "drop {\"protocol\":\"tcp\",\"ports\":[\"443\",\"80\",\"8000-8080\"],\"icmpTypes\":[]}");
     assert_string_equal(protocol_text(arena, "ip daddr @sel_1 ip saddr @sel_2 udp dport 53 counter "
                                              "log prefix \"spinel fw/web \" group 64 accept"),
@@ -35,8 +36,9 @@ static void ports_and_verdict_are_read_back(void **state)
     assert_string_equal(
         protocol_text(arena, "ip daddr @sel_1 ip saddr @sel_2 icmp type echo-request accept"),
         "accept {\"protocol\":\"icmp\",\"ports\":[],\"icmpTypes\":[\"echo-request\"]}");
-    assert_string_equal(protocol_text(arena, "ip daddr @sel_1 ip saddr @sel_2 meta l4proto ipv6-icmp"
-                                             " accept"),
+    assert_string_equal(protocol_text(arena,
+                                      "ip daddr @sel_1 ip saddr @sel_2 meta l4proto ipv6-icmp"
+                                      " accept"),
                         "accept {\"protocol\":\"icmpv6\",\"ports\":[],\"icmpTypes\":[]}");
     assert_string_equal(protocol_text(arena, "ip daddr @sel_1 ip saddr @sel_2 accept"),
                         "accept null");
@@ -49,10 +51,11 @@ static void more_than_a_manifest_can_say_is_left_as_text(void **state)
     (void)state;
     assert_string_equal(protocol_text(arena, "ip daddr @sel_1 tcp dport 80 accept"), "not told");
     assert_string_equal(
-        protocol_text(arena, "ip daddr @sel_1 ip saddr @sel_2 tcp dport 80 limit rate 5/second accept"),
+        protocol_text(arena,
+                      "ip daddr @sel_1 ip saddr @sel_2 tcp dport 80 limit rate 5/second accept"),
         "not told");
-    assert_string_equal(
-        protocol_text(arena, "ip daddr @sel_1 ip saddr @sel_2 tcp dport 80 reject"), "not told");
+    assert_string_equal(protocol_text(arena, "ip daddr @sel_1 ip saddr @sel_2 tcp dport 80 reject"),
+                        "not told");
     assert_string_equal(protocol_text(arena, "ip daddr @sel_1 ip saddr @sel_2 ct state new accept"),
                         "not told");
     arena_free(arena);

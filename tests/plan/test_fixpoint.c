@@ -12,30 +12,36 @@
 #define KEY_A "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f a"
 #define KEY_B "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIB8eHRwbGhkYFxYVFBMSERAPDg0MCwoJCAcGBQQDAgEA b"
 
-static const char *const base =
-    DOC("Project", "name: shop", "{description: one}")
-    DOC("SSHKey", "name: main", "{publicKey: \"" KEY_A "\"}")
-    DOC("SSHKey", "name: alt", "{publicKey: \"" KEY_B "\"}")
-    DOC("Pool", "name: main", "{path: /srv/one}") DOC("Pool", "name: alt", "{path: /srv/two}")
-    DOC("Image", "name: main", "{url: \"https://example.org/a\", digest: \"" DIGEST_A "\"}")
-    DOC("Image", "name: alt", "{url: \"https://example.org/b\", digest: \"" DIGEST_B "\"}")
-    VOLUME("main", "size: 1GiB, image: main, pool: main") VOLUME("alt", "size: 1GiB")
-    VOLUME("third", "size: 1GiB")
-    DOC("VPC", "project: shop, name: main", "{prefixes: [10.0.0.0/16]}")
-    DOC("VPC", "project: shop, name: alt", "{prefixes: [10.0.0.0/16]}")
-    DOC("Subnet", "project: shop, name: main", "{vpc: main, cidr: 10.0.1.0/24}")
-    DOC("Subnet", "project: shop, name: alt", "{vpc: main, cidr: 10.0.2.0/24}")
-    DOC("Firewall", "project: shop, name: main",
-        "{vpc: main, rules: [{name: web, targets: [{instance: main}], hosts: [{cidr: 10.0.0.0/8}], "
-        "protocols: [{protocol: tcp, ports: [80]}]}]}")
-    INSTANCE("main", "cpus: 2, maxCpus: 4, memory: 256MiB, maxMemory: 512MiB, "
-                     "disks: [{name: root, volume: main, bootOrder: 1}, {name: two, volume: third}], "
-                     "nics: [{name: eth0, subnet: main}], kernel: {image: main}, "
-                     "cloudInit: {userData: one, sshKeys: [main], instanceIdPolicy: bump}")
-    INSTANCE("alt", "cpus: 1, memory: 256MiB, nics: [{name: eth0, subnet: main}]")
-    DOC("FloatingIP", "project: shop, name: main",
-        "{address: 192.0.2.1, vpc: main, instance: main}")
-    DOC("PortForward", "project: shop, name: main", "{vpc: main, port: 8080, instance: main}");
+static const char *const base = DOC("Project", "name: shop", "{description: one}") DOC(
+    "SSHKey", "name: main", "{publicKey: \"" KEY_A "\"}") DOC("SSHKey", "name: alt",
+                                                              "{publicKey: \"" KEY_B "\"}")
+    DOC("Pool", "name: main", "{path: /srv/one}") DOC("Pool", "name: alt", "{path: /srv/two}") DOC(
+        "Image", "name: main", "{url: \"https://example.org/a\", digest: \"" DIGEST_A "\"}")
+        DOC("Image", "name: alt",
+            "{url: \"https://example.org/b\", digest: \"" DIGEST_B
+            "\"}") VOLUME("main", "size: 1GiB, image: main, pool: main") VOLUME("alt", "size: 1GiB")
+            VOLUME("third", "size: 1GiB") DOC("VPC", "project: shop, name: main",
+                                              "{prefixes: [10.0.0.0/16]}")
+                DOC("VPC", "project: shop, name: alt", "{prefixes: [10.0.0.0/16]}") DOC(
+                    "Subnet", "project: shop, name: main", "{vpc: main, cidr: 10.0.1.0/24}")
+                    DOC("Subnet", "project: shop, name: alt", "{vpc: main, cidr: 10.0.2.0/24}") DOC(
+                        "Firewall", "project: shop, name: main",
+                        "{vpc: main, rules: [{name: web, targets: [{instance: main}], hosts: "
+                        "[{cidr: 10.0.0.0/8}], "
+                        "protocols: [{protocol: tcp, ports: [80]}]}]}")
+                        INSTANCE(
+                            "main",
+                            "cpus: 2, maxCpus: 4, memory: 256MiB, maxMemory: 512MiB, "
+                            "disks: [{name: root, volume: main, bootOrder: 1}, {name: two, volume: "
+                            "third}], "
+                            "nics: [{name: eth0, subnet: main}], kernel: {image: main}, "
+                            "cloudInit: {userData: one, sshKeys: [main], instanceIdPolicy: bump}")
+                            INSTANCE("alt",
+                                     "cpus: 1, memory: 256MiB, nics: [{name: eth0, subnet: main}]")
+                                DOC("FloatingIP", "project: shop, name: main",
+                                    "{address: 192.0.2.1, vpc: main, instance: main}")
+                                    DOC("PortForward", "project: shop, name: main",
+                                        "{vpc: main, port: 8080, instance: main}");
 
 static const struct {
     const char *format;
@@ -78,8 +84,8 @@ static void add_texts(struct world *w, struct candidates *list, const struct fie
     for (size_t i = 0; field->format && i < sizeof(by_format) / sizeof(*by_format); i++)
         for (size_t c = 0; strcmp(by_format[i].format, field->format) == 0 && c < 3; c++)
             if (by_format[i].candidates[c])
-                add(list, json(w, arena_printf(w->arena, "[%s]", by_format[i].candidates[c]))
-                              ->items[0]);
+                add(list,
+                    json(w, arena_printf(w->arena, "[%s]", by_format[i].candidates[c]))->items[0]);
     if (field->ref)
         add(list, value_text(w->arena, "alt"));
     add(list, value_text(w->arena, "other"));
@@ -124,8 +130,7 @@ static struct candidates candidates_of(struct world *w, const struct field *fiel
 
 /* ---- one change --------------------------------------------------------------------- */
 
-static const char *manifests_with(struct sweep *sweep, const char *path,
-                                  const struct value *value)
+static const char *manifests_with(struct sweep *sweep, const char *path, const struct value *value)
 {
     struct text yaml = TEXT_INIT;
     const struct set *set = sweep->w->input.set;
@@ -137,13 +142,11 @@ static const char *manifests_with(struct sweep *sweep, const char *path,
 
         if (set->resources[i]->owner)
             continue;
-        document = value_copy(sweep->w->arena,
-                              resource_value(sweep->w->arena, set->resources[i]));
+        document = value_copy(sweep->w->arena, resource_value(sweep->w->arena, set->resources[i]));
         spec = (struct value *)(size_t)value_get(document, "spec");
         if (set->resources[i] == sweep->resource)
             spec_put(sweep->w->arena, kind, spec, path, value);
-        value_set(sweep->w->arena, document, "spec",
-                  as_written(sweep->w->arena, kind->spec, spec));
+        value_set(sweep->w->arena, document, "spec", as_written(sweep->w->arena, kind->spec, spec));
         text_add(&yaml, "---\n");
         yaml_write(&yaml, document);
     }
@@ -229,8 +232,8 @@ static void sweep_field(struct sweep *sweep, const struct field *field, const ch
     const struct value *now = spec_at(sweep->resource->spec, path);
 
     if (field->list_key) {
-        const char *key = now && now->count
-                              ? value_get_text(now->items[0], field->list_key, NULL) : NULL;
+        const char *key =
+            now && now->count ? value_get_text(now->items[0], field->list_key, NULL) : NULL;
 
         if (key)
             sweep_field(sweep, field->item, arena_printf(arena, "%s[%s]", path, key));

@@ -285,12 +285,11 @@ static void a_network_is_changed_in_place(void **state)
     struct world *w = *state;
 
     world_converge(w, WEB_OF(""));
-    world_declare(w, PROJECT DOC("VPC", "project: shop, name: net",
-                                 "{prefixes: [10.0.0.0/16], mtu: 1400}")
-                         DOC("Subnet", "project: shop, name: front",
-                             "{vpc: net, cidr: 10.0.1.0/24, dhcp: false}")
-                             VOLUME("data", "size: 4GiB")
-                                 WEB("cpus: 2, maxCpus: 4, memory: 256MiB"));
+    world_declare(
+        w, PROJECT DOC("VPC", "project: shop, name: net", "{prefixes: [10.0.0.0/16], mtu: 1400}")
+               DOC("Subnet", "project: shop, name: front",
+                   "{vpc: net, cidr: 10.0.1.0/24, dhcp: false}") VOLUME("data", "size: 4GiB")
+                   WEB("cpus: 2, maxCpus: 4, memory: 256MiB"));
     world_plan(w);
     assert_int_equal(w->plan->step_count, 2);
     assert_int_equal(world_step(w, "VPC", "net")->action, ACTION_UPDATE);

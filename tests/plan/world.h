@@ -73,8 +73,7 @@ WORLD_FN void world_try_declare(struct world *w, const char *yaml, struct report
         for (size_t i = 0; i < docs->count; i++)
             set_builder_add(builder, docs->items[i]);
     w->input.set = set_builder_finish(builder);
-    w->input.commit =
-        arena_text_n(w->arena, digest_bytes(yaml, strlen(yaml), digest), 40);
+    w->input.commit = arena_text_n(w->arena, digest_bytes(yaml, strlen(yaml), digest), 40);
 }
 
 /* Sizes and durations as manifests write them. */
@@ -91,9 +90,9 @@ WORLD_FN struct value *as_written(struct arena *arena, const struct field *field
     if (value_is_map(value)) {
         copy = value_map(arena);
         for (size_t i = 0; i < value->pair_count; i++)
-            value_set(arena, copy, value->pairs[i].key,
-                      as_written(arena, field_child(field, value->pairs[i].key),
-                                 value->pairs[i].value));
+            value_set(
+                arena, copy, value->pairs[i].key,
+                as_written(arena, field_child(field, value->pairs[i].key), value->pairs[i].value));
         return copy;
     }
     if (value_is_list(value)) {
@@ -171,8 +170,8 @@ WORLD_FN struct value *json(struct world *w, const char *text)
 }
 
 /* Somebody changed the world: `text` is JSON, NULL takes the field away. */
-WORLD_FN void world_tamper(struct world *w, const char *kind, const char *name,
-                           const char *path, const char *text)
+WORLD_FN void world_tamper(struct world *w, const char *kind, const char *name, const char *path,
+                           const char *text)
 {
     struct known *row = world_row(w, kind, name);
     struct value *wrapped = text ? json(w, arena_printf(w->arena, "[%s]", text)) : NULL;
@@ -355,12 +354,12 @@ WORLD_FN void assert_golden(const char *name, const char *text)
 
 /* ---- manifests ------------------------------------------------------------------------ */
 
-#define DOC(kind, meta, spec)                                                                      \
+#define DOC(kind, meta, spec) \
     "---\napiVersion: spinel/v1\nkind: " kind "\nmetadata: {" meta "}\nspec: " spec "\n"
 #define PROJECT DOC("Project", "name: shop", "{}")
 #define VOLUME(name, spec) DOC("Volume", "project: shop, name: " name, "{" spec "}")
-#define NETWORK                                                                                    \
-    DOC("VPC", "project: shop, name: net", "{prefixes: [10.0.0.0/16]}")                            \
+#define NETWORK                                                         \
+    DOC("VPC", "project: shop, name: net", "{prefixes: [10.0.0.0/16]}") \
     DOC("Subnet", "project: shop, name: front", "{vpc: net, cidr: 10.0.1.0/24}")
 #define INSTANCE(name, spec) DOC("Instance", "project: shop, name: " name, "{" spec "}")
 #define DISK "disks: [{name: root, volume: data}]"

@@ -27,7 +27,8 @@ static const char spec_json[] =
     "\"nics\":[{\"name\":\"eth0\",\"subnet\":\"lan\"}]}";
 
 static const char refs_json[] =
-    "{\"Volume\":{\"db\":{\"uid\":\"" DISK_UID "\",\"spec\":{\"format\":\"qcow2\",\"pool\":\"fast\"}}},"
+    "{\"Volume\":{\"db\":{\"uid\":\"" DISK_UID
+    "\",\"spec\":{\"format\":\"qcow2\",\"pool\":\"fast\"}}},"
     "\"Pool\":{\"fast\":{\"uid\":\"aa\",\"spec\":{\"path\":\"/fast\"}}},"
     "\"NIC\":{\"web-1.eth0\":{\"uid\":\"" NIC_UID "\",\"spec\":{\"address\":\"10.0.0.5\"}}},"
     "\"Subnet\":{\"lan\":{\"uid\":\"bb\",\"spec\":{\"vpc\":\"main\"}}},"
@@ -45,8 +46,11 @@ static struct value *parse(struct arena *arena, const char *json)
 
 static struct spinel_op op_make(struct arena *arena)
 {
-    return (struct spinel_op){.uid = "a0000000b000c000d000e00000000001", .project = "shop",
-                              .name = "web-1", .kind = "Instance", .spec = parse(arena, spec_json),
+    return (struct spinel_op){.uid = "a0000000b000c000d000e00000000001",
+                              .project = "shop",
+                              .name = "web-1",
+                              .kind = "Instance",
+                              .spec = parse(arena, spec_json),
                               .refs = parse(arena, refs_json)};
 }
 

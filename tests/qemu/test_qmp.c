@@ -78,17 +78,18 @@ static void reply_is_found_by_its_id_among_events(void **state)
     const struct value *result;
     assert_int_equal(qmp_call(scene.qmp, "query-status", NULL, &result, &scene.err), 0);
     assert_string_equal(value_get_text(result, "status", ""), "running");
-    assert_int_equal(qmp_wait(scene.qmp, "DEVICE_DELETED", "device", "disk1", 0, NULL, &scene.err), 0);
+    assert_int_equal(qmp_wait(scene.qmp, "DEVICE_DELETED", "device", "disk1", 0, NULL, &scene.err),
+                     0);
     scene_close(&scene);
 }
 
 static void event_of_another_device_does_not_count(void **state)
 {
     (void)state;
-    const char *const script[] = {
-        READY,
-        "{\"event\":\"DEVICE_DELETED\",\"data\":{\"device\":\"disk2\"}}\r\n{\"return\":{},\"id\":2}\r\n",
-        SILENT, NULL};
+    const char *const script[] = {READY,
+                                  "{\"event\":\"DEVICE_DELETED\",\"data\":{\"device\":\"disk2\"}}"
+                                  "\r\n{\"return\":{},\"id\":2}\r\n",
+                                  SILENT, NULL};
     struct scene scene = scene_open(script, PATIENCE_MS);
     assert_int_equal(qmp_call(scene.qmp, "device_del", NULL, NULL, &scene.err), 0);
     assert_true(qmp_wait(scene.qmp, "DEVICE_DELETED", "device", "disk1", IMPATIENCE_MS, NULL,
@@ -174,7 +175,8 @@ static void line_in_pieces_is_one_message(void **state)
 static void end_of_connection_is_success_for_quit(void **state)
 {
     (void)state;
-    const char *const script[] = {READY, "{\"event\":\"SHUTDOWN\",\"data\":{\"guest\":false}}\r\n", NULL};
+    const char *const script[] = {READY, "{\"event\":\"SHUTDOWN\",\"data\":{\"guest\":false}}\r\n",
+                                  NULL};
     struct scene scene = scene_open(script, PATIENCE_MS);
     assert_int_equal(qmp_quit(scene.qmp, &scene.err), 0);
     scene_close(&scene);
@@ -197,8 +199,12 @@ static void descriptor_is_handed_over(void **state)
     int ends[2], pair[2], received = -1;
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, ends), 0);
     assert_int_equal(pipe(pair), 0);
-    struct qmp qmp = {.arena = arena, .fd = ends[0], .lock_fd = -1, .timeout_ms = PATIENCE_MS,
-                      .input = TEXT_INIT, .events = value_list(arena)};
+    struct qmp qmp = {.arena = arena,
+                      .fd = ends[0],
+                      .lock_fd = -1,
+                      .timeout_ms = PATIENCE_MS,
+                      .input = TEXT_INIT,
+                      .events = value_list(arena)};
     static const char reply[] = "{\"return\":{},\"id\":1}\r\n";
     assert_true(send(ends[1], reply, sizeof reply - 1, 0) > 0);
     assert_int_equal(qmp_call_with_fd(&qmp, "getfd", NULL, pair[1], NULL, &err), 0);
@@ -209,7 +215,9 @@ static void descriptor_is_handed_over(void **state)
         struct cmsghdr align;
     } control;
     struct iovec iov = {.iov_base = line, .iov_len = sizeof line};
-    struct msghdr message = {.msg_iov = &iov, .msg_iovlen = 1, .msg_control = control.bytes,
+    struct msghdr message = {.msg_iov = &iov,
+                             .msg_iovlen = 1,
+                             .msg_control = control.bytes,
                              .msg_controllen = sizeof control.bytes};
     assert_true(recvmsg(ends[1], &message, 0) > 0);
     assert_non_null(CMSG_FIRSTHDR(&message));

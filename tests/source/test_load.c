@@ -10,7 +10,7 @@
 #define VOLUME(name, size)                                        \
     "apiVersion: spinel/v1\nkind: Volume\nmetadata: {name: " name \
     ", project: shop}\nspec: {size: " size "}\n"
-#define SECRET                                                                     \
+#define SECRET                                                                      \
     ("apiVersion: spinel/v1\nkind: Instance\nmetadata: {name: vm, project: shop}\n" \
      "spec: {cpus: 1, memory: 64MiB, cloudInit: {userData: hunter2}}\n")
 
