@@ -182,6 +182,11 @@ install: all man  ## PREFIX and DESTDIR as the GNU rules say
 	install -m 755 $(drivers) $(DESTDIR)$(PREFIX)/libexec/spinel/drivers/
 	install -d $(DESTDIR)$(PREFIX)/share/spinel $(DESTDIR)$(PREFIX)/share/bash-completion/completions
 	cp -r examples contrib/hooks contrib/guest contrib/demo.sh $(DESTDIR)$(PREFIX)/share/spinel/
+	rm -f $(DESTDIR)$(PREFIX)/share/spinel/examples/quickstart/images.yaml*
+	if [ -e build/guest/.done ]; then \
+	    install -m 644 build/guest/kernel build/guest/initrd.img $(DESTDIR)$(PREFIX)/share/spinel/guest/ && \
+	    sed 's|path: .*/|path: $(PREFIX)/share/spinel/guest/|' examples/quickstart/images.yaml \
+	        >$(DESTDIR)$(PREFIX)/share/spinel/examples/quickstart/images.yaml; fi
 	install -m 644 contrib/completion/spinel.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/spinel
 	install -d $(DESTDIR)$(PREFIX)/include/spinel/model $(DESTDIR)$(PREFIX)/lib $(DESTDIR)$(PREFIX)/share/man/man1
 	install -d $(DESTDIR)$(PREFIX)/share/man/man5
@@ -200,7 +205,7 @@ help:  ## this list
 	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 24
 
 clean:  ## remove what was built
-	rm -rf build build-*
+	rm -rf build build-* examples/quickstart/images.yaml
 
 FORCE:
 .PHONY: all units setup check check-unit check-asan check-tsan check-clang check-layers check-headers \

@@ -148,7 +148,7 @@ int spinel_driver_main(const struct spinel_driver *driver, int argc, char **argv
         return spinel_driver_main(&(driver), argc, argv); \
     }
 
-/* ---- what the library lends --------------------------------------------------- */
+/* ---- what the library lends --------------------------------------------------------- */
 
 /* The call's arena: dies when the callback returns. In `start`, the process's. */
 struct arena *spinel_arena(struct spinel_host *host);

@@ -62,7 +62,7 @@ static int exec_start(struct spinel_host *host, const struct value *settings, st
     return value_is_list(list) ? kinds_read(list, err) : 0;
 }
 
-/* ---- observe ---------------------------------------------------------------------- */
+/* ---- observe ------------------------------------------------------------------------ */
 
 static bool row_add(struct spinel_list *list, const struct value *row)
 {
@@ -132,7 +132,7 @@ static int exec_look(struct spinel_host *host, struct spinel_object *object, str
     return 0;
 }
 
-/* ---- apply ------------------------------------------------------------------------ */
+/* ---- apply -------------------------------------------------------------------------- */
 
 static const char *const verbs[] = {
     [SPINEL_CREATE] = "create", [SPINEL_UPDATE] = "update",   [SPINEL_RESTART] = "restart",

@@ -48,7 +48,7 @@ int checksum_read(const char *text, struct checksum *checksum, struct error *err
     return 0;
 }
 
-/* ---- hashing and writing --------------------------------------------------------- */
+/* ---- hashing and writing ------------------------------------------------------------ */
 
 static void fetch_begin(struct fetch *fetch)
 {
@@ -111,7 +111,7 @@ static int fetch_fault(const struct fetch *fetch, struct error *err)
     return error_sys(err, "cannot write the image");
 }
 
-/* ---- from a path ------------------------------------------------------------------ */
+/* ---- from a path -------------------------------------------------------------------- */
 
 /* We read as root, for somebody who may only push. What a machine shall be made from has to be a
  * file that every user of the host may read. */
@@ -164,7 +164,7 @@ static int file_read(struct fetch *fetch, const char *path, int fd, struct error
     return result;
 }
 
-/* ---- from a URL ------------------------------------------------------------------- */
+/* ---- from a URL --------------------------------------------------------------------- */
 
 static size_t url_body(char *data, size_t one, size_t len, void *context)
 {
@@ -223,7 +223,7 @@ static int url_read(struct fetch *fetch, const char *url, struct error *err)
     return error_hint(err, "Check that this host reaches it; it is tried again.");
 }
 
-/* ---- both ------------------------------------------------------------------------- */
+/* ---- both --------------------------------------------------------------------------- */
 
 int fetch_verified(struct spinel_host *host, const char *source, const struct checksum *expected,
                    int fd, int64_t size_limit_bytes, struct error *err)

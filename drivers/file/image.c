@@ -44,7 +44,7 @@ static char *image_path(struct spinel_host *host, const struct value *tag)
                              value_at_text(tag, "extra.digest", "sha256:none"));
 }
 
-/* ---- observe ---------------------------------------------------------------------- */
+/* ---- observe ------------------------------------------------------------------------ */
 
 static bool is_uid_tag(const char *name)
 {
@@ -152,7 +152,7 @@ int image_check(struct spinel_host *host, const char *uid, const char *path, str
     return error_hint(err, "Nothing is made from it; it is fetched and verified again first.");
 }
 
-/* ---- apply ------------------------------------------------------------------------ */
+/* ---- apply -------------------------------------------------------------------------- */
 
 static int format_check(struct spinel_host *host, const struct spinel_op *op, const char *path,
                         const char *what, struct error *err)

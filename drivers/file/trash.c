@@ -47,7 +47,7 @@ static char *trash_dir(struct spinel_host *host, const char *pool_dir)
     return arena_printf(spinel_arena(host), "%s/" POOL_TRASH, pool_dir);
 }
 
-/* ---- uptime --------------------------------------------------------------------------- */
+/* ---- uptime ------------------------------------------------------------------------- */
 
 static int64_t boottime_s(void)
 {
@@ -88,7 +88,7 @@ static void uptime_count(struct spinel_host *host)
     staging_close(&staging);
 }
 
-/* ---- in and out ------------------------------------------------------------------------- */
+/* ---- in and out --------------------------------------------------------------------- */
 
 int trash_put(struct spinel_host *host, const char *path, const char *uid, struct error *err)
 {
@@ -145,7 +145,7 @@ int trash_purge(struct spinel_host *host, const char *uid, struct error *err)
     return trash_each(host, purge_each, (void *)(size_t)uid, err);
 }
 
-/* ---- retention ------------------------------------------------------------------------------ */
+/* ---- retention ---------------------------------------------------------------------- */
 
 static int expire_each(struct spinel_host *host, const char *dir, const char *name, void *context,
                        struct error *err)
@@ -185,8 +185,7 @@ int trash_start(struct spinel_host *host, const struct value *settings, struct e
     return 0;
 }
 
-/* ---- to be seen -------------------------------------------------------------------------------
- */
+/* ---- to be seen --------------------------------------------------------------------- */
 
 static int list_each(struct spinel_host *host, const char *dir, const char *name, void *context,
                      struct error *err)

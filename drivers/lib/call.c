@@ -63,7 +63,7 @@ static void call_free(struct spinel_host *host, struct call *call)
     arena_free(call->arena);
 }
 
-/* ---- in the process of the call ------------------------------------------------ */
+/* ---- in the process of the call ----------------------------------------------------- */
 
 static void write_or_die(int fd, const void *data, size_t len)
 {
@@ -149,7 +149,7 @@ static _Noreturn void child_main(struct spinel_host *host, const struct call *ca
     _exit(0);
 }
 
-/* ---- in the main process ------------------------------------------------------- */
+/* ---- in the main process ------------------------------------------------------------ */
 
 static int call_fork(struct spinel_host *host, struct call *call, struct error *err)
 {

@@ -22,7 +22,7 @@ int64_t host_now_ms(void)
     return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
-/* ---- opening -------------------------------------------------------------------- */
+/* ---- opening ------------------------------------------------------------------------ */
 
 static int dirs_make(struct spinel_host *host, const char *path, struct error *err)
 {
@@ -93,7 +93,7 @@ void host_close(struct spinel_host *host)
         close(host->guard_fd);
 }
 
-/* ---- what callbacks ask ---------------------------------------------------------- */
+/* ---- what callbacks ask ------------------------------------------------------------- */
 
 struct arena *spinel_arena(struct spinel_host *host)
 {
@@ -131,7 +131,7 @@ uint64_t spinel_ledger_epoch(struct spinel_host *host, const char *uid)
     return ledger_acknowledged(host->ledger, uid);
 }
 
-/* ---- notices --------------------------------------------------------------------- */
+/* ---- notices ------------------------------------------------------------------------ */
 
 static void notice_send(struct spinel_host *host, const char *method, const struct value *params)
 {
@@ -184,7 +184,7 @@ void spinel_changed(struct spinel_host *host, const char *uid, const char *why)
     arena_free(arena);
 }
 
-/* ---- watches --------------------------------------------------------------------- */
+/* ---- watches ------------------------------------------------------------------------ */
 
 void spinel_watch(struct spinel_host *host, int fd, void (*ready)(struct spinel_host *, int fd))
 {

@@ -111,7 +111,7 @@ static void entries_free(struct ledger *ledger)
     }
 }
 
-/* ---- reading ------------------------------------------------------------------ */
+/* ---- reading ------------------------------------------------------------------------ */
 
 static int line_read(struct ledger *ledger, const char *line)
 {
@@ -220,7 +220,7 @@ void ledger_free(struct ledger *ledger)
     free(ledger);
 }
 
-/* ---- writing ------------------------------------------------------------------ */
+/* ---- writing ------------------------------------------------------------------------ */
 
 static int write_all(int fd, const char *data, size_t len)
 {
@@ -343,7 +343,7 @@ int ledger_sync(struct ledger *ledger, struct error *err)
     return 0;
 }
 
-/* ---- questions ---------------------------------------------------------------- */
+/* ---- questions ---------------------------------------------------------------------- */
 
 uint64_t ledger_admitted(const struct ledger *ledger, const char *uid)
 {

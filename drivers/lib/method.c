@@ -50,7 +50,7 @@ int apply_acknowledge(struct spinel_host *host, const struct spinel_op *op, stru
     return ledger_acknowledge(host->ledger, op, err);
 }
 
-/* ---- initialize ----------------------------------------------------------------- */
+/* ---- initialize --------------------------------------------------------------------- */
 
 static struct value *kinds_list(struct arena *arena, const char *kinds)
 {
@@ -108,7 +108,7 @@ static void initialize(struct spinel_host *host, struct request *request)
     wire_result(&host->wire, request->id, json, strlen(json));
 }
 
-/* ---- observe -------------------------------------------------------------------- */
+/* ---- observe ------------------------------------------------------------------------ */
 
 static bool is_uid(const char *text)
 {
@@ -202,7 +202,7 @@ static void observe(struct spinel_host *host, struct request *request)
     }
 }
 
-/* ---- apply ---------------------------------------------------------------------- */
+/* ---- apply -------------------------------------------------------------------------- */
 
 /* NULL, or what is wrong with the parameters. */
 static const char *op_read(const struct value *params, struct spinel_op *op)
@@ -379,7 +379,7 @@ static void cancel(struct spinel_host *host, struct request *request)
     call_kill(host, call, &why);
 }
 
-/* ---- dispatch ------------------------------------------------------------------- */
+/* ---- dispatch ----------------------------------------------------------------------- */
 
 static const struct method {
     const char *name;

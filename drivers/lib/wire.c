@@ -116,7 +116,7 @@ int wire_flush(struct wire *wire, bool is_last)
     return 0;
 }
 
-/* ---- JSON-RPC ----------------------------------------------------------------- */
+/* ---- JSON-RPC ----------------------------------------------------------------------- */
 
 static const char *request_id(struct arena *arena, const struct value *id)
 {

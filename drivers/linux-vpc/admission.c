@@ -42,7 +42,7 @@ static int host_addresses(struct arena *arena, struct route_addresses *out, stru
     return result;
 }
 
-/* ---- transit links --------------------------------------------------------------- */
+/* ---- transit links ------------------------------------------------------------------ */
 
 struct transit_search {
     int64_t number;
@@ -113,7 +113,7 @@ int64_t admission_transit_port(const struct records *records, const char *uid,
     return port;
 }
 
-/* ---- conflicts ------------------------------------------------------------------- */
+/* ---- conflicts ---------------------------------------------------------------------- */
 
 struct rivalry {
     const struct record *record;

@@ -35,7 +35,7 @@ static struct realise realise_of(const struct step *step)
                             .network = &step->network};
 }
 
-/* ---- which VPC ------------------------------------------------------------------ */
+/* ---- which VPC ---------------------------------------------------------------------- */
 
 static const char *vpc_of_refs(const struct spinel_op *op)
 {
@@ -65,7 +65,7 @@ static int step_reload(struct step *step, struct error *err)
     return network_make(step->arena, &step->records, &step->network, err);
 }
 
-/* ---- records -------------------------------------------------------------------- */
+/* ---- records ------------------------------------------------------------------------ */
 
 static struct value *chosen_of(const struct step *step)
 {
@@ -133,7 +133,7 @@ static int child_record(struct step *step, struct value *chosen, struct error *e
     return record_write(step->own_dir, step->vpc, &record, err);
 }
 
-/* ---- converging ----------------------------------------------------------------- */
+/* ---- converging --------------------------------------------------------------------- */
 
 /* The namespace, and the proof that it is the one that we made: its inode number,
  * recorded as soon as it is there. */
@@ -211,7 +211,7 @@ static int rules_converge(const struct step *step, struct error *err)
     return 0;
 }
 
-/* ---- verbs ---------------------------------------------------------------------- */
+/* ---- verbs -------------------------------------------------------------------------- */
 
 static int step_assert(struct step *step, struct error *err)
 {

@@ -22,7 +22,7 @@
 
 enum { RULE_DIGEST = 8, LOG_GROUP = 64, MARK_DIGITS = 24 };
 
-/* ---- pieces -------------------------------------------------------------------- */
+/* ---- pieces ------------------------------------------------------------------------- */
 
 /* Writes "elements = { a, b }" piece by piece; nothing when there is none. */
 struct elements {
@@ -65,7 +65,7 @@ static const char *a_text(const struct address *address)
     return address_text(address, texts[next++ % 4]);
 }
 
-/* ---- firewall rules ------------------------------------------------------------ */
+/* ---- firewall rules ----------------------------------------------------------------- */
 
 void compile_rule_mark(char out[COMPILE_COMMENT_MAX], const char *firewall, const char *rule,
                        size_t n)
@@ -193,7 +193,7 @@ static void sets_write(struct text *out, const struct policy *policy)
     }
 }
 
-/* ---- inside: sets and maps of the VPC ------------------------------------------ */
+/* ---- inside: sets and maps of the VPC ----------------------------------------------- */
 
 static void gateways_write(struct text *out, const struct network *network)
 {
@@ -269,7 +269,7 @@ static void ports_in_write(struct text *out, const struct network *network)
     elements_end(&elements);
 }
 
-/* ---- inside: chains ------------------------------------------------------------ */
+/* ---- inside: chains ----------------------------------------------------------------- */
 
 static void forward_write(struct text *out, const struct network *network)
 {
@@ -345,7 +345,7 @@ static void nat_write(struct text *out, const struct network *network)
     chain_end(out);
 }
 
-/* ---- inside: anti-spoofing ----------------------------------------------------- */
+/* ---- inside: anti-spoofing ---------------------------------------------------------- */
 
 static void spoof_write(struct text *out, const struct network_nic *nic)
 {
@@ -390,7 +390,7 @@ void compile_inside(struct text *out, const struct network *network, const struc
     text_add(out, "}\n");
 }
 
-/* ---- host ---------------------------------------------------------------------- */
+/* ---- host --------------------------------------------------------------------------- */
 
 static void host_table(const struct network *network, char name[32])
 {

@@ -39,7 +39,7 @@ struct conntrack_reading {
     struct connection *first;
 };
 
-/* ---- what may go on ------------------------------------------------------------- */
+/* ---- what may go on ----------------------------------------------------------------- */
 
 static const struct network_forward *forward_at(const struct network *network, int protocol,
                                                 int port)
@@ -92,7 +92,7 @@ bool conntrack_may_go_on(const struct network *network, const struct policy *pol
     return policy_allows(policy, network, flow);
 }
 
-/* ---- reading -------------------------------------------------------------------- */
+/* ---- reading ------------------------------------------------------------------------ */
 
 static int tuple_ip(const struct nlattr *attr, void *context)
 {
@@ -182,7 +182,7 @@ static int connection_message(const struct nlmsghdr *message, void *context)
     return MNL_CB_OK;
 }
 
-/* ---- ending --------------------------------------------------------------------- */
+/* ---- ending ------------------------------------------------------------------------- */
 
 static struct nlmsghdr *conntrack_request(struct rtnl *rtnl, int message)
 {

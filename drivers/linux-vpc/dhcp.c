@@ -46,7 +46,7 @@ static void pause_briefly(void)
     nanosleep(&(struct timespec){.tv_nsec = PAUSE_MS * 1000000L}, NULL);
 }
 
-/* ---- files --------------------------------------------------------------------- */
+/* ---- files -------------------------------------------------------------------------- */
 
 static char *dhcp_path(struct arena *arena, const struct network *network, const char *name)
 {
@@ -128,7 +128,7 @@ static int files_update(struct arena *arena, const struct network *network,
     return changed;
 }
 
-/* ---- leases -------------------------------------------------------------------- */
+/* ---- leases ------------------------------------------------------------------------- */
 
 /* A line is "<expiry> <mac> <address> <name> <client id>". */
 static bool lease_is_ours(const struct network *network, const char *line)
@@ -160,7 +160,7 @@ static char *leases_kept(struct arena *arena, const struct network *network, con
     return copy;
 }
 
-/* ---- the process ---------------------------------------------------------------- */
+/* ---- the process -------------------------------------------------------------------- */
 
 /* Start time in clock ticks since boot, field 22 of /proc/PID/stat; 0 if it is gone. */
 static int64_t process_start_time(pid_t pid)
@@ -325,7 +325,7 @@ static int process_start(struct arena *arena, const struct network *network, con
                      START_TIMEOUT_MS / 1000);
 }
 
-/* ---- all together --------------------------------------------------------------- */
+/* ---- all together ------------------------------------------------------------------- */
 
 static int process_restart(struct arena *arena, const char *own_dir, const struct network *network,
                            const struct dhcp_settings *settings, const struct passwd *owner,

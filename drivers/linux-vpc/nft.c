@@ -56,7 +56,7 @@ int nft_apply(const char *netns, const char *commands, struct error *err)
     return nft_run_in(netns, commands, NULL, &is_absent, err);
 }
 
-/* ---- reading ------------------------------------------------------------------- */
+/* ---- reading ------------------------------------------------------------------------ */
 
 struct nft_reading {
     struct arena *arena;
@@ -191,7 +191,7 @@ int nft_read(struct arena *arena, const char *netns, const char *table, struct n
     return result;
 }
 
-/* ---- keeping ------------------------------------------------------------------- */
+/* ---- keeping ------------------------------------------------------------------------ */
 
 void nft_entries_save(struct arena *arena, struct value *list, const struct nft_table *table)
 {
@@ -225,7 +225,7 @@ struct nft_table nft_entries_load(struct arena *arena, const struct value *list,
     return found;
 }
 
-/* ---- comparing ----------------------------------------------------------------- */
+/* ---- comparing ---------------------------------------------------------------------- */
 
 struct nft_pairing {
     const struct nft_table *expected;

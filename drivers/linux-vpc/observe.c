@@ -86,7 +86,7 @@ static void object_fill(const struct view *view, const struct record *record,
     };
 }
 
-/* ---- callbacks ------------------------------------------------------------------- */
+/* ---- callbacks ---------------------------------------------------------------------- */
 
 static const char *object_etag(struct arena *arena, const struct spinel_object *object, char *hex)
 {

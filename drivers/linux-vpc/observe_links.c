@@ -49,7 +49,7 @@ static void check_address(struct observation *observation, const char *path,
     observation_damage(observation, path, desired, found ? prefix_text(found, text) : "missing");
 }
 
-/* ---- VPC ------------------------------------------------------------------------- */
+/* ---- VPC ---------------------------------------------------------------------------- */
 
 /* A rule of the VPC itself is any that no other object accounts for. */
 static bool is_vpc_rule(const struct observation *observation, const struct nft_entry *entry)
@@ -161,7 +161,7 @@ void observe_vpc(struct observation *observation)
         value_set_int(arena, observation->status, "pid", view->dhcp_pid);
 }
 
-/* ---- Subnet ---------------------------------------------------------------------- */
+/* ---- Subnet ------------------------------------------------------------------------- */
 
 void observe_subnet(struct observation *observation)
 {
@@ -186,7 +186,7 @@ void observe_subnet(struct observation *observation)
                            mac_text(&bridge->mac, (char[MAC_TEXT]){0}));
 }
 
-/* ---- NIC ------------------------------------------------------------------------- */
+/* ---- NIC ---------------------------------------------------------------------------- */
 
 static bool is_spoof_rule(const struct observation *observation, const struct nft_entry *entry)
 {

@@ -11,7 +11,7 @@
 #include "drivers/linux-vpc/observe.h"
 #include "model/arena.h"
 
-/* ---- Firewall -------------------------------------------------------------------- */
+/* ---- Firewall ----------------------------------------------------------------------- */
 
 /* Whether a comment is of any nft rule of this firewall's rule. */
 static bool is_of_rule(const char *comment, const char *firewall, const char *rule)
@@ -206,7 +206,7 @@ void observe_firewall(struct observation *observation)
     value_set(observation->arena, observation->spec, "rules", rules);
 }
 
-/* ---- FloatingIP ------------------------------------------------------------------ */
+/* ---- FloatingIP --------------------------------------------------------------------- */
 
 /* Tells spec.instance and spec.nic from the address that a map element really has. */
 static void target_observe(struct observation *observation, const struct network_nic *wanted,
@@ -289,7 +289,7 @@ void observe_floating(struct observation *observation)
                        address_text(&floating->nic->address, text));
 }
 
-/* ---- PortForward ----------------------------------------------------------------- */
+/* ---- PortForward -------------------------------------------------------------------- */
 
 static const struct network_forward *forward_find(const struct network *network, const char *uid)
 {

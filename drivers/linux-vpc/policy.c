@@ -14,7 +14,7 @@
 
 static const struct policy_set everyone = {.name = NULL};
 
-/* ---- selectors ----------------------------------------------------------------- */
+/* ---- selectors ---------------------------------------------------------------------- */
 
 static bool label_matches(const struct value *labels, const char *want)
 {
@@ -112,7 +112,7 @@ static const struct policy_set *set_of(struct arena *arena, struct policy *polic
     return set;
 }
 
-/* ---- rules --------------------------------------------------------------------- */
+/* ---- rules -------------------------------------------------------------------------- */
 
 static int rule_order(const void *a, const void *b)
 {
@@ -176,7 +176,7 @@ struct policy policy_make(struct arena *arena, const struct network *network)
     return policy;
 }
 
-/* ---- words --------------------------------------------------------------------- */
+/* ---- words -------------------------------------------------------------------------- */
 
 int policy_protocol(const char *name)
 {
@@ -219,7 +219,7 @@ void policy_ports(const char *text, int *first, int *last)
     *last = dash ? atoi(dash + 1) : *first;
 }
 
-/* ---- evaluation ---------------------------------------------------------------- */
+/* ---- evaluation --------------------------------------------------------------------- */
 
 static bool set_has(const struct policy_set *set, const struct address *address)
 {

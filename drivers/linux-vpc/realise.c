@@ -89,7 +89,7 @@ static const char *alias_of(char alias[ALIAS_MAX], const struct record *record)
     return alias;
 }
 
-/* ---- VPC ------------------------------------------------------------------------ */
+/* ---- VPC ---------------------------------------------------------------------------- */
 
 static int uplink_end(struct rtnl *rtnl, const struct network *network, const char *name,
                       const struct address *address, struct error *err)
@@ -146,7 +146,7 @@ int realise_vpc(const struct realise *realise, struct error *err)
     return result;
 }
 
-/* ---- Subnet --------------------------------------------------------------------- */
+/* ---- Subnet ------------------------------------------------------------------------- */
 
 static int bridge_make(struct rtnl *inside, const struct network *network,
                        const struct network_subnet *subnet, struct error *err)
@@ -175,7 +175,7 @@ int realise_subnet(const struct realise *realise, const struct network_subnet *s
     return result;
 }
 
-/* ---- NIC ------------------------------------------------------------------------ */
+/* ---- NIC ---------------------------------------------------------------------------- */
 
 /* Whether a neighbour that bears this NIC's MAC or address is one it should not have. */
 static bool is_old_neighbour(const struct route_neighbour *neighbour, const struct network_nic *nic,

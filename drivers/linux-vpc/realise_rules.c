@@ -21,7 +21,7 @@ const char *realise_host_table(struct arena *arena, const struct network *networ
     return arena_printf(arena, "inet " COMPILE_TABLE "_%s", network->uplink);
 }
 
-/* ---- tables --------------------------------------------------------------------- */
+/* ---- tables ------------------------------------------------------------------------- */
 
 static bool links_have(void *context, const char *tap)
 {
@@ -75,7 +75,7 @@ static int tables_keep(const struct realise *realise, struct error *err)
                               err);
 }
 
-/* ---- floating IPs on the host ---------------------------------------------------- */
+/* ---- floating IPs on the host ------------------------------------------------------- */
 
 static const struct network_floating *floating_of(const struct network *network,
                                                   const struct prefix *route)
@@ -149,7 +149,7 @@ int realise_remove_proxy(const struct realise *realise, const struct address *ad
     return result;
 }
 
-/* ---- all together ---------------------------------------------------------------- */
+/* ---- all together ------------------------------------------------------------------- */
 
 int realise_rules(const struct realise *realise, size_t *ended, struct error *err)
 {

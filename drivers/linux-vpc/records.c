@@ -57,7 +57,7 @@ static void record_name(char name[NAME_MAX], enum record_kind kind, const char *
     snprintf(name, NAME_MAX, "%s-%s.json", record_kind_text(kind), uid);
 }
 
-/* ---- files -------------------------------------------------------------------- */
+/* ---- files -------------------------------------------------------------------------- */
 
 static int file_read(const char *path, struct text *out)
 {
@@ -133,7 +133,7 @@ int records_write_file(const char *own_dir, const char *vpc, const char *name,
     return result;
 }
 
-/* ---- records ------------------------------------------------------------------ */
+/* ---- records ------------------------------------------------------------------------ */
 
 static bool record_from(struct arena *arena, const struct value *value, struct record *record)
 {
@@ -262,7 +262,7 @@ const struct record *records_find(const struct records *records, const char *uid
     return NULL;
 }
 
-/* ---- directories -------------------------------------------------------------- */
+/* ---- directories -------------------------------------------------------------------- */
 
 static int name_order(const struct dirent **a, const struct dirent **b)
 {

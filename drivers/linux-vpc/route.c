@@ -51,7 +51,7 @@ static void put_address(struct nlmsghdr *request, uint16_t type, const struct ad
     mnl_attr_put(request, type, V4_BYTES, address->bytes);
 }
 
-/* ---- addresses ---------------------------------------------------------------- */
+/* ---- addresses ---------------------------------------------------------------------- */
 
 static int address_attribute(const struct nlattr *attr, void *context)
 {
@@ -129,7 +129,7 @@ int route_set_address(struct rtnl *rtnl, int index, const struct prefix *prefix,
     return result;
 }
 
-/* ---- routes ------------------------------------------------------------------- */
+/* ---- routes ------------------------------------------------------------------------- */
 
 static struct nlmsghdr *route_request(struct rtnl *rtnl, int type, int flags,
                                       const struct prefix *to, int index)
@@ -228,7 +228,7 @@ bool route_has(struct rtnl *rtnl, const struct prefix *to, int index)
     return found;
 }
 
-/* ---- neighbours ---------------------------------------------------------------- */
+/* ---- neighbours --------------------------------------------------------------------- */
 
 static int neighbour_attribute(const struct nlattr *attr, void *context)
 {

@@ -49,7 +49,7 @@ struct watched {
 static struct watched *watched_first;
 static int watch_inotify = -1;
 
-/* ---- telling --------------------------------------------------------------------- */
+/* ---- telling ------------------------------------------------------------------------ */
 
 /* Tells of each object of the VPC, so that the cause stands beside each drift; of
  * everything, once, where that would be too many. */
@@ -99,7 +99,7 @@ static void tell_link(struct spinel_host *host, const char *vpc, const char *lin
     arena_free(arena);
 }
 
-/* ---- events ---------------------------------------------------------------------- */
+/* ---- events ------------------------------------------------------------------------- */
 
 static struct watched *watched_by_fd(int fd, enum watch_source source)
 {
@@ -222,7 +222,7 @@ static void dhcp_ready(struct spinel_host *host, int fd)
         spinel_changed(host, watched->vpc, "dnsmasq exited");
 }
 
-/* ---- sources --------------------------------------------------------------------- */
+/* ---- sources ------------------------------------------------------------------------ */
 
 static int events_open(int bus, unsigned group)
 {

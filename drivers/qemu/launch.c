@@ -60,7 +60,7 @@ static _Noreturn void fail(int report_fd, const struct error *err)
     _exit(put == (ssize_t)sizeof report ? 1 : 2);
 }
 
-/* ---- QEMU, before it is QEMU ---------------------------------------------------- */
+/* ---- QEMU, before it is QEMU -------------------------------------------------------- */
 
 /* Descriptors may stand on each other's numbers, so all are parked above them first. */
 static int place_fds(const struct launch *launch, int monitor, int log, struct error *err)
@@ -132,7 +132,7 @@ static _Noreturn void qemu_exec(const struct launch *launch, struct pipes *pipes
     fail(report_fd, &err);
 }
 
-/* ---- the launcher ---------------------------------------------------------------- */
+/* ---- the launcher ------------------------------------------------------------------- */
 
 static bool tells_the_end(const char *line)
 {
@@ -250,7 +250,7 @@ static _Noreturn void starter_main(const struct launch *launch, struct pipes *pi
     _exit(0);
 }
 
-/* ---- the driver -------------------------------------------------------------------- */
+/* ---- the driver --------------------------------------------------------------------- */
 
 /* The first report is the launcher's. A second one can only be a failure; the end of
  * the pipe without it means that QEMU was executed. */

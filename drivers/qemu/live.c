@@ -18,7 +18,7 @@
 
 enum { ANSWER_MS = 5000, DIMM_STEP = 128 << 20 };
 
-/* ---- CPUs ---------------------------------------------------------------------------- */
+/* ---- CPUs --------------------------------------------------------------------------- */
 
 static int cpu_add(struct live *live, const struct value *slot, struct error *err)
 {
@@ -78,7 +78,7 @@ static int cpus_change(struct live *live, const char *path, struct error *err)
                            "restart.");
 }
 
-/* ---- memory ---------------------------------------------------------------------------- */
+/* ---- memory ------------------------------------------------------------------------- */
 
 static int dimm_add(struct live *live, int64_t bytes, struct error *err)
 {
@@ -145,7 +145,7 @@ static int state_mend(struct live *live, struct error *err)
     return 0;
 }
 
-/* ---- from paths to changes --------------------------------------------------------------- */
+/* ---- from paths to changes ---------------------------------------------------------- */
 
 /* "spec.disks[data].bootOrder": the name in brackets, and what follows them. */
 static const char *path_element(struct live *live, const char *path, const char **rest)

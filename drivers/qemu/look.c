@@ -22,7 +22,7 @@
 
 enum { ANSWER_MS = 5000, FULL_LOOK_S = 300, MEMORY_SLACK = 1 << 20 };
 
-/* ---- how it ended ----------------------------------------------------------------- */
+/* ---- how it ended ------------------------------------------------------------------- */
 
 static const struct {
     const char *event; /* of QMP's SHUTDOWN */
@@ -142,7 +142,7 @@ static const struct value *property(struct qmp *qmp, struct arena *arena, const 
     return qmp_call(qmp, "qom-get", arguments, &result, &ignored) == 0 ? result : NULL;
 }
 
-/* ---- running ------------------------------------------------------------------------- */
+/* ---- running ------------------------------------------------------------------------ */
 
 static struct value *disks_seen(struct instance *instance, struct qmp *qmp,
                                 const struct value *devices)

@@ -197,7 +197,7 @@ int machine_from_op(struct arena *arena, const char *state_dir, const struct spi
     return devices_from_op(arena, state_dir, op, machine, err);
 }
 
-/* ---- slots -------------------------------------------------------------------- */
+/* ---- slots -------------------------------------------------------------------------- */
 
 static bool is_scsi(const char *bus)
 {

@@ -72,7 +72,7 @@ int device_leave(struct live *live, const char *id, struct error *err)
                            "tried again.");
 }
 
-/* ---- disks ----------------------------------------------------------------------------- */
+/* ---- disks -------------------------------------------------------------------------- */
 
 static int fdset_add(struct live *live, int fd, int set, struct error *err)
 {
@@ -186,7 +186,7 @@ int disk_set_boot_order(struct live *live, const struct value *element, struct e
     return save(live, err);
 }
 
-/* ---- NICs ------------------------------------------------------------------------------ */
+/* ---- NICs --------------------------------------------------------------------------- */
 
 static void nic_backend_leave(struct live *live, const struct nic *nic)
 {

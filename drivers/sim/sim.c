@@ -27,7 +27,7 @@ static struct {
     int notify_fd;
 } sim = {.notify_fd = -1};
 
-/* ---- start and watch ------------------------------------------------------------- */
+/* ---- start and watch ---------------------------------------------------------------- */
 
 static int sim_start(struct spinel_host *host, const struct value *settings, struct value *reply,
                      struct error *err)
@@ -76,7 +76,7 @@ static int world_look(struct spinel_host *host, struct error *err)
     return world_refresh(sim.world, outsider_seen, host, err);
 }
 
-/* ---- observe --------------------------------------------------------------------- */
+/* ---- observe ------------------------------------------------------------------------ */
 
 static int sim_list(struct spinel_host *host, struct spinel_list *list, struct error *err)
 {
@@ -132,7 +132,7 @@ static int sim_look(struct spinel_host *host, struct spinel_object *object, stru
     return 0;
 }
 
-/* ---- apply ------------------------------------------------------------------------ */
+/* ---- apply -------------------------------------------------------------------------- */
 
 /* A body under work: what stands in the world, or would, and the kind's fields. */
 struct work {

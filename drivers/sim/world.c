@@ -87,7 +87,7 @@ static void thing_set(struct world *world, const char *uid, uint64_t epoch, cons
     thing->etag = text_hash(json) ^ epoch;
 }
 
-/* ---- reading ------------------------------------------------------------------- */
+/* ---- reading ------------------------------------------------------------------------ */
 
 static int line_take(struct world *world, char *line, seen_fn *seen, void *context)
 {
@@ -173,7 +173,7 @@ int world_refresh(struct world *world, seen_fn *seen, void *context, struct erro
     return tail_take(world, seen, context, err);
 }
 
-/* ---- writing ------------------------------------------------------------------- */
+/* ---- writing ------------------------------------------------------------------------ */
 
 /* What is left without a newline is half a line of a writer that died. */
 static int tail_mend(struct world *world, struct error *err)
@@ -290,7 +290,7 @@ static int world_compact(struct world *world, struct error *err)
     return result < 0 ? result : world_refresh(world, NULL, NULL, err);
 }
 
-/* ---- the rest ------------------------------------------------------------------ */
+/* ---- the rest ----------------------------------------------------------------------- */
 
 int world_open(const char *path, struct world **out, struct error *err)
 {

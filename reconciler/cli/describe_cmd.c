@@ -140,7 +140,7 @@ static int describe_gather(struct cli *cli, struct store *store, struct descript
     return rc < 0 ? rc : drift_find(cli->arena, store, about->row->uid, about->drift, err);
 }
 
-/* ---- showing ------------------------------------------------------------------------- */
+/* ---- showing ------------------------------------------------------------------------ */
 
 /* A field that is not there shows as "-"; secrets are diff_value_text's to hide. */
 static char *leaf_text(struct arena *arena, const struct field *field, const struct value *root,

@@ -59,7 +59,7 @@ static int push_open(struct cli *cli, struct push *push,
     return rc;
 }
 
-/* ---- before git takes it ------------------------------------------------------------- */
+/* ---- before git takes it ------------------------------------------------------------ */
 
 static struct value *changes_value(struct arena *arena, const struct received *received)
 {
@@ -168,7 +168,7 @@ static int pre_receive(struct cli *cli)
     return EXIT_ERROR;
 }
 
-/* ---- after git took it ------------------------------------------------------------------ */
+/* ---- after git took it -------------------------------------------------------------- */
 
 static int push_follow(struct cli *cli, struct push *push, struct control *control,
                        struct error *err)

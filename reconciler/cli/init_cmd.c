@@ -139,7 +139,7 @@ static int hook_put(struct arena *arena, const char *dir, const char *name, stru
     return rc;
 }
 
-/* ---- the example ---------------------------------------------------------------------- */
+/* ---- the example -------------------------------------------------------------------- */
 
 static bool is_manifest(const char *name)
 {
@@ -226,7 +226,7 @@ static int example_find(struct cli *cli, const char **dir, struct error *err)
     return error_hint(err, "examples/quickstart needs its guest: make guest.");
 }
 
-/* ---- the repositories -------------------------------------------------------------------- */
+/* ---- the repositories --------------------------------------------------------------- */
 
 static int repository_make(struct arena *arena, const char *dir, struct error *err)
 {
@@ -285,7 +285,7 @@ static int clone_make(struct cli *cli, const char *dir, const char *example, str
     return rc;
 }
 
-/* ---- the command ---------------------------------------------------------------------------- */
+/* ---- the command -------------------------------------------------------------------- */
 
 /* A label out of the directory's name: it is the rack's name. */
 static char *site_name(struct arena *arena, const char *dir)

@@ -23,7 +23,7 @@ static void front_drop(struct text *text, size_t count)
     text->data[text->len] = '\0';
 }
 
-/* ---- in ------------------------------------------------------------------------------- */
+/* ---- in ----------------------------------------------------------------------------- */
 
 static void lines_give(struct channel *channel)
 {
@@ -74,7 +74,7 @@ static void in_ready(struct ev_loop *loop, struct ev_io *io, int events)
                                     : "it closed its standard output");
 }
 
-/* ---- standard error -------------------------------------------------------------------- */
+/* ---- standard error ----------------------------------------------------------------- */
 
 static void error_lines_give(struct channel *channel)
 {
@@ -99,7 +99,7 @@ static void err_ready(struct ev_loop *loop, struct ev_io *io, int events)
     error_lines_give(channel);
 }
 
-/* ---- out ---------------------------------------------------------------------------------- */
+/* ---- out ---------------------------------------------------------------------------- */
 
 static void output_write(struct channel *channel)
 {
@@ -136,7 +136,7 @@ void channel_send(struct channel *channel, const char *line, size_t len)
         output_write(channel);
 }
 
-/* ---- life ------------------------------------------------------------------------------------ */
+/* ---- life --------------------------------------------------------------------------- */
 
 void channel_open(struct channel *channel, struct ev_loop *loop, const char *name,
                   const struct channel_events *events, void *context)

@@ -40,7 +40,7 @@ const char *core_time_text(struct arena *arena, int64_t wall_ms)
                         (long long)(wall_ms % 1000));
 }
 
-/* ---- life ----------------------------------------------------------------------------- */
+/* ---- life --------------------------------------------------------------------------- */
 
 struct core *core_new(const struct env *env, const struct core_config *config)
 {
@@ -157,7 +157,7 @@ int core_start(struct core *core, struct error *err)
     return core->failure.code;
 }
 
-/* ---- the target -------------------------------------------------------------------------- */
+/* ---- the target --------------------------------------------------------------------- */
 
 static struct value *target_data(struct core *core, const char *commit, const char *who)
 {
@@ -243,7 +243,7 @@ int core_target(struct core *core, const char *commit, const char *who, struct r
     return 0;
 }
 
-/* ---- what it is told ------------------------------------------------------------------------ */
+/* ---- what it is told ---------------------------------------------------------------- */
 
 void core_timer(struct core *core)
 {
@@ -290,8 +290,7 @@ void core_announce(struct core *core, const char *type, struct value *data, cons
     core_event(core, type, NULL, data ? value_copy(arena, data) : NULL, "%s", text);
 }
 
-/* ---- what it has come to ----------------------------------------------------------------------
- */
+/* ---- what it has come to ------------------------------------------------------------ */
 
 bool core_has_failed(const struct core *core, struct error *err)
 {
@@ -375,8 +374,7 @@ int64_t core_revision(const struct core *core)
     return core->revision;
 }
 
-/* ---- the pump ---------------------------------------------------------------------------------
- */
+/* ---- the pump ----------------------------------------------------------------------- */
 
 /* What Git asks for and no driver may do. */
 static size_t steps_refused(const struct plan *plan)

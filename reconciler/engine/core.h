@@ -56,7 +56,7 @@ void core_free(struct core *core); /* NULL is allowed */
 /* Takes up what the store says: target, open intents; and starts the drivers. */
 int core_start(struct core *core, struct error *err);
 
-/* ---- what happens outside -------------------------------------------------------- */
+/* ---- what happens outside ----------------------------------------------------------- */
 
 /* A head to make true. ERR_INVALID with the report filled: refused, the old target
  * stays. `who` may be NULL. `*revision` may be NULL. The same commit again only makes

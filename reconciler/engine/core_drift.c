@@ -21,7 +21,7 @@ enum {
     REFRESH_S = 60, /* how often last_seen of an open row is written */
 };
 
-/* ---- contests ------------------------------------------------------------------------- */
+/* ---- contests ----------------------------------------------------------------------- */
 
 static int64_t contest_pause_s(unsigned count)
 {
@@ -161,7 +161,7 @@ static void contest_note(struct core *core, const struct task *task, const char 
                task->after.name, path, contest->count, value_get_text(data, "nextTry", ""));
 }
 
-/* ---- rows --------------------------------------------------------------------------------- */
+/* ---- rows --------------------------------------------------------------------------- */
 
 struct open_rows {
     struct drift_row *rows;

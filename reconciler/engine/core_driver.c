@@ -180,7 +180,7 @@ bool core_driver_unusable(const struct core *core, struct error *err)
     return false;
 }
 
-/* ---- answers ------------------------------------------------------------------------- */
+/* ---- answers ------------------------------------------------------------------------ */
 
 static const struct {
     const char *word;
@@ -289,7 +289,7 @@ static void request_answered(struct core *core, struct driver *driver,
     }
 }
 
-/* ---- notices --------------------------------------------------------------------------- */
+/* ---- notices ------------------------------------------------------------------------ */
 
 static void notice_changed(struct core *core, struct driver *driver, const struct value *params)
 {
@@ -358,7 +358,7 @@ void core_message(struct core *core, const char *name, const struct value *messa
     free(request);
 }
 
-/* ---- deadlines ----------------------------------------------------------------------------- */
+/* ---- deadlines ---------------------------------------------------------------------- */
 
 void driver_forget_task(struct core *core, const struct task *task)
 {

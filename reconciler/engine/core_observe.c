@@ -34,7 +34,7 @@ static char *text_dup(const char *text)
     return copy;
 }
 
-/* ---- what was seen ----------------------------------------------------------------- */
+/* ---- what was seen ------------------------------------------------------------------ */
 
 struct seen *seen_find(struct core *core, const char *uid)
 {
@@ -126,7 +126,7 @@ void seen_take_rows(struct core *core, const struct known *rows, size_t count)
     }
 }
 
-/* ---- objects ------------------------------------------------------------------------- */
+/* ---- objects ------------------------------------------------------------------------ */
 
 struct observation observation_read(const struct value *object, int64_t now)
 {
@@ -220,7 +220,7 @@ void object_observed(struct core *core, struct driver *driver, const struct requ
         save_observation(core, uid, &observation, seen->etag);
 }
 
-/* ---- rounds ---------------------------------------------------------------------------- */
+/* ---- rounds ------------------------------------------------------------------------- */
 
 bool seen_is_dirty(const struct core *core)
 {
@@ -497,7 +497,7 @@ int64_t round_next_ms(const struct core *core)
     return !core->wants_full && core->resync_at_ms < soonest ? core->resync_at_ms : soonest;
 }
 
-/* ---- strangers ----------------------------------------------------------------------------- */
+/* ---- strangers ---------------------------------------------------------------------- */
 
 static void list_join(struct arena *arena, struct value *list, const char *json)
 {

@@ -15,7 +15,7 @@
 
 enum { DAY_S = 86400, LASTING_START_S = 600 };
 
-/* ---- input ------------------------------------------------------------------------ */
+/* ---- input -------------------------------------------------------------------------- */
 
 static uint64_t incarnations(void *context, const char *kind, const char *project, const char *name)
 {
@@ -153,7 +153,7 @@ struct plan_input *input_make(struct core *core, struct arena *arena, const stru
     return core->failure.code ? NULL : input;
 }
 
-/* ---- what is recorded ---------------------------------------------------------------- */
+/* ---- what is recorded --------------------------------------------------------------- */
 
 struct known row_confirmed(struct core *core, struct arena *arena, const struct known *row,
                            enum lifecycle life, const struct resource *resource,
@@ -310,7 +310,7 @@ static void plan_record(struct core *core)
                plan->hash, plan->run, plan->deferred, plan->held);
 }
 
-/* ---- intents ---------------------------------------------------------------------------- */
+/* ---- intents ------------------------------------------------------------------------ */
 
 static int intent_order(const void *left, const void *right)
 {
@@ -386,7 +386,7 @@ static void intent_settle(struct core *core, const struct intent *intent)
     }
 }
 
-/* ---- tasks -------------------------------------------------------------------------------- */
+/* ---- tasks -------------------------------------------------------------------------- */
 
 struct schedule {
     struct core *core;
@@ -497,7 +497,7 @@ static void tasks_schedule(struct core *core)
             intent_settle(core, &schedule.open[i]);
 }
 
-/* ---- the pass ------------------------------------------------------------------------------- */
+/* ---- the pass ----------------------------------------------------------------------- */
 
 static bool all_are_listed(const struct core *core)
 {

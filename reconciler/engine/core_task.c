@@ -58,7 +58,7 @@ const char *step_what(const struct step *step, char *what)
     return what;
 }
 
-/* ---- making one ------------------------------------------------------------------------ */
+/* ---- making one --------------------------------------------------------------------- */
 
 static void known_copy(struct arena *arena, struct known *row)
 {
@@ -235,7 +235,7 @@ void task_link(struct task *task, struct task *before)
     task->pending++;
 }
 
-/* ---- ending one ---------------------------------------------------------------------------- */
+/* ---- ending one --------------------------------------------------------------------- */
 
 static void task_free(struct core *core, struct task *task)
 {
@@ -363,7 +363,7 @@ static void task_fail(struct core *core, struct task *task, const struct error *
     task_drop(core, task);
 }
 
-/* ---- is it true? ---------------------------------------------------------------------------- */
+/* ---- is it true? -------------------------------------------------------------------- */
 
 static bool damage_has(const struct value *damage, const char *path)
 {
@@ -454,7 +454,7 @@ void task_looked(struct core *core, struct task *task, const struct value *objec
     task->look_pause_ms *= 2;
 }
 
-/* ---- what the driver says -------------------------------------------------------------------- */
+/* ---- what the driver says ----------------------------------------------------------- */
 
 void task_answered(struct core *core, struct task *task, const struct error *refusal, bool is_final)
 {
@@ -502,8 +502,7 @@ void tasks_driver_lost(struct core *core, struct driver *driver)
     driver->in_flight = 0;
 }
 
-/* ---- going on ---------------------------------------------------------------------------------
- */
+/* ---- going on ----------------------------------------------------------------------- */
 
 static int64_t deadline_s(const struct task *task)
 {

@@ -21,7 +21,7 @@
 static const char *const installed_dirs[] = {"/usr/local/libexec/spinel/drivers",
                                              "/usr/libexec/spinel/drivers"};
 
-/* ---- finding -------------------------------------------------------------------------- */
+/* ---- finding ------------------------------------------------------------------------ */
 
 /* The directory that this program is in, or NULL. */
 static const char *program_dir(struct arena *arena, const char *argv0)
@@ -113,7 +113,7 @@ int programs_find(struct arena *arena, const struct site *site, const char *argv
     return 0;
 }
 
-/* ---- starting --------------------------------------------------------------------------- */
+/* ---- starting ----------------------------------------------------------------------- */
 
 static void pipes_close(int pipes[4][2])
 {

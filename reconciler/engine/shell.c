@@ -16,7 +16,7 @@
 
 enum { PLAN_WAIT_S = 120 };
 
-/* ---- open and close -------------------------------------------------------------------- */
+/* ---- open and close ----------------------------------------------------------------- */
 
 static int state_dir_make(const struct site *site, struct error *err)
 {
@@ -95,7 +95,7 @@ void shell_close(struct shell *shell)
     arena_free(shell->arena);
 }
 
-/* ---- begin and end ------------------------------------------------------------------------ */
+/* ---- begin and end ------------------------------------------------------------------ */
 
 static const char *class_driver(void *context, const char *class)
 {
@@ -176,7 +176,7 @@ int shell_load(struct shell *shell, struct arena *arena, const char *commit, con
     return source_load(shell->source, shell->store, arena, commit, set, report, err);
 }
 
-/* ---- running until ------------------------------------------------------------------------- */
+/* ---- running until ------------------------------------------------------------------ */
 
 static int64_t now_ms(void)
 {
@@ -274,8 +274,7 @@ int shell_plan(struct shell *shell, struct arena *arena, const char *commit, boo
     return shell_finish(shell, arena, status, document, err);
 }
 
-/* ---- apply ------------------------------------------------------------------------------------
- */
+/* ---- apply -------------------------------------------------------------------------- */
 
 static int saved_use(struct shell *shell, const struct value *saved, const char *head,
                      struct error *err)

@@ -23,7 +23,7 @@ static void pause_ms(long ms)
     nanosleep(&pause, NULL);
 }
 
-/* ---- what a run before may have left ------------------------------------------------------ */
+/* ---- what a run before may have left ------------------------------------------------ */
 
 /* Clock ticks since boot at which a process started: with its pid, its name for ever. */
 static long long start_time(pid_t pid)
@@ -81,7 +81,7 @@ void process_kill_old(struct process *process)
     arena_free(arena);
 }
 
-/* ---- streams ------------------------------------------------------------------------------- */
+/* ---- streams ------------------------------------------------------------------------ */
 
 static void line_taken(void *context, struct channel *channel, const char *data, size_t len)
 {
@@ -131,8 +131,7 @@ void process_ended(struct process *process, const char *why)
     shell->has_news = true;
 }
 
-/* ---- processes of our own ---------------------------------------------------------------------
- */
+/* ---- processes of our own ----------------------------------------------------------- */
 
 static void child_ended(struct ev_loop *loop, struct ev_child *child, int events)
 {

@@ -75,7 +75,7 @@ static void before_sleep(struct ev_loop *loop, struct ev_prepare *prepare, int e
         ev_break(loop, EVBREAK_ONE); /* what shell_run() waits for is there: do not sleep on it */
 }
 
-/* ---- drivers --------------------------------------------------------------------------- */
+/* ---- drivers ------------------------------------------------------------------------ */
 
 static struct process *process_find(struct shell *shell, const char *driver)
 {
@@ -116,7 +116,7 @@ static void env_driver_kill(void *context, const char *driver)
     shell->starter->kill(shell, process_find(shell, driver));
 }
 
-/* ---- events and log ----------------------------------------------------------------------- */
+/* ---- events and log ----------------------------------------------------------------- */
 
 static const char *time_text(struct arena *arena, int64_t wall_ms)
 {
@@ -188,7 +188,7 @@ static void env_log(void *context, const char *name, const char *text)
     shell_log(context, name, "text", text);
 }
 
-/* ---- repository ------------------------------------------------------------------------------ */
+/* ---- repository --------------------------------------------------------------------- */
 
 static int env_load(void *context, struct arena *arena, const char *commit, const struct set **set,
                     struct report *report, struct error *err)

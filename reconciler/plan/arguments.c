@@ -35,7 +35,7 @@ static struct value *changed_paths(struct arena *arena, const struct step *step)
     return paths;
 }
 
-/* ---- references ------------------------------------------------------------------------ */
+/* ---- references --------------------------------------------------------------------- */
 
 static const struct value *subject_spec(const struct subject *subject)
 {
@@ -106,7 +106,7 @@ static struct value *step_refs(struct arena *arena, const struct plan *plan,
     return context.out;
 }
 
-/* ---- the step --------------------------------------------------------------------------- */
+/* ---- the step ----------------------------------------------------------------------- */
 
 static bool grows(const struct step *step)
 {

@@ -34,7 +34,7 @@ static int compare_texts(const void *left, const void *right)
     return strcmp(*(const char *const *)left, *(const char *const *)right);
 }
 
-/* ---- uids ---------------------------------------------------------------------- */
+/* ---- uids --------------------------------------------------------------------------- */
 
 static const char **uids_known(struct arena *arena, const struct plan_input *input)
 {
@@ -64,7 +64,7 @@ static const char *choose_uid(struct arena *arena, const struct plan_input *inpu
     return uid;
 }
 
-/* ---- addresses ------------------------------------------------------------------ */
+/* ---- addresses ---------------------------------------------------------------------- */
 
 static int compare_claims(const void *left, const void *right)
 {
@@ -233,7 +233,7 @@ static const char *choose_mac(struct arena *arena, const struct subject *nic)
     return text ? text : arena_text(arena, native_mac(nic->uid, mac));
 }
 
-/* ---- all ------------------------------------------------------------------------- */
+/* ---- all ---------------------------------------------------------------------------- */
 
 /* A name that the object bore is remembered with it, so that records which still
  * use it (how a guest was booted) are not taken for a difference. */

@@ -48,7 +48,7 @@ static struct plan_field *list_add(struct arena *arena, struct field_list *list)
     return &list->items[list->count++];
 }
 
-/* ---- what counts as a difference -------------------------------------------------- */
+/* ---- what counts as a difference ---------------------------------------------------- */
 
 static bool is_element(const char *path)
 {
@@ -134,7 +134,7 @@ static void add_specs(const struct states *states, struct field_list *list,
         add_difference(states, list, &diff.items[i]);
 }
 
-/* ---- beside the spec --------------------------------------------------------------- */
+/* ---- beside the spec ---------------------------------------------------------------- */
 
 static void add_metadata(const struct states *states, struct field_list *list, const char *path,
                          const struct value *from, const struct value *to)

@@ -27,7 +27,7 @@ static bool would_happen(const struct step *step)
     return step->disposition == RUN || step->disposition == DEFERRED;
 }
 
-/* ---- holds --------------------------------------------------------------------------- */
+/* ---- holds -------------------------------------------------------------------------- */
 
 static const char *hold_id(const struct guard *guard, const char *rule, const struct step *step)
 {
@@ -72,7 +72,7 @@ static void hold_step(struct step *step, const struct hold *hold)
     step->hold = hold->id;
 }
 
-/* ---- rules about one step --------------------------------------------------------------- */
+/* ---- rules about one step ----------------------------------------------------------- */
 
 static const char *why_foreign(const struct guard *guard, const struct step *step)
 {
@@ -156,7 +156,7 @@ static void judge_steps(struct guard *guard)
             judge_step(guard, &guard->plan->steps[i]);
 }
 
-/* ---- rules about the whole revision -------------------------------------------------------- */
+/* ---- rules about the whole revision ------------------------------------------------- */
 
 /* What was released left Git earlier; that it goes for good is somebody's word, not this
  * revision's. */
@@ -280,8 +280,7 @@ static int64_t baseline(const struct plan *plan, const struct plan_input *input)
     return live > input->baseline ? live : input->baseline;
 }
 
-/* ---- freezes ----------------------------------------------------------------------------------
- */
+/* ---- freezes ------------------------------------------------------------------------ */
 
 static const struct freeze *find_freeze(const struct guard *guard, const char *what)
 {
@@ -347,8 +346,7 @@ static void freeze_deletions(struct guard *guard)
     }
 }
 
-/* ---- all ---------------------------------------------------------------------------------------
- */
+/* ---- all ---------------------------------------------------------------------------- */
 
 /* One hold for all, under the id that the core raised it by. */
 static void hold_rebuilt(struct guard *guard)

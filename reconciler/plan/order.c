@@ -137,7 +137,7 @@ static void order_removals(struct ordering *ordering)
             order_user(ordering, &ordering->match->subjects[i]);
 }
 
-/* ---- hand-overs ------------------------------------------------------------------------ */
+/* ---- hand-overs --------------------------------------------------------------------- */
 
 static bool claims_have(const struct claim_list *list, const char *key, const struct step *step)
 {
@@ -177,7 +177,7 @@ static void order_handovers(struct ordering *ordering)
     }
 }
 
-/* ---- sorting -------------------------------------------------------------------------- */
+/* ---- sorting ------------------------------------------------------------------------ */
 
 static int compare_names(const char *a, const char *b)
 {
@@ -334,7 +334,7 @@ static void drop_handovers(struct ordering *ordering, const unsigned *waits)
     ordering->edge_count = kept;
 }
 
-/* ---- writing down ---------------------------------------------------------------------- */
+/* ---- writing down ------------------------------------------------------------------- */
 
 static int compare_after(const void *left, const void *right)
 {
@@ -412,7 +412,7 @@ void steps_order(struct arena *arena, struct plan *plan)
     write_after(&ordering);
 }
 
-/* ---- waiting ----------------------------------------------------------------------------- */
+/* ---- waiting ------------------------------------------------------------------------ */
 
 static void wait_for(struct arena *arena, struct step *step, const struct step *before)
 {

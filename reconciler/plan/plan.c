@@ -83,7 +83,7 @@ static void count_steps(struct plan *plan)
     }
 }
 
-/* ---- what it was made from ------------------------------------------------------------ */
+/* ---- what it was made from ---------------------------------------------------------- */
 
 static void world_add(struct arena *arena, const struct known *known, struct text *world)
 {

@@ -21,7 +21,7 @@
  * execution: uids, addresses and MACs are in it. It lives in its arena.
  */
 
-/* ---- what is known of an object ------------------------------------------------ */
+/* ---- what is known of an object ----------------------------------------------------- */
 
 struct match;
 struct subject;
@@ -66,7 +66,7 @@ struct known {
     int64_t next_start;          /* unix seconds before which restartPolicy waits; 0 */
 };
 
-/* ---- policy and its records ----------------------------------------------------- */
+/* ---- policy and its records --------------------------------------------------------- */
 
 struct plan_policy {
     int64_t budget_count;     /* destructive steps that are always allowed, default 3 */
@@ -115,7 +115,7 @@ struct plan_input {
     const char *daemon_driver_of_instance; /* unused by drivers that share nothing; NULL ok */
 };
 
-/* ---- the plan ---------------------------------------------------------------------- */
+/* ---- the plan ----------------------------------------------------------------------- */
 
 enum action {
     ACTION_NONE,

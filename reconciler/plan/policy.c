@@ -32,7 +32,7 @@ static void verdict(struct plan_field *field, enum change change, enum dispositi
     field->reason = reason;
 }
 
-/* ---- time ------------------------------------------------------------------------ */
+/* ---- time --------------------------------------------------------------------------- */
 
 const char *time_words(struct arena *arena, int64_t at)
 {
@@ -63,7 +63,7 @@ static bool window_is_open(const struct value *spec, int64_t now, int64_t *opens
     return since < duration;
 }
 
-/* ---- restart ---------------------------------------------------------------------- */
+/* ---- restart ------------------------------------------------------------------------ */
 
 static void judge_window(const struct states *states, struct plan_field *field)
 {
@@ -107,7 +107,7 @@ static void judge_restart(const struct states *states, struct plan_field *field)
         field->reason = arena_printf(states->arena, "%s; %s", why, field->reason);
 }
 
-/* ---- live, if ---------------------------------------------------------------------- */
+/* ---- live, if ----------------------------------------------------------------------- */
 
 static const struct value *booted_bound(const struct states *states, const struct plan_field *field)
 {
@@ -139,7 +139,7 @@ static void judge_live_if(const struct states *states, struct plan_field *field)
     judge_restart(states, field);
 }
 
-/* ---- replace, refuse, live --------------------------------------------------------- */
+/* ---- replace, refuse, live ---------------------------------------------------------- */
 
 static void judge_replace(const struct states *states, struct plan_field *field)
 {
@@ -180,7 +180,7 @@ static void judge_live(const struct states *states, struct plan_field *field)
         field->disposition = RUN;
 }
 
-/* ---- power ------------------------------------------------------------------------- */
+/* ---- power -------------------------------------------------------------------------- */
 
 /* QEMU's SHUTDOWN reasons: only these two are a guest's own, orderly doing. A stop
  * that nobody recorded (the host went down) is a failure. */
@@ -230,7 +230,7 @@ static void judge_power(const struct states *states, struct plan_field *field)
         judge_restart_policy(states, field);
 }
 
-/* ---- one field ----------------------------------------------------------------------- */
+/* ---- one field ---------------------------------------------------------------------- */
 
 bool field_leads_to_same(const struct states *states, const struct plan_field *field)
 {
@@ -293,7 +293,7 @@ void field_judge(const struct states *states, struct plan_field *field)
     judge_contest(states, field);
 }
 
-/* ---- one field's verdict for the others ------------------------------------------------ */
+/* ---- one field's verdict for the others --------------------------------------------- */
 
 static struct plan_field *find_power(const struct states *states, struct field_list *list)
 {

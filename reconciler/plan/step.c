@@ -38,7 +38,7 @@ void step_withhold(struct step *step, enum disposition disposition, const char *
     step->reason = reason;
 }
 
-/* ---- settling --------------------------------------------------------------------- */
+/* ---- settling ----------------------------------------------------------------------- */
 
 /* What of an update is worth telling first when nothing of it runs. */
 static const enum disposition by_weight[] = {RUN,       HELD,     DEFERRED, FROZEN,

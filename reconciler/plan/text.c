@@ -37,7 +37,7 @@ static const struct {
 
 enum { ACTIONS = sizeof(actions) / sizeof(*actions) };
 
-/* ---- writing ---------------------------------------------------------------------------- */
+/* ---- writing ------------------------------------------------------------------------ */
 
 static void put(const struct writer *writer, enum tone tone, const char *text)
 {
@@ -88,7 +88,7 @@ static void put_wrapped(const struct writer *writer, enum tone tone, int at, int
     text_add_char(writer->out, '\n');
 }
 
-/* ---- values -------------------------------------------------------------------------------- */
+/* ---- values ------------------------------------------------------------------------- */
 
 /* Cut to what fits; control characters (a multi-line text) end it as well. */
 static const char *cut(struct arena *arena, const char *text)
@@ -170,8 +170,7 @@ static const char *value_words(struct arena *arena, const struct field *field,
     return cut(arena, scalar_words(arena, field, value));
 }
 
-/* ---- one field --------------------------------------------------------------------------------
- */
+/* ---- one field ---------------------------------------------------------------------- */
 
 struct line {
     const char *path;
@@ -283,8 +282,7 @@ static void put_fields(const struct writer *writer, const struct value *step)
         put_field(writer, &lines[i], path_width);
 }
 
-/* ---- one step
- * ------------------------------------------------------------------------------------ */
+/* ---- one step ----------------------------------------------------------------------- */
 
 static const char *identity(struct arena *arena, const struct value *step)
 {
@@ -362,8 +360,7 @@ static void put_step(const struct writer *writer, const struct value *step,
     text_add_char(writer->out, '\n');
 }
 
-/* ---- after the steps
- * ------------------------------------------------------------------------------- */
+/* ---- after the steps ---------------------------------------------------------------- */
 
 static void put_holds(const struct writer *writer, const struct value *holds)
 {

@@ -42,7 +42,7 @@ static const struct {
                  "\"power\":\"off\",\"disks\":[],\"nics\":[]}"},
 };
 
-/* ---- asking ------------------------------------------------------------------------ */
+/* ---- asking ------------------------------------------------------------------------- */
 
 static const struct value *result_of(const struct value *message)
 {

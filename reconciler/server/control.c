@@ -69,7 +69,7 @@ void control_close(struct control *control)
     free(control);
 }
 
-/* ---- lines -------------------------------------------------------------------------------- */
+/* ---- lines -------------------------------------------------------------------------- */
 
 static char *line_take(struct control *control)
 {
@@ -135,7 +135,7 @@ static int line_send(struct control *control, const struct value *message, struc
     return status;
 }
 
-/* ---- calls ---------------------------------------------------------------------------------- */
+/* ---- calls -------------------------------------------------------------------------- */
 
 static void notice_keep(struct control *control, const char *line)
 {

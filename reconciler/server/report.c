@@ -5,7 +5,7 @@
 #include "reconciler/server/server.h"
 #include "reconciler/store/documents.h"
 
-/* ---- status -------------------------------------------------------------------------- */
+/* ---- status ------------------------------------------------------------------------- */
 
 enum mark { MARK_PENDING, MARK_DRIFTING, MARK_HELD };
 
@@ -117,7 +117,7 @@ struct value *status_report(struct server *server, struct arena *arena)
     return status;
 }
 
-/* ---- drift ----------------------------------------------------------------------------- */
+/* ---- drift -------------------------------------------------------------------------- */
 
 int drift_report(struct server *server, struct arena *arena, int64_t since, struct value **out,
                  struct error *err)

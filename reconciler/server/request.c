@@ -48,7 +48,7 @@ static int pump_now(struct shell *shell, struct error *err)
     return core_has_failed(shell->core, err) ? err->code : 0;
 }
 
-/* ---- reports --------------------------------------------------------------------------- */
+/* ---- reports ------------------------------------------------------------------------ */
 
 static int status_method(struct request *request, struct value **result, struct error *err)
 {
@@ -166,7 +166,7 @@ static int drift_method(struct request *request, struct value **result, struct e
     return LATER;
 }
 
-/* ---- pushes --------------------------------------------------------------------------------- */
+/* ---- pushes ------------------------------------------------------------------------- */
 
 static struct changed *changes_read(struct arena *arena, const struct value *list, size_t *count)
 {
@@ -301,8 +301,7 @@ static int apply_method(struct request *request, struct value **result, struct e
     return LATER;
 }
 
-/* ---- following ----------------------------------------------------------------------------------
- */
+/* ---- following ---------------------------------------------------------------------- */
 
 static int follow_method(struct request *request, struct value **result, struct error *err)
 {
@@ -317,8 +316,7 @@ static int follow_method(struct request *request, struct value **result, struct 
     return 0;
 }
 
-/* ---- what a person decides ---------------------------------------------------------------------
- */
+/* ---- what a person decides ---------------------------------------------------------- */
 
 /* A decision and the event that tells of it are one transaction. */
 static void decision_begin(struct request *request)
@@ -419,8 +417,7 @@ static int stop_method(struct request *request, struct value **result, struct er
     return 0;
 }
 
-/* ---- dispatch
- * -------------------------------------------------------------------------------------- */
+/* ---- dispatch ----------------------------------------------------------------------- */
 
 static const struct {
     const char *name;

@@ -20,7 +20,7 @@ static void say(const struct error *err)
         fprintf(stderr, "%s\n", err->hint);
 }
 
-/* ---- the core's process ---------------------------------------------------------------- */
+/* ---- the core's process ------------------------------------------------------------- */
 
 void server_stop(struct server *server)
 {
@@ -129,7 +129,7 @@ static int core_process(void *context, int channel, pid_t supervisor)
     return status < 0;
 }
 
-/* ---- the supervisor's ------------------------------------------------------------------------ */
+/* ---- the supervisor's --------------------------------------------------------------- */
 
 int shell_serve(struct shell *shell, struct error *err)
 {

@@ -30,7 +30,7 @@ static size_t unread(const struct client *client)
     return client->output.len - client->written;
 }
 
-/* ---- out ----------------------------------------------------------------------------- */
+/* ---- out ---------------------------------------------------------------------------- */
 
 static void output_write(struct client *client)
 {
@@ -110,7 +110,7 @@ void client_refuse(struct client *client, int64_t id, const struct error *err,
     arena_free(arena);
 }
 
-/* ---- events --------------------------------------------------------------------------- */
+/* ---- events ------------------------------------------------------------------------- */
 
 static void event_send(struct client *client, const struct value *event)
 {
@@ -155,7 +155,7 @@ static void client_catch_up(struct client *client)
     arena_free(arena);
 }
 
-/* ---- waiters ----------------------------------------------------------------------------- */
+/* ---- waiters ------------------------------------------------------------------------ */
 
 void client_wait(const struct waiter *asked)
 {
@@ -183,7 +183,7 @@ static void waiters_answer(struct server *server)
     }
 }
 
-/* ---- clients -------------------------------------------------------------------------------- */
+/* ---- clients ------------------------------------------------------------------------ */
 
 static void client_drop(struct client *client)
 {
@@ -298,8 +298,7 @@ void server_after_pump(void *context)
             client_drop(client);
 }
 
-/* ---- life -------------------------------------------------------------------------------------
- */
+/* ---- life --------------------------------------------------------------------------- */
 
 int server_open(struct server *server, struct error *err)
 {

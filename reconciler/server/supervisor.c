@@ -49,7 +49,7 @@ static int64_t now_ms(void)
     return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
-/* ---- the channel ------------------------------------------------------------------------- */
+/* ---- the channel -------------------------------------------------------------------- */
 
 union descriptors {
     struct cmsghdr align;
@@ -99,7 +99,7 @@ int supervisor_receive(int fd, struct supervisor_message *message, int fds[3])
     return 1;
 }
 
-/* ---- drivers ------------------------------------------------------------------------------- */
+/* ---- drivers ------------------------------------------------------------------------ */
 
 static void driver_start(struct supervisor *supervisor, unsigned driver)
 {
@@ -155,8 +155,7 @@ static void request_serve(struct supervisor *supervisor)
         program_kill(supervisor->drivers[message.driver]);
 }
 
-/* ---- the core ---------------------------------------------------------------------------------
- */
+/* ---- the core ----------------------------------------------------------------------- */
 
 static _Noreturn void core_process(const struct supervisor *supervisor, int channel, pid_t parent)
 {
@@ -227,8 +226,7 @@ static void driver_ended(struct supervisor *supervisor, pid_t pid, int status)
     }
 }
 
-/* ---- signals ------------------------------------------------------------------------------------
- */
+/* ---- signals ------------------------------------------------------------------------ */
 
 static void children_reap(struct supervisor *supervisor)
 {
@@ -302,8 +300,7 @@ static void ready_tell(void)
     close(fd);
 }
 
-/* ---- the life of one core
- * ------------------------------------------------------------------------- */
+/* ---- the life of one core ----------------------------------------------------------- */
 
 /* True if there is to be another. */
 static bool core_serve(struct supervisor *supervisor)

@@ -49,7 +49,7 @@ static void unreadable_add(struct reader *reader, const char *path, int error)
                "unreadable", "cannot be read: %s", strerror(error));
 }
 
-/* ---- one file --------------------------------------------------------------------------- */
+/* ---- one file ----------------------------------------------------------------------- */
 
 /* A regular file that two of the paths lead to is read once. */
 static bool was_read(const struct reader *reader, const struct stat *st)
@@ -117,7 +117,7 @@ static void file_read(struct reader *reader, const char *path, int flags)
     close(fd);
 }
 
-/* ---- a folder ------------------------------------------------------------------------------ */
+/* ---- a folder ----------------------------------------------------------------------- */
 
 static void folder_read(struct reader *reader, const char *path, unsigned depth);
 
@@ -170,8 +170,7 @@ static void folder_read(struct reader *reader, const char *path, unsigned depth)
     free(entries);
 }
 
-/* ---- what was named ---------------------------------------------------------------------------
- */
+/* ---- what was named ----------------------------------------------------------------- */
 
 static void named_read(struct reader *reader, const char *path)
 {

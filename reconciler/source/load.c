@@ -39,7 +39,7 @@ struct loader {
     int64_t bytes;
 };
 
-/* ---- which files ---------------------------------------------------------------------- */
+/* ---- which files -------------------------------------------------------------------- */
 
 static struct manifest_file *file_new(struct loader *loader)
 {
@@ -90,7 +90,7 @@ static int files_list(struct loader *loader, const char *commit, struct error *e
     return rc < 0 ? rc : 0;
 }
 
-/* ---- changes over them -------------------------------------------------------------------- */
+/* ---- changes over them -------------------------------------------------------------- */
 
 /* A claimed id is not believed where there are bytes to hash. */
 static int file_change(struct manifest_file *file, const struct changed *changed, struct error *err)
@@ -139,7 +139,7 @@ static int files_overlay(struct loader *loader, const struct changed *changes, s
     return rc;
 }
 
-/* ---- parsing -------------------------------------------------------------------------------- */
+/* ---- parsing ------------------------------------------------------------------------ */
 
 static int cached_add(struct loader *loader, const struct manifest_file *file, struct error *err)
 {
@@ -201,8 +201,7 @@ static int file_add(struct loader *loader, struct manifest_file *file, struct er
     return rc;
 }
 
-/* ---- caching ------------------------------------------------------------------------------------
- */
+/* ---- caching ------------------------------------------------------------------------ */
 
 static bool holds_sensitive(const struct field *field, const struct value *value)
 {
@@ -276,8 +275,7 @@ static int cache_fill(struct loader *loader, const struct set *set, struct error
     return rc;
 }
 
-/* ---- the whole ----------------------------------------------------------------------------------
- */
+/* ---- the whole ---------------------------------------------------------------------- */
 
 static int sources_attach(struct loader *loader, struct error *err)
 {

@@ -14,7 +14,7 @@
 
 enum { INPUT_MAX_BYTES = 8 << 20 };
 
-/* ---- reading ---------------------------------------------------------------------------- */
+/* ---- reading ------------------------------------------------------------------------ */
 
 static int input_read(int fd, struct text *input, struct error *err)
 {
@@ -87,7 +87,7 @@ int receive_read(struct arena *arena, int fd, struct ref_update **updates, size_
     return rc;
 }
 
-/* ---- judging -------------------------------------------------------------------------------- */
+/* ---- judging ------------------------------------------------------------------------ */
 
 static int other_refused(struct source *source, const char *ref, struct error *err)
 {

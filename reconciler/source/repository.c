@@ -19,7 +19,7 @@
 #include <unistd.h>
 #include "model/text.h"
 
-/* ---- errors ------------------------------------------------------------------------ */
+/* ---- errors ------------------------------------------------------------------------- */
 
 static enum error_code code_of(int rc, const git_error *last)
 {
@@ -62,7 +62,7 @@ int git_damaged(int rc, struct error *err, const char *what, const char *where)
     return err->code = ERR_CORRUPT;
 }
 
-/* ---- who may own it ------------------------------------------------------------------ */
+/* ---- who may own it ----------------------------------------------------------------- */
 
 static int owner_refused(const char *path, uid_t uid, const char *owner, struct error *err)
 {
@@ -96,7 +96,7 @@ static int owner_check(const char *path, const char *owner, struct error *err)
     return owner_refused(path, st.st_uid, owner, err);
 }
 
-/* ---- what is refused ------------------------------------------------------------------- */
+/* ---- what is refused ---------------------------------------------------------------- */
 
 struct refused_file {
     const char *name; /* below the git directory */
@@ -179,7 +179,7 @@ static int format_check(struct source *source, const char *below, struct error *
     return is_sha256 ? sha256_refused(source, err) : 0;
 }
 
-/* ---- opening ------------------------------------------------------------------------------ */
+/* ---- opening ------------------------------------------------------------------------ */
 
 static void library_settle(void)
 {
@@ -223,7 +223,7 @@ int repository_open(struct source *source, const char *owner, struct error *err)
     return rc < 0 ? git_failed(rc, err, "cannot open the objects of %s", source->path) : 0;
 }
 
-/* ---- quarantine ------------------------------------------------------------------------------ */
+/* ---- quarantine --------------------------------------------------------------------- */
 
 /* git names the directories to its hooks; only one below our own objects is believed. */
 static int quarantine_add_one(struct source *source, const char *named, struct error *err)

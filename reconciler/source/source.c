@@ -22,7 +22,7 @@ enum {
     SHOWN_MAX = 200, /* bytes of an author or subject that are kept */
 };
 
-/* ---- opening ------------------------------------------------------------------------- */
+/* ---- opening ------------------------------------------------------------------------ */
 
 static char *copy(const char *text)
 {
@@ -121,7 +121,7 @@ void source_close(struct source *source)
     git_libgit2_shutdown();
 }
 
-/* ---- revisions ------------------------------------------------------------------------- */
+/* ---- revisions ---------------------------------------------------------------------- */
 
 static void id_write(const git_oid *id, char commit[65])
 {
@@ -279,7 +279,7 @@ int source_resolve(struct source *source, const char *rev, char commit[65], stru
     return rc;
 }
 
-/* ---- commits -------------------------------------------------------------------------------- */
+/* ---- commits ------------------------------------------------------------------------ */
 
 static int commit_read(struct source *source, const char *hex, git_commit **commit,
                        struct error *err)

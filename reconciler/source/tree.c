@@ -29,7 +29,7 @@ struct walk {
     unsigned depth;
 };
 
-/* ---- names ---------------------------------------------------------------------------- */
+/* ---- names -------------------------------------------------------------------------- */
 
 static bool text_is_fit(const char *text)
 {
@@ -76,7 +76,7 @@ bool name_is_manifest(const char *name)
     return strcmp(end, ".yaml") == 0 || strcmp(end, ".yml") == 0;
 }
 
-/* ---- one side of the merge ---------------------------------------------------------------- */
+/* ---- one side of the merge ---------------------------------------------------------- */
 
 struct side {
     git_tree *tree;
@@ -133,7 +133,7 @@ static int side_advance(struct walk *walk, struct side *side, const char *path)
     return error_hint(walk->err, "Commit it again with git itself; `git fsck` shows the tree.");
 }
 
-/* ---- what an entry is ------------------------------------------------------------------------ */
+/* ---- what an entry is --------------------------------------------------------------- */
 
 enum role { ROLE_NONE, ROLE_TREE, ROLE_MANIFEST, ROLE_BAD_NAME, ROLE_LINK, ROLE_MODULE, ROLE_MODE };
 
@@ -202,8 +202,7 @@ static void role_report(struct walk *walk, enum role role, const char *path)
     }
 }
 
-/* ---- the merge ----------------------------------------------------------------------------------
- */
+/* ---- the merge ---------------------------------------------------------------------- */
 
 static int pair_walk(struct walk *walk, const git_oid *before, const git_oid *after,
                      const char *path);

@@ -8,7 +8,7 @@
 
 enum { PLAN_KEPT_S = 90 * 24 * 3600 };
 
-/* ---- plans ------------------------------------------------------------------------- */
+/* ---- plans -------------------------------------------------------------------------- */
 
 static int plans_prune(struct store *store, int64_t before, struct error *err)
 {
@@ -99,7 +99,7 @@ int store_plans(struct store *store, struct arena *arena, size_t limit, struct v
     return rc;
 }
 
-/* ---- holds --------------------------------------------------------------------------- */
+/* ---- holds -------------------------------------------------------------------------- */
 
 int store_hold_put(struct store *store, const char *id, const char *rule, const char *reason,
                    int64_t at, struct error *err)
@@ -182,7 +182,7 @@ int store_holds(struct store *store, struct arena *arena, struct value **list, s
     return rc;
 }
 
-/* ---- freezes --------------------------------------------------------------------------- */
+/* ---- freezes ------------------------------------------------------------------------ */
 
 int store_freeze_put(struct store *store, const struct freeze *freeze, int64_t at,
                      struct error *err)

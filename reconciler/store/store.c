@@ -25,7 +25,7 @@ enum {
     CHECK_AT_MOST_BYTES = 32 << 20, /* a larger database is not read through at each start */
 };
 
-/* ---- state directory and lock ---------------------------------------------------- */
+/* ---- state directory and lock ------------------------------------------------------- */
 
 static int directory_make(const char *state_dir, struct error *err)
 {
@@ -168,7 +168,7 @@ static int quick_check(struct store *store, struct error *err)
     return query_end(&query);
 }
 
-/* ---- who this rack is ------------------------------------------------------------ */
+/* ---- who this rack is --------------------------------------------------------------- */
 
 /*
  * The rack's id is in the tag of everything we made, and uids come from its seed: without
@@ -331,7 +331,7 @@ bool store_is_writable(const struct store *store)
     return store->mode == STORE_WRITE;
 }
 
-/* ---- batches ---------------------------------------------------------------------------- */
+/* ---- batches ------------------------------------------------------------------------ */
 
 bool store_in_batch(const struct store *store)
 {
@@ -370,7 +370,7 @@ void store_rollback(struct store *store)
     query_run(&query, NULL);
 }
 
-/* ---- the rack and its facts --------------------------------------------------------------- */
+/* ---- the rack and its facts --------------------------------------------------------- */
 
 int store_seed(struct store *store, uint8_t seed[32], struct error *err)
 {

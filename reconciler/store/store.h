@@ -41,7 +41,7 @@ bool store_is_writable(const struct store *store);
 int store_seed(struct store *store, uint8_t seed[32], struct error *err);
 int store_rack_id(struct store *store, char rack_id[33], struct error *err);
 
-/* ---- revisions ------------------------------------------------------------------- */
+/* ---- revisions ---------------------------------------------------------------------- */
 struct revision {
     int64_t id;
     const char *commit; /* hex */
@@ -83,7 +83,7 @@ int store_parse_get(struct store *store, struct arena *arena, const char *blob,
 int store_parse_put(struct store *store, const char *blob, const struct value *documents,
                     struct error *err);
 
-/* ---- objects ----------------------------------------------------------------------- */
+/* ---- objects ------------------------------------------------------------------------ */
 /* All rows but the GONE ones, in plan_input's order, observations included. */
 int store_objects(struct store *store, struct arena *arena, struct known **out, size_t *count,
                   struct error *err);
@@ -130,7 +130,7 @@ int store_intents(struct store *store, struct arena *arena, const char *uid, siz
 /* Confirmed or claimed destructive ones since `since`, not approved. */
 int store_destroyed_since(struct store *store, int64_t since, int64_t *count, struct error *err);
 
-/* ---- plans, holds, freezes -------------------------------------------------------------- */
+/* ---- plans, holds, freezes ---------------------------------------------------------- */
 int store_plan_put(struct store *store, const char *hash, const char *commit, int64_t at,
                    const struct value *document, struct error *err);
 int store_plan_get(struct store *store, struct arena *arena, const char *hash,
@@ -154,7 +154,7 @@ int store_freeze_lift(struct store *store, const char *what, struct error *err);
 int store_freezes(struct store *store, struct arena *arena, struct freeze **out, size_t *count,
                   struct error *err);
 
-/* ---- events and drift --------------------------------------------------------------------- */
+/* ---- events and drift --------------------------------------------------------------- */
 struct event {
     int64_t seq;      /* rises by one; written by the store */
     int64_t at_ms;    /* unix milliseconds */

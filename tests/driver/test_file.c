@@ -79,7 +79,7 @@ static const char *volume_of_image_json(struct rack *rack, const char *hex, cons
 
 #define VOLUME(bytes, format) "{\"spec\":{\"size\":" bytes ",\"format\":\"" format "\"}}"
 
-/* ---- volumes ----------------------------------------------------------------------- */
+/* ---- volumes ------------------------------------------------------------------------ */
 
 static void a_volume_has_exactly_the_size_that_was_asked_for(void **state)
 {
@@ -231,7 +231,7 @@ static void what_carries_no_valid_tag_is_never_touched(void **state)
     assert_string_equal(value_get_text(strangers->items[0], "native", ""), copy);
 }
 
-/* ---- pools ------------------------------------------------------------------------- */
+/* ---- pools -------------------------------------------------------------------------- */
 
 #define POOL(path) arena_printf(rack->arena, "{\"spec\":{\"path\":\"%s\"},\"project\":null}", path)
 
@@ -304,7 +304,7 @@ static void a_full_disk_is_said_to_be_full_and_leaves_nothing(void **state)
     assert_true(is_absent(rack_look(rack, 3)));
 }
 
-/* ---- images ------------------------------------------------------------------------ */
+/* ---- images ------------------------------------------------------------------------- */
 
 static void an_image_with_another_digest_is_refused_and_not_kept(void **state)
 {
@@ -436,7 +436,7 @@ static void kill_nine_in_the_middle_of_a_copy_leaves_no_half_file(void **state)
     assert_int_equal(value_at_int(rack_look(rack, 2), "spec.size", 0), 64 * MIB);
 }
 
-/* ---- seeds ------------------------------------------------------------------------- */
+/* ---- seeds -------------------------------------------------------------------------- */
 
 #define SEED                                                                                       \
     "{\"spec\":{\"instance\":\"web\",\"instanceId\":\"i-1\",\"metaData\":\"instance-id: i-1\\n\"," \

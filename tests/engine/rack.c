@@ -16,7 +16,7 @@
 
 static const char *const driver_names[] = {"disk", "net"};
 
-/* ---- what the core calls --------------------------------------------------------------- */
+/* ---- what the core calls ------------------------------------------------------------ */
 
 /* Every call to the outside goes through here, and may be the last. */
 static void called(struct rack *rack)
@@ -98,7 +98,7 @@ static int rack_describe(void *context, struct arena *arena, const char *commit,
     return 0;
 }
 
-/* ---- drivers ------------------------------------------------------------------------------ */
+/* ---- drivers ------------------------------------------------------------------------ */
 
 static void queue_put(struct rack *rack, const char *driver, const struct value *message)
 {
@@ -303,7 +303,7 @@ static void rack_kill(void *context, const char *driver)
     queue_put(rack, driver, NULL);
 }
 
-/* ---- the store ------------------------------------------------------------------------------- */
+/* ---- the store ---------------------------------------------------------------------- */
 
 static struct rack *crashing; /* whose ledger calls are counted */
 
@@ -333,7 +333,7 @@ static int object_counted(struct store *store, const struct known *known, struct
     return store_object_put(store, known, err);
 }
 
-/* ---- life ----------------------------------------------------------------------------------- */
+/* ---- life --------------------------------------------------------------------------- */
 
 static const char *driver_of(void *context, const char *class)
 {

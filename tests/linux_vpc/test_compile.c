@@ -224,7 +224,7 @@ static void long_names_leave_room_for_the_digest(void **state)
     assert_non_null(strstr(mark, ".1024#"));
 }
 
-/* ---- policy ---------------------------------------------------------------------- */
+/* ---- policy ------------------------------------------------------------------------- */
 
 static bool allows(const struct world *world, const char *from, const char *to, int protocol,
                    int port)

@@ -30,7 +30,7 @@ static bool waits_for(const struct step *step, const struct step *before)
     return false;
 }
 
-/* ---- making and order -------------------------------------------------------------- */
+/* ---- making and order --------------------------------------------------------------- */
 
 static void new_resources_are_created_in_reference_order(void **state)
 {
@@ -217,7 +217,7 @@ static void a_new_object_under_an_old_name_has_a_new_uid(void **state)
     assert_string_not_equal(world_step(w, "Volume", "data")->uid, first);
 }
 
-/* ---- live, restart, replace ---------------------------------------------------------- */
+/* ---- live, restart, replace --------------------------------------------------------- */
 
 #define BOUNDED "cpus: 2, maxCpus: 4, memory: 256MiB"
 
@@ -386,7 +386,7 @@ static void growth_goes_to_the_machine_that_holds_the_volume(void **state)
     assert_string_equal(step_driver_class(world_step(w, "Volume", "data")), "volume");
 }
 
-/* ---- the world moves ------------------------------------------------------------------ */
+/* ---- the world moves ---------------------------------------------------------------- */
 
 static void drift_is_told_from_what_git_moved(void **state)
 {
@@ -529,7 +529,7 @@ static void git_turns_power_on_whatever_the_policy(void **state)
     assert_field(w, "Instance", "web-1", "spec.power", CHANGE_LIVE, RUN);
 }
 
-/* ---- leaving and coming back ------------------------------------------------------------- */
+/* ---- leaving and coming back -------------------------------------------------------- */
 
 static void a_released_volume_is_adopted_with_its_uid(void **state)
 {
@@ -608,7 +608,7 @@ static void a_booted_record_with_the_old_name_is_no_difference(void **state)
             assert_int_not_equal(w->plan->steps[i].fields[f].change, CHANGE_RESTART);
 }
 
-/* ---- cloud-init and secrets ----------------------------------------------------------------- */
+/* ---- cloud-init and secrets --------------------------------------------------------- */
 
 #define SEEDED(more) \
     INSTANCE("web-1", BOUNDED ", cloudInit: {userData: \"#cloud-config # hunter2\"" more "}")
@@ -643,8 +643,7 @@ static void no_secret_is_in_any_document(void **state)
                            "hunter2")); /* the driver needs it */
 }
 
-/* ---- arguments and saved plans -----------------------------------------------------------------
- */
+/* ---- arguments and saved plans ------------------------------------------------------ */
 
 static void arguments_carry_what_was_chosen_and_every_uid(void **state)
 {

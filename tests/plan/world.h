@@ -199,7 +199,7 @@ WORLD_FN void world_gone(struct world *w, const char *kind, const char *name)
     row->observed.spec = row->observed.booted = row->observed.status = NULL;
 }
 
-/* ---- an honest engine and driver -------------------------------------------------- */
+/* ---- an honest engine and driver ---------------------------------------------------- */
 
 WORLD_FN void row_settle(struct world *w, struct known *row, const struct step *step)
 {
@@ -352,7 +352,7 @@ WORLD_FN void assert_golden(const char *name, const char *text)
     free(want);
 }
 
-/* ---- manifests ------------------------------------------------------------------------ */
+/* ---- manifests ---------------------------------------------------------------------- */
 
 #define DOC(kind, meta, spec) \
     "---\napiVersion: spinel/v1\nkind: " kind "\nmetadata: {" meta "}\nspec: " spec "\n"

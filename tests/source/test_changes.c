@@ -167,7 +167,7 @@ static void hidden_names_and_spinel_yaml_are_skipped(void **state)
     assert_string_equal(found.items[0].path, "ok.yaml");
 }
 
-/* ---- what is refused ------------------------------------------------------------------ */
+/* ---- what is refused ---------------------------------------------------------------- */
 
 /* `entries` as printf(1) prints them to `git mktree -z`; %s is a blob. */
 static char *commit_entries(struct scene *scene, const char *entries)

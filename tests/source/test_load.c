@@ -242,7 +242,7 @@ static void an_overlay_outside_the_repository_is_a_problem(void **state)
     source_close(source);
 }
 
-/* ---- files --------------------------------------------------------------------------- */
+/* ---- files -------------------------------------------------------------------------- */
 
 static void file_write(struct scene *scene, const char *name, const char *text)
 {

@@ -8,7 +8,7 @@
 
 #define PROJECT "apiVersion: spinel/v1\nkind: Project\nmetadata: {name: shop}\n"
 
-/* ---- the hook: reads, judges, prints one line, as the command will ------------------- */
+/* ---- the hook: reads, judges, prints one line, as the command will ------------------ */
 
 static int hook_judge(struct source *source, struct arena *arena, struct report *report,
                       struct error *err)
@@ -50,7 +50,7 @@ static int hook_main(const char *path)
     return rc < 0 ? 1 : 0;
 }
 
-/* ---- pushing --------------------------------------------------------------------------- */
+/* ---- pushing ------------------------------------------------------------------------ */
 
 static int receive_set_up(void **state)
 {
@@ -165,7 +165,7 @@ static void objects_outside_the_repository_are_not_read(void **state)
     assert_null(source);
 }
 
-/* ---- what git says -------------------------------------------------------------------------- */
+/* ---- what git says ------------------------------------------------------------------ */
 
 static int read_code(struct scene *scene, const char *input, struct ref_update **updates,
                      size_t *count)

@@ -19,7 +19,7 @@ static int resolve_code(struct scene *scene, struct source *source, const char *
     return source_resolve(source, rev, commit, &scene->err);
 }
 
-/* ---- opening --------------------------------------------------------------------- */
+/* ---- opening ------------------------------------------------------------------------ */
 
 static void a_missing_repository_is_not_found_with_a_hint(void **state)
 {
@@ -94,7 +94,7 @@ static void names_in_the_site_that_cannot_be_are_refused(void **state)
     assert_int_equal(open_code(scene), ERR_INVALID);
 }
 
-/* ---- revisions -------------------------------------------------------------------- */
+/* ---- revisions ---------------------------------------------------------------------- */
 
 static void an_empty_repository_has_no_head_yet(void **state)
 {
@@ -180,7 +180,7 @@ static void an_id_of_a_blob_is_no_commit(void **state)
     source_close(source);
 }
 
-/* ---- commits ----------------------------------------------------------------------- */
+/* ---- commits ------------------------------------------------------------------------ */
 
 static void a_commit_tells_who_what_and_when(void **state)
 {

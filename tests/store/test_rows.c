@@ -58,7 +58,7 @@ static struct value *json(struct scene *scene, const char *text)
     return value;
 }
 
-/* ---- revisions -------------------------------------------------------------------- */
+/* ---- revisions ---------------------------------------------------------------------- */
 
 static int64_t revision_put(struct scene *scene, const char *commit, const char *state)
 {
@@ -101,7 +101,7 @@ static void the_target_is_the_newest_accepted_revision(void **state)
                      ERR_NOT_FOUND);
 }
 
-/* ---- manifests -------------------------------------------------------------------- */
+/* ---- manifests ---------------------------------------------------------------------- */
 
 static void manifests_are_ordered_by_path_with_their_parses(void **state)
 {
@@ -149,7 +149,7 @@ static void a_parse_of_other_kinds_is_not_seen_and_dropped_at_a_start(void **sta
     query_end(&query);
 }
 
-/* ---- objects ----------------------------------------------------------------------- */
+/* ---- objects ------------------------------------------------------------------------ */
 
 static struct known known_of(struct scene *scene, const char *kind, const char *project,
                              const char *name, const char *uid)
@@ -386,7 +386,7 @@ static void only_unapproved_destruction_counts(void **state)
     assert_int_equal(count, 0);
 }
 
-/* ---- plans, holds, freezes ------------------------------------------------------------- */
+/* ---- plans, holds, freezes ---------------------------------------------------------- */
 
 static void a_plan_is_used_once(void **state)
 {
@@ -453,7 +453,7 @@ static void freezes_are_replaced_and_lifted(void **state)
     assert_int_equal(store_freeze_lift(scene->store, "healing", &scene->err), ERR_NOT_FOUND);
 }
 
-/* ---- events and drift ------------------------------------------------------------------- */
+/* ---- events and drift --------------------------------------------------------------- */
 
 static void events_are_followed_by_number(void **state)
 {

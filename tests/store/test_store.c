@@ -80,7 +80,7 @@ static int open_code(struct scene *scene, enum store_mode mode)
     return rc;
 }
 
-/* ---- opening --------------------------------------------------------------------- */
+/* ---- opening ------------------------------------------------------------------------ */
 
 static void a_missing_state_directory_is_made_private(void **state)
 {
@@ -183,7 +183,7 @@ static void facts_are_kept_and_replaced(void **state)
     store_close(store);
 }
 
-/* ---- the lock ---------------------------------------------------------------------- */
+/* ---- the lock ----------------------------------------------------------------------- */
 
 static void a_second_writer_is_told_the_pid_of_the_first(void **state)
 {
@@ -247,7 +247,7 @@ static void a_killed_writer_leaves_nothing_to_clear(void **state)
     store_close(store);
 }
 
-/* ---- reading beside a writer ---------------------------------------------------------- */
+/* ---- reading beside a writer -------------------------------------------------------- */
 
 static void a_reader_sees_commits_and_not_what_is_under_way(void **state)
 {
@@ -311,7 +311,7 @@ static void a_reader_without_rights_to_the_directory_reads_after_the_writer_ende
     assert_int_equal(status, 0);
 }
 
-/* ---- batches --------------------------------------------------------------------------- */
+/* ---- batches ------------------------------------------------------------------------ */
 
 static void a_rolled_back_batch_leaves_nothing(void **state)
 {
@@ -368,7 +368,7 @@ static void commits_are_synced_in_full(void **state)
     store_close(store);
 }
 
-/* ---- versions ----------------------------------------------------------------------------- */
+/* ---- versions ----------------------------------------------------------------------- */
 
 /* An older Spinel's file: the schema as it was after `version` steps. */
 static void store_make_old(struct scene *scene, int version)
@@ -439,7 +439,7 @@ static void a_foreign_database_is_refused_and_left_as_it_is(void **state)
     database_run(scene, "SELECT x FROM theirs");
 }
 
-/* ---- damage -------------------------------------------------------------------------------- */
+/* ---- damage ------------------------------------------------------------------------- */
 
 static void what_is_no_database_is_corrupt_with_a_way_out(void **state)
 {
