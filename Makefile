@@ -28,7 +28,7 @@ ALL_CFLAGS  = -std=c17 -D_GNU_SOURCE -I. $(WARN) $(HARD) $(SAN) -MMD -MP $(CFLAG
 ALL_LDFLAGS = -pie -Wl,-z,relro,-z,now $(SAN) $(LDFLAGS)
 
 LIBS_model  := -lyaml -ljansson -lsodium -lutf8proc
-LIBS_spinel := -lgit2 -lsqlite3 -lev -lpopt $(LIBS_model)
+LIBS_spinel := -lgit2 -lsqlite3 -lev -lpopt -lmicrohttpd $(LIBS_model)
 LIBS_file   := -lcurl
 LIBS_linux-vpc := -lmnl -lnftables
 
@@ -77,6 +77,15 @@ $(BUILD)/gen/share.S: $(share) model/embed.sh
 $(BUILD)/gen/share.o: $(BUILD)/gen/share.S
 	$(call say,AS,$<)$(CC) -c -o $@ $<
 
+# The viewer's page.
+web := $(wildcard reconciler/server/web/*)
+$(BUILD)/gen/web.S: $(web) model/embed.sh
+	@mkdir -p $(@D)
+	$(call say,GEN,$@)sh model/embed.sh $(sort $(web)) | sed 's/kind_files/web_files/' >$@
+
+$(BUILD)/gen/web.o: $(BUILD)/gen/web.S
+	$(call say,AS,$<)$(CC) -c -o $@ $<
+
 $(BUILD)/gen/version.h: FORCE
 	@mkdir -p $(@D)
 	@echo '#define SPINEL_VERSION "$(VERSION)"' | cmp -s - $@ || echo '#define SPINEL_VERSION "$(VERSION)"' >$@
@@ -89,7 +98,7 @@ $(BUILD)/obj/drivers/qemu/canary.o: drivers/qemu/canary.S
 $(BUILD)/libmodel.a: $(call obj,$(model_src)) $(BUILD)/gen/kinds.o
 	$(call say,AR,$@)rm -f $@ && ar rcs $@ $^
 
-$(BUILD)/libcore.a: $(call obj,$(core_src)) $(BUILD)/gen/share.o
+$(BUILD)/libcore.a: $(call obj,$(core_src)) $(BUILD)/gen/share.o $(BUILD)/gen/web.o
 	$(call say,AR,$@)rm -f $@ && ar rcs $@ $^
 
 $(BUILD)/libspinel-driver.a: $(call obj,$(lib_src))

@@ -67,6 +67,7 @@ static void spec_read(struct arena *arena, struct site *site, const struct value
     site->parallelism = value_get_int(spec, "parallelism", 0);
     site->resync_s = value_get_int(spec, "resync", 0);
     site->push_wait_s = value_get_int(spec, "pushWait", 0);
+    site->web_listen = value_at_text(spec, "web.listen", NULL);
     site->budget.count = value_get_int(budget, "count", 0);
     site->budget.percent = value_get_int(budget, "percent", 0);
     site->budget.collapse_percent = value_get_int(budget, "collapsePercent", 0);

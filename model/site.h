@@ -34,6 +34,7 @@ struct site {
     int64_t parallelism;
     int64_t resync_s;
     int64_t push_wait_s;
+    const char *web_listen; /* "ADDRESS:PORT" or "unix:PATH"; NULL: no viewer */
     struct {
         int64_t count;
         int64_t percent;

@@ -9,6 +9,7 @@
 
 #include "reconciler/cli/site.h"
 #include "model/when.h"
+#include "reconciler/store/documents.h"
 
 int objects_store(struct cli *cli, struct store **store, struct error *err)
 {
@@ -68,21 +69,6 @@ int object_find(struct arena *arena, struct store *store, const struct kind *kin
     }
     *row = found;
     return 0;
-}
-
-const char *object_state(const struct known *row)
-{
-    const struct kind *kind = kind_find(row->kind);
-
-    if (row->life == LIFE_RELEASED)
-        return "released";
-    if (kind && !kind->driver && !kind->is_derived)
-        return "recorded";
-    if (!row->observed.known)
-        return "unknown";
-    if (row->observed.absent)
-        return row->life == LIFE_NEW ? "pending" : "missing";
-    return value_get_text(row->observed.status, "state", "present");
 }
 
 static struct value *metadata_value(struct arena *arena, const struct known *row)

@@ -9,6 +9,7 @@
 #include "model/value.h"
 #include "reconciler/cli/command.h"
 #include "reconciler/plan/plan.h"
+#include "reconciler/store/documents.h"
 #include "reconciler/store/store.h"
 
 /* The objects that the store knows, as `get` and `describe` show them. */
@@ -23,9 +24,6 @@ bool object_is_named(const struct known *row, const char *name);
  * (`store` NULL), ERR_INVALID if there are several, which the error names. */
 int object_find(struct arena *arena, struct store *store, const struct kind *kind, const char *name,
                 const struct known **row, struct error *err);
-
-/* "live", "released", "missing", "unknown", or what its driver says ("running"). */
-const char *object_state(const struct known *row);
 
 /* {"kind","metadata","spec","status"} */
 struct value *object_value(struct arena *arena, const struct known *row);

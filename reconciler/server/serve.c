@@ -12,6 +12,7 @@
 #include "reconciler/engine/shell.h"
 #include "reconciler/server/server.h"
 #include "reconciler/server/supervisor.h"
+#include "reconciler/server/web.h"
 
 static void say(const struct error *err)
 {
@@ -129,6 +130,12 @@ static int core_process(void *context, int channel, pid_t supervisor)
     return status < 0;
 }
 
+static int web_process(void *context)
+{
+    struct shell *shell = context;
+    return web_run(shell->site, shell->argv0);
+}
+
 /* ---- the supervisor's --------------------------------------------------------------- */
 
 int shell_serve(struct shell *shell, struct error *err)
@@ -139,6 +146,7 @@ int shell_serve(struct shell *shell, struct error *err)
         .user = shell->site->user,
         .state_dir = shell->site->state_dir,
         .core = core_process,
+        .web = shell->site->web_listen ? web_process : NULL,
         .context = shell,
     };
     /* The core opens its own: neither SQLite nor libgit2 may be carried over a fork. */

@@ -40,6 +40,8 @@ struct supervisor {
     bool is_ending, was_ready;
     unsigned deaths; /* of the core, since it last lasted */
     int64_t core_since_ms;
+    pid_t web;          /* 0 while there is none */
+    int64_t web_due_ms; /* when it begins again; 0: it is not to */
 };
 
 static int64_t now_ms(void)
@@ -145,8 +147,11 @@ static void request_serve(struct supervisor *supervisor)
     }
     if (got == 0)
         return;
-    if (message.verb == SUPERVISOR_READY)
+    if (message.verb == SUPERVISOR_READY) {
         supervisor->was_ready = true;
+        if (supervisor->plan->web && !supervisor->web_due_ms)
+            supervisor->web_due_ms = now_ms();
+    }
     if (message.driver >= supervisor->plan->program_count)
         return;
     if (message.verb == SUPERVISOR_START)
@@ -213,6 +218,58 @@ static void core_ended(struct supervisor *supervisor, int status)
     supervisor->deaths++;
 }
 
+/* ---- the viewer --------------------------------------------------------------------- */
+
+static void web_start(struct supervisor *supervisor)
+{
+    struct error err = ERROR_INIT;
+    pid_t parent = getpid();
+    sigset_t none;
+    supervisor->web_due_ms = now_ms() + PAUSE_LAST_MS; /* if it cannot even start */
+    supervisor->web = fork();
+    if (supervisor->web != 0) {
+        supervisor->web = supervisor->web < 0 ? 0 : supervisor->web;
+        return;
+    }
+    close(supervisor->signals);
+    if (supervisor->channel >= 0)
+        close(supervisor->channel);
+    if (privileges_drop(supervisor->plan->user, &err) < 0)
+        _exit(1);
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (getppid() != parent)
+        _exit(1);
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+    exit(supervisor->plan->web(supervisor->plan->context));
+}
+
+static void web_stop(struct supervisor *supervisor)
+{
+    if (!supervisor->web)
+        return;
+    kill(supervisor->web, SIGKILL); /* it holds nothing that could be lost */
+    waitpid(supervisor->web, NULL, 0);
+    supervisor->web = 0;
+}
+
+static void web_serve(struct supervisor *supervisor)
+{
+    if (supervisor->web_due_ms && !supervisor->web && !supervisor->is_ending &&
+        now_ms() >= supervisor->web_due_ms)
+        web_start(supervisor);
+}
+
+/* How long may be slept, at most `timeout_ms`; -1 is for ever. */
+static int web_wait(const struct supervisor *supervisor, int timeout_ms)
+{
+    if (!supervisor->web_due_ms || supervisor->web || supervisor->is_ending)
+        return timeout_ms;
+    int64_t left_ms = supervisor->web_due_ms - now_ms();
+    left_ms = left_ms < 0 ? 0 : left_ms;
+    return timeout_ms >= 0 && timeout_ms < left_ms ? timeout_ms : (int)left_ms;
+}
+
 static void driver_ended(struct supervisor *supervisor, pid_t pid, int status)
 {
     for (unsigned i = 0; i < supervisor->plan->program_count; i++) {
@@ -233,10 +290,14 @@ static void children_reap(struct supervisor *supervisor)
     int status;
     pid_t pid;
     while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
-        if (pid == supervisor->core)
+        if (pid == supervisor->core) {
             core_ended(supervisor, status);
-        else
+        } else if (pid == supervisor->web) {
+            supervisor->web = 0;
+            supervisor->web_due_ms = now_ms() + PAUSE_FIRST_MS * 10;
+        } else {
             driver_ended(supervisor, pid, status);
+        }
     }
 }
 
@@ -258,7 +319,8 @@ static void turn(struct supervisor *supervisor, int timeout_ms)
 {
     struct pollfd slots[] = {{.fd = supervisor->signals, .events = POLLIN},
                              {.fd = supervisor->channel, .events = POLLIN}};
-    if (poll(slots, 2, timeout_ms) <= 0)
+    web_serve(supervisor);
+    if (poll(slots, 2, web_wait(supervisor, timeout_ms)) <= 0)
         return;
     if (slots[1].revents)
         request_serve(supervisor);
@@ -349,6 +411,7 @@ int supervisor_run(const struct supervisor_plan *plan, struct error *err)
         if (supervisor.is_ending)
             break;
     }
+    web_stop(&supervisor);
     drivers_kill(&supervisor);
     free(supervisor.drivers);
     if (supervisor.signals >= 0)

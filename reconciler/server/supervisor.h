@@ -42,6 +42,9 @@ struct supervisor_plan {
     const char *state_dir;
     /* The core's life, in a process of its own. Returns its exit status. */
     int (*core)(void *context, int channel, pid_t supervisor);
+    /* The viewer's life, likewise; NULL: none. It begins once the core serves, and again a
+     * while after it has ended. */
+    int (*web)(void *context);
     void *context;
 };
 

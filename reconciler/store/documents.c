@@ -6,6 +6,7 @@
 
 #include "model/error.h"
 #include "model/json.h"
+#include "model/kind.h"
 #include "model/when.h"
 
 struct value *revision_value(struct arena *arena, const struct revision *revision)
@@ -102,4 +103,19 @@ struct value *drift_value(struct arena *arena, const struct drift_row *row)
     value_set_int(arena, value, "count", row->count);
     value_set(arena, value, "healed", healed);
     return value;
+}
+
+const char *object_state(const struct known *row)
+{
+    const struct kind *kind = kind_find(row->kind);
+
+    if (row->life == LIFE_RELEASED)
+        return "released";
+    if (kind && !kind->driver && !kind->is_derived)
+        return "recorded";
+    if (!row->observed.known)
+        return "unknown";
+    if (row->observed.absent)
+        return row->life == LIFE_NEW ? "pending" : "missing";
+    return value_get_text(row->observed.status, "state", "present");
 }

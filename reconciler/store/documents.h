@@ -12,4 +12,7 @@ struct value *intent_value(struct arena *arena, const struct intent *intent);
 struct value *event_value(struct arena *arena, const struct event *event);
 struct value *drift_value(struct arena *arena, const struct drift_row *row);
 
+/* "live", "released", "missing", "unknown", or what its driver says ("running"). */
+const char *object_state(const struct known *row);
+
 #endif

@@ -45,6 +45,16 @@ daemon_stop() {
     daemon=
 }
 
+# until_true SECONDS COMMAND...
+until_true() {
+    local end=$((SECONDS + $1))
+    shift
+    until "$@" >/dev/null 2>&1; do
+        [ $SECONDS -lt $end ] || { echo "still not so: $*"; return 1; }
+        sleep 0.1
+    done
+}
+
 # Types in place of values: what a script may rely on.
 shape() {
     jq -S 'def shape: if type == "object" then map_values(shape) elif type == "array" then (map(shape) | unique) else type end; shape'

@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+#ifndef RECONCILER_SERVER_WEB_H
+#define RECONCILER_SERVER_WEB_H
+
+#include <ev.h>
+#include <microhttpd.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include "model/arena.h"
+#include "model/error.h"
+#include "model/site.h"
+#include "model/text.h"
+#include "model/value.h"
+
+/*
+ * The viewer's process: HTTP over one port or socket, read-only. It reads the store
+ * beside the core and never asks the core anything, so that viewers cost it nothing.
+ *
+ *   web.c           life, connections, headers
+ *   web_route.c     which path gives what
+ *   web_view.c      what is shown: rows of the store beside the plan of them
+ *   web_stream.c    events as they happen (server-sent events)
+ *   web_metrics.c   OpenMetrics
+ *   web/            the page
+ *
+ * API: docs/http-api.md.
+ */
+struct web {
+    const struct site *site;
+    const char *program;
+    struct ev_loop *loop;
+    struct MHD_Daemon *http;
+    struct ev_io http_ready;
+    struct ev_timer http_due;
+    struct view *view;
+    struct streams *streams;
+    const char *host; /* of spec.web.listen: also good as a Host header */
+};
+
+/* Runs until SIGTERM. `program` is argv[0]. Returns the exit status. */
+int web_run(const struct site *site, const char *program);
+
+/* Lets the HTTP library go on: to be called after a connection was resumed. */
+void web_turn(struct web *web);
+
+/* ---- an answer ---------------------------------------------------------------------- */
+
+struct answer {
+    unsigned status;               /* of HTTP */
+    const char *type;              /* content type; static */
+    struct text body;              /* moved into the response */
+    bool is_fixed;                 /* part of the program: may be cached by its ETag */
+    struct MHD_Response *response; /* made already, in place of type and body; or NULL */
+};
+
+/* A request, for as long as its handler runs. */
+struct asked {
+    struct web *web;
+    struct MHD_Connection *connection;
+    struct arena *arena;
+    const char *path;
+    const char *rest; /* of the path, after the route's prefix */
+};
+
+/* NULL if the query does not have it. */
+const char *asked_text(const struct asked *asked, const char *name);
+/* Within `least` and `most`; `fallback` if it is missing or no number. */
+int64_t asked_int(const struct asked *asked, const char *name, int64_t fallback, int64_t least,
+                  int64_t most);
+
+void answer_json(struct answer *answer, struct arena *arena, const struct value *value);
+/* RFC 9457. */
+void answer_problem(struct answer *answer, struct arena *arena, unsigned status,
+                    const char *detail);
+/* Always leaves an answer, be it a problem. */
+void route(struct asked *asked, struct answer *answer);
+
+/* ---- what is shown ------------------------------------------------------------------ */
+
+/* A view is made anew when the store has changed since, but not more often than once a second. */
+int view_open(const struct site *site, const char *program, struct view **out, struct error *err);
+void view_close(struct view *view); /* NULL is allowed */
+
+/* The documents of docs/http-api.md, in `arena`. NULL with `err` filled. */
+struct value *view_status(struct view *view, struct arena *arena, struct error *err);
+struct value *view_resources(struct view *view, struct asked *asked, struct error *err);
+struct value *view_resource(struct view *view, struct asked *asked, struct error *err);
+struct value *view_plan(struct view *view, struct asked *asked, struct error *err);
+struct value *view_drift(struct view *view, struct asked *asked, struct error *err);
+struct value *view_events(struct view *view, struct asked *asked, struct error *err);
+struct value *view_revisions(struct view *view, struct asked *asked, struct error *err);
+struct value *view_operations(struct view *view, struct asked *asked, struct error *err);
+
+/* ---- events ------------------------------------------------------------------------- */
+
+int streams_open(struct web *web, struct streams **out, struct error *err);
+void streams_close(struct streams *streams); /* NULL is allowed */
+void stream_begin(struct asked *asked, struct answer *answer);
+
+/* ---- metrics ------------------------------------------------------------------------ */
+
+void metrics_write(struct asked *asked, struct answer *answer);
+
+#endif

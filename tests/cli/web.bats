@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: MPL-2.0
+# The viewer's API, over a socket of the site's own.
+load cli.bash
+
+setup() {
+    setup_site
+    short=$(mktemp -d) # a socket's path may have 107 characters
+    printf '  web: {listen: "unix:%s/sock"}\n' "$short" >>lab/spinel.yaml
+}
+teardown() {
+    daemon_stop
+    rm -rf "$short"
+}
+
+ask() { curl -s -m 10 --unix-socket "$short/sock" "$@"; }
+is_converged() { ask http://localhost/api/v1/status | jq -e .converged; }
+converged() { until_true 20 is_converged; }
+up() { until_true 20 ask -f -o /dev/null http://localhost/; }
+
+@test "without a place to listen there is no viewer" {
+    sed -i '/^  web:/d' lab/spinel.yaml
+    daemon_start
+    [ ! -e "$short/sock" ]
+}
+
+@test "the page and the API's description are there, with the headers that keep browsers honest" {
+    daemon_start
+    up
+    ask -i http://localhost/ | grep -qi "^Content-Security-Policy: default-src 'none'; script-src 'self'"
+    ask -i http://localhost/app.js | grep -qi "^X-Content-Type-Options: nosniff"
+    ask http://localhost/api/v1/openapi.json | jq -e '.openapi == "3.1.0"'
+}
+
+@test "every path that is described answers" {
+    daemon_start
+    up
+    converged
+    uid=$(ask "http://localhost/api/v1/resources?kind=Volume" | jq -r '.items[0].uid')
+    for path in $(ask http://localhost/api/v1/openapi.json | jq -r '.paths | keys[]'); do
+        case $path in
+        */stream) continue ;;
+        esac
+        [ "$(ask -o /dev/null -w '%{http_code}' "http://localhost${path/\{uid\}/$uid}")" = 200 ] || { echo "$path"; return 1; }
+    done
+}
+
+@test "resources are filtered and paged, and one of them is told in full" {
+    daemon_start
+    up
+    converged
+    ask "http://localhost/api/v1/resources?q=web-1&kind=instance" | jq -e '.total == 1 and .items[0].mark == "true"'
+    total=$(ask http://localhost/api/v1/resources | jq .total)
+    ask "http://localhost/api/v1/resources?offset=1&limit=2" | jq -e --argjson total "$total" '.total == $total and (.items | length) == 2'
+    ask "http://localhost/api/v1/resources?mark=drifting" | jq -e '.items == []'
+    uid=$(ask "http://localhost/api/v1/resources?kind=Instance" | jq -r '.items[0].uid')
+    ask "http://localhost/api/v1/resources/$uid" | jq -e '.desired.memory == .booted.memory and (.operations | length) > 0'
+}
+
+@test "what is wrong is a problem document" {
+    daemon_start
+    up
+    ask http://localhost/api/v1/nothing | jq -e '.status == 404 and .title == "Not Found"'
+    ask http://localhost/api/v1/resources/0000 | jq -e '.status == 404'
+    [ "$(ask -X DELETE -o /dev/null -w '%{http_code}' http://localhost/)" = 405 ]
+    [ "$(ask -d x=y -o /dev/null -w '%{http_code}' http://localhost/api/v1/status)" = 405 ]
+}
+
+@test "the same document again is 304" {
+    daemon_start
+    up
+    etag=$(ask -i http://localhost/app.css | tr -d '\r' | sed -n 's/^ETag: //p')
+    [ "$(ask -o /dev/null -w '%{http_code}' -H "If-None-Match: $etag" http://localhost/app.css)" = 304 ]
+}
+
+@test "events come as they happen, and after a break from where it was" {
+    daemon_start
+    up
+    curl -s -N -m 30 --unix-socket "$short/sock" http://localhost/api/v1/stream >stream 3>&- &
+    reader=$!
+    until_true 10 grep -q retry stream
+    sed -i 's/64MiB/96MiB/' lab/manifests/starter.yaml
+    commit "More room"
+    git -C lab/manifests push -q 2>/dev/null
+    until_true 10 grep -q '"type":"converged"' stream
+    kill "$reader"
+    first=$(sed -n 's/^id: //p' stream | head -n 1)
+    ask -m 2 -N -H "Last-Event-ID: $first" http://localhost/api/v1/stream >again || true
+    [ "$(sed -n 's/^id: //p' again | head -n 1)" = $((first + 1)) ]
+    grep -q '"type":"converged"' again
+}
+
+@test "metrics end as OpenMetrics asks" {
+    daemon_start
+    up
+    ask http://localhost/metrics >metrics
+    [ "$(tail -n 1 metrics)" = "# EOF" ]
+    grep -q '^spinel_resources{mark="true"} ' metrics
+    ! sort metrics | grep '^# TYPE' | uniq -d | grep .
+}
+
+@test "a viewer that is killed comes back, and nothing else notices" {
+    daemon_start
+    up
+    core=$(spinel status --json | jq .daemon.pid)
+    viewer=$(pgrep -P "$core" -n -f serve)
+    kill -9 "$viewer"
+    up
+    [ "$(spinel status --json | jq .daemon.pid)" = "$core" ]
+}
+
+@test "a page of another site cannot ask by a name of its own" {
+    port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
+    sed -i "s|unix:[^\"]*|127.0.0.1:$port|" lab/spinel.yaml
+    daemon_start
+    until_true 20 curl -s -f -m 5 -o /dev/null "http://127.0.0.1:$port/"
+    [ "$(curl -s -m 5 -o /dev/null -w '%{http_code}' -H "Host: localhost:$port" "http://127.0.0.1:$port/")" = 200 ]
+    [ "$(curl -s -m 5 -o /dev/null -w '%{http_code}' -H 'Host: rack.evil.example' "http://127.0.0.1:$port/")" = 421 ]
+}
+
+@test "an address that is taken is said, and the daemon goes on without a viewer" {
+    sed -i 's|unix:[^"]*|nonsense|' lab/spinel.yaml
+    daemon_start
+    until_true 10 grep -q 'event=web.failed.*nonsense is no address and port' serve.log
+    spinel status --json | jq -e '.daemon != null'
+}
