@@ -28,7 +28,13 @@
 
 #include "reconciler/server/privileges.h"
 
-enum { PAUSE_FIRST_MS = 500, PAUSE_LAST_MS = 30000, LASTING_MS = 60000, GOODBYE_MS = 10000 };
+enum {
+    PAUSE_FIRST_MS = 500,
+    PAUSE_LAST_MS = 30000,
+    LASTING_MS = 60000,
+    GOODBYE_MS = 10000,
+    WEB_PAUSE_MS = 5000
+};
 
 struct supervisor {
     const struct supervisor_plan *plan;
@@ -294,7 +300,7 @@ static void children_reap(struct supervisor *supervisor)
             core_ended(supervisor, status);
         } else if (pid == supervisor->web) {
             supervisor->web = 0;
-            supervisor->web_due_ms = now_ms() + PAUSE_FIRST_MS * 10;
+            supervisor->web_due_ms = now_ms() + WEB_PAUSE_MS;
         } else {
             driver_ended(supervisor, pid, status);
         }

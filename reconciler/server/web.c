@@ -32,11 +32,13 @@ enum {
 static int listen_unix(const char *path, struct error *err)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
+    struct stat old;
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (strlen(path) >= sizeof address.sun_path)
         return error_set(err, ERR_INVALID, "spec.web.listen: %s is too long for a socket", path);
     memcpy(address.sun_path, path, strlen(path));
-    unlink(path); /* of a run before: the supervisor has let nobody else in */
+    if (lstat(path, &old) == 0 && S_ISSOCK(old.st_mode))
+        unlink(path); /* of a run before: whoever holds the store's lock is alone here */
     if (fd < 0 || bind(fd, (struct sockaddr *)&address, sizeof address) < 0 ||
         chmod(path, 0660) < 0 || listen(fd, BACKLOG) < 0)
         return error_sys(err, "cannot listen on %s", path);

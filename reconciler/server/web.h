@@ -77,7 +77,7 @@ void route(struct asked *asked, struct answer *answer);
 
 /* ---- what is shown ------------------------------------------------------------------ */
 
-/* A view is made anew when the store has changed since, but not more often than once a second. */
+/* A view is made anew when the store has changed since; of a large rack, not at once. */
 int view_open(const struct site *site, const char *program, struct view **out, struct error *err);
 void view_close(struct view *view); /* NULL is allowed */
 
@@ -85,6 +85,7 @@ void view_close(struct view *view); /* NULL is allowed */
 struct value *view_status(struct view *view, struct arena *arena, struct error *err);
 struct value *view_resources(struct view *view, struct asked *asked, struct error *err);
 struct value *view_resource(struct view *view, struct asked *asked, struct error *err);
+struct value *view_network(struct view *view, struct asked *asked, struct error *err);
 struct value *view_plan(struct view *view, struct asked *asked, struct error *err);
 struct value *view_drift(struct view *view, struct asked *asked, struct error *err);
 struct value *view_events(struct view *view, struct asked *asked, struct error *err);

@@ -35,6 +35,7 @@ static const struct {
     {"/api/v1/status", false, status},
     {"/api/v1/resources", false, view_resources},
     {"/api/v1/resources/", true, view_resource},
+    {"/api/v1/network", false, view_network},
     {"/api/v1/plan", false, view_plan},
     {"/api/v1/drift", false, view_drift},
     {"/api/v1/events", false, view_events},

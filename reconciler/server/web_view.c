@@ -2,8 +2,8 @@
 /*
  * What the viewer shows: each object of the store beside what the last plan says of
  * it. The plan is the one function's that everybody uses, made here from the stored
- * observations, so the core is not asked. A view is good until the store changes, and
- * for a second at least; what is shown is never older than the first request after it.
+ * observations, so the core is not asked. A view is good until the store changes; a large
+ * rack's a little longer, so that making it never takes most of the time.
  */
 #include "reconciler/server/web.h"
 
@@ -17,7 +17,7 @@
 #include "reconciler/engine/shell_state.h"
 #include "reconciler/store/documents.h"
 
-enum { PAGE_DEFAULT = 200, PAGE_MAX = 500, LASTING_MS = 1000 };
+enum { PAGE_DEFAULT = 200, PAGE_MAX = 500, LASTING_MS = 30000, SHARE = 4 };
 
 static const char *const marks[] = {"true", "pending", "drifting", "held"};
 enum { MARK_COUNT = sizeof marks / sizeof *marks };
@@ -143,11 +143,12 @@ static int newest_event(struct view *view, struct arena *arena, int64_t *seq, st
     return status;
 }
 
+/* The ages of things are shown, so it is made anew now and then though nothing happened; and
+ * while much happens, making it takes a fifth of the time at most. */
 static bool is_good(const struct view *view, int64_t version)
 {
     int64_t age_ms = now_ms() - view->made_ms;
-    return view->arena && (version == view->version ? age_ms < 30 * LASTING_MS
-                                                    : age_ms < LASTING_MS + 4 * view->took_ms);
+    return view->arena && age_ms < (version == view->version ? LASTING_MS : SHARE * view->took_ms);
 }
 
 static int view_refresh(struct view *view, struct arena *arena, struct error *err)
@@ -289,6 +290,20 @@ static int operations_put(struct view *view, struct arena *arena, struct value *
     return status;
 }
 
+/* Which fields are bytes or seconds, by their paths without list keys: {"disks.size":"bytes"}. */
+static void units_put(struct arena *arena, struct value *units, const struct field *field,
+                      const char *path)
+{
+    static const char *const names[] = {[UNIT_BYTES] = "bytes", [UNIT_SECONDS] = "seconds"};
+    if (field->unit != UNIT_NONE)
+        value_set_text(arena, units, path, names[field->unit]);
+    for (size_t i = 0; i < field->field_count; i++)
+        units_put(arena, units, field->fields[i],
+                  arena_printf(arena, "%s%s%s", path, *path ? "." : "", field->fields[i]->name));
+    if (field->item)
+        units_put(arena, units, field->item, path);
+}
+
 struct value *view_resource(struct view *view, struct asked *asked, struct error *err)
 {
     struct arena *arena = asked->arena;
@@ -305,9 +320,33 @@ struct value *view_resource(struct view *view, struct asked *asked, struct error
     value_set(arena, document, "labels",
               copy_or_null(arena, shown->row ? shown->row->labels : NULL));
     value_set(arena, document, "step", copy_or_null(arena, shown->step));
+    const struct kind *kind = kind_find(shown_text(shown, "kind"));
+    struct value *units = value_set(arena, document, "units", value_map(arena));
+    if (kind)
+        units_put(arena, units, kind->spec, "");
     if (drift_put(view, arena, document, shown->uid, err) < 0 ||
         operations_put(view, arena, document, shown->uid, 50, err) < 0)
         return NULL;
+    return document;
+}
+
+struct value *view_network(struct view *view, struct asked *asked, struct error *err)
+{
+    struct arena *arena = asked->arena;
+    if (view_refresh(view, arena, err) < 0)
+        return NULL;
+    struct value *document = value_map(arena);
+    struct value *objects = value_set(arena, document, "objects", value_list(arena));
+    for (size_t i = 0; i < view->count; i++) {
+        const struct shown *shown = &view->shown[i];
+        const struct kind *kind = kind_find(shown_text(shown, "kind"));
+        const struct known *row = shown->row;
+        if (!kind || !kind->driver || strcmp(kind->driver, "network") != 0 || !row)
+            continue;
+        struct value *object = value_append(arena, objects, shown_value(arena, shown));
+        value_set(arena, object, "spec",
+                  copy_or_null(arena, row->applied ? row->applied : row->observed.spec));
+    }
     return document;
 }
 

@@ -2,7 +2,7 @@
 // The viewer. Everything that comes from the server is set as text, never as markup;
 // what is looked at is in the URL, so that every view can be linked to.
 const MARKS = ["true", "pending", "drifting", "held"];
-const VIEWS = [["", "Overview"], ["resources", "Resources"], ["drift", "Drift"], ["plan", "Plan"],
+const VIEWS = [["", "Overview"], ["resources", "Resources"], ["network", "Network"], ["drift", "Drift"], ["plan", "Plan"],
                ["operations", "Operations"], ["revisions", "Revisions"], ["events", "Events"]];
 const view = document.getElementById("view");
 const live = document.getElementById("live");
@@ -48,15 +48,24 @@ function ago(text) {
   return h("time", {datetime: text, title: text}, words + " ago");
 }
 
-function shown(value) {
+// 201326592 as "192 MiB", 90 as "1 min 30 s": exactly, or not at all.
+function measured(value, unit) {
+  const steps = unit === "bytes" ? [["TiB", 2 ** 40], ["GiB", 2 ** 30], ["MiB", 2 ** 20], ["KiB", 1024]]
+                                 : [["d", 86400], ["h", 3600], ["min", 60]];
+  for (const [name, size] of steps) if (value >= size && value % size === 0) return `${value / size} ${name}`;
+  return `${value} ${unit === "bytes" ? "bytes" : "s"}`;
+}
+
+function shown(value, unit) {
   if (value === undefined || value === null) return h("span", {class: "soft"}, "–");
+  if (unit && typeof value === "number") return h("code", {title: String(value)}, measured(value, unit));
   return h("code", {}, typeof value === "string" ? value : JSON.stringify(value));
 }
 
 function table(titles, rows, empty) {
   if (rows.length === 0) return h("p", {class: "soft"}, empty);
   return h("div", {class: "scroll"}, h("table", {},
-    h("thead", {}, h("tr", {}, titles.map((t) => h("th", {scope: "col"}, t)))),
+    h("thead", {}, h("tr", {}, titles.map((t) => h("th", {scope: "col", class: MARKS.includes(t) && "number"}, t)))),
     h("tbody", {}, rows)));
 }
 const row = (...cells) => h("tr", {}, cells.map((c) => h("td", {}, c)));
@@ -190,8 +199,7 @@ function sides(o) {
   const paths = [...new Set(columns.flatMap((c) => [...c.keys()]))];
   const touched = new Set([...(o.step?.fields ?? []), ...o.drift.filter((d) => !d.healed)].map((f) => f.path.replace(/^spec\./, "")));
   return table(["Field", "Desired", "Booted", "Observed"], paths.map((path) => {
-    const line = row(h("code", {}, path), columns.map((c) => shown(c.get(path))).map((c) => [c]));
-    line.replaceChildren(h("td", {}, h("code", {}, path)), ...columns.map((c) => h("td", {}, shown(c.get(path)))));
+    const line = row(h("code", {}, path), ...columns.map((c) => shown(c.get(path), o.units[path.replace(/\[[^\]]*\]/g, "")])));
     if (touched.has(path)) line.classList.add("changed");
     return line;
   }), "No field is known yet.");
@@ -223,6 +231,82 @@ function operationTable(list) {
 
 async function operations() {
   return [h("h1", {}, "Operations"), operationTable((await get("operations", {limit: 200})).operations)];
+}
+
+// ---- the network map --------------------------------------------------------------------
+
+function svg(name, attributes, ...children) {
+  const element = document.createElementNS("http://www.w3.org/2000/svg", name);
+  for (const [key, value] of Object.entries(attributes)) if (value !== undefined && value !== null) element.setAttribute(key, value);
+  element.append(...children.flat(9).filter((c) => c !== null && c !== undefined && c !== false));
+  return element;
+}
+const cut = (text, most) => text.length > most ? text.slice(0, most - 1) + "…" : text;
+
+// One tile: a link with a name, a line below it, and everything in its title.
+function tile(o, x, y, wide, second) {
+  return svg("a", {href: "#/resource/" + o.uid, class: "node " + o.mark},
+    svg("title", {}, `${label(o)}: ${o.mark}, ${o.state}. ${second}`),
+    svg("rect", {x, y, width: wide, height: 38, rx: 4}),
+    svg("text", {x: x + 8, y: y + 16}, cut(o.name, Math.floor(wide / 7.2))),
+    svg("text", {x: x + 8, y: y + 31, class: "second"}, cut(second, Math.floor(wide / 6.4))));
+}
+
+const TILE = 158, GAP = 10;
+function vpcMap(vpc, all, wide) {
+  const inside = (kind) => all.filter((o) => o.kind === kind && o.spec && o.spec.vpc === vpc.name && (o.project === vpc.project));
+  const subnets = inside("Subnet"), outside = [...inside("FloatingIP"), ...inside("PortForward")], firewalls = inside("Firewall");
+  const columns = Math.max(1, Math.floor((wide - 4 * GAP) / (TILE + GAP)));
+  const back = [], lines = [], parts = [], places = new Map();
+  let y = 0;
+  const grid = (list, text, place) => {
+    list.forEach((o, i) => {
+      const x = 2 * GAP + (i % columns) * (TILE + GAP), top = y + Math.floor(i / columns) * (38 + GAP);
+      parts.push(tile(o, x, top, TILE, text(o)));
+      place?.(o, x + TILE / 2, top);
+    });
+    y += Math.ceil(list.length / columns) * (38 + GAP);
+  };
+  const ends = [];
+  if (outside.length) {
+    y += 22;
+    parts.push(svg("text", {x: GAP, y: y - 7, class: "second"}, "From outside"));
+    grid(outside, (o) => o.kind === "FloatingIP" ? `${o.spec.address} → ${o.spec.instance ?? "nowhere"}`
+      : `${o.spec.protocol} ${o.spec.port} → ${o.spec.instance}:${o.spec.targetPort ?? o.spec.port}`,
+      (o, x, top) => ends.push([o, x, top + 38]));
+  }
+  for (const subnet of subnets) {
+    const nics = all.filter((o) => o.kind === "NIC" && o.spec?.subnet === subnet.name && o.project === subnet.project);
+    const top = y + 8;
+    y += 36;
+    grid(nics, (o) => o.spec.address ?? "no address yet", (o, x, nicTop) => places.set(`${o.spec.instance}`, [x, nicTop]));
+    if (!nics.length) { parts.push(svg("text", {x: 2 * GAP, y: y + 14, class: "second"}, "no NIC")); y += 24; }
+    back.push(svg("rect", {x: GAP, y: top, width: wide - 2 * GAP, height: y - top + 2, rx: 6, class: "subnet"}));
+    parts.push(svg("a", {href: "#/resource/" + subnet.uid, class: subnet.mark}, svg("text", {x: 2 * GAP, y: top + 18}, `${subnet.name}  ${subnet.spec.cidr}`)));
+    y += GAP;
+  }
+  for (const [o, x, from] of ends) {
+    const to = places.get(o.spec.instance);
+    if (to) lines.push(svg("path", {d: `M${x} ${from} C${x} ${(from + to[1]) / 2} ${to[0]} ${(from + to[1]) / 2} ${to[0]} ${to[1]}`, class: "lead"}));
+  }
+  const target = (t) => Object.entries(t)[0]?.join(" ") ?? "";
+  return h("section", {},
+    h("h2", {}, linkTo(vpc), " ", marked(vpc.mark), h("span", {class: "soft"},
+      ` ${(vpc.spec?.prefixes ?? []).join(", ")}${vpc.spec?.nat === false ? ", no way out" : ", out through NAT"}`)),
+    svg("svg", {viewBox: `0 0 ${wide} ${Math.max(y, 20)}`, width: wide, height: Math.max(y, 20), class: "map", role: "group", "aria-label": "Map of " + label(vpc)}, back, lines, parts),
+    firewalls.map((f) => h("details", {}, h("summary", {}, "Rules of ", linkTo(f), ` (${(f.spec.rules ?? []).length})`),
+      table(["Rule", "Direction", "Action", "For", "Other end", "Protocols"], (f.spec.rules ?? []).map((r) => row(r.name, r.direction ?? "in", r.action ?? "allow",
+        (r.targets ?? []).map(target).join("; ") || "all", (r.hosts ?? []).map(target).join("; ") || "anyone",
+        (r.protocols ?? []).map((p) => [p.protocol, ...(p.ports ?? [])].join(" ")).join("; ") || "all")), "No rule: nothing comes in."))));
+}
+
+async function network() {
+  const {objects} = await get("network");
+  const wide = Math.max(300, Math.min(view.clientWidth - 40, 1360));
+  const vpcs = objects.filter((o) => o.kind === "VPC");
+  return [h("h1", {}, "Network"),
+    vpcs.length === 0 && h("p", {class: "soft"}, "No VPC is declared."),
+    vpcs.map((vpc) => vpcMap(vpc, objects, wide))];
 }
 
 async function plan() {
@@ -258,7 +342,7 @@ async function events() {
 
 // ---- the page ---------------------------------------------------------------------------
 
-const DRAW = {"": overview, resources, resource, drift, plan, operations, revisions, events};
+const DRAW = {"": overview, resources, network, resource, drift, plan, operations, revisions, events};
 
 function failed(error) {
   view.replaceChildren(h("h1", {}, "It cannot be shown"), h("p", {class: "drifting"}, error.message),
@@ -287,13 +371,15 @@ async function draw(isAnew) {
 
 function listen() {
   const stream = new EventSource("/api/v1/stream");
-  let news = [], timer = null;
+  let news = [], timer = null, late = null;
   stream.addEventListener("spinel", (message) => {
     news.push(JSON.parse(message.data));
     timer ??= setTimeout(() => {
       const taken = news;
       news = []; timer = null;
       if (refresh) Promise.resolve(refresh(taken)).catch(failed); else draw(false);
+      clearTimeout(late); // of a large rack, what was shown may have been older than the news
+      late = setTimeout(() => { if (refresh) Promise.resolve(refresh([])).catch(failed); else draw(false); }, 2500);
     }, 150);
   });
   stream.addEventListener("open", () => { live.textContent = "live"; live.className = "true"; });
