@@ -207,7 +207,7 @@ install: all man  ## PREFIX and DESTDIR as the GNU rules say
 
 dist:  ## a source archive of the committed tree, the same bytes each time
 	@mkdir -p $(BUILD)
-	git archive --prefix=spinel-$(VERSION)/ HEAD | gzip -n >$(BUILD)/spinel-$(VERSION).tar.gz
+	git archive --prefix=spinel-$(VERSION)/ --add-virtual-file='spinel-$(VERSION)/VERSION:$(VERSION)' HEAD | gzip -n >$(BUILD)/spinel-$(VERSION).tar.gz
 	@echo $(BUILD)/spinel-$(VERSION).tar.gz
 
 help:  ## this list
