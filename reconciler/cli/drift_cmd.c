@@ -10,6 +10,7 @@
 #include "model/diff.h"
 #include "reconciler/cli/drift.h"
 #include "reconciler/cli/drift_html.h"
+#include "reconciler/cli/drift_junit.h"
 #include "reconciler/cli/follow.h"
 #include "reconciler/cli/output.h"
 #include "reconciler/cli/site.h"
@@ -20,6 +21,7 @@ static struct {
     int json;
     int watch;
     char *html;
+    char *junit;
     char *since;
     char *resource;
 } options;
@@ -132,6 +134,8 @@ static int drift_show(struct cli *cli, const struct value *found, int64_t since)
     value_set(cli->arena, document, "drift", rows);
     if (options.html && drift_html_write(cli->arena, options.html, document, &err) < 0)
         return fail(cli, &err);
+    if (options.junit && drift_junit_write(cli->arena, options.junit, document, &err) < 0)
+        return fail(cli, &err);
     if (options.json)
         output_json(document);
     else if (rows->count > 0)
@@ -182,6 +186,7 @@ static const struct poptOption drift_options[] = {
     {"json", 0, POPT_ARG_NONE, &options.json, 0, "the drift document (spinel/drift/v1)", NULL},
     {"html", 0, POPT_ARG_STRING, &options.html, 0, "also into one self-contained HTML file",
      "FILE"},
+    {"junit", 0, POPT_ARG_STRING, &options.junit, 0, "also into a JUnit XML file, for CI", "FILE"},
     {"watch", 0, POPT_ARG_NONE, &options.watch, 0,
      "drift as the daemon finds and heals it, until Ctrl-C", NULL},
     {"since", 0, POPT_ARG_STRING, &options.since, 0, "and what was healed since, such as 2h",

@@ -5,14 +5,9 @@
  */
 #include "reconciler/cli/drift_html.h"
 
-#include <fcntl.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include "model/json.h"
 #include "model/text.h"
+#include "reconciler/cli/report_file.h"
 
 static const char head[] =
     "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>Spinel drift</title>\n"
@@ -27,32 +22,10 @@ static const char head[] =
     ".healed{color:#6fd08c}}\n"
     "</style></head><body>\n";
 
-static void escaped_add(struct text *out, const char *text)
-{
-    for (; *text; text++) {
-        switch (*text) {
-        case '<':
-            text_add(out, "&lt;");
-            break;
-        case '>':
-            text_add(out, "&gt;");
-            break;
-        case '&':
-            text_add(out, "&amp;");
-            break;
-        case '"':
-            text_add(out, "&quot;");
-            break;
-        default:
-            text_add_char(out, *text);
-        }
-    }
-}
-
 static void cell_add(struct text *out, const char *before, const char *text, const char *after)
 {
     text_printf(out, "<td>%s", before);
-    escaped_add(out, text);
+    markup_add(out, text);
     text_printf(out, "%s</td>", after);
 }
 
@@ -84,9 +57,9 @@ static void page_add(struct text *out, struct arena *arena, const struct value *
 
     text_add(out, head);
     text_add(out, "<h1>Drift</h1>\n<p>As of ");
-    escaped_add(out, value_get_text(document, "at", ""));
+    markup_add(out, value_get_text(document, "at", ""));
     text_add(out, ", commit <code>");
-    escaped_add(out, value_get_text(document, "commit", "none"));
+    markup_add(out, value_get_text(document, "commit", "none"));
     text_add(out, "</code></p>\n");
     if (!value_is_list(rows) || rows->count == 0) {
         text_add(out, "<p class=\"healed\">No drift.</p>\n</body></html>\n");
@@ -103,22 +76,10 @@ int drift_html_write(struct arena *arena, const char *path, const struct value *
                      struct error *err)
 {
     struct text text = TEXT_INIT;
-    char *beside = arena_printf(arena, "%s.XXXXXX", path);
-    int fd = mkostemp(beside, O_CLOEXEC);
-    FILE *out = fd < 0 ? NULL : fdopen(fd, "w");
-    int rc = 0;
+    int rc;
 
-    if (!out)
-        return error_sys(err, "cannot write %s", path);
     page_add(&text, arena, document);
-    if (fwrite(text.data, 1, text.len, out) != text.len || fchmod(fd, 0644) < 0)
-        rc = error_sys(err, "cannot write %s", path);
-    if (fclose(out) != 0 && rc == 0)
-        rc = error_sys(err, "cannot write %s", path);
-    if (rc == 0 && rename(beside, path) < 0)
-        rc = error_sys(err, "cannot write %s", path);
-    if (rc < 0)
-        unlink(beside);
+    rc = report_file_write(arena, path, &text, err);
     text_free(&text);
     return rc;
 }

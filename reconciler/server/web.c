@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -289,6 +290,16 @@ static int web_open(struct web *web, struct arena *arena, struct error *err)
     return status;
 }
 
+/* One descriptor for each connection, and some for ourselves. */
+static void files_allow(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+        return;
+    limit.rlim_cur = limit.rlim_max < CONNECTIONS_MAX + 64 ? limit.rlim_max : CONNECTIONS_MAX + 64;
+    setrlimit(RLIMIT_NOFILE, &limit);
+}
+
 int web_run(const struct site *site, const char *program)
 {
     struct web web = {.site = site, .program = program, .loop = ev_loop_new(EVFLAG_AUTO)};
@@ -296,6 +307,7 @@ int web_run(const struct site *site, const char *program)
     struct error err = ERROR_INIT;
     struct ev_signal terminate, interrupt;
     signal(SIGPIPE, SIG_IGN);
+    files_allow();
     ev_signal_init(&terminate, signal_came, SIGTERM);
     ev_signal_init(&interrupt, signal_came, SIGINT);
     ev_signal_start(web.loop, &terminate);

@@ -177,10 +177,16 @@ teardown() { daemon_stop; }
     echo "$output" | shape | is_golden drift-open.shape
     echo "$output" | jq -e '.drift | map([.kind, .path]) == [["Volume", "spec.size"], ["Instance", "object"]]'
     echo "$output" | jq -e '.drift[0] | .desired == 67108864 and .observed == 4096'
-    run spinel drift --html drift.html
+    run spinel drift --html drift.html --junit drift.xml
     [ "$status" -eq 2 ]
     grep -q '<code>spec.size</code>' drift.html
     ! grep -qE 'src=|href=|<script' drift.html
+    python3 - <<'PYTHON'
+import xml.etree.ElementTree as xml
+suite = xml.parse("drift.xml").getroot()
+assert (suite.tag, suite.get("tests"), suite.get("failures")) == ("testsuite", "2", "2"), suite.attrib
+assert suite[0].get("name") == "spec.size" and suite[0][0].get("message") == "should be 67108864, is 4096"
+PYTHON
     run spinel drift --resource volume/shop/web-1-data
     [ "$status" -eq 2 ]
     [[ $output == *4KiB* && $output != *Instance* ]]

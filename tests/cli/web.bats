@@ -117,6 +117,49 @@ up() { until_true 20 ask -f -o /dev/null http://localhost/; }
     [ "$(curl -s -m 5 -o /dev/null -w '%{http_code}' -H 'Host: rack.evil.example' "http://127.0.0.1:$port/")" = 421 ]
 }
 
+@test "what is no request harms nobody, and many viewers are told at once" {
+    daemon_start
+    up
+    python3 - "$short/sock" <<'PYTHON'
+import os, socket, subprocess, sys, time
+
+def connected():
+    s = socket.socket(socket.AF_UNIX)
+    s.connect(sys.argv[1])
+    s.settimeout(10)
+    return s
+
+for junk in (b"GARBAGE\r\n\r\n", b"GET / HTTP/1.1\r\n" + b"A: b\r\n" * 20000 + b"\r\n", b"GET /" + b"a" * 200000,
+             b"\0\xff" * 3000, b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 99999999999\r\n\r\nx"):
+    s = connected()
+    try:
+        s.sendall(junk)
+        s.recv(100)
+    except OSError:
+        pass
+    s.close()
+half = connected()
+half.sendall(b"GET / HTTP/1.1\r\nHost: loc")  # and no more
+viewers = []
+for _ in range(300):
+    s = connected()
+    s.sendall(b"GET /api/v1/stream HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    while b"retry" not in s.recv(4096):
+        pass
+    viewers.append(s)
+subprocess.run(["git", "-C", "lab/manifests", "commit", "-q", "--allow-empty", "-m", "Nothing"], check=True)
+subprocess.run(["git", "-C", "lab/manifests", "push", "-q"], check=True, stderr=subprocess.DEVNULL)
+for s in viewers:
+    got = b""
+    while b"revision.accepted" not in got:
+        more = s.recv(65536)
+        assert more, "a stream ended"
+        got += more
+PYTHON
+    ask http://localhost/api/v1/status | jq -e .converged
+    spinel status --json | jq -e .converged
+}
+
 @test "an address that is taken is said, and the daemon goes on without a viewer" {
     sed -i 's|unix:[^"]*|nonsense|' lab/spinel.yaml
     daemon_start

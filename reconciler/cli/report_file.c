@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+#include "reconciler/cli/report_file.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static const char *entity(char c)
+{
+    switch (c) {
+    case '<':
+        return "&lt;";
+    case '>':
+        return "&gt;";
+    case '&':
+        return "&amp;";
+    case '"':
+        return "&quot;";
+    default:
+        return NULL;
+    }
+}
+
+void markup_add(struct text *out, const char *text)
+{
+    for (; *text; text++) {
+        unsigned char byte = (unsigned char)*text;
+
+        if (entity(*text))
+            text_add(out, entity(*text));
+        else if ((byte < ' ' && byte != '\t' && byte != '\n') || byte == 0x7f)
+            text_add(out, "\xEF\xBF\xBD");
+        else
+            text_add_char(out, *text);
+    }
+}
+
+int report_file_write(struct arena *arena, const char *path, const struct text *text,
+                      struct error *err)
+{
+    char *beside = arena_printf(arena, "%s.XXXXXX", path);
+    int fd = mkostemp(beside, O_CLOEXEC);
+    FILE *out = fd < 0 ? NULL : fdopen(fd, "w");
+    int rc = 0;
+
+    if (!out)
+        return error_sys(err, "cannot write %s", path);
+    if (fwrite(text->data, 1, text->len, out) != text->len || fchmod(fd, 0644) < 0)
+        rc = error_sys(err, "cannot write %s", path);
+    if (fclose(out) != 0 && rc == 0)
+        rc = error_sys(err, "cannot write %s", path);
+    if (rc == 0 && rename(beside, path) < 0)
+        rc = error_sys(err, "cannot write %s", path);
+    if (rc < 0)
+        unlink(beside);
+    return rc;
+}

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+#ifndef RECONCILER_CLI_REPORT_FILE_H
+#define RECONCILER_CLI_REPORT_FILE_H
+
+#include "model/arena.h"
+#include "model/error.h"
+#include "model/text.h"
+
+/* Files that a report goes to, whole or not at all. */
+
+/* Text as HTML or XML may have it between tags or in a quoted attribute. What XML 1.0 has no
+ * place for, control characters, becomes U+FFFD. */
+void markup_add(struct text *out, const char *text);
+
+/* Writes the file beside its name and then gives it the name; readable by everybody. */
+int report_file_write(struct arena *arena, const char *path, const struct text *text,
+                      struct error *err);
+
+#endif
