@@ -265,6 +265,27 @@ static void states_put(struct arena *arena, struct value *document, const struct
     value_set(arena, document, "damage", copy_or_null(arena, seen ? seen->damage : NULL));
 }
 
+static const char *const unit_names[] = {[UNIT_BYTES] = "bytes", [UNIT_SECONDS] = "seconds"};
+
+/* Says of one changed field what its numbers are in, if they are in anything. */
+static void unit_put(struct arena *arena, struct value *entry, const char *kind_name)
+{
+    const struct kind *kind = kind_find(kind_name);
+    const char *path = value_get_text(entry, "path", "");
+    const struct field *field = kind ? kind_field(kind, path) : NULL;
+    if (field && field->unit != UNIT_NONE)
+        value_set_text(arena, entry, "unit", unit_names[field->unit]);
+}
+
+static struct value *step_value(struct arena *arena, const struct value *step)
+{
+    struct value *copy = value_copy(arena, step);
+    const struct value *fields = value_get(copy, "fields");
+    for (size_t i = 0; value_is_list(fields) && i < fields->count; i++)
+        unit_put(arena, fields->items[i], value_get_text(step, "kind", ""));
+    return copy;
+}
+
 static int drift_put(struct view *view, struct arena *arena, struct value *document,
                      const char *uid, struct error *err)
 {
@@ -274,7 +295,7 @@ static int drift_put(struct view *view, struct arena *arena, struct value *docum
     int status = store_drifts(view->shell->store, arena, 1, &rows, &count, err);
     for (size_t i = count; i-- > 0 && list->count < PAGE_DEFAULT;)
         if (!uid || strcmp(rows[i].uid, uid) == 0)
-            value_append(arena, list, drift_value(arena, &rows[i]));
+            unit_put(arena, value_append(arena, list, drift_value(arena, &rows[i])), rows[i].kind);
     return status;
 }
 
@@ -294,9 +315,8 @@ static int operations_put(struct view *view, struct arena *arena, struct value *
 static void units_put(struct arena *arena, struct value *units, const struct field *field,
                       const char *path)
 {
-    static const char *const names[] = {[UNIT_BYTES] = "bytes", [UNIT_SECONDS] = "seconds"};
     if (field->unit != UNIT_NONE)
-        value_set_text(arena, units, path, names[field->unit]);
+        value_set_text(arena, units, path, unit_names[field->unit]);
     for (size_t i = 0; i < field->field_count; i++)
         units_put(arena, units, field->fields[i],
                   arena_printf(arena, "%s%s%s", path, *path ? "." : "", field->fields[i]->name));
@@ -319,7 +339,8 @@ struct value *view_resource(struct view *view, struct asked *asked, struct error
     states_put(arena, document, shown->row);
     value_set(arena, document, "labels",
               copy_or_null(arena, shown->row ? shown->row->labels : NULL));
-    value_set(arena, document, "step", copy_or_null(arena, shown->step));
+    value_set(arena, document, "step",
+              shown->step ? step_value(arena, shown->step) : value_null(arena));
     const struct kind *kind = kind_find(shown_text(shown, "kind"));
     struct value *units = value_set(arena, document, "units", value_map(arena));
     if (kind)
@@ -421,7 +442,12 @@ struct value *view_plan(struct view *view, struct asked *asked, struct error *er
         error_set(err, ERR_NOT_FOUND, "There is no revision yet; push one.");
         return NULL;
     }
-    return value_copy(asked->arena, view->plan);
+    struct value *document = value_copy(asked->arena, view->plan);
+    struct value *steps = value_set(asked->arena, document, "steps", value_list(asked->arena));
+    const struct value *known = value_get(view->plan, "steps");
+    for (size_t i = 0; value_is_list(known) && i < known->count; i++)
+        value_append(asked->arena, steps, step_value(asked->arena, known->items[i]));
+    return document;
 }
 
 struct value *view_drift(struct view *view, struct asked *asked, struct error *err)

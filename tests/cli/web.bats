@@ -56,6 +56,17 @@ up() { until_true 20 ask -f -o /dev/null http://localhost/; }
     ask "http://localhost/api/v1/resources/$uid" | jq -e '.desired.memory == .booted.memory and (.operations | length) > 0'
 }
 
+@test "drift is on the page's documents with what it is measured in, and so is its healing" {
+    volume=$(spinel plan --json | jq -r '.steps[] | select(.kind == "Volume") | .uid')
+    spinel apply --yes --wait=60s >/dev/null
+    "$BUILD/drivers/sim" --world lab/state/drivers/sim/world set "$volume" spec.size 4096
+    daemon_start
+    up
+    is_healed() { ask http://localhost/api/v1/drift | jq -e '.drift[0] | .path == "spec.size" and .unit == "bytes" and .desired == 67108864 and .observed == 4096 and .healed != null'; }
+    until_true 20 is_healed
+    ask "http://localhost/api/v1/resources/$volume" | jq -e '.mark == "true" and .units.size == "bytes" and (.drift | length) == 1'
+}
+
 @test "what is wrong is a problem document" {
     daemon_start
     up

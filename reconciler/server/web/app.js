@@ -107,7 +107,7 @@ async function overview() {
 
 function driftTable(rows, empty) {
   return table(["Resource", "Field", "Should be", "Is", "Since", "Probable cause", "Outcome"], rows.map((d) => row(
-    linkTo(d), h("code", {}, d.path), shown(d.desired), shown(d.observed), ago(d.since),
+    linkTo(d), h("code", {}, d.path), shown(d.desired, d.unit), shown(d.observed, d.unit), ago(d.since),
     [d.cause, d.count > 1 ? h("span", {class: "soft"}, ` (${d.count} times)`) : ""],
     d.healed ? marked("true", ["healed ", ago(d.healed.at)]) : marked("drifting", d.disposition))), empty);
 }
@@ -320,7 +320,7 @@ async function plan() {
         s.disposition !== "run" && marked("held", `[${s.disposition}${s.hold ? " " + s.hold : ""}]`)),
       h("p", {class: "soft"}, s.reason ?? ""),
       s.fields.length > 0 && table(["Field", "From", "To", "Change", "Why"], s.fields.map((f) =>
-        row(h("code", {}, f.path), shown(f.from), shown(f.to), f.change, f.reason ?? "")))])];
+        row(h("code", {}, f.path), shown(f.from, f.unit), shown(f.to, f.unit), f.change, f.reason ?? "")))])];
 }
 
 async function revisions() {
