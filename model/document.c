@@ -156,10 +156,54 @@ static struct value *check_labels(struct checker *checker, const struct value *m
     return map;
 }
 
+/* Whether it is "default", "object" (all of it is gone) or a field of the kind. */
+static bool is_drift_path(const struct document *document, const char *path)
+{
+    if (strcmp(path, "default") == 0 || strcmp(path, "object") == 0)
+        return true;
+    return strncmp(path, "spec.", 5) == 0 && (!document->kind || kind_field(document->kind, path));
+}
+
+static struct value *check_drift_policy(struct checker *checker, const struct document *document,
+                                        const struct value *metadata)
+{
+    struct value *map = value_map(checker->arena);
+    const struct value *given = value_get(metadata, "driftPolicy");
+
+    if (given && given->type != VALUE_MAP)
+        report_add(checker->report, given->at, "wrong-type",
+                   "driftPolicy: expected a map such as {default: report}, found %s",
+                   check_found(checker->arena, given));
+    for (size_t i = 0; value_is_map(given) && i < given->pair_count; i++) {
+        const struct pair *pair = &given->pairs[i];
+        const struct value *word = text_field(checker, given, pair->key, false);
+
+        if (!is_drift_path(document, pair->key))
+            report_add(checker->report, pair->at, "unknown-field",
+                       "driftPolicy: \"%.80s\" is no field; write default, object (it is gone) or "
+                       "a path such as spec.%s",
+                       pair->key,
+                       document->kind && document->kind->spec->field_count
+                           ? document->kind->spec->fields[0]->name
+                           : "size");
+        if (word && strcmp(word->text, "heal") != 0 && strcmp(word->text, "report") != 0 &&
+            strcmp(word->text, "ignore") != 0)
+            report_add(checker->report, word->at, "bad-value",
+                       "driftPolicy: \"%.80s\" is not a policy; write heal, report or ignore",
+                       word->text);
+        if (word)
+            value_push_owned(checker->arena, map, pair->key, pair->at, pair->value);
+    }
+    if (map->pair_count > 1)
+        qsort(map->pairs, map->pair_count, sizeof(*map->pairs), pair_compare);
+    return map;
+}
+
 static void check_metadata(struct checker *checker, const struct value *given,
                            struct document *document)
 {
-    static const char *const names[] = {"project", "name", "labels", "annotations", "renamedFrom"};
+    static const char *const names[] = {"project",     "name",        "labels",
+                                        "annotations", "renamedFrom", "driftPolicy"};
     const struct value *metadata = value_get(given, "metadata");
 
     if (!metadata) {
@@ -180,6 +224,7 @@ static void check_metadata(struct checker *checker, const struct value *given,
         document->project_at = value_get(metadata, "project")->at;
     document->labels = check_labels(checker, metadata, "labels", false);
     document->annotations = check_labels(checker, metadata, "annotations", true);
+    document->drift_policy = check_drift_policy(checker, document, metadata);
 }
 
 bool document_check(struct checker *checker, const struct value *given, enum document_use use,
@@ -197,6 +242,7 @@ bool document_check(struct checker *checker, const struct value *given, enum doc
     document->spec = value_get(given, "spec");
     document->labels = value_map(checker->arena);
     document->annotations = value_map(checker->arena);
+    document->drift_policy = value_map(checker->arena);
     check_unknown(checker, given, names, sizeof(names) / sizeof(names[0]));
     check_version(checker, given);
     document->kind = check_kind(checker, given, use);

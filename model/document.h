@@ -12,6 +12,7 @@ struct document {
     const char *renamed_from; /* or NULL */
     struct value *labels;     /* maps, ordered by key, never NULL */
     struct value *annotations;
+    struct value *drift_policy; /* paths to "heal", "report", "ignore"; never NULL */
     const struct value *spec;   /* as it was given; may be NULL */
     struct position at;         /* of the document */
     struct position project_at; /* of metadata.project, or of the document */

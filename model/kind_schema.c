@@ -205,6 +205,10 @@ static struct value *schema_metadata(struct arena *arena, const struct kind *kin
               schema_name(arena, "Its name before: moves it without replacing anything."));
     value_set(arena, properties, "labels", schema_texts(arena, "For selectors and for people."));
     value_set(arena, properties, "annotations", schema_texts(arena, "For people and tools."));
+    value_set(arena, properties, "driftPolicy",
+              schema_texts(arena,
+                           "What is done about drift: heal, report or ignore, by the path of "
+                           "a field (spec.memory), object (it is gone) or default."));
     if (kind->scope == SCOPE_PROJECT)
         value_append(arena, required, value_text(arena, "project"));
     value_append(arena, required, value_text(arena, "name"));

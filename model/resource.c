@@ -61,6 +61,8 @@ struct value *resource_value(struct arena *arena, const struct resource *resourc
         value_set(arena, metadata, "labels", shared(resource->labels));
     if (resource->annotations->pair_count > 0)
         value_set(arena, metadata, "annotations", shared(resource->annotations));
+    if (resource->drift_policy->pair_count > 0)
+        value_set(arena, metadata, "driftPolicy", shared(resource->drift_policy));
     if (resource->renamed_from)
         value_set_text(arena, metadata, "renamedFrom", resource->renamed_from);
     value_set(arena, root, "spec", shared(spec));

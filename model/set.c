@@ -56,6 +56,7 @@ void set_builder_add(struct set_builder *builder, const struct value *document)
     resource->renamed_from = head.renamed_from;
     resource->labels = head.labels;
     resource->annotations = head.annotations;
+    resource->drift_policy = head.drift_policy;
     resource->at = head.at;
     resource->project_at = head.project_at;
     resource->spec = check_spec(checker, head.kind, head.spec, head.at);
@@ -91,6 +92,7 @@ void set_builder_add_normal(struct set_builder *builder, const struct value *nor
     resource->renamed_from = value_get_text(metadata, "renamedFrom", NULL);
     resource->labels = map_or_empty(arena, value_get(metadata, "labels"));
     resource->annotations = map_or_empty(arena, value_get(metadata, "annotations"));
+    resource->drift_policy = map_or_empty(arena, value_get(metadata, "driftPolicy"));
     resource->spec = map_or_empty(arena, value_get(normal, "spec"));
     resource->at = resource->project_at = at;
     resource_sign(resource);

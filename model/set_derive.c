@@ -26,6 +26,7 @@ static struct resource *derived(struct arena *arena, const struct resource *owne
     resource->project = owner->project;
     resource->labels = owner->labels;
     resource->annotations = value_map(arena);
+    resource->drift_policy = owner->drift_policy;
     resource->owner = owner;
     resource->at = at;
     resource->project_at = owner->project_at;

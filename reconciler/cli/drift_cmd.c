@@ -20,6 +20,7 @@
 static struct {
     int json;
     int watch;
+    int ignored;
     char *html;
     char *junit;
     char *since;
@@ -29,6 +30,11 @@ static struct {
 static bool is_open(const struct value *row)
 {
     return !value_is_map(value_get(row, "healed"));
+}
+
+static bool is_ignored(const struct value *row)
+{
+    return strcmp(value_get_text(row, "disposition", ""), "ignored") == 0;
 }
 
 /* "volume/shop/db" or "image/base" */
@@ -57,7 +63,7 @@ static struct value *rows_asked(struct arena *arena, const struct value *rows, i
     for (size_t i = 0; value_is_list(rows) && i < rows->count; i++) {
         const char *healed = value_at_text(rows->items[i], "healed.at", NULL);
 
-        if (!is_asked(rows->items[i]))
+        if (!is_asked(rows->items[i]) || (is_ignored(rows->items[i]) && !options.ignored))
             continue;
         if (!healed || (options.since && strcmp(healed, when_rfc3339(arena, since)) >= 0))
             value_append(arena, list, value_copy(arena, rows->items[i]));
@@ -130,7 +136,7 @@ static int drift_show(struct cli *cli, const struct value *found, int64_t since)
     size_t open = 0;
 
     for (size_t i = 0; i < rows->count; i++)
-        open += is_open(rows->items[i]);
+        open += is_open(rows->items[i]) && !is_ignored(rows->items[i]);
     value_set(cli->arena, document, "drift", rows);
     if (options.html && drift_html_write(cli->arena, options.html, document, &err) < 0)
         return fail(cli, &err);
@@ -189,6 +195,7 @@ static const struct poptOption drift_options[] = {
     {"junit", 0, POPT_ARG_STRING, &options.junit, 0, "also into a JUnit XML file, for CI", "FILE"},
     {"watch", 0, POPT_ARG_NONE, &options.watch, 0,
      "drift as the daemon finds and heals it, until Ctrl-C", NULL},
+    {"ignored", 0, POPT_ARG_NONE, &options.ignored, 0, "and what driftPolicy says to ignore", NULL},
     {"since", 0, POPT_ARG_STRING, &options.since, 0, "and what was healed since, such as 2h",
      "TIME"},
     {"resource", 0, POPT_ARG_STRING, &options.resource, 0, "of one object only",

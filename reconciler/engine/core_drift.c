@@ -212,7 +212,7 @@ static void drift_seen(struct core *core, struct open_rows *open, struct drift_r
         return;
     if (batch_open(core) && core->env->ledger->drift_seen(core->env->store, row, &err) < 0)
         core_fail(core, &err);
-    if (!before) {
+    if (!before && strcmp(row->disposition, disposition_text(IGNORED))) {
         core->was_announced = false;
         drift_event(core, "drift.found", row);
     }
@@ -240,7 +240,7 @@ static void step_drift(struct core *core, struct open_rows *open, const struct s
     bool is_gone = step->action == ACTION_CREATE && step->cause == CAUSE_DRIFT;
     for (size_t i = 0; i < step->field_count && !is_gone; i++) {
         const struct plan_field *field = &step->fields[i];
-        if (field->cause != CAUSE_DRIFT || field->disposition == IGNORED)
+        if (field->cause != CAUSE_DRIFT)
             continue;
         row.path = field->path;
         row.desired = leaf_text(core->plan_arena, field, field->to);
@@ -263,7 +263,8 @@ static void row_heal(struct core *core, const struct drift_row *row, const char 
     if (batch_open(core) && core->env->ledger->drift_healed(core->env->store, row->uid, row->path,
                                                             core_now_s(core), by, &err) < 0)
         core_fail(core, &err);
-    drift_event(core, "drift.healed", row);
+    if (strcmp(row->disposition, disposition_text(IGNORED)))
+        drift_event(core, "drift.healed", row);
 }
 
 static bool is_unknown(const struct core *core, const char *uid)

@@ -43,6 +43,9 @@ struct field_list fields_new(const struct states *states);
 
 /* Class, disposition and reason of one difference (policy.c). */
 void field_judge(const struct states *states, struct plan_field *field);
+/* What the manifest wants done about drift at a path ("object": all of it is gone): RUN,
+ * REPORTED or IGNORED (policy.c). */
+enum disposition drift_disposition(const struct resource *resource, const char *path);
 /* A reference that changed its words and still leads to the same object (policy.c). */
 bool field_leads_to_same(const struct states *states, const struct plan_field *field);
 /* What one field's verdict means for the others (policy.c). */

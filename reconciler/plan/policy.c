@@ -273,6 +273,41 @@ static void judge_contest(const struct states *states, struct plan_field *field)
                          contest->count, time_words(states->arena, contest->next_try)));
 }
 
+/* "spec.disks[root].mode" is under "spec.disks[root]" and "spec.disks". */
+static bool is_under(const char *path, const char *above, size_t len)
+{
+    return strncmp(path, above, len) == 0 &&
+           (path[len] == '\0' || path[len] == '.' || path[len] == '[');
+}
+
+enum disposition drift_disposition(const struct resource *resource, const char *path)
+{
+    const struct value *policy = resource ? resource->drift_policy : NULL;
+    const char *word = value_get_text(policy, "default", "heal");
+    size_t longest = 0;
+
+    for (size_t i = 0; value_is_map(policy) && i < policy->pair_count; i++) {
+        size_t len = strlen(policy->pairs[i].key);
+
+        if (len <= longest || !is_under(path, policy->pairs[i].key, len))
+            continue;
+        longest = len;
+        word = policy->pairs[i].value->text;
+    }
+    return strcmp(word, "ignore") == 0 ? IGNORED : strcmp(word, "report") == 0 ? REPORTED : RUN;
+}
+
+/* Last, so that a manifest can only weaken what would be done. */
+static void judge_drift_policy(const struct states *states, struct plan_field *field)
+{
+    enum disposition wanted = drift_disposition(states->subject->resource, field->path);
+
+    if (field->cause != CAUSE_DRIFT || wanted == RUN)
+        return;
+    verdict(field, field->change, wanted,
+            wanted == IGNORED ? "driftPolicy is ignore" : "driftPolicy is report");
+}
+
 void field_judge(const struct states *states, struct plan_field *field)
 {
     static void (*const by_class[])(const struct states *, struct plan_field *) = {
@@ -291,6 +326,7 @@ void field_judge(const struct states *states, struct plan_field *field)
     else
         by_class[field->change](states, field);
     judge_contest(states, field);
+    judge_drift_policy(states, field);
 }
 
 /* ---- one field's verdict for the others --------------------------------------------- */

@@ -251,9 +251,16 @@ static bool make_record(const struct states *states, struct step *step)
 
 static bool make_absent(const struct states *states, struct step *step)
 {
+    enum disposition wanted = drift_disposition(states->subject->resource, "object");
+
     if (step->known->life == LIFE_NEW)
         return make_create(states, step, CAUSE_PENDING, "it does not exist yet");
-    return make_create(states, step, CAUSE_DRIFT, "it is gone");
+    make_create(states, step, CAUSE_DRIFT, "it is gone");
+    if (wanted != RUN)
+        step_withhold(step, wanted,
+                      wanted == IGNORED ? "it is gone, and driftPolicy is ignore"
+                                        : "it is gone, and driftPolicy is report");
+    return true;
 }
 
 static bool make_desired(const struct states *states, struct step *step)

@@ -34,7 +34,7 @@ static struct value *resources_count(struct arena *arena, const struct plan *pla
     for (size_t i = 0; i < steps; i++) {
         const struct resource *owner = step_owner(&plan->steps[i]);
         int64_t at = 0;
-        if (!owner && plan->steps[i].kind->is_derived)
+        if ((!owner && plan->steps[i].kind->is_derived) || plan->steps[i].disposition == IGNORED)
             continue;
         while (at < touched && (!owner || owners[at] != owner))
             at++;

@@ -296,6 +296,57 @@ static void a_network_is_changed_in_place(void **state)
     assert_int_equal(world_step(w, "Subnet", "front")->action, ACTION_UPDATE);
 }
 
+#define POLICY(words)                                                                      \
+    SHOP DOC("Instance", "project: shop, name: web-1, driftPolicy: " words,                \
+             "{cpus: 2, maxCpus: 4, memory: 256MiB, disks: [{name: root, volume: data}], " \
+             "nics: [{name: a, subnet: front}]}")
+
+static enum disposition cpus_drift(struct world *w, const char *manifests)
+{
+    world_converge(w, manifests);
+    world_tamper(w, "Instance", "web-1", "spec.cpus", "1");
+    world_plan(w);
+    return world_field(w, "Instance", "web-1", "spec.cpus")->disposition;
+}
+
+static void drift_of_a_field_is_reported_where_the_manifest_says_so(void **state)
+{
+    struct world *w = *state;
+
+    assert_int_equal(cpus_drift(w, POLICY("{spec.cpus: report}")), REPORTED);
+    assert_int_equal(only_step(w)->disposition, REPORTED);
+    assert_int_equal(plan_exit(w->plan), 0);
+}
+
+/* The path that is closest decides, and the policy concerns drift alone. */
+static void the_nearest_path_of_a_drift_policy_decides(void **state)
+{
+    struct world *w = *state;
+
+    assert_int_equal(cpus_drift(w, POLICY("{default: ignore, spec.cpus: heal}")), RUN);
+}
+
+static void a_change_in_git_is_made_whatever_the_drift_policy_says(void **state)
+{
+    struct world *w = *state;
+
+    world_converge(w, SHOP WEB("cpus: 1, maxCpus: 4, memory: 256MiB"));
+    world_declare(w, POLICY("{default: ignore}"));
+    world_plan(w);
+    assert_int_equal(world_field(w, "Instance", "web-1", "spec.cpus")->disposition, RUN);
+}
+
+static void what_is_gone_and_ignored_is_not_made_again(void **state)
+{
+    struct world *w = *state;
+
+    world_converge(w, POLICY("{object: ignore}"));
+    world_gone(w, "Instance", "web-1");
+    world_plan(w);
+    assert_int_equal(world_step(w, "Instance", "web-1")->disposition, IGNORED);
+    assert_int_equal(plan_exit(w->plan), 0);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, world_setup, world_teardown)
 
 int main(void)
@@ -321,6 +372,10 @@ int main(void)
         TEST(document_and_exit_status_come_from_one_list),
         TEST(only_listed_fields_are_changed),
         TEST(a_network_is_changed_in_place),
+        TEST(drift_of_a_field_is_reported_where_the_manifest_says_so),
+        TEST(the_nearest_path_of_a_drift_policy_decides),
+        TEST(a_change_in_git_is_made_whatever_the_drift_policy_says),
+        TEST(what_is_gone_and_ignored_is_not_made_again),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
