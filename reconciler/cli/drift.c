@@ -51,7 +51,7 @@ static struct value *finding_value(struct arena *arena, const struct finding *fi
     value_set_text(arena, value, "cause", row ? row->cause : "unknown");
     value_set_text(arena, value, "disposition", finding->disposition);
     value_set(arena, value, "healed", NULL);
-    value_set_int(arena, value, "count", row ? row->count : 1);
+    value_set_int(arena, value, "count", row ? row->count : 0);
     return value;
 }
 

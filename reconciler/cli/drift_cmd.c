@@ -83,14 +83,21 @@ static char *value_shown(struct arena *arena, const struct value *row, const cha
                                               : arena_text(arena, "nothing");
 }
 
-/* What becomes of it: healed, open, or why it stays. */
-static const char *state_shown(const struct value *row)
+/* What becomes of it: healed, and after how long, open, or why it stays; and how often
+ * it came back. */
+static const char *state_shown(struct arena *arena, const struct value *row)
 {
     const char *disposition = value_get_text(row, "disposition", "run");
+    int64_t count = value_get_int(row, "count", 0);
+    const char *state = !is_open(row)
+                            ? arena_printf(arena, "healed within %lld s",
+                                           (long long)value_at_int(row, "healed.after", 0) + 1)
+                        : strcmp(disposition, "run") == 0 ? "open"
+                                                          : disposition;
 
-    if (!is_open(row))
-        return "healed";
-    return strcmp(disposition, "run") == 0 ? "open" : disposition;
+    return count > 1    ? arena_printf(arena, "%s, %lld times before", state, (long long)count)
+           : count == 1 ? arena_printf(arena, "%s, once before", state)
+                        : state;
 }
 
 static void drift_print(struct arena *arena, const struct value *rows)
@@ -110,7 +117,7 @@ static void drift_print(struct arena *arena, const struct value *rows)
         cells[2] = value_shown(arena, row, "desired");
         cells[3] = value_shown(arena, row, "observed");
         cells[4] = value_get_text(row, "since", "");
-        cells[5] = state_shown(row);
+        cells[5] = state_shown(arena, row);
         cells[6] = value_get_text(row, "cause", "unknown");
         table_paint(table, 3, is_open(row) ? PAINT_BAD : PAINT_PLAIN);
         table_paint(table, 5, is_open(row) ? PAINT_WARN : PAINT_GOOD);

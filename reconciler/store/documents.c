@@ -87,6 +87,7 @@ struct value *drift_value(struct arena *arena, const struct drift_row *row)
         healed = value_map(arena);
         value_set_text(arena, healed, "at", when_rfc3339(arena, row->healed_at));
         value_set_text(arena, healed, "by", row->healed_by);
+        value_set_int(arena, healed, "after", row->healed_at - row->since);
     }
     value_set_text(arena, value, "kind", row->kind);
     value_set_text(arena, value, "project", row->project);
