@@ -28,7 +28,7 @@ ALL_CFLAGS  = -std=c17 -D_GNU_SOURCE -I. $(WARN) $(HARD) $(SAN) -MMD -MP $(CFLAG
 ALL_LDFLAGS = -pie -Wl,-z,relro,-z,now $(SAN) $(LDFLAGS)
 
 LIBS_model  := -lyaml -ljansson -lsodium -lutf8proc
-LIBS_spinel := -lgit2 -lsqlite3 -lev -lpopt -lmicrohttpd $(LIBS_model)
+LIBS_spinel := -lgit2 -lsqlite3 -lev -lpopt -lmicrohttpd -lncursesw -ltinfo $(LIBS_model)
 LIBS_file   := -lcurl
 LIBS_linux-vpc := -lmnl -lnftables
 
@@ -89,8 +89,9 @@ $(BUILD)/gen/web.o: $(BUILD)/gen/web.S
 $(BUILD)/gen/version.h: FORCE
 	@mkdir -p $(@D)
 	@echo '#define SPINEL_VERSION "$(VERSION)"' | cmp -s - $@ || echo '#define SPINEL_VERSION "$(VERSION)"' >$@
-$(BUILD)/obj/reconciler/cli/%.o: ALL_CFLAGS += -I$(BUILD)/gen
-$(call obj,$(wildcard reconciler/cli/*.c)): | $(BUILD)/gen/version.h
+versioned := $(call obj,$(wildcard reconciler/cli/*.c) reconciler/server/web_metrics.c)
+$(versioned): ALL_CFLAGS += -I$(BUILD)/gen
+$(versioned): | $(BUILD)/gen/version.h
 
 # An assembler file that a .c includes is not in the .d that the compiler writes.
 $(BUILD)/obj/drivers/qemu/canary.o: drivers/qemu/canary.S

@@ -214,7 +214,7 @@ static int revision_write(struct core *core, struct arena *arena, const char *co
 int core_target(struct core *core, const char *commit, const char *who, struct report *report,
                 int64_t *revision, struct error *err)
 {
-    int64_t id = core->revision;
+    int64_t id = core->revision, began_ms = core->env->mono_ms(core->env->context);
     if (strcmp(core->commit, commit)) {
         struct arena *arena = arena_new();
         const struct set *set = NULL;
@@ -231,7 +231,11 @@ int core_target(struct core *core, const char *commit, const char *who, struct r
             arena_free(arena);
             return status;
         }
-        core_event(core, "revision.accepted", NULL, target_data(core, commit, who),
+        struct value *data = target_data(core, commit, who);
+        value_set_int(batch_arena(core), data, "revision", id);
+        value_set_int(batch_arena(core), data, "ms",
+                      core->env->mono_ms(core->env->context) - began_ms);
+        core_event(core, "revision.accepted", NULL, data,
                    "commit %.12s is the target: %zu resources", commit, set->declared);
         target_take(core, arena, set, commit, id);
     }
@@ -362,6 +366,15 @@ const struct plan *core_plan_for(struct core *core, struct arena *arena, const s
         return NULL;
     }
     return plan_make(arena, input);
+}
+
+struct core_load core_load(const struct core *core)
+{
+    struct core_load load = {.blocked = core->blocked};
+    for (size_t i = 0; i < core->config.driver_count; i++)
+        load.under_way += core->drivers[i].in_flight;
+    load.queued = (int64_t)HASH_COUNT(core->tasks) - load.under_way;
+    return load;
 }
 
 const char *core_commit(const struct core *core)

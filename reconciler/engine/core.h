@@ -109,6 +109,15 @@ const struct plan *core_plan(const struct core *core);
 /* A plan for another set over the present observations, without side effects. */
 const struct plan *core_plan_for(struct core *core, struct arena *arena, const struct set *set,
                                  const char *commit, struct error *err);
+/* RFC 3339 with milliseconds, in UTC. */
+const char *core_time_text(struct arena *arena, int64_t wall_ms);
+/* Operations now. */
+struct core_load {
+    int64_t queued;    /* wait for others, or for a driver */
+    int64_t under_way; /* with a driver */
+    int64_t blocked;   /* failed, and wait for their next try */
+};
+struct core_load core_load(const struct core *core);
 const char *core_commit(const struct core *core); /* target; "" before the first */
 int64_t core_revision(const struct core *core);
 /* {"unmanaged":[...],"orphans":[...],"trash":[...]} as of the last full look. */

@@ -324,7 +324,8 @@ void round_begin(struct core *core)
     round->is_overdue = false;
     round->number++;
     round->waiting = 0;
-    round->patience_ms = mono(core) + PATIENCE_MS;
+    round->began_ms = mono(core);
+    round->patience_ms = round->began_ms + PATIENCE_MS;
     round->detected_by = !round->is_full                    ? "notice"
                          : mono(core) >= core->resync_at_ms ? "resync"
                                                             : "plan";
@@ -478,6 +479,8 @@ void round_expire(struct core *core)
     if (round->waiting)
         return;
     round->is_active = false;
+    round->took_ms = mono(core) - round->began_ms;
+    round->is_news = true;
     core->wants_plan = true;
     if (!round->is_full)
         return;

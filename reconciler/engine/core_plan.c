@@ -305,6 +305,9 @@ static void plan_record(struct core *core)
     const struct value *summary = value_get(document, "summary");
     struct value *data = value_map(arena);
     value_set_text(arena, data, "hash", plan->hash);
+    value_set_int(arena, data, "revision", core->revision);
+    value_set_int(arena, data, "lookMs", core->round.took_ms);
+    value_set_int(arena, data, "ms", core->plan_ms);
     value_set(arena, data, "summary", summary ? value_copy(arena, summary) : value_map(arena));
     core_event(core, "plan.made", NULL, data, "plan %.12s: %zu to run, %zu deferred, %zu held",
                plan->hash, plan->run, plan->deferred, plan->held);
@@ -526,11 +529,28 @@ static bool plan_is_expected(struct core *core)
     return true;
 }
 
+static void pass_tell(struct core *core)
+{
+    struct round *round = &core->round;
+    const struct pass pass = {
+        .has_looked = round->is_news,
+        .is_full = round->is_full,
+        .detected_by = round->detected_by ? round->detected_by : "plan",
+        .look_ms = round->took_ms,
+        .plan_ms = core->plan_ms,
+        .objects = (int64_t)core->input->known_count,
+    };
+    round->is_news = false;
+    if (core->env->passed && core->config.effects)
+        core->env->passed(core->env->context, &pass);
+}
+
 void core_replan(struct core *core)
 {
     core->wants_plan = false;
     if (!core->set)
         return;
+    int64_t began_ms = core->env->mono_ms(core->env->context);
     struct arena *arena = arena_new();
     struct plan_input *input = input_make(core, arena, core->set, core->commit);
     if (!input) {
@@ -541,7 +561,9 @@ void core_replan(struct core *core)
     core->plan_arena = arena;
     core->input = input;
     core->plan = plan_make(arena, input);
+    core->plan_ms = core->env->mono_ms(core->env->context) - began_ms;
     step_uids_sort(core);
+    pass_tell(core);
     core->plan_is_fresh = !core->round.is_active && core->round.is_full && all_are_listed(core);
     if (core->plan->run || !all_are_listed(core))
         core->is_converged = false;

@@ -122,7 +122,8 @@ struct task {
     unsigned step, of;
     unsigned pending; /* tasks that it waits for */
     struct dependant *dependants;
-    int64_t started_ms, deadline_ms, look_at_ms, look_pause_ms, look_until_ms;
+    int64_t started_ms, answered_ms; /* 0: not yet */
+    int64_t deadline_ms, look_at_ms, look_pause_ms, look_until_ms;
     const char *approval; /* hold id that is used up once it is confirmed; NULL: none */
     bool is_late;         /* past its deadline: confirmed or failed at the next look */
     UT_hash_handle hh;    /* by uid; in the order of the plan */
@@ -156,8 +157,11 @@ struct round {
     struct arena *arena; /* of rows */
     struct known *rows;  /* as they were when it began */
     size_t row_count;
+    int64_t began_ms;    /* of the monotonic clock */
+    int64_t took_ms;     /* the last that ended */
     int64_t patience_ms; /* when the plan is made without those that have not answered */
     bool is_overdue;
+    bool is_news; /* it ended and no plan was made of it yet */
     const char *detected_by;
 };
 
@@ -174,6 +178,7 @@ struct core {
     int64_t revision;
     bool is_applied;   /* the target was true at least once */
     int64_t target_ms; /* monotonic, when it became the target */
+    int64_t plan_ms;   /* how long the last plan took to make */
 
     /* what was seen */
     struct seen *seen;
@@ -226,7 +231,6 @@ struct about {
 
 int64_t core_now_s(const struct core *core);
 int64_t core_now_ms(const struct core *core);
-const char *core_time_text(struct arena *arena, int64_t wall_ms); /* RFC 3339 with ms */
 
 /* core_ledger.c: all quietly do nothing without effects or after a failure */
 bool batch_open(struct core *core);

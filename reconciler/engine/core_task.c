@@ -307,12 +307,22 @@ static struct value *task_data(struct core *core, const struct task *task)
     struct value *data = value_map(arena);
     value_set_text(arena, data, "op", task->intent.op);
     value_set_text(arena, data, "verb", task->intent.verb);
+    value_set_text(arena, data, "plan", task->intent.plan);
     return data;
+}
+
+/* How long it took in all, and how long of that the driver had it. */
+static void task_times(struct core *core, const struct task *task, struct value *data)
+{
+    struct arena *arena = batch_arena(core);
+    value_set_int(arena, data, "ms", mono(core) - task->started_ms);
+    if (task->driver)
+        value_set_int(arena, data, "callMs",
+                      (task->answered_ms ? task->answered_ms : mono(core)) - task->started_ms);
 }
 
 static void task_confirm(struct core *core, struct task *task)
 {
-    struct arena *arena = batch_arena(core);
     const struct about about = task_about(task);
     task->intent.state = "confirmed";
     task->intent.finished_at = core_now_s(core);
@@ -322,7 +332,7 @@ static void task_confirm(struct core *core, struct task *task)
     if (task->approval)
         approval_drop(core, task->approval);
     struct value *data = task_data(core, task);
-    value_set_int(arena, data, "ms", mono(core) - task->started_ms);
+    task_times(core, task, data);
     core_event(core, "op.confirmed", &about, data, "%s: %s confirmed", task_label(core, task),
                task->intent.verb);
     drift_healed_by(core, task);
@@ -339,6 +349,7 @@ static void task_report_failure(struct core *core, struct task *task, const stru
     struct arena *arena = batch_arena(core);
     const struct about about = task_about(task);
     struct value *data = task_data(core, task);
+    task_times(core, task, data);
     value_set_text(arena, data, "message", err->message);
     value_set_text(arena, data, "hint", err->hint);
     value_set_text(arena, data, "nextTry", core_time_text(arena, core_now_ms(core) + pause_ms));
@@ -467,6 +478,7 @@ void task_answered(struct core *core, struct task *task, const struct error *ref
         return;
     }
     task_leave_driver(task);
+    task->answered_ms = mono(core);
     task->intent.state = "claimed";
     save_intent(core, &task->intent);
     task->look_pause_ms = LOOK_PAUSE_MS;
@@ -479,6 +491,7 @@ void task_cancelled(struct core *core, struct task *task)
     if (task->state != TASK_CANCELLING)
         return;
     task_leave_driver(task);
+    task->answered_ms = mono(core);
     task->is_late = true;
     task_look(core, task);
 }
@@ -519,10 +532,15 @@ static void task_send(struct core *core, struct task *task)
     const struct about about = task_about(task);
     int64_t seconds = deadline_s(task);
     task->started_ms = mono(core);
+    task->answered_ms = 0;
     core->was_announced = false;
     struct value *data = task_data(core, task);
     value_set_int(arena, data, "step", task->step);
     value_set_int(arena, data, "of", task->of);
+    if (task->driver) {
+        value_set_text(arena, data, "driver", task->driver->name);
+        value_set_int(arena, data, "call", task->driver->last_id + 1);
+    }
     core_event(core, "op.started", &about, data, "%s: %s", task_label(core, task),
                task->intent.verb);
     if (!task->driver) { /* our records are all there is of it */

@@ -2,6 +2,7 @@
 #ifndef RECONCILER_ENGINE_ENV_H
 #define RECONCILER_ENGINE_ENV_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include "model/arena.h"
@@ -53,6 +54,14 @@ struct ledger {
 
 extern const struct ledger ledger_store; /* the real store */
 
+/* What a pass came to: a look at the world (if there was one), then a plan. */
+struct pass {
+    bool has_looked, is_full; /* full: at everything, else at what was told of */
+    const char *detected_by;  /* "notice", "resync", "plan" */
+    int64_t look_ms, plan_ms;
+    int64_t objects; /* known */
+};
+
 struct env {
     void *context;                     /* first argument of all but the ledger's */
     int64_t (*mono_ms)(void *context); /* never goes back */
@@ -72,6 +81,7 @@ struct env {
     /* An event, after it is durable. Borrowed. */
     void (*emit)(void *context, const struct event *event);
     void (*log)(void *context, const char *name, const char *text);
+    void (*passed)(void *context, const struct pass *pass); /* NULL: nobody counts */
 
     /* The set that a commit declares, and its author and subject. */
     int (*load)(void *context, struct arena *arena, const char *commit, const struct set **set,

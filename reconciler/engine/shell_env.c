@@ -13,6 +13,7 @@
 #include <time.h>
 #include "model/json.h"
 #include "model/text.h"
+#include "reconciler/engine/probes.h"
 
 static int64_t clock_ms(clockid_t clock)
 {
@@ -118,21 +119,11 @@ static void env_driver_kill(void *context, const char *driver)
 
 /* ---- events and log ----------------------------------------------------------------- */
 
-static const char *time_text(struct arena *arena, int64_t wall_ms)
-{
-    char text[32];
-    time_t seconds = (time_t)(wall_ms / 1000);
-    struct tm utc;
-    gmtime_r(&seconds, &utc);
-    strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S", &utc);
-    return arena_printf(arena, "%s.%03dZ", text, (int)(wall_ms % 1000));
-}
-
 struct value *event_notice(struct arena *arena, const struct event *event)
 {
     struct value *value = value_map(arena);
     value_set_int(arena, value, "seq", event->seq);
-    value_set_text(arena, value, "at", time_text(arena, event->at_ms));
+    value_set_text(arena, value, "at", core_time_text(arena, event->at_ms));
     value_set_text(arena, value, "type", event->type);
     value_set_text(arena, value, "text", event->text);
     value_set_text(arena, value, "uid", event->uid);
@@ -160,8 +151,8 @@ void shell_log(struct shell *shell, const char *event, const char *key, const ch
     struct text line = TEXT_INIT;
     struct arena *arena = arena_new();
     if (shell->is_serving) {
-        text_printf(&line, "at=%s event=%s %s=", time_text(arena, clock_ms(CLOCK_REALTIME)), event,
-                    key);
+        text_printf(&line, "at=%s event=%s %s=", core_time_text(arena, clock_ms(CLOCK_REALTIME)),
+                    event, key);
         quoted_add(&line, text);
     } else {
         text_printf(&line, "spinel: %s: %s", key, text);
@@ -178,6 +169,9 @@ static void env_emit(void *context, const struct event *event)
     struct arena *arena = arena_new();
     if (shell->is_serving)
         shell_log(shell, event->type, "text", event->text);
+    if (shell->counted)
+        shell->counted(shell->follow_context, event);
+    probes_event(event);
     if (shell->follow)
         shell->follow(shell->follow_context, event_notice(arena, event));
     arena_free(arena);
@@ -186,6 +180,14 @@ static void env_emit(void *context, const struct event *event)
 static void env_log(void *context, const char *name, const char *text)
 {
     shell_log(context, name, "text", text);
+}
+
+static void env_passed(void *context, const struct pass *pass)
+{
+    struct shell *shell = context;
+    probes_pass(pass);
+    if (shell->passed)
+        shell->passed(shell->follow_context, pass);
 }
 
 /* ---- repository --------------------------------------------------------------------- */
@@ -222,6 +224,7 @@ void env_bind(struct shell *shell)
         .driver_kill = env_driver_kill,
         .emit = env_emit,
         .log = env_log,
+        .passed = env_passed,
         .load = env_load,
         .describe = env_describe,
         .ledger = &ledger_store,

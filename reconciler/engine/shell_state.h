@@ -56,10 +56,13 @@ struct shell {
     struct core *core;
     char rack_id[33];
     bool is_serving;
+    struct meter *meter;     /* of the daemon; NULL elsewhere */
     struct value *strangers; /* in the shell's arena; NULL before the first look */
 
     /* where events go; NULL allowed */
     void (*follow)(void *context, const struct value *event);
+    void (*counted)(void *context, const struct event *event);
+    void (*passed)(void *context, const struct pass *pass);
     void *follow_context;
     void (*after_pump)(void *context); /* the server answers whoever waits */
 };

@@ -183,6 +183,38 @@ static struct changed *changes_read(struct arena *arena, const struct value *lis
     return changes;
 }
 
+static int64_t wall_ms(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+/* So that the push's trace begins where the pusher's wait does. */
+static void check_remember(struct server *server, const char *commit, int64_t began_ms)
+{
+    snprintf(server->checked.commit, sizeof server->checked.commit, "%s", commit);
+    server->checked.at_ms = began_ms;
+    server->checked.took_ms = wall_ms() - began_ms;
+}
+
+static void push_announce(struct request *request, const char *commit)
+{
+    struct arena *arena = request->arena;
+    struct server *server = request->server;
+    struct value *data = value_map(arena);
+    value_set_text(arena, data, "commit", commit);
+    value_set_text(arena, data, "who", who_of(request));
+    if (strcmp(server->checked.commit, commit) == 0) {
+        value_set(arena, data, "checkedAt",
+                  value_text(arena, core_time_text(arena, server->checked.at_ms)));
+        value_set_int(arena, data, "checkMs", server->checked.took_ms);
+    }
+    core_begin(request->shell->core);
+    core_announce(request->shell->core, "push.received", data,
+                  arena_printf(arena, "%s pushed %.12s", who_of(request), commit));
+}
+
 /* What a push would lead to; nothing is written or sent to a driver. */
 static int check_method(struct request *request, struct value **result, struct error *err)
 {
@@ -191,6 +223,7 @@ static int check_method(struct request *request, struct value **result, struct e
     const char *commit = value_get_text(request->params, "commit", "");
     const struct set *set = NULL;
     struct report report;
+    int64_t began_ms = wall_ms();
     size_t count;
     const struct changed *changes =
         changes_read(arena, value_get(request->params, "changes"), &count);
@@ -209,6 +242,7 @@ static int check_method(struct request *request, struct value **result, struct e
         return err->code;
     *result = value_map(arena);
     value_set(arena, *result, "plan", plan_value(arena, plan));
+    check_remember(request->server, commit, began_ms);
     return 0;
 }
 
@@ -240,7 +274,11 @@ static int pushed_method(struct request *request, struct value **result, struct 
 {
     char head[65];
     int status = source_head(request->shell->source, head, err);
-    return status < 0 ? status : head_apply(request, head, result, err);
+    if (status < 0)
+        return status;
+    if (strcmp(head, core_commit(request->shell->core)) != 0)
+        push_announce(request, head);
+    return head_apply(request, head, result, err);
 }
 
 /* The plan that was saved must be the plan of now; then its commit is the target. */

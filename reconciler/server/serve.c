@@ -10,6 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 #include "reconciler/engine/shell.h"
+#include "reconciler/server/meter.h"
 #include "reconciler/server/server.h"
 #include "reconciler/server/supervisor.h"
 #include "reconciler/server/web.h"
@@ -19,6 +20,26 @@ static void say(const struct error *err)
     fprintf(stderr, "spinel: %s\n", err->message);
     if (err->hint[0])
         fprintf(stderr, "%s\n", err->hint);
+}
+
+/* ---- what is counted ---------------------------------------------------------------- */
+
+static void event_count(void *context, const struct event *event)
+{
+    const struct server *server = context;
+    meter_event(server->shell->meter, event);
+}
+
+static void pass_count(void *context, const struct pass *pass)
+{
+    const struct server *server = context;
+    meter_pass(server->shell->meter, pass, (int64_t)time(NULL));
+}
+
+static void commit_count(void *context, int64_t ns)
+{
+    const struct shell *shell = context;
+    meter_add(&shell->meter->commits, ns);
 }
 
 /* ---- the core's process ------------------------------------------------------------- */
@@ -80,6 +101,8 @@ static int core_open(struct server *server, struct error *err)
     struct shell *shell = server->shell;
     int status = shell_store_open(shell, err);
     if (status == 0)
+        store_watch_commits(shell->store, commit_count, shell);
+    if (status == 0)
         status = source_open(shell->site, &shell->source, err);
     if (status == 0)
         status = shell_begin(shell, true, false, err);
@@ -115,6 +138,8 @@ static int core_process(void *context, int channel, pid_t supervisor)
     shell->is_serving = true;
     shell->follow = server_event;
     shell->after_pump = server_after_pump;
+    shell->counted = event_count;
+    shell->passed = pass_count;
     shell->follow_context = &server;
     int status = core_open(&server, &err);
     if (status == 0)
@@ -126,6 +151,8 @@ static int core_process(void *context, int channel, pid_t supervisor)
     server_close(&server);
     shell->after_pump = NULL;
     shell->follow = NULL;
+    shell->counted = NULL;
+    shell->passed = NULL;
     shell_end(shell);
     return status < 0;
 }
@@ -133,7 +160,7 @@ static int core_process(void *context, int channel, pid_t supervisor)
 static int web_process(void *context)
 {
     struct shell *shell = context;
-    return web_run(shell->site, shell->argv0);
+    return web_run(shell->site, shell->argv0, shell->meter);
 }
 
 /* ---- the supervisor's --------------------------------------------------------------- */
@@ -154,5 +181,6 @@ int shell_serve(struct shell *shell, struct error *err)
     source_close(shell->source);
     shell->source = NULL;
     shell_store_close(shell);
-    return supervisor_run(&plan, err);
+    int status = meter_map(&shell->meter, err);
+    return status < 0 ? status : supervisor_run(&plan, err);
 }

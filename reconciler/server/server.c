@@ -16,6 +16,7 @@
 #include <utlist.h>
 #include "model/json.h"
 #include "reconciler/server/address.h"
+#include "reconciler/server/meter.h"
 
 enum {
     UNREAD_MAX = 4 << 20, /* answers that nobody reads */
@@ -275,6 +276,15 @@ static void accept_ready(struct ev_loop *loop, struct ev_io *io, int events)
     DL_APPEND(server->clients, client);
 }
 
+static void load_tell(const struct server *server)
+{
+    struct meter *meter = server->shell->meter;
+    const struct core_load load = core_load(server->shell->core);
+    __atomic_store_n(&meter->queued, load.queued, __ATOMIC_RELAXED);
+    __atomic_store_n(&meter->under_way, load.under_way, __ATOMIC_RELAXED);
+    __atomic_store_n(&meter->blocked, load.blocked, __ATOMIC_RELAXED);
+}
+
 void server_after_pump(void *context)
 {
     struct server *server = context;
@@ -285,6 +295,7 @@ void server_after_pump(void *context)
         return;
     }
     waiters_answer(server);
+    load_tell(server);
     if (server->looks != core_looks(server->shell->core)) {
         server->looks = core_looks(server->shell->core);
         if (server_take_head(server, &err) == 0)

@@ -56,8 +56,12 @@ struct server {
     pid_t supervisor;
     int64_t since; /* unix seconds */
     bool is_stopping;
-    char refused[65]; /* last head that was not valid; "" */
-    uint64_t looks;   /* core_looks() when the head was last asked for */
+    struct {
+        char commit[65];
+        int64_t at_ms, took_ms; /* unix milliseconds; of the request "check" */
+    } checked;                  /* last commit that a push was checked for */
+    char refused[65];           /* last head that was not valid; "" */
+    uint64_t looks;             /* core_looks() when the head was last asked for */
 };
 
 /* Makes the branch's head the target if it is not: a push whose hook did not reach us. A

@@ -300,9 +300,10 @@ static void files_allow(void)
     setrlimit(RLIMIT_NOFILE, &limit);
 }
 
-int web_run(const struct site *site, const char *program)
+int web_run(const struct site *site, const char *program, const struct meter *meter)
 {
-    struct web web = {.site = site, .program = program, .loop = ev_loop_new(EVFLAG_AUTO)};
+    struct web web = {
+        .site = site, .program = program, .meter = meter, .loop = ev_loop_new(EVFLAG_AUTO)};
     struct arena *arena = arena_new();
     struct error err = ERROR_INIT;
     struct ev_signal terminate, interrupt;

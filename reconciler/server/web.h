@@ -11,6 +11,7 @@
 #include "model/site.h"
 #include "model/text.h"
 #include "model/value.h"
+#include "reconciler/server/meter.h"
 
 /*
  * The viewer's process: HTTP over one port or socket, read-only. It reads the store
@@ -28,6 +29,7 @@
 struct web {
     const struct site *site;
     const char *program;
+    const struct meter *meter; /* written by the core */
     struct ev_loop *loop;
     struct MHD_Daemon *http;
     struct ev_io http_ready;
@@ -38,7 +40,7 @@ struct web {
 };
 
 /* Runs until SIGTERM. `program` is argv[0]. Returns the exit status. */
-int web_run(const struct site *site, const char *program);
+int web_run(const struct site *site, const char *program, const struct meter *meter);
 
 /* Lets the HTTP library go on: to be called after a connection was resumed. */
 void web_turn(struct web *web);
@@ -88,6 +90,12 @@ struct value *view_resource(struct view *view, struct asked *asked, struct error
 struct value *view_network(struct view *view, struct asked *asked, struct error *err);
 struct value *view_plan(struct view *view, struct asked *asked, struct error *err);
 struct value *view_drift(struct view *view, struct asked *asked, struct error *err);
+/* Fields that differ now; `oldest` in unix seconds, 0 if none does. */
+struct open_drift {
+    int64_t fields, oldest, ignored;
+};
+int view_open_drift(struct view *view, struct arena *arena, struct open_drift *out,
+                    struct error *err);
 struct value *view_events(struct view *view, struct asked *asked, struct error *err);
 struct value *view_revisions(struct view *view, struct asked *asked, struct error *err);
 struct value *view_operations(struct view *view, struct asked *asked, struct error *err);

@@ -456,6 +456,24 @@ struct value *view_drift(struct view *view, struct asked *asked, struct error *e
     return drift_put(view, asked->arena, document, NULL, err) < 0 ? NULL : document;
 }
 
+int view_open_drift(struct view *view, struct arena *arena, struct open_drift *out,
+                    struct error *err)
+{
+    struct drift_row *rows = NULL;
+    size_t count = 0;
+    int status = store_drifts(view->shell->store, arena, INT64_MAX, &rows, &count, err);
+    *out = (struct open_drift){0};
+    for (size_t i = 0; status == 0 && i < count; i++) {
+        if (strcmp(rows[i].disposition, "ignored") == 0) {
+            out->ignored++;
+            continue;
+        }
+        out->fields++;
+        out->oldest = out->oldest && out->oldest < rows[i].since ? out->oldest : rows[i].since;
+    }
+    return status;
+}
+
 struct value *view_events(struct view *view, struct asked *asked, struct error *err)
 {
     struct arena *arena = asked->arena;

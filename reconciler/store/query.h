@@ -29,6 +29,8 @@ struct store {
     enum store_mode mode;
     struct cached_statement cache[QUERY_CACHE];
     size_t cached;
+    void (*committed)(void *context, int64_t ns); /* NULL: nobody asks */
+    void *committed_context;
 };
 
 struct query {

@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -346,6 +347,13 @@ int store_begin(struct store *store, struct error *err)
     return query_run(&query, NULL);
 }
 
+static int64_t now_ns(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
 int store_commit(struct store *store, struct error *err)
 {
     if (!store_in_batch(store))
@@ -353,11 +361,21 @@ int store_commit(struct store *store, struct error *err)
                          "cannot commit to the store: the batch was rolled back "
                          "when an earlier write failed");
     struct query query;
+    int64_t began_ns = now_ns();
     query_start(&query, store, "COMMIT", err);
     int rc = query_run(&query, NULL);
     if (rc < 0)
         store_rollback(store);
+    else if (store->committed)
+        store->committed(store->committed_context, now_ns() - began_ns);
     return rc;
+}
+
+void store_watch_commits(struct store *store, void (*committed)(void *context, int64_t ns),
+                         void *context)
+{
+    store->committed = committed;
+    store->committed_context = context;
 }
 
 void store_rollback(struct store *store)

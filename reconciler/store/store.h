@@ -34,6 +34,9 @@ void store_close(struct store *store); /* NULL is allowed */
 int store_begin(struct store *store, struct error *err);
 int store_commit(struct store *store, struct error *err);
 void store_rollback(struct store *store);
+/* From now on tells how long each durable commit took. */
+void store_watch_commits(struct store *store, void (*committed)(void *context, int64_t ns),
+                         void *context);
 bool store_in_batch(const struct store *store);
 bool store_is_writable(const struct store *store);
 
