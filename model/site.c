@@ -68,6 +68,7 @@ static void spec_read(struct arena *arena, struct site *site, const struct value
     site->resync_s = value_get_int(spec, "resync", 0);
     site->push_wait_s = value_get_int(spec, "pushWait", 0);
     site->web_listen = value_at_text(spec, "web.listen", NULL);
+    site->traces_otlp = value_at_text(spec, "traces.otlp", NULL);
     site->budget.count = value_get_int(budget, "count", 0);
     site->budget.percent = value_get_int(budget, "percent", 0);
     site->budget.collapse_percent = value_get_int(budget, "collapsePercent", 0);
@@ -97,6 +98,7 @@ int site_read(struct arena *arena, const char *file, const char *dir, const char
         return ERR_INVALID;
     site = arena_alloc(arena, sizeof(*site));
     site->name = document.name;
+    site->file = arena_text(arena, file);
     site->dir = dir ? arena_text_n(arena, dir, strlen(dir)) : dir_of(arena, file);
     spec_read(arena, site, spec);
     *out = site;

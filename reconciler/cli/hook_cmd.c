@@ -22,6 +22,7 @@
 #include "reconciler/cli/site.h"
 #include "reconciler/cli/terminal.h"
 #include "reconciler/plan/text.h"
+#include "reconciler/source/note.h"
 #include "reconciler/source/receive.h"
 
 enum { HOOK_COLUMNS = 71 }; /* 80 without git's "remote: " and one to spare */
@@ -39,6 +40,18 @@ static void say(struct push *push, const char *text)
     follow_say(&push->out, 2, text);
 }
 
+/* Who could write there could say of a commit what never happened. */
+static int notes_refuse(const struct ref_update *updates, size_t count, struct error *err)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (strcmp(updates[i].ref, NOTES_REF) != 0)
+            continue;
+        error_set(err, ERR_DENIED, "%s is written by the daemon alone", NOTES_REF);
+        return error_hint(err, "Keep notes of your own under another name: git notes --ref=NAME");
+    }
+    return 0;
+}
+
 static int push_open(struct cli *cli, struct push *push,
                      int (*source_opens)(const struct site *, struct source **, struct error *),
                      struct error *err)
@@ -52,6 +65,8 @@ static int push_open(struct cli *cli, struct push *push,
     push->out.is_live = false;
     if (rc == 0)
         rc = receive_read(cli->arena, STDIN_FILENO, &updates, &count, err);
+    if (rc == 0)
+        rc = notes_refuse(updates, count, err);
     if (rc == 0)
         rc = source_opens(push->site, &push->source, err);
     if (rc == 0)

@@ -267,6 +267,9 @@ static int clone_make(struct cli *cli, const char *dir, const char *example, str
     };
     const char *const inside[][7] = {
         {"git", "remote", "add", "origin", origin, NULL},
+        {"git", "config", "--add", "remote.origin.fetch", "+refs/notes/spinel*:refs/notes/spinel*",
+         NULL}, /* a pattern may match nothing */
+        {"git", "config", "notes.displayRef", "refs/notes/spinel", NULL},
         {"git", "config", "branch.main.remote", "origin", NULL},
         {"git", "config", "branch.main.merge", "refs/heads/main", NULL},
         {"git", "add", "-A", NULL},

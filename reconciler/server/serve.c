@@ -26,8 +26,9 @@ static void say(const struct error *err)
 
 static void event_count(void *context, const struct event *event)
 {
-    const struct server *server = context;
+    struct server *server = context;
     meter_event(server->shell->meter, event);
+    outcome_event(server, event);
 }
 
 static void pass_count(void *context, const struct pass *pass)

@@ -16,6 +16,7 @@
  *   server.c    clients: lines in, lines out, events that they follow
  *   request.c   the methods of docs/control-protocol.md
  *   report.c    documents: status, drift
+ *   outcome.c   a revision's outcome, to Git and to a collector of traces
  *   remote.c    drivers that the supervisor starts for us
  */
 struct client {
@@ -57,6 +58,11 @@ struct server {
     int64_t since; /* unix seconds */
     bool is_stopping;
     struct {
+        struct ev_child child;
+        int64_t running, waiting[2]; /* revisions; 0: none */
+        int64_t current, told;
+    } outcome;
+    struct {
         char commit[65];
         int64_t at_ms, took_ms; /* unix milliseconds; of the request "check" */
     } checked;                  /* last commit that a push was checked for */
@@ -82,6 +88,9 @@ void client_wait(const struct waiter *asked);
 
 /* One line of a client. */
 void request_serve(struct client *client, const char *line, size_t len);
+
+/* Looks at each event for a revision that has ended. */
+void outcome_event(struct server *server, const struct event *event);
 
 struct value *status_report(struct server *server, struct arena *arena);
 /* Open drift, and what was healed at or after `since` (unix seconds; 0: open drift only). */
