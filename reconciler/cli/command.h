@@ -51,7 +51,7 @@ struct command {
 
 extern const struct command init_command, check_command, plan_command, apply_command, serve_command,
     status_command, get_command, describe_command, explain_command, schema_command, drift_command,
-    history_command, events_command, trace_command, console_command, approve_command,
+    history_command, events_command, trace_command, top_command, console_command, approve_command,
     freeze_command, purge_command, demo_command, hook_command, driver_test_command, version_command,
     help_command;
 

@@ -6,12 +6,11 @@
 #include "reconciler/cli/command.h"
 
 static const struct command *const commands[] = {
-    &init_command,        &serve_command,    &demo_command,    &check_command,
-    &explain_command,     &schema_command,   &plan_command,    &apply_command,
-    &approve_command,     &freeze_command,   &purge_command,   &status_command,
-    &get_command,         &describe_command, &drift_command,   &history_command,
-    &events_command,      &trace_command,    &console_command, &hook_command,
-    &driver_test_command, &version_command,  &help_command,    NULL,
+    &init_command,    &serve_command,       &demo_command,    &check_command,    &explain_command,
+    &schema_command,  &plan_command,        &apply_command,   &approve_command,  &freeze_command,
+    &purge_command,   &status_command,      &get_command,     &describe_command, &drift_command,
+    &history_command, &events_command,      &trace_command,   &top_command,      &console_command,
+    &hook_command,    &driver_test_command, &version_command, &help_command,     NULL,
 };
 
 int main(int argc, const char **argv)

@@ -28,7 +28,7 @@ is_noted() { git -C lab/manifests.git notes --ref=spinel show main; }
     jq -e '[.spans[].span] | length == (unique | length)' trace.json
     # The ids lead on: the plan and the operation are what history knows them by.
     op=$(jq -r '[.spans[].attributes.op // empty][0]' trace.json)
-    spinel history --json | jq -e --arg op "$op" '.. | objects | select(.op? == $op)'
+    spinel history volume shop/web-1-data --json | jq -e --arg op "$op" '.. | objects | select(.op? == $op)'
     spinel trace | grep -q '^revision 2, .*: converged$'
     spinel trace 1 | grep -q '^revision 1,'
     spinel trace "$(git -C lab/manifests rev-parse --short HEAD~1)" | grep -q '^revision 1,'
@@ -70,7 +70,7 @@ is_noted() { git -C lab/manifests.git notes --ref=spinel show main; }
     until_true 10 is_noted
     daemon_stop
     chown -R nobody lab/manifests.git
-    chmod 755 "$BATS_TEST_TMPDIR" lab
+    for dir in lab "$BATS_TEST_TMPDIR" "$BATS_TEST_TMPDIR/.." "$BATS_RUN_TMPDIR"; do chmod go+x "$dir"; done
     sed -i 's/^  repository: *{\(.*\)}/  repository: {\1, owner: nobody}/' lab/spinel.yaml
     grep -q 'owner: nobody' lab/spinel.yaml || sed -i '/^  repository:/a\    owner: nobody' lab/spinel.yaml
     git -c safe.directory="*" -C lab/manifests.git update-ref -d refs/notes/spinel || rm lab/manifests.git/refs/notes/spinel
