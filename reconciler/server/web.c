@@ -24,6 +24,7 @@
 enum {
     CONNECTIONS_MAX = 2048,
     HEADER_BYTES_MAX = 32 << 10,
+    BODY_BYTES_MAX = 4 << 10,
     SILENCE_MAX_S = 60,
     BACKLOG = 512,
 };
@@ -178,21 +179,77 @@ static enum MHD_Result answer_send(struct asked *asked, struct answer *answer)
     return result;
 }
 
+/* What a POST carries, piece by piece. */
+struct upload {
+    struct text body;
+    bool is_too_long;
+};
+
+/* False: the request has to be called again before it can be answered. */
+static bool upload_take(void **state, const char *data, size_t *data_size)
+{
+    struct upload *upload = *state;
+    if (!upload) {
+        upload = *state = calloc(1, sizeof *upload);
+        if (!upload)
+            abort();
+        upload->body = (struct text)TEXT_INIT;
+        return false;
+    }
+    if (!*data_size)
+        return true;
+    upload->is_too_long = upload->is_too_long || upload->body.len + *data_size > BODY_BYTES_MAX;
+    if (!upload->is_too_long)
+        text_add_n(&upload->body, data, *data_size);
+    *data_size = 0;
+    return false;
+}
+
+static void request_ended(void *context, struct MHD_Connection *connection, void **state,
+                          enum MHD_RequestTerminationCode why)
+{
+    struct upload *upload = *state;
+    (void)context, (void)connection, (void)why;
+    if (upload)
+        text_free(&upload->body);
+    free(upload);
+    *state = NULL;
+}
+
+static void posted(struct asked *asked, struct answer *answer, const struct upload *upload)
+{
+    if (upload->is_too_long) {
+        answer_problem(answer, asked->arena, MHD_HTTP_CONTENT_TOO_LARGE,
+                       "A decision is shorter than this.");
+        return;
+    }
+    asked->body = upload->body.data ? upload->body.data : "";
+    asked->body_len = upload->body.len;
+    decide(asked, answer);
+}
+
 static enum MHD_Result request_came(void *context, struct MHD_Connection *connection,
                                     const char *url, const char *method, const char *version,
                                     const char *data, size_t *data_size, void **state)
 {
     struct asked asked = {.web = context, .connection = connection, .path = url};
     struct answer answer = {.status = MHD_HTTP_OK, .body = TEXT_INIT};
-    (void)version, (void)data, (void)state;
+    bool is_post =
+        strcmp(method, MHD_HTTP_METHOD_POST) == 0 && decisions_are_allowed(asked.web->site);
+    (void)version;
+    if (is_post && !upload_take(state, data, data_size))
+        return MHD_YES;
     *data_size = 0;
     asked.arena = arena_new();
-    if (strcmp(method, MHD_HTTP_METHOD_GET) != 0 && strcmp(method, MHD_HTTP_METHOD_HEAD) != 0)
+    if (!is_post && strcmp(method, MHD_HTTP_METHOD_GET) != 0 &&
+        strcmp(method, MHD_HTTP_METHOD_HEAD) != 0)
         answer_problem(&answer, asked.arena, MHD_HTTP_METHOD_NOT_ALLOWED,
                        "The viewer is read-only: GET and HEAD are all it knows.");
     else if (!host_is_ours(&asked))
         answer_problem(&answer, asked.arena, MHD_HTTP_MISDIRECTED_REQUEST,
                        "This is not the host that was asked for. Use its address, or localhost.");
+    else if (is_post)
+        posted(&asked, &answer, *state);
     else
         route(&asked, &answer);
     enum MHD_Result result = answer_send(&asked, &answer);
@@ -259,7 +316,7 @@ static int http_open(struct web *web, int fd, struct error *err)
         MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL, request_came, web,
         MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_CONNECTION_LIMIT, (unsigned)CONNECTIONS_MAX,
         MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)HEADER_BYTES_MAX, MHD_OPTION_CONNECTION_TIMEOUT,
-        (unsigned)SILENCE_MAX_S, MHD_OPTION_END);
+        (unsigned)SILENCE_MAX_S, MHD_OPTION_NOTIFY_COMPLETED, request_ended, NULL, MHD_OPTION_END);
     const union MHD_DaemonInfo *info =
         web->http ? MHD_get_daemon_info(web->http, MHD_DAEMON_INFO_EPOLL_FD) : NULL;
     if (!info)

@@ -14,13 +14,16 @@
 #include "reconciler/server/meter.h"
 
 /*
- * The viewer's process: HTTP over one port or socket, read-only. It reads the store
- * beside the core and never asks the core anything, so that viewers cost it nothing.
+ * The viewer's process: HTTP over one port or socket. It reads the store beside the core
+ * and never asks the core anything, so that viewers cost it nothing; only what a person with
+ * the site's token decides is handed to the core.
  *
  *   web.c           life, connections, headers
  *   web_route.c     which path gives what
  *   web_view.c      what is shown: rows of the store beside the plan of them
  *   web_stream.c    events as they happen (server-sent events)
+ *   web_tree.c      who needs whom
+ *   web_decide.c    what a person with the token decides
  *   web_metrics.c   OpenMetrics
  *   web/            the page
  *
@@ -62,6 +65,8 @@ struct asked {
     struct arena *arena;
     const char *path;
     const char *rest; /* of the path, after the route's prefix */
+    const char *body; /* of a POST; "" else */
+    size_t body_len;
 };
 
 /* NULL if the query does not have it. */
@@ -74,6 +79,10 @@ void answer_json(struct answer *answer, struct arena *arena, const struct value 
 /* RFC 9457. */
 void answer_problem(struct answer *answer, struct arena *arena, unsigned status,
                     const char *detail);
+/* A POST: a decision. Always leaves an answer, be it a problem. */
+void decide(struct asked *asked, struct answer *answer);
+/* Whether the site has a token, so that there is something to be decided here. */
+bool decisions_are_allowed(const struct site *site);
 /* Always leaves an answer, be it a problem. */
 void route(struct asked *asked, struct answer *answer);
 

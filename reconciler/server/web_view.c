@@ -5,7 +5,7 @@
  * observations, so the core is not asked. A view is good until the store changes; a large
  * rack's a little longer, so that making it never takes most of the time.
  */
-#include "reconciler/server/web.h"
+#include "reconciler/server/web_view.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -17,33 +17,9 @@
 #include "reconciler/engine/shell_state.h"
 #include "reconciler/store/documents.h"
 
-enum { PAGE_DEFAULT = 200, PAGE_MAX = 500, LASTING_MS = 30000, SHARE = 4 };
+enum { PAGE_DEFAULT = 200, PAGE_MAX = 500, DRIFT_MAX = 5000, LASTING_MS = 30000, SHARE = 4 };
 
 static const char *const marks[] = {"true", "pending", "drifting", "held"};
-enum { MARK_COUNT = sizeof marks / sizeof *marks };
-
-/* One object that is, or that the plan would make. */
-struct shown {
-    const char *uid;
-    const struct known *row;  /* NULL: not made yet */
-    const struct value *step; /* of the plan; NULL: nothing to do */
-    size_t mark;              /* in marks */
-    UT_hash_handle hh;
-};
-
-struct view {
-    const struct site *site;
-    struct shell *shell;
-    struct arena *arena; /* of all below; NULL before the first */
-    struct value *plan;  /* NULL before the first revision */
-    struct revision target;
-    bool has_target;
-    struct shown *shown; /* as `get` orders them, then what is to be made */
-    size_t count;
-    struct shown *by_uid;
-    int64_t version; /* newest event that it was made after */
-    int64_t made_ms, took_ms;
-};
 
 static int64_t now_ms(void)
 {
@@ -162,6 +138,7 @@ static int view_refresh(struct view *view, struct arena *arena, struct error *er
     arena_free(view->arena);
     view->arena = arena_new();
     view->plan = NULL;
+    view->edges = NULL;
     view->shown = NULL;
     view->count = 0;
     status = view_fill(view, err);
@@ -178,7 +155,7 @@ static int view_refresh(struct view *view, struct arena *arena, struct error *er
 
 /* ---- resources ---------------------------------------------------------------------- */
 
-static const char *shown_text(const struct shown *shown, const char *member)
+const char *shown_text(const struct shown *shown, const char *member)
 {
     const struct known *row = shown->row;
     if (!row)
@@ -208,7 +185,7 @@ static bool is_wanted(const struct shown *shown, const struct asked *asked)
     return is_found && (!mark || !*mark || strcmp(mark, marks[shown->mark]) == 0);
 }
 
-static struct value *shown_value(struct arena *arena, const struct shown *shown)
+struct value *shown_value(struct arena *arena, const struct shown *shown)
 {
     struct value *item = value_map(arena);
     const struct known *row = shown->row;
@@ -287,13 +264,13 @@ static struct value *step_value(struct arena *arena, const struct value *step)
 }
 
 static int drift_put(struct view *view, struct arena *arena, struct value *document,
-                     const char *uid, struct error *err)
+                     const char *uid, int64_t since, size_t limit, struct error *err)
 {
     struct value *list = value_set(arena, document, "drift", value_list(arena));
     struct drift_row *rows = NULL;
     size_t count = 0;
-    int status = store_drifts(view->shell->store, arena, 1, &rows, &count, err);
-    for (size_t i = count; i-- > 0 && list->count < PAGE_DEFAULT;)
+    int status = store_drifts(view->shell->store, arena, since, &rows, &count, err);
+    for (size_t i = count; i-- > 0 && list->count < limit;)
         if (!uid || strcmp(rows[i].uid, uid) == 0)
             unit_put(arena, value_append(arena, list, drift_value(arena, &rows[i])), rows[i].kind);
     return status;
@@ -341,11 +318,12 @@ struct value *view_resource(struct view *view, struct asked *asked, struct error
               copy_or_null(arena, shown->row ? shown->row->labels : NULL));
     value_set(arena, document, "step",
               shown->step ? step_value(arena, shown->step) : value_null(arena));
+    tree_put(view, arena, document, shown);
     const struct kind *kind = kind_find(shown_text(shown, "kind"));
     struct value *units = value_set(arena, document, "units", value_map(arena));
     if (kind)
         units_put(arena, units, kind->spec, "");
-    if (drift_put(view, arena, document, shown->uid, err) < 0 ||
+    if (drift_put(view, arena, document, shown->uid, 1, PAGE_DEFAULT, err) < 0 ||
         operations_put(view, arena, document, shown->uid, 50, err) < 0)
         return NULL;
     return document;
@@ -416,6 +394,26 @@ static void groups_put(const struct view *view, struct arena *arena, struct valu
         value_set_int(arena, resources, marks[m], sums[m]);
 }
 
+static int freezes_put(struct view *view, struct arena *arena, struct value *document,
+                       struct error *err)
+{
+    struct value *list = value_set(arena, document, "freezes", value_list(arena));
+    struct freeze *freezes = NULL;
+    size_t count = 0;
+    int status = store_freezes(view->shell->store, arena, &freezes, &count, err);
+    for (size_t i = 0; i < count; i++) {
+        if (freezes[i].until && freezes[i].until <= when_now())
+            continue;
+        struct value *freeze = value_append(arena, list, value_map(arena));
+        value_set_text(arena, freeze, "what", freezes[i].what);
+        value_set_text(arena, freeze, "who", freezes[i].who);
+        value_set_text(arena, freeze, "why", freezes[i].why);
+        value_set_text(arena, freeze, "until",
+                       freezes[i].until ? when_rfc3339(arena, freezes[i].until) : NULL);
+    }
+    return status;
+}
+
 struct value *view_status(struct view *view, struct arena *arena, struct error *err)
 {
     if (view_refresh(view, arena, err) < 0)
@@ -427,6 +425,9 @@ struct value *view_status(struct view *view, struct arena *arena, struct error *
     groups_put(view, arena, document);
     value_set(arena, document, "holds", copy_or_null(arena, value_get(view->plan, "holds")));
     value_set(arena, document, "summary", copy_or_null(arena, value_get(view->plan, "summary")));
+    value_set_bool(arena, document, "decisions", decisions_are_allowed(view->site));
+    if (freezes_put(view, arena, document, err) < 0)
+        return NULL;
     value_set_bool(arena, document, "converged",
                    view->plan && value_at_int(view->plan, "summary.run", 0) == 0 &&
                        view->target.converged_at > 0);
@@ -453,7 +454,10 @@ struct value *view_plan(struct view *view, struct asked *asked, struct error *er
 struct value *view_drift(struct view *view, struct asked *asked, struct error *err)
 {
     struct value *document = value_map(asked->arena);
-    return drift_put(view, asked->arena, document, NULL, err) < 0 ? NULL : document;
+    size_t limit = (size_t)asked_int(asked, "limit", PAGE_DEFAULT, 1, DRIFT_MAX);
+    int64_t since = asked_int(asked, "since", 1, 1, INT64_MAX);
+    int status = drift_put(view, asked->arena, document, NULL, since, limit, err);
+    return status < 0 ? NULL : document;
 }
 
 int view_open_drift(struct view *view, struct arena *arena, struct open_drift *out,

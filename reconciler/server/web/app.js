@@ -81,9 +81,15 @@ function verdict(status) {
   return marked("true", "The rack is as Git says.");
 }
 
+function byProject(groups) {
+  const projects = new Map();
+  for (const g of groups) projects.set(g.project ?? "", [...(projects.get(g.project ?? "") ?? []), g]);
+  return [...projects.entries()];
+}
+
 async function overview() {
   const [status, drift] = await Promise.all([get("status"), get("drift")]);
-  const open = drift.drift.filter((d) => !d.healed);
+  const open = drift.drift.filter((d) => !d.healed && d.disposition !== "ignored");
   const revision = status.revision;
   return [
     h("h1", {class: "verdict"}, verdict(status)),
@@ -91,32 +97,134 @@ async function overview() {
       ` “${revision.subject}” by ${revision.author.replace(/ <.*/, "")}, `, ago(revision.at),
       revision.convergedAt ? ["; true ", ago(revision.convergedAt)] : "; not true yet"),
     (status.holds ?? []).map((hold) => h("p", {class: "banner"}, `Held by ${hold.rule}: ${hold.reason}. `,
-      hold.approvable && h("code", {}, "spinel approve " + hold.id))),
+      hold.approvable && (status.decisions ? h("button", {type: "button", onclick: () => decide("approve", {hold: hold.id}, `Approve ${hold.id}? ${hold.reason}`)}, "Approve " + hold.id)
+        : h("code", {}, "spinel approve " + hold.id)))),
+    status.freezes.map((f) => h("p", {class: "banner"}, `${f.what} are frozen by ${f.who}: ${f.why}`, f.until ? `, until ${f.until}. ` : ". ",
+      status.decisions ? h("button", {type: "button", onclick: () => decide("lift", {what: f.what}, `Lift the freeze of ${f.what}?`)}, "Lift") : h("code", {}, "spinel freeze --lift " + f.what))),
     h("div", {class: "tiles"}, MARKS.map((m) =>
       h("a", {class: "tile " + m, href: "#/resources?mark=" + m}, h("b", {}, status.resources[m]), m))),
     h("h2", {}, "Open drift"),
     driftTable(open, "No drift."),
+    h("h2", {}, "By project"),
+    table(["Project", ...MARKS], byProject(status.groups).map(([project, groups]) => h("tr", {},
+      h("td", {}, project ? h("a", {href: "#/resources?" + new URLSearchParams({project})}, project) : h("span", {class: "soft"}, "rack")),
+      MARKS.map((m) => groups.reduce((sum, g) => sum + g[m], 0)).map((n, i) => h("td", {class: "number"}, n ? marked(MARKS[i], n) : h("span", {class: "soft"}, "0"))))),
+      "Nothing is declared."),
     h("h2", {}, "By project and kind"),
     table(["Project", "Kind", ...MARKS], status.groups.map((g) => h("tr", {},
       h("td", {}, g.project ?? h("span", {class: "soft"}, "rack")),
       h("td", {}, h("a", {href: "#/resources?" + new URLSearchParams({kind: g.kind, project: g.project ?? ""})}, g.kind)),
       MARKS.map((m) => h("td", {class: "number"}, g[m] ? marked(m, g[m]) : h("span", {class: "soft"}, "0"))))),
       "Nothing is declared."),
+    status.decisions && freezeForm(),
   ];
 }
 
-function driftTable(rows, empty) {
-  return table(["Resource", "Field", "Should be", "Is", "Since", "Probable cause", "Outcome"], rows.map((d) => row(
-    linkTo(d), h("code", {}, d.path), shown(d.desired, d.unit), shown(d.observed, d.unit), ago(d.since),
-    [d.cause, d.count > 1 ? h("span", {class: "soft"}, ` (${d.count} times)`) : ""],
-    d.healed ? marked("true", ["healed ", ago(d.healed.at)]) : marked("drifting", d.disposition))), empty);
+// ---- decisions --------------------------------------------------------------------------
+
+let token = ""; // kept by this page alone, until it is left
+
+// What a person with the token decides. There is no cookie: nothing goes along by itself.
+async function decide(what, body, question) {
+  const dialog = document.getElementById("decide"), form = dialog.querySelector("form");
+  form.elements.token.value = token;
+  dialog.querySelector("p").textContent = question;
+  dialog.querySelector("[role=alert]").textContent = "";
+  form.onsubmit = async (event) => {
+    event.preventDefault();
+    token = form.elements.token.value;
+    const response = await fetch("/api/v1/" + what, {method: "POST", body: JSON.stringify(body),
+      headers: {"Content-Type": "application/json", Authorization: "Bearer " + token}}).catch((e) => ({ok: false, json: async () => ({detail: e.message})}));
+    if (response.ok) { dialog.close(); draw(false); return; }
+    dialog.querySelector("[role=alert]").textContent = (await response.json()).detail;
+  };
+  dialog.querySelector("button[type=button]").onclick = () => dialog.close();
+  dialog.showModal();
 }
 
-async function drift() {
-  const {drift} = await get("drift");
-  return [h("h1", {}, "Drift"),
-    h("h2", {}, "Open"), driftTable(drift.filter((d) => !d.healed), "No drift."),
-    h("h2", {}, "Healed"), driftTable(drift.filter((d) => d.healed), "Nothing has drifted yet.")];
+function freezeForm() {
+  const form = h("form", {class: "filters", onsubmit: (event) => {
+    event.preventDefault();
+    const {what, why, until} = form.elements;
+    decide("freeze", {what: what.value, why: why.value, until: until.value}, `Freeze ${what.value}: ${why.value}`);
+  }}, h("select", {name: "what", "aria-label": "What"}, ["changes", "healing", "deletions"].map((w) => h("option", {}, w))),
+    h("input", {name: "why", required: true, placeholder: "Why", "aria-label": "Why"}),
+    h("input", {name: "until", placeholder: "For how long, such as 2h", "aria-label": "For how long"}),
+    h("button", {}, "Freeze"));
+  return h("details", {}, h("summary", {}, "Freeze"), form);
+}
+
+function lasted(s) {
+  return s < 60 ? s + " s" : s < 3600 ? Math.round(s / 60) + " min" : s < 172800 ? Math.round(s / 3600) + " h" : Math.round(s / 86400) + " d";
+}
+
+// A field that came back again and again is one row, by its newest, with how often and in how long.
+function folded(rows) {
+  const fields = new Map();
+  for (const d of rows) {
+    const key = d.uid + " " + d.path, known = fields.get(key);
+    if (known) { known.times++; known.first = d.since; } else fields.set(key, {...d, times: 1, first: d.since});
+  }
+  return [...fields.values()];
+}
+
+function outcome(d) {
+  if (d.healed) return marked("true", ["healed in ", lasted(d.healed.after), ", ", ago(d.healed.at)]);
+  return d.disposition === "ignored" ? h("span", {class: "soft"}, "ignored") : marked("drifting", d.disposition === "run" ? "being healed" : d.disposition);
+}
+
+function driftTable(rows, empty) {
+  return table(["Resource", "Field", "Should be", "Is", "Since", "Probable cause", "Found by", "Outcome"], folded(rows).map((d) => row(
+    linkTo(d), h("code", {}, d.path), shown(d.desired, d.unit), shown(d.observed, d.unit), ago(d.since), d.cause, d.detectedBy,
+    [outcome(d), d.times > 1 && h("span", {class: "soft"}, ` ${d.times} times in ${lasted(Math.max(1, Math.round((Date.parse(d.lastSeen) - Date.parse(d.first)) / 1000)))}`),
+     d.times === 1 && d.count > 0 && h("span", {class: "soft"}, ` ${d.count} times before`)])), empty);
+}
+
+const SPANS = {"1 hour": 3600, "24 hours": 86400, "7 days": 604800, "30 days": 2592000};
+// One lane a field, from when it was seen to when it was healed.
+function timeline(rows, seconds) {
+  const lanes = new Map(), now = Date.now(), start = now - seconds * 1000;
+  for (const d of rows) {
+    if (d.healed && Date.parse(d.healed.at) < start) continue;
+    const key = d.uid + " " + d.path;
+    if (!lanes.has(key)) lanes.set(key, []);
+    lanes.get(key).push(d);
+  }
+  if (!lanes.size) return h("p", {class: "soft"}, "Nothing drifted in this time.");
+  const names = 250, wide = Math.max(420, Math.min(view.clientWidth - 40, 1360)), line = 22, high = lanes.size * line + 26;
+  const x = (t) => names + Math.max(0, Math.min(1, (t - start) / (now - start))) * (wide - names - 8);
+  const parts = [];
+  for (let i = 0; i <= 4; i++) {
+    const t = start + i * (now - start) / 4;
+    parts.push(svg("line", {x1: x(t), x2: x(t), y1: 0, y2: high - 22, class: "grid"}),
+      svg("text", {x: x(t), y: high - 6, class: "second", "text-anchor": i === 4 ? "end" : i ? "middle" : "start"}, i === 4 ? "now" : lasted(Math.round((now - t) / 1000)) + " ago"));
+  }
+  [...lanes.values()].forEach((list, i) => {
+    const d = list[0], y = i * line;
+    parts.push(svg("a", {href: "#/resource/" + d.uid}, svg("text", {x: 0, y: y + 15}, cut(`${d.name} ${d.path}`, 34), svg("title", {}, label(d) + " " + d.path))));
+    for (const each of list) {
+      const from = x(Date.parse(each.since)), to = each.healed ? x(Date.parse(each.healed.at)) : x(now);
+      parts.push(svg("rect", {x: from, y: y + 4, width: Math.max(3, to - from), height: line - 8, rx: 2, class: each.healed ? "bar healed" : each.disposition === "ignored" ? "bar ignored" : "bar open"},
+        svg("title", {}, `${label(each)} ${each.path}: ${JSON.stringify(each.observed)} instead of ${JSON.stringify(each.desired)}, ${each.cause}, since ${each.since}` + (each.healed ? `, healed after ${each.healed.after} s` : ""))));
+    }
+  });
+  return h("div", {class: "scroll"}, svg("svg", {viewBox: `0 0 ${wide} ${high}`, width: wide, height: high, class: "map", role: "group", "aria-label": `Timeline of ${lanes.size} fields`}, parts));
+}
+
+async function drift(query) {
+  const span = SPANS[query.get("in")] ? query.get("in") : "24 hours", ignored = query.get("ignored") === "1";
+  const all = (await get("drift", {limit: 5000, since: Math.round(Date.now() / 1000) - SPANS[span]})).drift;
+  const hidden = all.filter((d) => d.disposition === "ignored" && !d.healed).length;
+  const rows = all.filter((d) => ignored || d.disposition !== "ignored");
+  const open = rows.filter((d) => !d.healed), healed = rows.filter((d) => d.healed);
+  const go = () => { location.hash = "#/drift?" + new URLSearchParams({in: form.elements.in.value, ...(form.elements.ignored.checked ? {ignored: 1} : {})}); };
+  const form = h("form", {class: "filters", onsubmit: (e) => e.preventDefault()},
+    h("label", {}, "Last ", h("select", {name: "in", onchange: go}, Object.keys(SPANS).map((s) => h("option", {value: s, selected: s === span}, s)))),
+    h("label", {}, h("input", {type: "checkbox", name: "ignored", checked: ignored, onchange: go}), ` with ignored (${hidden})`));
+  return [h("h1", {}, "Drift"), form,
+    h("h2", {}, "Open"), driftTable(open, "No drift."),
+    h("h2", {}, "Timeline"), timeline(rows, SPANS[span]),
+    h("h2", {}, "Healed"), driftTable(healed, "Nothing was healed in this time.")];
 }
 
 // A window onto up to a million rows: only those in sight exist, fetched a page at a time.
@@ -205,6 +313,21 @@ function sides(o) {
   }), "No field is known yet.");
 }
 
+// The tree of what an object needs, or what needs it; a branch is asked for when it is opened.
+function branches(list, side, empty) {
+  if (!list.length) return h("p", {class: "soft"}, empty);
+  return h("ul", {class: "tree"}, list.map((o) => {
+    const inner = h("div", {class: "soft"}, "…");
+    const open = async (event) => {
+      if (!event.target.open || inner.dataset.asked) return;
+      inner.dataset.asked = "1";
+      const got = await get("resources/" + o.uid).catch(() => ({[side]: []}));
+      inner.replaceChildren(branches(got[side], side, "nothing more"));
+    };
+    return h("li", {}, h("details", {ontoggle: open}, h("summary", {}, linkTo(o), " ", marked(o.mark)), inner));
+  }));
+}
+
 async function resource(query, uid) {
   const o = await get("resources/" + encodeURIComponent(uid));
   const facts = leaves(o.status ?? {}).filter(([, v]) => v !== null);
@@ -217,6 +340,8 @@ async function resource(query, uid) {
     (o.damage ?? []).length > 0 && [h("h2", {}, "Damage"), table(["Where", "Should be", "Is"], o.damage.map((d) =>
       row(h("code", {}, d.path), shown(d.desired), marked("drifting", d.observed))))],
     h("h2", {}, "Desired, booted, observed"), sides(o),
+    h("h2", {}, "Needs"), branches(o.needs, "needs", "It needs nothing else."),
+    h("h2", {}, "Needed by"), branches(o.neededBy, "neededBy", "Nothing needs it."),
     h("h2", {}, "Drift"), driftTable(o.drift, "It has never drifted."),
     h("h2", {}, "Operations"), operationTable(o.operations),
   ];
@@ -226,11 +351,23 @@ function operationTable(list) {
   const tone = {confirmed: "true", failed: "drifting", pending: "pending", claimed: "pending"};
   return table(["When", "Operation", "State", "Attempts", "Error"], list.map((o) => row(
     ago(o.createdAt), [o.verb, " ", linkTo({uid: o.uid, kind: o.step?.kind ?? "", project: o.step?.project, name: o.step?.name ?? o.uid.slice(0, 8)})],
-    marked(tone[o.state] ?? "soft", o.state), o.attempts, o.error ?? "")), "No operation yet.");
+    [marked(tone[o.state] ?? "soft", o.state), !o.finishedAt && progress.has(o.op) && [" ", h("progress", {max: 100, value: progress.get(o.op).percent, "aria-label": progress.get(o.op).what}), ` ${progress.get(o.op).percent} % ${progress.get(o.op).what}`]],
+    o.attempts, o.error ?? "")), "No operation yet.");
+}
+
+const progress = new Map(); // of operations under way, by op: {percent, what}
+function progressTake(news) {
+  for (const e of news) {
+    if (e.type === "op.progress") progress.set(e.data.op, {percent: e.data.percent ?? 0, what: e.data.what ?? ""});
+    else if (e.type.startsWith("op.")) progress.delete(e.data?.op);
+  }
 }
 
 async function operations() {
-  return [h("h1", {}, "Operations"), operationTable((await get("operations", {limit: 200})).operations)];
+  const list = (await get("operations", {limit: 200})).operations;
+  const open = list.filter((o) => !o.finishedAt), done = list.filter((o) => o.finishedAt);
+  return [h("h1", {}, "Operations"), h("h2", {}, `Under way (${open.length})`), open.length ? operationTable(open) : h("p", {class: "soft"}, "Nothing is under way."),
+    h("h2", {}, "Ended"), operationTable(done)];
 }
 
 // ---- the network map --------------------------------------------------------------------
@@ -377,6 +514,7 @@ function listen() {
     timer ??= setTimeout(() => {
       const taken = news;
       news = []; timer = null;
+      progressTake(taken);
       if (refresh) Promise.resolve(refresh(taken)).catch(failed); else draw(false);
       clearTimeout(late); // of a large rack, what was shown may have been older than the news
       late = setTimeout(() => { if (refresh) Promise.resolve(refresh([])).catch(failed); else draw(false); }, 2500);

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+#ifndef RECONCILER_SERVER_WEB_VIEW_H
+#define RECONCILER_SERVER_WEB_VIEW_H
+
+#include <uthash.h>
+#include "reconciler/engine/shell_state.h"
+#include "reconciler/server/web.h"
+
+/* A view's own state, shared by web_view.c and web_tree.c. */
+enum { MARK_COUNT = 4 };
+
+/* One object that is, or that the plan would make. */
+struct shown {
+    const char *uid;
+    const struct known *row;  /* NULL: not made yet */
+    const struct value *step; /* of the plan; NULL: nothing to do */
+    size_t mark;              /* in marks */
+    UT_hash_handle hh;
+};
+
+struct edge {
+    struct shown *from, *to; /* from needs to */
+};
+
+struct view {
+    struct edge *edges; /* made when first asked for; NULL before */
+    size_t edge_count;
+    const struct site *site;
+    struct shell *shell;
+    struct arena *arena; /* of all below; NULL before the first */
+    struct value *plan;  /* NULL before the first revision */
+    struct revision target;
+    bool has_target;
+    struct shown *shown; /* as `get` orders them, then what is to be made */
+    size_t count;
+    struct shown *by_uid;
+    int64_t version; /* newest event that it was made after */
+    int64_t made_ms, took_ms;
+};
+
+/* As the lists show it. */
+struct value *shown_value(struct arena *arena, const struct shown *shown);
+/* "kind", "project" (NULL: of the rack) or "name". */
+const char *shown_text(const struct shown *shown, const char *member);
+
+/* What an object needs, and what needs it, as "needs" and "neededBy". */
+void tree_put(struct view *view, struct arena *arena, struct value *document,
+              const struct shown *shown);
+
+#endif
