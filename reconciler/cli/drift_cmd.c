@@ -95,9 +95,55 @@ static const char *state_shown(struct arena *arena, const struct value *row)
                         : strcmp(disposition, "run") == 0 ? "open"
                                                           : disposition;
 
+    if (value_get_int(row, "times", 1) > 1) {
+        int64_t within = value_get_int(row, "within", 0);
+        return arena_printf(arena, "%s, %lld times in %s", state,
+                            (long long)value_get_int(row, "times", 1),
+                            when_took(arena, 1000 * (within > 0 ? within : 1)));
+    }
     return count > 1    ? arena_printf(arena, "%s, %lld times before", state, (long long)count)
            : count == 1 ? arena_printf(arena, "%s, once before", state)
                         : state;
+}
+
+static bool is_same_field(const struct value *a, const struct value *b)
+{
+    return strcmp(value_get_text(a, "uid", ""), value_get_text(b, "uid", "")) == 0 &&
+           strcmp(value_get_text(a, "path", ""), value_get_text(b, "path", "")) == 0;
+}
+
+static int64_t time_of(const struct value *row, const char *member)
+{
+    struct error ignored = ERROR_INIT;
+    int64_t at = 0;
+
+    return when_read(value_get_text(row, member, ""), -1, &at, &ignored) < 0 ? 0 : at;
+}
+
+/* A field that came back again and again is one row, its last, with how often in how long. */
+static struct value *rows_folded(struct arena *arena, const struct value *rows)
+{
+    struct value *folded = value_list(arena);
+
+    for (size_t i = 0; i < rows->count; i++) {
+        size_t times = 1;
+        bool is_last = true;
+
+        for (size_t k = i + 1; k < rows->count && is_last; k++)
+            is_last = !is_same_field(rows->items[i], rows->items[k]);
+        if (!is_last)
+            continue;
+        const struct value *first = rows->items[i];
+        for (size_t k = i; k-- > 0;)
+            if (is_same_field(rows->items[i], rows->items[k])) {
+                first = rows->items[k];
+                times++;
+            }
+        struct value *row = value_append(arena, folded, value_copy(arena, rows->items[i]));
+        value_set_int(arena, row, "times", (int64_t)times);
+        value_set_int(arena, row, "within", time_of(row, "lastSeen") - time_of(first, "since"));
+    }
+    return folded;
 }
 
 static void drift_print(struct arena *arena, const struct value *rows)
@@ -152,7 +198,7 @@ static int drift_show(struct cli *cli, const struct value *found, int64_t since)
     if (options.json)
         output_json(document);
     else if (rows->count > 0)
-        drift_print(cli->arena, rows);
+        drift_print(cli->arena, rows_folded(cli->arena, rows));
     else
         puts("No drift.");
     if (!options.json) {

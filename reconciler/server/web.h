@@ -107,6 +107,7 @@ int view_open_drift(struct view *view, struct arena *arena, struct open_drift *o
                     struct error *err);
 struct value *view_events(struct view *view, struct asked *asked, struct error *err);
 struct value *view_revisions(struct view *view, struct asked *asked, struct error *err);
+struct value *view_trace(struct view *view, struct asked *asked, struct error *err);
 struct value *view_operations(struct view *view, struct asked *asked, struct error *err);
 
 /* ---- events ------------------------------------------------------------------------- */

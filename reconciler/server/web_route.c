@@ -41,6 +41,7 @@ static const struct {
     {"/api/v1/events", false, view_events},
     {"/api/v1/revisions", false, view_revisions},
     {"/api/v1/operations", false, view_operations},
+    {"/api/v1/trace", false, view_trace},
 };
 
 static const struct {

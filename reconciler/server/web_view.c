@@ -16,6 +16,7 @@
 #include "model/when.h"
 #include "reconciler/engine/shell_state.h"
 #include "reconciler/store/documents.h"
+#include "reconciler/store/trace.h"
 
 enum { PAGE_DEFAULT = 200, PAGE_MAX = 500, DRIFT_MAX = 5000, LASTING_MS = 30000, SHARE = 4 };
 
@@ -507,6 +508,18 @@ struct value *view_revisions(struct view *view, struct asked *asked, struct erro
     for (size_t i = 0; i < count; i++)
         value_append(arena, list, revision_value(arena, &revisions[i]));
     return document;
+}
+
+struct value *view_trace(struct view *view, struct asked *asked, struct error *err)
+{
+    struct store *store = view->shell->store;
+    const char *rev = asked_text(asked, "revision");
+    struct revision revision;
+    struct value *trace = NULL;
+    int status = revision_find(store, asked->arena, rev ? rev : "", &revision, err);
+    if (status == 0)
+        status = trace_make(store, asked->arena, &revision, &trace, err);
+    return status < 0 ? NULL : trace;
 }
 
 struct value *view_operations(struct view *view, struct asked *asked, struct error *err)

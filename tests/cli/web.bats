@@ -36,7 +36,7 @@ up() { until_true 20 ask -f -o /dev/null http://localhost/; }
     up
     converged
     uid=$(ask "http://localhost/api/v1/resources?kind=Volume" | jq -r '.items[0].uid')
-    for path in $(ask http://localhost/api/v1/openapi.json | jq -r '.paths | keys[]'); do
+    for path in $(ask http://localhost/api/v1/openapi.json | jq -r '.paths | to_entries[] | select(.value.get) | .key'); do
         case $path in
         */stream) continue ;;
         esac

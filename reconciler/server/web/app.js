@@ -64,7 +64,7 @@ function shown(value, unit) {
 
 function table(titles, rows, empty) {
   if (rows.length === 0) return h("p", {class: "soft"}, empty);
-  return h("div", {class: "scroll"}, h("table", {},
+  return h("div", {class: "scroll", tabindex: "0"}, h("table", {},
     h("thead", {}, h("tr", {}, titles.map((t) => h("th", {scope: "col", class: MARKS.includes(t) && "number"}, t)))),
     h("tbody", {}, rows)));
 }
@@ -208,7 +208,7 @@ function timeline(rows, seconds) {
         svg("title", {}, `${label(each)} ${each.path}: ${JSON.stringify(each.observed)} instead of ${JSON.stringify(each.desired)}, ${each.cause}, since ${each.since}` + (each.healed ? `, healed after ${each.healed.after} s` : ""))));
     }
   });
-  return h("div", {class: "scroll"}, svg("svg", {viewBox: `0 0 ${wide} ${high}`, width: wide, height: high, class: "map", role: "group", "aria-label": `Timeline of ${lanes.size} fields`}, parts));
+  return h("div", {class: "scroll", tabindex: "0"}, svg("svg", {viewBox: `0 0 ${wide} ${high}`, width: wide, height: high, class: "map", role: "group", "aria-label": `Timeline of ${lanes.size} fields`}, parts));
 }
 
 async function drift(query) {
@@ -324,7 +324,8 @@ function branches(list, side, empty) {
       const got = await get("resources/" + o.uid).catch(() => ({[side]: []}));
       inner.replaceChildren(branches(got[side], side, "nothing more"));
     };
-    return h("li", {}, h("details", {ontoggle: open}, h("summary", {}, linkTo(o), " ", marked(o.mark)), inner));
+    return h("li", {}, linkTo(o), " ", marked(o.mark),
+      h("details", {ontoggle: open}, h("summary", {}, (side === "needs" ? "What it needs" : "What needs it"), h("span", {class: "unseen"}, ": " + label(o))), inner));
   }));
 }
 
@@ -431,7 +432,7 @@ function vpcMap(vpc, all, wide) {
     h("h2", {}, linkTo(vpc), " ", marked(vpc.mark), h("span", {class: "soft"},
       ` ${(vpc.spec?.prefixes ?? []).join(", ")}${vpc.spec?.nat === false ? ", no way out" : ", out through NAT"}`)),
     svg("svg", {viewBox: `0 0 ${wide} ${Math.max(y, 20)}`, width: wide, height: Math.max(y, 20), class: "map", role: "group", "aria-label": "Map of " + label(vpc)}, back, lines, parts),
-    firewalls.map((f) => h("details", {}, h("summary", {}, "Rules of ", linkTo(f), ` (${(f.spec.rules ?? []).length})`),
+    firewalls.map((f) => h("details", {}, h("summary", {}, `Rules of ${label(f)} (${(f.spec.rules ?? []).length})`), h("p", {}, linkTo(f)),
       table(["Rule", "Direction", "Action", "For", "Other end", "Protocols"], (f.spec.rules ?? []).map((r) => row(r.name, r.direction ?? "in", r.action ?? "allow",
         (r.targets ?? []).map(target).join("; ") || "all", (r.hosts ?? []).map(target).join("; ") || "anyone",
         (r.protocols ?? []).map((p) => [p.protocol, ...(p.ports ?? [])].join(" ")).join("; ") || "all")), "No rule: nothing comes in."))));
@@ -463,9 +464,30 @@ async function plan() {
 async function revisions() {
   const {revisions} = await get("revisions");
   return [h("h1", {}, "Revisions"), table(["Nr", "Commit", "When", "Outcome", "Pushed by", "Author", "Subject"], revisions.map((r) => row(
-    r.revision, h("code", {}, r.commit.slice(0, 12)), ago(r.at),
+    h("a", {href: "#/trace/" + r.revision}, r.revision), h("code", {}, r.commit.slice(0, 12)), ago(r.at),
     r.convergedAt ? marked("true", "converged") : marked(r.state === "refused" ? "drifting" : "pending", r.state),
     r.pushedBy ?? "", r.author, r.message ?? r.subject)), "Nothing was pushed yet.")];
+}
+
+const STATUS = {ok: "true", error: "drifting", open: "pending", superseded: "held"};
+// What a revision spent its time on: one line a span, as 'spinel trace' shows it.
+async function trace(query, number) {
+  const t = await get("trace", {revision: number});
+  const root = t.spans[0], depth = (s) => s.parent === null ? 0 : s.parent === root.span ? 1 : 2;
+  const whole = Math.max(1, ...t.spans.map((s) => s.offset + (s.ms ?? 0)));
+  const names = 280, took = 70, line = 20, wide = Math.max(520, Math.min(view.clientWidth - 40, 1360)), room = wide - names - took;
+  const list = t.spans.slice(0, 1000);
+  return [h("h1", {}, `Trace of revision ${t.revision.revision}: `, marked(t.outcome === "converged" ? "true" : t.outcome === "open" ? "pending" : "held", t.outcome)),
+    h("p", {class: "soft"}, h("code", {}, t.revision.commit.slice(0, 12)), ` “${t.revision.subject}”`, t.revision.pushedBy ? `, pushed by ${t.revision.pushedBy}` : "", `, ${t.failures} failures. Trace `, h("code", {}, t.trace)),
+    h("div", {class: "scroll", tabindex: "0"}, svg("svg", {viewBox: `0 0 ${wide} ${list.length * line}`, width: wide, height: list.length * line, class: "map", role: "group", "aria-label": "Waterfall"},
+      list.map((s, i) => {
+        const from = names + s.offset * room / whole, length = Math.max(2, (s.ms ?? whole - s.offset) * room / whole), d = depth(s);
+        const text = svg("text", {x: d * 14, y: i * line + 14, class: d === 2 ? "second" : null}, cut(s.name, 38 - 2 * d));
+        return [s.attributes.uid ? svg("a", {href: "#/resource/" + s.attributes.uid}, text) : text,
+          svg("rect", {x: from, y: i * line + 4, width: length, height: line - 8, rx: 2, class: "span " + STATUS[s.status]}, svg("title", {}, `${s.name}: ${s.status}${s.attributes.error ? ", " + s.attributes.error : ""}`)),
+          svg("text", {x: wide - 4, y: i * line + 14, class: "second", "text-anchor": "end"}, s.ms === null ? "open" : s.ms + " ms")];
+      }))),
+    t.spans.length > list.length && h("p", {class: "soft"}, `${t.spans.length - list.length} more: spinel trace ${t.revision.revision}`)];
 }
 
 async function events() {
@@ -474,12 +496,12 @@ async function events() {
   const got = (await get("events", {limit: 200})).events;
   list.append(...got.reverse().map(line));
   refresh = (news) => { for (const e of news) list.prepend(line(e)); while (list.rows.length > 1000) list.lastChild.remove(); };
-  return [h("h1", {}, "Events"), h("div", {class: "scroll"}, h("table", {}, list))];
+  return [h("h1", {}, "Events"), h("div", {class: "scroll", tabindex: "0"}, h("table", {}, list))];
 }
 
 // ---- the page ---------------------------------------------------------------------------
 
-const DRAW = {"": overview, resources, network, resource, drift, plan, operations, revisions, events};
+const DRAW = {"": overview, resources, network, resource, drift, plan, operations, revisions, events, trace};
 
 function failed(error) {
   view.replaceChildren(h("h1", {}, "It cannot be shown"), h("p", {class: "drifting"}, error.message),
@@ -527,5 +549,5 @@ function listen() {
 document.getElementById("nav").append(...VIEWS.map(([name, text]) => h("a", {href: "#/" + name, "data-view": name}, text)));
 get("status").then((s) => { document.getElementById("rack").textContent = s.rack; }, () => {});
 addEventListener("hashchange", () => draw(true));
-draw(true);
+draw(false);
 listen();
