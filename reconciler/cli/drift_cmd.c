@@ -9,6 +9,7 @@
 
 #include "model/diff.h"
 #include "reconciler/cli/drift.h"
+#include "reconciler/cli/drift_rows.h"
 #include "reconciler/cli/drift_html.h"
 #include "reconciler/cli/drift_junit.h"
 #include "reconciler/cli/follow.h"
@@ -26,16 +27,6 @@ static struct {
     char *since;
     char *resource;
 } options;
-
-static bool is_open(const struct value *row)
-{
-    return !value_is_map(value_get(row, "healed"));
-}
-
-static bool is_ignored(const struct value *row)
-{
-    return strcmp(value_get_text(row, "disposition", ""), "ignored") == 0;
-}
 
 /* "volume/shop/db" or "image/base" */
 static bool is_asked(const struct value *row)
@@ -63,87 +54,12 @@ static struct value *rows_asked(struct arena *arena, const struct value *rows, i
     for (size_t i = 0; value_is_list(rows) && i < rows->count; i++) {
         const char *healed = value_at_text(rows->items[i], "healed.at", NULL);
 
-        if (!is_asked(rows->items[i]) || (is_ignored(rows->items[i]) && !options.ignored))
+        if (!is_asked(rows->items[i]) || (drift_is_ignored(rows->items[i]) && !options.ignored))
             continue;
         if (!healed || (options.since && strcmp(healed, when_rfc3339(arena, since)) >= 0))
             value_append(arena, list, value_copy(arena, rows->items[i]));
     }
     return list;
-}
-
-static char *value_shown(struct arena *arena, const struct value *row, const char *side)
-{
-    const struct kind *kind = kind_find(value_get_text(row, "kind", ""));
-    const struct value *value = value_get(row, side);
-    const char *path = value_get_text(row, "path", "");
-    const struct field *field =
-        kind && strncmp(path, "spec.", 5) == 0 ? kind_field(kind, path) : NULL;
-
-    return value && value->type != VALUE_NULL ? diff_value_text(arena, field, value)
-                                              : arena_text(arena, "nothing");
-}
-
-/* What becomes of it: healed, and after how long, open, or why it stays; and how often
- * it came back. */
-static const char *state_shown(struct arena *arena, const struct value *row)
-{
-    const char *disposition = value_get_text(row, "disposition", "run");
-    int64_t count = value_get_int(row, "count", 0);
-    const char *state = !is_open(row)
-                            ? arena_printf(arena, "healed within %lld s",
-                                           (long long)value_at_int(row, "healed.after", 0) + 1)
-                        : strcmp(disposition, "run") == 0 ? "open"
-                                                          : disposition;
-
-    if (value_get_int(row, "times", 1) > 1) {
-        int64_t within = value_get_int(row, "within", 0);
-        return arena_printf(arena, "%s, %lld times in %s", state,
-                            (long long)value_get_int(row, "times", 1),
-                            when_took(arena, 1000 * (within > 0 ? within : 1)));
-    }
-    return count > 1    ? arena_printf(arena, "%s, %lld times before", state, (long long)count)
-           : count == 1 ? arena_printf(arena, "%s, once before", state)
-                        : state;
-}
-
-static bool is_same_field(const struct value *a, const struct value *b)
-{
-    return strcmp(value_get_text(a, "uid", ""), value_get_text(b, "uid", "")) == 0 &&
-           strcmp(value_get_text(a, "path", ""), value_get_text(b, "path", "")) == 0;
-}
-
-static int64_t time_of(const struct value *row, const char *member)
-{
-    struct error ignored = ERROR_INIT;
-    int64_t at = 0;
-
-    return when_read(value_get_text(row, member, ""), -1, &at, &ignored) < 0 ? 0 : at;
-}
-
-/* A field that came back again and again is one row, its last, with how often in how long. */
-static struct value *rows_folded(struct arena *arena, const struct value *rows)
-{
-    struct value *folded = value_list(arena);
-
-    for (size_t i = 0; i < rows->count; i++) {
-        size_t times = 1;
-        bool is_last = true;
-
-        for (size_t k = i + 1; k < rows->count && is_last; k++)
-            is_last = !is_same_field(rows->items[i], rows->items[k]);
-        if (!is_last)
-            continue;
-        const struct value *first = rows->items[i];
-        for (size_t k = i; k-- > 0;)
-            if (is_same_field(rows->items[i], rows->items[k])) {
-                first = rows->items[k];
-                times++;
-            }
-        struct value *row = value_append(arena, folded, value_copy(arena, rows->items[i]));
-        value_set_int(arena, row, "times", (int64_t)times);
-        value_set_int(arena, row, "within", time_of(row, "lastSeen") - time_of(first, "since"));
-    }
-    return folded;
 }
 
 static void drift_print(struct arena *arena, const struct value *rows)
@@ -160,13 +76,13 @@ static void drift_print(struct arena *arena, const struct value *rows)
         cells[0] = arena_printf(arena, "%s %s%s%s", value_get_text(row, "kind", ""), project,
                                 project[0] ? "/" : "", value_get_text(row, "name", ""));
         cells[1] = value_get_text(row, "path", "");
-        cells[2] = value_shown(arena, row, "desired");
-        cells[3] = value_shown(arena, row, "observed");
+        cells[2] = drift_side_text(arena, row, "desired");
+        cells[3] = drift_side_text(arena, row, "observed");
         cells[4] = value_get_text(row, "since", "");
-        cells[5] = state_shown(arena, row);
+        cells[5] = drift_state_text(arena, row);
         cells[6] = value_get_text(row, "cause", "unknown");
-        table_paint(table, 3, is_open(row) ? PAINT_BAD : PAINT_PLAIN);
-        table_paint(table, 5, is_open(row) ? PAINT_WARN : PAINT_GOOD);
+        table_paint(table, 3, drift_is_open(row) ? PAINT_BAD : PAINT_PLAIN);
+        table_paint(table, 5, drift_is_open(row) ? PAINT_WARN : PAINT_GOOD);
     }
     table_print(table, stdout);
 }
@@ -189,7 +105,7 @@ static int drift_show(struct cli *cli, const struct value *found, int64_t since)
     size_t open = 0;
 
     for (size_t i = 0; i < rows->count; i++)
-        open += is_open(rows->items[i]) && !is_ignored(rows->items[i]);
+        open += drift_is_open(rows->items[i]) && !drift_is_ignored(rows->items[i]);
     value_set(cli->arena, document, "drift", rows);
     if (options.html && drift_html_write(cli->arena, options.html, document, &err) < 0)
         return fail(cli, &err);
@@ -198,7 +114,7 @@ static int drift_show(struct cli *cli, const struct value *found, int64_t since)
     if (options.json)
         output_json(document);
     else if (rows->count > 0)
-        drift_print(cli->arena, rows_folded(cli->arena, rows));
+        drift_print(cli->arena, drift_rows_folded(cli->arena, rows));
     else
         puts("No drift.");
     if (!options.json) {

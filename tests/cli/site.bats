@@ -181,6 +181,7 @@ teardown() { daemon_stop; }
     [ "$status" -eq 2 ]
     grep -q '<code>spec.size</code>' drift.html
     ! grep -qE 'src=|href=|<script' drift.html
+    grep -q '@media print' drift.html
     python3 - <<'PYTHON'
 import xml.etree.ElementTree as xml
 suite = xml.parse("drift.xml").getroot()
@@ -194,4 +195,8 @@ PYTHON
     run spinel drift
     [ "$status" -eq 0 ]
     spinel drift --since 1h --json | jq -e '.drift | length == 2 and all(.healed != null)'
+    # The same state is the same file, whenever it is asked for.
+    for copy in a b; do SOURCE_DATE_EPOCH=1700000000 spinel drift --since 1h --html $copy.html >/dev/null || true; sleep 1.1; done
+    cmp a.html b.html
+    grep -q 'As of 2023-11-14T22:13:20Z' a.html
 }
