@@ -25,7 +25,7 @@ enum {
     CONNECTIONS_MAX = 2048,
     HEADER_BYTES_MAX = 32 << 10,
     BODY_BYTES_MAX = 4 << 10,
-    SILENCE_MAX_S = 60,
+    SILENCE_MAX_S = 10,
     BACKLOG = 512,
 };
 

@@ -177,3 +177,20 @@ PYTHON
     until_true 10 grep -q 'event=web.failed.*nonsense is no address and port' serve.log
     spinel status --json | jq -e '.daemon != null'
 }
+
+@test "garbage, slow clients and 10,000 connections: it answers again, and the engine converges meanwhile" {
+    port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
+    sed -i "s|^  web: .*|  web: {listen: \"127.0.0.1:$port\"}|" lab/spinel.yaml
+    daemon_start
+    until_true 20 curl -sf -o /dev/null "http://127.0.0.1:$port/"
+    python3 "$BATS_TEST_DIRNAME/web-load.py" "$port" 10000 3>&- &
+    load=$!
+    sleep 3
+    sed -i 's/size: 64MiB/size: 96MiB/' lab/manifests/*.yaml
+    commit "Grow under load"
+    git -C lab/manifests push -q 2>/dev/null
+    until_true 10 eval 'spinel status --json | jq -e .converged'
+    [ "$(spinel get volume shop/web-1-data --json | jq '.items[0].status.size // .items[0].spec.size')" = 100663296 ]
+    wait "$load"
+    kill -0 "$daemon"
+}
