@@ -69,6 +69,7 @@ static void spec_read(struct arena *arena, struct site *site, const struct value
     site->push_wait_s = value_get_int(spec, "pushWait", 0);
     site->web_listen = value_at_text(spec, "web.listen", NULL);
     site->web_token_file = path_from(arena, site->dir, value_at_text(spec, "web.tokenFile", NULL));
+    site->log_format = value_at_text(spec, "log.format", NULL);
     site->traces_otlp = value_at_text(spec, "traces.otlp", NULL);
     site->budget.count = value_get_int(budget, "count", 0);
     site->budget.percent = value_get_int(budget, "percent", 0);

@@ -37,6 +37,7 @@ struct site {
     int64_t push_wait_s;
     const char *web_listen; /* "ADDRESS:PORT" or "unix:PATH"; NULL: no viewer */
     const char *web_token_file; /* absolute; NULL: the viewer decides nothing */
+    const char *log_format; /* "logfmt" or "json" */
     const char *traces_otlp; /* URL of a collector; NULL: none */
     struct {
         int64_t count;

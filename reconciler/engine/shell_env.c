@@ -146,21 +146,75 @@ static void quoted_add(struct text *out, const char *text)
     text_add_char(out, '"');
 }
 
-void shell_log(struct shell *shell, const char *event, const char *key, const char *text)
+/* https://brandur.org/logfmt: names and values; a value that is more than a word is quoted. */
+static void logfmt_add(struct text *out, const char *key, const struct value *value)
+{
+    struct text shown = TEXT_INIT;
+    if (value_is_text(value))
+        text_add(&shown, value->text);
+    else
+        json_write(&shown, value);
+    bool is_word = shown.len && !strpbrk(shown.data, " \"\\=\n\r\t");
+    text_printf(out, "%s%s=", out->len ? " " : "", key);
+    if (is_word)
+        text_add(out, shown.data);
+    else
+        quoted_add(out, shown.data ? shown.data : "");
+    text_free(&shown);
+}
+
+static void log_write(const struct shell *shell, const struct value *fields)
 {
     struct text line = TEXT_INIT;
-    struct arena *arena = arena_new();
-    if (shell->is_serving) {
-        text_printf(&line, "at=%s event=%s %s=", core_time_text(arena, clock_ms(CLOCK_REALTIME)),
-                    event, key);
-        quoted_add(&line, text);
-    } else {
-        text_printf(&line, "spinel: %s: %s", key, text);
-    }
+    if (shell->site->log_format && strcmp(shell->site->log_format, "json") == 0)
+        json_write(&line, fields);
+    else
+        for (size_t i = 0; i < fields->pair_count; i++)
+            logfmt_add(&line, fields->pairs[i].key, fields->pairs[i].value);
     text_add_char(&line, '\n');
     fwrite(line.data, 1, line.len, stderr);
     text_free(&line);
+}
+
+void shell_log(struct shell *shell, const char *event, const char *key, const char *text)
+{
+    struct arena *arena = arena_new();
+    if (shell->is_serving) {
+        struct value *fields = value_map(arena);
+        value_set_text(arena, fields, "at", core_time_text(arena, clock_ms(CLOCK_REALTIME)));
+        value_set_text(arena, fields, "event", event);
+        value_set_text(arena, fields, key, text);
+        log_write(shell, fields);
+    } else {
+        fprintf(stderr, "spinel: %s: %s\n", key, text);
+    }
     arena_free(arena);
+}
+
+/* The ids that lead from a commit to a plan, to operations, to a driver's call. */
+static void event_log(const struct shell *shell, struct arena *arena, const struct event *event)
+{
+    static const char *const ids[] = {"revision", "commit", "plan", "hash", "op",  "verb", "driver",
+                                      "call",     "hold",   "path", "who",  "pid", "ms"};
+    const char *const about[][2] = {{"text", event->text},
+                                    {"uid", event->uid},
+                                    {"kind", event->kind},
+                                    {"project", event->project},
+                                    {"name", event->name}};
+    struct value *fields = value_map(arena);
+    value_set_text(arena, fields, "at", core_time_text(arena, event->at_ms));
+    value_set_text(arena, fields, "event", event->type);
+    value_set_int(arena, fields, "seq", event->seq);
+    for (size_t i = 0; i < sizeof about / sizeof *about; i++)
+        if (about[i][1])
+            value_set_text(arena, fields, about[i][0], about[i][1]);
+    for (size_t i = 0; i < sizeof ids / sizeof *ids; i++) {
+        const struct value *id = value_get(event->data, ids[i]);
+        if (id && id->type != VALUE_NULL)
+            value_set(arena, fields, strcmp(ids[i], "hash") == 0 ? "plan" : ids[i],
+                      value_copy(arena, id));
+    }
+    log_write(shell, fields);
 }
 
 static void env_emit(void *context, const struct event *event)
@@ -168,7 +222,7 @@ static void env_emit(void *context, const struct event *event)
     struct shell *shell = context;
     struct arena *arena = arena_new();
     if (shell->is_serving)
-        shell_log(shell, event->type, "text", event->text);
+        event_log(shell, arena, event);
     if (shell->counted)
         shell->counted(shell->follow_context, event);
     probes_event(event);

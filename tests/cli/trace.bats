@@ -152,3 +152,37 @@ PYTHON
         readelf -n "$(command -v spinel)" | grep -q "Name: $probe\$"
     done
 }
+
+@test "the log leads from a commit to its plan, its operations and the driver's calls, in both formats" {
+    daemon_start
+    until_true 20 is_converged
+    daemon_stop
+    grep -q "event=revision.accepted .*revision=1 commit=$(git -C lab/manifests rev-parse HEAD)" serve.log
+    plan=$(sed -n 's/.*event=plan.made .*plan=\([0-9a-f]*\).*/\1/p' serve.log | head -n 1)
+    grep -q "event=op.started .*plan=$plan op=[0-9a-f]* verb=create driver=sim call=[0-9]" serve.log
+    printf '  log: {format: json}\n' >>lab/spinel.yaml
+    daemon_start
+    daemon_stop
+    grep -v '^event=' serve.log | jq -e 'has("at") and has("event")' >/dev/null
+}
+
+@test "the dashboard and the alert rules ask only for what is measured" {
+    short=$(mktemp -d)
+    printf '  web: {listen: "unix:%s/sock"}\n' "$short" >>lab/spinel.yaml
+    daemon_start
+    until_true 20 is_converged
+    until_true 10 curl -sf --unix-socket "$short/sock" http://localhost/metrics
+    curl -s --unix-socket "$short/sock" http://localhost/metrics >metrics
+    rm -rf "$short"
+    grafana=$BATS_TEST_DIRNAME/../../contrib/grafana
+    jq -e '.panels | length > 5 and all(.[]; .targets | length > 0)' "$grafana/dashboard.json"
+    python3 - "$grafana/alerts.yaml" <<'PYTHON' || /usr/bin/python3 -c 'import sys, yaml; yaml.safe_load(open(sys.argv[1]))' "$grafana/alerts.yaml"
+import sys, yaml
+groups = yaml.safe_load(open(sys.argv[1]))["groups"]
+assert all(r["alert"] and r["expr"] and r["annotations"]["summary"] for g in groups for r in g["rules"])
+PYTHON
+    for name in $(cat "$grafana"/* | grep -oE 'spinel_[a-z_]+' | sort -u); do
+        [ "$name" = spinel_drift_contested_total ] || grep -q "^$name" metrics || { echo "not measured: $name"; return 1; }
+    done
+    ! command -v promtool >/dev/null || promtool check rules "$grafana/alerts.yaml"
+}
