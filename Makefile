@@ -180,6 +180,9 @@ demo: setup  ## two real machines on a real network, damaged, healed, changed, r
 bench: all  ## figures beside the peers and the floors of this machine
 	@BUILD=$(CURDIR)/$(BUILD) sh tests/bench/run.sh
 
+bench-viewer: all  ## the viewer's figures beside a file that nginx serves
+	@python3 tests/bench/viewer.py --build $(BUILD)
+
 lint: all  ## clang-format, clang-tidy, cppcheck, shellcheck and man page lint, where installed
 	@BUILD=$(CURDIR)/$(BUILD) sh contrib/lint.sh
 

@@ -4,6 +4,10 @@
 #include <string.h>
 #include <sys/sdt.h>
 
+#ifdef __clang__ /* the header's macros leave out an argument that ISO C wants */
+#pragma clang diagnostic ignored "-Wgnu-zero-variadic-macro-arguments"
+#endif
+
 static void op_end(const struct event *event)
 {
     const char *op = value_get_text(event->data, "op", "");
