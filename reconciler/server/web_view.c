@@ -140,6 +140,7 @@ static int view_refresh(struct view *view, struct arena *arena, struct error *er
     view->arena = arena_new();
     view->plan = NULL;
     view->edges = NULL;
+    view->groups = view->sums = NULL;
     view->shown = NULL;
     view->count = 0;
     status = view_fill(view, err);
@@ -368,11 +369,12 @@ static struct group *group_find(struct group *groups, size_t *count, const char 
 }
 
 /* By project and kind; an object that left Git for good counts in no group. */
-static void groups_put(const struct view *view, struct arena *arena, struct value *document)
+static void groups_make(struct view *view)
 {
+    struct arena *arena = view->arena;
     struct group *groups = arena_array(arena, view->count + 1, sizeof *groups);
-    struct value *list = value_set(arena, document, "groups", value_list(arena));
-    struct value *resources = value_set(arena, document, "resources", value_map(arena));
+    struct value *list = view->groups = value_list(arena);
+    struct value *resources = view->sums = value_map(arena);
     int64_t sums[MARK_COUNT] = {0};
     size_t count = 0;
     for (size_t i = 0; i < view->count; i++) {
@@ -423,7 +425,10 @@ struct value *view_status(struct view *view, struct arena *arena, struct error *
     value_set_text(arena, document, "rack", view->site->name);
     value_set(arena, document, "revision",
               view->has_target ? revision_value(arena, &view->target) : value_null(arena));
-    groups_put(view, arena, document);
+    if (!view->groups)
+        groups_make(view);
+    value_set(arena, document, "groups", value_copy(arena, view->groups));
+    value_set(arena, document, "resources", value_copy(arena, view->sums));
     value_set(arena, document, "holds", copy_or_null(arena, value_get(view->plan, "holds")));
     value_set(arena, document, "summary", copy_or_null(arena, value_get(view->plan, "summary")));
     value_set_bool(arena, document, "decisions", decisions_are_allowed(view->site));

@@ -23,7 +23,8 @@ struct edge {
 };
 
 struct view {
-    struct edge *edges; /* made when first asked for; NULL before */
+    struct value *groups, *sums; /* made when first asked for, as what follows; NULL before */
+    struct edge *edges;
     size_t edge_count;
     const struct site *site;
     struct shell *shell;

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MPL-2.0
 """The viewer's figures beside a static file that nginx serves, in one run, on one machine.
 
-  requests a second and p99   ab, keep-alive, 16 at once, for the API's status and nginx's file of the same bytes
+  requests a second and p99   wrk, 16 connections, for the API's status and nginx's file of the same bytes
   an engine pass              with no viewer and with 500 of them listening (spinel_observe + plan + a push's own time)
   page weight                 all that the page loads
 """
@@ -48,12 +48,12 @@ def git(*words):
     subprocess.run(["git", "-C", os.path.join(root, "rack/manifests"), *words], env=env, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
-def ab(url, count=20000):
-    out = subprocess.run(["ab", "-q", "-k", "-c", "16", "-n", str(count), url], capture_output=True, text=True).stdout
-    rate = float(re.search(r"Requests per second:\s+([\d.]+)", out).group(1))
-    p99 = int(re.search(r"99%\s+(\d+)", out).group(1))
-    failed = int(re.search(r"Failed requests:\s+(\d+)", out).group(1))
-    return rate, p99, failed
+def load(url):
+    out = subprocess.run(["wrk", "-t", "1", "-c", "16", "-d", "4s", "--latency", url], capture_output=True, text=True).stdout
+    rate = float(re.search(r"Requests/sec:\s+([\d.]+)", out).group(1))
+    p99, unit = re.search(r"99%\s+([\d.]+)(us|ms|s)", out).groups()
+    failed = re.search(r"Non-2xx or 3xx responses: (\d+)", out)
+    return rate, float(p99) * {"us": .001, "ms": 1, "s": 1000}[unit], int(failed.group(1)) if failed else 0
 
 
 def passes(web, volumes):
@@ -72,9 +72,9 @@ def passes(web, volumes):
 
 
 def main():
-    for tool in ("nginx", "ab"):
+    for tool in ("nginx", "wrk"):
         if not shutil.which(tool, path=env["PATH"] + ":/usr/sbin"):
-            raise SystemExit(f"SKIP: {tool} is not installed (nginx-light, apache2-utils)")
+            raise SystemExit(f"SKIP: {tool} is not installed (nginx-light, wrk)")
     web, static = port(), port()
     subprocess.run([spinel, "init", "--drivers", "sim", os.path.join(root, "rack")], env=env, check=True, stdout=subprocess.DEVNULL)
     open(site, "a").write(f'  web: {{listen: "127.0.0.1:{web}"}}\n')
@@ -100,8 +100,8 @@ def main():
         until(lambda: get(f"http://127.0.0.1:{static}/status"))
         rows = {"nginx": [], "spinel": []}
         for _ in range(3):
-            rows["nginx"].append(ab(f"http://127.0.0.1:{static}/status"))
-            rows["spinel"].append(ab(api + "/api/v1/status"))
+            rows["nginx"].append(load(f"http://127.0.0.1:{static}/status"))
+            rows["spinel"].append(load(api + "/api/v1/status"))
         figures = {name: {"rps": statistics.median(r[0] for r in runs), "p99_ms": statistics.median(r[1] for r in runs), "failed": sum(r[2] for r in runs)}
                    for name, runs in rows.items()}
         figures["ratio"] = figures["spinel"]["rps"] / figures["nginx"]["rps"]
