@@ -87,6 +87,61 @@ static void drift_print(struct arena *arena, const struct value *rows)
     table_print(table, stdout);
 }
 
+/* What becomes of open drift by itself, or who has to act. */
+static const char *prospect_text(const char *disposition)
+{
+    static const struct {
+        const char *disposition, *text;
+    } prospects[] = {
+        {"run", "Spinel heals it"},
+        {"deferred", "healed at the next stop, or in the window of its updatePolicy"},
+        {"held", "held until a person decides: spinel approve"},
+        {"reported", "only reported: nothing heals it by itself, 'spinel plan' says why"},
+        {"ignored", "ignored, as the manifest's driftPolicy asks"},
+        {"contested", "set back again and again; healed again after a pause"},
+        {"frozen", "not healed while a freeze lasts: spinel freeze"},
+    };
+
+    for (size_t i = 0; i < sizeof(prospects) / sizeof(prospects[0]); i++)
+        if (strcmp(prospects[i].disposition, disposition) == 0)
+            return prospects[i].text;
+    return disposition;
+}
+
+static void details_print(struct arena *arena, const struct value *row)
+{
+    const char *project = value_get_text(row, "project", "");
+    const char *op = value_at_text(row, "healed.by", "");
+
+    printf("\n%s%s %s%s%s, %s%s\n", paint(stdout, PAINT_STRONG), value_get_text(row, "kind", ""),
+           project, project[0] ? "/" : "", value_get_text(row, "name", ""),
+           value_get_text(row, "path", ""), paint(stdout, PAINT_PLAIN));
+    printf("  should be   %s\n", drift_side_text(arena, row, "desired"));
+    printf("  is          %s\n", drift_side_text(arena, row, "observed"));
+    printf("  since       %s, last seen %s, found by %s\n", value_get_text(row, "since", ""),
+           value_get_text(row, "lastSeen", ""), value_get_text(row, "detectedBy", ""));
+    printf("  cause       %s\n", value_get_text(row, "cause", "unknown"));
+    if (drift_is_open(row))
+        printf("  then        %s\n", prospect_text(value_get_text(row, "disposition", "run")));
+    else
+        printf("  healed      %s%s%.12s\n", value_at_text(row, "healed.at", ""),
+               op[0] ? ", by operation " : "", op);
+}
+
+/* All that is known of what is open, and with --resource of what was healed too. */
+static void details_of(struct arena *arena, const struct value *rows)
+{
+    enum { DETAILS_MAX = 20 };
+    size_t told = 0;
+
+    for (size_t i = 0; i < rows->count; i++) {
+        if (!options.resource && (!drift_is_open(rows->items[i]) || told == DETAILS_MAX))
+            continue;
+        details_print(arena, rows->items[i]);
+        told++;
+    }
+}
+
 static void strangers_print(const struct value *document, const char *key, const char *what)
 {
     const struct value *list = value_get(document, key);
@@ -95,6 +150,14 @@ static void strangers_print(const struct value *document, const char *key, const
         note("%s: %s %s, left alone: %s", what, value_get_text(list->items[i], "kind", ""),
              value_get_text(list->items[i], "native", value_get_text(list->items[i], "uid", "")),
              value_get_text(list->items[i], "why", ""));
+}
+
+static void rows_print(struct arena *arena, const struct value *rows)
+{
+    const struct value *folded = drift_rows_folded(arena, rows);
+
+    drift_print(arena, folded);
+    details_of(arena, folded);
 }
 
 static int drift_show(struct cli *cli, const struct value *found, int64_t since)
@@ -114,7 +177,7 @@ static int drift_show(struct cli *cli, const struct value *found, int64_t since)
     if (options.json)
         output_json(document);
     else if (rows->count > 0)
-        drift_print(cli->arena, drift_rows_folded(cli->arena, rows));
+        rows_print(cli->arena, rows);
     else
         puts("No drift.");
     if (!options.json) {

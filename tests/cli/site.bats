@@ -178,6 +178,7 @@ teardown() { daemon_stop; }
     echo "$output" | jq -e '.drift | map([.kind, .path]) == [["Volume", "spec.size"], ["Instance", "object"]]'
     echo "$output" | jq -e '.drift[0] | .desired == 67108864 and .observed == 4096'
     run spinel drift --html drift.html --junit drift.xml
+    [[ "$output" == *"should be"*"found by"*"cause"*"then "* ]]
     [ "$status" -eq 2 ]
     grep -q '<code>spec.size</code>' drift.html
     ! grep -qE 'src=|href=|<script' drift.html
