@@ -202,10 +202,29 @@ static void drift_event(struct core *core, const char *type, const struct drift_
                    row->observed, row->desired);
 }
 
+/* What the driver said of it since it was last as declared; NULL: nothing. */
+static const char *seen_why(struct core *core, const char *uid)
+{
+    const struct seen *seen = seen_find(core, uid);
+    return seen ? seen->why : NULL;
+}
+
+/* Never more than there is evidence for. */
+static const char *cause_of(struct core *core, const char *uid)
+{
+    const char *why = seen_why(core, uid);
+    if (why)
+        return why;
+    return core->looks <= 1 ? "unknown: it changed before the first look since Spinel started"
+                            : "unknown";
+}
+
 static void drift_seen(struct core *core, struct open_rows *open, struct drift_row *row)
 {
     struct error err = ERROR_INIT;
     const struct drift_row *before = open_find(open, row->uid, row->path);
+    if (before && !seen_why(core, row->uid))
+        row->cause = before->cause; /* what was known when it was found stays known */
     if (before && row->last_seen - before->last_seen < REFRESH_S &&
         !strcmp(before->observed, row->observed) && !strcmp(before->desired, row->desired) &&
         !strcmp(before->disposition, row->disposition))
@@ -220,7 +239,6 @@ static void drift_seen(struct core *core, struct open_rows *open, struct drift_r
 
 static struct drift_row drift_row_of(struct core *core, const struct step *step)
 {
-    const struct seen *seen = seen_find(core, step->uid);
     return (struct drift_row){
         .uid = step->uid,
         .kind = step->kind->name,
@@ -229,7 +247,7 @@ static struct drift_row drift_row_of(struct core *core, const struct step *step)
         .since = core_now_s(core),
         .last_seen = core_now_s(core),
         .detected_by = core->round.detected_by ? core->round.detected_by : "plan",
-        .cause = seen && seen->why ? seen->why : "unknown",
+        .cause = cause_of(core, step->uid),
         .healed_by = "",
     };
 }

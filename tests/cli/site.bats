@@ -201,3 +201,20 @@ PYTHON
     cmp a.html b.html
     grep -q 'As of 2023-11-14T22:13:20Z' a.html
 }
+
+@test "what changed while Spinel was down is told so, and keeps its cause" {
+    daemon_start
+    until_true 20 eval 'spinel status --json | jq -e .converged'
+    uid=$(spinel get volume shop/web-1-data --json | jq -r '.items[0].metadata.uid')
+    daemon_stop
+    "$BUILD/drivers/sim" --world lab/state/drivers/sim/world set "$uid" spec.size 1073741824
+    daemon_start
+    until_true 20 eval 'spinel drift --json | jq -e ".drift[0].cause | test(\"before the first look since Spinel started\")"'
+    "$BUILD/drivers/sim" --world lab/state/drivers/sim/world set "$uid" spec.size 67108864
+    until_true 20 eval 'spinel drift --json | jq -e ".drift == []"'
+    "$BUILD/drivers/sim" --world lab/state/drivers/sim/world set "$uid" spec.size 1073741824
+    until_true 20 eval 'spinel drift --json | jq -e ".drift[0].cause == \"changed from outside\""'
+    daemon_stop
+    daemon_start
+    spinel drift --json | jq -e '.drift[0].cause == "changed from outside"'
+}
