@@ -202,7 +202,7 @@ static void drift_event(struct core *core, const char *type, const struct drift_
                    row->observed, row->desired);
 }
 
-/* What the driver said of it since it was last as declared; NULL: nothing. */
+/* What the driver said of it since it was last looked at; NULL: nothing. */
 static const char *seen_why(struct core *core, const char *uid)
 {
     const struct seen *seen = seen_find(core, uid);
@@ -306,6 +306,20 @@ static bool open_load(struct core *core, struct open_rows *open)
     return true;
 }
 
+static void why_forget(struct seen *seen)
+{
+    free(seen->why);
+    seen->why = NULL;
+}
+
+/* A notice explains what the look after it shows, and nothing that comes later. */
+static void whys_settle(struct core *core)
+{
+    for (struct seen *seen = core->seen; seen; seen = seen->hh.next)
+        if (seen->why && !seen->is_dirty && !task_of_uid(core, seen->uid))
+            why_forget(seen);
+}
+
 void drift_record(struct core *core)
 {
     struct open_rows open = {0};
@@ -318,6 +332,7 @@ void drift_record(struct core *core)
         if (!open.is_there[i] && !task_of_uid(core, open.rows[i].uid) &&
             !is_unknown(core, open.rows[i].uid))
             row_heal(core, &open.rows[i], "");
+    whys_settle(core);
 }
 
 void drift_healed_by(struct core *core, const struct task *task)
@@ -332,8 +347,6 @@ void drift_healed_by(struct core *core, const struct task *task)
         contest_note(core, task, open.rows[i].path);
     }
     struct seen *seen = seen_find(core, task->intent.uid);
-    if (seen) {
-        free(seen->why);
-        seen->why = NULL;
-    }
+    if (seen)
+        why_forget(seen);
 }

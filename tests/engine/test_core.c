@@ -347,6 +347,35 @@ static void notice_that_overtakes_an_older_answer_is_not_lost(void **state)
     assert_true(value_equal(vpc->spec, before));
 }
 
+/* The cause of the newest drift, open or healed. */
+static const char *last_cause(struct rack *rack)
+{
+    struct error err = ERROR_INIT;
+    struct drift_row *rows = NULL;
+    size_t count = 0;
+    assert_int_equal(store_drifts(rack->store, rack->arena, 1, &rows, &count, &err), 0);
+    return count ? rows[count - 1].cause : "";
+}
+
+static void notice_explains_the_next_look_and_nothing_later(void **state)
+{
+    struct rack *rack = *state;
+    rack_boot(rack, "1");
+    assert_true(rack_run(rack, minute));
+    struct rack_object *vpc = rack_object(rack, "VPC", "net");
+    rack_notice(rack, "net", vpc->uid, "link went down"); /* and is as it should be */
+    assert_true(rack_run(rack, minute));
+    vpc->exists = false;
+    core_look(rack->core);
+    assert_true(rack_run(rack, minute));
+    assert_true(vpc->exists);
+    assert_string_equal(last_cause(rack), "unknown");
+    vpc->exists = false;
+    rack_notice(rack, "net", vpc->uid, "namespace deleted");
+    assert_true(rack_run(rack, minute));
+    assert_string_equal(last_cause(rack), "namespace deleted");
+}
+
 /* Approves the one hold that there is. */
 static void approve(struct rack *rack)
 {
@@ -429,6 +458,7 @@ int main(void)
         RACK_TEST(new_target_does_not_wait_for_the_back_off),
         RACK_TEST(silent_driver_delays_nobody_else),
         RACK_TEST(lost_store_makes_nothing_twice_and_asks_first),
+        RACK_TEST(notice_explains_the_next_look_and_nothing_later),
         RACK_TEST(notice_that_overtakes_an_older_answer_is_not_lost),
         RACK_TEST(approval_is_good_for_one_loss),
         RACK_TEST(approval_of_a_revision_ends_with_its_last_step),
