@@ -31,7 +31,7 @@ struct finding {
     const struct value *step;
     const char *path;
     struct value *desired, *observed;
-    const char *disposition;
+    const char *disposition, *reason;
 };
 
 static struct value *finding_value(struct arena *arena, const struct finding *finding,
@@ -50,6 +50,8 @@ static struct value *finding_value(struct arena *arena, const struct finding *fi
     value_set_text(arena, value, "detectedBy", row ? row->detected_by : "plan");
     value_set_text(arena, value, "cause", row ? row->cause : "unknown");
     value_set_text(arena, value, "disposition", finding->disposition);
+    value_set_text(arena, value, "reason",
+                   strcmp(finding->disposition, "run") ? finding->reason : NULL);
     value_set(arena, value, "healed", NULL);
     value_set_int(arena, value, "count", row ? row->count : 0);
     return value;
@@ -83,7 +85,9 @@ static void step_findings(struct found *found, const struct value *step)
 {
     const struct value *fields = value_get(step, "fields");
     const char *disposition = value_get_text(step, "disposition", "");
-    struct finding finding = {.step = step, .path = whole_object, .disposition = disposition};
+    const char *reason = value_get_text(step, "reason", NULL);
+    struct finding finding = {
+        .step = step, .path = whole_object, .disposition = disposition, .reason = reason};
 
     if (strcmp(value_get_text(step, "cause", ""), "drift") == 0 &&
         strcmp(value_get_text(step, "action", ""), "create") == 0) {
@@ -101,6 +105,7 @@ static void step_findings(struct found *found, const struct value *step)
         finding.desired = side_copy(found->arena, field, "to");
         finding.observed = side_copy(found->arena, field, "from");
         finding.disposition = value_get_text(field, "disposition", disposition);
+        finding.reason = value_get_text(field, "reason", reason);
         finding_add(found, &finding);
     }
 }

@@ -87,31 +87,9 @@ static void drift_print(struct arena *arena, const struct value *rows)
     table_print(table, stdout);
 }
 
-/* What becomes of open drift by itself, or who has to act. */
-static const char *prospect_text(const char *disposition)
-{
-    static const struct {
-        const char *disposition, *text;
-    } prospects[] = {
-        {"run", "Spinel heals it"},
-        {"deferred", "healed at the next stop, or in the window of its updatePolicy"},
-        {"held", "held until a person decides: spinel approve"},
-        {"reported", "only reported: nothing heals it by itself, 'spinel plan' says why"},
-        {"ignored", "ignored, as the manifest's driftPolicy asks"},
-        {"contested", "set back again and again; healed again after a pause"},
-        {"frozen", "not healed while a freeze lasts: spinel freeze"},
-    };
-
-    for (size_t i = 0; i < sizeof(prospects) / sizeof(prospects[0]); i++)
-        if (strcmp(prospects[i].disposition, disposition) == 0)
-            return prospects[i].text;
-    return disposition;
-}
-
 static void details_print(struct arena *arena, const struct value *row)
 {
     const char *project = value_get_text(row, "project", "");
-    const char *op = value_at_text(row, "healed.by", "");
 
     printf("\n%s%s %s%s%s, %s%s\n", paint(stdout, PAINT_STRONG), value_get_text(row, "kind", ""),
            project, project[0] ? "/" : "", value_get_text(row, "name", ""),
@@ -121,11 +99,7 @@ static void details_print(struct arena *arena, const struct value *row)
     printf("  since       %s, last seen %s, found by %s\n", value_get_text(row, "since", ""),
            value_get_text(row, "lastSeen", ""), value_get_text(row, "detectedBy", ""));
     printf("  cause       %s\n", value_get_text(row, "cause", "unknown"));
-    if (drift_is_open(row))
-        printf("  then        %s\n", prospect_text(value_get_text(row, "disposition", "run")));
-    else
-        printf("  healed      %s%s%.12s\n", value_at_text(row, "healed.at", ""),
-               op[0] ? ", by operation " : "", op);
+    printf("  %-11s %s\n", drift_is_open(row) ? "then" : "ended", drift_outcome_text(arena, row));
 }
 
 /* All that is known of what is open, and with --resource of what was healed too. */

@@ -52,6 +52,7 @@ static void row_add(struct text *out, struct arena *arena, const struct value *r
     cell_add(out, "", value_get_text(row, "since", ""), "");
     cell_add(out, is_bad ? "<span class=\"open\">" : "<span class=\"healed\">",
              drift_state_text(arena, row), "</span>");
+    cell_add(out, "", drift_outcome_text(arena, row), "");
     cell_add(out, "", value_get_text(row, "cause", "unknown"),
              arena_printf(arena, " (%s)", value_get_text(row, "detectedBy", "")));
     text_add(out, "</tr>\n");
@@ -78,7 +79,8 @@ static size_t group_add(struct text *out, struct arena *arena, const struct valu
                         "<h2>%s</h2>\n<table><thead><tr><th scope=\"col\">Object</th>"
                         "<th scope=\"col\">Field</th><th scope=\"col\">Expected</th>"
                         "<th scope=\"col\">Found</th><th scope=\"col\">Since</th>"
-                        "<th scope=\"col\">State</th><th scope=\"col\">Likely cause</th></tr>"
+                        "<th scope=\"col\">State</th><th scope=\"col\">What is done</th>"
+                        "<th scope=\"col\">Likely cause</th></tr>"
                         "</thead><tbody>\n",
                         title);
         row_add(out, arena, rows->items[i]);

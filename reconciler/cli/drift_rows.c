@@ -2,6 +2,7 @@
 #include "reconciler/cli/drift_rows.h"
 
 #include <string.h>
+#include <uthash.h>
 
 #include "model/diff.h"
 #include "model/kind.h"
@@ -31,6 +32,43 @@ char *drift_side_text(struct arena *arena, const struct value *row, const char *
 
 /* What becomes of it: healed, and after how long, open, or why it stays; and how often
  * it came back. */
+/* What becomes of open drift by itself, or who has to act. */
+static const char *prospect_text(const char *disposition)
+{
+    static const struct {
+        const char *disposition, *text;
+    } prospects[] = {
+        {"run", "Spinel heals it"},
+        {"deferred", "healed at the next stop, or in the window of its updatePolicy"},
+        {"held", "held until a person decides: spinel approve"},
+        {"reported", "only reported: nothing heals it by itself"},
+        {"ignored", "ignored, as the manifest's driftPolicy asks"},
+        {"contested", "set back again and again; healed again after a pause"},
+        {"frozen", "not healed while a freeze lasts: spinel freeze"},
+    };
+
+    for (size_t i = 0; i < sizeof(prospects) / sizeof(prospects[0]); i++)
+        if (strcmp(prospects[i].disposition, disposition) == 0)
+            return prospects[i].text;
+    return disposition;
+}
+
+const char *drift_outcome_text(struct arena *arena, const struct value *row)
+{
+    const char *op = value_at_text(row, "healed.by", "");
+    const char *reason = value_get_text(row, "reason", "");
+    const char *at = value_at_text(row, "healed.at", "");
+    long long after_s = (long long)value_at_int(row, "healed.after", 0);
+
+    if (drift_is_open(row))
+        return arena_printf(arena, "%s%s%s",
+                            prospect_text(value_get_text(row, "disposition", "run")),
+                            *reason ? ": " : "", reason);
+    if (!*op)
+        return arena_printf(arena, "%s, after %lld s, by no operation of Spinel's", at, after_s);
+    return arena_printf(arena, "%s, healed after %lld s by operation %.12s", at, after_s, op);
+}
+
 const char *drift_state_text(struct arena *arena, const struct value *row)
 {
     const char *disposition = value_get_text(row, "disposition", "run");
@@ -52,12 +90,6 @@ const char *drift_state_text(struct arena *arena, const struct value *row)
                         : state;
 }
 
-static bool is_same_field(const struct value *a, const struct value *b)
-{
-    return strcmp(value_get_text(a, "uid", ""), value_get_text(b, "uid", "")) == 0 &&
-           strcmp(value_get_text(a, "path", ""), value_get_text(b, "path", "")) == 0;
-}
-
 static int64_t time_of(const struct value *row, const char *member)
 {
     struct error ignored = ERROR_INIT;
@@ -66,28 +98,48 @@ static int64_t time_of(const struct value *row, const char *member)
     return when_read(value_get_text(row, member, ""), -1, &at, &ignored) < 0 ? 0 : at;
 }
 
-/* A field that came back again and again is one row, its last, with how often in how long. */
+struct folding {
+    const char *key; /* uid and path */
+    const struct value *first, *last;
+    int64_t times;
+    UT_hash_handle hh;
+};
+
+static void folding_add(struct arena *arena, struct folding **foldings, const struct value *row)
+{
+    const char *key = arena_printf(arena, "%s %s", value_get_text(row, "uid", ""),
+                                   value_get_text(row, "path", ""));
+    struct folding *folding;
+
+    HASH_FIND_STR(*foldings, key, folding);
+    if (!folding) {
+        folding = arena_array(arena, 1, sizeof(*folding));
+        *folding = (struct folding){.key = key, .first = row};
+        HASH_ADD_KEYPTR(hh, *foldings, folding->key, strlen(folding->key), folding);
+    }
+    folding->last = row;
+    folding->times++;
+}
+
+static int folding_compare(const struct folding *a, const struct folding *b)
+{
+    return strcmp(value_get_text(a->last, "since", ""), value_get_text(b->last, "since", ""));
+}
+
 struct value *drift_rows_folded(struct arena *arena, const struct value *rows)
 {
     struct value *folded = value_list(arena);
+    struct folding *foldings = NULL, *folding, *next;
 
-    for (size_t i = 0; i < rows->count; i++) {
-        size_t times = 1;
-        bool is_last = true;
-
-        for (size_t k = i + 1; k < rows->count && is_last; k++)
-            is_last = !is_same_field(rows->items[i], rows->items[k]);
-        if (!is_last)
-            continue;
-        const struct value *first = rows->items[i];
-        for (size_t k = i; k-- > 0;)
-            if (is_same_field(rows->items[i], rows->items[k])) {
-                first = rows->items[k];
-                times++;
-            }
-        struct value *row = value_append(arena, folded, value_copy(arena, rows->items[i]));
-        value_set_int(arena, row, "times", (int64_t)times);
-        value_set_int(arena, row, "within", time_of(row, "lastSeen") - time_of(first, "since"));
+    for (size_t i = 0; i < rows->count; i++)
+        folding_add(arena, &foldings, rows->items[i]);
+    HASH_SRT(hh, foldings, folding_compare);
+    HASH_ITER(hh, foldings, folding, next) {
+        struct value *row = value_append(arena, folded, value_copy(arena, folding->last));
+        value_set_int(arena, row, "times", folding->times);
+        value_set_int(arena, row, "within",
+                      time_of(row, "lastSeen") - time_of(folding->first, "since"));
+        HASH_DEL(foldings, folding);
     }
     return folded;
 }

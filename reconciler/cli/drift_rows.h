@@ -16,6 +16,8 @@ bool drift_is_ignored(const struct value *row);
 char *drift_side_text(struct arena *arena, const struct value *row, const char *side);
 /* What becomes of it, and how often it came back. */
 const char *drift_state_text(struct arena *arena, const struct value *row);
+/* What Spinel did about it, or does, and why; a sentence. */
+const char *drift_outcome_text(struct arena *arena, const struct value *row);
 /* A field that came back again and again is one row, its last: with "times", and "within" in
  * seconds from the first to the last. */
 struct value *drift_rows_folded(struct arena *arena, const struct value *rows);

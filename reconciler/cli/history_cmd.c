@@ -53,9 +53,10 @@ static int revisions_show(struct cli *cli, struct store *store, struct error *er
     struct value *list = value_set(cli->arena, document, "revisions", value_list(cli->arena));
     struct table *table = table_new(cli->arena, titles, 7);
     size_t count = 0;
-    int rc =
-        store ? store_revisions(store, cli->arena, (size_t)options.limit, &revisions, &count, err)
-              : 0;
+    int rc = store
+                 ? store_revisions(store, cli->arena, (struct page){.limit = (size_t)options.limit},
+                                   &revisions, &count, err)
+                 : 0;
 
     if (rc < 0)
         return rc;
@@ -108,7 +109,8 @@ static int operations_show(struct cli *cli, struct store *store, const char *uid
     struct value *list = value_set(cli->arena, document, "operations", value_list(cli->arena));
     struct table *table = table_new(cli->arena, titles, 6);
     size_t count = 0;
-    int rc = store_intents(store, cli->arena, uid, (size_t)options.limit, &intents, &count, err);
+    int rc = store_intents(store, cli->arena, uid, (struct page){.limit = (size_t)options.limit},
+                           &intents, &count, err);
 
     if (rc < 0)
         return rc;

@@ -55,10 +55,16 @@ static void status_print(struct arena *arena, const struct value *document)
     const char *commit = value_get_text(document, "commit", "");
     const struct value *daemon = value_get(document, "daemon");
     bool is_converged = value_get_bool(document, "converged", false);
+    bool is_true = value_at_int(document, "resources.pending", 0) == 0 &&
+                   value_at_int(document, "resources.drifting", 0) == 0 &&
+                   value_at_int(document, "resources.held", 0) == 0;
 
     printf("commit     %.12s\n", commit[0] ? commit : "none yet");
-    printf("state      %s%s%s\n", paint(stdout, is_converged ? PAINT_GOOD : PAINT_WARN),
-           is_converged ? "converged" : "not converged", paint(stdout, PAINT_PLAIN));
+    printf("state      %s%s%s\n", paint(stdout, is_converged && is_true ? PAINT_GOOD : PAINT_WARN),
+           !is_converged ? "not converged"
+           : is_true     ? "converged"
+                         : "nothing left to do, and not as Git says: 'spinel plan' says why",
+           paint(stdout, PAINT_PLAIN));
     printf("resources  %lld declared, %lld true",
            (long long)value_at_int(document, "resources.total", 0),
            (long long)value_at_int(document, "resources.true", 0));

@@ -21,9 +21,9 @@ enum top_tab { TOP_RESOURCES, TOP_OPERATIONS, TOP_DRIFT, TOP_EVENTS, TOP_TABS };
 
 enum top_look { TOP_PLAIN, TOP_GOOD, TOP_WARN, TOP_BAD, TOP_FAINT };
 
-enum { TOP_COLUMNS = 5 };
+enum { TOP_COLUMNS = 7 };
 
-/* One line of a table. */
+/* One line of a table; a cell may be NULL. */
 struct top_row {
     const char *cells[TOP_COLUMNS];
     enum top_look look;
@@ -48,6 +48,7 @@ struct top_data {
     char problem[768]; /* why nothing could be read; "" */
     const char *commit;
     bool is_converged, has_daemon;
+    const struct value *marks; /* uid -> what it is if it is not true to Git; NULL: not told */
     int64_t total, good, pending, drifting, held, open_drift;
     struct top_table tables[TOP_TABS];
 };

@@ -8,6 +8,7 @@
 #include "model/json.h"
 #include "model/resource.h"
 #include "model/when.h"
+#include "reconciler/cli/drift_rows.h"
 #include "reconciler/cli/objects.h"
 #include "reconciler/store/documents.h"
 
@@ -99,7 +100,8 @@ static int operations_load(struct top_data *data, struct store *store, struct er
 {
     struct intent *intents = NULL;
     size_t count = 0;
-    int rc = store_intents(store, data->arena, NULL, OPERATIONS, &intents, &count, err);
+    int rc = store_intents(store, data->arena, NULL, (struct page){.limit = OPERATIONS}, &intents,
+                           &count, err);
     table_make(data, TOP_OPERATIONS, count);
     for (size_t i = 0; i < count; i++) {
         const struct intent *intent = &intents[i];
@@ -122,26 +124,45 @@ static int operations_load(struct top_data *data, struct store *store, struct er
     return rc;
 }
 
+static void drift_row_add(struct top_data *data, const struct value *drift)
+{
+    struct arena *arena = data->arena;
+    struct top_row *row = row_add(&data->tables[TOP_DRIFT]);
+    bool is_open = drift_is_open(drift) && !drift_is_ignored(drift);
+    int64_t since = 0;
+    struct error ignored = ERROR_INIT;
+    row->cells[0] =
+        identity_label(arena, value_get_text(drift, "kind", ""),
+                       value_get_text(drift, "project", NULL), value_get_text(drift, "name", ""));
+    row->cells[1] = value_get_text(drift, "path", "");
+    row->cells[2] = drift_side_text(arena, drift, "observed");
+    row->cells[3] = drift_side_text(arena, drift, "desired");
+    if (when_read(value_get_text(drift, "since", ""), -1, &since, &ignored) == 0)
+        row->cells[4] = when_age(arena, since, when_now());
+    row->cells[5] = drift_state_text(arena, drift);
+    row->cells[6] = value_get_text(drift, "cause", "");
+    row->look = is_open ? TOP_BAD : drift_is_open(drift) ? TOP_FAINT : TOP_GOOD;
+    row->detail = drift;
+    data->open_drift += is_open;
+}
+
+/* What is open first, then the newest. */
 static int drift_load(struct top_data *data, struct store *store, struct error *err)
 {
     enum { DAY_S = 86400 };
     struct drift_row *rows = NULL;
+    struct value *list = value_list(data->arena);
     size_t count = 0;
     int rc = store_drifts(store, data->arena, when_now() - DAY_S, &rows, &count, err);
-    table_make(data, TOP_DRIFT, count);
-    for (size_t i = count; i-- > 0;) {
-        const struct drift_row *drift = &rows[i];
-        bool is_open = !drift->healed_at && strcmp(drift->disposition, "ignored") != 0;
-        struct top_row *row = row_add(&data->tables[TOP_DRIFT]);
-        row->cells[0] = drift->kind;
-        row->cells[1] = identity_text(data->arena, drift->project, drift->name);
-        row->cells[2] = drift->path;
-        row->cells[3] =
-            arena_printf(data->arena, "%s, should be %s", drift->observed, drift->desired);
-        row->cells[4] = drift->healed_at ? "healed" : drift->disposition;
-        row->look = is_open ? TOP_BAD : drift->healed_at ? TOP_GOOD : TOP_FAINT;
-        row->detail = drift_value(data->arena, drift);
-        data->open_drift += is_open;
+    for (size_t i = 0; i < count; i++)
+        value_append(data->arena, list, drift_value(data->arena, &rows[i]));
+    const struct value *folded = drift_rows_folded(data->arena, list);
+    table_make(data, TOP_DRIFT, folded->count);
+    for (size_t n = 0; n < 2 * folded->count; n++) {
+        const struct value *drift = folded->items[folded->count - 1 - n % folded->count];
+        bool is_first = drift_is_open(drift) && !drift_is_ignored(drift);
+        if ((n < folded->count) == is_first)
+            drift_row_add(data, drift);
     }
     return rc;
 }
@@ -169,20 +190,12 @@ static int events_load(struct top_data *data, struct store *store, struct error 
     return rc;
 }
 
-/* What the tables of drift and operations say of one object. */
 static const char *mark_of(const struct top_data *data, const struct known *row)
 {
-    const struct top_table *drift = &data->tables[TOP_DRIFT];
-    const struct top_table *operations = &data->tables[TOP_OPERATIONS];
-    for (size_t i = 0; i < drift->count; i++)
-        if (drift->rows[i].look == TOP_BAD &&
-            strcmp(value_get_text(drift->rows[i].detail, "uid", ""), row->uid) == 0)
-            return "drifting";
-    for (size_t i = 0; i < operations->count; i++)
-        if (!value_get_text(operations->rows[i].detail, "finishedAt", NULL) &&
-            strcmp(value_get_text(operations->rows[i].detail, "uid", ""), row->uid) == 0)
-            return "pending";
-    return row->life == LIFE_RELEASED ? "released" : "true";
+    return value_get_text(data->marks, row->uid,
+                          row->life == LIFE_RELEASED ? "released"
+                          : data->marks              ? "true"
+                                                     : "not known");
 }
 
 static int resources_load(struct top_data *data, struct store *store, struct error *err)
@@ -201,10 +214,10 @@ static int resources_load(struct top_data *data, struct store *store, struct err
         row->cells[4] = known[i].observed.known
                             ? when_age(data->arena, known[i].observed.at, when_now())
                             : "never";
-        row->look = strcmp(mark, "drifting") == 0  ? TOP_BAD
-                    : strcmp(mark, "pending") == 0 ? TOP_WARN
-                    : strcmp(mark, "true") == 0    ? TOP_PLAIN
-                                                   : TOP_FAINT;
+        row->look = strcmp(mark, "drifting") == 0                               ? TOP_BAD
+                    : strcmp(mark, "pending") == 0 || strcmp(mark, "held") == 0 ? TOP_WARN
+                    : strcmp(mark, "true") == 0                                 ? TOP_PLAIN
+                                                                                : TOP_FAINT;
         row->detail = object_value(data->arena, &known[i]);
     }
     return rc;
@@ -215,12 +228,14 @@ static int resources_load(struct top_data *data, struct store *store, struct err
 static void status_take(struct top_data *data)
 {
     struct error ignored = ERROR_INIT;
-    struct value *status = NULL;
+    struct value *status = NULL, *params = value_map(data->arena);
     struct control *control = NULL;
+    value_set_bool(data->arena, params, "marks", true);
     data->has_daemon =
         control_open(data->site, &control, &ignored) == 0 &&
-        control_call(control, data->arena, "status", NULL, 2000, &status, NULL, &ignored) == 0;
+        control_call(control, data->arena, "status", params, 2000, &status, NULL, &ignored) == 0;
     control_close(control);
+    data->marks = value_get(status, "marks");
     data->commit = value_get_text(status, "commit", "");
     data->is_converged = value_get_bool(status, "converged", false);
     data->total = value_at_int(status, "resources.total", 0);

@@ -16,22 +16,26 @@ enum { LINE_SUMS = 1, LINE_TABS = 2, LINE_HEAD = 3, LINE_ROWS = 4, BAR = 10 };
 static const struct tab {
     const char *name;
     const char *heads[TOP_COLUMNS];
-    int widths[TOP_COLUMNS]; /* the last that is not 0 takes what is left */
+    int widths[TOP_COLUMNS];  /* the last that is not 0 takes what is left */
+    int stretch[TOP_COLUMNS]; /* how what is left is shared */
     const char *empty;
 } tabs[TOP_TABS] = {
     [TOP_RESOURCES] = {"Resources",
                        {"KIND", "NAME", "STATE", "GIT", "LOOKED AT"},
                        {12, 30, 12, 10, 12},
+                       {0, 2, 1, 0, 1},
                        "Nothing is declared yet."},
     [TOP_OPERATIONS] = {"Operations",
                         {"VERB", "KIND", "NAME", "STATE", "SINCE OR WHY"},
                         {9, 12, 24, 11, 12},
+                        {0, 0, 1, 0, 2},
                         "Nothing was done yet."},
     [TOP_DRIFT] = {"Drift",
-                   {"KIND", "NAME", "FIELD", "IS", "NOW"},
-                   {10, 20, 14, 22, 9},
+                   {"OBJECT", "FIELD", "IS", "SHOULD BE", "SINCE", "NOW", "LIKELY CAUSE"},
+                   {19, 13, 9, 9, 7, 10, 8},
+                   {3, 2, 1, 1, 0, 1, 3},
                    "No drift in the last 24 hours."},
-    [TOP_EVENTS] = {"Events", {"AT", "TYPE", "TEXT", "", ""}, {9, 19, 30, 0, 0}, "No events yet."},
+    [TOP_EVENTS] = {"Events", {"AT", "TYPE", "TEXT"}, {9, 19, 30}, {0, 0, 1}, "No events yet."},
 };
 
 void top_screen_open(void)
@@ -92,24 +96,44 @@ bool top_row_is_wanted(const struct top_view *view, const struct top_row *row)
 
 /* ---- the head ----------------------------------------------------------------------- */
 
+static const char *state_text(const struct top_data *data, enum top_look *look)
+{
+    const struct {
+        bool is_so;
+        const char *text;
+        enum top_look look;
+    } states[] = {
+        {!data->has_daemon, "no daemon: nothing is healed", TOP_BAD},
+        {!*data->commit, "nothing was pushed yet", TOP_WARN},
+        {data->drifting > 0, "not as Git says", TOP_BAD},
+        {data->held > 0, "held: 'spinel plan' says by what", TOP_WARN},
+        {!data->is_converged, "converging", TOP_WARN},
+        {data->pending > 0, "true but for what waits: 'spinel plan' says why", TOP_WARN},
+    };
+    for (size_t i = 0; i < sizeof states / sizeof *states; i++)
+        if (states[i].is_so) {
+            *look = states[i].look;
+            return states[i].text;
+        }
+    *look = TOP_GOOD;
+    return "true to Git";
+}
+
 static void head_draw(const struct top_data *data)
 {
     char clock[16];
     time_t now = time(NULL);
     struct tm local;
+    enum top_look state;
     localtime_r(&now, &local);
     strftime(clock, sizeof clock, "%H:%M:%S", &local);
-    const char *state = !data->has_daemon    ? "no daemon: nothing is healed"
-                        : !*data->commit     ? "nothing was pushed yet"
-                        : data->held         ? "held: 'spinel plan' says by what"
-                        : data->is_converged ? "true to Git"
-                                             : "converging";
-    attr_t look = look_attr(!data->has_daemon ? TOP_BAD : data->is_converged ? TOP_GOOD : TOP_WARN);
+    const char *text = state_text(data, &state);
+    attr_t look = look_attr(state);
     attron(A_BOLD);
     mvprintw(0, 0, "spinel %.30s %.12s ", data->site->name, data->commit ? data->commit : "");
     attroff(A_BOLD);
     attron(look);
-    printw("%s", state);
+    printw("%s", text);
     attroff(look);
     if (getcurx(stdscr) < COLS - 9)
         mvaddstr(0, COLS - 8, clock);
@@ -137,15 +161,15 @@ static void tabs_draw(const struct top_view *view)
 
 static int widths_fit(const struct tab *tab, int widths[TOP_COLUMNS])
 {
-    int last = 0, used = 0;
+    int last = 0, used = 0, shares = 0;
     for (int i = 0; i < TOP_COLUMNS; i++) {
         widths[i] = tab->widths[i];
         used += widths[i] ? widths[i] + 1 : 0;
+        shares += tab->stretch[i];
         last = widths[i] ? i : last;
     }
-    int spare = COLS - used;
-    if (spare > 0) /* names are what is cut most */
-        widths[tab == &tabs[TOP_EVENTS] ? last : 1] += tab == &tabs[TOP_EVENTS] ? spare : spare / 2;
+    for (int i = 0; i < last && COLS > used; i++)
+        widths[i] += (COLS - used) * tab->stretch[i] / shares;
     widths[last] = COLS;
     return last;
 }

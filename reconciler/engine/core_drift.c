@@ -157,8 +157,9 @@ static void contest_note(struct core *core, const struct task *task, const char 
     const struct about about = {task->intent.uid, task->after.kind, task->after.project,
                                 task->after.name};
     core_event(core, "drift.contested", &about, data,
-               "%s %s: %s was set back %u times; next try at %s", task->after.kind,
-               task->after.name, path, contest->count, value_get_text(data, "nextTry", ""));
+               "%s: %s was set back %u times; next try at %s",
+               identity_label(arena, about.kind, about.project, about.name), path, contest->count,
+               value_get_text(data, "nextTry", ""));
 }
 
 /* ---- rows --------------------------------------------------------------------------- */
@@ -227,7 +228,7 @@ static void drift_seen(struct core *core, struct open_rows *open, struct drift_r
         row->cause = before->cause; /* what was known when it was found stays known */
     if (before && row->last_seen - before->last_seen < REFRESH_S &&
         !strcmp(before->observed, row->observed) && !strcmp(before->desired, row->desired) &&
-        !strcmp(before->disposition, row->disposition))
+        !strcmp(before->disposition, row->disposition) && !strcmp(before->reason, row->reason))
         return;
     if (batch_open(core) && core->env->ledger->drift_seen(core->env->store, row, &err) < 0)
         core_fail(core, &err);
@@ -252,6 +253,12 @@ static struct drift_row drift_row_of(struct core *core, const struct step *step)
     };
 }
 
+/* Why it is not simply healed; "" if it is. */
+static const char *reason_of(enum disposition disposition, const char *reason)
+{
+    return disposition == RUN || !reason ? "" : reason;
+}
+
 static void step_drift(struct core *core, struct open_rows *open, const struct step *step)
 {
     struct drift_row row = drift_row_of(core, step);
@@ -264,6 +271,7 @@ static void step_drift(struct core *core, struct open_rows *open, const struct s
         row.desired = leaf_text(core->plan_arena, field, field->to);
         row.observed = leaf_text(core->plan_arena, field, field->from);
         row.disposition = disposition_text(field->disposition);
+        row.reason = reason_of(field->disposition, field->reason ? field->reason : step->reason);
         drift_seen(core, open, &row);
     }
     if (!is_gone)
@@ -272,6 +280,7 @@ static void step_drift(struct core *core, struct open_rows *open, const struct s
     row.desired = "\"present\"";
     row.observed = "\"absent\"";
     row.disposition = disposition_text(step->disposition);
+    row.reason = reason_of(step->disposition, step->reason);
     drift_seen(core, open, &row);
 }
 

@@ -82,6 +82,11 @@ static struct value *step_value(struct arena *arena, const struct step *step)
     value_set_text(arena, out, "hold", step->hold);
     value_set_bool(arena, out, "destructive", step->is_destructive);
     value_set_bool(arena, out, "derived", step->kind->is_derived);
+    if (step->resource && step->resource->owner) {
+        struct value *owner = value_set(arena, out, "owner", value_map(arena));
+        value_set_text(arena, owner, "kind", step->resource->owner->kind->name);
+        value_set_text(arena, owner, "name", step->resource->owner->name);
+    }
     if (step->renamed_from)
         value_set_text(arena, out, "renamedFrom", step->renamed_from);
     if (strcmp(step->kind->name, "Instance") == 0) {

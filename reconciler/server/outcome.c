@@ -74,11 +74,13 @@ static void publish_next(struct server *server)
     publisher_start(server, revision);
 }
 
-static void publish(struct server *server, int64_t revision)
+/* What was held and is let through has another outcome, which is told too. */
+static void publish(struct server *server, int64_t revision, int64_t held)
 {
-    if (!revision || revision == server->outcome.told)
+    if (!revision || (revision == server->outcome.told && held == server->outcome.told_held))
         return;
     server->outcome.told = revision;
+    server->outcome.told_held = held;
     if (server->outcome.waiting[0])
         server->outcome.waiting[1] = revision;
     else
@@ -90,9 +92,9 @@ void outcome_event(struct server *server, const struct event *event)
 {
     int64_t revision = value_get_int(event->data, "revision", 0);
     if (strcmp(event->type, "converged") == 0) {
-        publish(server, revision);
+        publish(server, revision, value_get_int(event->data, "held", 0));
     } else if (strcmp(event->type, "revision.accepted") == 0) {
-        publish(server, server->outcome.current);
+        publish(server, server->outcome.current, server->outcome.told_held);
         server->outcome.current = revision;
     }
 }

@@ -86,12 +86,24 @@ static struct value *step_problems(const struct server *server, struct arena *ar
         const struct step *step = &plan->steps[i];
         if (step->disposition != RUN)
             continue;
-        if (store_intents(server->shell->store, arena, step->uid, 1, &intents, &count, &ignored) ==
-                0 &&
+        if (store_intents(server->shell->store, arena, step->uid, (struct page){.limit = 1},
+                          &intents, &count, &ignored) == 0 &&
             count == 1 && intents[0].error[0])
             problem_add(arena, problems, step, &intents[0]);
     }
     return problems;
+}
+
+struct value *marks_report(struct server *server, struct arena *arena)
+{
+    static const char *const names[] = {"pending", "drifting", "held"};
+    const struct plan *plan = core_plan(server->shell->core);
+    struct value *marks = value_map(arena);
+    for (size_t i = 0; plan && i < plan->step_count; i++)
+        if (plan->steps[i].disposition != IGNORED)
+            value_push(arena, marks, plan->steps[i].uid,
+                       value_text(arena, names[step_mark(&plan->steps[i])]));
+    return marks;
 }
 
 struct value *status_report(struct server *server, struct arena *arena)

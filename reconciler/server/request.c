@@ -54,6 +54,8 @@ static int status_method(struct request *request, struct value **result, struct 
 {
     (void)err;
     *result = status_report(request->server, request->arena);
+    if (value_get_bool(request->params, "marks", false))
+        value_set(request->arena, *result, "marks", marks_report(request->server, request->arena));
     return 0;
 }
 

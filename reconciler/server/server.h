@@ -61,6 +61,7 @@ struct server {
         struct ev_child child;
         int64_t running, waiting[2]; /* revisions; 0: none */
         int64_t current, told;
+        int64_t told_held; /* steps that were held then */
     } outcome;
     struct {
         char commit[65];
@@ -93,6 +94,8 @@ void request_serve(struct client *client, const char *line, size_t len);
 void outcome_event(struct server *server, const struct event *event);
 
 struct value *status_report(struct server *server, struct arena *arena);
+/* {"UID":"drifting",...}: every object that is not true to Git, by what the last plan says. */
+struct value *marks_report(struct server *server, struct arena *arena);
 /* Open drift, and what was healed at or after `since` (unix seconds; 0: open drift only). */
 int drift_report(struct server *server, struct arena *arena, int64_t since, struct value **out,
                  struct error *err);

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MPL-2.0 */
 /*
  * The viewer's life. The HTTP library does the protocol on one epoll descriptor that
- * our loop watches; a handler runs to its end and never waits. What a browser may do
- * with the page is said in the headers of every answer.
+ * our loop watches; a handler runs to its end and never waits.
  */
 #include "reconciler/server/web.h"
 
@@ -18,13 +17,9 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "model/digest.h"
-#include "model/json.h"
-
 enum {
     CONNECTIONS_MAX = 2048,
     HEADER_BYTES_MAX = 32 << 10,
-    BODY_BYTES_MAX = 4 << 10,
     SILENCE_MAX_S = 10,
     BACKLOG = 512,
 };
@@ -86,199 +81,6 @@ static int listen_at(struct arena *arena, const char *given, const char **host, 
     return listen_tcp(*host, colon + 1, given, err);
 }
 
-/* ---- requests ----------------------------------------------------------------------- */
-
-const char *asked_text(const struct asked *asked, const char *name)
-{
-    return MHD_lookup_connection_value(asked->connection, MHD_GET_ARGUMENT_KIND, name);
-}
-
-int64_t asked_int(const struct asked *asked, const char *name, int64_t fallback, int64_t least,
-                  int64_t most)
-{
-    const char *text = asked_text(asked, name);
-    char *end = NULL;
-    long long value = text && *text ? strtoll(text, &end, 10) : 0;
-    if (!end || *end)
-        return fallback;
-    return value < least ? least : value > most ? most : value;
-}
-
-/* A name that another site's page could have pointed at us is no name of ours
- * (DNS rebinding); by address or as localhost everybody may ask. */
-static bool host_is_ours(const struct asked *asked)
-{
-    const char *host =
-        MHD_lookup_connection_value(asked->connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_HOST);
-    struct addrinfo hints = {.ai_flags = AI_NUMERICHOST}, *found = NULL;
-    if (!host || !asked->web->host)
-        return true;
-    const char *colon = strrchr(host, ':');
-    bool has_port = colon && !strchr(colon, ']') && (host[0] == '[' || strchr(host, ':') == colon);
-    size_t len = has_port ? (size_t)(colon - host) : strlen(host);
-    const char *name = host[0] == '[' && len > 2 ? arena_text_n(asked->arena, host + 1, len - 2)
-                                                 : arena_text_n(asked->arena, host, len);
-    if (strcmp(name, "localhost") == 0 || strcmp(name, asked->web->host) == 0)
-        return true;
-    bool is_address = getaddrinfo(name, NULL, &hints, &found) == 0;
-    if (is_address)
-        freeaddrinfo(found);
-    return is_address;
-}
-
-static void headers_add(struct MHD_Response *response, const struct answer *answer)
-{
-    static const char *const headers[][2] = {
-        {"Content-Security-Policy",
-         "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
-         "img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"},
-        {"X-Content-Type-Options", "nosniff"},
-        {"Referrer-Policy", "no-referrer"},
-        {"Cross-Origin-Resource-Policy", "same-origin"},
-        {"Cache-Control", "no-cache"},
-    };
-    for (size_t i = 0; i < sizeof headers / sizeof *headers; i++)
-        MHD_add_response_header(response, headers[i][0], headers[i][1]);
-    if (answer->type)
-        MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, answer->type);
-    if (answer->status == MHD_HTTP_METHOD_NOT_ALLOWED)
-        MHD_add_response_header(response, MHD_HTTP_HEADER_ALLOW, "GET, HEAD");
-}
-
-/* Turns into 304 what the browser has already. */
-static const char *etag_apply(struct asked *asked, struct answer *answer)
-{
-    char digest[DIGEST_TEXT];
-    const char *known = MHD_lookup_connection_value(asked->connection, MHD_HEADER_KIND,
-                                                    MHD_HTTP_HEADER_IF_NONE_MATCH);
-    if (answer->status != MHD_HTTP_OK)
-        return NULL;
-    digest_bytes(answer->body.data, answer->body.len, digest);
-    const char *etag = arena_printf(asked->arena, "\"%.32s\"", digest);
-    if (known && strstr(known, etag)) {
-        answer->status = MHD_HTTP_NOT_MODIFIED;
-        text_reset(&answer->body);
-    }
-    return etag;
-}
-
-static enum MHD_Result answer_send(struct asked *asked, struct answer *answer)
-{
-    struct MHD_Response *response = answer->response;
-    if (!response) {
-        const char *etag = etag_apply(asked, answer);
-        size_t len = answer->body.len;
-        response =
-            MHD_create_response_from_buffer(len, text_take(&answer->body), MHD_RESPMEM_MUST_FREE);
-        if (etag)
-            MHD_add_response_header(response, MHD_HTTP_HEADER_ETAG, etag);
-    }
-    headers_add(response, answer);
-    enum MHD_Result result = MHD_queue_response(asked->connection, answer->status, response);
-    MHD_destroy_response(response);
-    return result;
-}
-
-/* What a POST carries, piece by piece. */
-struct upload {
-    struct text body;
-    bool is_too_long;
-};
-
-/* False: the request has to be called again before it can be answered. */
-static bool upload_take(void **state, const char *data, size_t *data_size)
-{
-    struct upload *upload = *state;
-    if (!upload) {
-        upload = *state = calloc(1, sizeof *upload);
-        if (!upload)
-            abort();
-        upload->body = (struct text)TEXT_INIT;
-        return false;
-    }
-    if (!*data_size)
-        return true;
-    upload->is_too_long = upload->is_too_long || upload->body.len + *data_size > BODY_BYTES_MAX;
-    if (!upload->is_too_long)
-        text_add_n(&upload->body, data, *data_size);
-    *data_size = 0;
-    return false;
-}
-
-static void request_ended(void *context, struct MHD_Connection *connection, void **state,
-                          enum MHD_RequestTerminationCode why)
-{
-    struct upload *upload = *state;
-    (void)context, (void)connection, (void)why;
-    if (upload)
-        text_free(&upload->body);
-    free(upload);
-    *state = NULL;
-}
-
-static void posted(struct asked *asked, struct answer *answer, const struct upload *upload)
-{
-    if (upload->is_too_long) {
-        answer_problem(answer, asked->arena, MHD_HTTP_CONTENT_TOO_LARGE,
-                       "A decision is shorter than this.");
-        return;
-    }
-    asked->body = upload->body.data ? upload->body.data : "";
-    asked->body_len = upload->body.len;
-    decide(asked, answer);
-}
-
-static enum MHD_Result request_came(void *context, struct MHD_Connection *connection,
-                                    const char *url, const char *method, const char *version,
-                                    const char *data, size_t *data_size, void **state)
-{
-    struct asked asked = {.web = context, .connection = connection, .path = url};
-    struct answer answer = {.status = MHD_HTTP_OK, .body = TEXT_INIT};
-    bool is_post =
-        strcmp(method, MHD_HTTP_METHOD_POST) == 0 && decisions_are_allowed(asked.web->site);
-    (void)version;
-    if (is_post && !upload_take(state, data, data_size))
-        return MHD_YES;
-    *data_size = 0;
-    asked.arena = arena_new();
-    if (!is_post && strcmp(method, MHD_HTTP_METHOD_GET) != 0 &&
-        strcmp(method, MHD_HTTP_METHOD_HEAD) != 0)
-        answer_problem(&answer, asked.arena, MHD_HTTP_METHOD_NOT_ALLOWED,
-                       "The viewer is read-only: GET and HEAD are all it knows.");
-    else if (!host_is_ours(&asked))
-        answer_problem(&answer, asked.arena, MHD_HTTP_MISDIRECTED_REQUEST,
-                       "This is not the host that was asked for. Use its address, or localhost.");
-    else if (is_post)
-        posted(&asked, &answer, *state);
-    else
-        route(&asked, &answer);
-    enum MHD_Result result = answer_send(&asked, &answer);
-    text_free(&answer.body);
-    arena_free(asked.arena);
-    return result;
-}
-
-/* ---- answers ------------------------------------------------------------------------ */
-
-void answer_json(struct answer *answer, struct arena *arena, const struct value *value)
-{
-    text_add(&answer->body, json_text(arena, value));
-    answer->type = "application/json";
-}
-
-void answer_problem(struct answer *answer, struct arena *arena, unsigned status, const char *detail)
-{
-    struct value *problem = value_map(arena);
-    value_set_text(arena, problem, "type", "about:blank");
-    value_set_text(arena, problem, "title", MHD_get_reason_phrase_for(status));
-    value_set_int(arena, problem, "status", status);
-    value_set_text(arena, problem, "detail", detail);
-    text_reset(&answer->body);
-    answer_json(answer, arena, problem);
-    answer->status = status;
-    answer->type = "application/problem+json";
-}
-
 /* ---- the loop ----------------------------------------------------------------------- */
 
 void web_turn(struct web *web)
@@ -316,7 +118,8 @@ static int http_open(struct web *web, int fd, struct error *err)
         MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL, request_came, web,
         MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_CONNECTION_LIMIT, (unsigned)CONNECTIONS_MAX,
         MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)HEADER_BYTES_MAX, MHD_OPTION_CONNECTION_TIMEOUT,
-        (unsigned)SILENCE_MAX_S, MHD_OPTION_NOTIFY_COMPLETED, request_ended, NULL, MHD_OPTION_END);
+        (unsigned)SILENCE_MAX_S, MHD_OPTION_NOTIFY_COMPLETED, request_ended, web,
+        MHD_OPTION_NOTIFY_CONNECTION, patience_told, web, MHD_OPTION_END);
     const union MHD_DaemonInfo *info =
         web->http ? MHD_get_daemon_info(web->http, MHD_DAEMON_INFO_EPOLL_FD) : NULL;
     if (!info)
@@ -333,6 +136,7 @@ static void web_close(struct web *web)
     streams_close(web->streams); /* before the connections that they write to */
     if (web->http)
         MHD_stop_daemon(web->http);
+    patience_close(web->patience);
     view_close(web->view);
 }
 
@@ -340,6 +144,8 @@ static int web_open(struct web *web, struct arena *arena, struct error *err)
 {
     int fd = listen_at(arena, web->site->web_listen, &web->host, err);
     int status = fd < 0 ? fd : view_open(web->site, web->program, &web->view, err);
+    if (status >= 0)
+        web->patience = patience_open(web);
     if (status >= 0)
         status = http_open(web, fd, err);
     if (status >= 0)

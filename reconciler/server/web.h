@@ -12,15 +12,19 @@
 #include "model/text.h"
 #include "model/value.h"
 #include "reconciler/server/meter.h"
+#include "reconciler/store/store.h"
 
 /*
  * The viewer's process: HTTP over one port or socket. It reads the store beside the core
  * and never asks the core anything, so that viewers cost it nothing; only what a person with
  * the site's token decides is handed to the core.
  *
- *   web.c           life, connections, headers
+ *   web.c           life, listening
+ *   web_request.c   a request: parameters, answer, headers
+ *   web_patience.c  connections that take too long
  *   web_route.c     which path gives what
  *   web_view.c      what is shown: rows of the store beside the plan of them
+ *   web_history.c   drift, operations, events, revisions
  *   web_stream.c    events as they happen (server-sent events)
  *   web_tree.c      who needs whom
  *   web_decide.c    what a person with the token decides
@@ -39,11 +43,19 @@ struct web {
     struct ev_timer http_due;
     struct view *view;
     struct streams *streams;
+    struct patience *patience;
     const char *host; /* of spec.web.listen: also good as a Host header */
 };
 
 /* Runs until SIGTERM. `program` is argv[0]. Returns the exit status. */
 int web_run(const struct site *site, const char *program, const struct meter *meter);
+
+/* For the HTTP library, with the web as context. */
+enum MHD_Result request_came(void *context, struct MHD_Connection *connection, const char *url,
+                             const char *method, const char *version, const char *data,
+                             size_t *data_size, void **state);
+void request_ended(void *context, struct MHD_Connection *connection, void **state,
+                   enum MHD_RequestTerminationCode why);
 
 /* Lets the HTTP library go on: to be called after a connection was resumed. */
 void web_turn(struct web *web);
@@ -67,13 +79,17 @@ struct asked {
     const char *rest; /* of the path, after the route's prefix */
     const char *body; /* of a POST; "" else */
     size_t body_len;
+    const char *wrong; /* what is wrong with a parameter; NULL: nothing so far */
 };
 
 /* NULL if the query does not have it. */
 const char *asked_text(const struct asked *asked, const char *name);
-/* Within `least` and `most`; `fallback` if it is missing or no number. */
-int64_t asked_int(const struct asked *asked, const char *name, int64_t fallback, int64_t least,
+/* `fallback` if it is missing; not a number from `least` to `most`: that too, and asked->wrong. */
+int64_t asked_int(struct asked *asked, const char *name, int64_t fallback, int64_t least,
                   int64_t most);
+/* Which of the choices it is; `count` if it is missing or empty, or none: then asked->wrong. */
+size_t asked_choice(struct asked *asked, const char *name, const char *const *choices,
+                    size_t count);
 
 void answer_json(struct answer *answer, struct arena *arena, const struct value *value);
 /* RFC 9457. */
@@ -85,6 +101,17 @@ void decide(struct asked *asked, struct answer *answer);
 bool decisions_are_allowed(const struct site *site);
 /* Always leaves an answer, be it a problem. */
 void route(struct asked *asked, struct answer *answer);
+
+/* ---- time ---------------------------------------------------------------------------- */
+
+struct patience *patience_open(struct web *web);
+void patience_close(struct patience *patience); /* NULL is allowed; after the connections */
+/* A notice of the HTTP library, with the web as context: a connection was opened or closed. */
+void patience_told(void *context, struct MHD_Connection *connection, void **socket_context,
+                   enum MHD_ConnectionNotificationCode what);
+/* From now on a request has to come; it is all there. */
+void patience_begin(struct patience *patience, struct MHD_Connection *connection);
+void patience_end(struct patience *patience, struct MHD_Connection *connection);
 
 /* ---- what is shown ------------------------------------------------------------------ */
 
@@ -105,6 +132,8 @@ struct open_drift {
 };
 int view_open_drift(struct view *view, struct arena *arena, struct open_drift *out,
                     struct error *err);
+/* The last revision that the rack was true to; its id is 0 if there is none. */
+int view_good(struct view *view, struct arena *arena, struct revision *out, struct error *err);
 struct value *view_events(struct view *view, struct asked *asked, struct error *err);
 struct value *view_revisions(struct view *view, struct asked *asked, struct error *err);
 struct value *view_trace(struct view *view, struct asked *asked, struct error *err);

@@ -43,21 +43,26 @@ static void drift_write(struct text *out, const struct open_drift *drift)
     text_printf(out, "spinel_drift_ignored %lld\n", (long long)drift->ignored);
 }
 
-static void revision_write(struct text *out, const struct value *status)
+static void revision_write(struct text *out, const struct value *status,
+                           const struct revision *good)
 {
-    struct error ignored = ERROR_INIT;
-    int64_t at = 0;
-    const char *converged = value_at_text(status, "revision.convergedAt", "");
-    if (when_read(converged, -1, &at, &ignored) < 0)
-        at = 0;
     family(out, "spinel_revision", "gauge", "Number of the revision that is the target.");
     text_printf(out, "spinel_revision %lld\n",
                 (long long)value_at_int(status, "revision.revision", 0));
-    family(out, "spinel_revision_converged_timestamp_seconds", "gauge",
-           "When the target was first true; 0 if it was not yet.");
-    text_printf(out, "spinel_revision_converged_timestamp_seconds %lld\n", (long long)at);
+    family(out, "spinel_revision_good", "gauge",
+           "Number of the last revision that the rack was true to; 0 if there is none.");
+    text_printf(out, "spinel_revision_good %lld\n", (long long)good->id);
+    family_in(out, "spinel_revision_good_timestamp_seconds", "gauge", "seconds",
+              "When the rack was first true to it.");
+    if (good->id)
+        text_printf(out, "spinel_revision_good_timestamp_seconds %lld\n",
+                    (long long)good->converged_at);
     family(out, "spinel_converged", "gauge", "1 if the rack is as Git says.");
-    text_printf(out, "spinel_converged %d\n", value_get_bool(status, "converged", false));
+    bool is_true = value_get_bool(status, "converged", false) &&
+                   value_at_int(status, "resources.pending", 0) == 0 &&
+                   value_at_int(status, "resources.drifting", 0) == 0 &&
+                   value_at_int(status, "resources.held", 0) == 0;
+    text_printf(out, "spinel_converged %d\n", is_true);
 }
 
 /* ---- what the core counts ----------------------------------------------------------- */
@@ -187,14 +192,16 @@ void metrics_write(struct asked *asked, struct answer *answer)
     const struct meter *meter = asked->web->meter;
     const struct value *status = view_status(asked->web->view, asked->arena, &err);
     struct open_drift drift = {0};
-    if (!status || view_open_drift(asked->web->view, asked->arena, &drift, &err) < 0) {
+    struct revision good = {0};
+    if (!status || view_open_drift(asked->web->view, asked->arena, &drift, &err) < 0 ||
+        view_good(asked->web->view, asked->arena, &good, &err) < 0) {
         answer_problem(answer, asked->arena, MHD_HTTP_SERVICE_UNAVAILABLE, err.message);
         return;
     }
     build_write(out);
     resources_write(out, status);
     drift_write(out, &drift);
-    revision_write(out, status);
+    revision_write(out, status, &good);
     if (meter) {
         gauges_write(out, meter);
         operations_write(out, asked->arena, meter);

@@ -99,7 +99,9 @@ void route(struct asked *asked, struct answer *answer)
         if (!path_matches(asked->path, documents[i].path, documents[i].is_prefix, &asked->rest))
             continue;
         const struct value *made = documents[i].make(asked->web->view, asked, &err);
-        if (made)
+        if (asked->wrong)
+            answer_problem(answer, asked->arena, MHD_HTTP_BAD_REQUEST, asked->wrong);
+        else if (made)
             answer_json(answer, asked->arena, made);
         else
             answer_problem(answer, asked->arena, status_of(&err), err.message);

@@ -12,13 +12,14 @@
 #include <time.h>
 #include <uthash.h>
 
+#include "model/json.h"
 #include "model/kind.h"
+#include "model/resource.h"
 #include "model/when.h"
 #include "reconciler/engine/shell_state.h"
 #include "reconciler/store/documents.h"
-#include "reconciler/store/trace.h"
 
-enum { PAGE_DEFAULT = 200, PAGE_MAX = 500, DRIFT_MAX = 5000, LASTING_MS = 30000, SHARE = 4 };
+enum { PAGE_DEFAULT = 200, PAGE_MAX = 500, LASTING_MS = 30000, SHARE = 4 };
 
 static const char *const marks[] = {"true", "pending", "drifting", "held"};
 
@@ -27,6 +28,14 @@ static int64_t now_ms(void)
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
     return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+static void view_forget(struct view *view)
+{
+    HASH_CLEAR(hh, view->by_uid);
+    HASH_CLEAR(by_label, view->by_label);
+    arena_free(view->arena);
+    view->arena = NULL;
 }
 
 int view_open(const struct site *site, const char *program, struct view **out, struct error *err)
@@ -48,8 +57,7 @@ void view_close(struct view *view)
 {
     if (!view)
         return;
-    HASH_CLEAR(hh, view->by_uid);
-    arena_free(view->arena);
+    view_forget(view);
     shell_close(view->shell);
     free(view);
 }
@@ -58,7 +66,7 @@ void view_close(struct view *view)
 
 static size_t mark_of(const struct value *step)
 {
-    if (!step)
+    if (!step || strcmp(value_get_text(step, "disposition", ""), "ignored") == 0)
         return 0;
     if (strcmp(value_get_text(step, "disposition", ""), "held") == 0)
         return 3;
@@ -70,6 +78,36 @@ static void shown_add(struct view *view, const char *uid, const struct known *ro
     struct shown *shown = &view->shown[view->count++];
     *shown = (struct shown){.uid = uid, .row = row};
     HASH_ADD_KEYPTR(hh, view->by_uid, shown->uid, strlen(shown->uid), shown);
+}
+
+/* Of the objects that have a mark of their own: those that others are derived from. */
+static struct shown *owner_find(const struct view *view, struct arena *arena,
+                                const struct value *step)
+{
+    const struct value *owner = value_get(step, "owner");
+    const char *label =
+        identity_label(arena, value_get_text(owner, "kind", ""),
+                       value_get_text(step, "project", NULL), value_get_text(owner, "name", ""));
+    struct shown *shown = NULL;
+    if (owner)
+        HASH_FIND(by_label, view->by_label, label, strlen(label), shown);
+    return shown;
+}
+
+static void owners_mark(struct view *view)
+{
+    for (size_t i = 0; i < view->count; i++) {
+        struct shown *shown = &view->shown[i];
+        shown->label = identity_label(view->arena, shown_text(shown, "kind"),
+                                      shown_text(shown, "project"), shown_text(shown, "name"));
+        HASH_ADD_KEYPTR(by_label, view->by_label, shown->label, strlen(shown->label), shown);
+    }
+    for (size_t i = 0; i < view->count; i++) {
+        const struct shown *shown = &view->shown[i];
+        struct shown *owner = shown->mark ? owner_find(view, view->arena, shown->step) : NULL;
+        if (owner && owner->mark < shown->mark)
+            owner->mark = shown->mark;
+    }
 }
 
 static void steps_take(struct view *view)
@@ -108,6 +146,7 @@ static int view_fill(struct view *view, struct error *err)
     for (size_t i = 0; i < count; i++)
         shown_add(view, rows[i].uid, &rows[i]);
     steps_take(view);
+    owners_mark(view);
     return 0;
 }
 
@@ -135,8 +174,7 @@ static int view_refresh(struct view *view, struct arena *arena, struct error *er
     if (status < 0 || is_good(view, version))
         return status;
     int64_t began_ms = now_ms();
-    HASH_CLEAR(hh, view->by_uid);
-    arena_free(view->arena);
+    view_forget(view);
     view->arena = arena_new();
     view->plan = NULL;
     view->edges = NULL;
@@ -147,11 +185,8 @@ static int view_refresh(struct view *view, struct arena *arena, struct error *er
     view->version = version;
     view->made_ms = now_ms();
     view->took_ms = view->made_ms - began_ms;
-    if (status < 0) {
-        HASH_CLEAR(hh, view->by_uid);
-        arena_free(view->arena);
-        view->arena = NULL;
-    }
+    if (status < 0)
+        view_forget(view);
     return status;
 }
 
@@ -172,10 +207,10 @@ static bool contains(const char *text, const char *wanted)
     return text && strcasestr(text, wanted);
 }
 
-static bool is_wanted(const struct shown *shown, const struct asked *asked)
+static bool is_wanted(const struct shown *shown, const struct asked *asked, size_t mark)
 {
     static const char *const members[] = {"kind", "project", "name"};
-    const char *mark = asked_text(asked, "mark"), *words = asked_text(asked, "q");
+    const char *words = asked_text(asked, "q");
     bool is_found = !words || !*words || contains(shown->uid, words);
     for (size_t i = 0; i < 3; i++) {
         const char *wanted = asked_text(asked, members[i]);
@@ -184,7 +219,57 @@ static bool is_wanted(const struct shown *shown, const struct asked *asked)
             return false;
         is_found = is_found || contains(text, words);
     }
-    return is_found && (!mark || !*mark || strcmp(mark, marks[shown->mark]) == 0);
+    return is_found && (mark == MARK_COUNT || mark == shown->mark);
+}
+
+/* ---- in the order of a column */
+
+enum column { BY_KIND, BY_PROJECT, BY_NAME, BY_MARK, BY_STATE, COLUMN_COUNT };
+static const char *const columns[] = {"kind", "project", "name", "mark", "state"};
+
+static const char *state_of(const struct shown *shown)
+{
+    return shown->row ? object_state(shown->row) : "pending";
+}
+
+static const char *column_text(const struct shown *shown, enum column column)
+{
+    const char *text = column == BY_STATE ? state_of(shown) : shown_text(shown, columns[column]);
+    return text ? text : "";
+}
+
+struct sorting {
+    enum column column;
+    int direction; /* 1 up, -1 down */
+};
+
+static int shown_compare(const void *left, const void *right, void *context)
+{
+    const struct shown *a = *(struct shown *const *)left, *b = *(struct shown *const *)right;
+    const struct sorting *sorting = context;
+    int order = sorting->column == BY_MARK
+                    ? (a->mark > b->mark) - (a->mark < b->mark)
+                    : strcmp(column_text(a, sorting->column), column_text(b, sorting->column));
+    return order ? order * sorting->direction : (a > b) - (a < b);
+}
+
+/* Those that are asked for, in the order that is asked for. */
+static const struct shown **shown_find(const struct view *view, struct asked *asked, size_t *count)
+{
+    static const char *const directions[] = {"up", "down"};
+    const struct shown **found = arena_array(asked->arena, view->count + 1, sizeof(*found));
+    size_t mark = asked_choice(asked, "mark", marks, MARK_COUNT);
+    size_t column = asked_choice(asked, "sort", columns, COLUMN_COUNT);
+    struct sorting sorting = {.column = (enum column)column,
+                              .direction =
+                                  asked_choice(asked, "order", directions, 2) == 1 ? -1 : 1};
+    *count = 0;
+    for (size_t i = 0; i < view->count; i++)
+        if (is_wanted(&view->shown[i], asked, mark))
+            found[(*count)++] = &view->shown[i];
+    if (column < COLUMN_COUNT)
+        qsort_r(found, *count, sizeof(*found), shown_compare, &sorting);
+    return found;
 }
 
 struct value *shown_value(struct arena *arena, const struct shown *shown)
@@ -196,7 +281,7 @@ struct value *shown_value(struct arena *arena, const struct shown *shown)
     value_set_text(arena, item, "project", shown_text(shown, "project"));
     value_set_text(arena, item, "name", shown_text(shown, "name"));
     value_set_text(arena, item, "mark", marks[shown->mark]);
-    value_set_text(arena, item, "state", row ? object_state(row) : "pending");
+    value_set_text(arena, item, "state", state_of(shown));
     value_set_text(arena, item, "observedAt",
                    row && row->observed.at ? when_rfc3339(arena, row->observed.at) : NULL);
     value_set_text(arena, item, "action",
@@ -213,19 +298,15 @@ struct value *view_resources(struct view *view, struct asked *asked, struct erro
     struct arena *arena = asked->arena;
     if (view_refresh(view, arena, err) < 0)
         return NULL;
-    int64_t offset = asked_int(asked, "offset", 0, 0, INT32_MAX), total = 0;
-    int64_t limit = asked_int(asked, "limit", PAGE_DEFAULT, 1, PAGE_MAX);
+    size_t offset = (size_t)asked_int(asked, "offset", 0, 0, INT32_MAX), total = 0;
+    size_t limit = (size_t)asked_int(asked, "limit", PAGE_DEFAULT, 1, PAGE_MAX);
+    const struct shown **found = shown_find(view, asked, &total);
     struct value *document = value_map(arena);
     struct value *items = value_set(arena, document, "items", value_list(arena));
-    for (size_t i = 0; i < view->count; i++) {
-        if (!is_wanted(&view->shown[i], asked))
-            continue;
-        if (total >= offset && total < offset + limit)
-            value_append(arena, items, shown_value(arena, &view->shown[i]));
-        total++;
-    }
-    value_set_int(arena, document, "total", total);
-    value_set_int(arena, document, "offset", offset);
+    for (size_t i = offset; i < total && i < offset + limit; i++)
+        value_append(arena, items, shown_value(arena, found[i]));
+    value_set_int(arena, document, "total", (int64_t)total);
+    value_set_int(arena, document, "offset", (int64_t)offset);
     return document;
 }
 
@@ -234,10 +315,30 @@ static struct value *copy_or_null(struct arena *arena, const struct value *value
     return value ? value_copy(arena, value) : value_null(arena);
 }
 
-static void states_put(struct arena *arena, struct value *document, const struct known *row)
+/* What Git says: what was applied last, and what the plan would change of it. */
+static struct value *desired_value(struct arena *arena, const struct shown *shown)
 {
+    const struct value *fields = value_get(shown->step, "fields");
+    struct value *root = value_map(arena);
+    if (!value_get(shown->step, "fields") && !(shown->row && shown->row->applied))
+        return value_null(arena);
+    value_set(arena, root, "spec",
+              shown->row && shown->row->applied ? value_copy(arena, shown->row->applied)
+                                                : value_map(arena));
+    for (size_t i = 0; value_is_list(fields) && i < fields->count; i++) {
+        const struct value *field = fields->items[i], *to = value_get(field, "to");
+        const char *path = value_get_text(field, "path", "");
+        if (strncmp(path, "spec.", 5) == 0)
+            value_put_at(arena, root, path, to ? value_copy(arena, to) : NULL);
+    }
+    return (struct value *)(size_t)value_get(root, "spec");
+}
+
+static void states_put(struct arena *arena, struct value *document, const struct shown *shown)
+{
+    const struct known *row = shown->row;
     const struct observation *seen = row ? &row->observed : NULL;
-    value_set(arena, document, "desired", copy_or_null(arena, row ? row->applied : NULL));
+    value_set(arena, document, "desired", desired_value(arena, shown));
     value_set(arena, document, "booted", copy_or_null(arena, seen ? seen->booted : NULL));
     value_set(arena, document, "observed", copy_or_null(arena, seen ? seen->spec : NULL));
     value_set(arena, document, "status", copy_or_null(arena, seen ? seen->status : NULL));
@@ -246,8 +347,7 @@ static void states_put(struct arena *arena, struct value *document, const struct
 
 static const char *const unit_names[] = {[UNIT_BYTES] = "bytes", [UNIT_SECONDS] = "seconds"};
 
-/* Says of one changed field what its numbers are in, if they are in anything. */
-static void unit_put(struct arena *arena, struct value *entry, const char *kind_name)
+void unit_put(struct arena *arena, struct value *entry, const char *kind_name)
 {
     const struct kind *kind = kind_find(kind_name);
     const char *path = value_get_text(entry, "path", "");
@@ -263,31 +363,6 @@ static struct value *step_value(struct arena *arena, const struct value *step)
     for (size_t i = 0; value_is_list(fields) && i < fields->count; i++)
         unit_put(arena, fields->items[i], value_get_text(step, "kind", ""));
     return copy;
-}
-
-static int drift_put(struct view *view, struct arena *arena, struct value *document,
-                     const char *uid, int64_t since, size_t limit, struct error *err)
-{
-    struct value *list = value_set(arena, document, "drift", value_list(arena));
-    struct drift_row *rows = NULL;
-    size_t count = 0;
-    int status = store_drifts(view->shell->store, arena, since, &rows, &count, err);
-    for (size_t i = count; i-- > 0 && list->count < limit;)
-        if (!uid || strcmp(rows[i].uid, uid) == 0)
-            unit_put(arena, value_append(arena, list, drift_value(arena, &rows[i])), rows[i].kind);
-    return status;
-}
-
-static int operations_put(struct view *view, struct arena *arena, struct value *document,
-                          const char *uid, size_t limit, struct error *err)
-{
-    struct value *list = value_set(arena, document, "operations", value_list(arena));
-    struct intent *intents = NULL;
-    size_t count = 0;
-    int status = store_intents(view->shell->store, arena, uid, limit, &intents, &count, err);
-    for (size_t i = 0; i < count; i++)
-        value_append(arena, list, intent_value(arena, &intents[i]));
-    return status;
 }
 
 /* Which fields are bytes or seconds, by their paths without list keys: {"disks.size":"bytes"}. */
@@ -315,7 +390,7 @@ struct value *view_resource(struct view *view, struct asked *asked, struct error
         return NULL;
     }
     struct value *document = shown_value(arena, shown);
-    states_put(arena, document, shown->row);
+    states_put(arena, document, shown);
     value_set(arena, document, "labels",
               copy_or_null(arena, shown->row ? shown->row->labels : NULL));
     value_set(arena, document, "step",
@@ -325,8 +400,10 @@ struct value *view_resource(struct view *view, struct asked *asked, struct error
     struct value *units = value_set(arena, document, "units", value_map(arena));
     if (kind)
         units_put(arena, units, kind->spec, "");
-    if (drift_put(view, arena, document, shown->uid, 1, PAGE_DEFAULT, err) < 0 ||
-        operations_put(view, arena, document, shown->uid, 50, err) < 0)
+    const struct page newest = {.limit = 50};
+    if (drift_put(view, arena, document, shown->uid, 1, newest, err) < 0 ||
+        operations_put(view, arena, document, shown->uid, newest, err) < 0 ||
+        events_put(view, arena, document, shown->uid, INT64_MAX, newest.limit, err) < 0)
         return NULL;
     return document;
 }
@@ -368,7 +445,8 @@ static struct group *group_find(struct group *groups, size_t *count, const char 
     return &groups[(*count)++];
 }
 
-/* By project and kind; an object that left Git for good counts in no group. */
+/* By project and kind. An object that left Git for good counts in no group, and a derived one
+ * with the one that it is derived from. */
 static void groups_make(struct view *view)
 {
     struct arena *arena = view->arena;
@@ -380,7 +458,9 @@ static void groups_make(struct view *view)
     for (size_t i = 0; i < view->count; i++) {
         const struct shown *shown = &view->shown[i];
         const char *project = shown_text(shown, "project");
-        if (shown->row && shown->row->life == LIFE_RELEASED && !shown->step)
+        const struct kind *kind = kind_find(shown_text(shown, "kind"));
+        if ((shown->row && shown->row->life == LIFE_RELEASED && !shown->step) ||
+            (kind && kind->is_derived))
             continue;
         group_find(groups, &count, project ? project : "", shown_text(shown, "kind"))
             ->counts[shown->mark]++;
@@ -441,97 +521,29 @@ struct value *view_status(struct view *view, struct arena *arena, struct error *
     return document;
 }
 
+/* With the steps of one page. */
 struct value *view_plan(struct view *view, struct asked *asked, struct error *err)
 {
-    if (view_refresh(view, asked->arena, err) < 0)
+    struct arena *arena = asked->arena;
+    if (view_refresh(view, arena, err) < 0)
         return NULL;
     if (!view->plan) {
         error_set(err, ERR_NOT_FOUND, "There is no revision yet; push one.");
         return NULL;
     }
-    struct value *document = value_copy(asked->arena, view->plan);
-    struct value *steps = value_set(asked->arena, document, "steps", value_list(asked->arena));
+    struct value *document = value_map(arena), *steps = value_list(arena);
     const struct value *known = value_get(view->plan, "steps");
-    for (size_t i = 0; value_is_list(known) && i < known->count; i++)
-        value_append(asked->arena, steps, step_value(asked->arena, known->items[i]));
+    size_t total = value_is_list(known) ? known->count : 0;
+    size_t offset = (size_t)asked_int(asked, "offset", 0, 0, INT32_MAX);
+    size_t limit = (size_t)asked_int(asked, "limit", PAGE_DEFAULT, 1, PAGE_MAX);
+    for (size_t i = 0; i < view->plan->pair_count; i++)
+        if (strcmp(view->plan->pairs[i].key, "steps") != 0)
+            value_push(arena, document, view->plan->pairs[i].key,
+                       value_copy(arena, view->plan->pairs[i].value));
+    for (size_t i = offset; i < total && i < offset + limit; i++)
+        value_append(arena, steps, step_value(arena, known->items[i]));
+    value_set(arena, document, "steps", steps);
+    value_set_int(arena, document, "total", (int64_t)total);
+    value_set_int(arena, document, "offset", (int64_t)offset);
     return document;
-}
-
-struct value *view_drift(struct view *view, struct asked *asked, struct error *err)
-{
-    struct value *document = value_map(asked->arena);
-    size_t limit = (size_t)asked_int(asked, "limit", PAGE_DEFAULT, 1, DRIFT_MAX);
-    int64_t since = asked_int(asked, "since", 1, 1, INT64_MAX);
-    int status = drift_put(view, asked->arena, document, NULL, since, limit, err);
-    return status < 0 ? NULL : document;
-}
-
-int view_open_drift(struct view *view, struct arena *arena, struct open_drift *out,
-                    struct error *err)
-{
-    struct drift_row *rows = NULL;
-    size_t count = 0;
-    int status = store_drifts(view->shell->store, arena, INT64_MAX, &rows, &count, err);
-    *out = (struct open_drift){0};
-    for (size_t i = 0; status == 0 && i < count; i++) {
-        if (strcmp(rows[i].disposition, "ignored") == 0) {
-            out->ignored++;
-            continue;
-        }
-        out->fields++;
-        out->oldest = out->oldest && out->oldest < rows[i].since ? out->oldest : rows[i].since;
-    }
-    return status;
-}
-
-struct value *view_events(struct view *view, struct asked *asked, struct error *err)
-{
-    struct arena *arena = asked->arena;
-    struct value *document = value_map(arena);
-    struct value *list = value_set(arena, document, "events", value_list(arena));
-    size_t limit = (size_t)asked_int(asked, "limit", PAGE_DEFAULT, 1, PAGE_MAX), count = 0;
-    struct event *events = NULL;
-    if (store_events(view->shell->store, arena, asked_int(asked, "after", -1, -1, INT64_MAX), limit,
-                     &events, &count, err) < 0)
-        return NULL;
-    for (size_t i = 0; i < count; i++)
-        value_append(arena, list, event_value(arena, &events[i]));
-    return document;
-}
-
-struct value *view_revisions(struct view *view, struct asked *asked, struct error *err)
-{
-    struct arena *arena = asked->arena;
-    struct value *document = value_map(arena);
-    struct value *list = value_set(arena, document, "revisions", value_list(arena));
-    struct revision *revisions = NULL;
-    size_t count = 0;
-    if (store_revisions(view->shell->store, arena,
-                        (size_t)asked_int(asked, "limit", 50, 1, PAGE_MAX), &revisions, &count,
-                        err) < 0)
-        return NULL;
-    for (size_t i = 0; i < count; i++)
-        value_append(arena, list, revision_value(arena, &revisions[i]));
-    return document;
-}
-
-struct value *view_trace(struct view *view, struct asked *asked, struct error *err)
-{
-    struct store *store = view->shell->store;
-    const char *rev = asked_text(asked, "revision");
-    struct revision revision;
-    struct value *trace = NULL;
-    int status = revision_find(store, asked->arena, rev ? rev : "", &revision, err);
-    if (status == 0)
-        status = trace_make(store, asked->arena, &revision, &trace, err);
-    return status < 0 ? NULL : trace;
-}
-
-struct value *view_operations(struct view *view, struct asked *asked, struct error *err)
-{
-    struct value *document = value_map(asked->arena);
-    size_t limit = (size_t)asked_int(asked, "limit", 50, 1, PAGE_MAX);
-    return operations_put(view, asked->arena, document, asked_text(asked, "uid"), limit, err) < 0
-               ? NULL
-               : document;
 }

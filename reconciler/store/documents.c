@@ -101,6 +101,7 @@ struct value *drift_value(struct arena *arena, const struct drift_row *row)
     value_set_text(arena, value, "detectedBy", row->detected_by);
     value_set_text(arena, value, "cause", row->cause);
     value_set_text(arena, value, "disposition", row->disposition);
+    value_set_text(arena, value, "reason", row->reason && row->reason[0] ? row->reason : NULL);
     value_set_int(arena, value, "count", row->count);
     value_set(arena, value, "healed", healed);
     return value;

@@ -14,14 +14,15 @@ int store_drift_seen(struct store *store, const struct drift_row *row, struct er
     struct query query;
     query_start(&query, store,
                 "INSERT INTO drift (uid, path, kind, project, name, desired, observed, since,"
-                " last_seen, detected_by, cause, disposition, healed_at, healed_by, count)"
-                " VALUES (?1, ?2, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, '', coalesce("
+                " last_seen, detected_by, cause, disposition, reason, healed_at, healed_by, count)"
+                " VALUES (?1, ?2, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, '', coalesce("
                 "(SELECT count + 1 FROM drift WHERE uid = ?1 AND path = ?2"
                 " ORDER BY id DESC LIMIT 1), 0))"
                 " ON CONFLICT (uid, path) WHERE healed_at = 0 DO UPDATE SET kind = excluded.kind,"
                 " project = excluded.project, name = excluded.name, desired = excluded.desired,"
                 " observed = excluded.observed, last_seen = max(last_seen, excluded.last_seen),"
-                " cause = excluded.cause, disposition = excluded.disposition",
+                " cause = excluded.cause, disposition = excluded.disposition,"
+                " reason = excluded.reason",
                 err);
     query_bind_text(&query, row->uid);
     query_bind_text(&query, row->path);
@@ -35,6 +36,7 @@ int store_drift_seen(struct store *store, const struct drift_row *row, struct er
     query_bind_word(&query, row->detected_by);
     query_bind_word(&query, row->cause);
     query_bind_word(&query, row->disposition);
+    query_bind_word(&query, row->reason);
     return query_run(&query, NULL);
 }
 
@@ -83,6 +85,7 @@ static struct drift_row drift_read(struct query *query, struct arena *arena)
     row.detected_by = query_text(query, arena);
     row.cause = query_text(query, arena);
     row.disposition = query_text(query, arena);
+    row.reason = query_text(query, arena);
     row.healed_at = query_int(query);
     row.healed_by = query_text(query, arena);
     row.count = query_int(query);
@@ -97,7 +100,7 @@ int store_drifts(struct store *store, struct arena *arena, int64_t since, struct
     struct query query;
     query_start(&query, store,
                 "SELECT id, uid, kind, project, name, path, desired, observed, since, last_seen,"
-                " detected_by, cause, disposition, healed_at, healed_by, count FROM drift"
+                " detected_by, cause, disposition, reason, healed_at, healed_by, count FROM drift"
                 " WHERE healed_at = 0 OR healed_at >= ? ORDER BY since, id",
                 err);
     query_bind_int(&query, since);

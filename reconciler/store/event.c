@@ -65,11 +65,26 @@ static struct event event_read(struct query *query, struct arena *arena)
     return event;
 }
 
-int store_events(struct store *store, struct arena *arena, int64_t seq, size_t limit,
-                 struct event **out, size_t *count, struct error *err)
+static int events_collect(struct query *query, struct arena *arena, struct event **out,
+                          size_t *count)
 {
     struct event *rows = NULL;
     size_t n = 0, room = 0;
+    while (query_next(query) > 0) {
+        rows = query_room(arena, rows, n, &room, sizeof(*rows));
+        rows[n++] = event_read(query, arena);
+    }
+    int rc = query_end(query);
+    if (rc < 0)
+        return rc;
+    *out = rows;
+    *count = n;
+    return 0;
+}
+
+int store_events(struct store *store, struct arena *arena, int64_t seq, size_t limit,
+                 struct event **out, size_t *count, struct error *err)
+{
     struct query query;
     if (seq >= 0) {
         query_start(&query, store,
@@ -82,14 +97,21 @@ int store_events(struct store *store, struct arena *arena, int64_t seq, size_t l
                     err);
     }
     query_bind_limit(&query, limit);
-    while (query_next(&query) > 0) {
-        rows = query_room(arena, rows, n, &room, sizeof(*rows));
-        rows[n++] = event_read(&query, arena);
-    }
-    int rc = query_end(&query);
-    if (rc < 0)
-        return rc;
-    *out = rows;
-    *count = n;
-    return 0;
+    return events_collect(&query, arena, out, count);
+}
+
+int store_events_before(struct store *store, struct arena *arena, const char *uid, int64_t seq,
+                        size_t limit, struct event **out, size_t *count, struct error *err)
+{
+    struct query query;
+    query_start(&query, store,
+                uid ? "SELECT " COLUMNS " FROM event WHERE seq < ? AND uid = ?"
+                      " ORDER BY seq DESC LIMIT ?"
+                    : "SELECT " COLUMNS " FROM event WHERE seq < ? ORDER BY seq DESC LIMIT ?",
+                err);
+    query_bind_int(&query, seq);
+    if (uid)
+        query_bind_text(&query, uid);
+    query_bind_limit(&query, limit);
+    return events_collect(&query, arena, out, count);
 }

@@ -108,18 +108,20 @@ int store_intents_open(struct store *store, struct arena *arena, struct intent *
     return intents_collect(&query, arena, out, count);
 }
 
-int store_intents(struct store *store, struct arena *arena, const char *uid, size_t limit,
+int store_intents(struct store *store, struct arena *arena, const char *uid, struct page page,
                   struct intent **out, size_t *count, struct error *err)
 {
     struct query query;
     if (uid) {
-        query_start(&query, store,
-                    "SELECT " COLUMNS " FROM intent WHERE uid = ? ORDER BY id DESC LIMIT ?", err);
+        query_start(
+            &query, store,
+            "SELECT " COLUMNS " FROM intent WHERE uid = ? ORDER BY id DESC LIMIT ? OFFSET ?", err);
         query_bind_text(&query, uid);
     } else {
-        query_start(&query, store, "SELECT " COLUMNS " FROM intent ORDER BY id DESC LIMIT ?", err);
+        query_start(&query, store,
+                    "SELECT " COLUMNS " FROM intent ORDER BY id DESC LIMIT ? OFFSET ?", err);
     }
-    query_bind_limit(&query, limit);
+    query_bind_page(&query, page);
     return intents_collect(&query, arena, out, count);
 }
 

@@ -69,6 +69,10 @@ static const char *const steps[] = {
     "CREATE UNIQUE INDEX drift_open ON drift (uid, path) WHERE healed_at = 0;"
     "CREATE INDEX drift_field ON drift (uid, path, id);"
     "CREATE INDEX drift_healed ON drift (healed_at);",
+
+    /* 4: why drift is dealt with as it is, and what happened to one object */
+    "ALTER TABLE drift ADD COLUMN reason TEXT NOT NULL DEFAULT '';"
+    "CREATE INDEX event_uid ON event (uid, seq) WHERE uid IS NOT NULL;",
 };
 enum { VERSION = sizeof(steps) / sizeof(steps[0]) };
 

@@ -114,6 +114,12 @@ void query_bind_limit(struct query *query, size_t limit)
     query_bind_int(query, limit > INT64_MAX ? INT64_MAX : (int64_t)limit);
 }
 
+void query_bind_page(struct query *query, struct page page)
+{
+    query_bind_limit(query, page.limit);
+    query_bind_limit(query, page.offset);
+}
+
 void query_bind_text(struct query *query, const char *text)
 {
     if (query->failed == 0)

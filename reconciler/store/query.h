@@ -49,6 +49,7 @@ void query_start(struct query *query, struct store *store, const char *sql, stru
 
 void query_bind_int(struct query *query, int64_t integer);
 void query_bind_limit(struct query *query, size_t limit);             /* of any size */
+void query_bind_page(struct query *query, struct page page);          /* LIMIT ? OFFSET ? */
 void query_bind_text(struct query *query, const char *text);          /* NULL is SQL's NULL */
 void query_bind_word(struct query *query, const char *text);          /* NULL is "" */
 void query_bind_json(struct query *query, const struct value *value); /* NULL is SQL's NULL */

@@ -65,6 +65,21 @@ static struct revision revision_read(struct query *query, struct arena *arena)
     return revision;
 }
 
+static int revision_one(struct query *query, struct arena *arena, const char *none,
+                        struct revision *out)
+{
+    int found = query_next(query);
+    struct revision revision = {0};
+    if (found > 0)
+        revision = revision_read(query, arena);
+    int rc = query_end(query);
+    if (found == 0)
+        return error_set(query->err, ERR_NOT_FOUND, "%s", none);
+    if (rc == 0)
+        *out = revision;
+    return rc;
+}
+
 int store_revision_target(struct store *store, struct arena *arena, struct revision *out,
                           struct error *err)
 {
@@ -73,26 +88,28 @@ int store_revision_target(struct store *store, struct arena *arena, struct revis
                 "SELECT " COLUMNS " FROM revision WHERE state IN ('target', 'applied')"
                 " ORDER BY id DESC LIMIT 1",
                 err);
-    int found = query_next(&query);
-    struct revision revision = {0};
-    if (found > 0)
-        revision = revision_read(&query, arena);
-    int rc = query_end(&query);
-    if (found == 0)
-        return error_set(err, ERR_NOT_FOUND, "no revision was accepted yet");
-    if (rc == 0)
-        *out = revision;
-    return rc;
+    return revision_one(&query, arena, "no revision was accepted yet", out);
 }
 
-int store_revisions(struct store *store, struct arena *arena, size_t limit, struct revision **out,
-                    size_t *count, struct error *err)
+int store_revision_good(struct store *store, struct arena *arena, struct revision *out,
+                        struct error *err)
+{
+    struct query query;
+    query_start(&query, store,
+                "SELECT " COLUMNS " FROM revision WHERE converged_at > 0 ORDER BY id DESC LIMIT 1",
+                err);
+    return revision_one(&query, arena, "the rack was not true to any revision yet", out);
+}
+
+int store_revisions(struct store *store, struct arena *arena, struct page page,
+                    struct revision **out, size_t *count, struct error *err)
 {
     struct revision *rows = NULL;
     size_t n = 0, room = 0;
     struct query query;
-    query_start(&query, store, "SELECT " COLUMNS " FROM revision ORDER BY id DESC LIMIT ?", err);
-    query_bind_limit(&query, limit);
+    query_start(&query, store, "SELECT " COLUMNS " FROM revision ORDER BY id DESC LIMIT ? OFFSET ?",
+                err);
+    query_bind_page(&query, page);
     while (query_next(&query) > 0) {
         rows = query_room(arena, rows, n, &room, sizeof(*rows));
         rows[n++] = revision_read(&query, arena);

@@ -65,9 +65,16 @@ int store_revision_state(struct store *store, int64_t id, const char *state, int
 /* The newest that is target or applied; ERR_NOT_FOUND before the first. */
 int store_revision_target(struct store *store, struct arena *arena, struct revision *out,
                           struct error *err);
-/* Newest first, at most `limit`. */
-int store_revisions(struct store *store, struct arena *arena, size_t limit, struct revision **out,
-                    size_t *count, struct error *err);
+/* The newest that the rack was true to at least once; ERR_NOT_FOUND before the first. */
+int store_revision_good(struct store *store, struct arena *arena, struct revision *out,
+                        struct error *err);
+/* What a reader wants of a long list: `limit` rows after the first `offset`. */
+struct page {
+    size_t offset, limit;
+};
+/* Newest first. */
+int store_revisions(struct store *store, struct arena *arena, struct page page,
+                    struct revision **out, size_t *count, struct error *err);
 
 /* Manifests of the target revision: path and blob, and how each blob parsed. */
 struct manifest {
@@ -128,7 +135,7 @@ int store_intent_put(struct store *store, const struct intent *intent, struct er
 int store_intents_open(struct store *store, struct arena *arena, struct intent **out, size_t *count,
                        struct error *err);
 /* Newest first; uid NULL: of all. */
-int store_intents(struct store *store, struct arena *arena, const char *uid, size_t limit,
+int store_intents(struct store *store, struct arena *arena, const char *uid, struct page page,
                   struct intent **out, size_t *count, struct error *err);
 /* Confirmed or claimed destructive ones since `since`, not approved. */
 int store_destroyed_since(struct store *store, int64_t since, int64_t *count, struct error *err);
@@ -174,6 +181,9 @@ int store_event_add(struct store *store, const struct event *event, int64_t *seq
 /* After `seq`, oldest first, at most `limit`; negative `seq`: the newest `limit`. */
 int store_events(struct store *store, struct arena *arena, int64_t seq, size_t limit,
                  struct event **out, size_t *count, struct error *err);
+/* Before `seq`, newest first, at most `limit`; uid NULL: of all. */
+int store_events_before(struct store *store, struct arena *arena, const char *uid, int64_t seq,
+                        size_t limit, struct event **out, size_t *count, struct error *err);
 
 struct drift_row {
     int64_t id;
@@ -186,6 +196,7 @@ struct drift_row {
     const char *detected_by; /* "notice", "resync", "plan" */
     const char *cause;       /* probable cause, "unknown" beyond evidence */
     const char *disposition;
+    const char *reason;    /* why it is dealt with so; NULL and "": nothing to say */
     int64_t healed_at;     /* 0 while open */
     const char *healed_by; /* op, or "" */
     int64_t count;         /* times it came back (flapping) */

@@ -32,7 +32,8 @@ int revision_find(struct store *store, struct arena *arena, const char *rev, str
 {
     struct revision *revisions = NULL;
     size_t count = 0;
-    int rc = store_revisions(store, arena, SIZE_MAX, &revisions, &count, err);
+    int rc =
+        store_revisions(store, arena, (struct page){.limit = SIZE_MAX}, &revisions, &count, err);
     for (size_t i = 0; rc == 0 && i < count; i++) {
         if (*rev && !is_meant(&revisions[i], rev))
             continue;
@@ -61,7 +62,8 @@ static int seq_find(struct store *store, const char *sql, int64_t a, int64_t b, 
     return query_end(&query);
 }
 
-/* From the push, if there was one, to the first "converged" or to the next revision. */
+/* From the push, if there was one, to where it ended: at the first "converged" that left nothing
+ * held, else at the first at all, else at the next revision. */
 static int events_read(struct store *store, struct arena *arena, int64_t revision,
                        struct event **events, size_t *count, struct error *err)
 {
@@ -76,8 +78,11 @@ static int events_read(struct store *store, struct arena *arena, int64_t revisio
                          (long long)revision);
     if (rc == 0)
         rc = seq_find(store,
-                      "SELECT seq FROM event WHERE seq > ? AND type IN ('converged',"
-                      " 'revision.accepted') ORDER BY seq LIMIT 1",
+                      "SELECT seq FROM event WHERE seq > ?1 AND type IN ('converged',"
+                      " 'revision.accepted') AND seq <= coalesce((SELECT seq FROM event"
+                      " WHERE seq > ?1 AND type = 'revision.accepted' ORDER BY seq LIMIT 1),"
+                      " 9223372036854775807) ORDER BY type = 'revision.accepted',"
+                      " coalesce(json_extract(data, '$.held'), 0) > 0, seq LIMIT 1",
                       first, 0, &last, err);
     if (rc < 0)
         return rc;

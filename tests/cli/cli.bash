@@ -69,3 +69,11 @@ is_golden() {
     [ -z "${GOLDEN_UPDATE:-}" ] || cp "actual-$1" "$golden/$1"
     diff -u "$golden/$1" "actual-$1"
 }
+
+# Sets `python` to an interpreter that has the module: Debian's, where another comes first.
+need_python() {
+    for python in python3 /usr/bin/python3; do
+        ! $python -c "import $1" 2>/dev/null || return 0
+    done
+    skip "the Python module $1 is not installed"
+}

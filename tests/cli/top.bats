@@ -22,7 +22,7 @@ press() { tmux send-keys -t top "$@"; }
 @test "it shows the rack in 80 columns and 24 lines, and follows what happens" {
     daemon_start
     top_start 80 24
-    until_true 20 shows 'true to Git'
+    until_true 20 shows "true to Git"
     until_true 5 shows 'Instance .*shop/web-1'
     [ "$(screen | awk '{ if (length($0) > most) most = length($0) } END { print most }')" -le 80 ]
     shows '? help  q quit'
@@ -73,7 +73,7 @@ press() { tmux send-keys -t top "$@"; }
     top_start 80 24
     until_true 10 shows 'no daemon'
     daemon_start
-    until_true 20 shows 'true to Git'
+    until_true 20 shows "true to Git"
     daemon_stop
     until_true 20 shows 'no daemon'
     press C-c

@@ -63,6 +63,18 @@ is_noted() { git -C lab/manifests.git notes --ref=spinel show main; }
     [ "$(git -C lab/manifests.git rev-parse refs/notes/spinel)" = "$tip" ]
 }
 
+@test "the note of a revision that was held says what became of it" {
+    daemon_start
+    until_true 20 is_converged
+    git -C lab/manifests rm -q starter.yaml
+    commit "Away with it"
+    git -C lab/manifests push -q 2>/dev/null || true
+    says() { git -C lab/manifests.git notes --ref=spinel show main 2>/dev/null | grep -q "^$1 after "; }
+    until_true 10 says held
+    spinel approve "$(spinel plan --cached --json | jq -r '.holds[0].id')"
+    until_true 20 says converged
+}
+
 @test "a repository of somebody else stays writable for them" {
     [ "$(id -u)" -eq 0 ] || skip "not root: cannot give a repository away"
     daemon_start
@@ -119,11 +131,7 @@ PYTHON
 }
 
 @test "a parser of OpenMetrics reads what is measured" {
-    python=
-    for each in python3 /usr/bin/python3; do
-        ! $each -c 'import prometheus_client' 2>/dev/null || { python=$each; break; }
-    done
-    [ -n "$python" ] || skip "python3-prometheus-client is not installed"
+    need_python prometheus_client
     short=$(mktemp -d)
     printf '  web: {listen: "unix:%s/sock"}\n' "$short" >>lab/spinel.yaml
     daemon_start
@@ -137,7 +145,7 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 found = {f.name: f for f in families(open(sys.argv[1]).read())}
 for name in ("spinel_build", "spinel_resources", "spinel_operations", "spinel_operation_duration_seconds",
              "spinel_drift_open", "spinel_drift_oldest_seconds", "spinel_store_commit_duration_seconds",
-             "spinel_driver_restarts", "spinel_revision", "spinel_revision_converged_timestamp_seconds"):
+             "spinel_driver_restarts", "spinel_revision", "spinel_revision_good", "spinel_revision_good_timestamp_seconds"):
     assert name in found, name
 counts = {s.labels["verb"]: s.value for s in found["spinel_operation_duration_seconds"].samples
           if s.name.endswith("_count") and s.labels["outcome"] == "confirmed"}

@@ -93,7 +93,8 @@ static void the_target_is_the_newest_accepted_revision(void **state)
     ok(scene, store_revision_state(scene->store, target.id, "applied", 99, &scene->err));
     ok(scene, store_revision_target(scene->store, scene->arena, &target, &scene->err));
     assert_int_equal(target.converged_at, 99);
-    ok(scene, store_revisions(scene->store, scene->arena, 2, &rows, &count, &scene->err));
+    ok(scene, store_revisions(scene->store, scene->arena, (struct page){.limit = 2}, &rows, &count,
+                              &scene->err));
     assert_int_equal(count, 2);
     assert_string_equal(rows[0].commit, "cc");
     assert_int_equal(rows[1].resources, 3);
@@ -336,14 +337,16 @@ static void history_is_newest_first_and_limited(void **state)
     intent_put(scene, other);
     intent_put(scene, intent_of("b", "confirmed", 3, 3));
 
-    ok(scene, store_intents(scene->store, scene->arena, "u1", 10, &rows, &count, &scene->err));
+    ok(scene, store_intents(scene->store, scene->arena, "u1", (struct page){.limit = 10}, &rows,
+                            &count, &scene->err));
     assert_int_equal(count, 2);
     assert_string_equal(rows[0].op, "b");
-    ok(scene, store_intents(scene->store, scene->arena, NULL, 2, &rows, &count, &scene->err));
+    ok(scene, store_intents(scene->store, scene->arena, NULL, (struct page){.limit = 2}, &rows,
+                            &count, &scene->err));
     assert_int_equal(count, 2);
     assert_string_equal(rows[1].op, "o");
-    ok(scene,
-       store_intents(scene->store, scene->arena, NULL, SIZE_MAX, &rows, &count, &scene->err));
+    ok(scene, store_intents(scene->store, scene->arena, NULL, (struct page){.limit = SIZE_MAX},
+                            &rows, &count, &scene->err));
     assert_int_equal(count, 3);
 }
 
@@ -358,7 +361,8 @@ static void finished_intents_are_kept_for_90_days(void **state)
     intent_put(scene, intent_of("open", "pending", 1, 0));
     intent_put(scene, intent_of("new", "confirmed", 1, now));
 
-    ok(scene, store_intents(scene->store, scene->arena, NULL, 9, &rows, &count, &scene->err));
+    ok(scene, store_intents(scene->store, scene->arena, NULL, (struct page){.limit = 9}, &rows,
+                            &count, &scene->err));
     assert_int_equal(count, 3);
     assert_string_equal(rows[2].op, "young");
 }
