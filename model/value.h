@@ -93,9 +93,6 @@ void value_set_bool(struct arena *arena, struct value *map, const char *key, boo
  * element whose "name" (or list key) equals it, else its decimal index). */
 const struct value *value_get(const struct value *map, const char *key);
 const struct value *value_at(const struct value *root, const char *path);
-/* Sets what is at such a path below a map, and makes the maps that lead to it; item NULL takes
- * it away. A list's element that is not there is appended. */
-void value_put_at(struct arena *arena, struct value *root, const char *path, struct value *item);
 const char *value_get_text(const struct value *map, const char *key, const char *fallback);
 int64_t value_get_int(const struct value *map, const char *key, int64_t fallback);
 bool value_get_bool(const struct value *map, const char *key, bool fallback);

@@ -5,7 +5,6 @@
  */
 #include <string.h>
 
-#include "model/arena.h"
 #include "model/value.h"
 
 static const struct value *get_n(const struct value *map, const char *key, size_t len)
@@ -94,59 +93,6 @@ const struct value *value_at(const struct value *root, const char *path)
             path++;
     }
     return root;
-}
-
-static void element_put(struct arena *arena, struct value *list, const char *name,
-                        struct value *item)
-{
-    for (size_t i = 0; i < list->count; i++) {
-        if (list->items[i] != element(list, name, strlen(name)))
-            continue;
-        if (item) {
-            list->items[i] = item;
-            return;
-        }
-        list->count--;
-        memmove(&list->items[i], &list->items[i + 1], (list->count - i) * sizeof(struct value *));
-        return;
-    }
-    if (item)
-        value_append(arena, list, item);
-}
-
-static void member_put(struct arena *arena, struct value *map, const char *key, struct value *item)
-{
-    if (item)
-        value_set(arena, map, key, item);
-    else
-        value_unset(map, key);
-}
-
-/* The path's last part: where it begins, past its '.' or '['. */
-static const char *path_tail(const char *path)
-{
-    size_t len = strlen(path);
-    char wanted = len && path[len - 1] == ']' ? '[' : '.';
-    const char *last = strrchr(path, wanted);
-    return last ? last + 1 : path;
-}
-
-void value_put_at(struct arena *arena, struct value *root, const char *path, struct value *item)
-{
-    const char *tail = path_tail(path);
-    bool is_element = tail > path && tail[-1] == '[';
-    char *head = arena_text_n(arena, path, tail > path ? (size_t)(tail - path) - 1 : 0);
-    char *name = arena_text_n(arena, tail, strlen(tail) - (is_element ? 1 : 0));
-    struct value *into = (struct value *)(size_t)value_at(root, head);
-
-    if (!into && item) {
-        into = is_element ? value_list(arena) : value_map(arena);
-        value_put_at(arena, root, head, into);
-    }
-    if (is_element && value_is_list(into))
-        element_put(arena, into, name, item);
-    else if (!is_element && value_is_map(into))
-        member_put(arena, into, name, item);
 }
 
 static const char *text_or(const struct value *value, const char *fallback)

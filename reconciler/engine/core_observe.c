@@ -128,11 +128,37 @@ void seen_take_rows(struct core *core, const struct known *rows, size_t count)
 
 /* ---- objects ------------------------------------------------------------------------ */
 
-struct observation observation_read(const struct value *object, int64_t now)
+/* A driver may say what it was given; a secret goes no further than this. */
+static const struct value *redacted(const struct core *core, struct arena *arena,
+                                    const struct kind *kind, const struct value *spec)
 {
+    return kind && spec ? spec_redacted(arena, kind, spec, core->config.seed) : spec;
+}
+
+static const struct value *damage_redacted(struct arena *arena, const struct kind *kind,
+                                           const struct value *damage)
+{
+    struct value *safe = NULL;
+    for (size_t i = 0; i < damage->count; i++) {
+        const char *path = value_get_text(damage->items[i], "path", "");
+        const struct field *field = kind ? kind_field(kind, path) : NULL;
+        if (!field || !field->is_sensitive)
+            continue;
+        safe = safe ? safe : value_copy(arena, damage);
+        value_set_text(arena, safe->items[i], "desired", "(sensitive)");
+        value_set_text(arena, safe->items[i], "observed", "(sensitive)");
+    }
+    return safe ? safe : damage;
+}
+
+struct observation observation_read(const struct core *core, struct arena *arena,
+                                    const struct value *object)
+{
+    const struct kind *kind = kind_find(value_get_text(object, "kind", ""));
     const struct value *booted = value_get(object, "booted");
     const struct value *damage = value_get(object, "damage");
-    struct observation seen = {.known = !value_get_bool(object, "unknown", false), .at = now};
+    struct observation seen = {.known = !value_get_bool(object, "unknown", false),
+                               .at = core_now_s(core)};
     if (!seen.known)
         return seen;
     seen.absent = value_get_bool(object, "absent", false);
@@ -140,10 +166,11 @@ struct observation observation_read(const struct value *object, int64_t now)
     if (seen.absent)
         return seen;
     seen.released = value_get_bool(object, "released", false);
-    seen.spec = value_get(object, "spec");
-    seen.booted = value_is_map(booted) ? booted : NULL;
+    seen.spec = redacted(core, arena, kind, value_get(object, "spec"));
+    seen.booted = value_is_map(booted) ? redacted(core, arena, kind, booted) : NULL;
     seen.status = value_get(object, "status");
-    seen.damage = value_is_list(damage) && damage->count ? damage : NULL;
+    if (value_is_list(damage) && damage->count)
+        seen.damage = damage_redacted(arena, kind, damage);
     return seen;
 }
 
@@ -197,7 +224,7 @@ void object_observed(struct core *core, struct driver *driver, const struct requ
     if (!uid || strlen(uid) >= UID_TEXT)
         return;
     struct seen *seen = seen_get(core, driver, uid);
-    struct observation observation = observation_read(object, core_now_s(core));
+    struct observation observation = observation_read(core, batch_arena(core), object);
     seen->is_dirty = seen->is_dirty && seen->noticed > request->asked;
     seen->looked_round = core->round.number;
     seen->has_details = observation.known;

@@ -27,14 +27,14 @@ static uint64_t incarnations(void *context, const char *kind, const char *projec
     return count;
 }
 
-static void observation_refresh(struct core *core, struct known *row)
+static void observation_refresh(struct core *core, struct arena *arena, struct known *row)
 {
     const struct seen *seen = seen_find(core, row->uid);
     const struct driver *driver = driver_of_kind(core, row->kind);
     if (core->config.cached || !driver)
         return;
     if (seen && seen->object)
-        row->observed = observation_read(seen->object, core_now_s(core));
+        row->observed = observation_read(core, arena, seen->object);
     if (!driver->is_listed || !seen || !seen->has_details)
         row->observed.known = false;
     else if (row->observed.at < driver->listed_at)
@@ -128,7 +128,7 @@ struct plan_input *input_make(struct core *core, struct arena *arena, const stru
     if (!core->config.cached)
         seen_take_rows(core, rows, count);
     for (size_t i = 0; i < count; i++) {
-        observation_refresh(core, &rows[i]);
+        observation_refresh(core, arena, &rows[i]);
         restart_policy_note(core, &rows[i]);
     }
     struct plan_input *input = arena_alloc(arena, sizeof *input);

@@ -77,7 +77,7 @@ static void row_rebuild(struct core *core, struct plan_input *input, struct aren
         .chosen = chosen ? value_copy(arena, chosen) : value_map(arena),
     };
     if (seen->object)
-        row->observed = observation_read(seen->object, core_now_s(core));
+        row->observed = observation_read(core, arena, seen->object);
     input->known = rows;
     save_object(core, row);
     seen->has_row = true;

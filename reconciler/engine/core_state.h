@@ -270,7 +270,9 @@ void round_details_answer(struct core *core, struct driver *driver, const struct
 void driver_list_failed(struct core *core, struct driver *driver);
 void round_lost(struct core *core, struct driver *driver, uint64_t round);
 /* Reads OBJECT; the observation borrows from it. */
-struct observation observation_read(const struct value *object, int64_t now);
+/* What a driver's answer says, without secrets; shares the answer and `arena`. */
+struct observation observation_read(const struct core *core, struct arena *arena,
+                                    const struct value *object);
 /* Takes in one OBJECT of the answer to a request: store, seen, restart policy. What was noticed
  * after the driver was asked stays to be looked at. */
 void object_observed(struct core *core, struct driver *driver, const struct request *request,

@@ -445,7 +445,7 @@ void task_looked(struct core *core, struct task *task, const struct value *objec
         return;
     struct observation seen = {.known = false};
     if (object)
-        seen = observation_read(object, core_now_s(core));
+        seen = observation_read(core, batch_arena(core), object);
     const char *doubt = task_doubt(task, &seen);
     if (!doubt) {
         task_confirm(core, task);

@@ -53,13 +53,7 @@ void fields_settle(const struct states *states, struct field_list *list);
 
 /* The leaf at "spec.a[b].c" of a spec, or NULL. */
 const struct value *spec_at(const struct value *spec, const char *path);
-/* A copy of `spec` with the leaf at `path` set, or taken out if `value` is NULL (path.c). */
-struct value *spec_put(struct arena *arena, const struct kind *kind, struct value *spec,
-                       const char *path, const struct value *value);
-
 /* redact.c */
-const struct value *spec_redacted(struct arena *arena, const struct kind *kind,
-                                  const struct value *spec, const uint8_t key[32]);
 struct value *spec_without_digests(struct arena *arena, const struct value *spec);
 bool value_is_redacted(const struct value *value);
 

@@ -229,6 +229,15 @@ struct value *step_arguments(struct arena *arena, const struct plan *plan,
 struct value *plan_redact(struct arena *arena, const struct kind *kind, const struct value *spec,
                           const uint8_t key[32]);
 
+/* The same, sharing with `spec` what leads to no secret. */
+const struct value *spec_redacted(struct arena *arena, const struct kind *kind,
+                                  const struct value *spec, const uint8_t key[32]);
+
+/* Sets the leaf at a path such as "spec.a[b].c" of a spec, or takes it out if `value` is NULL;
+ * returns the spec. */
+struct value *spec_put(struct arena *arena, const struct kind *kind, struct value *spec,
+                       const char *path, const struct value *value);
+
 /* Which driver class of the site file carries a step out ("instance", "volume",
  * "network"; NULL: none, it is confirmed by being recorded): the kind's, but for
  * growth of a volume that a running instance holds, which is "instance". */

@@ -225,3 +225,23 @@ assert not clients, f"{len(clients)} are still there"
 PYTHON
     ask -f -o /dev/null http://localhost/api/v1/status
 }
+
+@test "a secret of a manifest is in no answer, no log and no file, whatever a driver says back" {
+    secret=canary-$RANDOM$RANDOM$RANDOM
+    sed -i "s/^  memory: .*/&\n  cloudInit: {userData: \"password: $secret\"}/" lab/manifests/starter.yaml
+    grep -q "$secret" lab/manifests/starter.yaml
+    commit "With a secret"
+    daemon_start
+    up
+    converged
+    uid=$(ask "http://localhost/api/v1/resources?kind=Instance" | jq -r '.items[0].uid')
+    for path in "resources/$uid" plan events drift network operations trace; do
+        ask "http://localhost/api/v1/$path" >answer
+        ! grep -q "$secret" answer || { echo "$path"; return 1; }
+    done
+    spinel describe instance shop/web-1 --json >described
+    ! grep -q "$secret" described
+    spinel get instance --json | grep -c "$secret" | grep -qx 0
+    daemon_stop
+    ! grep -l "$secret" serve.log lab/state/*.db* lab/state/audit* 2>/dev/null
+}

@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <cmocka.h>
 #include <string.h>
+#include "model/json.h"
 #include "tests/engine/rack.c"
 
 #define POOL "apiVersion: spinel/v1\nkind: Pool\nmetadata: {name: fast}\nspec: {}\n---\n"
@@ -376,6 +377,30 @@ static void notice_explains_the_next_look_and_nothing_later(void **state)
     assert_string_equal(last_cause(rack), "namespace deleted");
 }
 
+static void secret_that_a_driver_says_back_is_not_kept(void **state)
+{
+    static const char secret[] = "hunter2-canary";
+    struct rack *rack = *state;
+    struct error err = ERROR_INIT;
+    struct known *rows = NULL;
+    size_t count = 0, seen = 0;
+    rack->commits[4] = PROJECT
+        "apiVersion: spinel/v1\nkind: Instance\nmetadata: {project: shop, name: web}\n"
+        "spec: {cpus: 1, memory: 256MiB, cloudInit: {userData: hunter2-canary}}\n";
+    rack_boot(rack, "4");
+    assert_true(rack_run(rack, minute));
+    assert_string_equal(
+        value_at_text(rack_object(rack, "Instance", "web")->spec, "cloudInit.userData", ""),
+        secret);
+    assert_int_equal(store_objects(rack->store, rack->arena, &rows, &count, &err), 0);
+    for (size_t i = 0; i < count; i++) {
+        const char *data = value_at_text(rows[i].observed.spec, "cloudInit.userData", NULL);
+        assert_null(strstr(json_text(rack->arena, rows[i].observed.spec), secret));
+        seen += data && strncmp(data, "keyed:", 6) == 0;
+    }
+    assert_int_equal(seen, 1);
+}
+
 /* Approves the one hold that there is. */
 static void approve(struct rack *rack)
 {
@@ -458,6 +483,7 @@ int main(void)
         RACK_TEST(new_target_does_not_wait_for_the_back_off),
         RACK_TEST(silent_driver_delays_nobody_else),
         RACK_TEST(lost_store_makes_nothing_twice_and_asks_first),
+        RACK_TEST(secret_that_a_driver_says_back_is_not_kept),
         RACK_TEST(notice_explains_the_next_look_and_nothing_later),
         RACK_TEST(notice_that_overtakes_an_older_answer_is_not_lost),
         RACK_TEST(approval_is_good_for_one_loss),

@@ -236,26 +236,6 @@ static void the_caret_stands_under_wide_characters(void **state)
     text_free(&text);
 }
 
-static void put_at_a_path_sets_appends_and_takes_away(void **state)
-{
-    struct arena *arena = ((struct fixture *)*state)->arena;
-    struct value *root = value_map(arena), *disk = value_map(arena);
-    value_put_at(arena, root, "spec.cpus", value_int(arena, 2));
-    value_put_at(arena, root, "spec.cpus", value_int(arena, 3));
-    assert_int_equal(value_at_int(root, "spec.cpus", 0), 3);
-    value_set_text(arena, disk, "name", "a.b");
-    value_put_at(arena, root, "spec.disks[a.b]", disk);
-    value_put_at(arena, root, "spec.disks[a.b].size", value_int(arena, 7));
-    assert_int_equal(value_at_int(root, "spec.disks[a.b].size", 0), 7);
-    assert_int_equal(value_at(root, "spec.disks")->count, 1);
-    value_put_at(arena, root, "spec.disks[a.b]", NULL);
-    assert_int_equal(value_at(root, "spec.disks")->count, 0);
-    value_put_at(arena, root, "spec.cpus", NULL);
-    assert_null(value_at(root, "spec.cpus"));
-    value_put_at(arena, root, "none.at.all", NULL);
-    assert_null(value_at(root, "none"));
-}
-
 static void paths_find_elements_by_name(void **state)
 {
     static const char json[] =
@@ -287,7 +267,6 @@ int main(void)
         MODEL_TEST(the_nearest_word_is_suggested),
         MODEL_TEST(the_caret_stands_under_wide_characters),
         MODEL_TEST(paths_find_elements_by_name),
-        MODEL_TEST(put_at_a_path_sets_appends_and_takes_away),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
