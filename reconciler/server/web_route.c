@@ -12,14 +12,23 @@ struct web_file {
 extern const struct web_file web_files[];
 extern const uint64_t web_files_count;
 
+/* By the name's end. */
 static const struct {
-    const char *path, *name, *type;
+    const char *end, *type;
+} types[] = {
+    {".html", "text/html; charset=utf-8"},
+    {".js", "text/javascript; charset=utf-8"},
+    {".css", "text/css; charset=utf-8"},
+    {".svg", "image/svg+xml"},
+    {".json", "application/json"},
+};
+
+/* Those that have a path of their own; each other file's is its name. */
+static const struct {
+    const char *path, *name;
 } pages[] = {
-    {"/", "index.html", "text/html; charset=utf-8"},
-    {"/app.js", "app.js", "text/javascript; charset=utf-8"},
-    {"/app.css", "app.css", "text/css; charset=utf-8"},
-    {"/favicon.svg", "favicon.svg", "image/svg+xml"},
-    {"/api/v1/openapi.json", "openapi.json", "application/json"},
+    {"/", "index.html"},
+    {"/api/v1/openapi.json", "openapi.json"},
 };
 
 static struct value *status(struct view *view, struct asked *asked, struct error *err)
@@ -66,13 +75,24 @@ static unsigned status_of(const struct error *err)
     }
 }
 
-static void page_answer(const char *name, const char *type, struct answer *answer)
+static bool page_answer(const char *path, struct answer *answer)
 {
-    for (uint64_t i = 0; i < web_files_count; i++)
-        if (strcmp(web_files[i].name, name) == 0)
-            text_add_n(&answer->body, web_files[i].text, web_files[i].len);
-    answer->type = type;
-    answer->is_fixed = true;
+    const char *name = path + 1, *end;
+    for (size_t i = 0; i < sizeof pages / sizeof *pages; i++)
+        if (strcmp(path, pages[i].path) == 0)
+            name = pages[i].name;
+    for (uint64_t i = 0; i < web_files_count; i++) {
+        if (strcmp(web_files[i].name, name) != 0)
+            continue;
+        text_add_n(&answer->body, web_files[i].text, web_files[i].len);
+        answer->is_fixed = true;
+        end = strrchr(name, '.');
+        for (size_t t = 0; end && t < sizeof types / sizeof *types; t++)
+            if (strcmp(end, types[t].end) == 0)
+                answer->type = types[t].type;
+        return true;
+    }
+    return false;
 }
 
 static bool path_matches(const char *path, const char *wanted, bool is_prefix, const char **rest)
@@ -84,11 +104,8 @@ static bool path_matches(const char *path, const char *wanted, bool is_prefix, c
 
 void route(struct asked *asked, struct answer *answer)
 {
-    for (size_t i = 0; i < sizeof pages / sizeof *pages; i++)
-        if (strcmp(asked->path, pages[i].path) == 0) {
-            page_answer(pages[i].name, pages[i].type, answer);
-            return;
-        }
+    if (page_answer(asked->path, answer))
+        return;
     for (size_t i = 0; i < sizeof others / sizeof *others; i++)
         if (strcmp(asked->path, others[i].path) == 0) {
             others[i].answer(asked, answer);

@@ -319,19 +319,15 @@ static struct value *copy_or_null(struct arena *arena, const struct value *value
 static struct value *desired_value(struct arena *arena, const struct shown *shown)
 {
     const struct value *fields = value_get(shown->step, "fields");
-    struct value *root = value_map(arena);
-    if (!value_get(shown->step, "fields") && !(shown->row && shown->row->applied))
+    const struct value *applied = shown->row ? shown->row->applied : NULL;
+    const struct kind *kind = kind_find(shown_text(shown, "kind"));
+    struct value *spec = applied ? value_copy(arena, applied) : value_map(arena);
+    if (!applied && !fields)
         return value_null(arena);
-    value_set(arena, root, "spec",
-              shown->row && shown->row->applied ? value_copy(arena, shown->row->applied)
-                                                : value_map(arena));
-    for (size_t i = 0; value_is_list(fields) && i < fields->count; i++) {
-        const struct value *field = fields->items[i], *to = value_get(field, "to");
-        const char *path = value_get_text(field, "path", "");
-        if (strncmp(path, "spec.", 5) == 0)
-            value_put_at(arena, root, path, to ? value_copy(arena, to) : NULL);
-    }
-    return (struct value *)(size_t)value_get(root, "spec");
+    for (size_t i = 0; kind && value_is_list(fields) && i < fields->count; i++)
+        spec = spec_put(arena, kind, spec, value_get_text(fields->items[i], "path", ""),
+                        value_get(fields->items[i], "to"));
+    return spec;
 }
 
 static void states_put(struct arena *arena, struct value *document, const struct shown *shown)
@@ -419,11 +415,12 @@ struct value *view_network(struct view *view, struct asked *asked, struct error 
         const struct shown *shown = &view->shown[i];
         const struct kind *kind = kind_find(shown_text(shown, "kind"));
         const struct known *row = shown->row;
-        if (!kind || !kind->driver || strcmp(kind->driver, "network") != 0 || !row)
+        bool is_machine = kind && strcmp(kind->name, "Instance") == 0;
+        if (!kind || !kind->driver || !row || (strcmp(kind->driver, "network") != 0 && !is_machine))
             continue;
         struct value *object = value_append(arena, objects, shown_value(arena, shown));
-        value_set(arena, object, "spec",
-                  copy_or_null(arena, row->applied ? row->applied : row->observed.spec));
+        const struct value *spec = row->applied ? row->applied : row->observed.spec;
+        value_set(arena, object, "spec", copy_or_null(arena, is_machine ? NULL : spec));
     }
     return document;
 }

@@ -52,7 +52,7 @@ async function pageOpen(browser, options = {}) {
 }
 async function show(page, hash) {
   await page.goto(`${origin}/#/${hash}`);
-  await page.waitForSelector("main h1");
+  await page.waitForSelector(`main[data-at="#/${hash.split("?")[0]}"] h1`);
 }
 async function accessible(page, where) {
   await page.evaluate(axe);
@@ -136,18 +136,18 @@ test("filters live in the URL, and a deep link shows the same again", async (bro
   await page.selectOption("select[name=kind]", "Volume");
   await page.fill("input[name=q]", "web");
   await until(async () => (await page.textContent("[role=status].soft, p[role=status]")).startsWith("1 resource"));
+  await until(() => /q=web/.test(page.url()));
   const url = page.url();
   assert.match(url, /kind=Volume/);
-  assert.match(url, /q=web/);
   const other = await pageOpen(browser);
   await other.goto(url);
-  await other.waitForSelector(".window .row a");
+  await other.waitForSelector(".window .space .row a");
   assert.equal(await other.inputValue("input[name=q]"), "web");
-  assert.equal(await other.locator(".window .row").count(), 1);
-  await other.click(".window .row a");
+  assert.equal(await other.locator(".window .space .row").count(), 1);
+  await other.click(".window .space .row a");
   await other.waitForSelector("text=Desired, booted, observed");
   await other.goBack();
-  await other.waitForSelector(".window .row a");
+  await other.waitForSelector(".window .space .row a");
   await page.context().close(); await other.context().close();
 });
 
@@ -168,7 +168,7 @@ test("it is used by keyboard alone", async (browser) => {
   await show(page, "");
   await page.keyboard.press("Tab");
   assert.equal(await page.evaluate(() => document.activeElement.className), "skip");
-  for (let i = 0; i < 3; i++) await page.keyboard.press("Tab");
+  for (let i = 0; i < 4; i++) await page.keyboard.press("Tab");
   assert.equal(await page.evaluate(() => document.activeElement.textContent), "Network");
   await page.keyboard.press("Enter");
   await page.waitForSelector("svg.map");
@@ -206,15 +206,112 @@ test("a freeze is decided with the token only, and lifted", async (browser) => {
   await page.context().close();
 });
 
+test("what a person types, opens and stands on stays while the world changes", async (browser) => {
+  const page = await pageOpen(browser), {uid} = (await api("resources?kind=Volume")).items[0];
+  await show(page, "");
+  await page.click("summary:has-text('Freeze')");
+  await page.fill("input[name=why]", "half a sentence");
+  sim("set", uid, "spec.size", "1073741824");
+  await page.waitForSelector("h1.verdict:has-text('drifting')");
+  assert.equal(await page.inputValue("input[name=why]"), "half a sentence");
+  assert.equal(await page.evaluate(() => document.activeElement.name), "why");
+  await show(page, "network");
+  await page.click("section summary");
+  await page.focus("svg.map a.node");
+  const at = await page.evaluate(() => document.activeElement.dataset.key);
+  const before = Number(await page.evaluate(() => document.querySelector("#view").dataset.drawn));
+  sim("set", uid, "spec.size", "67108864");
+  await until(async () => Number(await page.evaluate(() => document.querySelector("#view").dataset.drawn)) > before);
+  assert.equal(await page.evaluate(() => document.activeElement.dataset.key), at);
+  assert.ok(await page.isVisible("section details[open] table"));
+  await page.context().close();
+});
+
+test("resources are sorted by a column, and an older answer never overwrites a newer", async (browser) => {
+  const page = await pageOpen(browser);
+  await show(page, "resources");
+  const kinds = () => page.locator(".window .space .row > :nth-child(1)").allTextContents();
+  await page.click("button[data-sort=kind]");
+  await until(async () => { const k = await kinds(); return k.length > 3 && String(k) === String([...k].sort()); });
+  await page.click("button[data-sort=kind]");
+  await until(async () => { const k = await kinds(); return k.length > 3 && String(k) === String([...k].sort().reverse()); });
+  assert.match(page.url(), /sort=kind&order=down/);
+  await page.route("**/api/v1/resources?q=w&*", async (route) => { await sleep(1500); await route.continue().catch(() => {}); });
+  await page.fill("input[name=q]", "w");
+  await sleep(300);
+  await page.fill("input[name=q]", "firewall");
+  await sleep(2500);
+  assert.deepEqual(await kinds(), ["Firewall"]);
+  await page.context().close();
+});
+
+test("drift is readable on a phone", async (browser) => {
+  const page = await pageOpen(browser, {viewport: {width: 390, height: 844}, hasTouch: true}), {uid} = (await api("resources?kind=Volume")).items[0];
+  sim("set", uid, "spec.size", "1073741824");
+  await until(async () => (await api("status")).resources.drifting === 1);
+  await show(page, "drift");
+  const cells = page.locator("tbody tr").first().locator("td");
+  await cells.first().waitFor();
+  await shot(page, "phone-drift-open");
+  for (const box of await cells.evaluateAll((list) => list.filter((e) => e.textContent).map((e) => e.getBoundingClientRect().toJSON()))) {
+    assert.ok(box.left >= 0 && box.right <= 390 && box.width > 250 && box.height < 80, JSON.stringify(box));
+  }
+  assert.match(await page.textContent("tbody tr"), /volumes never shrink/);
+  sim("set", uid, "spec.size", "67108864");
+  await until(async () => (await api("status")).resources.drifting === 0);
+  await page.context().close();
+});
+
+test("what is ignored is not called drift, and is shown on request", async (browser) => {
+  const {uid} = (await api("resources?kind=VPC")).items[0], starter = path.join(dir, "rack/manifests/starter.yaml"), before = readFileSync(starter, "utf8");
+  writeFileSync(starter, before.replace(/(kind: VPC\nmetadata: \{)/, "$1driftPolicy: {spec.mtu: ignore}, "));
+  git("commit", "-qam", "Ignore the MTU"); push();
+  await until(async () => (await api("status")).converged);
+  sim("set", uid, "spec.mtu", "1400");
+  await until(async () => (await api("drift?uid=" + uid)).drift.some((d) => d.disposition === "ignored" && !d.healed));
+  const page = await pageOpen(browser);
+  await show(page, "");
+  await page.waitForSelector("text=The rack is as Git says.");
+  assert.equal((await api("status")).resources.drifting, 0);
+  await show(page, "drift");
+  assert.equal(await page.locator("td:has-text('spec.mtu')").count(), 0);
+  await page.check("input[name=ignored]");
+  await page.waitForSelector("td:has-text('spec.mtu')");
+  sim("set", uid, "spec.mtu", "1500");
+  await until(async () => (await api("drift?uid=" + uid)).drift.every((d) => d.healed));
+  await page.context().close();
+});
+
+test("more tabs than a browser has connections are all live", async (browser) => {
+  const context = await browser.newContext(), pages = [];
+  for (let i = 0; i < 8; i++) {
+    const page = await context.newPage();
+    await page.goto(origin + "/#/events", {timeout: 10000});
+    await page.waitForSelector("#live.true", {timeout: 10000});
+    pages.push(page);
+  }
+  const {uid} = (await api("resources?kind=Subnet")).items[0];
+  sim("delete", uid);
+  for (const page of [pages[0], pages[7]]) await page.waitForSelector("td:has-text('drift.healed')");
+  await context.close();
+});
+
 test("when the server is gone the page says so, and goes on when it is back", async (browser) => {
   const page = await pageOpen(browser);
   page.expectsFailure = true;
   await show(page, "");
   await until(async () => (await page.textContent("#live")) === "live");
+  const known = (await api("resources?kind=Volume")).items[0];
   await daemonStop();
-  await until(async () => /not connected/.test(await page.textContent("#live")));
+  await until(async () => /not connected since/.test(await page.textContent("#live")));
+  assert.ok(await page.evaluate(() => document.body.classList.contains("stale")));
+  const {uid} = known;
+  sim("set", uid, "spec.size", "1073741824"); // while nobody looks
   daemonStart();
   await until(async () => (await page.textContent("#live")) === "live", 30);
+  await page.waitForSelector("h1.verdict:has-text('drifting')", {timeout: 20000});
+  sim("set", uid, "spec.size", "67108864");
+  await page.waitForSelector("text=The rack is as Git says.", {timeout: 20000});
   await page.context().close();
 });
 
@@ -232,8 +329,8 @@ test("10,000 resources scroll, and only those in sight exist", async (browser) =
   const box = page.locator(".window");
   for (const at of [0.3, 0.9, 0.5, 1]) {
     await box.evaluate((e, part) => { e.scrollTop = (e.scrollHeight - e.clientHeight) * part; }, at);
-    await until(async () => (await page.locator(".window .row a").count()) > 5);
-    assert.ok(await page.locator(".window .row").count() < 100, "too many rows exist");
+    await until(async () => (await page.locator(".window .space .row a").count()) > 5);
+    assert.ok(await page.locator(".window .space .row").count() < 100, "too many rows exist");
   }
   const frames = await box.evaluate(async (e) => {
     const times = []; let last = performance.now();

@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: MPL-2.0
+import {h} from "./dom.js";
+import {MARKS, ago, code, get, marked, row, soft, table} from "./parts.js";
+import {freezeBanner, freezeForm, holdBanner} from "./decide.js";
+import {driftTable, isOpen} from "./drift.js";
+
+export function verdict(status) {
+  const r = status.resources;
+  if (!status.revision) return ["pending", "Nothing was pushed yet."];
+  if (r.drifting) return ["drifting", `${r.drifting} drifting: the rack is not as Git says.`];
+  if (r.held) return ["held", `${r.held} held until a person decides.`];
+  if (r.pending) return ["pending", `${r.pending} pending: on its way, or waiting.`];
+  return ["true", "The rack is as Git says."];
+}
+
+const sums = (o) => MARKS.map((m) => o[m] ? marked(m, o[m]) : soft("0"));
+
+function byProject(groups) {
+  const projects = new Map();
+  for (const g of groups) {
+    const sum = projects.get(g.project ?? "") ?? {true: 0, pending: 0, drifting: 0, held: 0};
+    for (const m of MARKS) sum[m] += g[m];
+    projects.set(g.project ?? "", sum);
+  }
+  return [...projects];
+}
+
+export async function overview(query, rest, asked) {
+  const [found, status] = await Promise.all([get("drift", {limit: 50, since: 1e12}), asked]);
+  const open = found.drift.filter(isOpen), revision = status.revision;
+  return [
+    h("h1", {class: "verdict"}, marked(...verdict(status))),
+    revision && h("p", {class: "soft"}, "Revision ", h("a", {href: "#/trace/" + revision.revision}, revision.revision), " ", code(revision.commit.slice(0, 12)),
+      ` “${revision.subject}” by ${revision.author.replace(/ <.*/, "")}, `, ago(revision.at),
+      revision.convergedAt ? ["; true ", ago(revision.convergedAt)] : "; not true yet"),
+    (status.holds ?? []).map((hold) => holdBanner(hold, status.decisions)),
+    status.freezes.map((freeze) => freezeBanner(freeze, status.decisions)),
+    h("div", {class: "tiles"}, MARKS.map((m) =>
+      h("a", {class: "tile " + m, href: "#/resources?mark=" + m}, h("b", {}, status.resources[m]), " ", m))),
+    h("h2", {}, "Open drift"),
+    driftTable(open, "No drift."),
+    found.open > found.drift.length && h("p", {}, h("a", {href: "#/drift"}, `All ${found.open}`)),
+    found.unmanaged.length + found.orphans.length > 0 && h("p", {class: "soft"}, h("a", {href: "#/drift"},
+      `${found.unmanaged.length} not ours, ${found.orphans.length} no longer in Git`), ": left alone."),
+    h("h2", {}, "By project"),
+    table(["Project", ...MARKS], byProject(status.groups).map(([project, sum]) => row(project || "rack",
+      project ? h("a", {href: "#/resources?" + new URLSearchParams({project})}, project) : soft("rack"), ...sums(sum))), "Nothing is declared."),
+    h("h2", {}, "By project and kind"),
+    table(["Project", "Kind", ...MARKS], status.groups.map((g) => row(`${g.project}/${g.kind}`, g.project ?? soft("rack"),
+      h("a", {href: "#/resources?" + new URLSearchParams({kind: g.kind, project: g.project ?? ""})}, g.kind), ...sums(g))), "Nothing is declared."),
+    status.decisions && freezeForm(),
+  ];
+}
