@@ -10,16 +10,21 @@
 #include <string.h>
 #include "reconciler/store/query.h"
 #include "tests/sim/disk.c"
+#include "tests/sim/posix.c"
 #include "tests/sim/vfs.c"
+
+#define DIR "/sim/state"
+#define DATABASE DIR "/spinel.db"
+#define LOG DIR "/spinel.db-wal"
 
 struct scene {
     struct sim_disk disk;
     uint64_t seed;
-    char dir[64], file[96], wal[96];
     struct arena *arena;
     struct store *store;
     struct error err;
     uint64_t calls, stop_at; /* 0: never */
+    char rack[33];           /* as an open that succeeded said */
     enum sim_loss loss;
     bool only_process;
 };
@@ -50,13 +55,10 @@ static int scene_set_up(void **state)
 {
     struct scene *scene = calloc(1, sizeof(*scene));
     scene->seed = 1;
-    strcpy(scene->dir, "/tmp/spinel-vfs-XXXXXX");
-    assert_non_null(mkdtemp(scene->dir));
-    snprintf(scene->file, sizeof(scene->file), "%s/spinel.db", scene->dir);
-    snprintf(scene->wal, sizeof(scene->wal), "%s/spinel.db-wal", scene->dir);
     sim_disk_init(&scene->disk, draw, scene);
     scene->disk.boundary = count_calls;
     sim_vfs_register(&scene->disk, "sim");
+    sim_posix_use(&scene->disk);
     scene->arena = arena_new();
     *state = scene;
     return 0;
@@ -65,12 +67,10 @@ static int scene_set_up(void **state)
 static int scene_tear_down(void **state)
 {
     struct scene *scene = *state;
-    char command[128];
     sim_vfs_unregister("sim");
     sim_disk_free(&scene->disk);
     arena_free(scene->arena);
-    snprintf(command, sizeof(command), "rm -rf %s", scene->dir);
-    assert_int_equal(system(command), 0);
+    sim_posix_use(NULL);
     free(scene);
     return 0;
 }
@@ -81,13 +81,15 @@ static void scene_renew(struct scene *scene, uint64_t seed)
     sim_disk_free(&scene->disk);
     sim_disk_init(&scene->disk, draw, scene);
     scene->disk.boundary = count_calls;
+    sim_posix_use(&scene->disk);
     scene->seed = seed;
     scene->calls = scene->stop_at = 0;
+    scene->rack[0] = '\0';
 }
 
 static void store_start(struct scene *scene)
 {
-    if (store_open(scene->dir, STORE_WRITE, &scene->store, &scene->err) != 0)
+    if (store_open(DIR, STORE_WRITE, &scene->store, &scene->err) != 0)
         fail_msg("%s", scene->err.message);
 }
 
@@ -257,9 +259,9 @@ static void the_store_lives_on_the_disk(void **state)
     store_start(scene);
     assert_int_equal(put(scene, "k", "v"), 0);
     store_stop(scene);
-    assert_non_null(sim_disk_bytes(&scene->disk, scene->file, &size));
+    assert_non_null(sim_disk_bytes(&scene->disk, DATABASE, &size));
     assert_true(size > 4096);
-    assert_non_null(sim_disk_bytes(&scene->disk, scene->wal, &size));
+    assert_non_null(sim_disk_bytes(&scene->disk, LOG, &size));
     assert_true(scene->disk.calls[SIM_SYNC] > 0 && scene->disk.calls[SIM_SHM] > 0);
 }
 
@@ -325,8 +327,10 @@ static int batches_run(struct scene *scene, int count)
 {
     char text[16];
     int done = 0;
-    if (store_open(scene->dir, STORE_WRITE, &scene->store, &scene->err) != 0)
+    if (store_open(DIR, STORE_WRITE, &scene->store, &scene->err) != 0)
         return 0;
+    if (store_rack_id(scene->store, scene->rack, &scene->err) != 0)
+        scene->rack[0] = '\0';
     for (int i = 1; i <= count; i++) {
         snprintf(text, sizeof(text), "%d", i);
         if (store_begin(scene->store, &scene->err) != 0)
@@ -350,7 +354,11 @@ static int number(const char *text)
 /* Each fact is of a batch that was acknowledged or of the one under way, and of the same. */
 static void batches_check(struct scene *scene, int acknowledged)
 {
+    char rack[33];
     store_start(scene);
+    assert_int_equal(store_rack_id(scene->store, rack, &scene->err), 0);
+    if (scene->rack[0] != '\0')
+        assert_string_equal(rack, scene->rack);
     int left = number(get(scene, "left")), right = number(get(scene, "right"));
     if (left != right || left < acknowledged || left > acknowledged + 1)
         fail_msg(
@@ -423,6 +431,39 @@ static void every_failing_call_is_told_and_halves_nothing(void **state)
     assert_true(tried > 100 && failed_runs > 50);
 }
 
+static void a_second_writer_is_refused_until_the_first_is_dead(void **state)
+{
+    struct scene *scene = *state;
+    struct store *second = NULL;
+    store_start(scene);
+    assert_int_equal(store_open(DIR, STORE_WRITE, &second, &scene->err), ERR_BUSY);
+    sim_disk_stop(&scene->disk);
+    sim_disk_start(&scene->disk);
+    assert_int_equal(store_open(DIR, STORE_WRITE, &second, &scene->err), 0);
+    assert_int_not_equal(put(scene, "k", "of the dead"), 0);
+    store_stop(scene);
+    store_close(second);
+}
+
+/* A new store after the old one was lost: the identity in the file beside it lives on. */
+static void the_racks_identity_outlives_a_lost_store(void **state)
+{
+    struct scene *scene = *state;
+    for (uint64_t seed = 1; seed <= 40; seed++) {
+        char rack[33];
+        scene_renew(scene, seed);
+        store_start(scene);
+        assert_int_equal(store_rack_id(scene->store, scene->rack, &scene->err), 0);
+        power_cycle(scene, every_loss[seed % 4]);
+        assert_int_equal(sim_delete(&scene->disk, DATABASE), 0);
+        sim_delete(&scene->disk, LOG);
+        store_start(scene);
+        assert_int_equal(store_rack_id(scene->store, rack, &scene->err), 0);
+        assert_string_equal(rack, scene->rack);
+        store_stop(scene);
+    }
+}
+
 static void a_full_disk_is_told_apart(void **state)
 {
     struct scene *scene = *state;
@@ -455,7 +496,7 @@ static void a_second_connection_reads_beside_the_writer(void **state)
     const char *text = NULL;
     store_start(scene);
     assert_int_equal(put(scene, "k", "1"), 0);
-    assert_int_equal(store_open(scene->dir, STORE_READ, &reader, &scene->err), 0);
+    assert_int_equal(store_open(DIR, STORE_READ, &reader, &scene->err), 0);
     assert_int_equal(store_begin(scene->store, &scene->err), 0);
     assert_int_equal(put(scene, "k", "2"), 0);
     assert_int_equal(store_fact_get(reader, scene->arena, "k", &text, &scene->err), 0);
@@ -478,10 +519,9 @@ static void the_same_seed_gives_the_same_bytes(void **state)
         store_start(scene);
         for (int i = 0; i < 8; i++)
             assert_int_equal(put(scene, "k", i % 2 ? "u" : "v"), 0);
-        sqlite3_exec(scene->store->db, "UPDATE rack SET id = '', seed = zeroblob(32)", 0, 0, 0);
         power_cycle(scene, SIM_LOSS_TORN);
         size_t size = 0;
-        const uint8_t *bytes = sim_disk_bytes(&scene->disk, scene->wal, &size);
+        const uint8_t *bytes = sim_disk_bytes(&scene->disk, LOG, &size);
         for (size_t i = 0; i < size; i++)
             sums[round] = sums[round] * 31 + bytes[i];
     }
@@ -508,6 +548,8 @@ int main(void)
         CASE(every_call_may_be_the_last_of_the_process),
         CASE(every_call_may_be_the_last_before_the_power_goes),
         CASE(every_failing_call_is_told_and_halves_nothing),
+        CASE(a_second_writer_is_refused_until_the_first_is_dead),
+        CASE(the_racks_identity_outlives_a_lost_store),
         CASE(a_full_disk_is_told_apart),
         CASE(a_disk_that_became_read_only_keeps_its_reader),
         CASE(a_second_connection_reads_beside_the_writer),
