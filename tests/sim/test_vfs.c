@@ -67,6 +67,7 @@ static int scene_set_up(void **state)
 static int scene_tear_down(void **state)
 {
     struct scene *scene = *state;
+    store_close(scene->store); /* where a test failed */
     sim_vfs_unregister("sim");
     sim_disk_free(&scene->disk);
     arena_free(scene->arena);
@@ -95,7 +96,7 @@ static void store_start(struct scene *scene)
 
 static void store_stop(struct scene *scene)
 {
-    store_close(scene->store);
+    store_close(scene->store); /* NULL where opening failed */
     scene->store = NULL;
 }
 
@@ -464,6 +465,51 @@ static void the_racks_identity_outlives_a_lost_store(void **state)
     }
 }
 
+static void store_lose(struct scene *scene)
+{
+    store_stop(scene);
+    assert_int_equal(sim_delete(&scene->disk, DATABASE), 0);
+    assert_int_equal(sim_delete(&scene->disk, LOG), 0);
+}
+
+static void an_identity_that_cannot_be_read_is_not_drawn_anew(void **state)
+{
+    struct scene *scene = *state;
+    char rack[33];
+    store_start(scene);
+    assert_int_equal(store_rack_id(scene->store, scene->rack, &scene->err), 0);
+    store_lose(scene);
+    for (int call = 0; call < SIM_CALLS; call++) {
+        scene->disk.rules[0] = (struct sim_rule){
+            .call = (enum sim_call)call, .fault = SIM_EIO, .nth = 1, .ends = "/rack"};
+        store_open(DIR, STORE_WRITE, &scene->store, &scene->err);
+        store_stop(scene);
+        scene->disk.rules[0] = (struct sim_rule){0};
+        store_start(scene);
+        assert_int_equal(store_rack_id(scene->store, rack, &scene->err), 0);
+        assert_string_equal(rack, scene->rack);
+        store_lose(scene);
+    }
+    assert_true(scene->disk.faults[SIM_OPEN][SIM_EIO] > 0 &&
+                scene->disk.faults[SIM_READ][SIM_EIO] > 0);
+}
+
+static void a_damaged_identity_is_mended_from_the_store_or_refused(void **state)
+{
+    struct scene *scene = *state;
+    size_t size = 0;
+    store_start(scene);
+    store_stop(scene);
+    assert_true(sim_disk_flip(&scene->disk, DIR "/rack", 7));
+    store_start(scene);
+    assert_true(sim_disk_bytes(&scene->disk, DIR "/rack", &size)[0] < 0x80);
+
+    store_lose(scene);
+    assert_true(sim_disk_flip(&scene->disk, DIR "/rack", 7));
+    assert_int_equal(store_open(DIR, STORE_WRITE, &scene->store, &scene->err), ERR_CORRUPT);
+    assert_non_null(strstr(scene->err.hint, "backup"));
+}
+
 static void a_full_disk_is_told_apart(void **state)
 {
     struct scene *scene = *state;
@@ -550,6 +596,8 @@ int main(void)
         CASE(every_failing_call_is_told_and_halves_nothing),
         CASE(a_second_writer_is_refused_until_the_first_is_dead),
         CASE(the_racks_identity_outlives_a_lost_store),
+        CASE(an_identity_that_cannot_be_read_is_not_drawn_anew),
+        CASE(a_damaged_identity_is_mended_from_the_store_or_refused),
         CASE(a_full_disk_is_told_apart),
         CASE(a_disk_that_became_read_only_keeps_its_reader),
         CASE(a_second_connection_reads_beside_the_writer),
