@@ -16,6 +16,7 @@
 
 #include "model/arena.h"
 #include "model/error.h"
+#include "model/invariant.h"
 #include "model/report.h"
 #include "model/yaml_text.h"
 
@@ -343,7 +344,7 @@ static void documents_read(struct reader *reader, struct value *docs)
 
     while (at < reader->len && reader->report->count < reader->problems_max) {
         if (!yaml_parser_initialize(&reader->parser))
-            abort(); /* out of memory */
+            memory_out();
         yaml_parser_set_encoding(&reader->parser, YAML_UTF8_ENCODING);
         yaml_parser_set_input_string(&reader->parser, (const unsigned char *)reader->data + at,
                                      reader->len - at);

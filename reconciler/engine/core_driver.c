@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <utlist.h>
+#include "model/invariant.h"
 
 enum {
     INITIALIZE_MS = 30000,
@@ -45,9 +46,7 @@ struct driver *driver_of_kind(struct core *core, const char *kind)
 struct request *driver_request(struct core *core, struct driver *driver, enum request_kind kind,
                                const char *method, struct value *params, int64_t timeout_ms)
 {
-    struct request *request = calloc(1, sizeof *request);
-    if (!request)
-        abort();
+    struct request *request = memory_need(calloc(1, sizeof *request));
     request->id = ++driver->last_id;
     request->kind = kind;
     request->deadline_ms = core->env->mono_ms(core->env->context) + timeout_ms;

@@ -11,6 +11,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include "model/invariant.h"
 #include "model/json.h"
 
 enum {
@@ -28,10 +29,7 @@ static int64_t mono(const struct core *core)
 
 static char *text_dup(const char *text)
 {
-    char *copy = text ? strdup(text) : NULL;
-    if (text && !copy)
-        abort();
-    return copy;
+    return text ? memory_need(strdup(text)) : NULL;
 }
 
 /* ---- what was seen ------------------------------------------------------------------ */
@@ -47,9 +45,7 @@ static struct seen *seen_get(struct core *core, struct driver *driver, const cha
 {
     struct seen *seen = seen_find(core, uid);
     if (!seen) {
-        seen = calloc(1, sizeof *seen);
-        if (!seen)
-            abort();
+        seen = memory_need(calloc(1, sizeof *seen));
         strncpy(seen->uid, uid, sizeof seen->uid - 1);
         HASH_ADD_STR(core->seen, uid, seen);
     }

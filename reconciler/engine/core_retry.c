@@ -11,6 +11,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include "model/invariant.h"
 
 enum { BACKOFF_FIRST_MS = 1000, BACKOFF_LAST_MS = 300000 };
 
@@ -36,9 +37,7 @@ static struct retry *retry_get(struct core *core, const char *uid, const char *w
 {
     struct retry *retry = retry_find(core, uid);
     if (!retry) {
-        retry = calloc(1, sizeof *retry);
-        if (!retry)
-            abort();
+        retry = memory_need(calloc(1, sizeof *retry));
         strncpy(retry->uid, uid, sizeof retry->uid - 1);
         HASH_ADD_STR(core->retries, uid, retry);
     }

@@ -2,7 +2,7 @@
 #ifndef RECONCILER_ENGINE_CORE_STATE_H
 #define RECONCILER_ENGINE_CORE_STATE_H
 
-#include <uthash.h>
+#include "model/hash.h"
 #include "reconciler/engine/core.h"
 
 /*

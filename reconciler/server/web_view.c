@@ -10,8 +10,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-#include <uthash.h>
+#include "model/hash.h"
 
+#include "model/invariant.h"
 #include "model/kind.h"
 #include "model/when.h"
 #include "reconciler/engine/shell_state.h"
@@ -31,9 +32,7 @@ static int64_t now_ms(void)
 
 int view_open(const struct site *site, const char *program, struct view **out, struct error *err)
 {
-    struct view *view = calloc(1, sizeof *view);
-    if (!view)
-        abort();
+    struct view *view = memory_need(calloc(1, sizeof *view));
     view->site = site;
     int status = shell_open(site, SHELL_READ, program, &view->shell, err);
     if (status < 0) {

@@ -17,6 +17,7 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include "model/invariant.h"
 #include "model/text.h"
 
 enum {
@@ -28,10 +29,8 @@ enum {
 
 static int directory_make(const char *state_dir, struct error *err)
 {
-    char *path = strdup(state_dir);
+    char *path = memory_need(strdup(state_dir));
     int rc = 0;
-    if (!path)
-        abort();
     for (char *slash = strchr(path + strspn(path, "/"), '/'); rc == 0;
          slash = strchr(slash + 1, '/')) {
         if (slash)
@@ -189,11 +188,9 @@ static int writer_prepare(struct store *store, struct error *err)
 
 int store_open(const char *state_dir, enum store_mode mode, struct store **out, struct error *err)
 {
-    struct store *store = calloc(1, sizeof(*store));
+    struct store *store = memory_need(calloc(1, sizeof(*store)));
     struct text path = TEXT_INIT;
     int rc = 0;
-    if (!store)
-        abort();
     text_printf(&path, "%s/spinel.db", state_dir);
     *store = (struct store){.path = text_take(&path), .lock_fd = -1, .mode = mode};
     if (mode == STORE_WRITE) {

@@ -16,6 +16,7 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include "model/invariant.h"
 #include "model/json.h"
 #include "reconciler/store/query.h"
 
@@ -237,6 +238,33 @@ static void a_killed_writer_leaves_nothing_to_clear(void **state)
     waitpid(pid, NULL, 0);
     close(ready[0]);
     close(ready[1]);
+
+    const char *done = NULL, *half = NULL;
+    struct store *store = store_for(scene, STORE_WRITE);
+    assert_int_equal(store_fact_get(store, scene->arena, "done", &done, &scene->err), 0);
+    assert_int_equal(store_fact_get(store, scene->arena, "half", &half, &scene->err), 0);
+    assert_string_equal(done, "yes");
+    assert_null(half);
+    store_close(store);
+}
+
+static void a_broken_invariant_ends_the_process_and_the_next_start_recovers(void **state)
+{
+    struct scene *scene = *state;
+    fflush(NULL);
+    pid_t pid = fork();
+    if (pid == 0) {
+        struct store *store = store_for(scene, STORE_WRITE);
+        close(STDERR_FILENO);
+        store_fact_put(store, "done", "yes", &scene->err);
+        store_begin(store, &scene->err);
+        store_fact_put(store, "half", "yes", &scene->err);
+        invariant(!store_in_batch(store), "this one does not hold");
+        _exit(0);
+    }
+    int status = 0;
+    waitpid(pid, &status, 0);
+    assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
 
     const char *done = NULL, *half = NULL;
     struct store *store = store_for(scene, STORE_WRITE);
@@ -537,6 +565,7 @@ int main(void)
         CASE(facts_are_kept_and_replaced),
         CASE(a_second_writer_is_told_the_pid_of_the_first),
         CASE(a_killed_writer_leaves_nothing_to_clear),
+        CASE(a_broken_invariant_ends_the_process_and_the_next_start_recovers),
         CASE(a_reader_sees_commits_and_not_what_is_under_way),
         CASE(a_reader_cannot_write),
         CASE(a_reader_without_rights_to_the_directory_reads_after_the_writer_ended),
