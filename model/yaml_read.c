@@ -51,8 +51,8 @@ static bool is_reported(const struct reader *reader, struct position at)
     const struct report *report = reader->report;
     const struct problem *last = report->count ? &report->problems[report->count - 1] : NULL;
 
-    return last && last->at.file == at.file && last->at.line == at.line &&
-           last->at.column == at.column && strcmp(last->code, "syntax") == 0;
+    return last && strcmp(last->code, "syntax") == 0 && last->at.line == at.line &&
+           last->at.column == at.column && strcmp(last->at.file, at.file) == 0;
 }
 
 static void syntax_report(struct reader *reader)
@@ -82,6 +82,8 @@ static bool event_next(struct reader *reader, yaml_event_t *event)
     if (reader->stopped_at)
         return false;
     if (!yaml_parser_parse(&reader->parser, event)) {
+        if (reader->parser.error == YAML_MEMORY_ERROR)
+            memory_out(); /* no fault of the text's */
         syntax_report(reader);
         return false;
     }

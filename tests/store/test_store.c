@@ -148,6 +148,18 @@ static void reading_before_there_is_a_store_is_not_found(void **state)
     assert_int_not_equal(access(scene->file, F_OK), 0);
 }
 
+static void a_first_start_that_was_cut_short_is_no_store_yet(void **state)
+{
+    struct scene *scene = *state;
+    struct store *store = store_for(scene, STORE_WRITE);
+    assert_int_equal(sqlite3_exec(store->db, "DELETE FROM rack", NULL, NULL, NULL), SQLITE_OK);
+    store_close(store);
+
+    assert_int_equal(open_code(scene, STORE_READ), ERR_NOT_FOUND);
+    assert_int_equal(open_code(scene, STORE_WRITE), 0);
+    assert_int_equal(open_code(scene, STORE_READ), 0);
+}
+
 static void seed_and_rack_are_random_and_stay(void **state)
 {
     struct scene *scene = *state;
@@ -561,6 +573,7 @@ int main(void)
         CASE(a_state_directory_that_is_a_file_is_refused_by_name),
         CASE(an_unwritable_state_directory_says_so),
         CASE(reading_before_there_is_a_store_is_not_found),
+        CASE(a_first_start_that_was_cut_short_is_no_store_yet),
         CASE(seed_and_rack_are_random_and_stay),
         CASE(facts_are_kept_and_replaced),
         CASE(a_second_writer_is_told_the_pid_of_the_first),
