@@ -18,6 +18,9 @@
  *   core_retry.c    back-off of objects
  */
 
+/* More intents than any object will ever see; what a driver says beyond it is no epoch. */
+#define EPOCH_MAX (INT64_C(1) << 53)
+
 enum driver_state {
     DRIVER_DOWN,     /* not running; started again at restart_at_ms */
     DRIVER_STARTING, /* initialize was sent */
