@@ -23,7 +23,10 @@ int64_t backoff_ms(struct core *core, unsigned attempts)
         pause = BACKOFF_LAST_MS;
     uint16_t dice = 0;
     core->env->random(core->env->context, &dice, sizeof dice);
-    return pause - pause / 8 + pause / 4 * dice / UINT16_MAX; /* seven to nine eighths */
+    pause = pause - pause / 8 + pause / 4 * dice / UINT16_MAX; /* seven to nine eighths */
+    invariant(pause >= BACKOFF_FIRST_MS / 2 && pause <= 2 * BACKOFF_LAST_MS,
+              "a back-off of %lld ms after %u attempts", (long long)pause, attempts);
+    return pause;
 }
 
 struct retry *retry_find(struct core *core, const char *uid)
