@@ -118,6 +118,30 @@ $(units): $(BUILD)/tests/%: $(BUILD)/obj/tests/%.o $(BUILD)/libcore.a $(BUILD)/l
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)$(CC) $(ALL_LDFLAGS) -o $@ $< $(BUILD)/libcore.a $(BUILD)/libspinel-driver.a $(BUILD)/libmodel.a $(LIBS_$(LIBS_OF)) $(LIBS_spinel) $(LIBS_linux-vpc) $(LIBS_file) -lcmocka
 
+# Tests on a simulated disk: the store's own system calls go to tests/sim/posix.c first.
+sim_wraps := $(addprefix -Wl$(comma)--wrap=,mkdir stat access open openat renameat pread read write \
+             dprintf __dprintf_chk ftruncate fsync flock close)
+$(BUILD)/tests/sim/test_vfs: ALL_LDFLAGS += $(sim_wraps)
+
+# ---- torture: every fallible call of our own objects goes through tests/torture/wraps.c
+torture_names = $(shell grep -oE '^WRAP.[a-z0-9_]+|__wrap_[a-z0-9_]+' tests/torture/wraps.c | sed -E 's/^(WRAP.|__wrap_)//')
+torture_wraps = $(addprefix -Wl$(comma)--wrap=,$(torture_names))
+torture_hook := $(call obj,tests/torture/wraps.c tests/torture/hook.c)
+torture_obj  := $(call obj,$(filter-out tests/torture/wraps.c tests/torture/hook.c,$(wildcard tests/torture/*.c)))
+ifdef TORTURE
+$(drivers): ALL_LDFLAGS += $(torture_wraps)
+$(drivers): $(torture_hook)
+$(drivers): LIBS_model += $(LIBS_spinel) $(LIBS_file)
+$(BUILD)/torture: ALL_LDFLAGS += $(torture_wraps)
+endif
+$(BUILD)/torture: $(torture_obj) $(torture_hook) $(BUILD)/libcore.a $(BUILD)/libmodel.a
+	$(call say,LINK,$@)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS_spinel) $(LIBS_file)
+
+torture_make = $(MAKE) SANITIZE=address,undefined BUILD=build-torture TORTURE=1
+torture:  ## every fallible call fails, once and for good (an hour; SAMPLE=N tries every Nth)
+	$(torture_make) all build-torture/torture
+	BUILD=build-torture build-torture/torture $(if $(SAMPLE),--sample $(SAMPLE)) $(if $(SCENE),--scene $(SCENE))
+
 # ---- manual pages
 man_src := $(wildcard docs/man/*.scd)
 man     := $(patsubst docs/man/%.scd,$(BUILD)/man/%,$(man_src))

@@ -6,6 +6,7 @@
  * left in that is not lost.
  */
 #include "model/arena.h"
+#include "model/invariant.h"
 
 #include <assert.h>
 #include <stdalign.h>
@@ -39,18 +40,9 @@ struct arena {
     size_t used;
 };
 
-static void *memory_or_end(void *memory)
-{
-    if (!memory) {
-        fputs("spinel: out of memory\n", stderr);
-        abort();
-    }
-    return memory;
-}
-
 struct arena *arena_new(void)
 {
-    return memory_or_end(calloc(1, sizeof(struct arena)));
+    return memory_need(calloc(1, sizeof(struct arena)));
 }
 
 void arena_free(struct arena *arena)
@@ -68,7 +60,7 @@ void arena_free(struct arena *arena)
 
 static struct chunk *chunk_new(size_t size)
 {
-    struct chunk *chunk = memory_or_end(calloc(1, sizeof(struct chunk) + size));
+    struct chunk *chunk = memory_need(calloc(1, sizeof(struct chunk) + size));
 
     chunk->size = size;
     return chunk;

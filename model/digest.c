@@ -5,23 +5,26 @@
  */
 #include "model/digest.h"
 
-#include <assert.h>
 #include <sodium.h>
 #include <string.h>
 
+#include "model/invariant.h"
 #include "model/json.h"
 #include "model/text.h"
 #include "model/value.h"
 
+/* Only lengths that it does not take are refused, and those are ours. */
+static void hashed(int rc)
+{
+    invariant(rc == 0, "libsodium would not hash");
+}
+
 char *digest_keyed(const void *key, size_t key_len, const void *data, size_t len, char *hex)
 {
     unsigned char hash[DIGEST_BYTES];
-    int rc;
 
-    assert(!key || (key_len >= 16 && key_len <= 64));
-    rc = crypto_generichash(hash, sizeof(hash), data, len, key, key ? key_len : 0);
-    assert(rc == 0);
-    (void)rc;
+    invariant(!key || (key_len >= 16 && key_len <= 64), "a key of %zu bytes", key_len);
+    hashed(crypto_generichash(hash, sizeof(hash), data, len, key, key ? key_len : 0));
     return sodium_bin2hex(hex, DIGEST_TEXT, hash, sizeof(hash));
 }
 
@@ -46,7 +49,7 @@ static void hash_number(crypto_generichash_state *state, uint64_t number)
 
     for (size_t i = 0; i < sizeof(bytes); i++)
         bytes[i] = (unsigned char)(number >> (8 * i));
-    crypto_generichash_update(state, bytes, sizeof(bytes));
+    hashed(crypto_generichash_update(state, bytes, sizeof(bytes)));
 }
 
 static void hash_text(crypto_generichash_state *state, const char *text)
@@ -54,7 +57,7 @@ static void hash_text(crypto_generichash_state *state, const char *text)
     size_t len = text ? strlen(text) : 0;
 
     hash_number(state, text ? len + 1 : 0);
-    crypto_generichash_update(state, (const unsigned char *)text, len);
+    hashed(crypto_generichash_update(state, (const unsigned char *)text, len));
 }
 
 char *digest_uid(const uint8_t seed[32], const char *kind, const char *project, const char *name,
@@ -63,13 +66,13 @@ char *digest_uid(const uint8_t seed[32], const char *kind, const char *project, 
     crypto_generichash_state state;
     unsigned char hash[16];
 
-    crypto_generichash_init(&state, seed, 32, sizeof(hash));
+    hashed(crypto_generichash_init(&state, seed, 32, sizeof(hash)));
     hash_text(&state, "spinel/uid/v1");
     hash_text(&state, kind);
     hash_text(&state, project);
     hash_text(&state, name);
     hash_number(&state, incarnation);
-    crypto_generichash_final(&state, hash, sizeof(hash));
+    hashed(crypto_generichash_final(&state, hash, sizeof(hash)));
     return sodium_bin2hex(uid, UID_TEXT, hash, sizeof(hash));
 }
 
@@ -80,12 +83,12 @@ char *digest_op(const char *uid, uint64_t epoch, const char *verb, const struct 
     unsigned char hash[DIGEST_BYTES];
     char inner[DIGEST_TEXT];
 
-    crypto_generichash_init(&state, NULL, 0, sizeof(hash));
+    hashed(crypto_generichash_init(&state, NULL, 0, sizeof(hash)));
     hash_text(&state, "spinel/op/v1");
     hash_text(&state, uid);
     hash_number(&state, epoch);
     hash_text(&state, verb);
     hash_text(&state, digest_value(arguments, inner));
-    crypto_generichash_final(&state, hash, sizeof(hash));
+    hashed(crypto_generichash_final(&state, hash, sizeof(hash)));
     return sodium_bin2hex(op, DIGEST_TEXT, hash, sizeof(hash));
 }

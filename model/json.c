@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "model/arena.h"
+#include "model/invariant.h"
 #include "model/text.h"
 
 enum style { STYLE_LINE, STYLE_CANONICAL, STYLE_PRETTY };
@@ -90,9 +91,7 @@ static void write_sorted(struct text *out, const struct value *map)
     const struct pair **order = few;
 
     if (map->pair_count > sizeof(few) / sizeof(few[0]))
-        order = malloc(map->pair_count * sizeof(*order));
-    if (!order)
-        abort();
+        order = memory_need(malloc(map->pair_count * sizeof(*order)));
     for (size_t i = 0; i < map->pair_count; i++)
         order[i] = &map->pairs[i];
     qsort(order, map->pair_count, sizeof(*order), pair_compare);

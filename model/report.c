@@ -54,6 +54,7 @@ void report_add(struct report *report, struct position at, const char *code, con
     va_start(args, fmt);
     vsnprintf(message, sizeof(message), fmt, args);
     va_end(args);
+    at.file = arena_text(report->arena, at.file); /* the reader's own may end before the report */
     *problem = (struct problem){
         .at = at,
         .code = code,

@@ -30,7 +30,7 @@ struct report {
 
 void report_init(struct report *report, struct arena *arena);
 
-/* Adds a problem. `at.file` is borrowed and outlives the report. */
+/* Adds a problem. Nothing that it is given is borrowed but `code`, a literal. */
 void report_add(struct report *report, struct position at, const char *code, const char *fmt, ...)
     __attribute__((format(printf, 4, 5)));
 

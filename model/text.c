@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MPL-2.0 */
 /* A text grows by doubling; its data is always terminated. */
 #include "model/text.h"
+#include "model/invariant.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -20,11 +21,7 @@ static void text_reserve(struct text *text, size_t more)
         return;
     while (size <= text->len + more)
         size *= 2;
-    data = realloc(text->size ? text->data : NULL, size);
-    if (!data) {
-        fputs("spinel: out of memory\n", stderr);
-        abort();
-    }
+    data = memory_need(realloc(text->size ? text->data : NULL, size));
     data[text->len] = '\0';
     text->data = data;
     text->size = size;

@@ -16,6 +16,7 @@
 
 #include "model/arena.h"
 #include "model/error.h"
+#include "model/invariant.h"
 #include "model/report.h"
 #include "model/yaml_text.h"
 
@@ -50,8 +51,8 @@ static bool is_reported(const struct reader *reader, struct position at)
     const struct report *report = reader->report;
     const struct problem *last = report->count ? &report->problems[report->count - 1] : NULL;
 
-    return last && last->at.file == at.file && last->at.line == at.line &&
-           last->at.column == at.column && strcmp(last->code, "syntax") == 0;
+    return last && strcmp(last->code, "syntax") == 0 && last->at.line == at.line &&
+           last->at.column == at.column && strcmp(last->at.file, at.file) == 0;
 }
 
 static void syntax_report(struct reader *reader)
@@ -81,6 +82,8 @@ static bool event_next(struct reader *reader, yaml_event_t *event)
     if (reader->stopped_at)
         return false;
     if (!yaml_parser_parse(&reader->parser, event)) {
+        if (reader->parser.error == YAML_MEMORY_ERROR)
+            memory_out(); /* no fault of the text's */
         syntax_report(reader);
         return false;
     }
@@ -343,7 +346,7 @@ static void documents_read(struct reader *reader, struct value *docs)
 
     while (at < reader->len && reader->report->count < reader->problems_max) {
         if (!yaml_parser_initialize(&reader->parser))
-            abort(); /* out of memory */
+            memory_out();
         yaml_parser_set_encoding(&reader->parser, YAML_UTF8_ENCODING);
         yaml_parser_set_input_string(&reader->parser, (const unsigned char *)reader->data + at,
                                      reader->len - at);

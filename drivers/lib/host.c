@@ -13,6 +13,7 @@
 #include "drivers/lib/call.h"
 #include "drivers/lib/lock.h"
 #include "model/arena.h"
+#include "model/invariant.h"
 #include "model/json.h"
 
 int64_t host_now_ms(void)
@@ -188,9 +189,8 @@ void spinel_changed(struct spinel_host *host, const char *uid, const char *why)
 
 void spinel_watch(struct spinel_host *host, int fd, void (*ready)(struct spinel_host *, int fd))
 {
-    struct watch *grown = reallocarray(host->watches, host->watch_count + 1, sizeof *grown);
-    if (!grown)
-        abort();
+    struct watch *grown =
+        memory_need(reallocarray(host->watches, host->watch_count + 1, sizeof *grown));
     host->watches = grown;
     host->watches[host->watch_count++] = (struct watch){fd, ready};
 }

@@ -19,10 +19,11 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-#include <uthash.h>
+#include "model/hash.h"
 #include "drivers/lib/host.h"
 #include "model/arena.h"
 #include "model/digest.h"
+#include "model/invariant.h"
 #include "model/text.h"
 
 #define HEADER "spinel-ledger 1\n"
@@ -70,9 +71,7 @@ static struct entry *entry_need(struct ledger *ledger, const char *uid)
     struct entry *entry = entry_find(ledger, uid);
     if (entry)
         return entry;
-    entry = calloc(1, sizeof *entry);
-    if (!entry)
-        abort();
+    entry = memory_need(calloc(1, sizeof *entry));
     snprintf(entry->uid, sizeof entry->uid, "%s", uid);
     HASH_ADD_STR(ledger->entries, uid, entry);
     return entry;
@@ -92,9 +91,7 @@ static void entry_acknowledge(struct ledger *ledger, const char *uid, uint64_t e
     entry_admit(ledger, uid, epoch);
     if (epoch < entry->acknowledged)
         return;
-    char *copy = strdup(op);
-    if (!copy)
-        abort();
+    char *copy = memory_need(strdup(op));
     free(entry->op);
     entry->op = copy;
     entry->acknowledged = epoch;
@@ -194,12 +191,11 @@ int ledger_refresh(struct ledger *ledger, struct error *err)
 
 int ledger_open(const char *dir, struct ledger **out, struct error *err)
 {
-    struct ledger *ledger = calloc(1, sizeof *ledger);
-    if (!ledger)
-        abort();
+    struct ledger *ledger = memory_need(calloc(1, sizeof *ledger));
     ledger->fd = -1;
-    if (!(ledger->dir = strdup(dir)) || asprintf(&ledger->path, "%s/ledger", dir) < 0)
-        abort();
+    ledger->dir = memory_need(strdup(dir));
+    if (asprintf(&ledger->path, "%s/ledger", dir) < 0)
+        memory_out();
     int result = ledger_refresh(ledger, err);
     if (result < 0)
         ledger_free(ledger);
@@ -277,7 +273,7 @@ int ledger_claim(struct ledger *ledger, struct error *err)
     if (result < 0)
         return result;
     if (asprintf(&fresh, "%s.new", ledger->path) < 0)
-        abort();
+        memory_out();
     size_t lines = ledger_text(ledger, &whole);
     fd = open(fresh, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC, 0600);
     if (fd < 0 || write_all(fd, whole.data, whole.len) < 0 || fsync(fd) < 0 ||
@@ -301,8 +297,10 @@ static int line_append(struct ledger *ledger, const char *line, size_t len, stru
     if (write_all(ledger->fd, line, len) < 0) {
         int result = error_sys(err, "cannot write %s", ledger->path);
         /* Half a line would hide the next one. */
-        if (ftruncate(ledger->fd, ledger->size) < 0)
+        if (ftruncate(ledger->fd, ledger->size) < 0) {
+            fprintf(stderr, "%s, nor take back what was written\n", err->message);
             abort();
+        }
         return result;
     }
     ledger->size += (off_t)len;

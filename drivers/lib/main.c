@@ -18,6 +18,7 @@
 #include "drivers/lib/host.h"
 #include "drivers/lib/method.h"
 #include "model/arena.h"
+#include "model/invariant.h"
 
 enum { GATHER_MAX = 1 << 20 };
 
@@ -132,9 +133,7 @@ static size_t slots_needed(const struct spinel_host *host)
 static void loop(struct spinel_host *host)
 {
     while (host->exit_status < 0) {
-        struct pollfd *slots = calloc(slots_needed(host), sizeof *slots);
-        if (!slots)
-            abort();
+        struct pollfd *slots = memory_need(calloc(slots_needed(host), sizeof *slots));
         size_t count = slots_fill(host, slots);
         if (poll(slots, count, calls_expire(host)) >= 0)
             slots_serve(host, slots, count);

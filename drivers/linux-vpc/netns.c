@@ -78,8 +78,10 @@ static int netns_make(const char *path, int home, struct error *err)
     int result = 0;
     if (mount(NETNS_SELF, path, "none", MS_BIND, NULL) < 0)
         result = error_sys(err, "cannot pin a network namespace at %s", path);
-    if (setns(home, CLONE_NEWNET) < 0)
+    if (setns(home, CLONE_NEWNET) < 0) {
+        perror("cannot go back to the network namespace of the host");
         abort();
+    }
     return result;
 }
 
@@ -145,7 +147,9 @@ int netns_enter(const char *name, int *home, struct error *err)
 /* A process that cannot come home would do the next thing in the wrong network. */
 void netns_leave(int home)
 {
-    if (setns(home, CLONE_NEWNET) < 0)
+    if (setns(home, CLONE_NEWNET) < 0) {
+        perror("cannot go back to the network namespace of the host");
         abort();
+    }
     close(home);
 }

@@ -12,6 +12,7 @@
 #include <string.h>
 #include "drivers/linux-vpc/netns.h"
 #include "model/error.h"
+#include "model/invariant.h"
 
 enum { REQUEST_BYTES = 8192, ANSWER_BYTES = 65536 };
 
@@ -25,9 +26,7 @@ struct rtnl {
 
 int rtnl_open(int bus, struct rtnl **out, struct error *err)
 {
-    struct rtnl *rtnl = calloc(1, sizeof *rtnl);
-    if (!rtnl)
-        abort();
+    struct rtnl *rtnl = memory_need(calloc(1, sizeof *rtnl));
     rtnl->socket = mnl_socket_open2(bus, SOCK_CLOEXEC);
     if (!rtnl->socket || mnl_socket_bind(rtnl->socket, 0, MNL_SOCKET_AUTOPID) < 0) {
         error_sys(err, "cannot open a netlink socket (bus %d)", bus);

@@ -32,6 +32,7 @@
 #include "model/arena.h"
 #include "model/digest.h"
 #include "model/error.h"
+#include "model/invariant.h"
 #include "model/native.h"
 
 enum { EVENT_BYTES = 65536, COMM_MAX = 16, NAMED_OBJECTS_MAX = 32, WHY_MAX = 160 };
@@ -255,9 +256,7 @@ static void namespace_sources(struct spinel_host *host, struct watched *watched)
 
 static struct watched *watched_new(const char *vpc)
 {
-    struct watched *watched = calloc(1, sizeof *watched);
-    if (!watched)
-        abort();
+    struct watched *watched = memory_need(calloc(1, sizeof *watched));
     snprintf(watched->vpc, sizeof watched->vpc, "%s", vpc);
     for (int i = 0; i < WATCH_SOURCES; i++)
         watched->fds[i] = -1;

@@ -52,8 +52,10 @@ static int netns_enter(const char *netns, int *home, struct error *err)
 
 static void netns_leave(int home)
 {
-    if (setns(home, CLONE_NEWNET) < 0)
+    if (setns(home, CLONE_NEWNET) < 0) {
+        perror("cannot go back to the network namespace of the host");
         abort();
+    }
     close(home);
 }
 

@@ -32,6 +32,7 @@
 #include "drivers/spinel-driver.h"
 #include "model/arena.h"
 #include "model/digest.h"
+#include "model/invariant.h"
 #include "model/json.h"
 #include "model/native.h"
 #include "model/text.h"
@@ -201,9 +202,7 @@ static void instance_add(struct spinel_host *host, const char *uid)
     for (struct watched *watched = all; watched; watched = watched->next)
         if (strcmp(watched->uid, uid) == 0)
             return;
-    struct watched *watched = calloc(1, sizeof *watched);
-    if (!watched)
-        abort();
+    struct watched *watched = memory_need(calloc(1, sizeof *watched));
     *watched = (struct watched){.next = all, .pidfd = -1, .events = -1, .input = TEXT_INIT};
     snprintf(watched->uid, sizeof watched->uid, "%s", uid);
     snprintf(path, sizeof path, "%s/instances/%s", spinel_state_dir(host), uid);

@@ -21,6 +21,7 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include "model/invariant.h"
 #include "model/json.h"
 #include "model/text.h"
 
@@ -61,6 +62,13 @@ static void things_free(struct world *world)
     }
 }
 
+/* Half a line would hide the next one, so nobody may write it. */
+static _Noreturn void world_abandon(const struct world *world)
+{
+    fprintf(stderr, "sim: cannot write %s, nor take back what was written\n", world->path);
+    abort();
+}
+
 static struct thing *thing_find(const struct world *world, const char *uid)
 {
     struct thing *thing;
@@ -71,16 +79,12 @@ static struct thing *thing_find(const struct world *world, const char *uid)
 static void thing_set(struct world *world, const char *uid, uint64_t epoch, const char *json)
 {
     struct thing *thing = thing_find(world, uid);
-    char *copy = strdup(json);
+    char *copy = memory_need(strdup(json));
     if (!thing) {
-        thing = calloc(1, sizeof *thing);
-        if (!thing)
-            abort();
+        thing = memory_need(calloc(1, sizeof *thing));
         snprintf(thing->uid, sizeof thing->uid, "%s", uid);
         HASH_ADD_STR(world->things, uid, thing);
     }
-    if (!copy)
-        abort();
     free(thing->json);
     thing->json = copy;
     thing->epoch = epoch;
@@ -134,9 +138,7 @@ static int tail_take(struct world *world, seen_fn *seen, void *context, struct e
     if (st.st_size <= world->offset)
         return 0;
     size_t room = (size_t)(st.st_size - world->offset);
-    char *data = malloc(room);
-    if (!data)
-        abort();
+    char *data = memory_need(malloc(room));
     ssize_t got = pread(world->fd, data, room, world->offset);
     int result = got < 0 ? error_sys(err, "cannot read %s", world->path)
                          : lines_take(world, data, (size_t)got, seen, context, err);
@@ -228,7 +230,7 @@ static int line_append(struct world *world, struct text *line, struct error *err
     if (write_whole(world->fd, line->data, line->len) < 0) {
         result = error_sys(err, "cannot write %s", world->path);
         if (ftruncate(world->fd, world->offset) < 0)
-            abort();
+            world_abandon(world);
     } else {
         result = lines_take(world, line->data, line->len, NULL, NULL, err);
     }
@@ -274,7 +276,7 @@ static int world_compact(struct world *world, struct error *err)
     if (result < 0)
         return result;
     if (asprintf(&fresh, "%s.new", world->path) < 0)
-        abort();
+        memory_out();
     text_printf(&whole, "draws %" PRIu64 " -\n", world->draws);
     for (const struct thing *thing = world->things; thing; thing = thing->hh.next)
         text_printf(&whole, "%s %" PRIu64 " %s\n", thing->uid, thing->epoch, thing->json);
@@ -294,9 +296,8 @@ static int world_compact(struct world *world, struct error *err)
 
 int world_open(const char *path, struct world **out, struct error *err)
 {
-    struct world *world = calloc(1, sizeof *world);
-    if (!world || !(world->path = strdup(path)))
-        abort();
+    struct world *world = memory_need(calloc(1, sizeof *world));
+    world->path = memory_need(strdup(path));
     world->fd = -1;
     int result = world_refresh(world, NULL, NULL, err);
     if (result == 0 && world->line_count > 2 * world_count(world) + COMPACT_SLACK)

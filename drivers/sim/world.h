@@ -3,7 +3,7 @@
 #define SIM_WORLD_H
 
 #include <stdint.h>
-#include <uthash.h>
+#include "model/hash.h"
 #include "model/digest.h"
 #include "model/error.h"
 #include "model/value.h"

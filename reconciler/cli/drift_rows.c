@@ -2,9 +2,9 @@
 #include "reconciler/cli/drift_rows.h"
 
 #include <string.h>
-#include <uthash.h>
 
 #include "model/diff.h"
+#include "model/hash.h"
 #include "model/kind.h"
 #include "model/when.h"
 

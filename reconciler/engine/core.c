@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "model/invariant.h"
 
 int64_t core_now_ms(const struct core *core)
 {
@@ -88,6 +89,8 @@ void core_free(struct core *core)
 static void target_take(struct core *core, struct arena *arena, const struct set *set,
                         const char *commit, int64_t revision)
 {
+    invariant(set && commit[0] && strlen(commit) < sizeof core->commit, "a target of nothing: '%s'",
+              commit);
     arena_free(core->plan_arena); /* it points into the old set */
     core->plan_arena = NULL;
     core->plan = NULL;
@@ -572,5 +575,6 @@ void core_pump(struct core *core)
         turn(core);
     while ((settle(core) || wants_round(core)) && ++turns < TURNS_MAX);
     batch_commit(core);
+    invariant(!core->outgoing && !core->event_count, "something of the batch was left behind");
     timer_arm(core);
 }

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <utlist.h>
+#include "model/invariant.h"
 #include "model/json.h"
 
 enum {
@@ -50,10 +51,8 @@ static struct contested *contest_get(struct core *core, const char *uid, const c
     DL_FOREACH(core->contests, contest)
         if (!strcmp(contest->uid, uid) && !strcmp(contest->path, path))
             return contest;
-    contest = calloc(1, sizeof *contest);
-    char *copy = strdup(path);
-    if (!contest || !copy)
-        abort();
+    contest = memory_need(calloc(1, sizeof *contest));
+    char *copy = memory_need(strdup(path));
     strncpy(contest->uid, uid, sizeof contest->uid - 1);
     contest->path = copy;
     DL_APPEND(core->contests, contest);

@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <utlist.h>
+#include "model/invariant.h"
 
 enum {
     INITIALIZE_MS = 30000,
@@ -45,9 +46,8 @@ struct driver *driver_of_kind(struct core *core, const char *kind)
 struct request *driver_request(struct core *core, struct driver *driver, enum request_kind kind,
                                const char *method, struct value *params, int64_t timeout_ms)
 {
-    struct request *request = calloc(1, sizeof *request);
-    if (!request)
-        abort();
+    struct request *request = memory_need(calloc(1, sizeof *request));
+    invariant(driver && timeout_ms > 0, "%s is asked of nobody, or for no time", method);
     request->id = ++driver->last_id;
     request->kind = kind;
     request->deadline_ms = core->env->mono_ms(core->env->context) + timeout_ms;
@@ -88,6 +88,9 @@ static struct value *initialize_params(struct core *core, const struct driver *d
 
 static void driver_start(struct core *core, struct driver *driver)
 {
+    invariant(driver->state == DRIVER_DOWN && driver->in_flight == 0,
+              "driver %s is started in state %d with %u ops in flight", driver->name, driver->state,
+              driver->in_flight);
     driver->state = DRIVER_STARTING;
     driver->started_ms = core->env->mono_ms(core->env->context);
     core->env->driver_start(core->env->context, driver->name);

@@ -7,10 +7,10 @@
  */
 #include "reconciler/engine/core_state.h"
 
-#include <assert.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include "model/invariant.h"
 #include "model/text.h"
 
 struct arena *batch_arena(struct core *core)
@@ -61,6 +61,7 @@ static void batch_reset(struct core *core)
 static void batch_release(struct core *core)
 {
     const struct env *env = core->env;
+    invariant(!core->is_open && !core->failure.code, "messages leave before they are durable");
     for (size_t i = 0; i < core->event_count; i++)
         env->emit(env->context, &core->events[i]);
     for (struct outgoing *out = core->outgoing; out; out = out->next)

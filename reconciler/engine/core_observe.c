@@ -11,6 +11,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include "model/invariant.h"
 #include "model/json.h"
 
 enum {
@@ -28,10 +29,7 @@ static int64_t mono(const struct core *core)
 
 static char *text_dup(const char *text)
 {
-    char *copy = text ? strdup(text) : NULL;
-    if (text && !copy)
-        abort();
-    return copy;
+    return text ? memory_need(strdup(text)) : NULL;
 }
 
 /* ---- what was seen ------------------------------------------------------------------ */
@@ -47,9 +45,7 @@ static struct seen *seen_get(struct core *core, struct driver *driver, const cha
 {
     struct seen *seen = seen_find(core, uid);
     if (!seen) {
-        seen = calloc(1, sizeof *seen);
-        if (!seen)
-            abort();
+        seen = memory_need(calloc(1, sizeof *seen));
         strncpy(seen->uid, uid, sizeof seen->uid - 1);
         HASH_ADD_STR(core->seen, uid, seen);
     }
@@ -128,6 +124,11 @@ void seen_take_rows(struct core *core, const struct known *rows, size_t count)
 
 /* ---- objects ------------------------------------------------------------------------ */
 
+static bool epoch_is_possible(int64_t epoch)
+{
+    return epoch >= 0 && epoch <= EPOCH_MAX;
+}
+
 /* A driver may say what it was given; a secret goes no further than this. */
 static const struct value *redacted(const struct core *core, struct arena *arena,
                                     const struct kind *kind, const struct value *spec)
@@ -161,8 +162,11 @@ struct observation observation_read(const struct core *core, struct arena *arena
                                .at = core_now_s(core)};
     if (!seen.known)
         return seen;
+    int64_t epoch = value_get_int(object, "epoch", 0);
+    if (!epoch_is_possible(epoch)) /* one that nobody could ever have sent */
+        return (struct observation){.at = seen.at};
     seen.absent = value_get_bool(object, "absent", false);
-    seen.epoch = (uint64_t)value_get_int(object, "epoch", 0);
+    seen.epoch = (uint64_t)epoch;
     if (seen.absent)
         return seen;
     seen.released = value_get_bool(object, "released", false);
@@ -379,11 +383,18 @@ void driver_list_failed(struct core *core, struct driver *driver)
                   driver->name);
 }
 
+static void round_answered(struct core *core, const struct driver *driver)
+{
+    invariant(core->round.waiting > 0, "driver %s answers round %llu, which waits for nobody",
+              driver->name, (unsigned long long)core->round.number);
+    core->round.waiting--;
+}
+
 void round_lost(struct core *core, struct driver *driver, uint64_t round)
 {
     driver_list_failed(core, driver);
-    if (round == core->round.number && core->round.is_active && core->round.waiting)
-        core->round.waiting--;
+    if (round == core->round.number && core->round.is_active)
+        round_answered(core, driver);
 }
 
 /* The list's own shape: [[uid, epoch, etag], ...]. */
@@ -392,7 +403,8 @@ static bool list_take(struct core *core, struct driver *driver, const struct val
     for (size_t i = 0; i < list->count; i++) {
         const struct value *entry = list->items[i];
         if (!value_is_list(entry) || entry->count < 3 || !value_is_text(entry->items[0]) ||
-            entry->items[0]->text_len >= UID_TEXT || entry->items[1]->type != VALUE_INT)
+            entry->items[0]->text_len >= UID_TEXT || entry->items[1]->type != VALUE_INT ||
+            !epoch_is_possible(entry->items[1]->integer))
             return false;
         struct seen *seen = seen_get(core, driver, entry->items[0]->text);
         const char *etag = value_is_text(entry->items[2]) ? entry->items[2]->text : "";
@@ -445,10 +457,9 @@ void round_list_answer(struct core *core, struct driver *driver, uint64_t round,
 {
     const struct value *list = value_get(result, "list");
     bool is_current = round == core->round.number && core->round.is_active;
-    if (is_current)
-        core->round.waiting--;
     if (!is_current)
         return;
+    round_answered(core, driver);
     driver->is_listed = value_get_bool(result, "complete", false) && value_is_list(list) &&
                         list_take(core, driver, list);
     if (!driver->is_listed) {
@@ -469,7 +480,7 @@ void round_details_answer(struct core *core, struct driver *driver, const struct
 {
     const struct value *objects = value_get(result, "objects");
     if (request->round == core->round.number && core->round.is_active)
-        core->round.waiting--;
+        round_answered(core, driver);
     core->wants_plan |= core->round.is_overdue;
     if (!value_get_bool(result, "complete", false) || !value_is_list(objects)) {
         driver_list_failed(core, driver);
@@ -505,6 +516,8 @@ void round_expire(struct core *core)
     }
     if (round->waiting)
         return;
+    invariant(round->number > 0 && mono(core) >= round->began_ms, "round %llu ends before it began",
+              (unsigned long long)round->number);
     round->is_active = false;
     round->took_ms = mono(core) - round->began_ms;
     round->is_news = true;

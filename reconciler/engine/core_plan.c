@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <utlist.h>
+#include "model/invariant.h"
 #include "model/json.h"
 
 enum { DAY_S = 86400, LASTING_START_S = 600 };
@@ -339,6 +340,8 @@ static const struct intent *intent_of(const struct intent *open, size_t count, c
 static void intent_finish(struct core *core, const struct intent *intent, const char *state)
 {
     struct intent ended = *intent;
+    invariant(!strcmp(intent->state, "pending") || !strcmp(intent->state, "claimed"),
+              "op %s, which is %s, would be %s", intent->op, intent->state, state);
     ended.state = state;
     ended.finished_at = core_now_s(core);
     save_intent(core, &ended);
@@ -561,6 +564,7 @@ void core_replan(struct core *core)
     core->plan_arena = arena;
     core->input = input;
     core->plan = plan_make(arena, input);
+    invariant(core->config.effects || !core->tasks, "a plan that is only shown has tasks");
     core->plan_ms = core->env->mono_ms(core->env->context) - began_ms;
     step_uids_sort(core);
     pass_tell(core);

@@ -11,6 +11,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include "model/invariant.h"
 
 enum { BACKOFF_FIRST_MS = 1000, BACKOFF_LAST_MS = 300000 };
 
@@ -22,7 +23,10 @@ int64_t backoff_ms(struct core *core, unsigned attempts)
         pause = BACKOFF_LAST_MS;
     uint16_t dice = 0;
     core->env->random(core->env->context, &dice, sizeof dice);
-    return pause - pause / 8 + pause / 4 * dice / UINT16_MAX; /* seven to nine eighths */
+    pause = pause - pause / 8 + pause / 4 * dice / UINT16_MAX; /* seven to nine eighths */
+    invariant(pause >= BACKOFF_FIRST_MS / 2 && pause <= 2 * BACKOFF_LAST_MS,
+              "a back-off of %lld ms after %u attempts", (long long)pause, attempts);
+    return pause;
 }
 
 struct retry *retry_find(struct core *core, const char *uid)
@@ -36,9 +40,7 @@ static struct retry *retry_get(struct core *core, const char *uid, const char *w
 {
     struct retry *retry = retry_find(core, uid);
     if (!retry) {
-        retry = calloc(1, sizeof *retry);
-        if (!retry)
-            abort();
+        retry = memory_need(calloc(1, sizeof *retry));
         strncpy(retry->uid, uid, sizeof retry->uid - 1);
         HASH_ADD_STR(core->retries, uid, retry);
     }

@@ -2,7 +2,7 @@
 #ifndef RECONCILER_ENGINE_CORE_STATE_H
 #define RECONCILER_ENGINE_CORE_STATE_H
 
-#include <uthash.h>
+#include "model/hash.h"
 #include "reconciler/engine/core.h"
 
 /*
@@ -17,6 +17,9 @@
  *   core_drift.c    drift rows, contests
  *   core_retry.c    back-off of objects
  */
+
+/* More intents than any object will ever see; what a driver says beyond it is no epoch. */
+#define EPOCH_MAX (INT64_C(1) << 53)
 
 enum driver_state {
     DRIVER_DOWN,     /* not running; started again at restart_at_ms */

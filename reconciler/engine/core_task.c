@@ -14,6 +14,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include "model/invariant.h"
 #include "model/json.h"
 #include "model/text.h"
 
@@ -137,6 +138,10 @@ static void task_rows(struct core *core, struct task *task, const struct step *s
     save_object(core, &pending);
     seen_set_row(core, row.kind, row.uid, true);
 
+    invariant(epoch > 0 && (!step->known || epoch >= step->known->epoch),
+              "%s: epoch %llu after %llu", step->name, (unsigned long long)epoch,
+              step->known ? (unsigned long long)step->known->epoch : 0);
+
     bool is_delete = step->action == ACTION_DELETE || step->action == ACTION_REPLACE;
     bool is_release = step->action == ACTION_RELEASE;
     enum lifecycle life = is_delete ? LIFE_GONE : is_release ? LIFE_RELEASED : LIFE_LIVE;
@@ -146,6 +151,9 @@ static void task_rows(struct core *core, struct task *task, const struct step *s
     task->after.name = step->name;
     task->after.generation = step->generation;
     known_copy(task->arena, &task->after);
+    invariant(task->after.epoch == task->intent.epoch && !strcmp(task->after.uid, task->intent.uid),
+              "%s: the row would have epoch %llu, its intent %llu", step->name,
+              (unsigned long long)task->after.epoch, (unsigned long long)task->intent.epoch);
 }
 
 static uint64_t epoch_next(const struct step *step)
@@ -154,6 +162,8 @@ static uint64_t epoch_next(const struct step *step)
     if (!known)
         return 1;
     uint64_t seen = known->observed.known ? known->observed.epoch : 0;
+    invariant(known->epoch <= EPOCH_MAX && seen <= EPOCH_MAX, "%s: epochs %llu and %llu",
+              step->name, (unsigned long long)known->epoch, (unsigned long long)seen);
     return (known->epoch > seen ? known->epoch : seen) + 1;
 }
 
@@ -177,7 +187,11 @@ static void task_intent(struct core *core, struct task *task, const struct step 
     uint64_t epoch = is_same ? open->epoch : epoch_next(step);
     if (!is_same && open && open->epoch >= epoch)
         epoch = open->epoch + 1;
+    invariant(is_same || epoch >= epoch_next(step), "%s: a new intent takes epoch %llu again",
+              step->name, (unsigned long long)epoch);
     digest_op(step->uid, epoch, verb, value_text(task->arena, digest), op);
+    invariant(!is_same || !strcmp(op, open->op), "%s: the same intent has two names: %s and %s",
+              step->name, op, open->op);
     task->intent = (struct intent){
         .op = arena_text(task->arena, op),
         .uid = arena_text(task->arena, step->uid),
@@ -208,11 +222,16 @@ struct task *task_new(struct core *core, const struct step *step, const struct i
 {
     struct arena *arena = arena_new();
     struct task *task = arena_alloc(arena, sizeof *task);
+    invariant(core->config.effects && step->disposition == RUN, "%s is %s and would be begun",
+              step->name, disposition_text(step->disposition));
+    invariant(!task_of_uid(core, step->uid), "%s is under way already", step->name);
     task->arena = arena;
     task->kind = step->kind;
     task->cause = step->cause;
     task->driver = driver_of_class(core, step_driver_class(step));
     task->look_driver = driver_of_kind(core, step->kind->name);
+    invariant(!task->driver || task->look_driver, "%s: nobody could look whether it is done",
+              step->name);
     task->approval = arena_text(arena, approval_of(core, step));
     task->step = ++core->step_count;
     task->of = (unsigned)core->plan->run;
@@ -230,6 +249,8 @@ struct task *task_new(struct core *core, const struct step *step, const struct i
 void task_link(struct task *task, struct task *before)
 {
     struct dependant *link = arena_alloc(before->arena, sizeof *link);
+    invariant(task != before && task->state == TASK_WAITING, "%s waits for itself, or too late",
+              task->intent.op);
     *link = (struct dependant){.task = task, .next = before->dependants};
     before->dependants = link;
     task->pending++;
@@ -278,6 +299,8 @@ static void task_drop(struct core *core, struct task *task)
         dependant_unlink(core, dependant);
         task_drop(core, dependant);
     }
+    invariant(task->state != TASK_SENT && task->state != TASK_CANCELLING,
+              "op %s is dropped while driver %s has it", task->intent.op, task->driver->name);
     task_free(core, task);
     core->has_run = true;
 }
@@ -285,8 +308,12 @@ static void task_drop(struct core *core, struct task *task)
 /* It is no longer the driver's turn. */
 static void task_leave_driver(struct task *task)
 {
-    if (task->state == TASK_SENT || task->state == TASK_CANCELLING)
-        task->driver->in_flight--;
+    if (task->state != TASK_SENT && task->state != TASK_CANCELLING)
+        return;
+    invariant(task->driver->in_flight > 0, "driver %s has op %s, and none in flight",
+              task->driver->name, task->intent.op);
+    task->driver->in_flight--;
+    task->state = TASK_WAITING; /* nobody has it */
 }
 
 static struct about task_about(const struct task *task)
@@ -324,6 +351,10 @@ static void task_times(struct core *core, const struct task *task, struct value 
 static void task_confirm(struct core *core, struct task *task)
 {
     const struct about about = task_about(task);
+    invariant(task->state == TASK_LOOKING || !task->driver, "op %s is confirmed without a look",
+              task->intent.op);
+    invariant(task->pending == 0, "op %s is confirmed before %u others", task->intent.op,
+              task->pending);
     task->intent.state = "confirmed";
     task->intent.finished_at = core_now_s(core);
     save_object(core, &task->after);
@@ -337,8 +368,11 @@ static void task_confirm(struct core *core, struct task *task)
                task->intent.verb);
     drift_healed_by(core, task);
     retry_confirmed(core, task->intent.uid, task->what);
-    for (struct dependant *link = task->dependants; link; link = link->next)
+    for (struct dependant *link = task->dependants; link; link = link->next) {
+        invariant(link->task->pending > 0, "op %s waits for nothing, and not for op %s",
+                  link->task->intent.op, task->intent.op);
         link->task->pending--;
+    }
     core->has_run = true;
     task_free(core, task);
 }
@@ -362,6 +396,8 @@ static void task_fail(struct core *core, struct task *task, const struct error *
                       bool until_target, const char *state)
 {
     int64_t pause = retry_failed(core, task->intent.uid, task->what, until_target);
+    invariant(pause > 0, "op %s would be tried again without a pause", task->intent.op);
+    invariant(err->code != 0, "op %s fails for no reason", task->intent.op);
     task_leave_driver(task);
     task->intent.state = state;
     task->intent.error = err->hint[0] ? arena_printf(task->arena, "%s; %s", err->message, err->hint)
@@ -531,6 +567,9 @@ static void task_send(struct core *core, struct task *task)
     struct arena *arena = batch_arena(core);
     const struct about about = task_about(task);
     int64_t seconds = deadline_s(task);
+    invariant(task->state == TASK_WAITING && task->pending == 0,
+              "op %s is sent in state %d, before %u others", task->intent.op, task->state,
+              task->pending);
     task->started_ms = mono(core);
     task->answered_ms = 0;
     core->was_announced = false;
@@ -562,6 +601,8 @@ static void task_send(struct core *core, struct task *task)
 static void task_cancel(struct core *core, struct task *task)
 {
     struct value *params = value_map(batch_arena(core));
+    invariant(task->state == TASK_SENT, "op %s is cancelled in state %d", task->intent.op,
+              task->state);
     value_set_text(batch_arena(core), params, "op", task->intent.op);
     task->state = TASK_CANCELLING;
     driver_request(core, task->driver, REQUEST_CANCEL, "cancel", params, CANCEL_MS)->task = task;

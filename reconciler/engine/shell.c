@@ -28,19 +28,24 @@ static int state_dir_make(const struct site *site, struct error *err)
     return 0;
 }
 
-/* A plan before the first apply needs the rack's seed, so the store is made if missing. */
+/* A plan before the first apply needs the rack's seed, so the store is made if missing; and one
+ * after an upgrade, or after a first start that was cut short, brings it up to date. */
 static int store_open_read(struct shell *shell, struct error *err)
 {
     const char *dir = shell->site->state_dir;
-    struct error missing = ERROR_INIT;
-    int status = store_open(dir, STORE_READ, &shell->store, &missing);
-    if (status != ERR_NOT_FOUND) {
+    struct error why = ERROR_INIT;
+    int status = store_open(dir, STORE_READ, &shell->store, &why);
+    bool is_unready = status == ERR_NOT_FOUND || status == ERR_STALE;
+    if (!is_unready) {
         if (status < 0)
-            *err = missing;
+            *err = why;
         return status;
     }
-    if ((status = store_open(dir, STORE_WRITE, &shell->store, err)) < 0)
-        return status;
+    if (store_open(dir, STORE_WRITE, &shell->store, err) < 0) {
+        if (status == ERR_STALE)
+            *err = why; /* says what would help */
+        return err->code;
+    }
     store_close(shell->store);
     shell->store = NULL;
     return store_open(dir, STORE_READ, &shell->store, err);

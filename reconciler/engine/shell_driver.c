@@ -13,6 +13,7 @@
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
+#include "model/invariant.h"
 #include "model/json.h"
 
 enum { GOODBYE_MS = 3000, OLD_DEATH_MS = 5000 };
@@ -168,9 +169,7 @@ const struct starter starter_own = {own_start, own_kill};
 
 void processes_open(struct shell *shell)
 {
-    shell->processes = calloc(shell->program_count + 1, sizeof *shell->processes);
-    if (!shell->processes)
-        abort();
+    shell->processes = memory_need(calloc(shell->program_count + 1, sizeof *shell->processes));
     for (size_t i = 0; i < shell->program_count; i++) {
         struct process *process = &shell->processes[i];
         process->shell = shell;

@@ -7,10 +7,10 @@
  * to lower ranks only, so that they cannot form a circle; hand-overs can (two
  * instances swap a volume), and are then let go.
  */
-#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "model/invariant.h"
 #include "reconciler/plan/claims.h"
 #include "reconciler/plan/steps.h"
 
@@ -407,7 +407,8 @@ void steps_order(struct arena *arena, struct plan *plan)
         drop_handovers(&ordering, waits);
         placed = sort_once(&ordering, sorted, waits);
     }
-    assert(placed == plan->step_count); /* references lead downwards: no circle is left */
+    invariant(placed == plan->step_count, "%zu of %zu steps have a place: references go round",
+              placed, plan->step_count);
     permute(&ordering, sorted);
     write_after(&ordering);
 }

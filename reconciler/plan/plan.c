@@ -4,11 +4,12 @@
  * that differs, order them, let the guard judge, count and hash. Pure: no clock,
  * no randomness, no input or output, no state between calls.
  */
-#include <assert.h>
 #include <string.h>
 
+#include "model/invariant.h"
 #include "model/json.h"
 #include "model/text.h"
+#include "reconciler/plan/check.h"
 #include "reconciler/plan/guard.h"
 #include "reconciler/plan/steps.h"
 
@@ -138,7 +139,7 @@ const struct plan *plan_make(struct arena *arena, const struct plan_input *input
 {
     struct plan *plan = arena_alloc(arena, sizeof(*plan));
 
-    assert(input->set);
+    invariant(input->set, "a plan of nothing: not even an empty set");
     plan->commit = input->commit ? input->commit : "";
     plan->parent = input->parent ? input->parent : "";
     plan->resources = input->set->declared;
@@ -150,6 +151,7 @@ const struct plan *plan_make(struct arena *arena, const struct plan_input *input
     count_steps(plan);
     digest_world(arena, input, plan);
     digest_plan(arena, plan);
+    plan_check(plan, input);
     return plan;
 }
 

@@ -14,6 +14,7 @@
 #include <time.h>
 #include <unistd.h>
 #include <utlist.h>
+#include "model/invariant.h"
 #include "model/json.h"
 #include "model/text.h"
 #include "reconciler/server/address.h"
@@ -46,9 +47,7 @@ int control_open(const struct site *site, struct control **out, struct error *er
     int status = control_connect(site->state_dir, &fd, err);
     if (status < 0)
         return status;
-    struct control *control = calloc(1, sizeof *control);
-    if (!control)
-        abort();
+    struct control *control = memory_need(calloc(1, sizeof *control));
     control->fd = fd;
     control->input = (struct text)TEXT_INIT;
     *out = control;
@@ -139,10 +138,8 @@ static int line_send(struct control *control, const struct value *message, struc
 
 static void notice_keep(struct control *control, const char *line)
 {
-    struct kept *kept = calloc(1, sizeof *kept);
-    char *copy = strdup(line);
-    if (!kept || !copy)
-        abort();
+    struct kept *kept = memory_need(calloc(1, sizeof *kept));
+    char *copy = memory_need(strdup(line));
     kept->line = copy;
     DL_APPEND(control->notices, kept);
 }

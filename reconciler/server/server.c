@@ -14,6 +14,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 #include <utlist.h>
+#include "model/invariant.h"
 #include "model/json.h"
 #include "reconciler/server/address.h"
 #include "reconciler/server/meter.h"
@@ -162,9 +163,7 @@ void client_wait(const struct waiter *asked)
 {
     struct server *server = asked->client->server;
     struct shell *shell = server->shell;
-    struct waiter *waiter = malloc(sizeof *waiter);
-    if (!waiter)
-        abort();
+    struct waiter *waiter = memory_need(malloc(sizeof *waiter));
     *waiter = *asked;
     waiter->goal = core_look_goal(shell->core);
     DL_APPEND(server->waiters, waiter);
@@ -262,9 +261,7 @@ static void accept_ready(struct ev_loop *loop, struct ev_io *io, int events)
     int fd = accept4(io->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
     if (fd < 0)
         return;
-    struct client *client = calloc(1, sizeof *client);
-    if (!client)
-        abort();
+    struct client *client = memory_need(calloc(1, sizeof *client));
     client->server = server;
     client->input = (struct text)TEXT_INIT;
     client->output = (struct text)TEXT_INIT;

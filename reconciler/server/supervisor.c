@@ -27,6 +27,7 @@
 #include <unistd.h>
 
 #include "reconciler/server/privileges.h"
+#include "model/invariant.h"
 
 enum {
     PAUSE_FIRST_MS = 500,
@@ -405,9 +406,7 @@ static void pause_before_next(struct supervisor *supervisor)
 int supervisor_run(const struct supervisor_plan *plan, struct error *err)
 {
     struct supervisor supervisor = {.plan = plan, .signals = -1, .channel = -1};
-    supervisor.drivers = calloc(plan->program_count + 1, sizeof *supervisor.drivers);
-    if (!supervisor.drivers)
-        abort();
+    supervisor.drivers = memory_need(calloc(plan->program_count + 1, sizeof *supervisor.drivers));
     int status = signals_open(&supervisor, err);
     while (status == 0) {
         status = core_start(&supervisor, err);

@@ -11,6 +11,8 @@
 #include <sys/socket.h>
 #include <utlist.h>
 
+#include "model/invariant.h"
+
 enum { REQUEST_MAX_S = 15 };
 
 struct waiting {
@@ -102,9 +104,7 @@ void patience_told(void *context, struct MHD_Connection *connection, void **sock
     }
     const union MHD_ConnectionInfo *info =
         MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
-    waiting = calloc(1, sizeof *waiting);
-    if (!waiting)
-        abort();
+    waiting = memory_need(calloc(1, sizeof *waiting));
     waiting->fd = info->connect_fd;
     *socket_context = waiting;
     list_join(patience, waiting);
@@ -112,9 +112,7 @@ void patience_told(void *context, struct MHD_Connection *connection, void **sock
 
 struct patience *patience_open(struct web *web)
 {
-    struct patience *patience = calloc(1, sizeof *patience);
-    if (!patience)
-        abort();
+    struct patience *patience = memory_need(calloc(1, sizeof *patience));
     patience->web = web;
     ev_timer_init(&patience->timer, time_is_over, 0, 0);
     patience->timer.data = patience;

@@ -12,6 +12,7 @@
 #include <sys/socket.h>
 
 #include "model/digest.h"
+#include "model/invariant.h"
 #include "model/json.h"
 
 enum { BODY_BYTES_MAX = 4 << 10 };
@@ -150,9 +151,7 @@ static bool upload_take(void **state, const char *data, size_t *data_size)
 {
     struct upload *upload = *state;
     if (!upload) {
-        upload = *state = calloc(1, sizeof *upload);
-        if (!upload)
-            abort();
+        upload = *state = memory_need(calloc(1, sizeof *upload));
         upload->body = (struct text)TEXT_INIT;
         return false;
     }

@@ -14,6 +14,7 @@
 #include <unistd.h>
 #include <utlist.h>
 
+#include "model/invariant.h"
 #include "model/json.h"
 #include "reconciler/store/documents.h"
 #include "reconciler/store/store.h"
@@ -162,9 +163,7 @@ static int newest_seq(struct streams *streams, struct error *err)
 
 int streams_open(struct web *web, struct streams **out, struct error *err)
 {
-    struct streams *streams = calloc(1, sizeof *streams);
-    if (!streams)
-        abort();
+    struct streams *streams = memory_need(calloc(1, sizeof *streams));
     *out = streams;
     streams->web = web;
     int status = store_open(web->site->state_dir, STORE_READ, &streams->store, err);
@@ -209,9 +208,7 @@ void stream_begin(struct asked *asked, struct answer *answer)
     const char *last =
         MHD_lookup_connection_value(asked->connection, MHD_HEADER_KIND, "Last-Event-ID");
     int64_t seq = last ? strtoll(last, NULL, 10) : streams->seq;
-    struct stream *stream = calloc(1, sizeof *stream);
-    if (!stream)
-        abort();
+    struct stream *stream = memory_need(calloc(1, sizeof *stream));
     *stream =
         (struct stream){.streams = streams, .connection = asked->connection, .queue = TEXT_INIT};
     text_add(&stream->queue, "retry: 1000\n\n");

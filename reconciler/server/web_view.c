@@ -10,9 +10,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-#include <uthash.h>
+#include "model/hash.h"
 
 #include "model/json.h"
+#include "model/invariant.h"
 #include "model/kind.h"
 #include "model/resource.h"
 #include "model/when.h"
@@ -40,9 +41,7 @@ static void view_forget(struct view *view)
 
 int view_open(const struct site *site, const char *program, struct view **out, struct error *err)
 {
-    struct view *view = calloc(1, sizeof *view);
-    if (!view)
-        abort();
+    struct view *view = memory_need(calloc(1, sizeof *view));
     view->site = site;
     int status = shell_open(site, SHELL_READ, program, &view->shell, err);
     if (status < 0) {

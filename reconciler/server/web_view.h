@@ -2,7 +2,7 @@
 #ifndef RECONCILER_SERVER_WEB_VIEW_H
 #define RECONCILER_SERVER_WEB_VIEW_H
 
-#include <uthash.h>
+#include "model/hash.h"
 #include "reconciler/engine/shell_state.h"
 #include "reconciler/server/web.h"
 

@@ -17,6 +17,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include "model/invariant.h"
 #include "model/text.h"
 
 /* ---- errors ------------------------------------------------------------------------- */
@@ -265,7 +266,7 @@ int quarantine_add(struct source *source, struct error *err)
         rc = quarantine_add_one(source, named, err);
     if (rc == 0 && directory && directory[0] != '\0' && (!named || strcmp(named, directory) != 0))
         rc = quarantine_add_one(source, directory, err);
-    char *list = strdup(others ? others : "");
+    char *list = memory_need(strdup(others ? others : ""));
     char *rest = list;
     for (char *one = strsep(&rest, ":"); rc == 0 && one; one = strsep(&rest, ":"))
         if (one[0] != '\0')

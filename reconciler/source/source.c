@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <utf8proc.h>
+#include "model/invariant.h"
 #include "model/text.h"
 #include "reconciler/source/repository.h"
 
@@ -26,9 +27,7 @@ enum {
 
 static char *copy(const char *text)
 {
-    char *copied = strdup(text);
-    if (!copied)
-        abort();
+    char *copied = memory_need(strdup(text));
     return copied;
 }
 
@@ -66,9 +65,7 @@ static int names_check(struct source *source, struct error *err)
 
 static struct source *source_new(const struct site *site)
 {
-    struct source *source = calloc(1, sizeof(*source));
-    if (!source)
-        abort();
+    struct source *source = memory_need(calloc(1, sizeof(*source)));
     source->path = copy(site->repository.path);
     source->branch = copy(site->repository.branch);
     source->subdir = subdir_trim(site->repository.subdir ? site->repository.subdir : "");

@@ -155,12 +155,24 @@ int migrate_database(struct store *store, struct error *err)
     return migrate_database_to(store, VERSION, err);
 }
 
+/* Whoever made it ended before it knew its rack; the next writer goes on from there. */
+static int rack_check(struct store *store, struct error *err)
+{
+    int64_t racks = 0;
+    int rc = pragma_int(store, "SELECT count(*) FROM rack", &racks, err);
+    if (rc < 0 || racks > 0)
+        return rc;
+    return error_set(err, ERR_NOT_FOUND, "%s holds no rack yet", store->path);
+}
+
 int migrate_check(struct store *store, struct error *err)
 {
     int version = 0;
     int rc = version_read(store, &version, err);
-    if (rc < 0 || version == VERSION)
+    if (rc < 0)
         return rc;
+    if (version == VERSION)
+        return rack_check(store, err);
     if (version == 0)
         return error_set(err, ERR_NOT_FOUND, "%s is empty: nothing was recorded yet", store->path);
     error_set(err, ERR_STALE, "%s was made by an older Spinel (schema %d, this one needs %d)",

@@ -165,18 +165,27 @@ int64_t query_int(struct query *query)
     return sqlite3_column_int64(query->stmt, query->next++);
 }
 
+/* Text that SQLite had no memory to terminate looks like NULL, and must not pass for it. */
+const char *query_peek(struct query *query)
+{
+    const char *text = (const char *)sqlite3_column_text(query->stmt, query->next++);
+    if (!text && sqlite3_errcode(query->store->db) == SQLITE_NOMEM)
+        fail(query, SQLITE_NOMEM, "read the store");
+    return text;
+}
+
 const char *query_text(struct query *query, struct arena *arena)
 {
-    int column = query->next++;
-    const char *text = (const char *)sqlite3_column_text(query->stmt, column);
+    int column = query->next;
+    const char *text = query_peek(query);
     return text ? arena_text_n(arena, text, (size_t)sqlite3_column_bytes(query->stmt, column))
                 : NULL;
 }
 
 const struct value *query_json(struct query *query, struct arena *arena)
 {
-    int column = query->next++;
-    const char *text = (const char *)sqlite3_column_text(query->stmt, column);
+    int column = query->next;
+    const char *text = query_peek(query);
     if (!text || query->failed != 0)
         return NULL;
     struct value *value = NULL;

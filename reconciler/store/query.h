@@ -57,6 +57,8 @@ void query_bind_json(struct query *query, const struct value *value); /* NULL is
 /* 1: there is a row to read; 0: no more; negative: failed. */
 int query_next(struct query *query);
 int64_t query_int(struct query *query);
+/* NULL for NULL; SQLite's own, until the query goes on. */
+const char *query_peek(struct query *query);
 const char *query_text(struct query *query, struct arena *arena); /* NULL for NULL */
 const struct value *query_json(struct query *query, struct arena *arena);
 
@@ -80,6 +82,9 @@ int migrate_database_to(struct store *store, int version, struct error *err);
 int migrate_version(void);
 /* Checks without changing anything: what a reader needs. */
 int migrate_check(struct store *store, struct error *err);
+
+/* Sees to it that the rack's identity is in the database and beside it. */
+int rack_prepare(struct store *store, struct error *err);
 
 /* Drops cached parses that this program cannot use, and the oldest beyond a limit. */
 int manifest_cache_prune(struct store *store, struct error *err);

@@ -124,9 +124,10 @@ static int hold_unapprovable(struct store *store, const char *id, struct error *
     query_start(&query, store, "SELECT approved_by FROM hold WHERE id = ?", err);
     query_bind_text(&query, id);
     int found = query_next(&query);
-    if (found > 0)
-        query.failed = error_set(err, ERR_CONFLICT, "the hold %s was approved before by %s", id,
-                                 (const char *)sqlite3_column_text(query.stmt, 0));
+    const char *who = found > 0 ? query_peek(&query) : NULL;
+    if (who)
+        query.failed =
+            error_set(err, ERR_CONFLICT, "the hold %s was approved before by %s", id, who);
     int rc = query_end(&query);
     if (found != 0)
         return rc;

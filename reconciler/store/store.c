@@ -10,8 +10,6 @@
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
-#include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,6 +17,7 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include "model/invariant.h"
 #include "model/text.h"
 
 enum {
@@ -30,10 +29,8 @@ enum {
 
 static int directory_make(const char *state_dir, struct error *err)
 {
-    char *path = strdup(state_dir);
+    char *path = memory_need(strdup(state_dir));
     int rc = 0;
-    if (!path)
-        abort();
     for (char *slash = strchr(path + strspn(path, "/"), '/'); rc == 0;
          slash = strchr(slash + 1, '/')) {
         if (slash)
@@ -162,109 +159,11 @@ static int quick_check(struct store *store, struct error *err)
     struct query query;
     query_start(&query, store, "PRAGMA quick_check(1)", err);
     if (query_next(&query) > 0) {
-        const char *verdict = (const char *)sqlite3_column_text(query.stmt, 0);
+        const char *verdict = query_peek(&query);
         if (verdict && strcmp(verdict, "ok") != 0)
             query.failed = query_error(NULL, SQLITE_CORRUPT, store->path, "open the store", err);
     }
     return query_end(&query);
-}
-
-/* ---- who this rack is --------------------------------------------------------------- */
-
-/*
- * The rack's id is in the tag of everything we made, and uids come from its seed: without
- * them a new store would take its own machines for strangers and make them a second
- * time. So they are kept beside the store too, in `rack`, and outlive it.
- */
-struct rack_identity {
-    char id[33], seed[65]; /* hex */
-};
-
-static int rack_path_open(const struct store *store, struct error *err)
-{
-    char dir[PATH_MAX];
-    snprintf(dir, sizeof(dir), "%.*s", (int)(strrchr(store->path, '/') - store->path), store->path);
-    int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    return fd < 0 ? error_sys(err, "cannot open the state directory %s", dir) : fd;
-}
-
-static bool rack_file_read(int dir, struct rack_identity *rack)
-{
-    static const char hex[] = "0123456789abcdef";
-    char text[128];
-    int fd = openat(dir, "rack", O_RDONLY | O_CLOEXEC);
-    ssize_t got = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
-    if (fd >= 0)
-        close(fd);
-    if (got <= 0)
-        return false;
-    text[got] = '\0';
-    return sscanf(text, "%32s %64s", rack->id, rack->seed) == 2 && strspn(rack->id, hex) == 32 &&
-           strspn(rack->seed, hex) == 64;
-}
-
-static int rack_file_write(int dir, const struct rack_identity *rack, struct error *err)
-{
-    char text[128];
-    int len = snprintf(text, sizeof(text), "%s %s\n", rack->id, rack->seed);
-    int fd = openat(dir, "rack.new", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-    bool is_written = fd >= 0 && write(fd, text, (size_t)len) == len && fsync(fd) == 0;
-    if (fd >= 0)
-        close(fd);
-    if (is_written && renameat(dir, "rack.new", dir, "rack") == 0 && fsync(dir) == 0)
-        return 0;
-    return error_sys(err, "cannot write the rack's identity beside the store");
-}
-
-static bool rack_row_read(struct store *store, struct rack_identity *rack, struct error *err)
-{
-    struct query query;
-    query_start(&query, store, "SELECT id, lower(hex(seed)) FROM rack", err);
-    bool is_there = query_next(&query) > 0;
-    if (is_there) {
-        snprintf(rack->id, sizeof(rack->id), "%s", sqlite3_column_text(query.stmt, 0));
-        snprintf(rack->seed, sizeof(rack->seed), "%s", sqlite3_column_text(query.stmt, 1));
-    }
-    return query_end(&query) == 0 && is_there;
-}
-
-static void rack_draw(struct rack_identity *rack)
-{
-    uint8_t seed[32], id[16];
-    randombytes_buf(seed, sizeof(seed));
-    randombytes_buf(id, sizeof(id));
-    sodium_bin2hex(rack->id, sizeof(rack->id), id, sizeof(id));
-    sodium_bin2hex(rack->seed, sizeof(rack->seed), seed, sizeof(seed));
-}
-
-static int rack_keep(struct store *store, int dir, struct rack_identity *rack, struct error *err)
-{
-    struct rack_identity kept;
-    bool has_file = rack_file_read(dir, &kept);
-    bool has_row = rack_row_read(store, rack, err);
-    if (!has_row && has_file)
-        *rack = kept;
-    else if (!has_row)
-        rack_draw(rack);
-    return has_file ? 0 : rack_file_write(dir, rack, err);
-}
-
-static int rack_make(struct store *store, struct error *err)
-{
-    struct rack_identity rack;
-    if (sodium_init() < 0)
-        return error_set(err, ERR_SYSTEM, "cannot start libsodium: no source of randomness");
-    int dir = rack_path_open(store, err);
-    if (dir < 0)
-        return dir;
-    int rc = rack_keep(store, dir, &rack, err);
-    close(dir);
-    if (rc < 0)
-        return rc;
-    char sql[256];
-    sqlite3_snprintf(sizeof(sql), sql, "INSERT OR IGNORE INTO rack VALUES (1, '%s', x'%s')",
-                     rack.id, rack.seed);
-    return pragmas_run(store, sql, err);
 }
 
 static int writer_prepare(struct store *store, struct error *err)
@@ -279,7 +178,7 @@ static int writer_prepare(struct store *store, struct error *err)
         rc = pragmas_run(store, "PRAGMA journal_mode = WAL; PRAGMA journal_size_limit = 67108864;",
                          err);
     if (rc == 0)
-        rc = rack_make(store, err);
+        rc = rack_prepare(store, err);
     if (rc == 0)
         rc = manifest_cache_prune(store, err);
     if (rc == 0)
@@ -289,11 +188,9 @@ static int writer_prepare(struct store *store, struct error *err)
 
 int store_open(const char *state_dir, enum store_mode mode, struct store **out, struct error *err)
 {
-    struct store *store = calloc(1, sizeof(*store));
+    struct store *store = memory_need(calloc(1, sizeof(*store)));
     struct text path = TEXT_INIT;
     int rc = 0;
-    if (!store)
-        abort();
     text_printf(&path, "%s/spinel.db", state_dir);
     *store = (struct store){.path = text_take(&path), .lock_fd = -1, .mode = mode};
     if (mode == STORE_WRITE) {

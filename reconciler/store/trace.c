@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <uthash.h>
+#include "model/hash.h"
 
 #include "model/resource.h"
 #include "model/text.h"

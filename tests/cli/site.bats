@@ -33,6 +33,18 @@ teardown() { daemon_stop; }
     [ "$status" -eq 0 ]
 }
 
+@test "a store that an older Spinel made, or whose first start was cut short, is taken up by apply" {
+    spinel apply --yes --wait=60s >/dev/null
+    sqlite3 lab/state/spinel.db 'DELETE FROM rack'
+    spinel apply --yes --wait=60s
+    sqlite3 lab/state/spinel.db 'PRAGMA writable_schema=ON; DROP TABLE event; DROP TABLE drift; PRAGMA user_version=2'
+    run spinel status
+    [ "$status" -eq 1 ]
+    [[ $output == *'older Spinel'* ]]
+    spinel apply --yes --wait=60s
+    spinel status
+}
+
 @test "apply off a terminal needs --yes, and without it does nothing" {
     run spinel apply </dev/null
     [ "$status" -eq 64 ]

@@ -146,6 +146,11 @@ static bool holds(const char *driver, const struct rack_object *object)
     return is_disk == !strcmp(driver, "disk");
 }
 
+static int64_t epoch_told(const struct rack *rack, const struct rack_object *object)
+{
+    return rack->lie_epoch ? rack->lie_epoch : (int64_t)object->epoch;
+}
+
 static struct value *list_make(struct rack *rack, const char *driver)
 {
     struct arena *arena = rack->arena;
@@ -157,7 +162,7 @@ static struct value *list_make(struct rack *rack, const char *driver)
         char etag[DIGEST_TEXT];
         struct value *entry = value_append(arena, list, value_list(arena));
         value_append(arena, entry, value_text(arena, object->uid));
-        value_append(arena, entry, value_int(arena, (int64_t)object->epoch));
+        value_append(arena, entry, value_int(arena, epoch_told(rack, object)));
         value_append(arena, entry, value_text(arena, digest_value(object->spec, etag)));
     }
     return list;
@@ -169,7 +174,7 @@ static struct value *object_make(struct rack *rack, const char *uid)
     struct rack_object *object = object_get(rack, uid);
     struct value *out = value_map(arena);
     value_set_text(arena, out, "uid", uid);
-    value_set_int(arena, out, "epoch", (int64_t)object->epoch);
+    value_set_int(arena, out, "epoch", epoch_told(rack, object));
     if (!object->exists) {
         value_set_bool(arena, out, "absent", true);
         return out;

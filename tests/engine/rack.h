@@ -58,6 +58,7 @@ struct rack {
     unsigned lose_replies;   /* answers to apply that never arrive, but the effect does */
     unsigned lose_applies;   /* applies that arrive and come to nothing, and no word of it */
     bool move_behind;        /* the next details are old when they arrive, after the notice */
+    int64_t lie_epoch;       /* what drivers say of every epoch; 0: the truth */
     bool deny_epochs;        /* deletes are not acknowledged */
 
     unsigned events_converged, events_failed, applies;

@@ -222,6 +222,27 @@ static void list_that_breaks_off_is_unknown_and_never_empty(void **state)
     assert_int_equal(rack->applies, before);
 }
 
+static void epoch_that_nobody_can_have_sent_is_no_answer(void **state)
+{
+    static const int64_t lies[] = {-1, INT64_MIN, INT64_MAX, (INT64_C(1) << 53) + 1};
+    struct rack *rack = *state;
+    rack_boot(rack, "1");
+    assert_true(rack_run(rack, minute));
+    unsigned before = rack->applies;
+    for (size_t i = 0; i < sizeof lies / sizeof *lies; i++) {
+        rack->lie_epoch = lies[i];
+        core_look(rack->core);
+        rack_run(rack, minute);
+        assert_false(core_is_converged(rack->core));
+        rack_notice(rack, "disk", rack_object(rack, "Volume", "db")->uid, "a lie");
+        rack_run(rack, minute);
+        rack->lie_epoch = 0;
+        assert_true(rack_run(rack, 20 * minute));
+        assert_true(core_is_converged(rack->core));
+    }
+    assert_int_equal(rack->applies, before);
+}
+
 static void object_that_vanished_is_made_again_by_a_new_intent(void **state)
 {
     struct rack *rack = *state;
@@ -477,6 +498,7 @@ int main(void)
         RACK_TEST(lost_reply_is_found_out_by_looking),
         RACK_TEST(what_was_sent_before_a_crash_is_sent_again_as_the_same_op),
         RACK_TEST(list_that_breaks_off_is_unknown_and_never_empty),
+        RACK_TEST(epoch_that_nobody_can_have_sent_is_no_answer),
         RACK_TEST(object_that_vanished_is_made_again_by_a_new_intent),
         RACK_TEST(delete_counts_only_when_its_epoch_is_acknowledged),
         RACK_TEST(failing_step_backs_off_by_doubling),

@@ -94,6 +94,18 @@ static void what_a_reviewer_cannot_trust_is_refused(void **state)
     }
 }
 
+static void a_report_outlives_the_names_that_it_was_given(void **state)
+{
+    struct fixture *f = *state;
+    struct arena *reading = arena_new();
+    char *name = arena_text(reading, "rack/web.yaml");
+
+    report_add(&f->report, (struct position){.file = name, .line = 1}, "x", "wrong");
+    memset(name, '?', strlen(name));
+    arena_free(reading);
+    assert_string_equal(f->report.problems[0].at.file, "rack/web.yaml");
+}
+
 static void a_nul_byte_and_utf_16_are_refused(void **state)
 {
     struct fixture *f = *state;
@@ -266,6 +278,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         MODEL_TEST(scalars_are_those_of_yaml_1_2),
         MODEL_TEST(what_a_reviewer_cannot_trust_is_refused),
+        MODEL_TEST(a_report_outlives_the_names_that_it_was_given),
         MODEL_TEST(a_nul_byte_and_utf_16_are_refused),
         MODEL_TEST(crlf_and_a_leading_byte_order_mark_are_fine),
         MODEL_TEST(reading_goes_on_at_the_next_document),

@@ -16,6 +16,7 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include "model/invariant.h"
 #include "model/json.h"
 #include "reconciler/store/query.h"
 
@@ -147,6 +148,18 @@ static void reading_before_there_is_a_store_is_not_found(void **state)
     assert_int_not_equal(access(scene->file, F_OK), 0);
 }
 
+static void a_first_start_that_was_cut_short_is_no_store_yet(void **state)
+{
+    struct scene *scene = *state;
+    struct store *store = store_for(scene, STORE_WRITE);
+    assert_int_equal(sqlite3_exec(store->db, "DELETE FROM rack", NULL, NULL, NULL), SQLITE_OK);
+    store_close(store);
+
+    assert_int_equal(open_code(scene, STORE_READ), ERR_NOT_FOUND);
+    assert_int_equal(open_code(scene, STORE_WRITE), 0);
+    assert_int_equal(open_code(scene, STORE_READ), 0);
+}
+
 static void seed_and_rack_are_random_and_stay(void **state)
 {
     struct scene *scene = *state;
@@ -237,6 +250,33 @@ static void a_killed_writer_leaves_nothing_to_clear(void **state)
     waitpid(pid, NULL, 0);
     close(ready[0]);
     close(ready[1]);
+
+    const char *done = NULL, *half = NULL;
+    struct store *store = store_for(scene, STORE_WRITE);
+    assert_int_equal(store_fact_get(store, scene->arena, "done", &done, &scene->err), 0);
+    assert_int_equal(store_fact_get(store, scene->arena, "half", &half, &scene->err), 0);
+    assert_string_equal(done, "yes");
+    assert_null(half);
+    store_close(store);
+}
+
+static void a_broken_invariant_ends_the_process_and_the_next_start_recovers(void **state)
+{
+    struct scene *scene = *state;
+    fflush(NULL);
+    pid_t pid = fork();
+    if (pid == 0) {
+        struct store *store = store_for(scene, STORE_WRITE);
+        close(STDERR_FILENO);
+        store_fact_put(store, "done", "yes", &scene->err);
+        store_begin(store, &scene->err);
+        store_fact_put(store, "half", "yes", &scene->err);
+        invariant(!store_in_batch(store), "this one does not hold");
+        _exit(0);
+    }
+    int status = 0;
+    waitpid(pid, &status, 0);
+    assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
 
     const char *done = NULL, *half = NULL;
     struct store *store = store_for(scene, STORE_WRITE);
@@ -533,10 +573,12 @@ int main(void)
         CASE(a_state_directory_that_is_a_file_is_refused_by_name),
         CASE(an_unwritable_state_directory_says_so),
         CASE(reading_before_there_is_a_store_is_not_found),
+        CASE(a_first_start_that_was_cut_short_is_no_store_yet),
         CASE(seed_and_rack_are_random_and_stay),
         CASE(facts_are_kept_and_replaced),
         CASE(a_second_writer_is_told_the_pid_of_the_first),
         CASE(a_killed_writer_leaves_nothing_to_clear),
+        CASE(a_broken_invariant_ends_the_process_and_the_next_start_recovers),
         CASE(a_reader_sees_commits_and_not_what_is_under_way),
         CASE(a_reader_cannot_write),
         CASE(a_reader_without_rights_to_the_directory_reads_after_the_writer_ended),

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+#ifndef TESTS_TORTURE_SCENES_H
+#define TESTS_TORTURE_SCENES_H
+
+#include <stdbool.h>
+#include "tests/torture/torture.h"
+
+/*
+ * A scene is a command of spinel on a site that a shell script prepared. It runs in a copy
+ * of that, with one call failing; what it may come to is in torture.c.
+ */
+struct scene {
+    const char *name;
+    enum torture_role role;
+    const char *prepare; /* which site; one of the cases of site.sh */
+    const char *argv[12];
+    const char *input; /* file of standard input, or NULL */
+    bool changes;      /* it writes: each run needs a copy, and a look at what is left */
+    bool heals;        /* afterwards `apply` has to lead to the reference's world */
+};
+
+extern const struct scene scenes[];
+extern const unsigned scene_count;
+
+#endif

@@ -1,0 +1,437 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+/*
+ * torture [--sample N] [--scene NAME]: each scene with each of its fallible
+ * calls failing, once and for good.
+ *
+ * A run is good if it ends as the undisturbed one did, with the same output; or says an
+ * error and exits 1; or, without memory, says that and aborts. Not by another signal, not
+ * after the time limit, not with what a sanitizer has to say, and not with "done" when it
+ * is not. Then, with nothing failing any more, the database is sound, and one `apply` leads
+ * to the same world and leaves nothing to do.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+#include "reconciler/cli/command.h"
+#include "tests/torture/scenes.h"
+#include "tests/torture/tally.h"
+
+enum { LIMIT_S = 40, SANITIZER_EXIT = 99, OUTPUT_MAX = 1 << 18 };
+
+static const struct command *const commands[] = {
+    &init_command,  &check_command,    &explain_command, &schema_command,  &plan_command,
+    &apply_command, &approve_command,  &freeze_command,  &purge_command,   &status_command,
+    &get_command,   &describe_command, &drift_command,   &history_command, &events_command,
+    &trace_command, &hook_command,     &version_command, &help_command,    NULL,
+};
+
+struct outcome {
+    int code; /* exit status, or -signal; -SIGALRM: it did not end */
+    char out[OUTPUT_MAX], err[OUTPUT_MAX];
+};
+
+static struct {
+    char dir[64], build[512], page[96];
+    unsigned sample, turn; /* every nth failure is tried */
+    struct torture *recorded;
+    struct outcome reference, now;
+    char world[OUTPUT_MAX];
+} t;
+
+/* ---- running ------------------------------------------------------------------------ */
+
+static void shell(const char *command)
+{
+    torture->mode = TORTURE_OFF;
+    int status = system(command);
+    if (status != 0) {
+        fprintf(stderr, "torture: %s: status %d\n", command, status);
+        exit(2);
+    }
+}
+
+static void redirect(int to, const char *path, int flags)
+{
+    int fd = open(path, flags, 0600);
+    if (fd < 0 || dup2(fd, to) < 0)
+        _exit(98);
+    close(fd);
+}
+
+static void placeholder_fill(const char **argument)
+{
+    static char hold[256];
+    FILE *in = strcmp(*argument, "@HOLD@") == 0 ? fopen("hold", "r") : NULL;
+    if (!in)
+        return;
+    if (!fgets(hold, sizeof(hold), in))
+        hold[0] = '\0';
+    fclose(in);
+    hold[strcspn(hold, "\n")] = '\0';
+    *argument = hold;
+}
+
+static _Noreturn void child_run(const struct scene *scene, const char *const *argv,
+                                const char *where, enum torture_mode mode)
+{
+    const char *all[16] = {t.build};
+    int argc = 1;
+    setpgid(0, 0);
+    torture_role = ROLE_CORE;
+    if (chdir(where) != 0)
+        _exit(98);
+    redirect(0, scene->input ? scene->input : "/dev/null", O_RDONLY);
+    redirect(1, "../out", O_WRONLY | O_CREAT | O_TRUNC);
+    redirect(2, "../err", O_WRONLY | O_CREAT | O_TRUNC);
+    for (; argv[argc - 1]; argc++) {
+        all[argc] = argv[argc - 1];
+        placeholder_fill(&all[argc]);
+    }
+    torture->mode = mode;
+    exit(command_main(argc, all, commands));
+}
+
+static int wait_for(pid_t pid)
+{
+    struct timespec pause = {0, 2000000};
+    int status = 0;
+    for (int i = 0; i < LIMIT_S * 500; i++) {
+        if (waitpid(pid, &status, WNOHANG) == pid)
+            return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
+        nanosleep(&pause, NULL);
+    }
+    kill(-pid, SIGKILL);
+    waitpid(pid, &status, 0);
+    return -SIGALRM;
+}
+
+static void file_load(const char *name, char text[OUTPUT_MAX])
+{
+    char path[160];
+    snprintf(path, sizeof(path), "%s/%s", t.dir, name);
+    int fd = open(path, O_RDONLY);
+    ssize_t len = fd < 0 ? 0 : read(fd, text, OUTPUT_MAX - 1);
+    text[len > 0 ? len : 0] = '\0';
+    if (fd >= 0)
+        close(fd);
+}
+
+/* Times, ids and digests differ from run to run: words of digits and hex become '#'. */
+static void text_mask(char *text)
+{
+    char *to = text;
+    for (char *from = text; *from;) {
+        size_t hex = strspn(from, "0123456789abcdef:"), digits = strspn(from, "0123456789");
+        size_t len = hex >= 8 ? hex : digits;
+        if (len > 0)
+            *to++ = '#';
+        else
+            *to++ = *from;
+        from += len > 0 ? len : 1;
+    }
+    *to = '\0';
+}
+
+static void run(const struct scene *scene, const char *const *argv, const char *where,
+                enum torture_mode mode, struct outcome *outcome)
+{
+    char full[128];
+    snprintf(full, sizeof(full), "%s/%s", t.dir, where);
+    fflush(NULL);
+    pid_t pid = fork();
+    if (pid == 0)
+        child_run(scene, argv, full, mode);
+    outcome->code = wait_for(pid);
+    torture->mode = TORTURE_OFF;
+    kill(-pid, SIGKILL);
+    file_load("out", outcome->out);
+    file_load("err", outcome->err);
+    text_mask(outcome->out);
+}
+
+static void work_renew(void)
+{
+    char command[512];
+    snprintf(command, sizeof(command), "rm -rf %s/work; cp -a %s/site %s/work", t.dir, t.dir,
+             t.dir);
+    shell(command);
+}
+
+/* ---- judging ------------------------------------------------------------------------ */
+
+static bool is_sanitizer(const struct outcome *outcome)
+{
+    return outcome->code == SANITIZER_EXIT || strstr(outcome->err, "Sanitizer") ||
+           strstr(outcome->err, "runtime error:");
+}
+
+/* The two ends that are documented: no memory; and libsodium, which refuses only what would be
+ * a bug of ours. */
+static bool may_abort(const char *name, const char *said)
+{
+    if (strncmp(name, "crypto_", 7) == 0)
+        return strstr(said, ": bug: ") != NULL;
+    bool is_memory =
+        strstr(name, "alloc") || strcmp(name, "strdup") == 0 || strncmp(name, "yaml_", 5) == 0;
+    return is_memory && strstr(said, "out of memory");
+}
+
+/* NULL: good. */
+static const char *run_judge(const struct scene *scene, const struct torture_site *site)
+{
+    const struct outcome *now = &t.now, *was = &t.reference;
+    bool is_driver = scene->role == ROLE_DRIVER;
+    if (is_sanitizer(now))
+        return "a sanitizer speaks";
+    if (now->code == -SIGALRM)
+        return "it did not end";
+    if (now->code == -SIGABRT)
+        return may_abort(site->name, now->err) ? NULL : "it aborted, and not for want of memory";
+    if (now->code < 0)
+        return "it died of a signal";
+    if (now->code == was->code && strcmp(now->out, was->out) == 0)
+        return NULL;
+    if (now->code == EXIT_ERROR && now->err[0] == '\0' && now->out[0] == '\0')
+        return "it failed and said nothing";
+    if (now->code == EXIT_ERROR || (is_driver && now->code == EXIT_OPEN) ||
+        (scene->heals && scene->argv[0][0] == 'a' && now->code == EXIT_OPEN))
+        return NULL;
+    return now->code == was->code ? "it ended well, with another result"
+                                  : "it ended with a status that is not an error's";
+}
+
+static void world_list(const char *where, char text[OUTPUT_MAX])
+{
+    char command[1024];
+    snprintf(command, sizeof(command),
+             "%s/drivers/sim --world %s/%s/lab/state/drivers/sim/world list 2>&1 | "
+             "awk '{$1 = \"\"; print}' | sort >%s/list",
+             t.build, t.dir, where, t.dir);
+    shell(command);
+    file_load("list", text);
+    text_mask(text);
+}
+
+static bool is_sound(const char *where)
+{
+    char command[512];
+    snprintf(command, sizeof(command),
+             "cd %s/%s; [ ! -s lab/state/spinel.db ] || [ \"$(sqlite3 lab/state/spinel.db "
+             "'PRAGMA integrity_check')\" = ok ]",
+             t.dir, where);
+    return system(command) == 0;
+}
+
+static const char *aftermath_judge(const struct scene *scene)
+{
+    static const char *const apply[] = {"apply", "--yes", "--wait=20s", NULL};
+    static const char *const plan[] = {"plan", NULL};
+    static struct outcome after;
+    static char world[OUTPUT_MAX];
+    if (!is_sound("work"))
+        return "the database is damaged";
+    if (!scene->heals)
+        return NULL;
+    run(scene, apply, "work", TORTURE_OFF, &after);
+    if (after.code != 0) {
+        t.now = after;
+        return "the next apply does not end well";
+    }
+    run(scene, plan, "work", TORTURE_OFF, &after);
+    if (after.code != 0) {
+        t.now = after;
+        return "after the next apply there is something left to do";
+    }
+    world_list("work", world);
+    return strcmp(world, t.world) == 0 ? NULL : "the world is another one";
+}
+
+/* ---- one failure -------------------------------------------------------------------- */
+
+static void difference_print(const char *was, const char *now)
+{
+    while (*was && *was == *now)
+        was++, now++;
+    printf("  was: %.*s\n  now: %.*s\n", (int)strcspn(was, "\n"), was, (int)strcspn(now, "\n"),
+           now);
+}
+
+static void failure_print(const struct scene *scene, const struct torture_site *site, uint32_t nth,
+                          enum torture_mode mode, const char *why)
+{
+    printf("not ok: %s: %s fails %s (call %u of %u there): %s; code %d\n  ", scene->name,
+           site->name, mode == TORTURE_ONCE ? "once" : "for good", nth, site->count, why,
+           t.now.code);
+    for (int i = 0; i < TORTURE_FRAMES && site->frames[i]; i++)
+        printf(" 0x%x", site->frames[i]);
+    printf("\n%.2500s\n", t.now.err);
+    if (t.now.code == t.reference.code && strcmp(t.now.out, t.reference.out) != 0)
+        difference_print(t.reference.out, t.now.out);
+    fflush(stdout);
+}
+
+static void failure_try(const struct scene *scene, const struct torture_site *site, uint32_t nth,
+                        enum torture_mode mode)
+{
+    if (scene->changes)
+        work_renew();
+    torture->role = scene->role;
+    memcpy(torture->name, site->name, sizeof(torture->name));
+    torture->stack = site->stack;
+    torture->nth = nth;
+    torture->seen = torture->fired = 0;
+    run(scene, scene->argv, scene->changes ? "work" : "site", mode, &t.now);
+    bool has_fired = torture->fired > 0;
+    const char *why = run_judge(scene, site);
+    bool is_same = t.now.code == t.reference.code, is_abort = t.now.code == -SIGABRT;
+    if (!why && scene->changes && has_fired)
+        why = aftermath_judge(scene);
+    tally_add(site->name, !has_fired ? TALLY_MISSED
+                          : why      ? TALLY_BAD
+                          : is_abort ? TALLY_ABORT
+                          : is_same  ? TALLY_SAME
+                                     : TALLY_ERROR);
+    if (why && has_fired)
+        failure_print(scene, site, nth, mode, why);
+}
+
+/* The process ends at the first, so there is no second, and each one ends it in the same way. */
+static bool is_last(const struct torture_site *site)
+{
+    const char *name = site->name;
+    return (strstr(name, "alloc") && !strchr(name, ' ')) || strcmp(name, "strdup") == 0 ||
+           strncmp(name, "yaml_", 5) == 0 || strncmp(name, "crypto_", 7) == 0;
+}
+
+/* Of many calls from one place: the first three, the last, and some between. */
+static bool is_chosen(const struct torture_site *site, uint32_t nth)
+{
+    if (is_last(site))
+        return nth == 1;
+    if (strchr(site->name, ' '))
+        return nth == 1 || nth % 7 == 0;
+    return nth <= 3 || nth == site->count || (nth & (nth - 1)) == 0;
+}
+
+static void site_try(const struct scene *scene, const struct torture_site *site)
+{
+    for (uint32_t nth = 1; nth <= site->count; nth++) {
+        if (!is_chosen(site, nth))
+            continue;
+        for (int mode = TORTURE_ONCE; mode <= TORTURE_LASTING; mode++) {
+            if (mode == TORTURE_LASTING && is_last(site))
+                continue;
+            if (t.turn++ % t.sample == 0)
+                failure_try(scene, site, nth, (enum torture_mode)mode);
+        }
+    }
+}
+
+/* ---- one scene ---------------------------------------------------------------------- */
+
+static bool scene_prepare(const struct scene *scene)
+{
+    static const char *const apply[] = {"apply", "--yes", "--wait=20s", NULL};
+    char command[512];
+    snprintf(command, sizeof(command),
+             "rm -rf %s/site %s/work; sh tests/torture/site.sh %s %s/site", t.dir, t.dir,
+             scene->prepare, t.dir);
+    shell(command);
+    work_renew();
+    memset(torture, 0, sizeof(*torture));
+    torture->role = scene->role;
+    run(scene, scene->argv, "work", TORTURE_RECORD, &t.reference);
+    memcpy(t.recorded, torture, sizeof(*torture));
+    if (t.reference.code < 0 || is_sanitizer(&t.reference)) {
+        printf("not ok: %s: undisturbed it ends with %d\n%s\n", scene->name, t.reference.code,
+               t.reference.err);
+        return false;
+    }
+    if (!scene->heals)
+        return true;
+    run(scene, apply, "work", TORTURE_OFF, &t.now);
+    world_list("work", t.world);
+    return true;
+}
+
+static void scene_run(const struct scene *scene)
+{
+    unsigned bad = tally_count(TALLY_BAD);
+    if (!scene_prepare(scene)) {
+        tally_add("(undisturbed)", TALLY_BAD);
+        return;
+    }
+    uint32_t calls = 0;
+    for (uint32_t i = 0; i < t.recorded->site_count; i++)
+        calls += t.recorded->sites[i].count;
+    printf("# %s: exit %d, %u calls from %u places%s\n", scene->name, t.reference.code, calls,
+           t.recorded->site_count, t.recorded->site_missed ? " (some not counted)" : "");
+    fflush(stdout);
+    for (uint32_t i = 0; i < t.recorded->site_count; i++)
+        site_try(scene, &t.recorded->sites[i]);
+    printf("%sok %s\n", tally_count(TALLY_BAD) > bad ? "not " : "", scene->name);
+    fflush(stdout);
+}
+
+static void page_make(void)
+{
+    snprintf(t.page, sizeof(t.page), "%s/page", t.dir);
+    int fd = open(t.page, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (fd < 0 || ftruncate(fd, sizeof(*torture)) != 0)
+        exit(2);
+    torture = mmap(NULL, sizeof(*torture), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    t.recorded = malloc(sizeof(*torture));
+    if (torture == MAP_FAILED || !t.recorded)
+        exit(2);
+    setenv("TORTURE", t.page, 1);
+}
+
+static void setting_make(void)
+{
+    const struct rlimit no_core = {0, 0};
+    char cwd[256], path[600];
+    setrlimit(RLIMIT_CORE, &no_core);
+    if (!getcwd(cwd, sizeof(cwd)))
+        exit(2);
+    snprintf(t.build, sizeof(t.build), "%s/%s", cwd, getenv("BUILD") ? getenv("BUILD") : "build");
+    snprintf(path, sizeof(path), "%s/examples", cwd);
+    setenv("EXAMPLES", path, 1);
+    setenv("BUILD", t.build, 1);
+    setenv("SPINEL_SITE", "lab/spinel.yaml", 1);
+    setenv("NO_COLOR", "1", 1);
+    strcpy(t.dir, access("/dev/shm", W_OK) == 0 ? "/dev/shm/spinel-torture-XXXXXX"
+                                                : "/tmp/spinel-torture-XXXXXX");
+    if (!mkdtemp(t.dir))
+        exit(2);
+}
+
+int main(int argc, char **argv)
+{
+    const char *only = NULL;
+    t.sample = 1;
+    for (int i = 1; i < argc; i++) {
+        if (strcmp(argv[i], "--sample") == 0 && i + 1 < argc)
+            t.sample = (unsigned)atoi(argv[++i]);
+        else if (strcmp(argv[i], "--scene") == 0 && i + 1 < argc)
+            only = argv[++i];
+    }
+    setting_make();
+    page_make();
+    torture_libraries();
+    for (unsigned i = 0; i < scene_count; i++)
+        if (!only || strcmp(only, scenes[i].name) == 0)
+            scene_run(&scenes[i]);
+    tally_print();
+    snprintf(t.world, sizeof(t.world), "rm -rf %s", t.dir);
+    shell(t.world);
+    return tally_count(TALLY_BAD) > 0;
+}
