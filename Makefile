@@ -142,6 +142,24 @@ torture:  ## every fallible call fails, once and for good (an hour; SAMPLE=N tri
 	$(torture_make) all build-torture/torture
 	BUILD=build-torture build-torture/torture $(if $(SAMPLE),--sample $(SAMPLE)) $(if $(SCENE),--scene $(SCENE))
 
+# ---- fuzzing: one file a target; replay.c runs it on files, libFuzzer on inputs of its own
+fuzz_targets := $(filter-out replay directory scene,$(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/*.c)))
+replays  := $(fuzz_targets:%=$(BUILD)/fuzz/%)
+fuzzers  := $(fuzz_targets:%=$(BUILD)/fuzzer/%)
+fuzz_libs = $(BUILD)/libcore.a $(BUILD)/libspinel-driver.a $(BUILD)/libmodel.a
+fuzz_link = $(CC) $(ALL_LDFLAGS) -o $@ $(filter %.o,$^) $(fuzz_libs) $(LIBS_spinel) $(LIBS_linux-vpc) $(LIBS_file)
+
+$(replays): $(BUILD)/fuzz/%: $(BUILD)/obj/tests/fuzz/%.o $(call obj,$(addprefix tests/fuzz/,replay.c directory.c scene.c)) $(fuzz_libs)
+	@mkdir -p $(@D)
+	$(call say,LINK,$@)$(fuzz_link)
+
+$(fuzzers): $(BUILD)/fuzzer/%: $(BUILD)/obj/tests/fuzz/%.o $(call obj,$(addprefix tests/fuzz/,directory.c scene.c)) $(fuzz_libs)
+	@mkdir -p $(@D)
+	$(call say,LINK,$@)$(fuzz_link) -fsanitize=fuzzer
+
+replays: $(replays)
+fuzzers: $(fuzzers)
+
 # ---- manual pages
 man_src := $(wildcard docs/man/*.scd)
 man     := $(patsubst docs/man/%.scd,$(BUILD)/man/%,$(man_src))
@@ -161,10 +179,23 @@ check: setup  ## everything that has to hold: builds, layers, unit tests, real m
 	$(MAKE) check-layers check-headers check-clang
 	BUILD=$(BUILD) CMOCKA_MESSAGE_OUTPUT=TAP prove --exec '' $(units)
 	$(MAKE) check-asan
+	$(MAKE) check-fuzz
+	$(MAKE) check-fuzz SANITIZE=address,undefined
 	$(MAKE) check-tsan
 	$(MAKE) check-e2e
 
 units: $(units)
+
+FUZZ := CC="$(FUZZ_CC)" BUILD=build-fuzz SANITIZE=fuzzer-no-link,address,undefined
+FUZZ_CC ?= clang
+TARGET ?= $(fuzz_targets)
+TIME   ?= 60
+fuzz:  ## libFuzzer on every input that others write; TIME= seconds each, TARGET= one or some
+	$(MAKE) fuzzers $(FUZZ)
+	sh tests/fuzz/run.sh build-fuzz $(TIME) $(TARGET)
+
+check-fuzz: $(replays)  ## the fuzzers' corpora and past findings once more, within time and memory
+	BUILD=$(BUILD) prove --exec 'sh tests/fuzz/replay.sh' $(replays)
 
 check-asan:  ## unit tests under AddressSanitizer, LeakSanitizer and UBSan
 	$(MAKE) check-unit SANITIZE=address,undefined
@@ -246,7 +277,7 @@ clean:  ## remove what was built
 
 FORCE:
 .PHONY: all units setup check check-unit check-asan check-tsan check-clang check-layers check-headers \
-        check-e2e guest demo bench lint format install dist help clean man FORCE
+        check-fuzz replays fuzzers fuzz check-e2e guest demo bench lint format install dist help clean man FORCE
 .DELETE_ON_ERROR:
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

@@ -8,6 +8,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <utf8proc.h>
 
 #include "model/arena.h"
 #include "model/invariant.h"
@@ -31,18 +32,36 @@ static void write_escape(struct text *out, unsigned char c)
     text_printf(out, "\\u%04x", c);
 }
 
+/* The length of the character at `text`, or 0 if it is none: a file's name, the last words of a
+ * program may be any bytes, and JSON is UTF-8. */
+static size_t character(const char *text, size_t len)
+{
+    utf8proc_int32_t point;
+    utf8proc_ssize_t taken;
+
+    if ((unsigned char)*text < 0x80)
+        return 1;
+    taken = utf8proc_iterate((const utf8proc_uint8_t *)text, (utf8proc_ssize_t)len, &point);
+    return taken > 0 ? (size_t)taken : 0;
+}
+
 static void write_text(struct text *out, const char *text, size_t len)
 {
-    size_t start = 0;
+    size_t start = 0, step;
 
     text_add_char(out, '"');
-    for (size_t i = 0; i < len; i++) {
+    for (size_t i = 0; i < len; i += step) {
         unsigned char c = (unsigned char)text[i];
+        size_t taken = character(text + i, len - i);
 
-        if (c >= 0x20 && c != '"' && c != '\\')
+        step = taken ? taken : 1;
+        if (taken && c >= 0x20 && c != '"' && c != '\\')
             continue;
         text_add_n(out, text + start, i - start);
-        write_escape(out, c);
+        if (taken)
+            write_escape(out, c);
+        else
+            text_add(out, "\xEF\xBF\xBD");
         start = i + 1;
     }
     text_add_n(out, text + start, len - start);

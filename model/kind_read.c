@@ -22,6 +22,7 @@
 struct loader {
     struct arena *arena;
     const struct value *definitions;
+    unsigned depth;
 };
 
 static _Noreturn void refuse(struct position at, const char *what, const char *word)
@@ -64,6 +65,14 @@ static const char *const special[] = {
     "items",    "required", "default",    "enum",
     "x-change", "x-unit",   "x-origin",
 };
+
+enum { FIELDS_DEEP_MAX = 32 }; /* a definition that refers to itself has no end */
+
+static void type_need(const struct value *value, enum value_type type, const char *what)
+{
+    if (value->type != type)
+        refuse(value->at, "expected", what);
+}
 
 static const char *text_need(const struct value *value)
 {
@@ -191,8 +200,11 @@ static void properties_read(struct loader *loader, struct field *field, const st
     const struct value *required = value_get(schema, "required");
     const struct field **fields;
 
+    if (required)
+        type_need(required, VALUE_LIST, "a list");
     if (!properties)
         return;
+    type_need(properties, VALUE_MAP, "a map");
     fields = arena_array(loader->arena, properties->pair_count, sizeof(*fields));
     for (size_t i = 0; i < properties->pair_count; i++) {
         const struct pair *pair = &properties->pairs[i];
@@ -285,6 +297,9 @@ static struct field *field_read(struct loader *loader, const char *name, const s
     const struct value *fallback;
 
     schema = definition(loader, schema);
+    type_need(schema, VALUE_MAP, "a map");
+    if (loader->depth++ == FIELDS_DEEP_MAX)
+        refuse(schema->at, "nested too deep", name ? name : "items");
     *field = (struct field){
         .name = name,
         .parent = parent,
@@ -298,12 +313,15 @@ static struct field *field_read(struct loader *loader, const char *name, const s
     pattern_read(loader, field, schema);
     format_check(field, schema);
     field->allowed = value_get(schema, "enum");
+    if (field->allowed)
+        type_need(field->allowed, VALUE_LIST, "a list");
     properties_read(loader, field, schema);
     items_read(loader, field, schema);
     fallback = value_get(schema, "default");
     if (fallback)
         field->fallback =
             unplaced(value_copy(loader->arena, default_normal(loader, field, fallback)));
+    loader->depth--;
     return field;
 }
 

@@ -110,20 +110,31 @@ static void entries_free(struct ledger *ledger)
 
 /* ---- reading ------------------------------------------------------------------------ */
 
+/* "<uid> <epoch>" as we write them: no sign, no zero, nothing that an epoch cannot be. */
+static bool numbered(const char *uid, const char *digits, uint64_t *epoch)
+{
+    char again[24];
+    *epoch = strtoull(digits, NULL, 10);
+    snprintf(again, sizeof again, "%" PRIu64, *epoch);
+    return strlen(uid) == UID_TEXT - 1 && *epoch > 0 && *epoch <= INT64_MAX &&
+           strcmp(again, digits) == 0;
+}
+
 static int line_read(struct ledger *ledger, const char *line)
 {
-    char uid[UID_TEXT], word[16], op[OP_MAX + 1];
+    char uid[UID_TEXT], digits[24], word[16], op[OP_MAX + 1];
     uint64_t epoch;
     enum spinel_verb verb;
     int end = 0;
-    if (sscanf(line, "admit %32[0-9a-f] %" SCNu64 "%n", uid, &epoch, &end) == 2 &&
-        line[end] == '\0') {
+    if (sscanf(line, "admit %32[0-9a-f] %23[0-9]%n", uid, digits, &end) == 2 && line[end] == '\0' &&
+        numbered(uid, digits, &epoch)) {
         entry_admit(ledger, uid, epoch);
         return 0;
     }
-    if (sscanf(line, "done %32[0-9a-f] %" SCNu64 " %15s %128s%n", uid, &epoch, word, op, &end) ==
-            4 &&
-        line[end] == '\0' && verb_read(word, &verb) == 0) {
+    end = 0;
+    if (sscanf(line, "done %32[0-9a-f] %23[0-9] %15s %128s%n", uid, digits, word, op, &end) == 4 &&
+        line[end] == '\0' && numbered(uid, digits, &epoch) && verb_read(word, &verb) == 0 &&
+        ledger_takes(op)) {
         entry_acknowledge(ledger, uid, epoch, verb, op);
         return 0;
     }

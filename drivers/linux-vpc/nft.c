@@ -97,7 +97,7 @@ static char *elements_sorted(struct arena *arena, const char *text)
     size_t room = 1;
     char *rest = arena_text(arena, open ? open + strlen("elements = { ") : "");
     for (const char *c = rest; *c; c++)
-        room += *c == ',';
+        room += *c == ',' || *c == '}';
     const char **items = open ? arena_array(arena, room, sizeof *items) : parts;
     for (char *item = open ? strtok_r(rest, ",}", &rest) : NULL; item;
          item = strtok_r(NULL, ",}", &rest)) {

@@ -212,12 +212,20 @@ static int record_order(const void *a, const void *b)
     return by_name ? by_name : strcmp(left->uid, right->uid);
 }
 
+/* Its uid becomes part of paths and of native names, so it is what the file's name says. */
+static bool is_name_of(const char *name, const struct record *record)
+{
+    char wanted[NAME_MAX];
+    record_name(wanted, record->kind, record->uid);
+    return strcmp(name, wanted) == 0;
+}
+
 static int record_load(struct arena *arena, const char *own_dir, const char *name,
                        struct records *out, struct error *err)
 {
     struct record record;
     const struct value *value = records_read_file(arena, own_dir, out->vpc, name);
-    if (!value || !record_from(arena, value, &record)) {
+    if (!value || !record_from(arena, value, &record) || !is_name_of(name, &record)) {
         error_set(err, ERR_CORRUPT, "%s/%s/%s does not read as it was written", own_dir, out->vpc,
                   name);
         return error_hint(err, "Remove the file; the next apply writes it anew.");

@@ -142,6 +142,22 @@ static void json_takes_what_the_model_has_and_no_more(void **state)
     text_free(&deep);
 }
 
+static void json_is_utf8_whatever_bytes_a_text_has(void **state)
+{
+    struct fixture *f = *state;
+    const char *const bytes[] = {"a\xff\xfe.raw", "\xed\xa0\x80", "\xc3", "\xc3\xa9\x1b\x80\"",
+                                 "\xf4\x90\x80\x80"};
+    for (size_t i = 0; i < sizeof(bytes) / sizeof(bytes[0]); i++) {
+        struct error err = ERROR_INIT;
+        struct value *value;
+        const char *json = json_text(f->arena, value_text(f->arena, bytes[i]));
+        assert_int_equal(json_read(f->arena, json, strlen(json), &value, &err), 0);
+        assert_non_null(strstr(value->text, "\xEF\xBF\xBD"));
+    }
+    assert_string_equal(json_text(f->arena, value_text(f->arena, "é\xff日")),
+                        "\"é\xEF\xBF\xBD日\"");
+}
+
 static void canonical_json_does_not_depend_on_key_order(void **state)
 {
     static const char *const same[] = {
@@ -260,6 +276,7 @@ int main(void)
         MODEL_TEST(durations_go_from_large_to_small),
         MODEL_TEST(prefixes_know_what_is_inside),
         MODEL_TEST(json_takes_what_the_model_has_and_no_more),
+        MODEL_TEST(json_is_utf8_whatever_bytes_a_text_has),
         MODEL_TEST(canonical_json_does_not_depend_on_key_order),
         MODEL_TEST(digests_are_blake2b),
         MODEL_TEST(uids_differ_by_every_part_of_the_identity),

@@ -1,0 +1,267 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MPL-2.0
+"""Writes the committed corpora of the fuzzers anew: tests/fuzz/corpus.py [TARGET...].
+
+Seeds that nothing else in the repository has: what drivers, QEMU, browsers, clients and
+git objects look like, and what an attacker would make of them.
+"""
+import json
+import os
+import struct
+import sys
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+seeds = {}
+
+
+def seed(target, name, data):
+    seeds.setdefault(target, {})[name] = data if isinstance(data, bytes) else data.encode()
+
+
+UID = "0123456789abcdef0123456789abcdef"
+UID2 = "fedcba9876543210fedcba9876543210"
+
+# ---- manifests
+seed("manifests", "flow-depth", "[" * 4000)
+seed("manifests", "map-depth", "{a: " * 200)
+seed("manifests", "duplicate", "apiVersion: spinel/v1\nkind: Pool\nkind: Pool\nmetadata: {name: a, name: b}\nspec: {}\n")
+seed("manifests", "alias-bomb", "a: &a [x, x]\nb: &b [*a, *a]\nc: [*b, *b]\n")
+seed("manifests", "merge", "a: &a {<<: *a}\n")
+seed("manifests", "tags", "apiVersion: !!str spinel/v1\nkind: !include x\n")
+seed("manifests", "bom", "\ufeffkind: Pool\n\ufeffmetadata: {name: \u202ea}\n")
+seed("manifests", "utf16", "kind: Pool\n".encode("utf-16"))
+seed("manifests", "nul", b"kind: Pool\0x\nmetadata: {name: \"a\\0b\"}\n")
+NET = """apiVersion: spinel/v1
+kind: Project
+metadata: {name: shop}
+spec: {}
+---
+apiVersion: spinel/v1
+kind: VPC
+metadata: {project: shop, name: net}
+spec: {prefixes: [10.0.0.0/16]}
+---
+apiVersion: spinel/v1
+kind: Subnet
+metadata: {project: shop, name: apps}
+spec: {vpc: net, prefix: 10.0.1.0/24}
+---
+apiVersion: spinel/v1
+kind: Firewall
+metadata: {project: shop, name: fw, annotations: {a: b}}
+spec:
+  vpc: net
+  rules: [{name: web, direction: in, action: allow, targets: {role: web}, protocols: [{protocol: tcp, ports: ["80", "443-445"]}]}]
+---
+apiVersion: spinel/v1
+kind: FloatingIP
+metadata: {project: shop, name: ip, renamedFrom: old}
+spec: {address: 192.0.2.7, instance: web}
+---
+apiVersion: spinel/v1
+kind: PortForward
+metadata: {project: shop, name: fwd}
+spec: {protocol: tcp, port: 8080, instance: web, targetPort: 80}
+---
+apiVersion: spinel/v1
+kind: Instance
+metadata: {project: shop, name: web, labels: {role: web}}
+spec: {cpus: 1, maxCpus: 2, memory: 192MiB, maxMemory: 512MiB, disks: [{name: data, volume: db}], nics: [{name: eth0, subnet: apps, address: 10.0.1.9}]}
+---
+apiVersion: spinel/v1
+kind: Volume
+metadata: {project: shop, name: db}
+spec: {size: 1GiB, pool: fast, onRemove: delete, protect: true}
+---
+apiVersion: spinel/v1
+kind: Pool
+metadata: {name: fast}
+spec: {}
+"""
+seed("manifests", "rack", NET)
+
+# ---- site
+SITE = """apiVersion: spinel/v1
+kind: Site
+metadata: {name: lab}
+spec:
+  repository: {path: ./manifests.git, branch: main, subdir: a/b, owner: root}
+  stateDir: ./state
+  drivers: {default: sim, instance: qemu}
+  driverDirs: [./drivers]
+  settings: {sim: {latency: 5}}
+  web: {listen: "127.0.0.1:8420", tokenFile: ./token}
+"""
+seed("site", "small", SITE)
+seed("site", "twice", SITE + "---\n" + SITE)
+seed("site", "wrong", "kind: Site\nspec: [1]\n")
+
+# ---- texts: a byte that says which grammar, then the text
+for index, texts in enumerate([
+    ["10.0.0.0/8", "fd00::/64", "0.0.0.0/0", "10.0.0.1/33"], ["10.0.0.1", "::1", "fe80::1%eth0"],
+    ["52:54:00:aa:bb:cc"], ["https://example.org/a?b#c", "file:///x", "http://[::1]:8/"],
+    ["sha256:" + "a" * 64], ["/a/b/../c", "./x"], ["80", "80-90", "0-65536"], ["web-1", "-a", "a" * 64],
+    ["ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGk2 a@b"], ["23:59", "24:00"],
+    ["4GiB", "9223372036854775807B", "1h30m", "2026-01-31T23:59:59Z", "app.example.org/name"],
+    ['{"a":[1,-1,null,true,"\\u00e9\\ud83d\\ude00"],"b":{"c":9223372036854775807}}', "[" * 100],
+    ["a\x1b[31m\u202e\u200b\t\x7f"],
+]):
+    for n, text in enumerate(texts):
+        seed("texts", "%02d-%d" % (index, n), bytes([index]) + text.encode())
+
+# ---- qmp
+GREETING = '{"QMP":{"version":{"qemu":{"major":7}},"capabilities":["oob"]}}\r\n'
+replies = "".join('{"return":{"status":"running"},"id":%d}\r\n' % i for i in range(1, 7))
+event = '{"event":"DEVICE_DELETED","data":{"device":"disk0","path":"/x"},"timestamp":{"seconds":1,"microseconds":2}}\r\n'
+seed("qmp", "good", GREETING + replies)
+seed("qmp", "events", GREETING + event + '{"return":{},"id":1}\n' + event + replies)
+seed("qmp", "refused", GREETING + '{"return":{},"id":1}\n{"error":{"class":"DeviceNotFound","desc":"no"},"id":2}\n{"id":3}\n')
+seed("qmp", "depth", GREETING + '{"return":' + "[" * 200 + "\n")
+
+# ---- qcow2 headers
+def qcow2(version=3, backing=0, size=1 << 30, crypt=0, incompatible=0, tail=b""):
+    return struct.pack(">4sIQIIQIIQQIIQQQQII", b"QFI\xfb", version, backing, 0, 16, size, crypt, 1, 0x30000, 0x10000, 1,
+                       0, 0, incompatible, 0, 0, 4, 104) + tail
+seed("qcow2_headers", "good", qcow2())
+seed("qcow2_headers", "v2", qcow2(2)[:72])
+seed("qcow2_headers", "backing", qcow2(backing=104, tail=b"/etc/shadow"))
+seed("qcow2_headers", "huge", qcow2(size=1 << 63))
+seed("qcow2_headers", "data-file", qcow2(incompatible=4))
+
+# ---- tags, ledgers
+seed("tags", "volume", json.dumps({"rack": "r1", "kind": "Volume", "project": "shop", "name": "db", "uid": UID, "epoch": 3,
+                                   "released": False, "extra": {"a": 1}, "mac": "0" * 64}))
+seed("tags", "odd", json.dumps({"rack": "r1", "kind": 7, "epoch": -1, "released": "x", "extra": []}))
+seed("ledgers", "good", "spinel-ledger 1\nadmit %s 3\ndone %s 3 delete op\ndone %s 4 create o2\n" % (UID, UID, UID2))
+seed("ledgers", "torn", "spinel-ledger 1\nadmit %s 18446744073709551615\ndone %s 99999999999999999999 del" % (UID, UID))
+seed("ledgers", "bad", "spinel-ledger 2\nadmit x\n")
+
+# ---- records
+seed("records", "vpc", b"\0" + json.dumps({"kind": "VPC", "uid": UID, "name": "net", "epoch": 1, "spec": {"prefixes": ["10.0.0.0/16"]},
+                                          "chosen": {}}).encode())
+seed("records", "escape", b"\0" + json.dumps({"kind": "VPC", "uid": "../../x", "name": "net", "spec": {}}).encode())
+seed("records", "machine", b"\1" + json.dumps({
+    "uid": UID, "title": "t", "type": "q35", "accel": "tcg", "cpus": 1, "maxCpus": 2, "memory": 1, "maxMemory": 2, "sparePorts": 4,
+    "disks": [{"name": "d", "volume": "v", "uid": UID2, "path": "/p", "format": "raw", "bus": "virtio", "serial": "s", "slot": 0}],
+    "nics": [{"name": "n", "uid": UID2, "mac": "52:54:00:aa:bb:cc", "netns": "x", "tap": "t", "slot": 1}]}).encode())
+
+# ---- git objects: letter, length, bytes; '@' links (see git_objects.c)
+def git_object(letter, data):
+    data = data if isinstance(data, bytes) else data.encode()
+    return letter.encode() + struct.pack(">H", len(data)) + data
+def entry(mode, name, index):
+    return mode.encode() + b" " + (name if isinstance(name, bytes) else name.encode()) + b"\0@" + bytes([index]) + b"." * 18
+def commit(tree, parents=(), who="Ann <a@b>", message="A change\n"):
+    head = "tree @" + chr(tree) + "\n" + "".join("parent @" + chr(p) + "\n" for p in parents)
+    return git_object("c", head.encode("latin-1") + ("author %s 1700000000 +0000\ncommitter %s 1700000000 +0000\n\n%s" % (who, who, message)).encode())
+POOL = "apiVersion: spinel/v1\nkind: Pool\nmetadata: {name: fast}\nspec: {}\n"
+blob = git_object("b", POOL)
+seed("git_objects", "good", blob + git_object("t", entry("100644", "a.yaml", 0)) + commit(1)
+     + git_object("t", entry("100644", "a.yaml", 0) + entry("40000", "b", 1)) + commit(3, (2,)))
+for name, entries in {
+    "link": entry("120000", "a.yaml", 0), "module": entry("160000", "m", 0), "dots": entry("100644", "..", 0),
+    "dotgit": entry("40000", ".GIT", 0), "slash": entry("100644", "a//b.yaml", 0), "back": entry("100644", "a\\b.yaml", 0),
+    "escape": entry("100644", "a\x1b[31m.yaml", 0), "unsorted": entry("100644", "b.yaml", 0) + entry("100644", "a.yaml", 0),
+    "twice": entry("100644", "a.yaml", 0) * 2, "mode": entry("100777", "a.yaml", 0), "empty": entry("100644", "", 0),
+    "utf8": entry("100644", b"a\xff.yaml", 0), "bidi": entry("100644", "\u202eb.yaml", 0), "long": entry("100644", "a" * 5000 + ".yaml", 0),
+}.items():
+    seed("git_objects", name, blob + git_object("t", entries) + commit(1))
+bomb = blob + git_object("t", b"".join(entry("100644", "f%d.yaml" % i, 0) for i in range(10)))
+for level in range(9):
+    bomb += git_object("t", b"".join(entry("40000", "d%d" % i, level + 1) for i in range(10)))
+seed("git_objects", "bomb", bomb + commit(10))
+seed("git_objects", "author", blob + git_object("t", entry("100644", "a.yaml", 0)) + commit(1, (), "\x1b]0;x\x07 <\x1b[2J>", "\x1b[31mred\n"))
+seed("git_objects", "parents", blob + git_object("t", entry("100644", "a.yaml", 0)) + commit(1) + commit(1, (2,) * 30))
+
+# ---- frames of drivers to the engine (see driver_frames.c)
+TRUE = "n\n" * 12
+OBJECT = {"uid": UID, "kind": "Volume", "project": "shop", "name": "db", "epoch": 1, "released": False,
+          "spec": {"size": 1073741824, "pool": "fast"}, "booted": None, "status": {"state": "there"},
+          "damage": [{"path": "status.file", "desired": "present", "observed": "missing"}]}
+def lines(*some):
+    return "".join(line + "\n" for line in some)
+seed("driver_frames", "true", TRUE * 4)
+seed("driver_frames", "change", TRUE * 4 + "c\n" + TRUE * 4)
+seed("driver_frames", "stranger", lines("n", "n", 'a {"list":[["%s",7,"e"]],"complete":true}' % UID, "n", "n",
+                                        'a {"objects":[%s],"complete":true}' % json.dumps(OBJECT)) + TRUE)
+seed("driver_frames", "partial", "n\nn\n" + lines('a {"list":[],"complete":false}', 'a {"list":[]}', "t") * 3 + TRUE)
+seed("driver_frames", "empty", TRUE * 4 + lines('e {"method":"changed","params":{"uid":null}}', "t",
+                                                'a {"list":[],"complete":true}') + TRUE)
+seed("driver_frames", "refused", "n\nn\nn\nn\n" + lines(
+    *['r {"code":%d,"message":"no\\u001b[2J","data":{"kind":"%s","hint":"h"}}' % (code, kind) for code, kind in
+      ((-32009, "stale"), (-32000, "invalid"), (-32000, "busy"), (-32000, "no-space"))]) + TRUE)
+seed("driver_frames", "notices", TRUE + lines(
+    'd {"method":"changed","params":{"uid":"%s","why":"x"}}' % UID, 'd {"method":"progress","params":{"op":"x","percent":-1}}',
+    'e {"method":"log","params":{"level":"info","message":"m"}}', 'd {"id":999,"result":{}}', 'd {"id":1,"error":5}', "t", "k", "t") + TRUE)
+seed("driver_frames", "epochs", "n\nn\n" + lines(
+    'a {"list":[["%s",-1,"e"],["%s",9223372036854775807,"f"]],"complete":true}' % (UID, UID2),
+    'a {"objects":[{"uid":"%s","epoch":9223372036854775807,"absent":true}],"complete":true}' % UID) + TRUE)
+seed("driver_frames", "deep", TRUE * 2 + lines('e {"method":"changed","params":{}}', "t", 'a {"objects":[{"uid":"%s","spec":{"size":%s}}],"complete":true}'
+                                               % (UID, "[" * 50 + "]" * 50)) + TRUE)
+
+# ---- a daemon's lines to a driver
+def rpc(number, method, params):
+    return json.dumps({"jsonrpc": "2.0", "id": number, "method": method, "params": params})
+apply = {"op": "o1", "uid": UID, "epoch": 1, "verb": "create", "kind": "Volume", "project": "shop", "name": "db", "generation": 1,
+         "spec": {"size": 5}, "labels": {}, "changed": [], "refs": {}, "deadline": 30}
+seed("driver_requests", "life", lines(rpc(2, "observe", {}), rpc(3, "observe", {"uids": [UID, UID2]}), rpc(4, "apply", apply),
+                                      rpc(5, "apply", dict(apply, op="o2", epoch=2, verb="delete", spec=None)),
+                                      rpc(6, "apply", dict(apply, op="o2", epoch=2, verb="delete", spec=None)),
+                                      rpc(7, "apply", dict(apply, epoch=1)), rpc(8, "cancel", {"op": "o1"})))
+seed("driver_requests", "wrong", lines(rpc(2, "observe", {"uids": [1]}), rpc("a", "apply", {}), rpc(4, "nothing", {}), rpc(5, "initialize", {}),
+                                       '{"jsonrpc":"2.0","id":1.5,"method":"observe"}', "[" * 300, "{}", "\xff", "",
+                                       rpc(9, "apply", dict(apply, epoch=-1)), rpc(9, "apply", dict(apply, deadline=1 << 60)),
+                                       rpc(9, "apply", dict(apply, spec={"fail": "\u001b"})), rpc(None, "apply", apply)))
+
+# ---- rows of the store: a line a column, in the order of store_rows.c
+seed("store_rows", "deep", lines("[" * 64 + "]" * 64, "{}", "{}", '{"size":"x","pool":["fast"]}', '{"size":1}', '{"state":5}',
+                                 '[{"path":"status.x","desired":1}]', "1", "-1", "9223372036854775807"))
+seed("store_rows", "kinds", lines("null", "null", "[]", "{}", "{}", "[]", "{}", "2", "5", "1", "Instance", UID2, "other", "x", "-5", "-1", "9", "9",
+                                  '{"fields":[{"path":1}]}', "-1", '{"op":[],"ms":"x"}', "plan.made", "-1", '{"steps":[{"fields":{}}]}'))
+seed("store_rows", "life", lines("{}", "{}", "{}", "{}", "{}", "{}", "[]", "99", "1", "1", "Nothing"))
+
+# ---- clients of the control socket
+seed("control", "reports", lines(*[rpc(n, m, p) for n, (m, p) in enumerate([
+    ("status", {}), ("plan", {"commit": None, "cached": True}), ("plan", {"commit": None}), ("drift", {}), ("drift", {"since": 1}),
+    ("observe", {}), ("follow", {"seq": 0}), ("follow", {"seq": None}), ("pushed", {"commit": "x", "who": "bob"}), ("apply", {"saved": None})])]))
+seed("control", "decisions", lines(*[rpc(n, m, p) for n, (m, p) in enumerate([
+    ("freeze", {"what": "changes", "who": "\u001b[2J", "why": "w\n", "until": -1}), ("lift", {"what": "changes"}), ("approve", {"hold": "x"}),
+    ("purge", {"uid": UID, "who": "a"}), ("freeze", {"what": "sleep"}), ("stop", {})])]))
+seed("control", "check", lines(rpc(1, "check", {"commit": "c" * 40, "base": None, "ref": "refs/heads/main", "forced": False, "changes": [
+    {"path": "a.yaml", "blob": None, "data": POOL}, {"path": "../x.yaml", "blob": "zz", "data": None}, {"path": "b.yaml", "blob": "a" * 40}]}),
+    rpc(2, "check", {"commit": "d" * 40, "changes": [{"path": "n.yaml", "data": NET}]}),
+    rpc(3, "check", {"base": "zz", "changes": 5}), rpc(4, "plan", {"commit": "../../x"}), rpc(5, "plan", {"commit": "a" * 4000})))
+seed("control", "saved", lines(rpc(1, "apply", {"saved": {"schema": "spinel/saved-plan/v1", "digest": "0", "plan": {}}}), rpc(2, "apply", {"saved": []})))
+seed("control", "noise", lines("", "[", "5", "[]", '{"id":"x","method":5}', '{"id":1,"method":"status","params":5}', "\xff"))
+
+# ---- requests to the viewer
+def http(method, path, headers=(), body="", version="1.1"):
+    head = ["%s %s HTTP/%s" % (method, path, version), "Host: localhost:8420"] + list(headers)
+    return "\r\n".join(head) + "\r\n\r\n" + body
+for n, path in enumerate(["/", "/app.js", "/api/v1/status", "/api/v1/resources?kind=Volume&offset=0&limit=5&q=d", "/api/v1/resources/" + UID,
+                          "/api/v1/network", "/api/v1/plan", "/api/v1/drift?since=1", "/api/v1/events?after=-1&limit=1", "/api/v1/revisions",
+                          "/api/v1/operations", "/api/v1/trace?rev=1", "/api/v1/trace/1", "/metrics", "/api/v1/openapi.json", "/api/v1/stream", "/x"]):
+    seed("http", "get-%02d" % n, http("GET", path))
+TOKEN = "Authorization: Bearer a-token-that-nobody-guesses"
+JSON = "Content-Type: application/json"
+for n, (path, body) in enumerate([("approve", {"hold": "x"}), ("freeze", {"what": "changes", "why": "w", "until": "1h"}), ("lift", {"what": "changes"}),
+                                  ("nothing", {})]):
+    body = json.dumps(body)
+    seed("http", "post-%d" % n, http("POST", "/api/v1/" + path, [TOKEN, JSON, "Content-Length: %d" % len(body)], body))
+seed("http", "smuggle", http("POST", "/api/v1/lift", [JSON, "Content-Length: 5", "Transfer-Encoding: chunked"], "0\r\n\r\nGET /metrics HTTP/1.1\r\nHost: x\r\n\r\n"))
+seed("http", "chunks", http("POST", "/api/v1/lift", [TOKEN, JSON, "Transfer-Encoding: chunked"], "2\r\n{}\r\nffffffffffffffff\r\nx"))
+seed("http", "rebind", http("GET", "/", ["Host: evil.example"]) + "GET / HTTP/1.1\r\nHost: evil.example\r\n\r\n")
+seed("http", "traverse", http("GET", "/../../../../etc/passwd%00") + http("GET", "/api/v1/resources/%2e%2e/x?limit=99999999999999999999"))
+seed("http", "old", "GET /metrics HTTP/1.0\n\n")
+seed("http", "pipeline", http("HEAD", "/api/v1/status", ["If-None-Match: \"x\""]) * 3 + http("DELETE", "/"))
+seed("http", "resume", http("GET", "/api/v1/stream", ["Last-Event-ID: 0", "Accept: text/event-stream"]))
+
+if __name__ == "__main__":
+    for target, files in seeds.items():
+        if len(sys.argv) > 1 and target not in sys.argv[1:]:
+            continue
+        folder = os.path.join(HERE, "corpus", target)
+        os.makedirs(folder, exist_ok=True)
+        for name, data in files.items():
+            with open(os.path.join(folder, name), "wb") as out:
+                out.write(data)
