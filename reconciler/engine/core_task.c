@@ -392,12 +392,13 @@ static bool field_is_true(struct arena *arena, const struct plan_field *field,
     value_set(arena, spec, "spec", seen->spec ? value_copy(arena, seen->spec) : NULL);
     value_set(arena, booted, "spec", seen->booted ? value_copy(arena, seen->booted) : NULL);
     const struct value *now = value_at(spec, field->path);
-    const struct value *then = value_at(booted, field->path);
+    /* Of what changes while it runs, the start proves nothing, neither for nor against. */
+    const struct value *then = may_be_booted ? value_at(booted, field->path) : NULL;
     if (!now && !then)
         return true;             /* not looked at, or gone as it should be */
     if (value_is_map(field->to)) /* an element of a keyed list: its fields show at the next pass */
         return now || then;
-    return value_equal(now, field->to) || (may_be_booted && value_equal(then, field->to));
+    return value_equal(now, field->to) || (then && value_equal(then, field->to));
 }
 
 /* What the look does not bear out, or NULL if the step is done. */
@@ -420,7 +421,6 @@ static const char *task_doubt(struct task *task, const struct observation *seen)
         return "it is not there";
     if (!strcmp(verb, "adopt") && seen->released)
         return "it is still marked released";
-    /* What the process was booted with proves nothing of what was changed while it runs. */
     bool is_boot = !strcmp(verb, "restart") || !strcmp(verb, "create");
     for (size_t i = 0; i < task->field_count; i++)
         if (!field_is_true(task->arena, &task->fields[i], seen,

@@ -163,6 +163,16 @@ static struct value *list_make(struct rack *rack, const char *driver)
     return list;
 }
 
+/* A machine's driver sees what is plugged in, but not which subnet that is. */
+static const struct value *spec_seen(struct rack *rack, const struct rack_object *object)
+{
+    struct value *spec = value_copy(rack->arena, object->spec);
+    const struct value *nics = value_get(spec, "nics");
+    for (size_t i = 0; object->booted && nics && i < nics->count; i++)
+        value_unset(nics->items[i], "subnet");
+    return spec;
+}
+
 static struct value *object_make(struct rack *rack, const char *uid)
 {
     struct arena *arena = rack->arena;
@@ -177,7 +187,9 @@ static struct value *object_make(struct rack *rack, const char *uid)
     value_set_text(arena, out, "kind", object->kind);
     value_set_text(arena, out, "name", object->name);
     value_set_text(arena, out, "project", strcmp(object->kind, "Pool") ? "shop" : NULL);
-    value_set(arena, out, "spec", value_copy(arena, object->spec));
+    value_set(arena, out, "spec", (struct value *)(size_t)spec_seen(rack, object));
+    if (object->booted)
+        value_set(arena, out, "booted", value_copy(arena, object->booted));
     return out;
 }
 
@@ -215,6 +227,8 @@ static void effect(struct rack *rack, struct rack_object *object, const struct v
     object->exists = !is_delete;
     if (!is_delete)
         object->spec = value_copy(rack->arena, value_get(params, "spec"));
+    if (!strcmp(object->kind, "Instance") && strcmp(value_get_text(params, "verb", ""), "update"))
+        object->booted = is_delete ? NULL : object->spec;
 }
 
 static void apply(struct rack *rack, const char *driver, const struct value *message)

@@ -17,7 +17,8 @@ enum { RACK_OBJECTS = 64, RACK_MESSAGES = 4096 };
 struct rack_object {
     char uid[33], kind[32], name[64];
     const struct value *spec;
-    uint64_t epoch; /* acknowledged, also when absent */
+    const struct value *booted; /* of a machine: the spec that it was started with */
+    uint64_t epoch;             /* acknowledged, also when absent */
     bool exists;
     unsigned made;         /* times that it came into being */
     unsigned applied;      /* effects, not repeats of one op */
