@@ -412,8 +412,8 @@ struct rack *rack_new(void)
 
 static void dir_remove(const char *dir)
 {
-    static const char *const files[] = {"spinel.db", "spinel.db-wal", "spinel.db-shm", "lock",
-                                        "rack"};
+    static const char *const files[] = {"spinel.db", "spinel.db-wal", "spinel.db-shm",
+                                        "lock",      "rack",          "backup"};
     char path[128];
     for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
         snprintf(path, sizeof path, "%s/%s", dir, files[i]);
@@ -445,6 +445,39 @@ void rack_forget(struct rack *rack)
     rack_die(rack);
     dir_remove(rack->dir);
     assert(mkdir(rack->dir, 0700) == 0);
+}
+
+static void file_copy(const struct rack *rack, const char *from, const char *to)
+{
+    char path[128], chunk[65536];
+    size_t got;
+    snprintf(path, sizeof path, "%s/%s", rack->dir, from);
+    FILE *in = fopen(path, "r");
+    snprintf(path, sizeof path, "%s/%s", rack->dir, to);
+    FILE *out = fopen(path, "w");
+    assert(in && out);
+    while ((got = fread(chunk, 1, sizeof chunk, in)) > 0)
+        assert(fwrite(chunk, 1, got, out) == got);
+    fclose(in);
+    assert(fclose(out) == 0);
+}
+
+void rack_backup(struct rack *rack)
+{
+    struct error err = ERROR_INIT;
+    rack_die(rack);
+    assert(store_open(rack->dir, STORE_WRITE, &rack->store, &err) == 0);
+    rack_die(rack); /* the last to close it writes the log into the database */
+    file_copy(rack, "spinel.db", "backup");
+}
+
+void rack_restore(struct rack *rack)
+{
+    char path[128];
+    rack_die(rack);
+    file_copy(rack, "backup", "spinel.db");
+    snprintf(path, sizeof path, "%s/spinel.db-wal", rack->dir);
+    unlink(path);
 }
 
 void rack_boot(struct rack *rack, const char *commit)

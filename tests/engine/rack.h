@@ -78,6 +78,9 @@ struct rack_object *rack_object(struct rack *rack, const char *kind, const char 
 unsigned rack_count(const struct rack *rack, const char *kind, const char *name);
 /* Loses the store, keeps the world. */
 void rack_forget(struct rack *rack);
+/* Puts a copy of the store aside, and back later, as from a backup. */
+void rack_backup(struct rack *rack);
+void rack_restore(struct rack *rack);
 void rack_notice(struct rack *rack, const char *driver, const char *uid, const char *why);
 
 #endif

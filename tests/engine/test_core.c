@@ -356,6 +356,31 @@ static void lost_store_with_a_machine_that_runs_converges(void **state)
     assert_int_equal(rack->events_failed, 0);
 }
 
+/* The row's object was deleted and made anew after the backup: it is there, under its later
+ * uid, with its data. */
+static void store_from_a_backup_takes_the_later_object_and_makes_none(void **state)
+{
+    struct rack *rack = *state;
+    struct error err = ERROR_INIT;
+    rack_boot(rack, "1");
+    assert_true(rack_run(rack, minute));
+    rack_backup(rack);
+    rack_boot(rack, "3");
+    assert_true(rack_run(rack, minute));
+    rack_boot(rack, "1");
+    assert_true(rack_run(rack, minute));
+    assert_int_equal(rack_count(rack, "Volume", "db"), 1);
+    rack_restore(rack);
+    rack_boot(rack, "1");
+    rack_run(rack, minute);
+    assert_int_equal(store_hold_approve(rack->store, "rebuild", "ann", 1, &err), 0);
+    core_policy_changed(rack->core);
+    assert_true(rack_run(rack, minute));
+    assert_true(core_is_converged(rack->core));
+    assert_int_equal(rack_count(rack, "Volume", "db"), 1);
+    assert_int_equal(rack_object(rack, "Volume", "db")->made, 1);
+}
+
 static void field_that_is_set_back_again_and_again_is_contested(void **state)
 {
     struct rack *rack = *state;
@@ -475,6 +500,7 @@ int main(void)
         RACK_TEST(approval_of_a_revision_ends_with_its_last_step),
         RACK_TEST(a_nic_moves_to_another_subnet_while_its_machine_runs),
         RACK_TEST(lost_store_with_a_machine_that_runs_converges),
+        RACK_TEST(store_from_a_backup_takes_the_later_object_and_makes_none),
         RACK_TEST(field_that_is_set_back_again_and_again_is_contested),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
