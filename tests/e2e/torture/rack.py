@@ -165,7 +165,7 @@ class Rack:
         self.git_dir = self.dir + "/manifests.git"
         self.clone = self.dir + "/manifests"
         self.daemon = None
-        self.starts = 0
+        self.starts = self.moved = self.log_at = 0
         self.log = open(self.base + "/serve.log", "ab")
         self.env = dict(os.environ, SPINEL_SITE=self.dir + "/spinel.yaml", GIT_CONFIG_GLOBAL=self.base + "/git",
                         PATH=build + ":" + os.environ["PATH"], NO_COLOR="1", GIT_CONFIG_NOSYSTEM="1")
@@ -239,6 +239,7 @@ class Rack:
     # ---- the daemon
 
     def start(self):
+        self.log_at = os.path.getsize(self.base + "/serve.log")
         self.daemon = subprocess.Popen(["spinel", "serve"], env=self.env, cwd=self.base, stdin=subprocess.DEVNULL,
                                        stdout=self.log, stderr=self.log)
         self.starts += 1
@@ -254,10 +255,20 @@ class Rack:
         self.daemon = None
 
     def alive(self):
-        """What an init system does: a daemon that ended is started again."""
-        if self.daemon is None or self.daemon.poll() is not None:
-            self.start()
-            time.sleep(0.3)
+        """What an init system does: a daemon that ended is started again. And a person,
+        who does what a start that was refused told to do about a broken store."""
+        if self.daemon is not None and self.daemon.poll() is None:
+            return
+        with open(self.base + "/serve.log", "rb") as log:
+            log.seek(self.log_at)
+            told = b"move the file and its -wal and -shm aside" in log.read()
+        if told:
+            self.moved += 1
+            for name in ("spinel.db", "spinel.db-wal", "spinel.db-shm"):
+                if os.path.exists(f"{self.state_dir}/{name}"):
+                    os.replace(f"{self.state_dir}/{name}", f"{self.state_dir}/{name}.aside")
+        self.start()
+        time.sleep(0.3)
 
     @staticmethod
     def signal(pid, number):
