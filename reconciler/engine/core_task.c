@@ -28,6 +28,8 @@ enum {
     SHUTDOWN_S = 60,
 };
 
+static const int64_t EPOCH_MAX = INT64_C(1) << 52; /* what every JSON reader can tell */
+
 static const char *const verbs[] = {
     [ACTION_CREATE] = "create",   [ACTION_UPDATE] = "update", [ACTION_RESTART] = "restart",
     [ACTION_REPLACE] = "delete",  [ACTION_DELETE] = "delete", [ACTION_ADOPT] = "adopt",
@@ -148,13 +150,16 @@ static void task_rows(struct core *core, struct task *task, const struct step *s
     known_copy(task->arena, &task->after);
 }
 
-static uint64_t epoch_next(const struct step *step)
+static uint64_t epoch_next(struct core *core, const struct step *step)
 {
     const struct known *known = step->known;
-    if (!known)
-        return 1;
-    uint64_t seen = known->observed.known ? known->observed.epoch : 0;
-    return (known->epoch > seen ? known->epoch : seen) + 1;
+    const struct seen *seen = seen_find(core, step->uid);
+    uint64_t epoch = seen ? seen->fence : 0;
+    if (known && known->epoch > epoch)
+        epoch = known->epoch;
+    if (known && known->observed.known && known->observed.epoch > epoch)
+        epoch = known->observed.epoch;
+    return epoch + 1;
 }
 
 /* Arguments may hold what is sensitive: only a keyed digest of them is kept. */
@@ -169,12 +174,13 @@ static const char *arguments_digest(const struct core *core, struct task *task)
 static void task_intent(struct core *core, struct task *task, const struct step *step,
                         const struct intent *open)
 {
+    uint64_t next = epoch_next(core, step);
     const char *verb = verbs[step->action];
     const char *digest = arguments_digest(core, task);
     char op[DIGEST_TEXT];
     bool is_same = open && !strcmp(open->verb, verb) && !strcmp(open->arguments_digest, digest) &&
-                   open->epoch >= epoch_next(step) - 1;
-    uint64_t epoch = is_same ? open->epoch : epoch_next(step);
+                   open->epoch >= next - 1;
+    uint64_t epoch = is_same ? open->epoch : next;
     if (!is_same && open && open->epoch >= epoch)
         epoch = open->epoch + 1;
     digest_op(step->uid, epoch, verb, value_text(task->arena, digest), op);
@@ -466,6 +472,15 @@ void task_looked(struct core *core, struct task *task, const struct value *objec
 }
 
 /* ---- what the driver says ----------------------------------------------------------- */
+
+/* The object's own driver tells its epoch when it looks; that of another, which holds the
+ * object open, is told here or nowhere. */
+void task_fenced(struct core *core, const struct task *task, int64_t epoch)
+{
+    struct seen *seen = seen_find(core, task->intent.uid);
+    if (seen && task->driver != task->look_driver && epoch > 0 && epoch < EPOCH_MAX)
+        seen->fence = (uint64_t)epoch;
+}
 
 void task_answered(struct core *core, struct task *task, const struct error *refusal, bool is_final)
 {

@@ -116,12 +116,14 @@ static struct value *answer_to(struct rack *rack, const struct value *message)
 }
 
 static void refuse(struct rack *rack, const char *driver, const struct value *message, int code,
-                   const char *word)
+                   const char *word, uint64_t epoch)
 {
     struct arena *arena = rack->arena;
     struct value *answer = answer_to(rack, message), *error = value_map(arena);
     struct value *data = value_map(arena);
     value_set_text(arena, data, "kind", word);
+    if (epoch)
+        value_set_int(arena, data, "epoch", (int64_t)epoch);
     value_set_int(arena, error, "code", code);
     value_set_text(arena, error, "message", "refused by the test");
     value_set(arena, error, "data", data);
@@ -210,14 +212,15 @@ static struct value *observe(struct rack *rack, const char *driver, const struct
     return result;
 }
 
-static void effect(struct rack *rack, struct rack_object *object, const struct value *params)
+static void effect(struct rack *rack, const char *driver, struct rack_object *object,
+                   const struct value *params)
 {
     bool is_delete = !strcmp(value_get_text(params, "verb", ""), "delete");
     const char *op = value_get_text(params, "op", "");
     uint64_t epoch = (uint64_t)value_get_int(params, "epoch", 0);
     snprintf(object->kind, sizeof object->kind, "%s", value_get_text(params, "kind", ""));
     snprintf(object->name, sizeof object->name, "%s", value_get_text(params, "name", ""));
-    if (!is_delete || !rack->deny_epochs)
+    if (holds(driver, object) && (!is_delete || !rack->deny_epochs))
         object->epoch = epoch;
     if (!strcmp(object->op, op))
         return; /* the same op again: no second effect */
@@ -246,14 +249,17 @@ static void apply(struct rack *rack, const char *driver, const struct value *mes
         return;
     }
     if (rack->refuse && !strcmp(rack->refuse, value_get_text(params, "name", ""))) {
-        refuse(rack, driver, message, -32000, rack->refuse_kind);
+        refuse(rack, driver, message, -32000, rack->refuse_kind, 0);
         return;
     }
-    if ((uint64_t)value_get_int(params, "epoch", 0) < object->epoch) {
-        refuse(rack, driver, message, -32009, "stale");
+    uint64_t epoch = (uint64_t)value_get_int(params, "epoch", 0);
+    uint64_t *fence = &object->fence[driver_index(driver)];
+    if (epoch < *fence) {
+        refuse(rack, driver, message, -32009, "stale", *fence);
         return;
     }
-    effect(rack, object, params);
+    *fence = epoch;
+    effect(rack, driver, object, params);
     if (rack->lose_replies) {
         rack->lose_replies--;
         return;

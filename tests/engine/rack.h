@@ -19,6 +19,7 @@ struct rack_object {
     const struct value *spec;
     const struct value *booted; /* of a machine: the spec that it was started with */
     uint64_t epoch;             /* acknowledged, also when absent */
+    uint64_t fence[2];          /* the highest that each driver has let in */
     bool exists;
     unsigned made;         /* times that it came into being */
     unsigned applied;      /* effects, not repeats of one op */
