@@ -24,11 +24,12 @@ class Failed(Exception):
 
 
 def manifests(state):
-    """The whole rack for one state: the ports, sizes and parts that rounds change."""
+    """The whole rack for one state: the ports, sizes and parts that rounds change. An address
+    that comes and goes is given: a chosen one depends on what else there was at the time."""
     disks = "{name: data, volume: db-data}"
     if state["scratch"] == "attached":
         disks += ", {name: scratch, volume: scratch}"
-    nics = "{name: eth0, subnet: apps}" + (", {name: eth1, subnet: apps}" if state["nic"] else "")
+    nics = "{name: eth0, subnet: apps}" + (", {name: eth1, subnet: apps, address: 10.20.1.41}" if state["nic"] else "")
     kernel = f'{{image: guest-kernel, initrd: guest-initrd, cmdline: "{CMDLINE}"}}'
     files = {
         "net.yaml": f"""
@@ -110,7 +111,7 @@ spec:
   cpus: 1
   memory: 192MiB
   kernel: {kernel}
-  nics: [{{name: eth0, subnet: apps}}]
+  nics: [{{name: eth0, subnet: apps, address: 10.20.1.40}}]
   shutdown: {{method: kill}}
 """
     return files
