@@ -138,9 +138,9 @@ const struct plan *plan_make(struct arena *arena, const struct plan_input *input
 {
     struct plan *plan = arena_alloc(arena, sizeof(*plan));
 
-    assert(input->set);
-    plan->commit = input->commit ? input->commit : "";
-    plan->parent = input->parent ? input->parent : "";
+    assert(input->set && input->commit && input->parent);
+    plan->commit = input->commit;
+    plan->parent = input->parent;
     plan->resources = input->set->declared;
     plan->match = match_make(arena, input);
     make_steps(arena, plan);
