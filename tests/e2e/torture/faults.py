@@ -110,19 +110,19 @@ KINDS = (
 )
 
 
-def choose(rng):
+def choose(rng, spares_store):
     kind, act, who, _ = rng.choices(KINDS, weights=[k[3] for k in KINDS])[0]
-    return kind, act, who
+    return ("kill", process_kill, "core") if spares_store and kind == "store" else (kind, act, who)
 
 
 class Storm(threading.Thread):
     """Some faults, at moments of their own. What really hit is in `hits`."""
 
-    def __init__(self, rack, seed):
+    def __init__(self, rack, seed, spares_store):
         super().__init__(daemon=True)
         self.rack, self.rng = rack, random.Random(seed)
         count = self.rng.choices((1, 2, 3), weights=(5, 3, 1))[0]
-        self.plan = [(self.rng.choice((0.0, 0.3, 1.0, 2.5)) * self.rng.random(), *choose(self.rng)) for _ in range(count)]
+        self.plan = [(self.rng.choice((0.0, 0.3, 1.0, 2.5)) * self.rng.random(), *choose(self.rng, spares_store)) for _ in range(count)]
         self.hits, self.failed = [], None
 
     def text(self):

@@ -47,6 +47,13 @@ def change(state, rng):
     return state
 
 
+def removes(before, after):
+    """What leaves Git in the moment in which the store is lost is an orphan for ever, told
+    and not touched: there is nothing left that says that it may go."""
+    return any(before[what] and not after[what] for what in ("nic", "third")) or (
+        after["scratch"] == "absent" != before["scratch"])
+
+
 def key(state):
     """What decides a description: sizes only grow, and are checked by themselves."""
     return tuple(value for name, value in sorted(state.items()) if not name.endswith("_mib"))
@@ -122,7 +129,7 @@ class Torture:
 
     def round(self, number):
         state, rng = self.states[number], random.Random(f"round {self.seed} {number}")
-        storm = Storm(self.rack, f"storm {self.seed} {number}")
+        storm = Storm(self.rack, f"storm {self.seed} {number}", removes(self.states[number - 1], state))
         writers = [Writer(volume, rng, f"{volume.name}.{number}") for volume in self.volumes]
         self.rack.commit(state)
         print(f"round {number}: {dict(set(state.items()) - set(self.states[number - 1].items()))}; {storm.text()}", flush=True)
