@@ -206,6 +206,18 @@ check-tsan:  ## unit tests under ThreadSanitizer
 check-clang:  ## clang builds it too, with the same warnings
 	$(MAKE) all CC=clang BUILD=build-clang
 
+# gcov counts what unit tests and the command's tests run; docs/testing.md says how to read it.
+cov := $(MAKE) --no-print-directory BUILD=build-cov CC=gcc CFLAGS="-O0 -g --coverage -fprofile-update=atomic" \
+       LDFLAGS="--coverage -Wl,--wrap=kill,--wrap=_exit build-cov/keep.o"
+coverage: tests/coverage/keep.c  ## line and branch coverage, and fails below the floors
+	@mkdir -p build-cov && gcc -std=c17 -D_GNU_SOURCE -O1 -c -o build-cov/keep.o $<
+	@$(cov) all units
+	@find build-cov -name '*.gcda' -delete
+	@BUILD=build-cov CMOCKA_MESSAGE_OUTPUT=TAP prove --exec '' $(unit_src:%.c=build-cov/%)
+	@BUILD=$(CURDIR)/build-cov prove --exec bats $(coverage_bats)
+	@python3 tests/coverage/report.py build-cov/obj
+coverage_bats := $(wildcard tests/cli/*.bats) tests/e2e/engine-sim.bats
+
 check-layers:  ## who may include whom
 	prove tests/layout/layers.t
 
@@ -218,6 +230,11 @@ check-headers:
 check-e2e: all guest  ## commands and drivers against the real machine (root for most)
 	BUILD=$(CURDIR)/$(BUILD) prove --timer --exec bats $(wildcard tests/*/*.bats)
 	BUILD=$(CURDIR)/$(BUILD) prove --timer $(filter-out tests/layout/%,$(wildcard tests/*/*.t))
+
+ROUNDS ?= 200
+SEED   ?= $(shell date +%s)
+torture-real: all guest  ## kills, stops, a full disk, a lost repository and a broken store, on a real site: ROUNDS=200 SEED=n
+	python3 tests/e2e/torture/torture.py --build $(CURDIR)/$(BUILD) --rounds $(ROUNDS) --seed $(SEED)
 
 guest: examples/quickstart/images.yaml  ## the small guest that demo and tests boot
 guest_dir := $(CURDIR)/build/guest
@@ -277,7 +294,8 @@ clean:  ## remove what was built
 
 FORCE:
 .PHONY: all units setup check check-unit check-asan check-tsan check-clang check-layers check-headers \
-        check-fuzz replays fuzzers fuzz check-e2e guest demo bench lint format install dist help clean man FORCE
+        check-fuzz replays fuzzers fuzz torture coverage torture-real check-e2e guest demo bench bench-viewer \
+        lint format install dist help clean man FORCE
 .DELETE_ON_ERROR:
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

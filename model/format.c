@@ -5,7 +5,6 @@
  */
 #include "model/format.h"
 
-#include <assert.h>
 #include <ctype.h>
 #include <sodium.h>
 #include <stdio.h>
@@ -14,6 +13,7 @@
 
 #include "model/arena.h"
 #include "model/net.h"
+#include "model/invariant.h"
 
 typedef int format_fn(struct arena *arena, const char *text, const char **canonical,
                       struct error *err);
@@ -272,7 +272,7 @@ int format_read(struct arena *arena, const char *format, const char *text, const
     for (size_t i = 0; i < sizeof(formats) / sizeof(formats[0]); i++)
         if (strcmp(formats[i].name, format) == 0)
             return formats[i].read(arena, text, canonical, err);
-    assert(false && "a kind names a format that is not in the table");
+    invariant(false, "a kind names a format that is not in the table");
     return ERR_INVALID;
 }
 

@@ -13,6 +13,7 @@
 #include "model/digest.h"
 #include "model/kind_read.h"
 #include "model/text.h"
+#include "model/invariant.h"
 
 extern const struct kind_file kind_files[]; /* model/embed.sh */
 extern const uint64_t kind_files_count;
@@ -59,6 +60,8 @@ const struct kind *const *kinds_get(size_t *count)
         for (size_t i = 0; i < kind_files_count; i++)
             all[i] = kind_read(arena, &kind_files[i]);
         qsort(all, kind_files_count, sizeof(struct kind *), rank_compare);
+        for (size_t i = 1; i < kind_files_count; i++)
+            invariant(all[i - 1]->rank < all[i]->rank, "each kind has a rank of its own");
         kinds = all;
     }
     *count = kind_files_count;

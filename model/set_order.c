@@ -4,13 +4,13 @@
  * first, ties in the set's own order. What is left over when nothing is ready
  * any more lies on a cycle or behind one.
  */
-#include <assert.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "model/arena.h"
 #include "model/set_build.h"
+#include "model/invariant.h"
 
 struct order {
     const struct set *set;
@@ -26,7 +26,7 @@ static size_t index_of(const struct set *set, const struct resource *resource)
     struct resource **found =
         bsearch(&resource, set->resources, set->count, sizeof(struct resource *), resource_compare);
 
-    assert(found && "a resource refers only to what its set holds");
+    invariant(found, "a resource refers only to what its set holds");
     return (size_t)(found - set->resources);
 }
 
@@ -99,7 +99,7 @@ static size_t step_on(const struct order *order, size_t at)
         if (order->missing[next] > 0)
             return next;
     }
-    assert(false && "what is left of Kahn's order refers to something left");
+    invariant(false, "what is left of Kahn's order refers to something left");
     return at;
 }
 

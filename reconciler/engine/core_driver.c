@@ -252,6 +252,8 @@ static void apply_answered(struct core *core, struct driver *driver, struct task
         return;
     }
     struct error refusal = refusal_read(driver, error);
+    if (refusal.code == ERR_STALE)
+        task_fenced(core, task, value_at_int(error, "data.epoch", 0));
     task_answered(core, task, &refusal,
                   refusal.code == ERR_INVALID || refusal.code == ERR_UNSUPPORTED);
 }

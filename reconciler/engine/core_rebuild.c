@@ -2,7 +2,8 @@
 /*
  * A store that was lost or is older than the world. An object that bears our valid
  * tag, has no row, and is what a manifest declares is never made a second time: it
- * gets its row back, with what was chosen for it. An object whose epoch is higher
+ * gets its row back, with what was chosen for it; a row whose object is gone gives way
+ * to it if its uid is the later one. An object whose epoch is higher
  * than its row's means that the store was restored: the row takes the epoch over.
  * After either the plan is shown and nothing runs until a person has approved
  * "rebuild".
@@ -14,6 +15,8 @@
 #include "model/json.h"
 
 static const char rebuild_hold[] = "rebuild";
+
+enum { INCARNATIONS_MAX = 4096 };
 
 static int texts_order(const char *a, const char *b)
 {
@@ -30,14 +33,49 @@ static int known_order(const void *left, const void *right)
     return by_rank ? by_rank : by_project ? by_project : by_name ? by_name : strcmp(a->uid, b->uid);
 }
 
-static bool identity_is_known(const struct plan_input *input, const struct resource *resource)
+/* The row that the store has of what `resource` declares, or NULL. */
+static struct known *row_of(struct plan_input *input, const struct resource *resource)
 {
+    struct known *rows = (struct known *)(size_t)input->known;
     for (size_t i = 0; i < input->known_count; i++)
-        if (!strcmp(input->known[i].kind, resource->kind->name) &&
-            !texts_order(input->known[i].project, resource->project) &&
-            !strcmp(input->known[i].name, resource->name))
-            return true;
+        if (rows[i].life != LIFE_GONE && !strcmp(rows[i].kind, resource->kind->name) &&
+            !texts_order(rows[i].project, resource->project) &&
+            !strcmp(rows[i].name, resource->name))
+            return &rows[i];
+    return NULL;
+}
+
+/* Uids follow from the identity and a count of incarnations (RFD 4): was `later` chosen
+ * after `earlier`? */
+static bool is_later(const struct core *core, const struct resource *resource, const char *earlier,
+                     const char *later)
+{
+    char uid[UID_TEXT];
+    bool has_passed = false;
+    for (uint64_t i = 0; i < INCARNATIONS_MAX; i++) {
+        digest_uid(core->config.seed, resource->kind->name, resource->project, resource->name, i,
+                   uid);
+        if (!strcmp(uid, later))
+            return has_passed;
+        has_passed |= !strcmp(uid, earlier);
+    }
     return false;
+}
+
+/* The store is older than the world: the object of the row was deleted since, and made anew
+ * under the next uid. To make it once more would put an empty one beside its data. */
+static bool is_succeeded(const struct core *core, const struct known *row,
+                         const struct resource *resource, const char *uid)
+{
+    return row->life == LIFE_LIVE && row->observed.known && row->observed.absent &&
+           is_later(core, resource, row->uid, uid);
+}
+
+static void row_retire(struct core *core, struct known *row)
+{
+    row->life = LIFE_GONE;
+    save_object(core, row);
+    seen_set_row(core, row->kind, row->uid, false);
 }
 
 static void rebuild_raise(struct core *core, const char *reason)
@@ -100,8 +138,12 @@ static void strangers_rebuild(struct core *core, struct plan_input *input, struc
         const struct resource *resource = set_find(input->set, value_get_text(identity, "kind", ""),
                                                    value_get_text(identity, "project", NULL),
                                                    value_get_text(identity, "name", ""));
-        if (resource && !identity_is_known(input, resource))
-            row_rebuild(core, input, arena, seen, resource, value_get(identity, "chosen"));
+        struct known *row = resource ? row_of(input, resource) : NULL;
+        if (!resource || (row && !is_succeeded(core, row, resource, seen->uid)))
+            continue;
+        if (row)
+            row_retire(core, row);
+        row_rebuild(core, input, arena, seen, resource, value_get(identity, "chosen"));
     }
     if (input->known_count == before)
         return;

@@ -73,6 +73,7 @@ struct seen {
     char uid[UID_TEXT];
     struct driver *driver;
     uint64_t epoch;
+    uint64_t fence;        /* that another than its own driver has refused us for; 0: none */
     char *etag;            /* of the list; NULL if not listed */
     char *why;             /* of the last notice; NULL if none */
     uint64_t listed_round; /* of the last list that had it */
@@ -322,6 +323,8 @@ void task_link(struct task *task, struct task *before); /* task waits for before
 void tasks_drop_waiting(struct core *core);
 void tasks_advance(struct core *core); /* starts what may start; deadlines; repeated looks */
 void tasks_free(struct core *core);
+/* A refusal as stale, with the epoch that the driver has seen; 0 if it did not say. */
+void task_fenced(struct core *core, const struct task *task, int64_t epoch);
 void task_answered(struct core *core, struct task *task, const struct error *refusal,
                    bool is_final);
 void task_cancelled(struct core *core, struct task *task);

@@ -156,15 +156,18 @@ static void task_rows(struct core *core, struct task *task, const struct step *s
               (unsigned long long)task->after.epoch, (unsigned long long)task->intent.epoch);
 }
 
-static uint64_t epoch_next(const struct step *step)
+static uint64_t epoch_next(struct core *core, const struct step *step)
 {
     const struct known *known = step->known;
-    if (!known)
-        return 1;
-    uint64_t seen = known->observed.known ? known->observed.epoch : 0;
-    invariant(known->epoch <= EPOCH_MAX && seen <= EPOCH_MAX, "%s: epochs %llu and %llu",
-              step->name, (unsigned long long)known->epoch, (unsigned long long)seen);
-    return (known->epoch > seen ? known->epoch : seen) + 1;
+    const struct seen *seen = seen_find(core, step->uid);
+    uint64_t epoch = seen ? seen->fence : 0;
+    if (known && known->epoch > epoch)
+        epoch = known->epoch;
+    if (known && known->observed.known && known->observed.epoch > epoch)
+        epoch = known->observed.epoch;
+    invariant(epoch <= (uint64_t)EPOCH_MAX, "%s: epoch %llu", step->name,
+              (unsigned long long)epoch);
+    return epoch + 1;
 }
 
 /* Arguments may hold what is sensitive: only a keyed digest of them is kept. */
@@ -179,16 +182,17 @@ static const char *arguments_digest(const struct core *core, struct task *task)
 static void task_intent(struct core *core, struct task *task, const struct step *step,
                         const struct intent *open)
 {
+    uint64_t next = epoch_next(core, step);
     const char *verb = verbs[step->action];
     const char *digest = arguments_digest(core, task);
     char op[DIGEST_TEXT];
     bool is_same = open && !strcmp(open->verb, verb) && !strcmp(open->arguments_digest, digest) &&
-                   open->epoch >= epoch_next(step) - 1;
-    uint64_t epoch = is_same ? open->epoch : epoch_next(step);
+                   open->epoch >= next - 1;
+    uint64_t epoch = is_same ? open->epoch : next;
     if (!is_same && open && open->epoch >= epoch)
         epoch = open->epoch + 1;
-    invariant(is_same || epoch >= epoch_next(step), "%s: a new intent takes epoch %llu again",
-              step->name, (unsigned long long)epoch);
+    invariant(is_same || epoch >= next, "%s: a new intent takes epoch %llu again", step->name,
+              (unsigned long long)epoch);
     digest_op(step->uid, epoch, verb, value_text(task->arena, digest), op);
     invariant(!is_same || !strcmp(op, open->op), "%s: the same intent has two names: %s and %s",
               step->name, op, open->op);
@@ -428,12 +432,13 @@ static bool field_is_true(struct arena *arena, const struct plan_field *field,
     value_set(arena, spec, "spec", seen->spec ? value_copy(arena, seen->spec) : NULL);
     value_set(arena, booted, "spec", seen->booted ? value_copy(arena, seen->booted) : NULL);
     const struct value *now = value_at(spec, field->path);
-    const struct value *then = value_at(booted, field->path);
+    /* Of what changes while it runs, the start proves nothing, neither for nor against. */
+    const struct value *then = may_be_booted ? value_at(booted, field->path) : NULL;
     if (!now && !then)
         return true;             /* not looked at, or gone as it should be */
     if (value_is_map(field->to)) /* an element of a keyed list: its fields show at the next pass */
         return now || then;
-    return value_equal(now, field->to) || (may_be_booted && value_equal(then, field->to));
+    return value_equal(now, field->to) || (then && value_equal(then, field->to));
 }
 
 /* What the look does not bear out, or NULL if the step is done. */
@@ -456,7 +461,6 @@ static const char *task_doubt(struct task *task, const struct observation *seen)
         return "it is not there";
     if (!strcmp(verb, "adopt") && seen->released)
         return "it is still marked released";
-    /* What the process was booted with proves nothing of what was changed while it runs. */
     bool is_boot = !strcmp(verb, "restart") || !strcmp(verb, "create");
     for (size_t i = 0; i < task->field_count; i++)
         if (!field_is_true(task->arena, &task->fields[i], seen,
@@ -502,6 +506,15 @@ void task_looked(struct core *core, struct task *task, const struct value *objec
 }
 
 /* ---- what the driver says ----------------------------------------------------------- */
+
+/* The object's own driver tells its epoch when it looks; that of another, which holds the
+ * object open, is told here or nowhere. */
+void task_fenced(struct core *core, const struct task *task, int64_t epoch)
+{
+    struct seen *seen = seen_find(core, task->intent.uid);
+    if (seen && task->driver != task->look_driver && epoch > 0 && epoch < EPOCH_MAX)
+        seen->fence = (uint64_t)epoch;
+}
 
 void task_answered(struct core *core, struct task *task, const struct error *refusal, bool is_final)
 {

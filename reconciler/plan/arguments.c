@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "reconciler/plan/steps.h"
+#include "model/invariant.h"
 
 struct refs_context {
     struct arena *arena;
@@ -54,8 +55,7 @@ static void decorate(void *context, struct arena *arena, const struct resource *
     const struct match *match = context;
     const struct subject *subject = match_find(match, ref->kind, ref->project, ref->name);
 
-    if (!subject)
-        return;
+    invariant(subject, "what the set declares was matched");
     value_set_text(arena, entry, "uid", subject->uid);
     value_set(arena, entry, "spec", copy_for_driver(arena, subject_spec(subject)));
 }
@@ -76,7 +76,7 @@ static bool refs_put(struct arena *arena, struct value *refs, const struct subje
     return true;
 }
 
-/* References of what left the set, directly and beyond. They lead to lower ranks only. */
+/* References of what left the set, directly and beyond. Those to higher ranks are weak. */
 static void refs_collect(struct refs_context *context, const struct subject *subject,
                          const struct value *spec)
 {
@@ -87,6 +87,20 @@ static void refs_collect(struct refs_context *context, const struct subject *sub
         if (list.items[i]->kind->rank < subject->kind->rank &&
             refs_put(context->arena, context->out, list.items[i]))
             refs_collect(context, list.items[i], subject_spec(list.items[i]));
+}
+
+static bool grows(const struct step *step)
+{
+    for (size_t i = 0; i < step->field_count; i++)
+        if (step->fields[i].disposition == RUN && strcmp(step->fields[i].path, "spec.size") == 0)
+            return true;
+    return false;
+}
+
+/* A volume that a machine has open is grown by the machine's driver. */
+static bool is_grown_open(const struct step *step)
+{
+    return step->subject->holder && step->action == ACTION_UPDATE && grows(step);
 }
 
 static struct value *step_refs(struct arena *arena, const struct plan *plan,
@@ -100,37 +114,23 @@ static struct value *step_refs(struct arena *arena, const struct plan *plan,
     refs_collect(&context, step->subject, step->spec);
     if (step->subject->owner && step->subject->owner->known && !step->resource)
         refs_put(arena, context.out, step->subject->owner);
-    if (step->subject->holder && step_driver_class(step) &&
-        strcmp(step_driver_class(step), "instance") == 0)
+    if (is_grown_open(step))
         refs_put(arena, context.out, step->subject->holder);
     return context.out;
 }
 
 /* ---- the step ----------------------------------------------------------------------- */
 
-static bool grows(const struct step *step)
-{
-    for (size_t i = 0; i < step->field_count; i++)
-        if (step->fields[i].disposition == RUN && strcmp(step->fields[i].path, "spec.size") == 0)
-            return true;
-    return false;
-}
-
 const char *step_driver_class(const struct step *step)
 {
-    if (step->kind->holds_data && step->action == ACTION_UPDATE && step->subject->holder &&
-        grows(step))
-        return "instance";
-    return step->kind->driver;
+    return is_grown_open(step) ? "instance" : step->kind->driver;
 }
 
 struct value *step_arguments(struct arena *arena, const struct plan *plan,
                              const struct plan_input *input, const struct step *step)
 {
     struct value *out = value_map(arena);
-    const struct value *labels = step->resource ? step->resource->labels
-                                 : step->known  ? step->known->labels
-                                                : NULL;
+    const struct value *labels = step->resource ? step->resource->labels : step->known->labels;
 
     (void)input;
     value_set_text(arena, out, "uid", step->uid);

@@ -11,6 +11,7 @@
 
 #include "model/native.h"
 #include "model/net.h"
+#include "model/invariant.h"
 #include "reconciler/plan/match.h"
 
 /* An address of a subnet that is spoken for. */
@@ -147,30 +148,28 @@ static bool is_claimed(const struct pool *pool, const struct subject *subnet,
     return false;
 }
 
-static bool subnet_read(const struct subject *subnet, struct prefix *cidr, struct address *gateway)
+/* Of a subnet that is declared, and so was checked; one of a single address has none to give. */
+static void subnet_read(const struct subject *subnet, struct prefix *cidr, struct address *gateway)
 {
-    struct error ignored = ERROR_INIT;
-    const struct value *spec = subnet->resource ? subnet->resource->spec : NULL;
-    const char *text = value_get_text(spec, "cidr", NULL);
+    struct error err = ERROR_INIT;
+    const struct value *spec = subnet->resource->spec;
+    int rc = prefix_read(value_get_text(spec, "cidr", ""), cidr, &err);
 
-    if (!text || prefix_read(text, cidr, &ignored) != 0)
-        return false;
-    if (read_address(value_get_text(spec, "gateway", NULL), gateway))
-        return true;
-    return prefix_nth(cidr, 1, gateway, &ignored) == 0;
+    invariant(rc == 0, "a declared subnet has a prefix");
+    if (!read_address(value_get_text(spec, "gateway", NULL), gateway))
+        (void)prefix_nth(cidr, 1, gateway, &err);
 }
 
 /* The all-ones address of an IPv4 subnet is its broadcast address. */
 static bool is_broadcast(const struct prefix *cidr, const struct address *address)
 {
-    struct address after;
+    struct address last = {0};
     struct error ignored = ERROR_INIT;
-    uint64_t size;
 
-    if (cidr->address.family != 4 || cidr->length >= 31 || cidr->length == 0)
+    if (cidr->address.family != 4)
         return false;
-    size = (uint64_t)1 << (32 - cidr->length);
-    return prefix_nth(cidr, size - 1, &after, &ignored) == 0 && address_equal(&after, address);
+    (void)prefix_nth(cidr, ((uint64_t)1 << (32 - cidr->length)) - 1, &last, &ignored);
+    return address_equal(&last, address);
 }
 
 static const char *lowest_free(struct pool *pool, const struct subject *subnet)
@@ -181,8 +180,7 @@ static const char *lowest_free(struct pool *pool, const struct subject *subnet)
     struct prefix cidr;
     char text[ADDRESS_MAX_TEXT];
 
-    if (!subnet_read(subnet, &cidr, &gateway))
-        return NULL;
+    subnet_read(subnet, &cidr, &gateway);
     if (*next == 0)
         *next = 1;
     while (prefix_nth(&cidr, *next, &address, &ignored) == 0) {
@@ -201,9 +199,9 @@ static bool is_still_good(const struct pool *pool, const struct subject *nic,
     struct address address, gateway;
     struct prefix cidr;
 
-    return read_address(text, &address) && subnet_read(subnet, &cidr, &gateway) &&
-           prefix_has(&cidr, &address) && !address_equal(&address, &gateway) &&
-           !is_claimed(pool, subnet, &address, nic, true);
+    subnet_read(subnet, &cidr, &gateway);
+    return read_address(text, &address) && prefix_has(&cidr, &address) &&
+           !address_equal(&address, &gateway) && !is_claimed(pool, subnet, &address, nic, true);
 }
 
 static const char *choose_address(struct pool *pool, struct subject *nic)
@@ -211,8 +209,9 @@ static const char *choose_address(struct pool *pool, struct subject *nic)
     const char *text = value_get_text(nic->resource->spec, "address", NULL);
     const struct subject *subnet = subnet_of(pool->match, nic, nic->resource->spec);
 
-    if (text || !subnet)
+    if (text)
         return text;
+    invariant(subnet, "a NIC's subnet is declared");
     if (nic->known)
         text = value_get_text(nic->known->chosen, "address", NULL);
     if (text && is_still_good(pool, nic, subnet, text))

@@ -88,9 +88,7 @@ static int compare_keys(const void *left, const void *right)
     const struct claim_on *a = left, *b = right;
     int order = strcmp(a->key, b->key);
 
-    if (order)
-        return order;
-    return a->step < b->step ? -1 : a->step > b->step;
+    return order ? order : (a->step > b->step) - (a->step < b->step);
 }
 
 static const struct value *spec_before(const struct step *step)

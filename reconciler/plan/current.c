@@ -63,7 +63,7 @@ static struct value *current_map(struct arena *arena, const struct field *field,
         if (child)
             value_set(arena, map, field->fields[i]->name, child);
     }
-    return map->pair_count ? map : NULL;
+    return map;
 }
 
 static struct value *current_list(struct arena *arena, const struct field *field,
@@ -82,8 +82,6 @@ static struct value *current_list(struct arena *arena, const struct field *field
         if (!name)
             continue;
         element = current_map(arena, field->item, sources_element(from, field->list_key, name));
-        if (!element)
-            element = value_map(arena);
         value_set_text(arena, element, field->list_key, name);
         value_append(arena, list, element);
     }
@@ -94,8 +92,11 @@ static struct value *current_of(struct arena *arena, const struct field *field, 
 {
     const struct value *leaf;
 
-    if (field->type == FIELD_MAP && field->field_count > 0)
-        return current_map(arena, field, from);
+    if (field->type == FIELD_MAP && field->field_count > 0) {
+        struct value *map = current_map(arena, field, from);
+
+        return map->pair_count ? map : NULL;
+    }
     if (field->list_key)
         return current_list(arena, field, from);
     leaf = truth(field, from);

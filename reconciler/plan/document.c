@@ -43,22 +43,11 @@ static const char *impact_text(const struct step *step)
 {
     if (step->disposition != RUN)
         return "none";
-    switch (step->action) {
-    case ACTION_RESTART:
-        return "restart";
-    case ACTION_REPLACE:
-        return "replace";
-    case ACTION_DELETE:
+    if (step->action == ACTION_RESTART || step->action == ACTION_REPLACE)
+        return action_text(step->action);
+    if (step->action == ACTION_DELETE)
         return step->subject->is_running ? "destroy" : "none";
-    case ACTION_CREATE:
-    case ACTION_UPDATE:
-        return power_impact(step);
-    case ACTION_NONE:
-    case ACTION_ADOPT:
-    case ACTION_RELEASE:
-        break;
-    }
-    return "none";
+    return power_impact(step);
 }
 
 static struct value *step_value(struct arena *arena, const struct step *step)

@@ -64,14 +64,10 @@ static bool is_empty(const struct value *value)
 /* Nothing, an empty list and a field at its default mean the same. */
 static bool means_same(const struct field *field, const struct value *a, const struct value *b)
 {
-    const struct value *fallback = field ? field->fallback : NULL;
-
-    if (is_empty(a) && is_empty(b))
-        return true;
     if (is_empty(a))
-        return fallback && value_equal(fallback, b);
+        return is_empty(b) || (field->fallback && value_equal(field->fallback, b));
     if (is_empty(b))
-        return fallback && value_equal(fallback, a);
+        return field->fallback && value_equal(field->fallback, a);
     return value_equal(a, b);
 }
 
@@ -114,9 +110,9 @@ static void add_difference(const struct states *states, struct field_list *list,
         .field = difference->field,
         .from = difference->from,
         .to = difference->to,
-        .change = difference->field ? difference->field->change : CHANGE_LIVE,
+        .change = difference->field->change,
         .cause = cause_of(states, difference->path),
-        .means = difference->field ? means_of(difference->field) : NULL,
+        .means = means_of(difference->field),
     };
     if (field.cause == CAUSE_DRIFT && field_leads_to_same(states, &field))
         return; /* a record that still has the old name of what it means */
@@ -248,7 +244,7 @@ struct field_list fields_new(const struct states *states)
             .path = difference->path,
             .field = difference->field,
             .to = difference->to,
-            .change = difference->field ? difference->field->change : CHANGE_LIVE,
+            .change = difference->field->change,
             .cause = CAUSE_PENDING,
             .disposition = RUN,
         };

@@ -162,7 +162,7 @@ static void judge_steps(struct guard *guard)
  * revision's. */
 static bool leaves_git(const struct step *step)
 {
-    return step_removes(step) && !(step->known && step->known->life == LIFE_RELEASED);
+    return step_removes(step) && step->known->life != LIFE_RELEASED;
 }
 
 /* What other rules hold is gone from Git all the same. */

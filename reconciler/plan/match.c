@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "reconciler/plan/match.h"
+#include "model/invariant.h"
 
 struct row {
     const struct kind *kind;
@@ -39,9 +40,8 @@ static int compare_identity(const struct kind *kind_a, const char *project_a, co
 {
     int order;
 
-    if (kind_a != kind_b)
-        return kind_a->rank != kind_b->rank ? (kind_a->rank < kind_b->rank ? -1 : 1)
-                                            : strcmp(kind_a->name, kind_b->name);
+    if (kind_a != kind_b) /* each has a rank of its own */
+        return kind_a->rank < kind_b->rank ? -1 : 1;
     order = compare_text(project_a, project_b);
     return order ? order : strcmp(name_a, name_b);
 }
@@ -113,38 +113,17 @@ static struct row *rows_find(const struct rows *rows, const struct kind *kind, c
     return NULL;
 }
 
-/* What a resource was called before: its own renamedFrom, or its owner's carried over
- * to the derived name ("web-1.eth0"). */
-static const char *former_name(struct arena *arena, const struct resource *resource)
+/* The row of the name that the manifest was renamed from: the set holds no such name. */
+static struct row *find_moved(const struct rows *rows, const struct resource *resource)
 {
-    const struct resource *owner = resource->owner;
-    size_t len;
+    const char *former = resource->renamed_from;
 
-    if (resource->renamed_from || !owner || !owner->renamed_from)
-        return resource->renamed_from;
-    len = strlen(owner->name);
-    if (strncmp(resource->name, owner->name, len) != 0)
-        return NULL;
-    return arena_printf(arena, "%s%s", owner->renamed_from, resource->name + len);
+    return former ? rows_find(rows, resource->kind, resource->project, former, false) : NULL;
 }
 
-static struct row *find_moved(struct arena *arena, const struct plan_input *input,
-                              const struct rows *rows, const struct resource *resource,
-                              const char **former)
-{
-    *former = former_name(arena, resource);
-    if (!*former || strcmp(*former, resource->name) == 0)
-        return NULL;
-    if (set_find(input->set, resource->kind->name, resource->project, *former))
-        return NULL;
-    return rows_find(rows, resource->kind, resource->project, *former, false);
-}
-
-static void match_resource(struct arena *arena, const struct plan_input *input,
-                           const struct rows *rows, const struct resource *resource,
+static void match_resource(const struct rows *rows, const struct resource *resource,
                            struct subject *subject)
 {
-    const char *former = NULL;
     struct row *row = rows_find(rows, resource->kind, resource->project, resource->name, false);
 
     *subject = (struct subject){.kind = resource->kind,
@@ -152,9 +131,9 @@ static void match_resource(struct arena *arena, const struct plan_input *input,
                                 .name = resource->name,
                                 .resource = resource};
     if (!row) {
-        row = find_moved(arena, input, rows, resource, &former);
+        row = find_moved(rows, resource);
         if (row)
-            subject->renamed_from = former;
+            subject->renamed_from = resource->renamed_from;
     }
     if (!row)
         row = rows_find(rows, resource->kind, resource->project, resource->name, true);
@@ -238,12 +217,12 @@ const struct subject *match_resolve(const struct match *match, const char *kind_
                                     const char *project, const char *name)
 {
     const struct kind *kind = kind_find(kind_name);
-    const struct subject *found = NULL;
+    const struct subject *found;
 
-    if (!kind || !name)
+    invariant(kind, "a field refers to a kind that there is");
+    if (!name)
         return NULL;
-    if (project)
-        found = match_find(match, kind, project, name);
+    found = match_find(match, kind, project, name);
     return found ? found : match_find(match, kind, NULL, name);
 }
 
@@ -282,11 +261,11 @@ static const struct subject *find_owner(const struct match *match, const struct 
 
     if (!subject->kind->is_derived)
         return NULL;
-    if (subject->resource && subject->resource->owner)
+    if (subject->resource)
         return match_find(match, subject->resource->owner->kind, subject->project,
                           subject->resource->owner->name);
-    name = known ? value_get_text(known->applied, "instance", NULL) : NULL;
-    if (!name && known)
+    name = value_get_text(known->applied, "instance", NULL);
+    if (!name)
         name = value_get_text(known_observed(known), "instance", NULL);
     return match_resolve(match, "Instance", subject->project, name);
 }
@@ -362,8 +341,7 @@ const struct match *match_make(struct arena *arena, const struct plan_input *inp
     match->subjects =
         arena_array(arena, input->set->count + rows.count + 1, sizeof(struct subject));
     for (size_t i = 0; i < input->set->count; i++)
-        match_resource(arena, input, &rows, input->set->resources[i],
-                       &match->subjects[match->count++]);
+        match_resource(&rows, input->set->resources[i], &match->subjects[match->count++]);
     match->desired = match->count;
     for (size_t i = 0; i < rows.count; i++)
         if (!rows.items[i].is_taken && !is_kept(rows.items[i].known))

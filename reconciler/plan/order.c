@@ -44,8 +44,7 @@ static struct step *step_of(const struct ordering *ordering, const struct subjec
 static void edge_add(struct ordering *ordering, const struct step *before, const struct step *after,
                      enum edge_kind kind)
 {
-    if (before == after)
-        return;
+    invariant(before != after, "a step would wait for itself");
     if (ordering->edge_count == ordering->edge_room) {
         size_t room = ordering->edge_room ? 2 * ordering->edge_room : 64;
         struct edge *edges = arena_array(ordering->arena, room, sizeof(*edges));
@@ -76,8 +75,10 @@ static void order_needs(struct ordering *ordering, const struct step *step)
         const struct resource *ref = resource->refs[i];
         const struct subject *subject =
             match_find(ordering->match, ref->kind, ref->project, ref->name);
-        const struct step *before = subject ? step_of(ordering, subject) : NULL;
+        const struct step *before;
 
+        invariant(subject, "what the set declares was matched");
+        before = step_of(ordering, subject);
         if (before && ref->kind->rank < step->kind->rank)
             edge_add(ordering, before, step, makes(before) ? EDGE_MUST : EDGE_FIRST);
     }
@@ -100,6 +101,12 @@ static const struct value *used_now(const struct subject *subject)
     return known_applied(known) ? known_applied(known) : known_observed(known);
 }
 
+static const char *still_used(struct arena *arena, const struct subject *user)
+{
+    return arena_printf(arena, "still in use by %s",
+                        identity_label(arena, user->kind->name, user->project, user->name));
+}
+
 /* What `user` uses now goes only once it uses it no more. */
 static void order_user(struct ordering *ordering, const struct subject *user)
 {
@@ -117,10 +124,7 @@ static void order_user(struct ordering *ordering, const struct subject *user)
         if (!removal || !step_removes(removal) || removal->kind->rank >= user->kind->rank)
             continue;
         if (list_has(&then, now.items[i]))
-            step_withhold(removal, DEFERRED,
-                          arena_printf(ordering->arena, "still in use by %s",
-                                       identity_label(ordering->arena, user->kind->name,
-                                                      user->project, user->name)));
+            step_withhold(removal, DEFERRED, still_used(ordering->arena, user));
         else if (step)
             edge_add(ordering, step, removal, EDGE_MUST);
     }
@@ -157,6 +161,16 @@ static bool claims_have(const struct claim_list *list, const char *key, const st
            strcmp(list->items[low].key, key) == 0;
 }
 
+/* Who gives a thing up later, at its next stop say, has it until then: nobody else may. */
+static void handover_defer(struct ordering *ordering, const struct step *giver,
+                           const struct step *taker)
+{
+    struct step *step = &ordering->plan->steps[taker - ordering->plan->steps];
+
+    step_withhold(step, DEFERRED, still_used(ordering->arena, giver->subject));
+    step_settle(ordering->arena, step);
+}
+
 /* Both lists are sorted by key: they are merged. */
 static void order_handovers(struct ordering *ordering)
 {
@@ -172,7 +186,9 @@ static void order_handovers(struct ordering *ordering)
         if (claims_have(&had, taker->key, taker->step))
             continue;
         for (size_t i = h; i < had.count && strcmp(had.items[i].key, taker->key) == 0; i++)
-            if (!claims_have(&wanted, taker->key, had.items[i].step))
+            if (claims_have(&wanted, taker->key, had.items[i].step))
+                handover_defer(ordering, had.items[i].step, taker->step);
+            else
                 edge_add(ordering, had.items[i].step, taker->step, EDGE_TAKES);
     }
 }
@@ -194,9 +210,7 @@ static int compare_steps(const struct step *a, const struct step *b)
         return removes ? 1 : -1;
     if (a->kind->rank != b->kind->rank)
         return (a->kind->rank < b->kind->rank) != removes ? -1 : 1;
-    order = strcmp(a->kind->name, b->kind->name);
-    if (order == 0)
-        order = compare_names(a->project, b->project);
+    order = compare_names(a->project, b->project); /* each kind has a rank of its own */
     if (order == 0)
         order = strcmp(a->name, b->name);
     return order ? order : strcmp(a->uid, b->uid);

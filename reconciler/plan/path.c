@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "reconciler/plan/fields.h"
+#include "model/invariant.h"
 
 struct place {
     struct arena *arena;
@@ -24,13 +25,8 @@ static const char *next_part(struct place *place, bool *in_brackets)
     if (*from == '[' || *from == '.')
         from++;
     len = strcspn(from, *in_brackets ? "]" : ".[");
-    place->rest = from + len + (*in_brackets && from[len] == ']' ? 1 : 0);
+    place->rest = from + len + *in_brackets; /* past the closing one */
     return arena_text_n(place->arena, from, len);
-}
-
-static struct value *own_copy(const struct place *place)
-{
-    return place->value ? value_copy(place->arena, place->value) : NULL;
 }
 
 static void put_in(struct place *place, const struct field *field, struct value *at);
@@ -38,12 +34,11 @@ static void put_in(struct place *place, const struct field *field, struct value 
 static void put_in_map(struct place *place, const struct field *field, struct value *map,
                        const char *key)
 {
-    const struct field *child = field ? field_child(field, key) : NULL;
     struct value *member = (struct value *)(size_t)value_get(map, key);
 
     if (*place->rest == '\0') {
         if (place->value)
-            value_set(place->arena, map, key, own_copy(place));
+            value_set(place->arena, map, key, value_copy(place->arena, place->value));
         else
             value_unset(map, key);
         return;
@@ -51,10 +46,10 @@ static void put_in_map(struct place *place, const struct field *field, struct va
     if (!member || member->type == VALUE_NULL) {
         if (!place->value)
             return;
-        member = *place->rest == '[' ? value_list(place->arena) : value_map(place->arena);
-        value_set(place->arena, map, key, member);
+        invariant(*place->rest == '.', "a keyed list that is left out is an empty one");
+        member = value_set(place->arena, map, key, value_map(place->arena));
     }
-    put_in(place, child ? child : (field ? field->item : NULL), member);
+    put_in(place, field_child(field, key), member);
 }
 
 static const char *element_key(const struct field *field, const struct value *element)
@@ -91,19 +86,18 @@ static void put_in_list(struct place *place, const struct field *field, struct v
 {
     size_t i = 0;
 
-    if (!field || !field->list_key)
-        return;
+    invariant(field->list_key, "%s is no keyed list", field->name);
     while (i < list->count && strcmp(element_key(field, list->items[i]), key) != 0)
         i++;
     if (*place->rest != '\0') {
-        if (i < list->count)
-            put_in(place, field->item, list->items[i]);
+        invariant(i < list->count, "elements that only one side has differ as a whole");
+        put_in(place, field->item, list->items[i]);
         return;
     }
     if (i < list->count)
         remove_element(list, i);
     if (place->value)
-        insert_element(place->arena, field, list, own_copy(place));
+        insert_element(place->arena, field, list, value_copy(place->arena, place->value));
 }
 
 static void put_in(struct place *place, const struct field *field, struct value *at)
@@ -113,7 +107,7 @@ static void put_in(struct place *place, const struct field *field, struct value 
 
     if (value_is_map(at))
         put_in_map(place, field, at, key);
-    else if (value_is_list(at))
+    else
         put_in_list(place, field, at, key);
 }
 

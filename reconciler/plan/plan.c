@@ -139,9 +139,10 @@ const struct plan *plan_make(struct arena *arena, const struct plan_input *input
 {
     struct plan *plan = arena_alloc(arena, sizeof(*plan));
 
-    invariant(input->set, "a plan of nothing: not even an empty set");
-    plan->commit = input->commit ? input->commit : "";
-    plan->parent = input->parent ? input->parent : "";
+    invariant(input->set && input->commit && input->parent,
+              "a plan of nothing: not even an empty set");
+    plan->commit = input->commit;
+    plan->parent = input->parent;
     plan->resources = input->set->declared;
     plan->match = match_make(arena, input);
     make_steps(arena, plan);

@@ -40,9 +40,9 @@ const char *time_words(struct arena *arena, int64_t at)
     time_t seconds = (time_t)at;
     struct tm parts;
 
-    if (!gmtime_r(&seconds, &parts) ||
-        strftime(text, sizeof(text), "%Y-%m-%d %H:%M:%S UTC", &parts) == 0)
+    if (!gmtime_r(&seconds, &parts)) /* beyond what a calendar holds */
         return "later";
+    strftime(text, sizeof(text), "%Y-%m-%d %H:%M:%S UTC", &parts);
     return arena_text(arena, text);
 }
 
@@ -109,6 +109,11 @@ static void judge_restart(const struct states *states, struct plan_field *field)
 
 /* ---- live, if ----------------------------------------------------------------------- */
 
+static bool is_number(const struct value *value)
+{
+    return value && value->type == VALUE_INT;
+}
+
 static const struct value *booted_bound(const struct states *states, const struct plan_field *field)
 {
     const struct value *bound = spec_at(states->booted, field->field->at_most);
@@ -123,10 +128,10 @@ static void judge_live_if(const struct states *states, struct plan_field *field)
 
     field->change = CHANGE_LIVE;
     field->disposition = RUN;
-    if (!states->is_running || !field->field || !field->field->at_most)
+    if (!states->is_running || !field->field->at_most)
         return;
     bound = booted_bound(states, field);
-    if (!bound || !field->to || bound->type != VALUE_INT || field->to->type != VALUE_INT)
+    if (!is_number(bound)) /* it is not told how it was started */
         return;
     reserved = diff_value_text(states->arena, field->field, bound);
     if (field->to->integer <= bound->integer) {
@@ -166,8 +171,7 @@ static void judge_refuse(const struct states *states, struct plan_field *field)
 
 static bool shrinks(const struct plan_field *field)
 {
-    return field->field && field->field->grows_only && field->from && field->to &&
-           field->from->type == VALUE_INT && field->to->type == VALUE_INT &&
+    return field->field && field->field->grows_only && is_number(field->from) &&
            field->to->integer < field->from->integer;
 }
 
@@ -214,12 +218,12 @@ static void judge_restart_policy(const struct states *states, struct plan_field 
 static bool is_power(const struct states *states, const struct plan_field *field)
 {
     return is_kind(states->subject, "Instance") && strcmp(field->path, "spec.power") == 0 &&
-           field->to;
+           value_is_text(field->to); /* a driver may report anything as damage */
 }
 
 static bool turns(const struct plan_field *field, const char *to)
 {
-    return value_is_text(field->to) && strcmp(field->to->text, to) == 0;
+    return strcmp(field->to->text, to) == 0;
 }
 
 static void judge_power(const struct states *states, struct plan_field *field)
@@ -253,8 +257,7 @@ static bool is_frozen_seed(const struct states *states, const struct plan_field 
 {
     const struct subject *subject = states->subject;
 
-    return is_kind(subject, "Seed") && subject->owner && states->is_confirmed &&
-           field->cause == CAUSE_PENDING &&
+    return is_kind(subject, "Seed") && states->is_confirmed && field->cause == CAUSE_PENDING &&
            strcmp(value_at_text(subject->owner->spec, "cloudInit.instanceIdPolicy", "frozen"),
                   "frozen") == 0;
 }
@@ -282,11 +285,11 @@ static bool is_under(const char *path, const char *above, size_t len)
 
 enum disposition drift_disposition(const struct resource *resource, const char *path)
 {
-    const struct value *policy = resource ? resource->drift_policy : NULL;
+    const struct value *policy = resource->drift_policy;
     const char *word = value_get_text(policy, "default", "heal");
     size_t longest = 0;
 
-    for (size_t i = 0; value_is_map(policy) && i < policy->pair_count; i++) {
+    for (size_t i = 0; i < policy->pair_count; i++) {
         size_t len = strlen(policy->pairs[i].key);
 
         if (len <= longest || !is_under(path, policy->pairs[i].key, len))

@@ -42,13 +42,6 @@ static struct value *redact_leaf(struct arena *arena, const struct value *leaf,
     return value_printf(arena, "%s%s", mark, digest);
 }
 
-static const struct field *member(const struct field *field, const char *key)
-{
-    const struct field *child = field_child(field, key);
-
-    return child ? child : field->item;
-}
-
 /* Only what leads to a secret is made anew; the rest is shared. What is not of the
  * declared shape stays as it is: it can be no secret of ours. */
 static struct value *redact(struct arena *arena, const struct field *field,
@@ -65,7 +58,7 @@ static struct value *redact(struct arena *arena, const struct field *field,
         for (size_t i = 0; i < value->pair_count; i++)
             value_set(
                 arena, copy, value->pairs[i].key,
-                redact(arena, member(field, value->pairs[i].key), value->pairs[i].value, key));
+                redact(arena, field_child(field, value->pairs[i].key), value->pairs[i].value, key));
         return copy;
     }
     if (value_is_list(value)) {

@@ -45,11 +45,8 @@ static void walk(struct refs *refs, const struct field *field, const struct valu
     if (field->ref && value_is_text(value))
         add(refs, field->ref, value->text);
     if (value_is_map(value))
-        for (size_t i = 0; i < value->pair_count; i++) {
-            const struct field *child = field_child(field, value->pairs[i].key);
-
-            walk(refs, child ? child : field->item, value->pairs[i].value);
-        }
+        for (size_t i = 0; i < value->pair_count; i++)
+            walk(refs, field_child(field, value->pairs[i].key), value->pairs[i].value);
     if (value_is_list(value))
         for (size_t i = 0; i < value->count; i++)
             walk(refs, field->item, value->items[i]);

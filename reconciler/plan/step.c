@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "reconciler/plan/steps.h"
+#include "model/invariant.h"
 
 static bool is_instance(const struct step *step)
 {
@@ -41,17 +42,16 @@ void step_withhold(struct step *step, enum disposition disposition, const char *
 /* ---- settling ----------------------------------------------------------------------- */
 
 /* What of an update is worth telling first when nothing of it runs. */
-static const enum disposition by_weight[] = {RUN,       HELD,     DEFERRED, FROZEN,
-                                             CONTESTED, REPORTED, IGNORED};
+static const int weights[] = {[RUN] = 0,       [HELD] = 1,     [DEFERRED] = 2, [FROZEN] = 3,
+                              [CONTESTED] = 4, [REPORTED] = 5, [IGNORED] = 6};
 
 static void settle_disposition(struct step *step)
 {
-    for (size_t w = 0; w < sizeof(by_weight) / sizeof(*by_weight); w++)
-        for (size_t i = 0; i < step->field_count; i++)
-            if (step->fields[i].disposition == by_weight[w]) {
-                step->disposition = by_weight[w];
-                return;
-            }
+    invariant(step->field_count, "an update has fields");
+    step->disposition = step->fields[0].disposition;
+    for (size_t i = 1; i < step->field_count; i++)
+        if (weights[step->fields[i].disposition] < weights[step->disposition])
+            step->disposition = step->fields[i].disposition;
 }
 
 static void settle_action(struct step *step)
@@ -94,10 +94,12 @@ static size_t count_cause(const struct step *step, enum cause cause, const char 
 
 static const char *reason_not_run(const struct step *step)
 {
-    for (size_t i = 0; i < step->field_count; i++)
-        if (step->fields[i].disposition == step->disposition)
-            return step->fields[i].reason;
-    return NULL;
+    size_t i = 0;
+
+    while (step->fields[i].disposition !=
+           step->disposition) /* an update has a field that says it */
+        i++;
+    return step->fields[i].reason;
 }
 
 static void settle_reason(struct arena *arena, struct step *step)
@@ -107,7 +109,7 @@ static void settle_reason(struct arena *arena, struct step *step)
     size_t drift = count_cause(step, CAUSE_DRIFT, &path);
 
     if (step->disposition != RUN) {
-        step->cause = step->field_count ? step->fields[0].cause : CAUSE_PENDING;
+        step->cause = step->fields[0].cause;
         step->reason = reason_not_run(step);
         return;
     }

@@ -323,6 +323,9 @@ static struct value *desired_value(struct arena *arena, const struct shown *show
     struct value *spec = applied ? value_copy(arena, applied) : value_map(arena);
     if (!applied && !fields)
         return value_null(arena);
+    for (size_t i = 0; kind && i < kind->spec->field_count; i++)
+        if (kind->spec->fields[i]->list_key && !value_get(spec, kind->spec->fields[i]->name))
+            value_set(arena, spec, kind->spec->fields[i]->name, value_list(arena));
     for (size_t i = 0; kind && value_is_list(fields) && i < fields->count; i++)
         spec = spec_put(arena, kind, spec, value_get_text(fields->items[i], "path", ""),
                         value_get(fields->items[i], "to"));

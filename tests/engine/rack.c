@@ -116,12 +116,14 @@ static struct value *answer_to(struct rack *rack, const struct value *message)
 }
 
 static void refuse(struct rack *rack, const char *driver, const struct value *message, int code,
-                   const char *word)
+                   const char *word, uint64_t epoch)
 {
     struct arena *arena = rack->arena;
     struct value *answer = answer_to(rack, message), *error = value_map(arena);
     struct value *data = value_map(arena);
     value_set_text(arena, data, "kind", word);
+    if (epoch)
+        value_set_int(arena, data, "epoch", (int64_t)epoch);
     value_set_int(arena, error, "code", code);
     value_set_text(arena, error, "message", "refused by the test");
     value_set(arena, error, "data", data);
@@ -168,6 +170,16 @@ static struct value *list_make(struct rack *rack, const char *driver)
     return list;
 }
 
+/* A machine's driver sees what is plugged in, but not which subnet that is. */
+static const struct value *spec_seen(struct rack *rack, const struct rack_object *object)
+{
+    struct value *spec = value_copy(rack->arena, object->spec);
+    const struct value *nics = value_get(spec, "nics");
+    for (size_t i = 0; object->booted && nics && i < nics->count; i++)
+        value_unset(nics->items[i], "subnet");
+    return spec;
+}
+
 static struct value *object_make(struct rack *rack, const char *uid)
 {
     struct arena *arena = rack->arena;
@@ -182,7 +194,9 @@ static struct value *object_make(struct rack *rack, const char *uid)
     value_set_text(arena, out, "kind", object->kind);
     value_set_text(arena, out, "name", object->name);
     value_set_text(arena, out, "project", strcmp(object->kind, "Pool") ? "shop" : NULL);
-    value_set(arena, out, "spec", value_copy(arena, object->spec));
+    value_set(arena, out, "spec", (struct value *)(size_t)spec_seen(rack, object));
+    if (object->booted)
+        value_set(arena, out, "booted", value_copy(arena, object->booted));
     return out;
 }
 
@@ -203,14 +217,15 @@ static struct value *observe(struct rack *rack, const char *driver, const struct
     return result;
 }
 
-static void effect(struct rack *rack, struct rack_object *object, const struct value *params)
+static void effect(struct rack *rack, const char *driver, struct rack_object *object,
+                   const struct value *params)
 {
     bool is_delete = !strcmp(value_get_text(params, "verb", ""), "delete");
     const char *op = value_get_text(params, "op", "");
     uint64_t epoch = (uint64_t)value_get_int(params, "epoch", 0);
     snprintf(object->kind, sizeof object->kind, "%s", value_get_text(params, "kind", ""));
     snprintf(object->name, sizeof object->name, "%s", value_get_text(params, "name", ""));
-    if (!is_delete || !rack->deny_epochs)
+    if (holds(driver, object) && (!is_delete || !rack->deny_epochs))
         object->epoch = epoch;
     if (!strcmp(object->op, op))
         return; /* the same op again: no second effect */
@@ -220,6 +235,8 @@ static void effect(struct rack *rack, struct rack_object *object, const struct v
     object->exists = !is_delete;
     if (!is_delete)
         object->spec = value_copy(rack->arena, value_get(params, "spec"));
+    if (!strcmp(object->kind, "Instance") && strcmp(value_get_text(params, "verb", ""), "update"))
+        object->booted = is_delete ? NULL : object->spec;
 }
 
 static void apply(struct rack *rack, const char *driver, const struct value *message)
@@ -237,14 +254,17 @@ static void apply(struct rack *rack, const char *driver, const struct value *mes
         return;
     }
     if (rack->refuse && !strcmp(rack->refuse, value_get_text(params, "name", ""))) {
-        refuse(rack, driver, message, -32000, rack->refuse_kind);
+        refuse(rack, driver, message, -32000, rack->refuse_kind, 0);
         return;
     }
-    if ((uint64_t)value_get_int(params, "epoch", 0) < object->epoch) {
-        refuse(rack, driver, message, -32009, "stale");
+    uint64_t epoch = (uint64_t)value_get_int(params, "epoch", 0);
+    uint64_t *fence = &object->fence[driver_index(driver)];
+    if (epoch < *fence) {
+        refuse(rack, driver, message, -32009, "stale", *fence);
         return;
     }
-    effect(rack, object, params);
+    *fence = epoch;
+    effect(rack, driver, object, params);
     if (rack->lose_replies) {
         rack->lose_replies--;
         return;
@@ -403,8 +423,8 @@ struct rack *rack_new(void)
 
 static void dir_remove(const char *dir)
 {
-    static const char *const files[] = {"spinel.db", "spinel.db-wal", "spinel.db-shm", "lock",
-                                        "rack"};
+    static const char *const files[] = {"spinel.db", "spinel.db-wal", "spinel.db-shm",
+                                        "lock",      "rack",          "backup"};
     char path[128];
     for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
         snprintf(path, sizeof path, "%s/%s", dir, files[i]);
@@ -436,6 +456,39 @@ void rack_forget(struct rack *rack)
     rack_die(rack);
     dir_remove(rack->dir);
     assert(mkdir(rack->dir, 0700) == 0);
+}
+
+static void file_copy(const struct rack *rack, const char *from, const char *to)
+{
+    char path[128], chunk[65536];
+    size_t got;
+    snprintf(path, sizeof path, "%s/%s", rack->dir, from);
+    FILE *in = fopen(path, "r");
+    snprintf(path, sizeof path, "%s/%s", rack->dir, to);
+    FILE *out = fopen(path, "w");
+    assert(in && out);
+    while ((got = fread(chunk, 1, sizeof chunk, in)) > 0)
+        assert(fwrite(chunk, 1, got, out) == got);
+    fclose(in);
+    assert(fclose(out) == 0);
+}
+
+void rack_backup(struct rack *rack)
+{
+    struct error err = ERROR_INIT;
+    rack_die(rack);
+    assert(store_open(rack->dir, STORE_WRITE, &rack->store, &err) == 0);
+    rack_die(rack); /* the last to close it writes the log into the database */
+    file_copy(rack, "spinel.db", "backup");
+}
+
+void rack_restore(struct rack *rack)
+{
+    char path[128];
+    rack_die(rack);
+    file_copy(rack, "backup", "spinel.db");
+    snprintf(path, sizeof path, "%s/spinel.db-wal", rack->dir);
+    unlink(path);
 }
 
 void rack_boot(struct rack *rack, const char *commit)

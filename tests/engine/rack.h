@@ -17,7 +17,9 @@ enum { RACK_OBJECTS = 64, RACK_MESSAGES = 4096 };
 struct rack_object {
     char uid[33], kind[32], name[64];
     const struct value *spec;
-    uint64_t epoch; /* acknowledged, also when absent */
+    const struct value *booted; /* of a machine: the spec that it was started with */
+    uint64_t epoch;             /* acknowledged, also when absent */
+    uint64_t fence[2];          /* the highest that each driver has let in */
     bool exists;
     unsigned made;         /* times that it came into being */
     unsigned applied;      /* effects, not repeats of one op */
@@ -78,6 +80,9 @@ struct rack_object *rack_object(struct rack *rack, const char *kind, const char 
 unsigned rack_count(const struct rack *rack, const char *kind, const char *name);
 /* Loses the store, keeps the world. */
 void rack_forget(struct rack *rack);
+/* Puts a copy of the store aside, and back later, as from a backup. */
+void rack_backup(struct rack *rack);
+void rack_restore(struct rack *rack);
 void rack_notice(struct rack *rack, const char *driver, const char *uid, const char *why);
 
 #endif

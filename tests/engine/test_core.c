@@ -18,6 +18,13 @@
     "apiVersion: spinel/v1\nkind: VPC\nmetadata: {project: shop, name: " name "}\n" \
     "spec: {prefixes: [10.0.0.0/16]}\n---\n"
 
+#define SUBNET(name, cidr)                                                             \
+    "apiVersion: spinel/v1\nkind: Subnet\nmetadata: {project: shop, name: " name "}\n" \
+    "spec: {vpc: net, cidr: " cidr "}\n---\n"
+#define MACHINE(spec)                                                               \
+    "apiVersion: spinel/v1\nkind: Instance\nmetadata: {project: shop, name: web}\n" \
+    "spec: {cpus: 1, memory: 256MiB, " spec "}\n---\n"
+
 static int rack_setup(void **state)
 {
     struct rack *rack = rack_new();
@@ -337,6 +344,89 @@ static void lost_store_makes_nothing_twice_and_asks_first(void **state)
     assert_int_equal(size_of(rack), 2LL << 30);
 }
 
+#define NETWORK POOL PROJECT VPC("net") SUBNET("front", "10.0.1.0/24") SUBNET("back", "10.0.2.0/24")
+
+/* What it was started with says nothing of what was changed since. */
+static void a_nic_moves_to_another_subnet_while_its_machine_runs(void **state)
+{
+    struct rack *rack = *state;
+    rack->commits[4] = NETWORK MACHINE("nics: [{name: eth0, subnet: front}]");
+    rack->commits[5] = NETWORK MACHINE("nics: [{name: eth0, subnet: back}]");
+    rack_boot(rack, "4");
+    assert_true(rack_run(rack, minute));
+    struct error err = ERROR_INIT;
+    assert_int_equal(core_target(rack->core, "5", NULL, NULL, NULL, &err), 0);
+    assert_true(rack_run(rack, minute));
+    assert_true(core_is_converged(rack->core));
+    assert_int_equal(rack->events_failed, 0);
+}
+
+static void lost_store_with_a_machine_that_runs_converges(void **state)
+{
+    struct rack *rack = *state;
+    struct error err = ERROR_INIT;
+    rack->commits[4] = NETWORK MACHINE("nics: [{name: eth0, subnet: front}]");
+    rack_boot(rack, "4");
+    assert_true(rack_run(rack, minute));
+    rack_forget(rack);
+    rack_boot(rack, "4");
+    rack_run(rack, minute);
+    assert_int_equal(store_hold_approve(rack->store, "rebuild", "ann", 1, &err), 0);
+    core_policy_changed(rack->core);
+    assert_true(rack_run(rack, minute));
+    assert_true(core_is_converged(rack->core));
+    assert_int_equal(rack->events_failed, 0);
+}
+
+/* The machine's driver has let in many growths of the volume that the volume's own driver
+ * knows nothing of. */
+static void volume_that_a_machine_holds_grows_after_the_store_was_lost(void **state)
+{
+    struct rack *rack = *state;
+    struct error err = ERROR_INIT;
+    rack->commits[4] = POOL PROJECT VOLUME("db", "1GiB") MACHINE("disks: [{name: a, volume: db}]");
+    rack->commits[5] = POOL PROJECT VOLUME("db", "2GiB") MACHINE("disks: [{name: a, volume: db}]");
+    rack_boot(rack, "4");
+    assert_true(rack_run(rack, minute));
+    rack_object(rack, "Volume", "db")->fence[1] = 40;
+    rack_forget(rack);
+    rack_boot(rack, "4");
+    rack_run(rack, minute);
+    assert_int_equal(store_hold_approve(rack->store, "rebuild", "ann", 1, &err), 0);
+    core_policy_changed(rack->core);
+    assert_true(rack_run(rack, minute));
+    assert_int_equal(core_target(rack->core, "5", NULL, NULL, NULL, &err), 0);
+    assert_true(rack_run(rack, minute));
+    assert_true(core_is_converged(rack->core));
+    assert_int_equal(size_of(rack), 2LL << 30);
+    assert_int_equal(rack->events_failed, 1);
+}
+
+/* The row's object was deleted and made anew after the backup: it is there, under its later
+ * uid, with its data. */
+static void store_from_a_backup_takes_the_later_object_and_makes_none(void **state)
+{
+    struct rack *rack = *state;
+    struct error err = ERROR_INIT;
+    rack_boot(rack, "1");
+    assert_true(rack_run(rack, minute));
+    rack_backup(rack);
+    rack_boot(rack, "3");
+    assert_true(rack_run(rack, minute));
+    rack_boot(rack, "1");
+    assert_true(rack_run(rack, minute));
+    assert_int_equal(rack_count(rack, "Volume", "db"), 1);
+    rack_restore(rack);
+    rack_boot(rack, "1");
+    rack_run(rack, minute);
+    assert_int_equal(store_hold_approve(rack->store, "rebuild", "ann", 1, &err), 0);
+    core_policy_changed(rack->core);
+    assert_true(rack_run(rack, minute));
+    assert_true(core_is_converged(rack->core));
+    assert_int_equal(rack_count(rack, "Volume", "db"), 1);
+    assert_int_equal(rack_object(rack, "Volume", "db")->made, 1);
+}
+
 static void field_that_is_set_back_again_and_again_is_contested(void **state)
 {
     struct rack *rack = *state;
@@ -510,6 +600,10 @@ int main(void)
         RACK_TEST(notice_that_overtakes_an_older_answer_is_not_lost),
         RACK_TEST(approval_is_good_for_one_loss),
         RACK_TEST(approval_of_a_revision_ends_with_its_last_step),
+        RACK_TEST(a_nic_moves_to_another_subnet_while_its_machine_runs),
+        RACK_TEST(lost_store_with_a_machine_that_runs_converges),
+        RACK_TEST(volume_that_a_machine_holds_grows_after_the_store_was_lost),
+        RACK_TEST(store_from_a_backup_takes_the_later_object_and_makes_none),
         RACK_TEST(field_that_is_set_back_again_and_again_is_contested),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,217 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+/* Addresses that are kept or chosen anew, and what a driver is sent for a step. */
+#include "tests/plan/world.h"
+
+#define SUBNET(cidr, more)                                                      \
+    PROJECT DOC("VPC", "project: shop, name: net", "{prefixes: [10.0.0.0/16]}") \
+        DOC("Subnet", "project: shop, name: front", "{vpc: net, cidr: " cidr more "}")
+#define MACHINE(name) INSTANCE(name, "cpus: 1, memory: 256MiB, " NIC)
+
+/* What was chosen, as the plan has it of a NIC whose record says `before`. */
+static const char *kept(struct world *w, const char *before, const char *yaml)
+{
+    world_converge(w, SUBNET("10.0.1.0/24", "") MACHINE("a"));
+    world_row(w, "NIC", "a.eth0")->chosen = json(
+        w, arena_printf(w->arena, "{\"address\":\"%s\",\"mac\":\"02:00:00:00:00:01\"}", before));
+    world_declare(w, yaml);
+    world_plan(w);
+    return value_get_text(world_step(w, "NIC", "a.eth0")->chosen, "address", "none");
+}
+
+static void a_record_that_is_no_address_is_chosen_anew(void **state)
+{
+    assert_string_equal(kept(*state, "nonsense", SUBNET("10.0.1.0/24", "") MACHINE("a")),
+                        "10.0.1.2");
+}
+
+static void an_address_of_another_family_is_chosen_anew(void **state)
+{
+    assert_string_equal(kept(*state, "fd00::7", SUBNET("10.0.1.0/24", "") MACHINE("a")),
+                        "10.0.1.2");
+}
+
+static void an_address_outside_its_subnet_is_chosen_anew(void **state)
+{
+    assert_string_equal(kept(*state, "10.0.9.9", SUBNET("10.0.1.0/24", "") MACHINE("a")),
+                        "10.0.1.2");
+}
+
+static void an_address_that_became_the_gateway_is_chosen_anew(void **state)
+{
+    assert_string_equal(
+        kept(*state, "10.0.1.9", SUBNET("10.0.1.0/24", ", gateway: 10.0.1.9") MACHINE("a")),
+        "10.0.1.1");
+}
+
+static void an_address_that_a_manifest_gives_to_another_is_chosen_anew(void **state)
+{
+    assert_string_equal(kept(*state, "10.0.1.2",
+                             SUBNET("10.0.1.0/24", "") MACHINE("a") INSTANCE(
+                                 "b", "cpus: 1, memory: 256MiB, nics: [{name: eth0, subnet: "
+                                      "front, address: 10.0.1.2}]")),
+                        "10.0.1.3");
+}
+
+/* As after a restored store: both go on as they were, nobody loses what it uses. */
+static void two_that_were_given_the_same_address_keep_it(void **state)
+{
+    struct world *w = *state;
+
+    world_converge(w, SUBNET("10.0.1.0/24", "") MACHINE("a") MACHINE("b"));
+    world_row(w, "NIC", "b.eth0")->chosen = world_row(w, "NIC", "a.eth0")->chosen;
+    world_tamper(w, "NIC", "a.eth0", "spec.address", "\"10.0.1.77\"");
+    world_tamper(w, "NIC", "b.eth0", "spec.address", "\"10.0.1.78\"");
+    world_plan(w);
+    assert_string_equal(value_get_text(world_step(w, "NIC", "a.eth0")->chosen, "address", ""),
+                        "10.0.1.2");
+    assert_string_equal(value_get_text(world_step(w, "NIC", "b.eth0")->chosen, "address", ""),
+                        "10.0.1.2");
+}
+
+static void a_subnet_gives_all_but_gateway_and_broadcast(void **state)
+{
+    struct world *w = *state;
+
+    world_declare(w, SUBNET("10.0.1.0/29", "") MACHINE("a") MACHINE("b") MACHINE("c") MACHINE("d")
+                         MACHINE("e") MACHINE("f"));
+    world_plan(w);
+    assert_string_equal(value_get_text(world_step(w, "NIC", "e.eth0")->chosen, "address", ""),
+                        "10.0.1.6");
+    assert_int_equal(world_step(w, "NIC", "f.eth0")->disposition, DEFERRED);
+}
+
+static void a_mac_that_is_declared_is_used(void **state)
+{
+    struct world *w = *state;
+
+    world_declare(w, SUBNET("10.0.1.0/24", "") INSTANCE(
+                         "a", "cpus: 1, memory: 256MiB, nics: [{name: eth0, subnet: front, mac: "
+                              "\"02:11:22:33:44:55\"}]"));
+    world_plan(w);
+    assert_string_equal(value_get_text(world_step(w, "NIC", "a.eth0")->spec, "mac", ""),
+                        "02:11:22:33:44:55");
+}
+
+/* ---- what a driver is sent ---------------------------------------------------------- */
+
+static struct value *arguments(struct world *w, const char *kind, const char *name)
+{
+    return step_arguments(w->arena, w->plan, &w->input, world_step(w, kind, name));
+}
+
+#define REPLACED(firmware)                                                                     \
+    SHOP WEB("cpus: 1, memory: 256MiB, updatePolicy: {replace: allowed}, firmware: " firmware) \
+        DOC("FloatingIP", "project: shop, name: out",                                          \
+            "{vpc: net, instance: web-1, address: 192.0.2.7}")
+
+static void a_machine_that_is_replaced_is_deleted_first(void **state)
+{
+    struct world *w = *state;
+    const struct step *outside;
+
+    world_converge(w, REPLACED("bios"));
+    world_tamper(w, "FloatingIP", "out", "spec.instance", "\"gone\"");
+    world_declare(w, REPLACED("uefi"));
+    world_plan(w);
+    assert_int_equal(world_step(w, "Instance", "web-1")->action, ACTION_REPLACE);
+    assert_string_equal(value_get_text(arguments(w, "Instance", "web-1"), "verb", ""), "delete");
+    outside = world_step(w, "FloatingIP", "out");
+    assert_int_equal(outside->after_count, 1);
+    assert_true(outside->after_must[0]);
+}
+
+/* The store was lost: what was seen is all that is known of them. */
+static void what_goes_and_was_never_applied_is_told_as_it_was_seen(void **state)
+{
+    struct world *w = *state;
+    struct value *sent;
+
+    w->input.policy.collapse_percent = 100;
+    world_converge(w, SHOP VOLUME("more", "size: 1GiB") INSTANCE(
+                          "web-1", "cpus: 1, memory: 256MiB, disks: [{name: root, volume: data}, "
+                                   "{name: more, volume: more}], " NIC));
+    for (size_t i = 0; i < w->count; i++)
+        w->rows[i].applied = w->rows[i].labels = NULL;
+    world_declare(w, PROJECT);
+    world_plan(w);
+    sent = arguments(w, "NIC", "web-1.eth0");
+    assert_string_equal(value_get_text(sent, "verb", ""), "delete");
+    assert_int_equal(value_get(sent, "labels")->pair_count, 0);
+    assert_non_null(world_step(w, "Volume", "more"));
+    assert_string_equal(value_at_text(arguments(w, "Volume", "more"), "verb", ""), "release");
+}
+
+static void what_a_machine_used_is_told_when_it_goes(void **state)
+{
+    struct world *w = *state;
+    struct value *sent;
+
+    w->input.policy.collapse_percent = 100;
+    world_converge(w, SHOP VOLUME("more", "size: 1GiB") INSTANCE(
+                          "web-1", "cpus: 1, memory: 256MiB, disks: [{name: root, volume: data}, "
+                                   "{name: more, volume: more}], " NIC));
+    world_declare(w, PROJECT);
+    world_plan(w);
+    sent = arguments(w, "Instance", "web-1");
+    assert_non_null(value_at(sent, "refs.Volume.data"));
+    assert_non_null(value_at(sent, "refs.Volume.more"));
+    assert_non_null(value_at(sent, "refs.VPC.net"));
+    assert_non_null(value_at(arguments(w, "NIC", "web-1.eth0"), "refs.Instance"));
+}
+
+#define RULE                                                                                  \
+    "{vpc: net, rules: [{name: a, targets: [{instance: web-1}], protocols: [{protocol: tcp, " \
+    "ports: [80]}]}]}"
+
+static void a_firewall_that_goes_does_not_carry_its_targets(void **state)
+{
+    struct world *w = *state;
+
+    w->input.policy.collapse_percent = 100;
+    world_declare(w, SHOP WEB("cpus: 1, memory: 256MiB")
+                         DOC("Firewall", "project: shop, name: f", RULE));
+    world_plan(w);
+    assert_true(world_step(w, "Firewall", "f")->id < world_step(w, "Instance", "web-1")->id);
+    assert_int_equal(world_apply(w), 0);
+    world_declare(w, SHOP);
+    world_plan(w);
+    assert_null(value_at(arguments(w, "Firewall", "f"), "refs.Instance"));
+    assert_non_null(value_at(arguments(w, "Firewall", "f"), "refs.VPC.net"));
+}
+
+static void a_volume_in_use_goes_to_its_own_driver_for_all_but_growing(void **state)
+{
+    struct world *w = *state;
+
+    world_converge(w, SHOP WEB("cpus: 1, memory: 256MiB"));
+    world_declare(w, PROJECT NETWORK DOC("Volume", "project: shop, name: data, labels: {a: b}",
+                                         "{size: 2GiB}") WEB("cpus: 1, memory: 256MiB"));
+    world_plan(w);
+    assert_int_equal(world_field(w, "Volume", "data", "spec.size")->disposition, REPORTED);
+    assert_int_equal(world_field(w, "Volume", "data", "metadata.labels")->disposition, RUN);
+    assert_string_equal(step_driver_class(world_step(w, "Volume", "data")), "volume");
+    assert_int_equal(value_get(arguments(w, "Volume", "data"), "changed")->count, 1);
+}
+
+#define WORLD_TEST(name) cmocka_unit_test_setup_teardown(name, world_setup, world_teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        WORLD_TEST(a_record_that_is_no_address_is_chosen_anew),
+        WORLD_TEST(an_address_of_another_family_is_chosen_anew),
+        WORLD_TEST(an_address_outside_its_subnet_is_chosen_anew),
+        WORLD_TEST(an_address_that_became_the_gateway_is_chosen_anew),
+        WORLD_TEST(an_address_that_a_manifest_gives_to_another_is_chosen_anew),
+        WORLD_TEST(two_that_were_given_the_same_address_keep_it),
+        WORLD_TEST(a_subnet_gives_all_but_gateway_and_broadcast),
+        WORLD_TEST(a_mac_that_is_declared_is_used),
+        WORLD_TEST(a_machine_that_is_replaced_is_deleted_first),
+        WORLD_TEST(what_goes_and_was_never_applied_is_told_as_it_was_seen),
+        WORLD_TEST(what_a_machine_used_is_told_when_it_goes),
+        WORLD_TEST(a_firewall_that_goes_does_not_carry_its_targets),
+        WORLD_TEST(a_volume_in_use_goes_to_its_own_driver_for_all_but_growing),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

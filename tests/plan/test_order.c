@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+/* What comes before what, in the cases that are rare: many, twice, in a circle, seen by nobody. */
+#include "tests/plan/world.h"
+
+static bool waits_for(const struct step *step, const struct step *before)
+{
+    for (size_t i = 0; i < step->after_count; i++)
+        if (step->after[i] == before->id)
+            return true;
+    return false;
+}
+
+#define NOW \
+    "cpus: 1, memory: 256MiB, updatePolicy: {restart: immediate}, disks: [{name: root, volume: "
+
+static void machines_that_swap_do_not_hold_up_the_order_of_others(void **state)
+{
+    struct world *w = *state;
+
+    world_converge(w, SHOP VOLUME("more", "size: 1GiB") INSTANCE("a", NOW "data}]")
+                          INSTANCE("b", NOW "more}]"));
+    world_declare(w, SHOP VOLUME("more", "size: 1GiB") INSTANCE("a", NOW "more}]") INSTANCE(
+                         "b", NOW "data}]") VOLUME("new", "size: 1GiB") INSTANCE("c", NOW "new}]"));
+    world_plan(w);
+    assert_int_equal(world_step(w, "Instance", "a")->action, ACTION_RESTART);
+    assert_true(waits_for(world_step(w, "Instance", "c"), world_step(w, "Volume", "new")));
+}
+
+static void two_volumes_that_change_hands_are_one_wait(void **state)
+{
+    struct world *w = *state;
+
+    w->input.policy.collapse_percent = 100;
+    world_converge(w, SHOP VOLUME("more", "size: 1GiB")
+                          INSTANCE("a", NOW "data}, {name: more, volume: more}]"));
+    world_declare(w, SHOP VOLUME("more", "size: 1GiB")
+                         INSTANCE("b", NOW "data}, {name: more, volume: more}]"));
+    world_plan(w);
+    assert_int_equal(world_step(w, "Instance", "a")->action, ACTION_DELETE);
+    assert_true(waits_for(world_step(w, "Instance", "b"), world_step(w, "Instance", "a")));
+    assert_int_equal(world_step(w, "Instance", "b")->after_count, 1);
+}
+
+/* A machine gives its volume up only at its next stop: until then nobody else may have it. */
+static void a_volume_that_is_given_up_at_the_next_stop_is_not_taken_before(void **state)
+{
+    struct world *w = *state;
+
+    world_converge(w, SHOP VOLUME("more", "size: 1GiB") INSTANCE(
+                          "a", "cpus: 1, memory: 256MiB, disks: [{name: root, volume: data}]"));
+    world_declare(
+        w, SHOP VOLUME("more", "size: 1GiB")
+               INSTANCE("a", "cpus: 1, memory: 256MiB, disks: [{name: root, volume: more}]")
+                   INSTANCE("b", "cpus: 1, memory: 256MiB, disks: [{name: root, volume: data}]"));
+    world_plan(w);
+    assert_int_equal(world_step(w, "Instance", "a")->disposition, DEFERRED);
+    assert_int_equal(world_step(w, "Instance", "b")->disposition, DEFERRED);
+    assert_string_equal(world_step(w, "Instance", "b")->reason, "still in use by Instance shop/a");
+    world_stop(w, "a", "guest-shutdown");
+    assert_int_equal(world_apply(w), 0);
+    assert_string_equal(
+        value_at_text(world_row(w, "Instance", "b")->applied, "disks[root].volume", ""), "data");
+}
+
+static void a_disk_that_was_detached_by_hand_lets_its_volume_go(void **state)
+{
+    struct world *w = *state;
+
+    world_converge(w, SHOP VOLUME("more", "size: 1GiB, onRemove: delete")
+                          INSTANCE("a", "cpus: 1, memory: 256MiB, disks: [{name: more, volume: "
+                                        "more}, {name: root, volume: data}]"));
+    world_row(w, "Instance", "a")->observed.spec =
+        json(w, "{\"power\":\"on\",\"disks\":[{\"name\":\"root\",\"volume\":\"data\"}]}");
+    world_declare(
+        w, SHOP INSTANCE("a", "cpus: 1, memory: 256MiB, disks: [{name: root, volume: data}]"));
+    world_plan(w);
+    assert_null(world_step(w, "Instance", "a"));
+    assert_int_equal(world_step(w, "Volume", "more")->disposition, RUN);
+}
+
+static void a_rack_of_hundreds_has_an_order(void **state)
+{
+    struct world *w = *state;
+    struct text yaml = TEXT_INIT;
+
+    text_add(&yaml, SHOP);
+    for (int i = 0; i < 60; i++)
+        text_printf(&yaml, INSTANCE("m%02d", "cpus: 1, memory: 256MiB, " NIC), i);
+    world_declare(w, arena_text(w->arena, yaml.data));
+    text_free(&yaml);
+    world_plan(w);
+    for (size_t i = 0; i < w->plan->step_count; i++)
+        for (size_t a = 0; a < w->plan->steps[i].after_count; a++)
+            assert_true(w->plan->steps[i].after[a] < w->plan->steps[i].id);
+    assert_true(waits_for(world_step(w, "Instance", "m59"), world_step(w, "NIC", "m59.eth0")));
+}
+
+static void projects_come_one_after_the_other(void **state)
+{
+    struct world *w = *state;
+
+    world_declare(w, PROJECT DOC("Project", "name: art", "{}") VOLUME("a", "size: 1GiB")
+                         DOC("Volume", "project: art, name: z", "{size: 1GiB}"));
+    world_plan(w);
+    assert_true(world_step(w, "Volume", "z")->id < world_step(w, "Volume", "a")->id);
+}
+
+#define RULE(target)                                      \
+    DOC("Firewall", "project: shop, name: f",             \
+        "{vpc: net, rules: [{name: a, targets: [{" target \
+        "}], protocols: [{protocol: tcp, ports: [80]}]}]}")
+
+/* A firewall refers to machines weakly: it outlives them, and waits for none. */
+static void a_machine_goes_before_the_rule_that_names_it_changes(void **state)
+{
+    struct world *w = *state;
+
+    w->input.policy.collapse_percent = 100;
+    world_converge(w, SHOP WEB("cpus: 1, memory: 256MiB") RULE("instance: web-1"));
+    world_declare(w, SHOP RULE("label: a=b"));
+    world_plan(w);
+    assert_int_equal(world_step(w, "Instance", "web-1")->disposition, RUN);
+    assert_false(waits_for(world_step(w, "Instance", "web-1"), world_step(w, "Firewall", "f")));
+}
+
+/* Two records that claim one thing, as a restored store may have: each goes. */
+static void records_that_claim_the_same_do_not_wait_for_each_other(void **state)
+{
+    struct world *w = *state;
+
+    w->input.policy.collapse_percent = 100;
+    world_converge(w, SHOP VOLUME("more", "size: 1GiB") INSTANCE("a", NOW "data}]")
+                          INSTANCE("b", NOW "more}]"));
+    world_row(w, "Instance", "b")->applied = world_row(w, "Instance", "a")->applied;
+    world_declare(w, SHOP VOLUME("more", "size: 1GiB") INSTANCE("c", NOW "data}]"));
+    world_plan(w);
+    assert_true(waits_for(world_step(w, "Instance", "c"), world_step(w, "Instance", "a")));
+    assert_true(waits_for(world_step(w, "Instance", "c"), world_step(w, "Instance", "b")));
+}
+
+static void what_is_adopted_comes_before_what_needs_it(void **state)
+{
+    struct world *w = *state;
+
+    world_converge(w, SHOP);
+    world_row(w, "Volume", "data")->life = LIFE_RELEASED;
+    world_row(w, "Volume", "data")->observed.released = true;
+    world_declare(w, SHOP WEB("cpus: 1, memory: 256MiB"));
+    world_plan(w);
+    assert_int_equal(world_step(w, "Volume", "data")->action, ACTION_ADOPT);
+    assert_true(waits_for(world_step(w, "Instance", "web-1"), world_step(w, "Volume", "data")));
+}
+
+#define WORLD_TEST(name) cmocka_unit_test_setup_teardown(name, world_setup, world_teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        WORLD_TEST(machines_that_swap_do_not_hold_up_the_order_of_others),
+        WORLD_TEST(two_volumes_that_change_hands_are_one_wait),
+        WORLD_TEST(a_volume_that_is_given_up_at_the_next_stop_is_not_taken_before),
+        WORLD_TEST(a_disk_that_was_detached_by_hand_lets_its_volume_go),
+        WORLD_TEST(a_rack_of_hundreds_has_an_order),
+        WORLD_TEST(projects_come_one_after_the_other),
+        WORLD_TEST(a_machine_goes_before_the_rule_that_names_it_changes),
+        WORLD_TEST(records_that_claim_the_same_do_not_wait_for_each_other),
+        WORLD_TEST(what_is_adopted_comes_before_what_needs_it),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
