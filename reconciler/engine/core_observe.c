@@ -321,7 +321,7 @@ void round_begin(struct core *core)
     struct round *round = &core->round;
     round->is_active = true;
     round->is_full = core->wants_full;
-    round->is_overdue = false;
+    round->is_overdue = round->has_more = false;
     round->number++;
     round->waiting = 0;
     round->began_ms = mono(core);
@@ -434,7 +434,7 @@ void round_list_answer(struct core *core, struct driver *driver, uint64_t round,
     driver->listed_at = core_now_s(core);
     strangers_take(driver, result);
     details_wanted(core, driver);
-    core->wants_plan |= core->round.is_overdue;
+    core->round.has_more |= core->round.is_overdue;
 }
 
 void round_details_answer(struct core *core, struct driver *driver, const struct request *request,
@@ -443,7 +443,7 @@ void round_details_answer(struct core *core, struct driver *driver, const struct
     const struct value *objects = value_get(result, "objects");
     if (request->round == core->round.number && core->round.is_active)
         core->round.waiting--;
-    core->wants_plan |= core->round.is_overdue;
+    core->round.has_more |= core->round.is_overdue;
     if (!value_get_bool(result, "complete", false) || !value_is_list(objects)) {
         driver_list_failed(core, driver);
         return;
@@ -466,6 +466,13 @@ static void strangers_save(struct core *core)
     arena_free(arena);
 }
 
+/* An overdue round plans again with what has come since, but a large rack answers in hundreds
+ * of parts, and each plan is of all of it: plans have at most a fifth of the time. */
+static int64_t overdue_plan_ms(const struct core *core)
+{
+    return core->planned_ms + 4 * core->plan_ms;
+}
+
 /* A round ends when all have answered; one that is overdue plans with what there is. */
 void round_expire(struct core *core)
 {
@@ -473,7 +480,10 @@ void round_expire(struct core *core)
     if (!round->is_active)
         return;
     if (round->waiting && !round->is_overdue && mono(core) >= round->patience_ms) {
-        round->is_overdue = true;
+        round->is_overdue = round->has_more = true;
+    }
+    if (round->waiting && round->has_more && mono(core) >= overdue_plan_ms(core)) {
+        round->has_more = false;
         core->wants_plan = true;
     }
     if (round->waiting)
@@ -490,8 +500,10 @@ void round_expire(struct core *core)
 
 int64_t round_next_ms(const struct core *core)
 {
+    if (core->round.is_active && core->round.is_overdue)
+        return core->round.has_more ? overdue_plan_ms(core) : INT64_MAX;
     if (core->round.is_active)
-        return core->round.is_overdue ? INT64_MAX : core->round.patience_ms;
+        return core->round.patience_ms;
     int64_t soonest = core->coalesce_at_ms ? core->coalesce_at_ms : INT64_MAX;
     for (size_t i = 0; core->wants_full && i < core->config.driver_count; i++)
         if (core->drivers[i].state == DRIVER_STARTING &&

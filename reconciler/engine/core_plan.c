@@ -561,7 +561,8 @@ void core_replan(struct core *core)
     core->plan_arena = arena;
     core->input = input;
     core->plan = plan_make(arena, input);
-    core->plan_ms = core->env->mono_ms(core->env->context) - began_ms;
+    core->planned_ms = core->env->mono_ms(core->env->context);
+    core->plan_ms = core->planned_ms - began_ms;
     step_uids_sort(core);
     pass_tell(core);
     core->plan_is_fresh = !core->round.is_active && core->round.is_full && all_are_listed(core);

@@ -161,7 +161,8 @@ struct round {
     int64_t took_ms;     /* the last that ended */
     int64_t patience_ms; /* when the plan is made without those that have not answered */
     bool is_overdue;
-    bool is_news; /* it ended and no plan was made of it yet */
+    bool has_more; /* overdue, and something came that no plan knows of */
+    bool is_news;  /* it ended and no plan was made of it yet */
     const char *detected_by;
 };
 
@@ -176,9 +177,10 @@ struct core {
     const struct set *set; /* NULL before the first target */
     char commit[65];
     int64_t revision;
-    bool is_applied;   /* the target was true at least once */
-    int64_t target_ms; /* monotonic, when it became the target */
-    int64_t plan_ms;   /* how long the last plan took to make */
+    bool is_applied;    /* the target was true at least once */
+    int64_t target_ms;  /* monotonic, when it became the target */
+    int64_t plan_ms;    /* how long the last plan took to make */
+    int64_t planned_ms; /* monotonic, when it was made */
 
     /* what was seen */
     struct seen *seen;

@@ -63,6 +63,12 @@ static void rack_emit(void *context, const struct event *event)
         printf("# %8lld %-16s %s\n", (long long)rack->now_ms, event->type, event->text);
 }
 
+static void rack_passed(void *context, const struct pass *pass)
+{
+    (void)pass;
+    ((struct rack *)context)->plans++;
+}
+
 static void rack_log(void *context, const char *name, const char *text)
 {
     (void)context;
@@ -333,6 +339,13 @@ static int object_counted(struct store *store, const struct known *known, struct
     return store_object_put(store, known, err);
 }
 
+static int objects_slow(struct store *store, struct arena *arena, struct known **out, size_t *count,
+                        struct error *err)
+{
+    crashing->now_ms += crashing->plan_ms;
+    return store_objects(store, arena, out, count, err);
+}
+
 /* ---- life --------------------------------------------------------------------------- */
 
 static const char *driver_of(void *context, const char *class)
@@ -363,6 +376,7 @@ struct rack *rack_new(void)
     rack->ledger.commit = commit_counted;
     rack->ledger.intent_put = intent_counted;
     rack->ledger.object_put = object_counted;
+    rack->ledger.objects = objects_slow;
     rack->env = (struct env){
         .context = rack,
         .mono_ms = rack_mono,
@@ -374,6 +388,7 @@ struct rack *rack_new(void)
         .driver_kill = rack_kill,
         .emit = rack_emit,
         .log = rack_log,
+        .passed = rack_passed,
         .load = rack_load,
         .describe = rack_describe,
         .ledger = &rack->ledger,
@@ -454,6 +469,7 @@ void rack_boot(struct rack *rack, const char *commit)
 static void message_deliver(struct rack *rack)
 {
     const struct rack_message *next = &rack->queue[rack->queue_first++];
+    rack->now_ms += rack->answer_ms;
     if (next->driver && next->message)
         core_message(rack->core, next->driver, next->message);
     else if (next->driver)

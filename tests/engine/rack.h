@@ -12,7 +12,7 @@
  * "net" for networks and machines) whose objects are a table here, a real store, and
  * manifests by commit. Any call of the core to the outside can be made its last.
  */
-enum { RACK_OBJECTS = 64, RACK_MESSAGES = 4096 };
+enum { RACK_OBJECTS = 1024, RACK_MESSAGES = 4096 };
 
 struct rack_object {
     char uid[33], kind[32], name[64];
@@ -59,8 +59,10 @@ struct rack {
     unsigned lose_applies;   /* applies that arrive and come to nothing, and no word of it */
     bool move_behind;        /* the next details are old when they arrive, after the notice */
     bool deny_epochs;        /* deletes are not acknowledged */
+    int64_t answer_ms;       /* how long each message is on its way */
+    int64_t plan_ms;         /* how long reading all rows takes */
 
-    unsigned events_converged, events_failed, applies;
+    unsigned events_converged, events_failed, applies, plans;
     int64_t applied_at[256]; /* virtual time of each */
 };
 

@@ -439,6 +439,28 @@ static void approval_of_a_revision_ends_with_its_last_step(void **state)
     assert_int_equal(holds->count, 0);
 }
 
+static void slow_look_is_not_planned_at_each_answer(void **state)
+{
+    struct rack *rack = *state;
+    char *text = NULL;
+    size_t len = 0;
+    FILE *out = open_memstream(&text, &len);
+    fputs(POOL PROJECT, out);
+    for (int i = 0; i < 1000; i++)
+        fprintf(out, VOLUME("v%d", "1GiB"), i);
+    fclose(out);
+    rack->commits[4] = text;
+    rack_boot(rack, "4");
+    assert_true(rack_run(rack, minute));
+    rack->answer_ms = 2500; /* the list and four parts of details, all overdue */
+    rack->plan_ms = 5000;
+    rack_boot(rack, "4");
+    rack->plans = 0;
+    assert_true(rack_run(rack, 10 * minute));
+    assert_in_range(rack->plans, 2, 3); /* when it is overdue, and when all is known */
+    free(text);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -457,6 +479,7 @@ int main(void)
         RACK_TEST(failing_step_backs_off_by_doubling),
         RACK_TEST(new_target_does_not_wait_for_the_back_off),
         RACK_TEST(silent_driver_delays_nobody_else),
+        RACK_TEST(slow_look_is_not_planned_at_each_answer),
         RACK_TEST(lost_store_makes_nothing_twice_and_asks_first),
         RACK_TEST(notice_explains_the_next_look_and_nothing_later),
         RACK_TEST(notice_that_overtakes_an_older_answer_is_not_lost),
