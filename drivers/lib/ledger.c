@@ -78,18 +78,18 @@ static struct entry *entry_need(struct ledger *ledger, const char *uid)
     return entry;
 }
 
-static void entry_admit(struct ledger *ledger, const char *uid, uint64_t epoch)
+static struct entry *entry_admit(struct ledger *ledger, const char *uid, uint64_t epoch)
 {
     struct entry *entry = entry_need(ledger, uid);
     if (epoch > entry->admitted)
         entry->admitted = epoch;
+    return entry;
 }
 
 static void entry_acknowledge(struct ledger *ledger, const char *uid, uint64_t epoch,
                               enum spinel_verb verb, const char *op)
 {
-    struct entry *entry = entry_need(ledger, uid);
-    entry_admit(ledger, uid, epoch);
+    struct entry *entry = entry_admit(ledger, uid, epoch);
     if (epoch < entry->acknowledged)
         return;
     char *copy = strdup(op);
@@ -113,24 +113,51 @@ static void entries_free(struct ledger *ledger)
 
 /* ---- reading ------------------------------------------------------------------------ */
 
-static int line_read(struct ledger *ledger, const char *line)
+/* The next word of a line, ended where its space was; NULL if there is none. */
+static char *word_take(char **line)
 {
-    char uid[UID_TEXT], word[16], op[OP_MAX + 1];
+    char *word = *line, *space;
+    if (!word || *word == '\0' || *word == ' ')
+        return NULL;
+    space = strchr(word, ' ');
+    if (space)
+        *space++ = '\0';
+    *line = space;
+    return word;
+}
+
+static bool uid_take(char **line, const char **uid)
+{
+    *uid = word_take(line);
+    return *uid && strlen(*uid) < UID_TEXT && (*uid)[strspn(*uid, "0123456789abcdef")] == '\0';
+}
+
+static bool epoch_take(char **line, uint64_t *epoch)
+{
+    char *end, *word = word_take(line);
+    if (!word || *word < '0' || *word > '9')
+        return false;
+    *epoch = strtoull(word, &end, 10);
+    return *end == '\0';
+}
+
+static int line_read(struct ledger *ledger, char *line)
+{
+    const char *uid, *what = word_take(&line);
     uint64_t epoch;
     enum spinel_verb verb;
-    int end = 0;
-    if (sscanf(line, "admit %32[0-9a-f] %" SCNu64 "%n", uid, &epoch, &end) == 2 &&
-        line[end] == '\0') {
+    if (!what || !uid_take(&line, &uid) || !epoch_take(&line, &epoch))
+        return -1;
+    if (strcmp(what, "admit") == 0 && !line) {
         entry_admit(ledger, uid, epoch);
         return 0;
     }
-    if (sscanf(line, "done %32[0-9a-f] %" SCNu64 " %15s %128s%n", uid, &epoch, word, op, &end) ==
-            4 &&
-        line[end] == '\0' && verb_read(word, &verb) == 0) {
-        entry_acknowledge(ledger, uid, epoch, verb, op);
-        return 0;
-    }
-    return -1;
+    const char *word = word_take(&line), *op = word_take(&line);
+    if (strcmp(what, "done") != 0 || !op || line || strlen(op) > OP_MAX ||
+        verb_read(word, &verb) < 0)
+        return -1;
+    entry_acknowledge(ledger, uid, epoch, verb, op);
+    return 0;
 }
 
 static int lines_read(struct ledger *ledger, char *data, size_t len, struct error *err)

@@ -67,6 +67,13 @@ static void seen_drop(struct core *core, struct seen *seen)
     free(seen);
 }
 
+void seen_forget(struct core *core, const struct driver *driver)
+{
+    for (struct seen *seen = core->seen; seen; seen = seen->hh.next)
+        if (seen->driver == driver)
+            seen->has_details = false;
+}
+
 static void drop_lists(struct driver *driver)
 {
     free(driver->unmanaged);
@@ -111,6 +118,17 @@ void seen_set_row(struct core *core, const char *kind, const char *uid, bool has
     seen_get(core, driver_of_kind(core, kind), uid)->has_row = has_row;
 }
 
+/* What a process before this one saw, to be told apart by its etag from what is there now. */
+static void seen_recall(struct seen *seen, const struct known *row)
+{
+    if (!seen->driver || !seen->driver->keeps_etags || !row->etag || !*row->etag ||
+        !row->observed.known || row->observed.absent)
+        return;
+    seen->etag = text_dup(row->etag);
+    seen->epoch = row->observed.epoch;
+    seen->has_details = true;
+}
+
 void seen_take_rows(struct core *core, const struct known *rows, size_t count)
 {
     for (struct seen *seen = core->seen; seen; seen = seen->hh.next)
@@ -121,6 +139,7 @@ void seen_take_rows(struct core *core, const struct known *rows, size_t count)
             seen = seen_get(core, driver_of_kind(core, rows[i].kind), rows[i].uid);
             seen->epoch = rows[i].epoch;
             seen->is_running = rows[i].observed.known && value_is_map(rows[i].observed.booted);
+            seen_recall(seen, &rows[i]);
         }
         seen->has_row = true;
     }
@@ -190,6 +209,20 @@ static void identity_keep(struct seen *seen, const struct value *object)
     arena_free(arena);
 }
 
+/* What was told belongs to an etag: its own, or in a full look that of the list just before.
+ * Any other is older, and a list that has it again would be taken for what was told now. */
+static void etag_keep(struct seen *seen, const struct request *request, const struct value *object)
+{
+    const char *told = value_get_text(object, "etag", NULL);
+    bool is_of_list =
+        request->kind == REQUEST_DETAILS && seen->etag && seen->listed_round == request->round;
+    if (!told && is_of_list)
+        return;
+    char *etag = text_dup(told ? told : ""); /* "": there, and not listed yet */
+    free(seen->etag);
+    seen->etag = etag;
+}
+
 void object_observed(struct core *core, struct driver *driver, const struct request *request,
                      const struct value *object)
 {
@@ -210,8 +243,7 @@ void object_observed(struct core *core, struct driver *driver, const struct requ
         } else {
             if (!seen->has_row)
                 identity_keep(seen, object);
-            if (!seen->etag)
-                seen->etag = text_dup(""); /* there, and not listed yet */
+            etag_keep(seen, request, object);
         }
     }
     if (!core->config.effects)

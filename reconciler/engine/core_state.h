@@ -53,6 +53,7 @@ struct driver {
     int64_t ready_since_ms;
     struct error problem; /* why it is down; ERR_NONE if it is not */
     bool is_listed;       /* its last list was complete */
+    bool keeps_etags;     /* what the store last saw of an object holds while its etag does */
     bool is_dirty;        /* said that anything may have changed */
     int64_t started_ms;
     char *unmanaged;        /* JSON list of its last list; NULL before the first */
@@ -278,6 +279,8 @@ struct observation observation_read(const struct value *object, int64_t now);
 void object_observed(struct core *core, struct driver *driver, const struct request *request,
                      const struct value *object);
 struct seen *seen_find(struct core *core, const char *uid);
+/* What was seen of a driver's objects before counts no more. */
+void seen_forget(struct core *core, const struct driver *driver);
 void seen_mark_dirty(struct core *core, struct driver *driver, const char *uid, const char *why);
 /* Whether uids or drivers wait to be looked at. */
 bool seen_is_dirty(const struct core *core);

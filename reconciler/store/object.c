@@ -107,6 +107,14 @@ int store_observation_put(struct store *store, const char *uid,
     return rc;
 }
 
+int store_etags_drop(struct store *store, struct error *err)
+{
+    struct query query;
+    query_start(&query, store, "UPDATE object SET seen_etag = NULL WHERE seen_etag IS NOT NULL",
+                err);
+    return query_run(&query, NULL);
+}
+
 /* ---- reading ------------------------------------------------------------------------ */
 
 /*
@@ -214,12 +222,13 @@ int store_objects(struct store *store, struct arena *arena, struct known **out, 
                 "SELECT uid, kind, project, name, life, generation, epoch, protect,"
                 " remove_deletes, chosen, applied, labels, stopped_by_guest_at, start_failures,"
                 " next_start, seen, seen_absent, seen_released, seen_epoch, seen_at, seen_spec,"
-                " seen_booted, seen_status, seen_damage FROM object WHERE life <> 3",
+                " seen_booted, seen_status, seen_damage, seen_etag FROM object WHERE life <> 3",
                 err);
     while (query_next(&query) > 0) {
         rows = query_room(arena, rows, n, &room, sizeof(*rows));
         rows[n] = known_read(&query, arena, memo);
-        rows[n++].observed = observation_read(&query, arena, memo);
+        rows[n].observed = observation_read(&query, arena, memo);
+        rows[n++].etag = query_text(&query, arena);
     }
     int rc = query_end(&query);
     if (rc < 0)

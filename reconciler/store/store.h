@@ -100,6 +100,8 @@ int store_object_purge(struct store *store, const char *uid, struct error *err);
 int store_observation_put(struct store *store, const char *uid,
                           const struct observation *observation, const char *etag,
                           struct error *err);
+/* From now on no observation is known to belong to what a driver lists. */
+int store_etags_drop(struct store *store, struct error *err);
 /* GONE rows of an identity. */
 int store_incarnations(struct store *store, const char *kind, const char *project, const char *name,
                        uint64_t *count, struct error *err);

@@ -199,6 +199,7 @@ static struct value *observe(struct rack *rack, const char *driver, const struct
         return result;
     }
     struct value *objects = value_set(arena, result, "objects", value_list(arena));
+    rack->details += (unsigned)uids->count;
     for (size_t i = 0; i < uids->count; i++)
         value_append(arena, objects, object_make(rack, uids->items[i]->text));
     return result;
@@ -269,6 +270,25 @@ static void move_behind(struct rack *rack, const char *driver, const struct valu
     rack_notice(rack, driver, object->uid, "moved meanwhile");
 }
 
+/* Somebody sets an object back just after it was looked at, and nobody tells. */
+static void set_back(struct rack *rack, const struct value *params)
+{
+    const struct value *uids = value_get(params, "uids");
+    if (!rack->set_back || !uids || uids->count == 0)
+        return;
+    object_get(rack, uids->items[0]->text)->spec = rack->set_back;
+    rack->set_back = NULL;
+}
+
+static struct value *initialize(struct rack *rack)
+{
+    struct value *result = value_map(rack->arena), *capabilities = value_map(rack->arena);
+    value_set(rack->arena, result, "capabilities", capabilities);
+    if (rack->etags)
+        value_set_text(rack->arena, capabilities, "etags", rack->etags);
+    return result;
+}
+
 static void rack_send(void *context, const char *driver, const struct value *borrowed)
 {
     struct rack *rack = context;
@@ -283,10 +303,11 @@ static void rack_send(void *context, const char *driver, const struct value *bor
     }
     struct value *answer = answer_to(rack, message);
     struct value *result = strcmp(method, "observe")
-                               ? value_map(rack->arena)
+                               ? initialize(rack)
                                : observe(rack, driver, value_get(message, "params"));
     value_set(rack->arena, answer, "result", result);
     move_behind(rack, driver, value_get(message, "params"));
+    set_back(rack, value_get(message, "params"));
     queue_put(rack, driver, answer);
 }
 

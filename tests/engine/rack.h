@@ -51,18 +51,20 @@ struct rack {
     /* faults */
     int calls, crash_at; /* 0: never */
     jmp_buf crash;
-    const char *mute;        /* driver that answers nothing but initialize */
-    const char *partial;     /* driver whose lists break off */
-    const char *refuse;      /* name of the object whose applies are refused */
-    const char *refuse_kind; /* word of the refusal */
-    unsigned lose_replies;   /* answers to apply that never arrive, but the effect does */
-    unsigned lose_applies;   /* applies that arrive and come to nothing, and no word of it */
-    bool move_behind;        /* the next details are old when they arrive, after the notice */
-    bool deny_epochs;        /* deletes are not acknowledged */
-    int64_t answer_ms;       /* how long each message is on its way */
-    int64_t plan_ms;         /* how long reading all rows takes */
+    const char *mute;             /* driver that answers nothing but initialize */
+    const char *partial;          /* driver whose lists break off */
+    const char *refuse;           /* name of the object whose applies are refused */
+    const char *refuse_kind;      /* word of the refusal */
+    unsigned lose_replies;        /* answers to apply that never arrive, but the effect does */
+    unsigned lose_applies;        /* applies that arrive and come to nothing, and no word of it */
+    bool move_behind;             /* the next details are old when they arrive, after the notice */
+    const struct value *set_back; /* what the next object looked at is once it was told */
+    const char *etags;            /* what drivers say that their etags are made by; NULL: nothing */
+    bool deny_epochs;             /* deletes are not acknowledged */
+    int64_t answer_ms;            /* how long each message is on its way */
+    int64_t plan_ms;              /* how long reading all rows takes */
 
-    unsigned events_converged, events_failed, applies, plans;
+    unsigned events_converged, events_failed, applies, plans, details;
     int64_t applied_at[256]; /* virtual time of each */
 };
 
