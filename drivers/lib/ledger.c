@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MPL-2.0 */
 /*
- * The ledger is a file of lines, appended to and rewritten whole when it is claimed:
+ * The ledger is a file of lines, appended to, and rewritten whole when it is claimed and most
+ * of it is old:
  *
  *     spinel-ledger 1
  *     admit <uid> <epoch>
@@ -26,7 +27,7 @@
 #include "model/text.h"
 
 #define HEADER "spinel-ledger 1\n"
-enum { OP_MAX = 128 };
+enum { OP_MAX = 128, COMPACT_SLACK = 1000 };
 
 struct entry {
     char uid[UID_TEXT];
@@ -44,7 +45,10 @@ struct ledger {
     int fd; /* -1 without a claim */
     off_t size;
     size_t line_count;
+    bool is_torn; /* as it was read: its last line has no end */
     bool is_dirty;
+    ino_t inode;      /* of the file as it was read */
+    off_t read_bytes; /* of it */
 };
 
 bool ledger_takes(const char *op)
@@ -175,6 +179,7 @@ static int lines_read(struct ledger *ledger, char *data, size_t len, struct erro
                               "Move the file away; epochs are then taken from the objects' tags.");
         }
     }
+    ledger->is_torn = line != data + len;
     return 0;
 }
 
@@ -204,11 +209,20 @@ fail:
     return err->code;
 }
 
+/* A ledger only grows, or is another file under its name. */
+static bool is_read(const struct ledger *ledger, struct stat *st)
+{
+    *st = (struct stat){0};
+    return stat(ledger->path, st) == 0 && st->st_ino == ledger->inode &&
+           st->st_size == ledger->read_bytes;
+}
+
 int ledger_refresh(struct ledger *ledger, struct error *err)
 {
     char *data;
     size_t len;
-    if (ledger->fd >= 0)
+    struct stat st;
+    if (ledger->fd >= 0 || is_read(ledger, &st))
         return 0;
     int result = file_read(ledger->path, &data, &len, err);
     if (result < 0 || !data)
@@ -216,6 +230,10 @@ int ledger_refresh(struct ledger *ledger, struct error *err)
     ledger->line_count = 0;
     result = lines_read(ledger, data, len, err);
     free(data);
+    if (result == 0) {
+        ledger->inode = st.st_ino;
+        ledger->read_bytes = (off_t)len;
+    }
     return result;
 }
 
@@ -296,6 +314,30 @@ static int dir_sync(const char *dir)
     return result;
 }
 
+static bool is_compact(const struct ledger *ledger)
+{
+    return ledger->inode && !ledger->is_torn &&
+           ledger->line_count <= 2 * HASH_COUNT(ledger->entries) + COMPACT_SLACK;
+}
+
+/* Goes on in the file as it is. Its last lines may have been written by a process that died
+ * before it made them durable: the next sync does. */
+static bool ledger_continue(struct ledger *ledger)
+{
+    struct stat st;
+    ledger->fd = open(ledger->path, O_WRONLY | O_APPEND | O_CLOEXEC);
+    if (ledger->fd >= 0 && fstat(ledger->fd, &st) == 0 && st.st_ino == ledger->inode &&
+        st.st_size == ledger->read_bytes) {
+        ledger->size = st.st_size;
+        ledger->is_dirty = true;
+        return true;
+    }
+    if (ledger->fd >= 0)
+        close(ledger->fd);
+    ledger->fd = -1;
+    return false;
+}
+
 int ledger_claim(struct ledger *ledger, struct error *err)
 {
     struct text whole = TEXT_INIT;
@@ -303,6 +345,8 @@ int ledger_claim(struct ledger *ledger, struct error *err)
     int fd = -1, result = ledger_refresh(ledger, err);
     if (result < 0)
         return result;
+    if (is_compact(ledger) && ledger_continue(ledger))
+        return 0;
     if (asprintf(&fresh, "%s.new", ledger->path) < 0)
         abort();
     size_t lines = ledger_text(ledger, &whole);
