@@ -221,8 +221,11 @@ static struct value *flow_scalar(struct plain *plain)
 
     if (!begins_scalar(start, plain->stop))
         return doubt(plain);
-    while (plain->at < plain->stop && (is_word(*plain->at) || *plain->at == '-'))
+    while (plain->at < plain->stop &&
+           (is_word(*plain->at) || (*plain->at && strchr(" -=+@", *plain->at))))
         plain->at++;
+    while (plain->at[-1] == ' ')
+        plain->at--;
     return scalar_make(plain, at, start, (size_t)(plain->at - start));
 }
 

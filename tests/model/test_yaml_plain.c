@@ -97,9 +97,10 @@ static const char *pick(const char *const *words, size_t count)
 
 static void scalar_add(struct text *out, bool in_flow)
 {
-    static const char *const plain[] = {"a",    "512MiB",     "true",        "no",   "12",
-                                        "0x1f", "-7",         "10.0.0.0/16", "null", "a-b",
-                                        "1.5",  "2026-01-31", "False"};
+    static const char *const plain[] = {"a",          "512MiB",   "true",        "no",    "12",
+                                        "0x1f",       "-7",       "10.0.0.0/16", "null",  "a-b",
+                                        "1.5",        "role=web", "two words",   "a - b", "x@y + z",
+                                        "2026-01-31", "False"};
     static const char *const block[] = {
         "two words",    "a:b",        "it's",      "a  b",    "x, y",    "a#b",
         "http://h/p?q", "\"quoted\"", "'single'",  "\"\"",    "a: b",    "a:",
