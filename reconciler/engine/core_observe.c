@@ -317,6 +317,17 @@ static bool rows_load(struct core *core)
     return true;
 }
 
+bool round_rows_give(struct core *core, struct known **rows, size_t *count)
+{
+    struct round *round = &core->round;
+    if (!core->is_reader || !round->rows)
+        return false;
+    *rows = round->rows;
+    *count = round->row_count;
+    round->rows = NULL;
+    return true;
+}
+
 /* At the start all drivers get a moment, so that the first plan knows the whole world. */
 static bool drivers_are_starting(const struct core *core)
 {

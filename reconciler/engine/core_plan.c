@@ -115,18 +115,25 @@ static void budget_read(struct core *core, struct arena *arena, struct plan_inpu
         core_fail(core, &err);
 }
 
+static bool rows_read(struct core *core, struct arena *arena, struct known **rows, size_t *count)
+{
+    struct error err = ERROR_INIT;
+    if (core->env->ledger->objects(core->env->store, arena, rows, count, &err) < 0) {
+        core_fail(core, &err);
+        return false;
+    }
+    if (!core->config.cached)
+        seen_take_rows(core, *rows, *count);
+    return true;
+}
+
 struct plan_input *input_make(struct core *core, struct arena *arena, const struct set *set,
                               const char *commit)
 {
-    struct error err = ERROR_INIT;
     struct known *rows = NULL;
     size_t count = 0;
-    if (core->env->ledger->objects(core->env->store, arena, &rows, &count, &err) < 0) {
-        core_fail(core, &err);
+    if (!round_rows_give(core, &rows, &count) && !rows_read(core, arena, &rows, &count))
         return NULL;
-    }
-    if (!core->config.cached)
-        seen_take_rows(core, rows, count);
     for (size_t i = 0; i < count; i++) {
         observation_refresh(core, &rows[i]);
         restart_policy_note(core, &rows[i]);

@@ -215,6 +215,7 @@ struct core {
     int64_t announced_try; /* of the last "waiting" */
     char expected_hash[DIGEST_TEXT], expected_world[DIGEST_TEXT]; /* "": any plan will do */
     struct error refusal;                                         /* of an expected plan */
+    bool is_reader;   /* without effects from its beginning */
     bool is_restored; /* the world knows more than the store: report only */
 
     /* the batch */
@@ -265,6 +266,9 @@ int64_t drivers_next_try_ms(const struct core *core);
 
 /* core_observe.c */
 void round_begin(struct core *core);
+/* The rows that the round began with, once, to a core that writes nothing: false if there are
+ * none. They live until the next round begins. */
+bool round_rows_give(struct core *core, struct known **rows, size_t *count);
 void round_expire(struct core *core);
 void round_list_answer(struct core *core, struct driver *driver, uint64_t round,
                        const struct value *result);

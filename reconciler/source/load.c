@@ -298,18 +298,29 @@ static int sources_attach(struct loader *loader, struct error *err)
     return 0;
 }
 
+static int files_add(struct loader *loader, struct error *err)
+{
+    struct store *store = loader->store && !store_in_batch(loader->store) ? loader->store : NULL;
+    int rc = store ? store_snapshot_begin(store, err) : 0;
+    if (rc < 0)
+        return rc;
+    for (size_t i = 0; rc == 0 && i < loader->count; i++)
+        rc = file_add(loader, &loader->files[i], err);
+    if (store)
+        store_snapshot_end(store);
+    return rc;
+}
+
 static int set_load(struct loader *loader, const struct set **set, struct error *err)
 {
     loader->builder = set_builder_new(loader->arena, loader->report);
-    for (size_t i = 0; i < loader->count; i++) {
-        int rc = file_add(loader, &loader->files[i], err);
-        if (rc < 0) {
-            set_builder_drop(loader->builder);
-            return rc;
-        }
+    int rc = files_add(loader, err);
+    if (rc < 0) {
+        set_builder_drop(loader->builder);
+        return rc;
     }
     const struct set *made = set_builder_finish(loader->builder);
-    int rc = cache_fill(loader, made, err);
+    rc = cache_fill(loader, made, err);
     if (rc == 0)
         rc = sources_attach(loader, err);
     if (rc == 0)

@@ -37,6 +37,10 @@ void store_rollback(struct store *store);
 /* From now on tells how long each durable commit took. */
 void store_watch_commits(struct store *store, void (*committed)(void *context, int64_t ns),
                          void *context);
+/* Many reads of one state of the store, and without a lock for each. Not within a batch, and
+ * not for long: what others write meanwhile cannot be folded into the database. */
+int store_snapshot_begin(struct store *store, struct error *err);
+void store_snapshot_end(struct store *store);
 bool store_in_batch(const struct store *store);
 bool store_is_writable(const struct store *store);
 
