@@ -10,6 +10,7 @@
 #include "model/arena.h"
 #include "model/document.h"
 #include "model/set_build.h"
+#include "model/sort.h"
 #include "model/intern.h"
 
 struct set_builder {
@@ -178,7 +179,7 @@ static void list_sort(struct checker *checker, struct resource_list *list)
     size_t kept = 0;
 
     if (list->count > 1)
-        qsort(list->items, list->count, sizeof(*list->items), sort_compare);
+        sort_items(list->items, list->count, sizeof(*list->items), sort_compare);
     for (size_t i = 0; i < list->count; i++) {
         if (kept > 0 && identity_compare(list->items[kept - 1], list->items[i]) == 0)
             duplicate_report(checker, list->items[kept - 1], list->items[i]);

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "model/sort.h"
 #include "reconciler/plan/match.h"
 
 struct row {
@@ -70,19 +71,6 @@ static int compare_names(const void *left, const void *right)
     return order;
 }
 
-/* The set and the store give what they have in order: sorting it again is most of matching. */
-static void sort(void *items, size_t count, size_t size,
-                 int (*compare)(const void *left, const void *right))
-{
-    const char *at = items;
-
-    for (size_t i = 1; i < count; i++, at += size)
-        if (compare(at, at + size) > 0) {
-            qsort(items, count, size, compare);
-            return;
-        }
-}
-
 /* Rows of a kind that this program does not know are left alone. */
 static struct rows rows_read(struct arena *arena, const struct plan_input *input)
 {
@@ -94,7 +82,7 @@ static struct rows rows_read(struct arena *arena, const struct plan_input *input
         if (kind && input->known[i].life != LIFE_GONE)
             rows.items[rows.count++] = (struct row){kind, &input->known[i], false};
     }
-    sort(rows.items, rows.count, sizeof(struct row), compare_rows);
+    sort_items(rows.items, rows.count, sizeof(struct row), compare_rows);
     return rows;
 }
 
@@ -222,7 +210,7 @@ static void names_index(struct arena *arena, struct match *match)
             if (value_is_text(formerly->items[n]))
                 add_name(match, subject, formerly->items[n]->text, 3);
     }
-    sort(match->names, match->name_count, sizeof(struct name_entry), compare_names);
+    sort_items(match->names, match->name_count, sizeof(struct name_entry), compare_names);
 }
 
 const struct subject *match_find(const struct match *match, const struct kind *kind,

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "model/kind.h"
+#include "model/sort.h"
 #include "model/yaml.h"
 #include "reconciler/store/store.h"
 
@@ -30,6 +31,7 @@ struct manifest_file {
 struct loader {
     struct source *source;
     struct store *store; /* NULL: no cache */
+    bool has_parses;     /* the cache is not empty */
     struct arena *arena;
     struct arena *scratch; /* of the file that is read */
     struct report *report;
@@ -76,7 +78,7 @@ static struct manifest_file *file_find(struct loader *loader, size_t count, cons
 static void files_sort(struct loader *loader)
 {
     if (loader->count > 0)
-        qsort(loader->files, loader->count, sizeof(*loader->files), path_compare);
+        sort_items(loader->files, loader->count, sizeof(*loader->files), path_compare);
 }
 
 static int files_list(struct loader *loader, const char *commit, struct error *err)
@@ -145,7 +147,7 @@ static int cached_add(struct loader *loader, const struct manifest_file *file, s
 {
     const struct value *documents = NULL;
     char blob[GIT_OID_HEXSZ + 1];
-    if (!loader->store)
+    if (!loader->has_parses)
         return 0;
     git_oid_tostr(blob, sizeof(blob), &file->blob);
     int rc = store_parse_get(loader->store, loader->scratch, blob, &documents, err);
@@ -304,6 +306,10 @@ static int files_add(struct loader *loader, struct error *err)
     int rc = store ? store_snapshot_begin(store, err) : 0;
     if (rc < 0)
         return rc;
+    if (loader->store)
+        rc = store_has_parses(loader->store, err);
+    loader->has_parses = rc > 0;
+    rc = rc < 0 ? rc : 0;
     for (size_t i = 0; rc == 0 && i < loader->count; i++)
         rc = file_add(loader, &loader->files[i], err);
     if (store)

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "model/kind.h"
+#include "model/sort.h"
 
 int store_object_put(struct store *store, const struct known *known, struct error *err)
 {
@@ -234,7 +235,7 @@ int store_objects(struct store *store, struct arena *arena, struct known **out, 
     if (rc < 0)
         return rc;
     if (n > 0)
-        qsort(rows, n, sizeof(*rows), known_compare);
+        sort_items(rows, n, sizeof(*rows), known_compare);
     *out = rows;
     *count = n;
     return 0;

@@ -87,6 +87,8 @@ int store_manifest_drop(struct store *store, const char *path, struct error *err
 /* The parse cache: by blob and kinds_digest(). `*documents` NULL if not cached. */
 int store_parse_get(struct store *store, struct arena *arena, const char *blob,
                     const struct value **documents, struct error *err);
+/* Whether anything at all is cached: 1 or 0. */
+int store_has_parses(struct store *store, struct error *err);
 int store_parse_put(struct store *store, const char *blob, const struct value *documents,
                     struct error *err);
 
