@@ -212,12 +212,23 @@ static int known_compare(const void *left, const void *right)
     return by != 0 ? by : strcmp(a->uid, b->uid);
 }
 
+/* So that the array is made once, in its size: it is the largest thing that is read. */
+static size_t objects_count(struct store *store)
+{
+    struct error ignored = ERROR_INIT;
+    struct query query;
+    query_start(&query, store, "SELECT count(*) FROM object", &ignored);
+    int64_t count = query_next(&query) > 0 ? query_int(&query) : 0;
+    query_end(&query);
+    return (size_t)count;
+}
+
 int store_objects(struct store *store, struct arena *arena, struct known **out, size_t *count,
                   struct error *err)
 {
-    struct known *rows = NULL;
     struct memo *memo = arena_alloc(arena, sizeof(*memo));
-    size_t n = 0, room = 0;
+    size_t n = 0, room = objects_count(store);
+    struct known *rows = room ? arena_array(arena, room, sizeof(*rows)) : NULL;
     struct query query;
     query_start(&query, store,
                 "SELECT uid, kind, project, name, life, generation, epoch, protect,"
