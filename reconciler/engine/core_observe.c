@@ -43,16 +43,21 @@ struct seen *seen_find(struct core *core, const char *uid)
     return seen;
 }
 
+static struct seen *seen_add(struct core *core, const char *uid)
+{
+    struct seen *seen = calloc(1, sizeof *seen);
+    if (!seen)
+        abort();
+    strncpy(seen->uid, uid, sizeof seen->uid - 1);
+    HASH_ADD_STR(core->seen, uid, seen);
+    return seen;
+}
+
 static struct seen *seen_get(struct core *core, struct driver *driver, const char *uid)
 {
     struct seen *seen = seen_find(core, uid);
-    if (!seen) {
-        seen = calloc(1, sizeof *seen);
-        if (!seen)
-            abort();
-        strncpy(seen->uid, uid, sizeof seen->uid - 1);
-        HASH_ADD_STR(core->seen, uid, seen);
-    }
+    if (!seen)
+        seen = seen_add(core, uid);
     if (driver)
         seen->driver = driver;
     return seen;
@@ -136,7 +141,8 @@ void seen_take_rows(struct core *core, const struct known *rows, size_t count)
     for (size_t i = 0; i < count; i++) {
         struct seen *seen = seen_find(core, rows[i].uid);
         if (!seen) {
-            seen = seen_get(core, driver_of_kind(core, rows[i].kind), rows[i].uid);
+            seen = seen_add(core, rows[i].uid);
+            seen->driver = driver_of_kind(core, rows[i].kind);
             seen->epoch = rows[i].epoch;
             seen->is_running = rows[i].observed.known && value_is_map(rows[i].observed.booted);
             seen_recall(seen, &rows[i]);

@@ -29,10 +29,10 @@ static uint64_t incarnations(void *context, const char *kind, const char *projec
 
 static void observation_refresh(struct core *core, struct known *row)
 {
-    const struct seen *seen = seen_find(core, row->uid);
-    const struct driver *driver = driver_of_kind(core, row->kind);
-    if (core->config.cached || !driver)
+    const struct driver *driver = core->config.cached ? NULL : driver_of_kind(core, row->kind);
+    if (!driver)
         return;
+    const struct seen *seen = seen_find(core, row->uid);
     if (seen && seen->object)
         row->observed = observation_read(seen->object, core_now_s(core));
     if (!driver->is_listed || !seen || !seen->has_details)
@@ -45,8 +45,8 @@ static void observation_refresh(struct core *core, struct known *row)
  * restartPolicy may start it again. */
 static void restart_policy_note(struct core *core, struct known *row)
 {
-    struct seen *seen = seen_find(core, row->uid);
-    if (!seen || strcmp(row->kind, "Instance") || !row->observed.known)
+    struct seen *seen = strcmp(row->kind, "Instance") ? NULL : seen_find(core, row->uid);
+    if (!seen || !row->observed.known)
         return;
     int64_t now = core_now_s(core);
     const struct value *policy = value_get(row->applied, "restartPolicy");
