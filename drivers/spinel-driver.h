@@ -79,6 +79,7 @@ struct spinel_object {
     struct value *status; /* observed only: {"state":"running","pid":...}; never compared */
     struct value *damage; /* list of {"path","desired","observed"} texts: what is wrong with
                            * it beside its fields ("status.table": "present", "missing") */
+    const char *etag;     /* that it would be listed under now, or NULL */
 };
 
 /* Where `list` and `look` put what they find. */
@@ -102,7 +103,12 @@ void spinel_list_unmanaged(struct spinel_list *list, const char *kind, const cha
 void spinel_list_trash(struct spinel_list *list, const char *kind, const char *uid,
                        const char *native, int64_t bytes, int64_t deleted_at, int64_t until);
 
-enum { SPINEL_IN_PROCESS = 1 << 0 };
+enum {
+    SPINEL_IN_PROCESS = 1 << 0,
+    /* An etag covers all that `look` would tell, for this program over all its runs: what
+     * was seen before a restart need not be looked at again while its etag is the same. */
+    SPINEL_LASTING_ETAGS = 1 << 1,
+};
 
 struct spinel_driver {
     const char *name;    /* [a-z][a-z0-9-]* */

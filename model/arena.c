@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MPL-2.0 */
 /*
  * A bump allocator over chunks that double in size up to 1 MiB. Chunks come
- * zeroed and are handed out once, so that no object is ever cleared twice. Large
+ * zeroed and are handed out once (or cleared by a reset), so that no object is
+ * ever cleared twice. Large
  * objects get a chunk of their own, behind the current one, so that the room
  * left in that is not lost.
  */
@@ -56,6 +57,29 @@ void arena_free(struct arena *arena)
         free(chunk);
     }
     free(arena);
+}
+
+/* The newest chunk stays: it is the largest of those that are filled. */
+void arena_reset(struct arena *arena)
+{
+    struct chunk *kept = arena->chunks;
+
+    arena->used = 0;
+    if (!kept)
+        return;
+    while (kept->next) {
+        struct chunk *chunk = kept->next;
+
+        kept->next = chunk->next;
+        free(chunk);
+    }
+    if (ARENA_SEPARATE) {
+        arena->chunks = NULL;
+        free(kept);
+        return;
+    }
+    memset(kept->bytes, 0, kept->used);
+    kept->used = 0;
 }
 
 static struct chunk *chunk_new(size_t size)

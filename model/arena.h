@@ -16,6 +16,8 @@ struct arena;
 /* Heap object, owned by the caller until arena_free(); never NULL. */
 struct arena *arena_new(void);
 void arena_free(struct arena *arena); /* NULL is allowed */
+/* Everything in it dies; some of its memory is kept for what comes next. */
+void arena_reset(struct arena *arena);
 
 /* Zeroed memory aligned for any type; never NULL. `count * size` may not overflow. */
 void *arena_alloc(struct arena *arena, size_t size) __attribute__((returns_nonnull));

@@ -20,11 +20,27 @@ struct differ {
     size_t room;
 };
 
-static void diff_values(struct differ *differ, const struct field *field, const char *path,
+/* Where the differ stands. Most of what is compared is equal, and its path is never written. */
+struct path {
+    const struct path *parent; /* NULL: the spec itself */
+    const char *name;
+    bool is_key; /* "[name]", else ".name" */
+};
+
+static void diff_values(struct differ *differ, const struct field *field, const struct path *path,
                         const struct value *from, const struct value *to);
 
-static void difference_add(struct differ *differ, const struct field *field, const char *path,
-                           const struct value *from, const struct value *to)
+static char *path_text(struct arena *arena, const struct path *path)
+{
+    if (!path->parent)
+        return arena_text(arena, path->name);
+    return arena_printf(arena, path->is_key ? "%s[%s]" : "%s.%s", path_text(arena, path->parent),
+                        path->name);
+}
+
+static void difference_add(struct differ *differ, const struct field *field,
+                           const struct path *path, const struct value *from,
+                           const struct value *to)
 {
     struct diff *diff = &differ->diff;
 
@@ -37,7 +53,8 @@ static void difference_add(struct differ *differ, const struct field *field, con
         diff->items = bigger;
         differ->room = room;
     }
-    diff->items[diff->count++] = (struct difference){path, field, from, to};
+    diff->items[diff->count++] =
+        (struct difference){path_text(differ->arena, path), field, from, to};
 }
 
 /* Null is the same as nothing. */
@@ -56,7 +73,7 @@ static bool is_skipped(const struct differ *differ, const struct field *field,
     return differ->mode == DIFF_OBSERVED && !from;
 }
 
-static void diff_field(struct differ *differ, const struct field *field, const char *path,
+static void diff_field(struct differ *differ, const struct field *field, const struct path *path,
                        const struct value *from, const struct value *to)
 {
     from = something(from);
@@ -65,7 +82,7 @@ static void diff_field(struct differ *differ, const struct field *field, const c
         diff_values(differ, field, path, from, to);
 }
 
-static void diff_map(struct differ *differ, const struct field *field, const char *path,
+static void diff_map(struct differ *differ, const struct field *field, const struct path *path,
                      const struct value *from, const struct value *to)
 {
     size_t before = differ->diff.count;
@@ -73,23 +90,22 @@ static void diff_map(struct differ *differ, const struct field *field, const cha
     for (size_t i = 0; i < field->field_count; i++) {
         const struct field *child = field->fields[i];
 
-        diff_field(differ, child, arena_printf(differ->arena, "%s.%s", path, child->name),
-                   value_get(from, child->name), value_get(to, child->name));
+        const struct path at = {path, child->name, false};
+
+        diff_field(differ, child, &at, value_get(from, child->name), value_get(to, child->name));
     }
     if (field->parent && differ->mode == DIFF_FULL && !from != !to && differ->diff.count == before)
         difference_add(differ, field, path, from, to);
 }
 
 /* "[key]" for keys that would not read back as one step of a path. */
-static char *open_path(struct differ *differ, const char *path, const char *key)
+static struct path open_path(const struct path *path, const char *key)
 {
-    bool is_plain = key[strcspn(key, ".[]")] == '\0';
-
-    return arena_printf(differ->arena, is_plain ? "%s.%s" : "%s[%s]", path, key);
+    return (struct path){path, key, key[strcspn(key, ".[]")] != '\0'};
 }
 
 /* Labels and the like: what one side has, key by key, in full in either mode. */
-static void diff_open(struct differ *differ, const struct field *field, const char *path,
+static void diff_open(struct differ *differ, const struct field *field, const struct path *path,
                       const struct value *from, const struct value *to)
 {
     const struct field *item = field->item ? field->item : field;
@@ -98,15 +114,18 @@ static void diff_open(struct differ *differ, const struct field *field, const ch
         const char *key = from->pairs[i].key;
         const struct value *other = value_get(to, key);
 
+        const struct path at = open_path(path, key);
+
         if (!value_equal(from->pairs[i].value, other))
-            difference_add(differ, item, open_path(differ, path, key), from->pairs[i].value,
-                           something(other));
+            difference_add(differ, item, &at, from->pairs[i].value, something(other));
     }
     for (size_t i = 0; value_is_map(to) && i < to->pair_count; i++) {
         const char *key = to->pairs[i].key;
 
+        const struct path at = open_path(path, key);
+
         if (!something(value_get(from, key)) && something(to->pairs[i].value))
-            difference_add(differ, item, open_path(differ, path, key), NULL, to->pairs[i].value);
+            difference_add(differ, item, &at, NULL, to->pairs[i].value);
     }
 }
 
@@ -115,25 +134,26 @@ static const char *key_of(const struct field *field, const struct value *element
     return value_get_text(element, field->list_key, "");
 }
 
-static void diff_keyed(struct differ *differ, const struct field *field, const char *path,
+static void diff_keyed(struct differ *differ, const struct field *field, const struct path *path,
                        const struct value *from, const struct value *to)
 {
     for (size_t i = 0; value_is_list(from) && i < from->count; i++) {
         const char *key = key_of(field, from->items[i]);
         const struct value *other = value_find(to, field->list_key, key);
-        const char *at = arena_printf(differ->arena, "%s[%s]", path, key);
+        const struct path at = {path, key, true};
 
         if (other)
-            diff_values(differ, field->item, at, from->items[i], other);
+            diff_values(differ, field->item, &at, from->items[i], other);
         else
-            difference_add(differ, field, at, from->items[i], NULL);
+            difference_add(differ, field, &at, from->items[i], NULL);
     }
     for (size_t i = 0; value_is_list(to) && i < to->count; i++) {
         const char *key = key_of(field, to->items[i]);
 
+        const struct path at = {path, key, true};
+
         if (!value_find(from, field->list_key, key))
-            difference_add(differ, field, arena_printf(differ->arena, "%s[%s]", path, key), NULL,
-                           to->items[i]);
+            difference_add(differ, field, &at, NULL, to->items[i]);
     }
 }
 
@@ -175,7 +195,7 @@ static bool set_equal(struct arena *arena, const struct value *a, const struct v
     return true;
 }
 
-static void diff_leaf(struct differ *differ, const struct field *field, const char *path,
+static void diff_leaf(struct differ *differ, const struct field *field, const struct path *path,
                       const struct value *from, const struct value *to)
 {
     bool is_same = field->is_set ? set_equal(differ->arena, from, to) : value_equal(from, to);
@@ -189,7 +209,7 @@ static bool both(bool (*is)(const struct value *), const struct value *a, const 
     return (!a || is(a)) && (!b || is(b));
 }
 
-static void diff_values(struct differ *differ, const struct field *field, const char *path,
+static void diff_values(struct differ *differ, const struct field *field, const struct path *path,
                         const struct value *from, const struct value *to)
 {
     bool is_map = field->type == FIELD_MAP && both(value_is_map, from, to);
@@ -214,8 +234,9 @@ struct diff diff_specs(struct arena *arena, const struct kind *kind, const struc
                        const struct value *to, enum diff_mode mode)
 {
     struct differ differ = {.arena = arena, .mode = mode};
+    const struct path path = {.name = "spec"};
 
-    diff_values(&differ, kind->spec, "spec", something(from), something(to));
+    diff_values(&differ, kind->spec, &path, something(from), something(to));
     if (differ.diff.count > 1)
         qsort(differ.diff.items, differ.diff.count, sizeof(*differ.diff.items), path_compare);
     return differ.diff;

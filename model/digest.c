@@ -8,6 +8,7 @@
 #include <sodium.h>
 #include <string.h>
 
+#include "model/arena.h"
 #include "model/invariant.h"
 #include "model/json.h"
 #include "model/text.h"
@@ -19,18 +20,60 @@ static void hashed(int rc)
     invariant(rc == 0, "libsodium would not hash");
 }
 
+/* As sodium_bin2hex(), which takes as long as the digest: it hides what it writes from an
+ * observer of time, and a digest is no secret. */
+static char *hex_write(char *hex, const unsigned char hash[DIGEST_BYTES])
+{
+    static const char digits[] = "0123456789abcdef";
+
+    for (size_t i = 0; i < DIGEST_BYTES; i++) {
+        hex[2 * i] = digits[hash[i] >> 4];
+        hex[2 * i + 1] = digits[hash[i] & 15];
+    }
+    hex[DIGEST_TEXT - 1] = '\0';
+    return hex;
+}
+
 char *digest_keyed(const void *key, size_t key_len, const void *data, size_t len, char *hex)
 {
     unsigned char hash[DIGEST_BYTES];
 
     invariant(!key || (key_len >= 16 && key_len <= 64), "a key of %zu bytes", key_len);
     hashed(crypto_generichash(hash, sizeof(hash), data, len, key, key ? key_len : 0));
-    return sodium_bin2hex(hex, DIGEST_TEXT, hash, sizeof(hash));
+    return hex_write(hex, hash);
 }
 
 char *digest_bytes(const void *data, size_t len, char *hex)
 {
     return digest_keyed(NULL, 0, data, len, hex);
+}
+
+struct digest_sum {
+    crypto_generichash_state *state; /* wants more alignment than an arena gives */
+};
+
+struct digest_sum *digest_sum_new(struct arena *arena)
+{
+    size_t alignment = _Alignof(crypto_generichash_state);
+    struct digest_sum *sum = arena_alloc(arena, sizeof(*sum));
+    uintptr_t room = (uintptr_t)arena_alloc(arena, sizeof(*sum->state) + alignment);
+
+    sum->state = (crypto_generichash_state *)((room + alignment - 1) & ~(alignment - 1));
+    crypto_generichash_init(sum->state, NULL, 0, DIGEST_BYTES);
+    return sum;
+}
+
+void digest_sum_add(struct digest_sum *sum, const void *data, size_t len)
+{
+    crypto_generichash_update(sum->state, data, len);
+}
+
+char *digest_sum_end(struct digest_sum *sum, char *hex)
+{
+    unsigned char hash[DIGEST_BYTES];
+
+    crypto_generichash_final(sum->state, hash, sizeof(hash));
+    return hex_write(hex, hash);
 }
 
 char *digest_value(const struct value *value, char *hex)

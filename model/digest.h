@@ -15,6 +15,13 @@ enum { DIGEST_BYTES = 32, DIGEST_TEXT = 65, UID_TEXT = 33 };
 char *digest_bytes(const void *data, size_t len, char *hex);
 char *digest_value(const struct value *value, char *hex);
 
+/* The same of bytes that come in parts; lives in the arena. digest_sum_end() returns `hex`. */
+struct arena;
+struct digest_sum;
+struct digest_sum *digest_sum_new(struct arena *arena);
+void digest_sum_add(struct digest_sum *sum, const void *data, size_t len);
+char *digest_sum_end(struct digest_sum *sum, char *hex);
+
 /* Keyed BLAKE2b-256: for tags, and for sensitive values that may be compared but
  * never shown. `key_len` is 16 to 64. */
 char *digest_keyed(const void *key, size_t key_len, const void *data, size_t len, char *hex);

@@ -5,7 +5,6 @@
  */
 #include "model/json.h"
 
-#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <utf8proc.h>
@@ -66,6 +65,20 @@ static void write_text(struct text *out, const char *text, size_t len)
     }
     text_add_n(out, text + start, len - start);
     text_add_char(out, '"');
+}
+
+static void write_integer(struct text *out, int64_t integer)
+{
+    char digits[24];
+    char *at = digits + sizeof(digits);
+    uint64_t left = integer < 0 ? 0 - (uint64_t)integer : (uint64_t)integer;
+
+    do
+        *--at = (char)('0' + left % 10);
+    while ((left /= 10) > 0);
+    if (integer < 0)
+        *--at = '-';
+    text_add_n(out, at, (size_t)(digits + sizeof(digits) - at));
 }
 
 static void write_break(struct text *out, enum style style, int depth)
@@ -147,7 +160,7 @@ static void write_value(struct text *out, const struct value *value, enum style 
         text_add(out, value->boolean ? "true" : "false");
         return;
     case VALUE_INT:
-        text_printf(out, "%" PRId64, value->integer);
+        write_integer(out, value->integer);
         return;
     case VALUE_STRING:
         write_text(out, value->text, value->text_len);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MPL-2.0 */
 /*
- * Reading JSON. jansson parses; before it does, one scan over the bytes refuses
- * what it would take and we do not (fractions, more than 64 levels), with the
- * line and column that jansson could not give afterwards.
+ * Reading JSON. What is plain has a fast path (json_plain.c); jansson parses the rest. Before it
+ * does, one scan over the bytes refuses what it would take and we do not (fractions, more than 64
+ * levels), with the line and column that jansson could not give afterwards.
  */
 #include "model/json.h"
 
@@ -12,6 +12,7 @@
 
 #include "model/arena.h"
 #include "model/error.h"
+#include "model/json_plain.h"
 
 enum { JSON_MAX_DEPTH = 64 };
 
@@ -120,8 +121,8 @@ static struct value *value_of(struct arena *arena, json_t *json)
     }
 }
 
-int json_read(struct arena *arena, const char *data, size_t len, struct value **out,
-              struct error *err)
+int json_read_any(struct arena *arena, const char *data, size_t len, struct value **out,
+                  struct error *err)
 {
     json_error_t problem;
     json_t *json;
@@ -136,4 +137,16 @@ int json_read(struct arena *arena, const char *data, size_t len, struct value **
     *out = value_of(arena, json);
     json_decref(json);
     return 0;
+}
+
+int json_read(struct arena *arena, const char *data, size_t len, struct value **out,
+              struct error *err)
+{
+    struct value *plain = json_plain_read(arena, data, len);
+
+    if (plain) {
+        *out = plain;
+        return 0;
+    }
+    return json_read_any(arena, data, len, out, err);
 }

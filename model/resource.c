@@ -26,7 +26,7 @@ char *resource_label(struct arena *arena, const struct resource *resource)
     return identity_label(arena, resource->kind->name, resource->project, resource->name);
 }
 
-void resource_sign(struct resource *resource)
+char *resource_digest(const struct resource *resource, char *hex)
 {
     struct text text = TEXT_INIT;
 
@@ -35,8 +35,9 @@ void resource_sign(struct resource *resource)
     json_write_canonical(&text, resource->labels);
     text_add_char(&text, '\n');
     json_write_canonical(&text, resource->spec);
-    digest_bytes(text.data, text.len, resource->digest);
+    digest_bytes(text.data, text.len, hex);
     text_free(&text);
+    return hex;
 }
 
 /* Values are shared once built; what is put into a new tree stays unchanged there. */
@@ -71,7 +72,10 @@ struct value *resource_value(struct arena *arena, const struct resource *resourc
 
 struct position value_place(const struct resource *resource, const struct value *value)
 {
-    return value && value->at.line > 0 ? value->at : resource->at;
+    if (!value || value->at.line == 0)
+        return resource->at;
+    /* Equal specs are kept once, whichever file they were found in first. */
+    return (struct position){resource->at.file, value->at.line, value->at.column};
 }
 
 struct position resource_place(const struct resource *resource, const char *path)

@@ -35,7 +35,6 @@ struct resource {
     const struct resource *owner;     /* the resource this one was derived from, or NULL */
     struct position at;               /* of the document; file names the manifest */
     struct position project_at;       /* of metadata.project, or of the document */
-    char digest[DIGEST_TEXT];         /* of kind, project, name, labels, spec */
     const struct resource **refs;     /* what it refers to, in rank order, no duplicates */
     size_t ref_count;
 };
@@ -50,12 +49,13 @@ struct set {
 struct set_builder;
 struct set_builder *set_builder_new(struct arena *arena, struct report *report);
 
-/* Checks one document against its kind and adds it. Problems go to the report;
- * whatever can still be used is kept, so that later checks find more. */
+/* Checks one document against its kind and adds it: what is kept is copied, but for the name
+ * of its file. Problems go to the report; whatever can still be used is kept, so that later
+ * checks find more. */
 void set_builder_add(struct set_builder *builder, const struct value *document);
 
 /* Adds a resource that was checked before (from the parse cache): `normal` is what
- * resource_value() gave. */
+ * resource_value() gave, and is copied. */
 void set_builder_add_normal(struct set_builder *builder, const struct value *normal,
                             struct position at);
 
@@ -67,6 +67,9 @@ void set_builder_add_normal(struct set_builder *builder, const struct value *nor
  */
 const struct set *set_builder_finish(struct set_builder *builder);
 
+/* For a builder that is not to be finished. */
+void set_builder_drop(struct set_builder *builder);
+
 /* project NULL: rack-wide. NULL if it is not there. */
 const struct resource *set_find(const struct set *set, const char *kind, const char *project,
                                 const char *name);
@@ -74,6 +77,9 @@ const struct resource *set_find(const struct set *set, const char *kind, const c
 /* As a manifest's reference is resolved: in `project` first (if not NULL), then rack-wide. */
 const struct resource *set_resolve(const struct set *set, const char *kind, const char *project,
                                    const char *name);
+
+/* Of kind, project, name, labels and spec, into `hex` (DIGEST_TEXT bytes), which it returns. */
+char *resource_digest(const struct resource *resource, char *hex);
 
 /* "Volume shop/db" or "Pool fast", in the arena. */
 char *resource_label(struct arena *arena, const struct resource *resource);

@@ -10,10 +10,14 @@
 #include "model/arena.h"
 #include "model/document.h"
 #include "model/set_build.h"
+#include "model/sort.h"
+#include "model/intern.h"
 
 struct set_builder {
     struct checker checker;
     struct resource_list list;
+    struct intern *intern;
+    struct arena *scratch; /* of the document that is added; heap */
 };
 
 struct set_builder *set_builder_new(struct arena *arena, struct report *report)
@@ -21,6 +25,8 @@ struct set_builder *set_builder_new(struct arena *arena, struct report *report)
     struct set_builder *builder = arena_alloc(arena, sizeof(*builder));
 
     builder->checker = (struct checker){.arena = arena, .report = report};
+    builder->intern = intern_new(arena);
+    builder->scratch = arena_new();
     return builder;
 }
 
@@ -38,65 +44,94 @@ void resource_append(struct arena *arena, struct resource_list *list, struct res
     list->items[list->count++] = resource;
 }
 
-void set_builder_add(struct set_builder *builder, const struct value *document)
+/* Copies what a resource is made of, each part once in the set if it can be. */
+static void resource_keep(struct set_builder *builder, const struct resource *made)
 {
-    struct checker *checker = &builder->checker;
+    struct arena *arena = builder->checker.arena;
+    struct intern *intern = builder->intern;
+    struct resource *resource = arena_alloc(arena, sizeof(*resource));
+
+    *resource = *made;
+    resource->project = intern_text(intern, made->project);
+    resource->name = arena_text(arena, made->name);
+    resource->renamed_from = arena_text(arena, made->renamed_from);
+    resource->labels = intern_value(intern, made->labels);
+    resource->annotations = intern_value(intern, made->annotations);
+    resource->drift_policy = intern_value(intern, made->drift_policy);
+    resource->spec = intern_value(intern, made->spec);
+    resource_append(arena, &builder->list, resource);
+}
+
+static void document_add(struct set_builder *builder, struct checker *checker,
+                         const struct value *document)
+{
+    struct resource resource;
     struct document head;
-    struct resource *resource;
 
     if (!document_check(checker, document, DOCUMENT_MANIFEST, &head)) {
         if (head.kind)
             check_spec(checker, head.kind, head.spec, head.at);
         return;
     }
-    resource = arena_alloc(checker->arena, sizeof(*resource));
-    resource->kind = head.kind;
-    resource->project = head.project;
-    resource->name = head.name;
-    resource->renamed_from = head.renamed_from;
-    resource->labels = head.labels;
-    resource->annotations = head.annotations;
-    resource->drift_policy = head.drift_policy;
-    resource->at = head.at;
-    resource->project_at = head.project_at;
-    resource->spec = check_spec(checker, head.kind, head.spec, head.at);
-    resource_complete(checker, resource);
-    resource_check(checker, resource, head.spec);
-    resource_sign(resource);
-    resource_append(checker->arena, &builder->list, resource);
+    resource = (struct resource){
+        .kind = head.kind,
+        .project = head.project,
+        .name = head.name,
+        .renamed_from = head.renamed_from,
+        .labels = head.labels,
+        .annotations = head.annotations,
+        .drift_policy = head.drift_policy,
+        .at = head.at,
+        .project_at = head.project_at,
+        .spec = check_spec(checker, head.kind, head.spec, head.at),
+    };
+    resource_complete(checker, &resource);
+    resource_check(checker, &resource, head.spec);
+    resource_keep(builder, &resource);
 }
 
-static const struct value *map_or_empty(struct arena *arena, const struct value *value)
+void set_builder_add(struct set_builder *builder, const struct value *document)
 {
-    return value_is_map(value) ? value : value_map(arena);
+    struct checker checker = builder->checker;
+
+    checker.arena = builder->scratch;
+    document_add(builder, &checker, document);
+    arena_reset(builder->scratch);
+}
+
+static const struct value *map_or_empty(const struct value *value)
+{
+    static const struct value empty = {.type = VALUE_MAP};
+
+    return value_is_map(value) ? value : &empty;
 }
 
 void set_builder_add_normal(struct set_builder *builder, const struct value *normal,
                             struct position at)
 {
-    struct arena *arena = builder->checker.arena;
     const struct value *metadata = value_get(normal, "metadata");
     const struct kind *kind = kind_find(value_get_text(normal, "kind", ""));
     const char *name = value_get_text(metadata, "name", NULL);
-    struct resource *resource;
+    struct resource resource;
 
     if (!kind || !name) {
         report_add(builder->checker.report, at, "bad-cache",
                    "the cached form of this manifest cannot be read; remove the parse cache");
         return;
     }
-    resource = arena_alloc(arena, sizeof(*resource));
-    resource->kind = kind;
-    resource->project = value_get_text(metadata, "project", NULL);
-    resource->name = name;
-    resource->renamed_from = value_get_text(metadata, "renamedFrom", NULL);
-    resource->labels = map_or_empty(arena, value_get(metadata, "labels"));
-    resource->annotations = map_or_empty(arena, value_get(metadata, "annotations"));
-    resource->drift_policy = map_or_empty(arena, value_get(metadata, "driftPolicy"));
-    resource->spec = map_or_empty(arena, value_get(normal, "spec"));
-    resource->at = resource->project_at = at;
-    resource_sign(resource);
-    resource_append(arena, &builder->list, resource);
+    resource = (struct resource){
+        .kind = kind,
+        .project = value_get_text(metadata, "project", NULL),
+        .name = name,
+        .renamed_from = value_get_text(metadata, "renamedFrom", NULL),
+        .labels = map_or_empty(value_get(metadata, "labels")),
+        .annotations = map_or_empty(value_get(metadata, "annotations")),
+        .drift_policy = map_or_empty(value_get(metadata, "driftPolicy")),
+        .spec = map_or_empty(value_get(normal, "spec")),
+        .at = at,
+        .project_at = at,
+    };
+    resource_keep(builder, &resource);
 }
 
 /* project NULL comes first. */
@@ -144,7 +179,7 @@ static void list_sort(struct checker *checker, struct resource_list *list)
     size_t kept = 0;
 
     if (list->count > 1)
-        qsort(list->items, list->count, sizeof(*list->items), sort_compare);
+        sort_items(list->items, list->count, sizeof(*list->items), sort_compare);
     for (size_t i = 0; i < list->count; i++) {
         if (kept > 0 && identity_compare(list->items[kept - 1], list->items[i]) == 0)
             duplicate_report(checker, list->items[kept - 1], list->items[i]);
@@ -192,12 +227,19 @@ static void check_renames(struct checker *checker, const struct set *set)
     }
 }
 
+void set_builder_drop(struct set_builder *builder)
+{
+    arena_free(builder->scratch);
+    builder->scratch = NULL;
+}
+
 const struct set *set_builder_finish(struct set_builder *builder)
 {
     struct checker *checker = &builder->checker;
     struct resource_list *list = &builder->list;
     struct set *set = arena_alloc(checker->arena, sizeof(*set));
 
+    set_builder_drop(builder);
     list_sort(checker, list);
     *set = (struct set){list->items, list->count, list->count};
     set_complete(checker, set);

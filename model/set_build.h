@@ -15,9 +15,6 @@ void resource_complete(struct checker *checker, struct resource *resource);
 void resource_check(struct checker *checker, const struct resource *resource,
                     const struct value *given);
 
-/* Sets the digest over kind, project, name, labels and spec. */
-void resource_sign(struct resource *resource);
-
 /* A spec's value by path; where a problem with it is shown: its own place, or the
  * resource's when it stands in no manifest (a default). */
 struct position resource_place(const struct resource *resource, const char *path);

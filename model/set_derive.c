@@ -59,7 +59,6 @@ static struct resource *nic_derive(struct arena *arena, const struct resource *i
     take(arena, spec, nic, "mac");
     value_push(arena, spec, "labels", shared(instance->labels));
     resource->spec = spec;
-    resource_sign(resource);
     return resource;
 }
 
@@ -130,7 +129,6 @@ static struct resource *seed_derive(struct arena *arena, const struct set *set,
     take(arena, spec, cloud_init, "userData");
     take(arena, spec, cloud_init, "networkConfig");
     resource->spec = spec;
-    resource_sign(resource);
     return resource;
 }
 

@@ -104,7 +104,6 @@ static void fill_nic(struct arena *arena, struct resource *resource, const char 
     value_set_text(arena, spec, "nic", nic);
     resource->own_spec = resource->spec;
     resource->spec = spec;
-    resource_sign(resource);
 }
 
 static void check_nic_alone(struct checker *checker, const struct resource *resource)

@@ -18,20 +18,24 @@ struct resolver {
     struct checker *checker;
     const struct set *set;
     const struct resource *resource;
-    const struct resource **refs;
+    const struct resource **refs; /* `few` or heap */
     size_t count;
     size_t room;
+    const struct resource *few[16];
 };
 
 static void ref_add(struct resolver *resolver, const struct resource *ref)
 {
     if (resolver->count == resolver->room) {
-        size_t room = resolver->room ? resolver->room * 2 : 8;
+        bool is_first = resolver->refs == resolver->few;
+        size_t room = resolver->room * 2;
         const struct resource **bigger =
-            arena_array(resolver->checker->arena, room, sizeof(*bigger));
+            reallocarray(is_first ? NULL : resolver->refs, room, sizeof(*bigger));
 
-        if (resolver->count > 0)
-            memcpy(bigger, resolver->refs, resolver->count * sizeof(*bigger));
+        if (!bigger)
+            abort();
+        if (is_first)
+            memcpy(bigger, resolver->few, sizeof(resolver->few));
         resolver->refs = bigger;
         resolver->room = room;
     }
@@ -185,6 +189,8 @@ void resource_resolve(struct checker *checker, const struct set *set, struct res
         .checker = resource->owner ? &silent : checker, .set = set, .resource = resource};
     size_t kept = 0;
 
+    resolver.refs = resolver.few;
+    resolver.room = sizeof(resolver.few) / sizeof(resolver.few[0]);
     report_init(&muted, checker->arena);
     project_resolve(&resolver);
     refs_walk(&resolver, resource->kind->spec, resource->spec);
@@ -194,8 +200,12 @@ void resource_resolve(struct checker *checker, const struct set *set, struct res
     for (size_t i = 0; i < resolver.count; i++)
         if (kept == 0 || resolver.refs[kept - 1] != resolver.refs[i])
             resolver.refs[kept++] = resolver.refs[i];
-    resource->refs = resolver.refs;
+    resource->refs = arena_array(checker->arena, kept, sizeof(*resource->refs));
+    for (size_t i = 0; i < kept; i++)
+        resource->refs[i] = resolver.refs[i];
     resource->ref_count = kept;
+    if (resolver.refs != resolver.few)
+        free(resolver.refs);
 }
 
 static void refs_collect(struct arena *arena, const struct resource *resource, struct value *refs,

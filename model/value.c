@@ -276,6 +276,8 @@ bool value_equal(const struct value *a, const struct value *b)
 {
     enum value_type type = a ? a->type : VALUE_NULL;
 
+    if (a == b)
+        return true;
     if (type != (b ? b->type : VALUE_NULL))
         return false;
     switch (type) {

@@ -4,7 +4,8 @@
  * quadratic in it, so depth is counted here and the parse is given up at once.
  * What goes beyond a plain tree (anchors, aliases, tags, merge keys) is reported
  * and read as if it were not there, so that later mistakes are found as well;
- * after a syntax error reading goes on at the next document.
+ * after a syntax error reading goes on at the next document. Most manifests are
+ * plain and never come here: yaml_plain.c.
  */
 #include "model/yaml.h"
 
@@ -18,6 +19,7 @@
 #include "model/error.h"
 #include "model/invariant.h"
 #include "model/report.h"
+#include "model/yaml_plain.h"
 #include "model/yaml_text.h"
 
 enum { PROBLEMS_MAX = 100, FEW_PAIRS = 16 };
@@ -360,8 +362,8 @@ static void documents_read(struct reader *reader, struct value *docs)
     }
 }
 
-int yaml_read(struct arena *arena, const char *file, const char *data, size_t len,
-              struct value **docs, struct report *report)
+int yaml_read_any(struct arena *arena, const char *file, const char *data, size_t len,
+                  struct value **docs, struct report *report)
 {
     struct reader reader = {
         .arena = arena, .report = report, .file = file, .data = data, .len = len};
@@ -377,4 +379,16 @@ int yaml_read(struct arena *arena, const char *file, const char *data, size_t le
     }
     documents_read(&reader, *docs);
     return report->count > before ? ERR_INVALID : 0;
+}
+
+int yaml_read(struct arena *arena, const char *file, const char *data, size_t len,
+              struct value **docs, struct report *report)
+{
+    struct value *plain = yaml_plain_read(arena, file, data, len);
+
+    if (plain) {
+        *docs = plain;
+        return 0;
+    }
+    return yaml_read_any(arena, file, data, len, docs, report);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MPL-2.0 */
 /*
- * The ledger is a file of lines, appended to and rewritten whole when it is claimed:
+ * The ledger is a file of lines, appended to, and rewritten whole when it is claimed and most
+ * of it is old:
  *
  *     spinel-ledger 1
  *     admit <uid> <epoch>
@@ -27,7 +28,7 @@
 #include "model/text.h"
 
 #define HEADER "spinel-ledger 1\n"
-enum { OP_MAX = 128 };
+enum { OP_MAX = 128, COMPACT_SLACK = 1000 };
 
 struct entry {
     char uid[UID_TEXT];
@@ -45,7 +46,10 @@ struct ledger {
     int fd; /* -1 without a claim */
     off_t size;
     size_t line_count;
+    bool is_torn; /* as it was read: its last line has no end */
     bool is_dirty;
+    ino_t inode;      /* of the file as it was read */
+    off_t read_bytes; /* of it */
 };
 
 bool ledger_takes(const char *op)
@@ -77,18 +81,18 @@ static struct entry *entry_need(struct ledger *ledger, const char *uid)
     return entry;
 }
 
-static void entry_admit(struct ledger *ledger, const char *uid, uint64_t epoch)
+static struct entry *entry_admit(struct ledger *ledger, const char *uid, uint64_t epoch)
 {
     struct entry *entry = entry_need(ledger, uid);
     if (epoch > entry->admitted)
         entry->admitted = epoch;
+    return entry;
 }
 
 static void entry_acknowledge(struct ledger *ledger, const char *uid, uint64_t epoch,
                               enum spinel_verb verb, const char *op)
 {
-    struct entry *entry = entry_need(ledger, uid);
-    entry_admit(ledger, uid, epoch);
+    struct entry *entry = entry_admit(ledger, uid, epoch);
     if (epoch < entry->acknowledged)
         return;
     char *copy = memory_need(strdup(op));
@@ -110,35 +114,51 @@ static void entries_free(struct ledger *ledger)
 
 /* ---- reading ------------------------------------------------------------------------ */
 
-/* "<uid> <epoch>" as we write them: no sign, no zero, nothing that an epoch cannot be. */
-static bool numbered(const char *uid, const char *digits, uint64_t *epoch)
+/* The next word of a line, ended where its space was; NULL if there is none. */
+static char *word_take(char **line)
 {
-    char again[24];
-    *epoch = strtoull(digits, NULL, 10);
-    snprintf(again, sizeof again, "%" PRIu64, *epoch);
-    return strlen(uid) == UID_TEXT - 1 && *epoch > 0 && *epoch <= INT64_MAX &&
-           strcmp(again, digits) == 0;
+    char *word = *line, *space;
+    if (!word || *word == '\0' || *word == ' ')
+        return NULL;
+    space = strchr(word, ' ');
+    if (space)
+        *space++ = '\0';
+    *line = space;
+    return word;
 }
 
-static int line_read(struct ledger *ledger, const char *line)
+static bool uid_take(char **line, const char **uid)
 {
-    char uid[UID_TEXT], digits[24], word[16], op[OP_MAX + 1];
+    *uid = word_take(line);
+    return *uid && strlen(*uid) == UID_TEXT - 1 && (*uid)[strspn(*uid, "0123456789abcdef")] == '\0';
+}
+
+/* As we write it: no sign, no leading zero, nothing that an epoch cannot be. */
+static bool epoch_take(char **line, uint64_t *epoch)
+{
+    char *end, *word = word_take(line);
+    if (!word || *word < '1' || *word > '9' || strlen(word) > 19)
+        return false;
+    *epoch = strtoull(word, &end, 10);
+    return *end == '\0' && *epoch <= INT64_MAX;
+}
+
+static int line_read(struct ledger *ledger, char *line)
+{
+    const char *uid, *what = word_take(&line);
     uint64_t epoch;
     enum spinel_verb verb;
-    int end = 0;
-    if (sscanf(line, "admit %32[0-9a-f] %23[0-9]%n", uid, digits, &end) == 2 && line[end] == '\0' &&
-        numbered(uid, digits, &epoch)) {
+    if (!what || !uid_take(&line, &uid) || !epoch_take(&line, &epoch))
+        return -1;
+    if (strcmp(what, "admit") == 0 && !line) {
         entry_admit(ledger, uid, epoch);
         return 0;
     }
-    end = 0;
-    if (sscanf(line, "done %32[0-9a-f] %23[0-9] %15s %128s%n", uid, digits, word, op, &end) == 4 &&
-        line[end] == '\0' && numbered(uid, digits, &epoch) && verb_read(word, &verb) == 0 &&
-        ledger_takes(op)) {
-        entry_acknowledge(ledger, uid, epoch, verb, op);
-        return 0;
-    }
-    return -1;
+    const char *word = word_take(&line), *op = word_take(&line);
+    if (strcmp(what, "done") != 0 || !op || line || !ledger_takes(op) || verb_read(word, &verb) < 0)
+        return -1;
+    entry_acknowledge(ledger, uid, epoch, verb, op);
+    return 0;
 }
 
 static int lines_read(struct ledger *ledger, char *data, size_t len, struct error *err)
@@ -156,6 +176,7 @@ static int lines_read(struct ledger *ledger, char *data, size_t len, struct erro
                               "Move the file away; epochs are then taken from the objects' tags.");
         }
     }
+    ledger->is_torn = line != data + len;
     return 0;
 }
 
@@ -185,11 +206,20 @@ fail:
     return err->code;
 }
 
+/* A ledger only grows, or is another file under its name. */
+static bool is_read(const struct ledger *ledger, struct stat *st)
+{
+    *st = (struct stat){0};
+    return stat(ledger->path, st) == 0 && st->st_ino == ledger->inode &&
+           st->st_size == ledger->read_bytes;
+}
+
 int ledger_refresh(struct ledger *ledger, struct error *err)
 {
     char *data;
     size_t len;
-    if (ledger->fd >= 0)
+    struct stat st;
+    if (ledger->fd >= 0 || is_read(ledger, &st))
         return 0;
     int result = file_read(ledger->path, &data, &len, err);
     if (result < 0 || !data)
@@ -197,6 +227,10 @@ int ledger_refresh(struct ledger *ledger, struct error *err)
     ledger->line_count = 0;
     result = lines_read(ledger, data, len, err);
     free(data);
+    if (result == 0) {
+        ledger->inode = st.st_ino;
+        ledger->read_bytes = (off_t)len;
+    }
     return result;
 }
 
@@ -276,6 +310,30 @@ static int dir_sync(const char *dir)
     return result;
 }
 
+static bool is_compact(const struct ledger *ledger)
+{
+    return ledger->inode && !ledger->is_torn &&
+           ledger->line_count <= 2 * HASH_COUNT(ledger->entries) + COMPACT_SLACK;
+}
+
+/* Goes on in the file as it is. Its last lines may have been written by a process that died
+ * before it made them durable: the next sync does. */
+static bool ledger_continue(struct ledger *ledger)
+{
+    struct stat st;
+    ledger->fd = open(ledger->path, O_WRONLY | O_APPEND | O_CLOEXEC);
+    if (ledger->fd >= 0 && fstat(ledger->fd, &st) == 0 && st.st_ino == ledger->inode &&
+        st.st_size == ledger->read_bytes) {
+        ledger->size = st.st_size;
+        ledger->is_dirty = true;
+        return true;
+    }
+    if (ledger->fd >= 0)
+        close(ledger->fd);
+    ledger->fd = -1;
+    return false;
+}
+
 int ledger_claim(struct ledger *ledger, struct error *err)
 {
     struct text whole = TEXT_INIT;
@@ -283,6 +341,8 @@ int ledger_claim(struct ledger *ledger, struct error *err)
     int fd = -1, result = ledger_refresh(ledger, err);
     if (result < 0)
         return result;
+    if (is_compact(ledger) && ledger_continue(ledger))
+        return 0;
     if (asprintf(&fresh, "%s.new", ledger->path) < 0)
         memory_out();
     size_t lines = ledger_text(ledger, &whole);

@@ -19,7 +19,7 @@ struct ledger;
 int ledger_open(const char *dir, struct ledger **out, struct error *err);
 void ledger_free(struct ledger *ledger); /* NULL is allowed */
 
-/* From now on this process writes: compacts the file and opens it for appending. */
+/* From now on this process writes: opens the file for appending, compacted if most of it is old. */
 int ledger_claim(struct ledger *ledger, struct error *err);
 
 /* Reads again what another process may have written; only without a claim. */

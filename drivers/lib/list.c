@@ -32,7 +32,9 @@ void spinel_list_add(struct spinel_list *list, const char *uid, uint64_t epoch, 
         epoch = spinel_ledger_epoch(list->host, uid);
     text_add_char(&list->rows, '[');
     json_add_text(&list->rows, uid);
-    text_printf(&list->rows, ",%" PRIu64 ",", epoch);
+    text_add_char(&list->rows, ',');
+    json_write(&list->rows, &(struct value){.type = VALUE_INT, .integer = (int64_t)epoch});
+    text_add_char(&list->rows, ',');
     json_add_text(&list->rows, etag ? etag : "");
     text_add_char(&list->rows, ']');
 }
@@ -110,5 +112,7 @@ void object_write(struct spinel_host *host, struct text *out, const struct spine
     value_member(out, "booted", object->booted, "null");
     value_member(out, "status", object->status, "{}");
     value_member(out, "damage", object->damage, "[]");
+    if (object->etag)
+        text_member(out, "etag", object->etag);
     text_add_char(out, '}');
 }

@@ -11,6 +11,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include "drivers/lib/call.h"
 #include "drivers/lib/callback.h"
 #include "drivers/lib/list.h"
@@ -86,6 +87,16 @@ static int driver_start(struct spinel_host *host, const struct request *request,
     return result;
 }
 
+/* Tells this program from any other that was or will be installed under its name. */
+static const char *program_stamp(struct arena *arena)
+{
+    struct stat st;
+    if (stat("/proc/self/exe", &st) < 0)
+        return NULL;
+    return arena_printf(arena, "%jx.%jx.%jx", (uintmax_t)st.st_ino, (uintmax_t)st.st_size,
+                        (uintmax_t)st.st_mtim.tv_sec * 1000000000 + (uintmax_t)st.st_mtim.tv_nsec);
+}
+
 static void initialize(struct spinel_host *host, struct request *request)
 {
     struct error err = ERROR_INIT;
@@ -99,6 +110,8 @@ static void initialize(struct spinel_host *host, struct request *request)
         host->exit_status = 1;
         return;
     }
+    if (host->driver->flags & SPINEL_LASTING_ETAGS)
+        value_set_text(request->arena, capabilities, "etags", program_stamp(request->arena));
     value_set_text(request->arena, reply, "name", host->driver->name);
     value_set_text(request->arena, reply, "version", host->driver->version);
     value_set(request->arena, reply, "kinds", kinds_list(request->arena, host->driver->kinds));

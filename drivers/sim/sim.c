@@ -76,6 +76,17 @@ static int world_look(struct spinel_host *host, struct error *err)
     return world_refresh(sim.world, outsider_seen, host, err);
 }
 
+enum { ETAG_TEXT = 17 };
+
+static const char *etag_text(const struct thing *thing, char *etag)
+{
+    uint64_t left = thing->etag;
+    for (int i = ETAG_TEXT - 1; i-- > 0; left >>= 4)
+        etag[i] = "0123456789abcdef"[left & 15];
+    etag[ETAG_TEXT - 1] = '\0';
+    return etag;
+}
+
 /* ---- observe ------------------------------------------------------------------------ */
 
 static int sim_list(struct spinel_host *host, struct spinel_list *list, struct error *err)
@@ -87,11 +98,10 @@ static int sim_list(struct spinel_host *host, struct spinel_list *list, struct e
     if (fault_strikes(&sim.faults, sim.world, FAULT_PARTIAL_LIST))
         left = world_count(sim.world) / 2;
     for (const struct thing *thing = world_first(sim.world); thing; thing = thing->hh.next) {
-        char etag[17];
+        char etag[ETAG_TEXT];
         if (left-- == 0)
             return error_set(err, ERR_BUSY, "the list broke off (a simulated fault)");
-        snprintf(etag, sizeof etag, "%016" PRIx64, thing->etag);
-        spinel_list_add(list, thing->uid, thing->epoch, etag);
+        spinel_list_add(list, thing->uid, thing->epoch, etag_text(thing, etag));
     }
     return 0;
 }
@@ -129,6 +139,7 @@ static int sim_look(struct spinel_host *host, struct spinel_object *object, stru
     object->status = value_copy(arena, value_get(body, "status"));
     const struct value *booted = map_or_null(value_get(body, "booted"));
     object->booted = booted ? value_copy(arena, booted) : NULL;
+    object->etag = etag_text(thing, arena_alloc(arena, ETAG_TEXT));
     return 0;
 }
 
@@ -303,7 +314,7 @@ static const struct spinel_driver driver = {
     .name = "sim",
     .version = "1",
     .kinds = "Pool Image Volume VPC Subnet Firewall NIC Seed FloatingIP PortForward Instance",
-    .flags = SPINEL_IN_PROCESS,
+    .flags = SPINEL_IN_PROCESS | SPINEL_LASTING_ETAGS,
     .start = sim_start,
     .list = sim_list,
     .look = sim_look,

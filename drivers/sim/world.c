@@ -93,22 +93,36 @@ static void thing_set(struct world *world, const char *uid, uint64_t epoch, cons
 
 /* ---- reading ------------------------------------------------------------------------ */
 
+/* Ends the line's first word, and reads the number behind it. By hand: sscanf() looks for the
+ * end of all that is left of the line first. */
+static int head_take(char *line, uint64_t *number, const char **rest)
+{
+    char *end, *space = strchr(line, ' ');
+    if (!space || space == line || space - line >= UID_TEXT || space[1] < '0' || space[1] > '9')
+        return -1;
+    *number = strtoull(space + 1, &end, 10);
+    if (*end != ' ')
+        return -1;
+    *space = '\0';
+    *rest = end + 1;
+    return 0;
+}
+
 static int line_take(struct world *world, char *line, seen_fn *seen, void *context)
 {
-    char word[UID_TEXT];
+    const char *word = line, *rest;
     uint64_t number;
-    int at = 0;
-    if (sscanf(line, "%32s %" SCNu64 " %n", word, &number, &at) != 2 || at == 0)
+    if (head_take(line, &number, &rest) < 0)
         return -1;
     world->line_count++;
     if (strcmp(word, "draws") == 0) {
         world->draws = number;
         return 0;
     }
-    bool is_gone = strcmp(line + at, "-") == 0;
+    bool is_gone = strcmp(rest, "-") == 0;
     struct thing *thing = thing_find(world, word);
     if (!is_gone)
-        thing_set(world, word, number, line + at);
+        thing_set(world, word, number, rest);
     else if (thing)
         thing_drop(world, thing);
     if (seen)

@@ -50,6 +50,7 @@ struct core *core_new(const struct env *env, const struct core_config *config)
     core->own = own;
     core->env = env;
     core->config = *config;
+    core->is_reader = !config->effects;
     core->object_arena = arena_new();
     core->outgoing_end = &core->outgoing;
     core->drivers = arena_array(own, config->driver_count + 1, sizeof *core->drivers);

@@ -213,7 +213,33 @@ static struct error refusal_read(const struct driver *driver, const struct value
     return err;
 }
 
-static void initialize_answered(struct core *core, struct driver *driver, const struct value *error)
+/* A driver that says by what its etags are made, and still says the same, need not tell again
+ * what was seen of an object that it lists under the same etag. When it says something else
+ * (a new version of it, other kinds here), all it ever told is asked for anew. */
+static void etags_judge(struct core *core, struct driver *driver, const struct value *result)
+{
+    struct arena *arena = batch_arena(core);
+    struct error err = ERROR_INIT;
+    const char *made_by = value_at_text(result, "capabilities.etags", NULL);
+    driver->keeps_etags = false;
+    if (!made_by)
+        return;
+    const char *key = arena_printf(arena, "etags.%s", driver->name);
+    const char *now = arena_printf(arena, "%s %s", kinds_digest(), made_by);
+    const char *then = load_fact(core, arena, key);
+    driver->keeps_etags = then && strcmp(then, now) == 0;
+    if (driver->keeps_etags)
+        return;
+    seen_forget(core, driver);
+    if (!batch_open(core))
+        return;
+    if (core->env->ledger->etags_drop(core->env->store, &err) < 0)
+        core_fail(core, &err);
+    save_fact(core, key, now);
+}
+
+static void initialize_answered(struct core *core, struct driver *driver, const struct value *error,
+                                const struct value *result)
 {
     if (error) {
         driver->problem = refusal_read(driver, error);
@@ -221,6 +247,7 @@ static void initialize_answered(struct core *core, struct driver *driver, const 
         core->env->driver_kill(core->env->context, driver->name);
         return;
     }
+    etags_judge(core, driver, result);
     driver->state = DRIVER_READY;
     driver->was_ready = true;
     driver->problem = (struct error)ERROR_INIT;
@@ -269,7 +296,7 @@ static void request_answered(struct core *core, struct driver *driver,
         error = NULL;
     switch (request->kind) {
     case REQUEST_INITIALIZE:
-        initialize_answered(core, driver, error);
+        initialize_answered(core, driver, error, result);
         return;
     case REQUEST_LIST:
         if (error)

@@ -41,14 +41,21 @@ struct seen *seen_find(struct core *core, const char *uid)
     return seen;
 }
 
+static struct seen *seen_add(struct core *core, const char *uid)
+{
+    struct seen *seen = calloc(1, sizeof *seen);
+    if (!seen)
+        abort();
+    strncpy(seen->uid, uid, sizeof seen->uid - 1);
+    HASH_ADD_STR(core->seen, uid, seen);
+    return seen;
+}
+
 static struct seen *seen_get(struct core *core, struct driver *driver, const char *uid)
 {
     struct seen *seen = seen_find(core, uid);
-    if (!seen) {
-        seen = memory_need(calloc(1, sizeof *seen));
-        strncpy(seen->uid, uid, sizeof seen->uid - 1);
-        HASH_ADD_STR(core->seen, uid, seen);
-    }
+    if (!seen)
+        seen = seen_add(core, uid);
     if (driver)
         seen->driver = driver;
     return seen;
@@ -61,6 +68,13 @@ static void seen_drop(struct core *core, struct seen *seen)
     free(seen->why);
     free(seen->identity);
     free(seen);
+}
+
+void seen_forget(struct core *core, const struct driver *driver)
+{
+    for (struct seen *seen = core->seen; seen; seen = seen->hh.next)
+        if (seen->driver == driver)
+            seen->has_details = false;
 }
 
 static void drop_lists(struct driver *driver)
@@ -107,6 +121,17 @@ void seen_set_row(struct core *core, const char *kind, const char *uid, bool has
     seen_get(core, driver_of_kind(core, kind), uid)->has_row = has_row;
 }
 
+/* What a process before this one saw, to be told apart by its etag from what is there now. */
+static void seen_recall(struct seen *seen, const struct known *row)
+{
+    if (!seen->driver || !seen->driver->keeps_etags || !row->etag || !*row->etag ||
+        !row->observed.known || row->observed.absent)
+        return;
+    seen->etag = text_dup(row->etag);
+    seen->epoch = row->observed.epoch;
+    seen->has_details = true;
+}
+
 void seen_take_rows(struct core *core, const struct known *rows, size_t count)
 {
     for (struct seen *seen = core->seen; seen; seen = seen->hh.next)
@@ -114,9 +139,11 @@ void seen_take_rows(struct core *core, const struct known *rows, size_t count)
     for (size_t i = 0; i < count; i++) {
         struct seen *seen = seen_find(core, rows[i].uid);
         if (!seen) {
-            seen = seen_get(core, driver_of_kind(core, rows[i].kind), rows[i].uid);
+            seen = seen_add(core, rows[i].uid);
+            seen->driver = driver_of_kind(core, rows[i].kind);
             seen->epoch = rows[i].epoch;
             seen->is_running = rows[i].observed.known && value_is_map(rows[i].observed.booted);
+            seen_recall(seen, &rows[i]);
         }
         seen->has_row = true;
     }
@@ -221,6 +248,20 @@ static void identity_keep(struct seen *seen, const struct value *object)
     arena_free(arena);
 }
 
+/* What was told belongs to an etag: its own, or in a full look that of the list just before.
+ * Any other is older, and a list that has it again would be taken for what was told now. */
+static void etag_keep(struct seen *seen, const struct request *request, const struct value *object)
+{
+    const char *told = value_get_text(object, "etag", NULL);
+    bool is_of_list =
+        request->kind == REQUEST_DETAILS && seen->etag && seen->listed_round == request->round;
+    if (!told && is_of_list)
+        return;
+    char *etag = text_dup(told ? told : ""); /* "": there, and not listed yet */
+    free(seen->etag);
+    seen->etag = etag;
+}
+
 void object_observed(struct core *core, struct driver *driver, const struct request *request,
                      const struct value *object)
 {
@@ -241,8 +282,7 @@ void object_observed(struct core *core, struct driver *driver, const struct requ
         } else {
             if (!seen->has_row)
                 identity_keep(seen, object);
-            if (!seen->etag)
-                seen->etag = text_dup(""); /* there, and not listed yet */
+            etag_keep(seen, request, object);
         }
     }
     if (!core->config.effects)
@@ -316,6 +356,17 @@ static bool rows_load(struct core *core)
     return true;
 }
 
+bool round_rows_give(struct core *core, struct known **rows, size_t *count)
+{
+    struct round *round = &core->round;
+    if (!core->is_reader || !round->rows)
+        return false;
+    *rows = round->rows;
+    *count = round->row_count;
+    round->rows = NULL;
+    return true;
+}
+
 /* At the start all drivers get a moment, so that the first plan knows the whole world. */
 static bool drivers_are_starting(const struct core *core)
 {
@@ -352,7 +403,7 @@ void round_begin(struct core *core)
     struct round *round = &core->round;
     round->is_active = true;
     round->is_full = core->wants_full;
-    round->is_overdue = false;
+    round->is_overdue = round->has_more = false;
     round->number++;
     round->waiting = 0;
     round->began_ms = mono(core);
@@ -472,7 +523,7 @@ void round_list_answer(struct core *core, struct driver *driver, uint64_t round,
     driver->listed_at = core_now_s(core);
     strangers_take(driver, result);
     details_wanted(core, driver);
-    core->wants_plan |= core->round.is_overdue;
+    core->round.has_more |= core->round.is_overdue;
 }
 
 void round_details_answer(struct core *core, struct driver *driver, const struct request *request,
@@ -481,7 +532,7 @@ void round_details_answer(struct core *core, struct driver *driver, const struct
     const struct value *objects = value_get(result, "objects");
     if (request->round == core->round.number && core->round.is_active)
         round_answered(core, driver);
-    core->wants_plan |= core->round.is_overdue;
+    core->round.has_more |= core->round.is_overdue;
     if (!value_get_bool(result, "complete", false) || !value_is_list(objects)) {
         driver_list_failed(core, driver);
         return;
@@ -504,6 +555,13 @@ static void strangers_save(struct core *core)
     arena_free(arena);
 }
 
+/* An overdue round plans again with what has come since, but a large rack answers in hundreds
+ * of parts, and each plan is of all of it: plans have at most a fifth of the time. */
+static int64_t overdue_plan_ms(const struct core *core)
+{
+    return core->planned_ms + 4 * core->plan_ms;
+}
+
 /* A round ends when all have answered; one that is overdue plans with what there is. */
 void round_expire(struct core *core)
 {
@@ -511,7 +569,10 @@ void round_expire(struct core *core)
     if (!round->is_active)
         return;
     if (round->waiting && !round->is_overdue && mono(core) >= round->patience_ms) {
-        round->is_overdue = true;
+        round->is_overdue = round->has_more = true;
+    }
+    if (round->waiting && round->has_more && mono(core) >= overdue_plan_ms(core)) {
+        round->has_more = false;
         core->wants_plan = true;
     }
     if (round->waiting)
@@ -530,8 +591,10 @@ void round_expire(struct core *core)
 
 int64_t round_next_ms(const struct core *core)
 {
+    if (core->round.is_active && core->round.is_overdue)
+        return core->round.has_more ? overdue_plan_ms(core) : INT64_MAX;
     if (core->round.is_active)
-        return core->round.is_overdue ? INT64_MAX : core->round.patience_ms;
+        return core->round.patience_ms;
     int64_t soonest = core->coalesce_at_ms ? core->coalesce_at_ms : INT64_MAX;
     for (size_t i = 0; core->wants_full && i < core->config.driver_count; i++)
         if (core->drivers[i].state == DRIVER_STARTING &&

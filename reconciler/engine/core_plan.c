@@ -30,10 +30,10 @@ static uint64_t incarnations(void *context, const char *kind, const char *projec
 
 static void observation_refresh(struct core *core, struct arena *arena, struct known *row)
 {
-    const struct seen *seen = seen_find(core, row->uid);
-    const struct driver *driver = driver_of_kind(core, row->kind);
-    if (core->config.cached || !driver)
+    const struct driver *driver = core->config.cached ? NULL : driver_of_kind(core, row->kind);
+    if (!driver)
         return;
+    const struct seen *seen = seen_find(core, row->uid);
     if (seen && seen->object)
         row->observed = observation_read(core, arena, seen->object);
     if (!driver->is_listed || !seen || !seen->has_details)
@@ -46,8 +46,8 @@ static void observation_refresh(struct core *core, struct arena *arena, struct k
  * restartPolicy may start it again. */
 static void restart_policy_note(struct core *core, struct known *row)
 {
-    struct seen *seen = seen_find(core, row->uid);
-    if (!seen || strcmp(row->kind, "Instance") || !row->observed.known)
+    struct seen *seen = strcmp(row->kind, "Instance") ? NULL : seen_find(core, row->uid);
+    if (!seen || !row->observed.known)
         return;
     int64_t now = core_now_s(core);
     const struct value *policy = value_get(row->applied, "restartPolicy");
@@ -116,18 +116,25 @@ static void budget_read(struct core *core, struct arena *arena, struct plan_inpu
         core_fail(core, &err);
 }
 
+static bool rows_read(struct core *core, struct arena *arena, struct known **rows, size_t *count)
+{
+    struct error err = ERROR_INIT;
+    if (core->env->ledger->objects(core->env->store, arena, rows, count, &err) < 0) {
+        core_fail(core, &err);
+        return false;
+    }
+    if (!core->config.cached)
+        seen_take_rows(core, *rows, *count);
+    return true;
+}
+
 struct plan_input *input_make(struct core *core, struct arena *arena, const struct set *set,
                               const char *commit)
 {
-    struct error err = ERROR_INIT;
     struct known *rows = NULL;
     size_t count = 0;
-    if (core->env->ledger->objects(core->env->store, arena, &rows, &count, &err) < 0) {
-        core_fail(core, &err);
+    if (!round_rows_give(core, &rows, &count) && !rows_read(core, arena, &rows, &count))
         return NULL;
-    }
-    if (!core->config.cached)
-        seen_take_rows(core, rows, count);
     for (size_t i = 0; i < count; i++) {
         observation_refresh(core, arena, &rows[i]);
         restart_policy_note(core, &rows[i]);
@@ -565,7 +572,8 @@ void core_replan(struct core *core)
     core->input = input;
     core->plan = plan_make(arena, input);
     invariant(core->config.effects || !core->tasks, "a plan that is only shown has tasks");
-    core->plan_ms = core->env->mono_ms(core->env->context) - began_ms;
+    core->planned_ms = core->env->mono_ms(core->env->context);
+    core->plan_ms = core->planned_ms - began_ms;
     step_uids_sort(core);
     pass_tell(core);
     core->plan_is_fresh = !core->round.is_active && core->round.is_full && all_are_listed(core);

@@ -56,6 +56,7 @@ struct driver {
     int64_t ready_since_ms;
     struct error problem; /* why it is down; ERR_NONE if it is not */
     bool is_listed;       /* its last list was complete */
+    bool keeps_etags;     /* what the store last saw of an object holds while its etag does */
     bool is_dirty;        /* said that anything may have changed */
     int64_t started_ms;
     char *unmanaged;        /* JSON list of its last list; NULL before the first */
@@ -165,7 +166,8 @@ struct round {
     int64_t took_ms;     /* the last that ended */
     int64_t patience_ms; /* when the plan is made without those that have not answered */
     bool is_overdue;
-    bool is_news; /* it ended and no plan was made of it yet */
+    bool has_more; /* overdue, and something came that no plan knows of */
+    bool is_news;  /* it ended and no plan was made of it yet */
     const char *detected_by;
 };
 
@@ -180,9 +182,10 @@ struct core {
     const struct set *set; /* NULL before the first target */
     char commit[65];
     int64_t revision;
-    bool is_applied;   /* the target was true at least once */
-    int64_t target_ms; /* monotonic, when it became the target */
-    int64_t plan_ms;   /* how long the last plan took to make */
+    bool is_applied;    /* the target was true at least once */
+    int64_t target_ms;  /* monotonic, when it became the target */
+    int64_t plan_ms;    /* how long the last plan took to make */
+    int64_t planned_ms; /* monotonic, when it was made */
 
     /* what was seen */
     struct seen *seen;
@@ -216,6 +219,7 @@ struct core {
     int64_t announced_try; /* of the last "waiting" */
     char expected_hash[DIGEST_TEXT], expected_world[DIGEST_TEXT]; /* "": any plan will do */
     struct error refusal;                                         /* of an expected plan */
+    bool is_reader;   /* without effects from its beginning */
     bool is_restored; /* the world knows more than the store: report only */
 
     /* the batch */
@@ -266,6 +270,9 @@ int64_t drivers_next_try_ms(const struct core *core);
 
 /* core_observe.c */
 void round_begin(struct core *core);
+/* The rows that the round began with, once, to a core that writes nothing: false if there are
+ * none. They live until the next round begins. */
+bool round_rows_give(struct core *core, struct known **rows, size_t *count);
 void round_expire(struct core *core);
 void round_list_answer(struct core *core, struct driver *driver, uint64_t round,
                        const struct value *result);
@@ -282,6 +289,8 @@ struct observation observation_read(const struct core *core, struct arena *arena
 void object_observed(struct core *core, struct driver *driver, const struct request *request,
                      const struct value *object);
 struct seen *seen_find(struct core *core, const char *uid);
+/* What was seen of a driver's objects before counts no more. */
+void seen_forget(struct core *core, const struct driver *driver);
 void seen_mark_dirty(struct core *core, struct driver *driver, const char *uid, const char *why);
 /* Whether uids or drivers wait to be looked at. */
 bool seen_is_dirty(const struct core *core);

@@ -12,6 +12,7 @@ const struct ledger ledger_store = {
     .objects = store_objects,
     .object_put = store_object_put,
     .observation_put = store_observation_put,
+    .etags_drop = store_etags_drop,
     .incarnations = store_incarnations,
     .intent_put = store_intent_put,
     .intents_open = store_intents_open,

@@ -217,6 +217,13 @@ static int shell_run(struct shell *shell, int64_t wait_s, const volatile int *in
     return status;
 }
 
+/* Drivers are on their way up while the commit is read. */
+static void drivers_start(struct shell *shell)
+{
+    ev_run(shell->loop, EVRUN_NOWAIT); /* they are asked for ... */
+    ev_run(shell->loop, EVRUN_NOWAIT); /* ... and started */
+}
+
 static int target_set(struct shell *shell, const char *commit, struct error *err)
 {
     struct arena *arena = arena_new();
@@ -272,6 +279,8 @@ int shell_plan(struct shell *shell, struct arena *arena, const char *commit, boo
     if (status < 0)
         return status;
     status = shell_begin(shell, false, is_cached, err);
+    if (status == 0 && !is_cached)
+        drivers_start(shell);
     if (status == 0)
         status = target_set(shell, hex, err);
     if (status == 0)

@@ -27,7 +27,8 @@ struct pool {
     struct match *match;
     struct claim *claims; /* sorted */
     size_t count;
-    uint64_t *next; /* of each subject that is a subnet: addresses below were tried */
+    uint64_t *next;    /* of each subject that is a subnet: addresses below were tried */
+    const char **uids; /* of all rows, sorted; NULL until one is to be chosen */
 };
 
 static int compare_texts(const void *left, const void *right)
@@ -49,19 +50,22 @@ static const char **uids_known(struct arena *arena, const struct plan_input *inp
 
 /* The next incarnation of the identity whose uid no row has: an object that was
  * renamed still bears the uid of its first name. */
-static const char *choose_uid(struct arena *arena, const struct plan_input *input,
-                              const char *const *uids, const struct subject *subject)
+static const char *choose_uid(struct pool *pool, const struct subject *subject)
 {
+    struct arena *arena = pool->arena;
+    const struct plan_input *input = pool->match->input;
     char *uid = arena_alloc(arena, UID_TEXT);
     uint64_t incarnation = 0;
 
+    if (!pool->uids)
+        pool->uids = uids_known(arena, input);
     if (input->incarnations)
         incarnation = input->incarnations(input->incarnations_context, subject->kind->name,
                                           subject->project, subject->name);
     do
         digest_uid(input->seed, subject->kind->name, subject->project, subject->name, incarnation++,
                    uid);
-    while (bsearch(&uid, uids, input->known_count, sizeof(*uids), compare_texts));
+    while (bsearch(&uid, pool->uids, input->known_count, sizeof(*pool->uids), compare_texts));
     return uid;
 }
 
@@ -272,29 +276,33 @@ static void choose_nic(struct pool *pool, struct subject *nic, struct value *cho
     nic->spec = spec;
 }
 
-static void choose(struct pool *pool, const char *const *uids, struct subject *subject)
+static void choose(struct pool *pool, struct subject *subject)
 {
     const struct known *known = subject->known;
-    struct value *chosen = shallow_copy(pool->arena, known ? known->chosen : NULL);
+    bool is_nic = strcmp(subject->kind->name, "NIC") == 0;
+    struct value *chosen;
 
-    subject->uid = known ? known->uid : choose_uid(pool->arena, pool->match->input, uids, subject);
-    subject->chosen = chosen;
-    if (!subject->resource)
+    subject->uid = known ? known->uid : choose_uid(pool, subject);
+    if (subject->resource)
+        subject->spec = subject->resource->spec;
+    if (known && value_is_map(known->chosen) &&
+        (!subject->resource || (!subject->renamed_from && !is_nic))) {
+        subject->chosen = known->chosen; /* nothing is added to it */
         return;
-    if (subject->renamed_from)
+    }
+    subject->chosen = chosen = shallow_copy(pool->arena, known ? known->chosen : NULL);
+    if (subject->resource && subject->renamed_from)
         remember_name(pool->arena, chosen, subject->renamed_from);
-    subject->spec = subject->resource->spec;
-    if (strcmp(subject->kind->name, "NIC") == 0)
+    if (subject->resource && is_nic)
         choose_nic(pool, subject, chosen);
 }
 
 void choose_all(struct arena *arena, struct match *match)
 {
     struct pool pool = {.arena = arena, .match = match};
-    const char *const *uids = uids_known(arena, match->input);
 
     pool.next = arena_array(arena, match->count + 1, sizeof(*pool.next));
     claims_collect(&pool);
     for (size_t i = 0; i < match->count; i++)
-        choose(&pool, uids, &match->subjects[i]);
+        choose(&pool, &match->subjects[i]);
 }

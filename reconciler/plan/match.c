@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "model/sort.h"
 #include "reconciler/plan/match.h"
 #include "model/invariant.h"
 
@@ -81,7 +82,7 @@ static struct rows rows_read(struct arena *arena, const struct plan_input *input
         if (kind && input->known[i].life != LIFE_GONE)
             rows.items[rows.count++] = (struct row){kind, &input->known[i], false};
     }
-    qsort(rows.items, rows.count, sizeof(struct row), compare_rows);
+    sort_items(rows.items, rows.count, sizeof(struct row), compare_rows);
     return rows;
 }
 
@@ -188,7 +189,7 @@ static void names_index(struct arena *arena, struct match *match)
             if (value_is_text(formerly->items[n]))
                 add_name(match, subject, formerly->items[n]->text, 3);
     }
-    qsort(match->names, match->name_count, sizeof(struct name_entry), compare_names);
+    sort_items(match->names, match->name_count, sizeof(struct name_entry), compare_names);
 }
 
 const struct subject *match_find(const struct match *match, const struct kind *kind,

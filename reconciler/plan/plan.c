@@ -86,44 +86,6 @@ static void count_steps(struct plan *plan)
 
 /* ---- what it was made from ---------------------------------------------------------- */
 
-static void world_add(struct arena *arena, const struct known *known, struct text *world)
-{
-    const struct observation *seen = &known->observed;
-    struct value *row = value_list(arena);
-
-    value_append(arena, row, value_text(arena, known->uid));
-    value_append(arena, row, value_int(arena, known->life));
-    value_append(arena, row, value_int(arena, (int64_t)seen->epoch));
-    value_append(arena, row, value_bool(arena, seen->known));
-    value_append(arena, row, value_bool(arena, seen->absent));
-    value_append(arena, row, value_bool(arena, seen->released));
-    value_append(arena, row, (struct value *)(size_t)seen->spec);
-    value_append(arena, row, (struct value *)(size_t)seen->booted);
-    value_append(arena, row, (struct value *)(size_t)seen->damage);
-    json_write_canonical(world, row);
-}
-
-/* The digest of all observations, each digested alone first: a rack's worth of them
- * need not be in memory as text. */
-static void digest_world(struct arena *arena, const struct plan_input *input, struct plan *plan)
-{
-    struct text digests = TEXT_INIT, row = TEXT_INIT;
-    char digest[DIGEST_TEXT];
-
-    for (size_t i = 0; i < input->known_count; i++) {
-        const struct observation *seen = &input->known[i].observed;
-
-        text_reset(&row);
-        world_add(arena, &input->known[i], &row);
-        text_add(&digests, digest_bytes(row.data, row.len, digest));
-        if (seen->known && (plan->observed_at == 0 || seen->at < plan->observed_at))
-            plan->observed_at = seen->at;
-    }
-    digest_bytes(digests.data, digests.len, plan->world);
-    text_free(&row);
-    text_free(&digests);
-}
-
 /* What is the same for the same commit, world and steps; not who came before. */
 static void digest_plan(struct arena *arena, struct plan *plan)
 {
@@ -150,7 +112,7 @@ const struct plan *plan_make(struct arena *arena, const struct plan_input *input
     guard_judge(arena, input, plan);
     settle_subjects(plan);
     count_steps(plan);
-    digest_world(arena, input, plan);
+    world_digest(arena, input, plan);
     digest_plan(arena, plan);
     plan_check(plan, input);
     return plan;

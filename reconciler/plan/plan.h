@@ -61,6 +61,7 @@ struct known {
     const struct value *applied; /* desired spec last confirmed, redacted; NULL if never */
     const struct value *labels;  /* of the last applied; NULL allowed */
     struct observation observed;
+    const char *etag;            /* of the list that the observation belongs to; NULL: none */
     int64_t stopped_by_guest_at; /* unix seconds when a stop by the guest was first seen; 0 */
     unsigned start_failures;     /* consecutive, for restartPolicy's back-off */
     int64_t next_start;          /* unix seconds before which restartPolicy waits; 0 */

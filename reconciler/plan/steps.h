@@ -28,6 +28,9 @@ void steps_order(struct arena *arena, struct plan *plan);
  * or deferred (order.c). Steps must be in order. */
 void steps_wait(struct arena *arena, struct plan *plan);
 
+/* Fills `world` and `observed_at` of the plan (world.c). */
+void world_digest(struct arena *arena, const struct plan_input *input, struct plan *plan);
+
 /* What a spec refers to, NICs and Seed of an Instance included (refs.c). */
 struct subject_list {
     const struct subject **items;

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "model/kind.h"
+#include "model/sort.h"
 #include "model/yaml.h"
 #include "reconciler/store/store.h"
 
@@ -30,10 +31,12 @@ struct manifest_file {
 struct loader {
     struct source *source;
     struct store *store; /* NULL: no cache */
+    bool has_parses;     /* the cache is not empty */
     struct arena *arena;
+    struct arena *scratch; /* of the file that is read */
     struct report *report;
     struct set_builder *builder;
-    struct manifest_file *files; /* ordered by path once all are known */
+    struct manifest_file *files; /* ordered by path once all are known; heap */
     size_t count;
     size_t room;
     int64_t bytes;
@@ -45,10 +48,9 @@ static struct manifest_file *file_new(struct loader *loader)
 {
     if (loader->count == loader->room) {
         loader->room = loader->room ? loader->room * 2 : 64;
-        struct manifest_file *more = arena_array(loader->arena, loader->room, sizeof(*more));
-        if (loader->count > 0)
-            memcpy(more, loader->files, loader->count * sizeof(*more));
-        loader->files = more;
+        loader->files = reallocarray(loader->files, loader->room, sizeof(*loader->files));
+        if (!loader->files)
+            abort();
     }
     return &loader->files[loader->count++];
 }
@@ -76,7 +78,7 @@ static struct manifest_file *file_find(struct loader *loader, size_t count, cons
 static void files_sort(struct loader *loader)
 {
     if (loader->count > 0)
-        qsort(loader->files, loader->count, sizeof(*loader->files), path_compare);
+        sort_items(loader->files, loader->count, sizeof(*loader->files), path_compare);
 }
 
 static int files_list(struct loader *loader, const char *commit, struct error *err)
@@ -145,17 +147,16 @@ static int cached_add(struct loader *loader, const struct manifest_file *file, s
 {
     const struct value *documents = NULL;
     char blob[GIT_OID_HEXSZ + 1];
-    if (!loader->store)
+    if (!loader->has_parses)
         return 0;
     git_oid_tostr(blob, sizeof(blob), &file->blob);
-    int rc = store_parse_get(loader->store, loader->arena, blob, &documents, err);
+    int rc = store_parse_get(loader->store, loader->scratch, blob, &documents, err);
     if (rc < 0 || !value_is_list(documents))
         return rc;
     for (size_t i = 0; i < documents->count; i++) {
         struct value *normal = documents->items[i];
         struct position at = {.file = file->path, .column = 1};
         at.line = (unsigned)value_at_int(normal, "at.line", 1);
-        value_unset(normal, "at");
         set_builder_add_normal(loader->builder, normal, at);
     }
     return 1;
@@ -178,12 +179,13 @@ static void documents_add(struct loader *loader, struct manifest_file *file, con
 {
     size_t problems = loader->report->count;
     struct value *documents = NULL;
-    yaml_read(loader->arena, file->path, data, len, &documents, loader->report);
+    yaml_read(loader->scratch, file->path, data, len, &documents, loader->report);
     for (size_t i = 0; documents && i < documents->count; i++)
         set_builder_add(loader->builder, documents->items[i]);
     file->documents = documents ? documents->count : 0;
     file->is_fresh = loader->report->count == problems;
-    file->normals = value_list(loader->arena);
+    if (loader->store && store_is_writable(loader->store))
+        file->normals = value_list(loader->arena);
 }
 
 static int file_add(struct loader *loader, struct manifest_file *file, struct error *err)
@@ -191,14 +193,12 @@ static int file_add(struct loader *loader, struct manifest_file *file, struct er
     const char *data = NULL;
     size_t len = 0;
     int rc = file->is_gone ? 1 : cached_add(loader, file, err);
-    if (rc != 0)
-        return rc < 0 ? rc : 0;
-    struct arena *bytes = arena_new(); /* values copy what they keep */
-    rc = data_get(loader, bytes, file, &data, &len, err);
+    if (rc == 0)
+        rc = data_get(loader, loader->scratch, file, &data, &len, err);
     if (rc == 0 && data)
         documents_add(loader, file, data, len);
-    arena_free(bytes);
-    return rc;
+    arena_reset(loader->scratch); /* the set has copied what it keeps */
+    return rc < 0 ? rc : 0;
 }
 
 /* ---- caching ------------------------------------------------------------------------ */
@@ -300,16 +300,33 @@ static int sources_attach(struct loader *loader, struct error *err)
     return 0;
 }
 
+static int files_add(struct loader *loader, struct error *err)
+{
+    struct store *store = loader->store && !store_in_batch(loader->store) ? loader->store : NULL;
+    int rc = store ? store_snapshot_begin(store, err) : 0;
+    if (rc < 0)
+        return rc;
+    if (loader->store)
+        rc = store_has_parses(loader->store, err);
+    loader->has_parses = rc > 0;
+    rc = rc < 0 ? rc : 0;
+    for (size_t i = 0; rc == 0 && i < loader->count; i++)
+        rc = file_add(loader, &loader->files[i], err);
+    if (store)
+        store_snapshot_end(store);
+    return rc;
+}
+
 static int set_load(struct loader *loader, const struct set **set, struct error *err)
 {
     loader->builder = set_builder_new(loader->arena, loader->report);
-    for (size_t i = 0; i < loader->count; i++) {
-        int rc = file_add(loader, &loader->files[i], err);
-        if (rc < 0)
-            return rc;
+    int rc = files_add(loader, err);
+    if (rc < 0) {
+        set_builder_drop(loader->builder);
+        return rc;
     }
     const struct set *made = set_builder_finish(loader->builder);
-    int rc = cache_fill(loader, made, err);
+    rc = cache_fill(loader, made, err);
     if (rc == 0)
         rc = sources_attach(loader, err);
     if (rc == 0)
@@ -327,9 +344,14 @@ int source_overlay(struct source *source, struct store *store, struct arena *are
                    const char *base_commit, const struct changed *changes, size_t count,
                    const struct set **set, struct report *report, struct error *err)
 {
-    struct loader loader = {.source = source, .store = store, .arena = arena, .report = report};
+    struct loader loader = {
+        .source = source, .store = store, .arena = arena, .scratch = arena_new(), .report = report};
     int rc = files_list(&loader, base_commit, err);
     if (rc == 0)
         rc = files_overlay(&loader, changes, count, err);
-    return rc == 0 ? set_load(&loader, set, err) : rc;
+    if (rc == 0)
+        rc = set_load(&loader, set, err);
+    arena_free(loader.scratch);
+    free(loader.files);
+    return rc;
 }

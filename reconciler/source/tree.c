@@ -36,6 +36,10 @@ static bool text_is_fit(const char *text)
     const utf8proc_uint8_t *at = (const utf8proc_uint8_t *)text;
     while (*at != '\0') {
         utf8proc_int32_t c;
+        if (*at >= 0x20 && *at < 0x7f && *at != '\\') {
+            at++;
+            continue;
+        }
         utf8proc_ssize_t n = utf8proc_iterate(at, -1, &c);
         if (n <= 0 || c == '\\')
             return false;
@@ -222,6 +226,18 @@ static const git_oid *id_in_role(const git_tree_entry *entry, enum role role, en
     return entry && role == wanted ? git_tree_entry_id(entry) : NULL;
 }
 
+static const char *path_join(struct arena *arena, const char *folder, const char *name)
+{
+    size_t folder_len = strlen(folder), name_len = strlen(name);
+    if (folder_len == 0)
+        return arena_text(arena, name);
+    char *path = arena_alloc(arena, folder_len + 1 + name_len + 1);
+    memcpy(path, folder, folder_len);
+    path[folder_len] = '/';
+    memcpy(path + folder_len + 1, name, name_len);
+    return path;
+}
+
 /* Two entries of one name, or one and NULL. */
 static int entry_visit(struct walk *walk, const git_tree_entry *before, const git_tree_entry *after,
                        const char *folder)
@@ -231,8 +247,7 @@ static int entry_visit(struct walk *walk, const git_tree_entry *before, const gi
     if (was == ROLE_NONE && is == ROLE_NONE)
         return 0;
     const char *name = git_tree_entry_name(after ? after : before);
-    const char *path = folder[0] ? arena_printf(walk->arena, "%s/%s", folder, name)
-                                 : arena_text(walk->arena, name);
+    const char *path = path_join(walk->arena, folder, name);
     if (strlen(path) > PATH_MAX_BYTES)
         return error_set(walk->err, ERR_INVALID, "the path %.80s... is too long", path);
     role_report(walk, is, path);

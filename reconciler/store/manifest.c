@@ -89,6 +89,15 @@ int store_parse_get(struct store *store, struct arena *arena, const char *blob,
     return rc;
 }
 
+int store_has_parses(struct store *store, struct error *err)
+{
+    struct query query;
+    query_start(&query, store, "SELECT EXISTS (SELECT 1 FROM parse)", err);
+    int has = query_next(&query) > 0 ? (int)query_int(&query) : 0;
+    int rc = query_end(&query);
+    return rc < 0 ? rc : has;
+}
+
 int store_parse_put(struct store *store, const char *blob, const struct value *documents,
                     struct error *err)
 {

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "model/kind.h"
+#include "model/sort.h"
 
 int store_object_put(struct store *store, const struct known *known, struct error *err)
 {
@@ -105,6 +106,14 @@ int store_observation_put(struct store *store, const char *uid,
     if (rc == 0 && changes == 0)
         return error_set(err, ERR_NOT_FOUND, "no object with uid %s is recorded", uid);
     return rc;
+}
+
+int store_etags_drop(struct store *store, struct error *err)
+{
+    struct query query;
+    query_start(&query, store, "UPDATE object SET seen_etag = NULL WHERE seen_etag IS NOT NULL",
+                err);
+    return query_run(&query, NULL);
 }
 
 /* ---- reading ------------------------------------------------------------------------ */
@@ -203,29 +212,41 @@ static int known_compare(const void *left, const void *right)
     return by != 0 ? by : strcmp(a->uid, b->uid);
 }
 
+/* So that the array is made once, in its size: it is the largest thing that is read. */
+static size_t objects_count(struct store *store)
+{
+    struct error ignored = ERROR_INIT;
+    struct query query;
+    query_start(&query, store, "SELECT count(*) FROM object", &ignored);
+    int64_t count = query_next(&query) > 0 ? query_int(&query) : 0;
+    query_end(&query);
+    return (size_t)count;
+}
+
 int store_objects(struct store *store, struct arena *arena, struct known **out, size_t *count,
                   struct error *err)
 {
-    struct known *rows = NULL;
     struct memo *memo = arena_alloc(arena, sizeof(*memo));
-    size_t n = 0, room = 0;
+    size_t n = 0, room = objects_count(store);
+    struct known *rows = room ? arena_array(arena, room, sizeof(*rows)) : NULL;
     struct query query;
     query_start(&query, store,
                 "SELECT uid, kind, project, name, life, generation, epoch, protect,"
                 " remove_deletes, chosen, applied, labels, stopped_by_guest_at, start_failures,"
                 " next_start, seen, seen_absent, seen_released, seen_epoch, seen_at, seen_spec,"
-                " seen_booted, seen_status, seen_damage FROM object WHERE life <> 3",
+                " seen_booted, seen_status, seen_damage, seen_etag FROM object WHERE life <> 3",
                 err);
     while (query_next(&query) > 0) {
         rows = query_room(arena, rows, n, &room, sizeof(*rows));
         rows[n] = known_read(&query, arena, memo);
-        rows[n++].observed = observation_read(&query, arena, memo);
+        rows[n].observed = observation_read(&query, arena, memo);
+        rows[n++].etag = query_text(&query, arena);
     }
     int rc = query_end(&query);
     if (rc < 0)
         return rc;
     if (n > 0)
-        qsort(rows, n, sizeof(*rows), known_compare);
+        sort_items(rows, n, sizeof(*rows), known_compare);
     *out = rows;
     *count = n;
     return 0;

@@ -244,6 +244,19 @@ int store_begin(struct store *store, struct error *err)
     return query_run(&query, NULL);
 }
 
+int store_snapshot_begin(struct store *store, struct error *err)
+{
+    assert(!store_in_batch(store));
+    struct query query;
+    query_start(&query, store, "BEGIN DEFERRED", err);
+    return query_run(&query, NULL);
+}
+
+void store_snapshot_end(struct store *store)
+{
+    store_rollback(store); /* nothing was written */
+}
+
 static int64_t now_ns(void)
 {
     struct timespec now;

@@ -37,6 +37,10 @@ void store_rollback(struct store *store);
 /* From now on tells how long each durable commit took. */
 void store_watch_commits(struct store *store, void (*committed)(void *context, int64_t ns),
                          void *context);
+/* Many reads of one state of the store, and without a lock for each. Not within a batch, and
+ * not for long: what others write meanwhile cannot be folded into the database. */
+int store_snapshot_begin(struct store *store, struct error *err);
+void store_snapshot_end(struct store *store);
 bool store_in_batch(const struct store *store);
 bool store_is_writable(const struct store *store);
 
@@ -90,6 +94,8 @@ int store_manifest_drop(struct store *store, const char *path, struct error *err
 /* The parse cache: by blob and kinds_digest(). `*documents` NULL if not cached. */
 int store_parse_get(struct store *store, struct arena *arena, const char *blob,
                     const struct value **documents, struct error *err);
+/* Whether anything at all is cached: 1 or 0. */
+int store_has_parses(struct store *store, struct error *err);
 int store_parse_put(struct store *store, const char *blob, const struct value *documents,
                     struct error *err);
 
@@ -107,6 +113,8 @@ int store_object_purge(struct store *store, const char *uid, struct error *err);
 int store_observation_put(struct store *store, const char *uid,
                           const struct observation *observation, const char *etag,
                           struct error *err);
+/* From now on no observation is known to belong to what a driver lists. */
+int store_etags_drop(struct store *store, struct error *err);
 /* GONE rows of an identity. */
 int store_incarnations(struct store *store, const char *kind, const char *project, const char *name,
                        uint64_t *count, struct error *err);

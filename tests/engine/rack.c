@@ -63,6 +63,12 @@ static void rack_emit(void *context, const struct event *event)
         printf("# %8lld %-16s %s\n", (long long)rack->now_ms, event->type, event->text);
 }
 
+static void rack_passed(void *context, const struct pass *pass)
+{
+    (void)pass;
+    ((struct rack *)context)->plans++;
+}
+
 static void rack_log(void *context, const char *name, const char *text)
 {
     (void)context;
@@ -212,6 +218,7 @@ static struct value *observe(struct rack *rack, const char *driver, const struct
         return result;
     }
     struct value *objects = value_set(arena, result, "objects", value_list(arena));
+    rack->details += (unsigned)uids->count;
     for (size_t i = 0; i < uids->count; i++)
         value_append(arena, objects, object_make(rack, uids->items[i]->text));
     return result;
@@ -288,6 +295,25 @@ static void move_behind(struct rack *rack, const char *driver, const struct valu
     rack_notice(rack, driver, object->uid, "moved meanwhile");
 }
 
+/* Somebody sets an object back just after it was looked at, and nobody tells. */
+static void set_back(struct rack *rack, const struct value *params)
+{
+    const struct value *uids = value_get(params, "uids");
+    if (!rack->set_back || !uids || uids->count == 0)
+        return;
+    object_get(rack, uids->items[0]->text)->spec = rack->set_back;
+    rack->set_back = NULL;
+}
+
+static struct value *initialize(struct rack *rack)
+{
+    struct value *result = value_map(rack->arena), *capabilities = value_map(rack->arena);
+    value_set(rack->arena, result, "capabilities", capabilities);
+    if (rack->etags)
+        value_set_text(rack->arena, capabilities, "etags", rack->etags);
+    return result;
+}
+
 static void rack_send(void *context, const char *driver, const struct value *borrowed)
 {
     struct rack *rack = context;
@@ -302,10 +328,11 @@ static void rack_send(void *context, const char *driver, const struct value *bor
     }
     struct value *answer = answer_to(rack, message);
     struct value *result = strcmp(method, "observe")
-                               ? value_map(rack->arena)
+                               ? initialize(rack)
                                : observe(rack, driver, value_get(message, "params"));
     value_set(rack->arena, answer, "result", result);
     move_behind(rack, driver, value_get(message, "params"));
+    set_back(rack, value_get(message, "params"));
     queue_put(rack, driver, answer);
 }
 
@@ -358,6 +385,13 @@ static int object_counted(struct store *store, const struct known *known, struct
     return store_object_put(store, known, err);
 }
 
+static int objects_slow(struct store *store, struct arena *arena, struct known **out, size_t *count,
+                        struct error *err)
+{
+    crashing->now_ms += crashing->plan_ms;
+    return store_objects(store, arena, out, count, err);
+}
+
 /* ---- life --------------------------------------------------------------------------- */
 
 static const char *driver_of(void *context, const char *class)
@@ -388,6 +422,7 @@ struct rack *rack_new(void)
     rack->ledger.commit = commit_counted;
     rack->ledger.intent_put = intent_counted;
     rack->ledger.object_put = object_counted;
+    rack->ledger.objects = objects_slow;
     rack->env = (struct env){
         .context = rack,
         .mono_ms = rack_mono,
@@ -399,6 +434,7 @@ struct rack *rack_new(void)
         .driver_kill = rack_kill,
         .emit = rack_emit,
         .log = rack_log,
+        .passed = rack_passed,
         .load = rack_load,
         .describe = rack_describe,
         .ledger = &rack->ledger,
@@ -512,6 +548,7 @@ void rack_boot(struct rack *rack, const char *commit)
 static void message_deliver(struct rack *rack)
 {
     const struct rack_message *next = &rack->queue[rack->queue_first++];
+    rack->now_ms += rack->answer_ms;
     if (next->driver && next->message)
         core_message(rack->core, next->driver, next->message);
     else if (next->driver)

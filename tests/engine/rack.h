@@ -12,7 +12,7 @@
  * "net" for networks and machines) whose objects are a table here, a real store, and
  * manifests by commit. Any call of the core to the outside can be made its last.
  */
-enum { RACK_OBJECTS = 64, RACK_MESSAGES = 4096 };
+enum { RACK_OBJECTS = 1024, RACK_MESSAGES = 4096 };
 
 struct rack_object {
     char uid[33], kind[32], name[64];
@@ -53,17 +53,21 @@ struct rack {
     /* faults */
     int calls, crash_at; /* 0: never */
     jmp_buf crash;
-    const char *mute;        /* driver that answers nothing but initialize */
-    const char *partial;     /* driver whose lists break off */
-    const char *refuse;      /* name of the object whose applies are refused */
-    const char *refuse_kind; /* word of the refusal */
-    unsigned lose_replies;   /* answers to apply that never arrive, but the effect does */
-    unsigned lose_applies;   /* applies that arrive and come to nothing, and no word of it */
-    bool move_behind;        /* the next details are old when they arrive, after the notice */
-    int64_t lie_epoch;       /* what drivers say of every epoch; 0: the truth */
-    bool deny_epochs;        /* deletes are not acknowledged */
+    const char *mute;             /* driver that answers nothing but initialize */
+    const char *partial;          /* driver whose lists break off */
+    const char *refuse;           /* name of the object whose applies are refused */
+    const char *refuse_kind;      /* word of the refusal */
+    unsigned lose_replies;        /* answers to apply that never arrive, but the effect does */
+    unsigned lose_applies;        /* applies that arrive and come to nothing, and no word of it */
+    bool move_behind;             /* the next details are old when they arrive, after the notice */
+    const struct value *set_back; /* what the next object looked at is once it was told */
+    const char *etags;            /* what drivers say that their etags are made by; NULL: nothing */
+    int64_t lie_epoch;            /* what drivers say of every epoch; 0: the truth */
+    bool deny_epochs;             /* deletes are not acknowledged */
+    int64_t answer_ms;            /* how long each message is on its way */
+    int64_t plan_ms;              /* how long reading all rows takes */
 
-    unsigned events_converged, events_failed, applies;
+    unsigned events_converged, events_failed, applies, plans, details;
     int64_t applied_at[256]; /* virtual time of each */
 };
 

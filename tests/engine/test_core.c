@@ -575,6 +575,83 @@ static void approval_of_a_revision_ends_with_its_last_step(void **state)
     assert_int_equal(holds->count, 0);
 }
 
+static void slow_look_is_not_planned_at_each_answer(void **state)
+{
+    struct rack *rack = *state;
+    char *text = NULL;
+    size_t len = 0;
+    FILE *out = open_memstream(&text, &len);
+    fputs(POOL PROJECT, out);
+    for (int i = 0; i < 1000; i++)
+        fprintf(out, VOLUME("v%d", "1GiB"), i);
+    fclose(out);
+    rack->commits[4] = text;
+    rack_boot(rack, "4");
+    assert_true(rack_run(rack, minute));
+    rack->answer_ms = 2500; /* the list and four parts of details, all overdue */
+    rack->plan_ms = 5000;
+    rack_boot(rack, "4");
+    rack->plans = 0;
+    assert_true(rack_run(rack, 10 * minute));
+    assert_in_range(rack->plans, 2, 3); /* when it is overdue, and when all is known */
+    free(text);
+}
+
+static unsigned details_of_a_start(struct rack *rack)
+{
+    rack->details = 0;
+    rack_boot(rack, "1");
+    assert_true(rack_run(rack, minute));
+    return rack->details;
+}
+
+static void what_was_seen_before_a_restart_is_known_by_its_etag(void **state)
+{
+    struct rack *rack = *state;
+    rack->etags = "1";
+    details_of_a_start(rack);
+    assert_int_equal(details_of_a_start(rack), 0);
+    assert_true(core_is_converged(rack->core));
+    rack_die(rack);
+    struct rack_object *db = rack_object(rack, "Volume", "db");
+    struct value *spec = value_copy(rack->arena, db->spec);
+    value_set_int(rack->arena, spec, "size", 7);
+    db->spec = spec; /* meanwhile */
+    assert_true(details_of_a_start(rack) > 0);
+    assert_int_equal(size_of(rack), INT64_C(1) << 30);
+}
+
+static void new_kind_of_etag_brings_everything_to_be_looked_at(void **state)
+{
+    struct rack *rack = *state;
+    rack->etags = "1";
+    details_of_a_start(rack);
+    rack->etags = "2";
+    assert_true(details_of_a_start(rack) >= 3);
+    assert_int_equal(details_of_a_start(rack), 0);
+    rack->etags = NULL;
+    assert_true(details_of_a_start(rack) >= 3);
+}
+
+/* Changed by a step, and set back by somebody: the driver lists what it listed before. */
+static void etag_of_before_a_step_says_nothing_of_after_it(void **state)
+{
+    struct rack *rack = *state;
+    details_of_a_start(rack);
+    struct rack_object *db = rack_object(rack, "Volume", "db");
+    const struct value *before = db->spec;
+    struct error err = ERROR_INIT;
+    assert_int_equal(core_target(rack->core, "2", "test", NULL, NULL, &err), 0);
+    while (db->applied < 2) {
+        core_pump(rack->core);
+        if (db->applied < 2)
+            message_deliver(rack);
+    }
+    rack->set_back = before;
+    assert_true(rack_run(rack, 2 * minute));
+    assert_int_equal(size_of(rack), INT64_C(2) << 30);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -594,10 +671,14 @@ int main(void)
         RACK_TEST(failing_step_backs_off_by_doubling),
         RACK_TEST(new_target_does_not_wait_for_the_back_off),
         RACK_TEST(silent_driver_delays_nobody_else),
+        RACK_TEST(slow_look_is_not_planned_at_each_answer),
         RACK_TEST(lost_store_makes_nothing_twice_and_asks_first),
         RACK_TEST(secret_that_a_driver_says_back_is_not_kept),
         RACK_TEST(notice_explains_the_next_look_and_nothing_later),
         RACK_TEST(notice_that_overtakes_an_older_answer_is_not_lost),
+        RACK_TEST(what_was_seen_before_a_restart_is_known_by_its_etag),
+        RACK_TEST(new_kind_of_etag_brings_everything_to_be_looked_at),
+        RACK_TEST(etag_of_before_a_step_says_nothing_of_after_it),
         RACK_TEST(approval_is_good_for_one_loss),
         RACK_TEST(approval_of_a_revision_ends_with_its_last_step),
         RACK_TEST(a_nic_moves_to_another_subnet_while_its_machine_runs),

@@ -1,0 +1,250 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+/*
+ * Plain JSON in one pass, without a tree in between. Anything out of the ordinary (an
+ * escape, a byte beyond ASCII, a fraction, a large map, an error) ends the pass, and
+ * jansson reads the text from its beginning: so this file has no error messages, and may be
+ * taken away without a trace but for time. tests/model/test_json.c holds the two together.
+ */
+#include "model/json_plain.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "model/arena.h"
+
+enum { DEPTH_MAX = 64, KEYS_MAX = 32, DIGITS_MAX = 18 };
+
+/* Members gather here until their list or map ends, so that it is made in its exact size. */
+struct gather {
+    struct pair *pairs;
+    size_t count;
+    size_t room;
+};
+
+struct plain {
+    struct arena *arena;
+    const char *at;
+    const char *end;
+    int depth;
+    struct gather gather;
+};
+
+static struct value *value_read(struct plain *plain);
+
+static void blank_skip(struct plain *plain)
+{
+    while (plain->at < plain->end &&
+           (*plain->at == ' ' || *plain->at == '\n' || *plain->at == '\t' || *plain->at == '\r'))
+        plain->at++;
+}
+
+static bool char_take(struct plain *plain, char c)
+{
+    blank_skip(plain);
+    if (plain->at == plain->end || *plain->at != c)
+        return false;
+    plain->at++;
+    return true;
+}
+
+/* Behind the opening quote: the text up to the closing one, which is passed. */
+static const char *text_take(struct plain *plain, size_t *len)
+{
+    const char *start = plain->at;
+
+    for (; plain->at < plain->end; plain->at++) {
+        unsigned char c = (unsigned char)*plain->at;
+
+        if (c == '"') {
+            *len = (size_t)(plain->at++ - start);
+            return start;
+        }
+        if (c < 0x20 || c >= 0x7f || c == '\\')
+            return NULL;
+    }
+    return NULL;
+}
+
+static struct value *number_read(struct plain *plain)
+{
+    bool is_negative = *plain->at == '-';
+    const char *digits = plain->at + is_negative;
+    int64_t number = 0;
+    size_t count = 0;
+
+    while (digits + count < plain->end && digits[count] >= '0' && digits[count] <= '9') {
+        if (count == DIGITS_MAX)
+            return NULL;
+        number = number * 10 + (digits[count++] - '0');
+    }
+    plain->at = digits + count;
+    if (count == 0 || (digits[0] == '0' && (count > 1 || is_negative)) ||
+        (plain->at < plain->end && strchr(".eE+-", *plain->at)))
+        return NULL;
+    return value_int(plain->arena, is_negative ? -number : number);
+}
+
+static bool word_take(struct plain *plain, const char *word)
+{
+    size_t len = strlen(word);
+
+    if ((size_t)(plain->end - plain->at) < len || memcmp(plain->at, word, len) != 0)
+        return false;
+    plain->at += len;
+    return true;
+}
+
+static void gather_add(struct gather *gather, const char *key, struct value *value)
+{
+    if (gather->count == gather->room) {
+        gather->room = gather->room ? 2 * gather->room : 64;
+        gather->pairs = realloc(gather->pairs, gather->room * sizeof(*gather->pairs));
+        if (!gather->pairs)
+            abort();
+    }
+    gather->pairs[gather->count++] = (struct pair){.key = key, .value = value};
+}
+
+static struct value *list_end(struct plain *plain, size_t first)
+{
+    struct gather *gather = &plain->gather;
+    struct value *list = value_list(plain->arena);
+
+    list->room = list->count = gather->count - first;
+    list->items = list->count ? arena_array(plain->arena, list->count, sizeof(*list->items)) : NULL;
+    for (size_t i = 0; i < list->count; i++)
+        list->items[i] = gather->pairs[first + i].value;
+    gather->count = first;
+    return list;
+}
+
+static struct value *list_read(struct plain *plain)
+{
+    size_t first = plain->gather.count;
+
+    if (char_take(plain, ']'))
+        return list_end(plain, first);
+    do {
+        struct value *item = value_read(plain);
+
+        if (!item)
+            return NULL;
+        gather_add(&plain->gather, NULL, item);
+    } while (char_take(plain, ','));
+    return char_take(plain, ']') ? list_end(plain, first) : NULL;
+}
+
+/* Few keys, each but once. */
+static bool keys_are_fit(const struct pair *pairs, size_t count)
+{
+    if (count > KEYS_MAX)
+        return false;
+    for (size_t i = 1; i < count; i++)
+        for (size_t n = 0; n < i; n++)
+            if (pairs[i].key[0] == pairs[n].key[0] && strcmp(pairs[i].key, pairs[n].key) == 0)
+                return false;
+    return true;
+}
+
+static struct value *map_end(struct plain *plain, size_t first)
+{
+    struct gather *gather = &plain->gather;
+    struct value *map = value_map(plain->arena);
+    size_t count = gather->count - first;
+
+    if (!keys_are_fit(gather->pairs + first, count))
+        return NULL;
+    map->pair_room = map->pair_count = count;
+    if (count > 0) {
+        map->pairs = arena_array(plain->arena, count, sizeof(*map->pairs));
+        memcpy(map->pairs, gather->pairs + first, count * sizeof(*map->pairs));
+    }
+    gather->count = first;
+    return map;
+}
+
+static bool pair_read(struct plain *plain)
+{
+    size_t len;
+    const char *key = char_take(plain, '"') ? text_take(plain, &len) : NULL;
+    struct value *value;
+
+    if (!key || !char_take(plain, ':'))
+        return false;
+    key = arena_text_n(plain->arena, key, len);
+    value = value_read(plain);
+    if (value)
+        gather_add(&plain->gather, key, value);
+    return value != NULL;
+}
+
+static struct value *map_read(struct plain *plain)
+{
+    size_t first = plain->gather.count;
+
+    if (char_take(plain, '}'))
+        return map_end(plain, first);
+    do {
+        if (!pair_read(plain))
+            return NULL;
+    } while (char_take(plain, ','));
+    return char_take(plain, '}') ? map_end(plain, first) : NULL;
+}
+
+static struct value *nested_read(struct plain *plain, struct value *(*read)(struct plain *plain))
+{
+    struct value *value;
+
+    if (plain->depth == DEPTH_MAX)
+        return NULL;
+    plain->at++;
+    plain->depth++;
+    value = read(plain);
+    plain->depth--;
+    return value;
+}
+
+static struct value *text_read(struct plain *plain)
+{
+    size_t len;
+    const char *text;
+
+    plain->at++;
+    text = text_take(plain, &len);
+    return text ? value_text_n(plain->arena, text, len) : NULL;
+}
+
+static struct value *value_read(struct plain *plain)
+{
+    blank_skip(plain);
+    if (plain->at == plain->end)
+        return NULL;
+    switch (*plain->at) {
+    case '{':
+        return nested_read(plain, map_read);
+    case '[':
+        return nested_read(plain, list_read);
+    case '"':
+        return text_read(plain);
+    case 't':
+        return word_take(plain, "true") ? value_bool(plain->arena, true) : NULL;
+    case 'f':
+        return word_take(plain, "false") ? value_bool(plain->arena, false) : NULL;
+    case 'n':
+        return word_take(plain, "null") ? value_null(plain->arena) : NULL;
+    default:
+        return number_read(plain);
+    }
+}
+
+struct value *json_plain_read(struct arena *arena, const char *data, size_t len)
+{
+    struct plain plain = {.arena = arena, .at = data, .end = data + len};
+    struct value *value = value_read(&plain);
+
+    blank_skip(&plain);
+    if (plain.at != plain.end)
+        value = NULL;
+    free(plain.gather.pairs);
+    return value;
+}

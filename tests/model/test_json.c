@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+/* The fast path of reading JSON beside the slow one, over documents made at random and
+ * damaged at random: whatever the fast one takes, both read alike. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "model/arena.h"
+#include "model/error.h"
+#include "model/json.h"
+#include "model/json_plain.h"
+#include "model/text.h"
+
+static uint64_t seed = 20261126;
+
+static unsigned draw(unsigned below)
+{
+    seed = seed * 6364136223846793005u + 1442695040888963407u;
+    return (unsigned)(seed >> 33) % below;
+}
+
+static void word_add(struct text *out)
+{
+    static const char *const words[] = {"a",        "spec.size", "",     "kind", "x\\n", "\\u0041",
+                                        "\xc3\xa9", "~!#",       "\x7f", "b",    "c",    "d"};
+    text_add_char(out, '"');
+    text_add(out, words[draw(sizeof words / sizeof *words)]);
+    text_add_char(out, '"');
+}
+
+static void value_add(struct text *out, int depth)
+{
+    static const char *const plain[] = {"0",
+                                        "-1",
+                                        "true",
+                                        "false",
+                                        "null",
+                                        "42",
+                                        "123456789012345678",
+                                        "-0",
+                                        "01",
+                                        "1.5",
+                                        "1e3",
+                                        "9223372036854775807",
+                                        "9223372036854775808",
+                                        "- 1",
+                                        "nul",
+                                        " 7 "};
+    unsigned choice = draw(depth > 5 ? 2 : 4);
+    unsigned count = draw(5);
+    if (choice == 0)
+        text_add(out, plain[draw(draw(3) ? 7 : sizeof plain / sizeof *plain)]);
+    if (choice == 1)
+        word_add(out);
+    if (choice < 2)
+        return;
+    text_add_char(out, choice == 2 ? '[' : '{');
+    for (unsigned i = 0; i < count; i++) {
+        text_add(out, i ? (draw(4) ? "," : " ,\n") : "");
+        if (choice == 3) {
+            text_printf(out, "\"%c%u\"%s", 'a' + (char)draw(3), draw(4), draw(4) ? ":" : " : ");
+        }
+        value_add(out, depth + 1);
+    }
+    text_add_char(out, choice == 2 ? ']' : '}');
+}
+
+static void damage(struct text *text)
+{
+    static const char bytes[] = "{}[],:\"\\0-1.e \n\ttfn\x01\x80";
+    if (text->len == 0 || draw(2))
+        return;
+    size_t at = draw((unsigned)text->len);
+    if (draw(2))
+        text->data[at] = bytes[draw(sizeof bytes - 1)];
+    else
+        text->data[text->len = at] = '\0';
+}
+
+static void fast_path_reads_what_the_slow_one_reads(void **state)
+{
+    unsigned taken = 0, left = 0;
+    (void)state;
+    for (int i = 0; i < 60000; i++) {
+        struct arena *arena = arena_new();
+        struct text text = TEXT_INIT;
+        struct error err = ERROR_INIT;
+        struct value *slow = NULL;
+        value_add(&text, 0);
+        damage(&text);
+        struct value *fast = json_plain_read(arena, text.data, text.len);
+        if (fast) {
+            assert_int_equal(json_read_any(arena, text.data, text.len, &slow, &err), 0);
+            assert_string_equal(json_text(arena, fast), json_text(arena, slow));
+            assert_true(value_equal(fast, slow));
+            taken++;
+        } else {
+            left++;
+        }
+        text_free(&text);
+        arena_free(arena);
+    }
+    assert_true(taken > 10000 && left > 10000); /* both were tried */
+}
+
+static void assert_taken(const char *text, bool is_taken)
+{
+    struct arena *arena = arena_new();
+    assert_int_equal(json_plain_read(arena, text, strlen(text)) != NULL, is_taken);
+    arena_free(arena);
+}
+
+static void fast_path_takes_what_our_programs_write(void **state)
+{
+    (void)state;
+    assert_taken("{\"jsonrpc\":\"2.0\",\"id\":7,\"result\":{\"list\":[[\"00ff\",1,\"e\"]],"
+                 "\"complete\":true}}",
+                 true);
+    assert_taken("[]", true);
+    assert_taken("{\"a\":1,\"a\":2}", false);
+    assert_taken("\"\xc3\xa9\"", false);
+    assert_taken("\"a\\nb\"", false);
+    assert_taken("1234567890123456789", false);
+    assert_taken("{} {}", false);
+    assert_taken("", false);
+}
+
+static void nesting_ends_where_the_slow_path_ends_it(void **state)
+{
+    struct arena *arena = arena_new();
+    (void)state;
+    for (int depth = 60; depth < 70; depth++) {
+        struct text text = TEXT_INIT;
+        struct error err = ERROR_INIT;
+        struct value *slow = NULL;
+        for (int i = 0; i < depth; i++)
+            text_add_char(&text, '[');
+        for (int i = 0; i < depth; i++)
+            text_add_char(&text, ']');
+        bool is_fit = json_read_any(arena, text.data, text.len, &slow, &err) == 0;
+        assert_int_equal(json_plain_read(arena, text.data, text.len) != NULL, is_fit);
+        text_free(&text);
+    }
+    arena_free(arena);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(fast_path_reads_what_the_slow_one_reads),
+        cmocka_unit_test(fast_path_takes_what_our_programs_write),
+        cmocka_unit_test(nesting_ends_where_the_slow_path_ends_it),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
