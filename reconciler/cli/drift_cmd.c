@@ -7,12 +7,14 @@
 #include <string.h>
 #include <strings.h>
 
+#include "model/digest.h"
 #include "model/diff.h"
 #include "reconciler/cli/drift.h"
 #include "reconciler/cli/drift_rows.h"
 #include "reconciler/cli/drift_html.h"
 #include "reconciler/cli/drift_junit.h"
 #include "reconciler/cli/follow.h"
+#include "reconciler/cli/objects.h"
 #include "reconciler/cli/output.h"
 #include "reconciler/cli/site.h"
 #include "reconciler/cli/table.h"
@@ -25,26 +27,40 @@ static struct {
     char *html;
     char *junit;
     char *since;
-    char *resource;
+    char *resource; /* "volume/shop/db" or "image/base" */
+    char uid[UID_TEXT];
 } options;
 
-/* "volume/shop/db" or "image/base" */
 static bool is_asked(const struct value *row)
 {
-    const char *project = value_get_text(row, "project", "");
+    return !options.resource || strcmp(value_get_text(row, "uid", ""), options.uid) == 0;
+}
+
+/* Which object --resource means; one that is not there is an error, and never "No drift." */
+static int resource_find(struct cli *cli, struct error *err)
+{
     const char *slash = options.resource ? strchr(options.resource, '/') : NULL;
     const struct kind *kind;
-    char word[64], label[160];
+    const struct known *row;
+    struct store *store;
+    int rc;
 
     if (!options.resource)
-        return true;
-    snprintf(word, sizeof(word), "%.*s", slash ? (int)(slash - options.resource) : 0,
-             options.resource);
-    kind = kind_find_loose(word);
-    snprintf(label, sizeof(label), "%s%s%s", project, project[0] ? "/" : "",
-             value_get_text(row, "name", ""));
-    return slash && kind && strcmp(kind->name, value_get_text(row, "kind", "")) == 0 &&
-           strcmp(slash + 1, label) == 0;
+        return 0;
+    kind = slash ? kind_find_loose(arena_text_n(cli->arena, options.resource,
+                                                (size_t)(slash - options.resource)))
+                 : NULL;
+    if (!kind)
+        return error_set(err, ERR_INVALID, "--resource takes KIND/PROJECT/NAME, not '%s'",
+                         options.resource);
+    rc = objects_store(cli, &store, err);
+    if (rc < 0)
+        return rc;
+    rc = object_find(cli->arena, store, kind, slash + 1, &row, err);
+    if (rc == 0)
+        snprintf(options.uid, sizeof options.uid, "%s", row->uid);
+    store_close(store);
+    return rc;
 }
 
 static struct value *rows_asked(struct arena *arena, const struct value *rows, int64_t since)
@@ -182,9 +198,11 @@ static int drift_run(struct cli *cli)
 
     if (options.since && when_read(options.since, -1, &since, &err) < 0)
         return usage_error(cli, "--since: %s", err.message);
-    if (options.resource && !strchr(options.resource, '/'))
-        return usage_error(cli, "--resource takes KIND/PROJECT/NAME, not '%s'", options.resource);
     rc = site_find(cli, &site, &err);
+    if (rc == 0)
+        rc = resource_find(cli, &err);
+    if (rc == ERR_INVALID)
+        return usage_error(cli, "%s", err.message);
     if (rc == 0 && options.watch)
         rc = follow_each(site, cli->arena, NULL, watch_show, &err);
     else if (rc == 0)

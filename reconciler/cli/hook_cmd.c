@@ -118,6 +118,36 @@ static void plan_show(const struct value *plan)
     fflush(stdout);
 }
 
+/* For the daemon's record; without one there is none. */
+static void refusal_tell(struct cli *cli, struct push *push, const struct value *problems,
+                         const char *why)
+{
+    struct arena *arena = cli->arena;
+    struct value *params = value_map(arena), *ignored = NULL;
+    struct error err = ERROR_INIT;
+    struct commit_info info = {0};
+
+    value_set_text(arena, params, "commit", push->update->new);
+    value_set_text(arena, params, "who", daemon_who(arena));
+    value_set_text(arena, params, "why", why);
+    value_set(arena, params, "problems",
+              problems ? value_copy(arena, problems) : value_list(arena));
+    if (source_commit(push->source, arena, push->update->new, &info, &err) == 0) {
+        value_set_text(arena, params, "author", info.author);
+        value_set_text(arena, params, "subject", info.subject);
+    }
+    (void)daemon_ask(push->site, arena, "refused", params, &ignored, &err);
+}
+
+static const char *problem_text(struct arena *arena, const struct report *report)
+{
+    const struct problem *first = &report->problems[0];
+
+    return arena_printf(
+        arena, "%s:%d: %s%s", first->at.file, first->at.line, first->message,
+        report->count > 1 ? arena_printf(arena, " (and %zu more)", report->count - 1) : "");
+}
+
 /* 1 if the daemon judged it, 0 if none is up. An invalid push is ERR_INVALID. */
 static int daemon_check(struct cli *cli, struct push *push, const struct received *received,
                         struct error *err)
@@ -126,8 +156,10 @@ static int daemon_check(struct cli *cli, struct push *push, const struct receive
     int rc = daemon_ask(push->site, cli->arena, "check", check_params(cli->arena, received),
                         &result, err);
 
-    if (rc == ERR_INVALID)
+    if (rc == ERR_INVALID) {
+        refusal_tell(cli, push, NULL, err->message);
         return rc;
+    }
     if (rc < 0) {
         say(push, arena_printf(cli->arena, "spinel: no plan now: %s", err->message));
         return 1;
@@ -150,6 +182,8 @@ static int push_judge(struct cli *cli, struct push *push, struct error *err)
     if (report.count > 0) {
         report_sort(&report);
         problems_print_narrow(&report, HOOK_COLUMNS);
+        refusal_tell(cli, push, report_value(cli->arena, &report),
+                     problem_text(cli->arena, &report));
         return error_set(err, ERR_INVALID, "%s", problems_count(&report));
     }
     if (received.forced)

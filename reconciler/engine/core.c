@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "model/invariant.h"
+#include "model/text.h"
 
 int64_t core_now_ms(const struct core *core)
 {
@@ -173,14 +174,60 @@ static struct value *target_data(struct core *core, const char *commit, const ch
     return data;
 }
 
+static const char *shown_text(struct arena *arena, const char *from)
+{
+    struct text text = TEXT_INIT;
+    text_add_shown(&text, from ? from : "", from ? strlen(from) : 0);
+    const char *shown = arena_text(arena, text.data ? text.data : "");
+    text_free(&text);
+    return shown;
+}
+
+int core_refused(struct core *core, const struct refusal *refusal, struct error *err)
+{
+    struct arena *arena = batch_arena(core);
+    struct value *data = target_data(core, refusal->commit, refusal->who);
+    const struct revision revision = {
+        .commit = refusal->commit,
+        .parent = core->commit,
+        .author = shown_text(arena, refusal->author),
+        .subject = shown_text(arena, refusal->subject),
+        .pushed_by = shown_text(arena, refusal->who),
+        .state = "refused",
+        .message = shown_text(arena, refusal->why),
+        .at = core_now_s(core),
+    };
+    int64_t id = 0;
+    if (!batch_open(core))
+        return core->failure.code ? (*err = core->failure, core->failure.code) : 0;
+    int status = core->env->ledger->revision_add(core->env->store, &revision, &id, err);
+    if (status < 0) {
+        core_fail(core, err);
+        return status;
+    }
+    value_set_int(arena, data, "revision", id);
+    if (refusal->problems)
+        value_set(arena, data, "problems", value_copy(arena, refusal->problems));
+    core_event(core, "revision.refused", NULL, data, "commit %.12s was refused: %s",
+               refusal->commit, revision.message);
+    return 0;
+}
+
 static int target_refuse(struct core *core, const char *commit, const char *who,
                          const struct report *report, struct error *err)
 {
     struct arena *arena = batch_arena(core);
-    struct value *data = target_data(core, commit, who);
-    value_set(arena, data, "problems", value_copy(arena, report_value(arena, report)));
-    core_event(core, "revision.refused", NULL, data, "commit %.12s was refused: %s", commit,
-               report->problems[0].message);
+    struct error ignored = ERROR_INIT;
+    struct refusal refusal = {.commit = commit,
+                              .who = who,
+                              .why = report->problems[0].message,
+                              .problems = report_value(arena, report)};
+    if (core->env->describe(core->env->context, arena, commit, &refusal.author, &refusal.subject,
+                            &ignored) < 0)
+        refusal.author = refusal.subject = NULL;
+    int status = core_refused(core, &refusal, err);
+    if (status < 0)
+        return status;
     return error_set(err, ERR_INVALID, "commit %.12s is not valid: %zu errors, the first: %s",
                      commit, report->count, report->problems[0].message);
 }

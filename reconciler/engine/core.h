@@ -63,6 +63,13 @@ int core_start(struct core *core, struct error *err);
  * the core look at once. */
 int core_target(struct core *core, const char *commit, const char *who, struct report *report,
                 int64_t *revision, struct error *err);
+/* A commit that does not become the target, for the record: a revision of state "refused". */
+struct refusal {
+    const char *commit, *who, *author, *subject; /* NULL: not known */
+    const char *why;                             /* the first problem */
+    const struct value *problems;                /* as report_value() tells them */
+};
+int core_refused(struct core *core, const struct refusal *refusal, struct error *err);
 void core_message(struct core *core, const char *driver, const struct value *message);
 void core_driver_down(struct core *core, const char *driver, const char *why);
 void core_timer(struct core *core);

@@ -248,6 +248,28 @@ static int check_method(struct request *request, struct value **result, struct e
     return 0;
 }
 
+/* What the hook refused before git took it: nothing changes, but it is on record. */
+static int refused_method(struct request *request, struct value **result, struct error *err)
+{
+    enum { PROBLEMS_MAX = 20 };
+    const struct value *params = request->params, *given = value_get(params, "problems");
+    struct value *problems = value_list(request->arena);
+    const struct refusal refusal = {.commit = value_get_text(params, "commit", ""),
+                                    .who = who_of(request),
+                                    .author = value_get_text(params, "author", NULL),
+                                    .subject = value_get_text(params, "subject", NULL),
+                                    .why = value_get_text(params, "why", ""),
+                                    .problems = problems};
+    (void)result;
+    if (strlen(refusal.commit) < 40 || strlen(refusal.commit) > 64 ||
+        refusal.commit[strspn(refusal.commit, "0123456789abcdef")])
+        return error_set(err, ERR_INVALID, "refused: %.70s is no commit", refusal.commit);
+    for (size_t i = 0; value_is_list(given) && i < given->count && i < PROBLEMS_MAX; i++)
+        value_append(request->arena, problems, given->items[i]);
+    int status = core_refused(request->shell->core, &refusal, err);
+    return status < 0 ? status : pump_now(request->shell, err);
+}
+
 static int head_apply(struct request *request, const char *commit, struct value **result,
                       struct error *err)
 {
@@ -463,11 +485,11 @@ static const struct {
     const char *name;
     int (*serve)(struct request *request, struct value **result, struct error *err);
 } methods[] = {
-    {"status", status_method},   {"plan", plan_method},   {"check", check_method},
-    {"pushed", pushed_method},   {"apply", apply_method}, {"follow", follow_method},
-    {"observe", observe_method}, {"drift", drift_method}, {"approve", approve_method},
-    {"freeze", freeze_method},   {"lift", lift_method},   {"stop", stop_method},
-    {"purge", purge_method},
+    {"status", status_method},   {"plan", plan_method},       {"check", check_method},
+    {"pushed", pushed_method},   {"apply", apply_method},     {"follow", follow_method},
+    {"observe", observe_method}, {"drift", drift_method},     {"approve", approve_method},
+    {"freeze", freeze_method},   {"lift", lift_method},       {"stop", stop_method},
+    {"purge", purge_method},     {"refused", refused_method},
 };
 
 static int request_dispatch(struct request *request, const char *method, struct value **result,

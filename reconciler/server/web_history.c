@@ -163,7 +163,13 @@ struct value *view_trace(struct view *view, struct asked *asked, struct error *e
     int status = revision_find(store, asked->arena, rev ? rev : "", &revision, err);
     if (status == 0)
         status = trace_make(store, asked->arena, &revision, &trace, err);
-    return status < 0 ? NULL : trace;
+    if (status < 0)
+        return NULL;
+    size_t limit = (size_t)asked_int(asked, "limit", 1000, 1, 100000);
+    struct value *spans = (struct value *)(size_t)value_get(trace, "spans");
+    value_set_int(asked->arena, trace, "total", (int64_t)spans->count);
+    spans->count = spans->count < limit ? spans->count : limit;
+    return trace;
 }
 
 struct value *view_operations(struct view *view, struct asked *asked, struct error *err)

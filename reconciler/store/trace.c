@@ -35,8 +35,13 @@ int revision_find(struct store *store, struct arena *arena, const char *rev, str
     int rc =
         store_revisions(store, arena, (struct page){.limit = SIZE_MAX}, &revisions, &count, err);
     for (size_t i = 0; rc == 0 && i < count; i++) {
-        if (*rev && !is_meant(&revisions[i], rev))
+        bool is_refused = strcmp(revisions[i].state, "refused") == 0;
+        if (*rev ? !is_meant(&revisions[i], rev) : is_refused)
             continue;
+        if (is_refused)
+            return error_set(err, ERR_NOT_FOUND,
+                             "revision %lld was refused, so that there is no trace of it: %s",
+                             (long long)revisions[i].id, revisions[i].message);
         *out = revisions[i];
         return 0;
     }
@@ -297,8 +302,13 @@ static size_t start_take(struct making *making, const struct event *events, size
     making->root = span_begin(making, NULL, "revision", making->began_ms);
     attribute(making, making->root, "commit", value_get(accepted->data, "commit"));
     attribute(making, making->root, "who", value_get(accepted->data, "who"));
-    if (push && value_get(push->data, "checkMs"))
-        span_whole(making, "check", making->began_ms, value_get_int(push->data, "checkMs", 0));
+    if (push && value_get(push->data, "checkMs")) {
+        int64_t check_ms = value_get_int(push->data, "checkMs", 0);
+        int64_t checked = making->began_ms + check_ms;
+        span_whole(making, "check", making->began_ms, check_ms);
+        if (accepted->at_ms - load_ms > checked) /* its own work, and our second hook's start */
+            span_whole(making, "git", checked, accepted->at_ms - load_ms - checked);
+    }
     span_whole(making, "load", accepted->at_ms - load_ms, load_ms);
     return at + 1;
 }

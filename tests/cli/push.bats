@@ -68,6 +68,23 @@ reads_well() {
     spinel get instance shop/web-1 | grep -q running
 }
 
+@test "a push that is refused is on record: who, what, and the first problem" {
+    daemon_start
+    push >/dev/null 2>&1
+    sed -i 's/memory:/memroy:/' lab/manifests/starter.yaml
+    commit "A slip of the pen"
+    run push
+    [ "$status" -ne 0 ]
+    spinel history --json | jq -e --arg commit "$(git -C lab/manifests rev-parse HEAD)" '.revisions[0]
+        | .state == "refused" and .commit == $commit and .subject == "A slip of the pen"
+          and (.message | test("starter.yaml:[0-9]+: .* .and 1 more.")) and .pushedBy != null'
+    spinel events --json | jq -e '[.events[] | select(.type == "revision.refused")] | length == 1'
+    run spinel trace 2
+    [ "$status" -eq 1 ]
+    [[ $output == *"was refused, so that there is no trace of it"* ]]
+    spinel trace | grep -q '^revision 1,'
+}
+
 @test "another branch is refused" {
     git -C lab/manifests checkout -qb feature
     git -C lab/manifests commit -q --allow-empty -m try

@@ -175,6 +175,17 @@ teardown() { daemon_stop; }
     [[ $output == *spinel.db* ]]
 }
 
+@test "drift of an object that is not there is an error, and never none" {
+    spinel apply --yes --wait=60s >/dev/null
+    run spinel drift --resource=volume/shop/web-1-data
+    [ "$status" -eq 0 ]
+    run spinel drift --resource=volume/shop/web-1-dota
+    [ "$status" -eq 1 ]
+    [[ "$output" == *"web-1-dota"* ]]
+    run spinel drift --resource=valume/shop/web-1-data
+    [ "$status" -eq 64 ]
+}
+
 @test "drift is found without a daemon, healed by one, and told with since when" {
     spinel apply --yes --wait=60s >/dev/null
     world=lab/state/drivers/sim/world

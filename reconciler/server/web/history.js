@@ -46,19 +46,19 @@ export async function revisions(query) {
   const offset = Number(query.get("offset")) || 0, limit = 50;
   const {revisions} = await get("revisions", {offset, limit});
   return [h("h1", {}, "Revisions"), table(["Nr", "Commit", "Pushed", "Outcome", "Pushed by", "Author", "Subject"], revisions.map((r) => row("r" + r.revision,
-    h("a", {href: "#/trace/" + r.revision}, r.revision), code(r.commit.slice(0, 12)), ago(r.at),
+    r.state === "refused" ? r.revision : h("a", {href: "#/trace/" + r.revision}, r.revision), code(r.commit.slice(0, 12)), ago(r.at),
     r.convergedAt ? [marked("true", "converged"), soft(` after ${lasted(Math.max(0, Math.round((Date.parse(r.convergedAt) - Date.parse(r.at)) / 1000)))}`)] : marked(r.state === "refused" ? "drifting" : "pending", r.state),
-    r.pushedBy ?? soft("not known"), r.author, r.message ?? r.subject)), "Nothing was pushed yet."), pages(query, offset, revisions.length, limit)];
+    r.pushedBy ?? soft("not known"), r.author, [r.subject, r.message && marked("drifting", (r.subject ? ": " : "") + r.message)])), "Nothing was pushed yet."), pages(query, offset, revisions.length, limit)];
 }
 
-const STATUS = {ok: "true", error: "drifting", open: "pending", superseded: "held"}, SPANS_MAX = 1000;
+const STATUS = {ok: "true", error: "drifting", open: "pending", superseded: "held"};
 // What a revision spent its time on: one line a span, as 'spinel trace' shows it.
 export async function trace(query, number) {
   const t = await get("trace", {revision: number});
   const root = t.spans[0], depth = (s) => s.parent === null ? 0 : s.parent === root.span ? 1 : 2;
   const whole = Math.max(1, ...t.spans.map((s) => s.offset + (s.ms ?? 0)));
   const wide = Math.max(340, Math.min(view.clientWidth - 4, 1360)), names = wide < 700 ? 150 : 280, took = 64, line = 20, room = wide - names - took;
-  const list = t.spans.slice(0, SPANS_MAX);
+  const list = t.spans;
   return [h("h1", {}, `Trace of revision ${t.revision.revision}: `, marked(t.outcome === "converged" ? "true" : t.outcome === "open" ? "pending" : "held", t.outcome)),
     h("p", {class: "soft"}, code(t.revision.commit.slice(0, 12)), ` “${t.revision.subject}”`, t.revision.pushedBy ? `, pushed by ${t.revision.pushedBy}` : "", `, ${t.failures} failures. Trace `, code(t.trace)),
     svg("svg", {viewBox: `0 0 ${wide} ${list.length * line}`, width: wide, height: list.length * line, class: "map", role: "group", "aria-label": "Waterfall"},
@@ -69,7 +69,7 @@ export async function trace(query, number) {
           svg("rect", {x: from, y: i * line + 4, width: length, height: line - 8, rx: 2, class: "span " + STATUS[s.status]}, svg("title", {}, `${s.name}: ${s.status}${s.attributes.error ? ", " + s.attributes.error : ""}`)),
           svg("text", {x: wide - 2, y: i * line + 14, class: "second", "text-anchor": "end"}, s.ms === null ? "open" : s.ms + " ms")];
       })),
-    t.spans.length > list.length && h("p", {class: "soft"}, `${t.spans.length - list.length} more: spinel trace ${t.revision.revision}`)];
+    t.total > list.length && h("p", {class: "soft"}, `${t.total - list.length} more: spinel trace ${t.revision.revision}`)];
 }
 
 const TYPES = {"drift.found": "drifting", "op.failed": "drifting", "drift.contested": "held", converged: "true", "drift.healed": "true"};
