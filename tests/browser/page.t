@@ -9,6 +9,6 @@ export CHROMIUM
 command -v node >/dev/null && command -v npm >/dev/null || skip "no node or no npm"
 [ "$(node -p 'process.versions.node.split(".")[0]')" -ge 18 ] || skip "node is older than 18"
 mkdir -p "$BUILD/browser"
-cp "$here/package.json" "$here/page.mjs" "$BUILD/browser/"
+cp "$here/package.json" "$here/page.mjs" "$here/scene.mjs" "$BUILD/browser/"
 (cd "$BUILD/browser" && npm install --no-audit --no-fund --silent >/dev/null 2>&1) || skip "the npm registry cannot be reached"
 cd "$here/../.." && exec node "$BUILD/browser/page.mjs"
