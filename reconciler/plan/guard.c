@@ -297,7 +297,8 @@ static const struct freeze *find_freeze(const struct guard *guard, const char *w
 
 static const char *freeze_reason(const struct guard *guard, const struct freeze *freeze)
 {
-    return arena_printf(guard->arena, "%s are frozen by %s: %s", freeze->what, freeze->who,
+    return arena_printf(guard->arena, "%s %s frozen by %s: %s", freeze->what,
+                        strcmp(freeze->what, "healing") == 0 ? "is" : "are", freeze->who,
                         freeze->why);
 }
 

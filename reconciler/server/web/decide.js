@@ -32,7 +32,7 @@ export function holdBanner(hold, canDecide) {
 }
 
 export function freezeBanner(freeze, canDecide) {
-  return h("p", {class: "banner", "data-key": freeze.what}, `${freeze.what} are frozen by ${freeze.who}: ${freeze.why}`, freeze.until ? `, until ${freeze.until}. ` : ". ",
+  return h("p", {class: "banner", "data-key": freeze.what}, `${freeze.what} ${freeze.what === "healing" ? "is" : "are"} frozen by ${freeze.who}: ${freeze.why}`, freeze.until ? `, until ${freeze.until}. ` : ". ",
     canDecide ? h("button", {type: "button", onclick: () => decide("lift", {what: freeze.what}, `Lift the freeze of ${freeze.what}?`)}, "Lift")
       : h("code", {}, "spinel freeze --lift " + freeze.what));
 }

@@ -30,7 +30,7 @@ function often(d) {
 export function driftTable(rows, empty) {
   return table(["Resource", "Field", "Should be", "Is", "Since", "Probable cause", "What Spinel does"], rows.map((d) => row(d.uid + d.path,
     linkTo(d), code(d.path), shown(d.desired, d.unit), h("span", {class: isOpen(d) ? "drifting" : ""}, shown(d.observed, d.unit)),
-    [ago(d.since), !d.healed && soft(`, seen `, ago(d.lastSeen))],
+    [ago(d.since), !d.healed && Date.parse(d.lastSeen) - Date.parse(d.since) > 60000 && soft(`, last seen `, ago(d.lastSeen))],
     [d.cause, soft(` (found by ${d.detectedBy})`)], [outcome(d), often(d)])), empty);
 }
 

@@ -64,7 +64,10 @@ export function table(titles, rows, empty) {
   if (rows.length === 0) return h("p", {class: "soft"}, empty);
   const isNumber = (title) => MARKS.includes(title);
   const line = (cells) => h("tr", {role: "row", class: cells.class, "data-key": cells.key},
-    cells.map((cell, i) => h("td", {role: "cell", class: isNumber(titles[i]) && "number", "data-title": titles[i]}, cell)));
+    cells.map((cell, i) => {
+      const content = h("div", {}, cell);
+      return h("td", {role: "cell", class: isNumber(titles[i]) ? "number" : !content.textContent && "none", "data-title": titles[i]}, content);
+    }));
   return h("div", {class: "scroll"}, h("table", {role: "table", class: titles.some(isNumber) ? "" : "cards"},
     h("thead", {role: "rowgroup"}, h("tr", {role: "row"}, titles.map((t) => h("th", {role: "columnheader", scope: "col", class: isNumber(t) && "number"}, t)))),
     h("tbody", {role: "rowgroup"}, rows.map(line))));
