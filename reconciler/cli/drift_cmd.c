@@ -150,7 +150,8 @@ static void rows_print(struct arena *arena, const struct value *rows)
     details_of(arena, folded);
 }
 
-static int drift_show(struct cli *cli, const struct value *found, int64_t since)
+static int drift_show(struct cli *cli, const struct site *site, const struct value *found,
+                      int64_t since)
 {
     struct value *document = value_copy(cli->arena, found);
     struct value *rows = rows_asked(cli->arena, value_get(found, "drift"), since);
@@ -160,6 +161,7 @@ static int drift_show(struct cli *cli, const struct value *found, int64_t since)
     for (size_t i = 0; i < rows->count; i++)
         open += drift_is_open(rows->items[i]) && !drift_is_ignored(rows->items[i]);
     value_set(cli->arena, document, "drift", rows);
+    value_set_text(cli->arena, document, "rack", site->name);
     if (options.html && drift_html_write(cli->arena, options.html, document, &err) < 0)
         return fail(cli, &err);
     if (options.junit && drift_junit_write(cli->arena, options.junit, document, &err) < 0)
@@ -209,7 +211,7 @@ static int drift_run(struct cli *cli)
         rc = drift_make(cli, site, since, &document, &err);
     if (rc < 0)
         return fail(cli, &err);
-    return options.watch ? EXIT_OK : drift_show(cli, document, since);
+    return options.watch ? EXIT_OK : drift_show(cli, site, document, since);
 }
 
 static const struct poptOption drift_options[] = {

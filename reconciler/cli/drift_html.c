@@ -65,6 +65,15 @@ static enum group group_of(const struct value *row)
     return !drift_is_open(row) ? GROUP_HEALED : drift_is_ignored(row) ? GROUP_IGNORED : GROUP_OPEN;
 }
 
+static size_t group_count(const struct value *rows, enum group group)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < rows->count; i++)
+        count += group_of(rows->items[i]) == group;
+    return count;
+}
+
 /* Returns how many there are. */
 static size_t group_add(struct text *out, struct arena *arena, const struct value *rows,
                         enum group group, const char *title)
@@ -129,11 +138,15 @@ static void page_add(struct text *out, struct arena *arena, const struct value *
         arena, value_is_list(found) ? found : (const struct value *)value_list(arena));
 
     text_add(out, head);
-    text_add(out, "<h1>Drift</h1>\n<p>As of ");
+    text_add(out, "<h1>Drift of ");
+    markup_add(out, value_get_text(document, "rack", "a rack"));
+    text_add(out, "</h1>\n<p>As of ");
     markup_add(out, made_at(arena, document));
     text_add(out, ", commit <code>");
     markup_add(out, value_get_text(document, "commit", "none"));
-    text_add(out, "</code></p>\n");
+    text_printf(out, "</code>: %zu open, %zu healed, %zu ignored</p>\n",
+                group_count(rows, GROUP_OPEN), group_count(rows, GROUP_HEALED),
+                group_count(rows, GROUP_IGNORED));
     if (!group_add(out, arena, rows, GROUP_OPEN, "Open"))
         text_add(out, "<p class=\"healed\">No drift.</p>\n");
     group_add(out, arena, rows, GROUP_HEALED, "Healed");

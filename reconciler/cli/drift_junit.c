@@ -5,11 +5,12 @@
 #include "model/json.h"
 #include "model/resource.h"
 #include "model/text.h"
+#include "reconciler/cli/drift_rows.h"
 #include "reconciler/cli/report_file.h"
 
-static bool is_open(const struct value *row)
+static bool is_failure(const struct value *row)
 {
-    return !value_is_map(value_get(row, "healed"));
+    return drift_is_open(row) && !drift_is_ignored(row);
 }
 
 static void attribute_add(struct text *out, const char *name, const char *value)
@@ -30,7 +31,7 @@ static void failure_add(struct text *out, struct arena *arena, const struct valu
     markup_add(out, arena_printf(arena, "since %s, probable cause: %s, %s",
                                  value_get_text(row, "since", "?"),
                                  value_get_text(row, "cause", "unknown"),
-                                 value_get_text(row, "disposition", "open")));
+                                 drift_outcome_text(arena, row)));
     text_add(out, "</failure></testcase>\n");
 }
 
@@ -42,7 +43,7 @@ static void case_add(struct text *out, struct arena *arena, const struct value *
                                  value_get_text(row, "project", NULL),
                                  value_get_text(row, "name", "")));
     attribute_add(out, "name", value_get_text(row, "path", ""));
-    if (is_open(row))
+    if (is_failure(row))
         failure_add(out, arena, row);
     else
         text_add(out, "/>\n");
@@ -51,13 +52,13 @@ static void case_add(struct text *out, struct arena *arena, const struct value *
 int drift_junit_write(struct arena *arena, const char *path, const struct value *document,
                       struct error *err)
 {
-    const struct value *rows = value_get(document, "drift");
-    size_t count = value_is_list(rows) ? rows->count : 0, open = 0;
+    const struct value *rows = drift_rows_folded(arena, value_get(document, "drift"));
+    size_t count = rows->count, open = 0;
     struct text text = TEXT_INIT;
     int rc;
 
     for (size_t i = 0; i < count; i++)
-        open += is_open(rows->items[i]);
+        open += is_failure(rows->items[i]);
     text_printf(&text,
                 "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n"
                 "<testsuite name=\"spinel drift\" tests=\"%zu\" failures=\"%zu\" errors=\"0\"",

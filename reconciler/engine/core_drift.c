@@ -12,7 +12,9 @@
 #include <string.h>
 #include <utlist.h>
 #include "model/invariant.h"
+#include "model/diff.h"
 #include "model/json.h"
+#include "model/kind.h"
 
 enum {
     CONTEST_HEALS = 3,
@@ -185,7 +187,21 @@ static const char *leaf_text(struct arena *arena, const struct plan_field *field
     return value ? json_text(arena, diff_value_json(arena, field->field, value)) : "null";
 }
 
-static void drift_event(struct core *core, const char *type, const struct drift_row *row)
+/* As people read it, in the units of its field. */
+static const char *side_text(struct arena *arena, const struct drift_row *row, const char *json)
+{
+    struct error ignored = ERROR_INIT;
+    struct value *value = NULL;
+    const struct kind *kind = kind_find(row->kind);
+    const struct field *field = kind ? kind_field(kind, row->path) : NULL;
+    if (json_read(arena, json, strlen(json), &value, &ignored) < 0)
+        return json;
+    return diff_value_text(arena, field, value);
+}
+
+/* `op` healed it; NULL: it was found, or ended by itself. */
+static void drift_event(struct core *core, const char *type, const struct drift_row *row,
+                        const char *op)
 {
     struct arena *arena = batch_arena(core);
     struct value *data = value_map(arena);
@@ -193,13 +209,17 @@ static void drift_event(struct core *core, const char *type, const struct drift_
     value_set_text(arena, data, "desired", row->desired);
     value_set_text(arena, data, "observed", row->observed);
     value_set_text(arena, data, "cause", row->cause);
+    value_set_text(arena, data, "detectedBy", row->detected_by);
+    if (op && *op)
+        value_set_text(arena, data, "op", op);
     const struct about about = {row->uid, row->kind, row->project, row->name};
     const char *label = identity_label(arena, row->kind, row->project, row->name);
+    const char *desired = side_text(arena, row, row->desired);
     if (!strcmp(type, "drift.healed"))
-        core_event(core, type, &about, data, "%s: %s is %s again", label, row->path, row->desired);
+        core_event(core, type, &about, data, "%s: %s is %s again", label, row->path, desired);
     else
         core_event(core, type, &about, data, "%s: %s is %s, should be %s", label, row->path,
-                   row->observed, row->desired);
+                   side_text(arena, row, row->observed), desired);
 }
 
 /* What the driver said of it since it was last looked at; NULL: nothing. */
@@ -233,7 +253,7 @@ static void drift_seen(struct core *core, struct open_rows *open, struct drift_r
         core_fail(core, &err);
     if (!before && strcmp(row->disposition, disposition_text(IGNORED))) {
         core->was_announced = false;
-        drift_event(core, "drift.found", row);
+        drift_event(core, "drift.found", row, NULL);
     }
 }
 
@@ -290,7 +310,7 @@ static void row_heal(struct core *core, const struct drift_row *row, const char 
                                                             core_now_s(core), by, &err) < 0)
         core_fail(core, &err);
     if (strcmp(row->disposition, disposition_text(IGNORED)))
-        drift_event(core, "drift.healed", row);
+        drift_event(core, "drift.healed", row, by);
 }
 
 static bool is_unknown(const struct core *core, const char *uid)

@@ -5,6 +5,7 @@
  * before the loop sleeps, however much has happened since it last slept, so that
  * many messages share one transaction.
  */
+#include "reconciler/engine/log.h"
 #include "reconciler/engine/shell_state.h"
 
 #include <sodium.h>
@@ -135,47 +136,6 @@ struct value *event_notice(struct arena *arena, const struct event *event)
     return value;
 }
 
-static void quoted_add(struct text *out, const char *text)
-{
-    text_add_char(out, '"');
-    for (; *text; text++) {
-        if (*text == '"' || *text == '\\')
-            text_add_char(out, '\\');
-        text_add_char(out, (unsigned char)*text < ' ' ? ' ' : *text);
-    }
-    text_add_char(out, '"');
-}
-
-/* https://brandur.org/logfmt: names and values; a value that is more than a word is quoted. */
-static void logfmt_add(struct text *out, const char *key, const struct value *value)
-{
-    struct text shown = TEXT_INIT;
-    if (value_is_text(value))
-        text_add(&shown, value->text);
-    else
-        json_write(&shown, value);
-    bool is_word = shown.len && !strpbrk(shown.data, " \"\\=\n\r\t");
-    text_printf(out, "%s%s=", out->len ? " " : "", key);
-    if (is_word)
-        text_add(out, shown.data);
-    else
-        quoted_add(out, shown.data ? shown.data : "");
-    text_free(&shown);
-}
-
-static void log_write(const struct shell *shell, const struct value *fields)
-{
-    struct text line = TEXT_INIT;
-    if (shell->site->log_format && strcmp(shell->site->log_format, "json") == 0)
-        json_write(&line, fields);
-    else
-        for (size_t i = 0; i < fields->pair_count; i++)
-            logfmt_add(&line, fields->pairs[i].key, fields->pairs[i].value);
-    text_add_char(&line, '\n');
-    fwrite(line.data, 1, line.len, stderr);
-    text_free(&line);
-}
-
 void shell_log(struct shell *shell, const char *event, const char *key, const char *text)
 {
     struct arena *arena = arena_new();
@@ -184,7 +144,7 @@ void shell_log(struct shell *shell, const char *event, const char *key, const ch
         value_set_text(arena, fields, "at", core_time_text(arena, clock_ms(CLOCK_REALTIME)));
         value_set_text(arena, fields, "event", event);
         value_set_text(arena, fields, key, text);
-        log_write(shell, fields);
+        log_write(shell->site->log_format, fields);
     } else {
         fprintf(stderr, "spinel: %s: %s\n", key, text);
     }
@@ -194,8 +154,9 @@ void shell_log(struct shell *shell, const char *event, const char *key, const ch
 /* The ids that lead from a commit to a plan, to operations, to a driver's call. */
 static void event_log(const struct shell *shell, struct arena *arena, const struct event *event)
 {
-    static const char *const ids[] = {"revision", "commit", "plan", "hash", "op",  "verb", "driver",
-                                      "call",     "hold",   "path", "who",  "pid", "ms"};
+    static const char *const ids[] = {"revision", "commit", "plan", "hash",  "op",
+                                      "verb",     "driver", "call", "hold",  "path",
+                                      "who",      "pid",    "ms",   "cause", "detectedBy"};
     const char *const about[][2] = {{"text", event->text},
                                     {"uid", event->uid},
                                     {"kind", event->kind},
@@ -214,7 +175,7 @@ static void event_log(const struct shell *shell, struct arena *arena, const stru
             value_set(arena, fields, strcmp(ids[i], "hash") == 0 ? "plan" : ids[i],
                       value_copy(arena, id));
     }
-    log_write(shell, fields);
+    log_write(shell->site->log_format, fields);
 }
 
 static void env_emit(void *context, const struct event *event)

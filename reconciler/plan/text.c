@@ -436,7 +436,7 @@ static void put_impact(const struct writer *writer, const struct value *steps)
         text_add_char(writer->out, '\n');
 }
 
-static void put_summary(const struct writer *writer, const struct value *summary)
+const char *plan_summary_text(struct arena *arena, const struct value *summary)
 {
     static const char *const counters[] = {"deferred", "held", "reported"};
     int64_t run = value_get_int(summary, "run", 0);
@@ -446,21 +446,26 @@ static void put_summary(const struct writer *writer, const struct value *summary
         int64_t count = value_get_int(summary, actions[i].action, 0);
 
         if (count)
-            words = join(writer->arena, words, ", ",
-                         arena_printf(writer->arena, "%lld %s", (long long)count, actions[i].sum));
+            words = join(arena, words, ", ",
+                         arena_printf(arena, "%lld %s", (long long)count, actions[i].sum));
     }
-    words = arena_printf(writer->arena, "Plan: %s%s", words, *words ? ". " : "");
-    words = run ? arena_printf(writer->arena, "%s%lld step%s would run", words, (long long)run,
+    words = arena_printf(arena, "%s%s", words, *words ? ". " : "");
+    words = run ? arena_printf(arena, "%s%lld step%s would run", words, (long long)run,
                                run == 1 ? "" : "s")
-                : arena_printf(writer->arena, "%sNothing would run now", words);
+                : arena_printf(arena, "%sNothing would run now", words);
     for (size_t i = 0; i < sizeof(counters) / sizeof(*counters); i++) {
         int64_t count = value_get_int(summary, counters[i], 0);
 
         if (count)
-            words =
-                arena_printf(writer->arena, "%s, %lld %s", words, (long long)count, counters[i]);
+            words = arena_printf(arena, "%s, %lld %s", words, (long long)count, counters[i]);
     }
-    put_wrapped(writer, TONE_BOLD, 0, 0, arena_printf(writer->arena, "%s.", words));
+    return arena_printf(arena, "%s.", words);
+}
+
+static void put_summary(const struct writer *writer, const struct value *summary)
+{
+    put_wrapped(writer, TONE_BOLD, 0, 0,
+                arena_printf(writer->arena, "Plan: %s", plan_summary_text(writer->arena, summary)));
 }
 
 static void put_empty(const struct writer *writer, const char *commit)

@@ -15,4 +15,7 @@ struct plan_text_options {
  * people read it. What a newer program added to the document is skipped. */
 void plan_text(struct text *out, const struct value *document, struct plan_text_options options);
 
+/* "2 to create, 1 to delete. 3 steps would run, 1 held.", of a plan document's summary. */
+const char *plan_summary_text(struct arena *arena, const struct value *summary);
+
 #endif

@@ -28,6 +28,9 @@
 
 #include "reconciler/server/privileges.h"
 #include "model/invariant.h"
+#include "model/value.h"
+#include "model/when.h"
+#include "reconciler/engine/log.h"
 
 enum {
     PAUSE_FIRST_MS = 500,
@@ -397,8 +400,14 @@ static void pause_before_next(struct supervisor *supervisor)
     unsigned doublings = supervisor->deaths > 7 ? 6 : supervisor->deaths - 1;
     int64_t pause = (int64_t)PAUSE_FIRST_MS << doublings;
     int64_t until = now_ms() + (pause < PAUSE_LAST_MS ? pause : PAUSE_LAST_MS);
-    fprintf(stderr, "event=core.ended why=\"%s\" next_start_ms=%lld\n",
-            exit_text(supervisor->core_status, why, sizeof why), (long long)(until - now_ms()));
+    struct arena *arena = arena_new();
+    struct value *fields = value_map(arena);
+    value_set_text(arena, fields, "at", when_rfc3339(arena, when_now()));
+    value_set_text(arena, fields, "event", "core.ended");
+    value_set_text(arena, fields, "why", exit_text(supervisor->core_status, why, sizeof why));
+    value_set_int(arena, fields, "nextStartMs", until - now_ms());
+    log_write(supervisor->plan->log_format, fields);
+    arena_free(arena);
     while (!supervisor->is_ending && now_ms() < until)
         turn(supervisor, (int)(until - now_ms()));
 }

@@ -17,6 +17,9 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "model/when.h"
+#include "reconciler/engine/log.h"
+
 enum {
     CONNECTIONS_MAX = 2048,
     HEADER_BYTES_MAX = 32 << 10,
@@ -163,6 +166,20 @@ static void files_allow(void)
     setrlimit(RLIMIT_NOFILE, &limit);
 }
 
+static void web_log(const struct site *site, struct arena *arena, const char *event,
+                    const struct error *err)
+{
+    struct value *fields = value_map(arena);
+    value_set_text(arena, fields, "at", when_rfc3339(arena, when_now()));
+    value_set_text(arena, fields, "event", event);
+    value_set_text(arena, fields, "listen", site->web_listen);
+    if (err->code) {
+        value_set_text(arena, fields, "text", err->message);
+        value_set_text(arena, fields, "hint", err->hint);
+    }
+    log_write(site->log_format, fields);
+}
+
 int web_run(const struct site *site, const char *program, const struct meter *meter)
 {
     struct web web = {
@@ -178,10 +195,10 @@ int web_run(const struct site *site, const char *program, const struct meter *me
     ev_signal_start(web.loop, &interrupt);
     int status = web_open(&web, arena, &err);
     if (status == 0) {
-        fprintf(stderr, "event=web.started listen=\"%s\"\n", site->web_listen);
+        web_log(site, arena, "web.started", &err);
         ev_run(web.loop, 0);
     } else {
-        fprintf(stderr, "event=web.failed text=\"%s\" hint=\"%s\"\n", err.message, err.hint);
+        web_log(site, arena, "web.failed", &err);
     }
     web_close(&web);
     ev_loop_destroy(web.loop);

@@ -2,12 +2,12 @@
 /*
  * Drift: where the world differed from what was applied. At most one row of a
  * (uid, path) is open, which the schema enforces; when a healed one comes back it
- * is a new row whose count says how often. Healed rows are kept for 90 days,
- * counted from the healing that is being written.
+ * is a new row whose count says how often. Healed rows are kept for 90 days, counted
+ * from the healing that is being written, and at most 100 of one field.
  */
 #include "reconciler/store/query.h"
 
-enum { HEALED_KEPT_S = 90 * 24 * 3600 };
+enum { HEALED_KEPT_S = 90 * 24 * 3600, FIELD_KEPT = 100 };
 
 int store_drift_seen(struct store *store, const struct drift_row *row, struct error *err)
 {
@@ -48,6 +48,21 @@ static int healed_prune(struct store *store, int64_t before, struct error *err)
     return query_run(&query, NULL);
 }
 
+/* A field that flaps all day shows how often by its count, not by as many rows. */
+static int field_prune(struct store *store, const char *uid, const char *path, struct error *err)
+{
+    struct query query;
+    query_start(&query, store,
+                "DELETE FROM drift WHERE uid = ?1 AND path = ?2 AND healed_at > 0 AND id <="
+                " (SELECT id FROM drift WHERE uid = ?1 AND path = ?2 ORDER BY id DESC"
+                " LIMIT 1 OFFSET ?3)",
+                err);
+    query_bind_text(&query, uid);
+    query_bind_text(&query, path);
+    query_bind_int(&query, FIELD_KEPT);
+    return query_run(&query, NULL);
+}
+
 int store_drift_healed(struct store *store, const char *uid, const char *path, int64_t at,
                        const char *by, struct error *err)
 {
@@ -65,6 +80,8 @@ int store_drift_healed(struct store *store, const char *uid, const char *path, i
     query_bind_text(&query, uid);
     query_bind_text(&query, path);
     rc = query_run(&query, NULL);
+    if (rc == 0)
+        rc = field_prune(store, uid, path, err);
     if (rc == 0)
         rc = healed_prune(store, at - HEALED_KEPT_S, err);
     return query_batch_end(store, own, rc, err);

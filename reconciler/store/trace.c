@@ -11,6 +11,7 @@
 #include "model/text.h"
 #include "model/when.h"
 #include "reconciler/store/documents.h"
+#include "reconciler/plan/text.h"
 #include "reconciler/store/query.h"
 
 enum { SPANS_MAX = 100000, NOTE_FAILURES = 20 };
@@ -203,6 +204,8 @@ static void plan_take(struct making *making, const struct event *event)
     attribute(making, span, "plan", value_get(event->data, "hash"));
     attribute(making, span, "run", value_at(event->data, "summary.run"));
     attribute(making, span, "held", value_at(event->data, "summary.held"));
+    attribute_text(making, span, "summary",
+                   plan_summary_text(making->arena, value_get(event->data, "summary")));
     span_end(making, span, event->at_ms, "ok");
 }
 
@@ -486,10 +489,8 @@ const char *trace_note(struct arena *arena, const struct value *trace)
     if (who)
         text_printf(&out, "Pushed-By: %s\n", who);
     if (plan)
-        text_printf(&out, "Plan: %.12s, %lld to run, %lld held\n",
-                    value_at_text(plan, "attributes.plan", ""),
-                    (long long)value_at_int(plan, "attributes.run", 0),
-                    (long long)value_at_int(plan, "attributes.held", 0));
+        text_printf(&out, "Plan: %.12s, %s\n", value_at_text(plan, "attributes.plan", ""),
+                    value_at_text(plan, "attributes.summary", ""));
     else
         text_add(&out, "Plan: nothing to do\n");
     text_printf(&out, "Failures: %lld\n", (long long)failures);

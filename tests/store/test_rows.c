@@ -573,6 +573,23 @@ static void healed_drift_is_kept_for_90_days(void **state)
     assert_int_equal(rows[0].healed_at, healed[1]);
 }
 
+static void of_a_field_that_flaps_the_newest_100_are_kept(void **state)
+{
+    struct scene *scene = *state;
+    struct drift_row *rows = NULL;
+    size_t count = 0;
+    for (int i = 1; i <= 150; i++) {
+        struct drift_row row = drift_of(10 * i);
+        ok(scene, store_drift_seen(scene->store, &row, &scene->err));
+        ok(scene,
+           store_drift_healed(scene->store, "u1", "spec.size", 10 * i + 5, "op", &scene->err));
+    }
+    ok(scene, store_drifts(scene->store, scene->arena, 1, &rows, &count, &scene->err));
+    assert_int_equal(count, 100);
+    assert_int_equal(rows[99].count, 149);
+    assert_int_equal(rows[0].healed_at, 515);
+}
+
 #define CASE(name) cmocka_unit_test_setup_teardown(name, scene_set_up, scene_tear_down)
 
 int main(void)
@@ -600,6 +617,7 @@ int main(void)
         CASE(drift_opens_once_and_is_refreshed),
         CASE(drift_that_comes_back_is_counted),
         CASE(healed_drift_is_kept_for_90_days),
+        CASE(of_a_field_that_flaps_the_newest_100_are_kept),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -2,7 +2,7 @@
 import {h} from "./dom.js";
 import {MARKS, ago, code, get, marked, row, soft, table} from "./parts.js";
 import {freezeBanner, freezeForm, holdBanner} from "./decide.js";
-import {driftTable, isOpen} from "./drift.js";
+import {driftTable, folded, isOpen} from "./drift.js";
 
 export function verdict(status) {
   const r = status.resources;
@@ -26,8 +26,8 @@ function byProject(groups) {
 }
 
 export async function overview(query, rest, asked) {
-  const [found, status] = await Promise.all([get("drift", {limit: 50, since: 1e12}), asked]);
-  const open = found.drift.filter(isOpen), revision = status.revision;
+  const [found, status] = await Promise.all([get("drift", {limit: 60, since: Math.round(Date.now() / 1000) - 3600}), asked]);
+  const open = found.drift.filter(isOpen), lately = folded(found.drift).filter((d) => d.healed), revision = status.revision;
   return [
     h("h1", {class: "verdict"}, marked(...verdict(status))),
     revision && h("p", {class: "soft"}, "Revision ", h("a", {href: "#/trace/" + revision.revision}, revision.revision), " ", code(revision.commit.slice(0, 12)),
@@ -39,7 +39,9 @@ export async function overview(query, rest, asked) {
       h("a", {class: "tile " + m, href: "#/resources?mark=" + m}, h("b", {}, status.resources[m]), " ", m))),
     h("h2", {}, "Open drift"),
     driftTable(open, "No drift."),
-    found.open > found.drift.length && h("p", {}, h("a", {href: "#/drift"}, `All ${found.open}`)),
+    found.open > open.length && found.open > 50 && h("p", {}, h("a", {href: "#/drift"}, `All ${found.open}`)),
+    lately.length > 0 && [h("h2", {}, "Healed in the last hour"), driftTable(lately.slice(0, 3), ""),
+      lately.length > 3 && h("p", {}, h("a", {href: "#/drift?in=1 hour"}, "All of them"))],
     found.unmanaged.length + found.orphans.length > 0 && h("p", {class: "soft"}, h("a", {href: "#/drift"},
       `${found.unmanaged.length} not ours, ${found.orphans.length} no longer in Git`), ": left alone."),
     h("h2", {}, "By project"),
