@@ -19,7 +19,7 @@ function outcome(d) {
   if (!d.healed) return [d.disposition === "ignored" ? soft("ignored") : marked("drifting", DOES[d.disposition] ?? d.disposition), d.reason && soft(`: ${d.reason}`)];
   if (!d.healed.by) return marked("true", "as it should be again after ", lasted(d.healed.after), ", ", ago(d.healed.at));
   return [marked("true", "healed in ", lasted(d.healed.after), ", ", ago(d.healed.at)), " by ",
-    h("a", {href: `#/operations?uid=${d.uid}`, title: d.healed.by}, "operation ", d.healed.by.slice(0, 8))];
+    h("a", {class: "inline", href: `#/operations?uid=${d.uid}`, title: d.healed.by}, "operation ", d.healed.by.slice(0, 8))];
 }
 
 function often(d) {
