@@ -38,6 +38,7 @@ struct query {
     sqlite3_stmt *stmt;
     int next;   /* column or parameter that comes next */
     int failed; /* first failure, or 0 */
+    bool is_running;
     struct error *err;
 };
 
