@@ -6,13 +6,13 @@
  */
 #include "model/value.h"
 
-#include <assert.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "model/arena.h"
+#include "model/invariant.h"
 
 static struct value *value_new(struct arena *arena, enum value_type type)
 {
@@ -67,7 +67,7 @@ struct value *value_printf(struct arena *arena, const char *fmt, ...)
     va_start(args, fmt);
     len = vsnprintf(NULL, 0, fmt, args);
     va_end(args);
-    assert(len >= 0);
+    invariant(len >= 0, "'%s' cannot be printed", fmt);
     text = arena_alloc(arena, (size_t)len + 1);
     va_start(args, fmt);
     vsnprintf(text, (size_t)len + 1, fmt, args);
@@ -158,7 +158,7 @@ static void *array_grow(struct arena *arena, const void *old, size_t count, size
 
 struct value *value_append(struct arena *arena, struct value *list, struct value *item)
 {
-    assert(list->type == VALUE_LIST);
+    invariant(list->type == VALUE_LIST, "an item is added to a value of type %d", list->type);
     if (!item)
         item = value_null(arena);
     if (list->count == list->room)
@@ -171,7 +171,7 @@ struct value *value_append(struct arena *arena, struct value *list, struct value
 struct value *value_push_owned(struct arena *arena, struct value *map, const char *key,
                                struct position at, struct value *item)
 {
-    assert(map->type == VALUE_MAP);
+    invariant(map->type == VALUE_MAP, "%s is added to a value of type %d", key, map->type);
     if (!item)
         item = value_null(arena);
     if (map->pair_count == map->pair_room)
@@ -199,7 +199,7 @@ struct value *value_set(struct arena *arena, struct value *map, const char *key,
 {
     struct pair *pair;
 
-    assert(map->type == VALUE_MAP);
+    invariant(map->type == VALUE_MAP, "%s is set in a value of type %d", key, map->type);
     pair = map_pair(map, key);
     if (!pair)
         return value_push(arena, map, key, item);
