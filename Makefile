@@ -122,6 +122,8 @@ $(units): $(BUILD)/tests/%: $(BUILD)/obj/tests/%.o $(BUILD)/libcore.a $(BUILD)/l
 sim_wraps := $(addprefix -Wl$(comma)--wrap=,mkdir stat access open openat renameat pread read write \
              dprintf __dprintf_chk ftruncate fsync flock close)
 $(BUILD)/tests/sim/test_vfs: ALL_LDFLAGS += $(sim_wraps)
+$(BUILD)/tests/linux_vpc/test_nft_calls: ALL_LDFLAGS += $(addprefix -Wl$(comma)--wrap=,nft_ctx_new \
+             nft_ctx_buffer_output nft_ctx_buffer_error nft_run_cmd_from_buffer)
 
 # ---- torture: every fallible call of our own objects goes through tests/torture/wraps.c
 torture_names = $(shell grep -oE '^WRAP.[a-z0-9_]+|__wrap_[a-z0-9_]+' tests/torture/wraps.c | sed -E 's/^(WRAP.|__wrap_)//')
