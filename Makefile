@@ -140,9 +140,12 @@ $(BUILD)/torture: $(torture_obj) $(torture_hook) $(BUILD)/libcore.a $(BUILD)/lib
 	$(call say,LINK,$@)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS_spinel) $(LIBS_file)
 
 torture_make = $(MAKE) SANITIZE=address,undefined BUILD=build-torture TORTURE=1
-torture:  ## every fallible call fails, once and for good (an hour; SAMPLE=N tries every Nth)
+torture:  ## every fallible call fails, once and for good (hours; SAMPLE=N every Nth, SCENE= some)
 	$(torture_make) all build-torture/torture
-	BUILD=build-torture build-torture/torture $(if $(SAMPLE),--sample $(SAMPLE)) $(if $(SCENE),--scene $(SCENE))
+	BUILD=build-torture build-torture/torture $(if $(SAMPLE),--sample $(SAMPLE)) $(addprefix --scene ,$(SCENE))
+
+check-torture:  ## a sample of it
+	$(MAKE) torture SAMPLE=12 SCENE='check check-rev freeze plan-invalid apply-driver'
 
 # ---- fuzzing: one file a target; replay.c runs it on files, libFuzzer on inputs of its own
 fuzz_targets := $(filter-out replay directory scene,$(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/*.c)))
@@ -184,6 +187,7 @@ check: setup  ## everything that has to hold: builds, layers, unit tests, real m
 	$(MAKE) check-fuzz
 	$(MAKE) check-fuzz SANITIZE=address,undefined
 	$(MAKE) check-tsan
+	$(MAKE) check-torture
 	$(MAKE) check-e2e
 
 units: $(units)
@@ -296,7 +300,7 @@ clean:  ## remove what was built
 
 FORCE:
 .PHONY: all units setup check check-unit check-asan check-tsan check-clang check-layers check-headers \
-        check-fuzz replays fuzzers fuzz torture coverage torture-real check-e2e guest demo bench bench-viewer \
+        check-fuzz replays fuzzers fuzz torture check-torture coverage torture-real check-e2e guest demo bench bench-viewer \
         lint format install dist help clean man FORCE
 .DELETE_ON_ERROR:
 

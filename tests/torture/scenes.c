@@ -46,6 +46,8 @@ const struct scene scenes[] = {
      .changes = true},
     {"hook-pre", .prepare = "applied", .argv = {"--site", "lab/spinel.yaml", "hook", "pre-receive"},
      .input = "push", .changes = true},
+    {"serve", .prepare = "pushed", .argv = {"serve"}, .changes = true, .serves = true,
+     .heals = true},
     {"help", .prepare = "new", .argv = {"help"}},
 };
 const unsigned scene_count = sizeof(scenes) / sizeof(*scenes);
