@@ -245,7 +245,7 @@ int store_begin(struct store *store, struct error *err)
 
 int store_snapshot_begin(struct store *store, struct error *err)
 {
-    assert(!store_in_batch(store));
+    invariant(!store_in_batch(store), "a snapshot within a batch");
     struct query query;
     query_start(&query, store, "BEGIN DEFERRED", err);
     return query_run(&query, NULL);
