@@ -149,6 +149,7 @@ static void *array_grow(struct arena *arena, const void *old, size_t count, size
 {
     void *bigger;
 
+    invariant(count == *room, "an array of %zu grows at %zu", *room, count);
     *room = count ? count * 2 : 4;
     bigger = arena_array(arena, *room, size);
     if (count > 0)
@@ -213,6 +214,7 @@ void value_unset(struct value *map, const char *key)
 
     if (!pair)
         return;
+    invariant(map->type == VALUE_MAP && map->pair_count > 0, "%s goes from where it is not", key);
     map->pair_count--;
     memmove(pair, pair + 1, (size_t)(map->pairs + map->pair_count - pair) * sizeof(*pair));
 }
