@@ -44,6 +44,8 @@ const struct scene scenes[] = {
     {"approve", .prepare = "held", .argv = {"approve", "@HOLD@"}, .changes = true},
     {"freeze", .prepare = "applied", .argv = {"freeze", "healing", "--why=a test"},
      .changes = true},
+    {"freezes", .prepare = "applied", .argv = {"freeze"}},
+    {"purge", .prepare = "applied", .argv = {"purge"}},
     {"hook-pre", .prepare = "applied", .argv = {"--site", "lab/spinel.yaml", "hook", "pre-receive"},
      .input = "push", .changes = true},
     {"serve", .prepare = "pushed", .argv = {"serve"}, .changes = true, .serves = true,
