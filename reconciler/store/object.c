@@ -209,6 +209,21 @@ static struct observation observation_read(struct query *query, struct arena *ar
     return seen;
 }
 
+/* What the rest of the program relies on, of a row that may have been damaged or edited. */
+static const char *known_wrong(const struct known *row)
+{
+    const uint64_t highest = UINT64_C(1) << 53;
+    if (row->life < LIFE_NEW || row->life > LIFE_RELEASED)
+        return "a row has a life that there is not";
+    if (row->epoch > highest || row->generation > highest || row->observed.epoch > highest)
+        return "a row has an epoch or generation that nobody can have reached";
+    if (!row->uid[0] || strlen(row->uid) >= UID_TEXT || !row->name[0])
+        return "a row has no uid or no name";
+    if (row->life == LIFE_LIVE && !value_is_map(row->chosen))
+        return "a row lives, and nothing was chosen for it";
+    return NULL;
+}
+
 /* A kind that this program does not know (of a newer one) comes last. */
 static int kind_rank(const char *name)
 {
@@ -258,6 +273,9 @@ int store_objects(struct store *store, struct arena *arena, struct known **out, 
         rows = query_room(arena, rows, n, &room, sizeof(*rows));
         rows[n] = known_read(&query, arena, memo);
         rows[n].observed = observation_read(&query, arena, memo);
+        const char *wrong = query.failed == 0 ? known_wrong(&rows[n]) : NULL;
+        if (wrong)
+            query_refuse(&query, wrong);
         rows[n++].etag = query_text(&query, arena);
     }
     int rc = query_end(&query);

@@ -209,6 +209,12 @@ const struct value *query_json(struct query *query, struct arena *arena)
     return value;
 }
 
+void query_refuse(struct query *query, const char *why)
+{
+    if (query->failed == 0)
+        query->failed = corrupt(query->store->path, "read the store", why, query->err);
+}
+
 int query_end(struct query *query)
 {
     if (query->stmt) {

@@ -63,6 +63,9 @@ const char *query_peek(struct query *query);
 const char *query_text(struct query *query, struct arena *arena); /* NULL for NULL */
 const struct value *query_json(struct query *query, struct arena *arena);
 
+/* A row that Spinel cannot have written: the query fails as corrupt. */
+void query_refuse(struct query *query, const char *why);
+
 /* Gives the statement back. 0, or the first failure. */
 int query_end(struct query *query);
 /* Runs a statement without rows and ends it; `*changes` (may be NULL) rows were touched. */
