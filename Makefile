@@ -122,6 +122,8 @@ $(units): $(BUILD)/tests/%: $(BUILD)/obj/tests/%.o $(BUILD)/libcore.a $(BUILD)/l
 sim_wraps := $(addprefix -Wl$(comma)--wrap=,mkdir stat access open openat renameat pread read write \
              dprintf __dprintf_chk ftruncate fsync flock close)
 $(BUILD)/tests/sim/test_vfs: ALL_LDFLAGS += $(sim_wraps)
+$(BUILD)/tests/linux_vpc/test_nft_calls: ALL_LDFLAGS += $(addprefix -Wl$(comma)--wrap=,nft_ctx_new \
+             nft_ctx_buffer_output nft_ctx_buffer_error nft_run_cmd_from_buffer)
 
 # ---- torture: every fallible call of our own objects goes through tests/torture/wraps.c
 torture_names = $(shell grep -oE '^WRAP.[a-z0-9_]+|__wrap_[a-z0-9_]+' tests/torture/wraps.c | sed -E 's/^(WRAP.|__wrap_)//')
@@ -138,9 +140,12 @@ $(BUILD)/torture: $(torture_obj) $(torture_hook) $(BUILD)/libcore.a $(BUILD)/lib
 	$(call say,LINK,$@)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS_spinel) $(LIBS_file)
 
 torture_make = $(MAKE) SANITIZE=address,undefined BUILD=build-torture TORTURE=1
-torture:  ## every fallible call fails, once and for good (an hour; SAMPLE=N tries every Nth)
+torture:  ## every fallible call fails, once and for good (hours; SAMPLE=N every Nth, SCENE= some)
 	$(torture_make) all build-torture/torture
-	BUILD=build-torture build-torture/torture $(if $(SAMPLE),--sample $(SAMPLE)) $(if $(SCENE),--scene $(SCENE))
+	BUILD=build-torture build-torture/torture $(if $(SAMPLE),--sample $(SAMPLE)) $(addprefix --scene ,$(SCENE))
+
+check-torture:  ## a sample of it
+	$(MAKE) torture SAMPLE=12 SCENE='check check-rev freeze plan-invalid apply-driver'
 
 # ---- fuzzing: one file a target; replay.c runs it on files, libFuzzer on inputs of its own
 fuzz_targets := $(filter-out replay directory scene,$(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/*.c)))
@@ -182,6 +187,7 @@ check: setup  ## everything that has to hold: builds, layers, unit tests, real m
 	$(MAKE) check-fuzz
 	$(MAKE) check-fuzz SANITIZE=address,undefined
 	$(MAKE) check-tsan
+	$(MAKE) check-torture
 	$(MAKE) check-e2e
 
 units: $(units)
@@ -294,7 +300,7 @@ clean:  ## remove what was built
 
 FORCE:
 .PHONY: all units setup check check-unit check-asan check-tsan check-clang check-layers check-headers \
-        check-fuzz replays fuzzers fuzz torture coverage torture-real check-e2e guest demo bench bench-viewer \
+        check-fuzz replays fuzzers fuzz torture check-torture coverage torture-real check-e2e guest demo bench bench-viewer \
         lint format install dist help clean man FORCE
 .DELETE_ON_ERROR:
 

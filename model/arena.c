@@ -9,7 +9,6 @@
 #include "model/arena.h"
 #include "model/invariant.h"
 
-#include <assert.h>
 #include <stdalign.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -132,7 +131,7 @@ static void *arena_take(struct arena *arena, size_t size, size_t alignment)
     struct chunk *chunk = arena->chunks;
     size_t start;
 
-    assert(size <= SIZE_MAX / 2);
+    invariant(size <= SIZE_MAX / 2, "an object of %zu bytes", size);
     arena->used += size;
     if (ARENA_SEPARATE)
         return arena_alloc_separate(arena, size);
@@ -155,7 +154,7 @@ void *arena_alloc(struct arena *arena, size_t size)
 
 void *arena_array(struct arena *arena, size_t count, size_t size)
 {
-    assert(size == 0 || count <= SIZE_MAX / 2 / size);
+    invariant(size == 0 || count <= SIZE_MAX / 2 / size, "%zu objects of %zu bytes", count, size);
     return arena_alloc(arena, count * size);
 }
 
@@ -182,7 +181,7 @@ char *arena_printf(struct arena *arena, const char *fmt, ...)
     va_start(args, fmt);
     len = vsnprintf(NULL, 0, fmt, args);
     va_end(args);
-    assert(len >= 0);
+    invariant(len >= 0, "'%s' cannot be printed", fmt);
     text = arena_take(arena, (size_t)len + 1, 1);
     va_start(args, fmt);
     vsnprintf(text, (size_t)len + 1, fmt, args);

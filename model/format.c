@@ -12,8 +12,8 @@
 #include <string.h>
 
 #include "model/arena.h"
-#include "model/net.h"
 #include "model/invariant.h"
+#include "model/net.h"
 
 typedef int format_fn(struct arena *arena, const char *text, const char **canonical,
                       struct error *err);
@@ -272,7 +272,7 @@ int format_read(struct arena *arena, const char *format, const char *text, const
     for (size_t i = 0; i < sizeof(formats) / sizeof(formats[0]); i++)
         if (strcmp(formats[i].name, format) == 0)
             return formats[i].read(arena, text, canonical, err);
-    invariant(false, "a kind names a format that is not in the table");
+    invariant(false, "a kind names the format %s, which there is not", format);
     return ERR_INVALID;
 }
 

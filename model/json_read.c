@@ -12,6 +12,7 @@
 
 #include "model/arena.h"
 #include "model/error.h"
+#include "model/invariant.h"
 #include "model/json_plain.h"
 
 enum { JSON_MAX_DEPTH = 64 };
@@ -124,13 +125,15 @@ static struct value *value_of(struct arena *arena, json_t *json)
 int json_read_any(struct arena *arena, const char *data, size_t len, struct value **out,
                   struct error *err)
 {
-    json_error_t problem;
+    json_error_t problem = {.text = ""};
     json_t *json;
     int rc = json_scan(data, len, err);
 
     if (rc < 0)
         return rc;
     json = json_loadb(data, len, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &problem);
+    if (!json && (!problem.text[0] || json_error_code(&problem) == json_error_out_of_memory))
+        memory_out(); /* no fault of the text's */
     if (!json)
         return error_set(err, ERR_INVALID, "JSON at line %d, column %d: %s", problem.line,
                          problem.column, problem.text);

@@ -2,23 +2,23 @@
 /* Names and places from uids: random digits, cut to what the kernel can hold. */
 #include "model/native.h"
 
-#include <assert.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "model/arena.h"
+#include "model/invariant.h"
 #include "model/value.h"
 
 char *native_link(const char *role, const char *uid, char out[16])
 {
-    assert(strlen(role) == 3 && strlen(uid) >= 12);
+    invariant(strlen(role) == 3 && strlen(uid) >= 12, "%s of uid '%s'", role, uid);
     snprintf(out, 16, "%.3s%.12s", role, uid);
     return out;
 }
 
 char *native_mac(const char *uid, char out[18])
 {
-    assert(strlen(uid) >= 10);
+    invariant(strlen(uid) >= 10, "a MAC of uid '%s'", uid);
     snprintf(out, 18, "02:%.2s:%.2s:%.2s:%.2s:%.2s", uid, uid + 2, uid + 4, uid + 6, uid + 8);
     return out;
 }

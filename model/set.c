@@ -9,6 +9,7 @@
 
 #include "model/arena.h"
 #include "model/document.h"
+#include "model/invariant.h"
 #include "model/set_build.h"
 #include "model/sort.h"
 #include "model/intern.h"
@@ -114,7 +115,7 @@ void set_builder_add_normal(struct set_builder *builder, const struct value *nor
     const char *name = value_get_text(metadata, "name", NULL);
     struct resource resource;
 
-    if (!kind || !name) {
+    if (!kind || kind->is_derived || !name) {
         report_add(builder->checker.report, at, "bad-cache",
                    "the cached form of this manifest cannot be read; remove the parse cache");
         return;
@@ -227,6 +228,22 @@ static void check_renames(struct checker *checker, const struct set *set)
     }
 }
 
+/* What searches rely on: each identity once, in order, and what is derived has an owner. */
+static void set_check_order(const struct set *set)
+{
+    invariant(set->declared <= set->count, "%zu of %zu resources are declared", set->declared,
+              set->count);
+    for (size_t i = 0; i < set->count; i++) {
+        const struct resource *resource = set->resources[i];
+
+        invariant(resource->kind && resource->name && resource->spec, "resource %zu is nothing", i);
+        invariant(i == 0 || identity_compare(set->resources[i - 1], resource) < 0,
+                  "%s %s is out of order", resource->kind->name, resource->name);
+        invariant(resource->kind->is_derived == (resource->owner != NULL), "%s %s: whose is it?",
+                  resource->kind->name, resource->name);
+    }
+}
+
 void set_builder_drop(struct set_builder *builder)
 {
     arena_free(builder->scratch);
@@ -251,6 +268,7 @@ const struct set *set_builder_finish(struct set_builder *builder)
     set->count = list->count;
     for (size_t i = 0; i < set->count; i++)
         resource_resolve(checker, set, set->resources[i]);
+    set_check_order(set);
     check_renames(checker, set);
     set_check_cycles(checker, set);
     set_check_networks(checker, set);

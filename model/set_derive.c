@@ -8,6 +8,7 @@
 
 #include "model/arena.h"
 #include "model/digest.h"
+#include "model/invariant.h"
 #include "model/set_build.h"
 #include "model/text.h"
 #include "model/yaml.h"
@@ -23,6 +24,8 @@ static struct resource *derived(struct arena *arena, const struct resource *owne
     struct resource *resource = arena_alloc(arena, sizeof(*resource));
 
     resource->kind = kind_find(kind);
+    invariant(resource->kind && resource->kind->is_derived, "%s of %s is no derived kind", kind,
+              owner->name);
     resource->project = owner->project;
     resource->labels = owner->labels;
     resource->annotations = value_map(arena);

@@ -9,8 +9,8 @@
 #include <string.h>
 
 #include "model/arena.h"
-#include "model/set_build.h"
 #include "model/invariant.h"
+#include "model/set_build.h"
 
 struct order {
     const struct set *set;
@@ -26,7 +26,8 @@ static size_t index_of(const struct set *set, const struct resource *resource)
     struct resource **found =
         bsearch(&resource, set->resources, set->count, sizeof(struct resource *), resource_compare);
 
-    invariant(found, "a resource refers only to what its set holds");
+    invariant(found, "%s %s is referred to and not in the set", resource->kind->name,
+              resource->name);
     return (size_t)(found - set->resources);
 }
 
@@ -99,7 +100,8 @@ static size_t step_on(const struct order *order, size_t at)
         if (order->missing[next] > 0)
             return next;
     }
-    invariant(false, "what is left of Kahn's order refers to something left");
+    invariant(false, "%s %s is left over, and all that it refers to is in order",
+              resource->kind->name, resource->name);
     return at;
 }
 

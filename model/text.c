@@ -17,6 +17,8 @@ static void text_reserve(struct text *text, size_t more)
     size_t size = text->size ? text->size : 64;
     char *data;
 
+    invariant(more < SIZE_MAX / 4 && text->len <= text->size, "a text of %zu and %zu bytes in %zu",
+              text->len, more, text->size);
     if (text->len + more < text->size)
         return;
     while (size <= text->len + more)

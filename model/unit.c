@@ -8,6 +8,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include "model/invariant.h"
 
 struct suffix {
     const char *text;
@@ -154,5 +155,6 @@ const char *duration_text(int64_t seconds, char *buf)
             len += (size_t)snprintf(buf + len, UNIT_MAX_TEXT - len, "%" PRId64 "%s", whole,
                                     durations[i].text);
     }
+    invariant(len < UNIT_MAX_TEXT && seconds == 0, "%s and %" PRId64 "s", buf, seconds);
     return buf;
 }

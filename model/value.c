@@ -6,13 +6,13 @@
  */
 #include "model/value.h"
 
-#include <assert.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "model/arena.h"
+#include "model/invariant.h"
 
 static struct value *value_new(struct arena *arena, enum value_type type)
 {
@@ -67,7 +67,7 @@ struct value *value_printf(struct arena *arena, const char *fmt, ...)
     va_start(args, fmt);
     len = vsnprintf(NULL, 0, fmt, args);
     va_end(args);
-    assert(len >= 0);
+    invariant(len >= 0, "'%s' cannot be printed", fmt);
     text = arena_alloc(arena, (size_t)len + 1);
     va_start(args, fmt);
     vsnprintf(text, (size_t)len + 1, fmt, args);
@@ -149,6 +149,7 @@ static void *array_grow(struct arena *arena, const void *old, size_t count, size
 {
     void *bigger;
 
+    invariant(count == *room, "an array of %zu grows at %zu", *room, count);
     *room = count ? count * 2 : 4;
     bigger = arena_array(arena, *room, size);
     if (count > 0)
@@ -158,7 +159,7 @@ static void *array_grow(struct arena *arena, const void *old, size_t count, size
 
 struct value *value_append(struct arena *arena, struct value *list, struct value *item)
 {
-    assert(list->type == VALUE_LIST);
+    invariant(list->type == VALUE_LIST, "an item is added to a value of type %d", list->type);
     if (!item)
         item = value_null(arena);
     if (list->count == list->room)
@@ -171,7 +172,7 @@ struct value *value_append(struct arena *arena, struct value *list, struct value
 struct value *value_push_owned(struct arena *arena, struct value *map, const char *key,
                                struct position at, struct value *item)
 {
-    assert(map->type == VALUE_MAP);
+    invariant(map->type == VALUE_MAP, "%s is added to a value of type %d", key, map->type);
     if (!item)
         item = value_null(arena);
     if (map->pair_count == map->pair_room)
@@ -199,7 +200,7 @@ struct value *value_set(struct arena *arena, struct value *map, const char *key,
 {
     struct pair *pair;
 
-    assert(map->type == VALUE_MAP);
+    invariant(map->type == VALUE_MAP, "%s is set in a value of type %d", key, map->type);
     pair = map_pair(map, key);
     if (!pair)
         return value_push(arena, map, key, item);
@@ -213,6 +214,7 @@ void value_unset(struct value *map, const char *key)
 
     if (!pair)
         return;
+    invariant(map->type == VALUE_MAP && map->pair_count > 0, "%s goes from where it is not", key);
     map->pair_count--;
     memmove(pair, pair + 1, (size_t)(map->pairs + map->pair_count - pair) * sizeof(*pair));
 }

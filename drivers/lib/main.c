@@ -153,8 +153,12 @@ static int main_open(struct spinel_host *host, struct error *err)
     host->signal_fd = signalfd(-1, &child, SFD_CLOEXEC | SFD_NONBLOCK);
     if (host->signal_fd < 0)
         return error_sys(err, "cannot watch for the end of children");
-    host->forever = host->arena = arena_new();
-    return wire_open(&host->wire, err);
+    int result = wire_open(&host->wire, err);
+    if (result == 0)
+        host->forever = host->arena = arena_new();
+    else
+        close(host->signal_fd);
+    return result;
 }
 
 static int help(const struct spinel_driver *driver, const char *option)

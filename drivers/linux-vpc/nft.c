@@ -15,23 +15,40 @@
 #include "model/text.h"
 #include "model/value.h"
 
+static const char *text_or_none(const char *text)
+{
+    return text ? text : "";
+}
+
+/* NULL if what it prints could not be kept: a table that was not heard of must not pass for
+ * one that is not there. */
+static struct nft_ctx *nft_open(struct error *err)
+{
+    struct nft_ctx *nft = nft_ctx_new(NFT_CTX_DEFAULT);
+    if (nft && nft_ctx_buffer_output(nft) == 0 && nft_ctx_buffer_error(nft) == 0) {
+        nft_ctx_output_set_flags(nft, NFT_CTX_OUTPUT_STATELESS);
+        return nft;
+    }
+    error_set(err, ERR_SYSTEM, "cannot open nf_tables");
+    if (nft)
+        nft_ctx_free(nft);
+    return NULL;
+}
+
 /* Runs in the current namespace. `*output` (may be NULL) is appended to. */
 static int nft_run(const char *commands, struct text *output, bool *is_absent, struct error *err)
 {
-    struct nft_ctx *nft = nft_ctx_new(NFT_CTX_DEFAULT);
+    struct nft_ctx *nft = nft_open(err);
     if (!nft)
-        return error_set(err, ERR_SYSTEM, "cannot open nf_tables");
-    nft_ctx_buffer_output(nft);
-    nft_ctx_buffer_error(nft);
-    nft_ctx_output_set_flags(nft, NFT_CTX_OUTPUT_STATELESS);
+        return err->code;
     int result = 0;
     if (nft_run_cmd_from_buffer(nft, commands) != 0) {
-        const char *why = nft_ctx_get_error_buffer(nft);
+        const char *why = text_or_none(nft_ctx_get_error_buffer(nft));
         *is_absent = strstr(why, "No such file or directory") != NULL;
         result = error_set(err, strstr(why, "Operation not permitted") ? ERR_DENIED : ERR_SYSTEM,
                            "nftables refused the rules: %.*s", (int)strcspn(why, "\n"), why);
     } else if (output) {
-        text_add(output, nft_ctx_get_output_buffer(nft));
+        text_add(output, text_or_none(nft_ctx_get_output_buffer(nft)));
     }
     nft_ctx_free(nft);
     return result;

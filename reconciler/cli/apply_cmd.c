@@ -148,7 +148,7 @@ static int apply_run(struct cli *cli)
         rc = plan_show(cli, site, saved, &plan, &err);
     if (rc < 0)
         return fail(cli, &err);
-    if (planning_exit(plan) == EXIT_OPEN && !options.yes && !terminal_ask("Do this?")) {
+    if (planning_status(plan) == EXIT_OPEN && !options.yes && !terminal_ask("Do this?")) {
         note("spinel apply: nothing was done");
         return EXIT_OPEN;
     }

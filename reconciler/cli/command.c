@@ -10,6 +10,7 @@
 #include "reconciler/cli/command.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -224,15 +225,24 @@ static int program_run(struct cli *cli, int argc, const char **argv)
     return command_run(cli, (int)count, (const char **)(size_t)rest);
 }
 
-/* A result that did not reach its reader is an error, unless the reader left. */
+static bool reader_has_left(void)
+{
+    struct pollfd out = {.fd = STDOUT_FILENO, .events = POLLOUT};
+
+    return poll(&out, 1, 0) > 0 && (out.revents & (POLLERR | POLLHUP));
+}
+
+/* A result that did not reach its reader is an error, unless the reader left. What failed
+ * earlier, in the middle of the output, left a mark and no reason. */
 static int output_finish(int status)
 {
     errno = 0;
     if (fflush(stdout) == 0 && !ferror(stdout))
         return status;
-    if (errno == EPIPE || errno == 0)
+    if (errno == EPIPE || reader_has_left())
         return status;
-    fprintf(stderr, "spinel: cannot write the output: %s\n", strerror(errno));
+    fprintf(stderr, "spinel: cannot write the output%s%s\n", errno ? ": " : "",
+            errno ? strerror(errno) : "");
     return EXIT_ERROR;
 }
 

@@ -73,7 +73,8 @@ static int operations_find(struct arena *arena, struct store *store, const char 
 {
     struct intent *intents = NULL;
     size_t count = 0;
-    int rc = store_intents(store, arena, uid, (struct page){.limit = RECENT}, &intents, &count, err);
+    int rc =
+        store_intents(store, arena, uid, (struct page){.limit = RECENT}, &intents, &count, err);
 
     for (size_t i = 0; rc == 0 && i < count; i++)
         value_append(arena, list, intent_value(arena, &intents[i]));

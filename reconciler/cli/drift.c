@@ -120,8 +120,7 @@ static int rows_read(struct cli *cli, int64_t since, struct drift_row **rows, si
     *count = 0;
     if (rc == 0 && store)
         rc = store_drifts(store, cli->arena, since, rows, count, err);
-    if (rc == 0)
-        store_close(store);
+    store_close(store);
     return rc;
 }
 

@@ -61,9 +61,9 @@ static int freezes_list(struct cli *cli, struct error *err)
 
     if (rc == 0 && store)
         rc = store_freezes(store, cli->arena, &freezes, &count, err);
+    store_close(store);
     if (rc < 0)
         return rc;
-    store_close(store);
     for (size_t i = 0; i < count; i++) {
         const char **cells = table_row(table);
 

@@ -17,13 +17,12 @@ int objects_store(struct cli *cli, struct store **store, struct error *err)
     struct error missing = ERROR_INIT;
     int rc = site_find(cli, &site, err);
 
+    *store = NULL; /* so that it may be closed whatever comes of it */
     if (rc < 0)
         return rc;
     rc = store_open(site->state_dir, STORE_READ, store, &missing);
-    if (rc == ERR_NOT_FOUND) {
-        *store = NULL;
+    if (rc == ERR_NOT_FOUND)
         return 0;
-    }
     if (rc < 0)
         *err = missing;
     return rc;

@@ -92,11 +92,26 @@ int planning_make(struct cli *cli, const struct site *site, const char *rev, boo
     return rc;
 }
 
-int planning_exit(const struct value *document)
+int planning_status(const struct value *document)
 {
     if (value_at_int(document, "summary.run", 0) > 0)
         return EXIT_OPEN;
-    return value_at_int(document, "summary.held", 0) > 0 ? EXIT_HELD : EXIT_OK;
+    if (value_at_int(document, "summary.held", 0) > 0)
+        return EXIT_HELD;
+    return value_at_int(document, "observed.unknown", 0) > 0 ? EXIT_ERROR : EXIT_OK;
+}
+
+/* Nothing to do, as far as could be seen, is not the same as nothing to do. */
+int planning_exit(const struct value *document)
+{
+    int status = planning_status(document);
+    long long unknown = value_at_int(document, "observed.unknown", 0);
+
+    if (status == EXIT_ERROR)
+        note("spinel: %lld object%s could not be looked at: nobody can say that the rack is as "
+             "declared",
+             unknown, unknown == 1 ? "" : "s");
+    return status;
 }
 
 void planning_print(const struct value *document)

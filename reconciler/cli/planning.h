@@ -12,8 +12,11 @@
 int planning_make(struct cli *cli, const struct site *site, const char *rev, bool is_cached,
                   struct value **document, struct error *err);
 
-/* 2 if anything would run, else 3 if anything is held, else 0. */
+/* 2 if anything would run, else 3 if anything is held, else 1 if not all could be looked at,
+ * which is said on standard error; else 0. */
 int planning_exit(const struct value *document);
+/* The same without a word about it. */
+int planning_status(const struct value *document);
 
 /* The plan for people, on standard output. */
 void planning_print(const struct value *document);

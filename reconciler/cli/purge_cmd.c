@@ -110,9 +110,9 @@ static int released_list(struct cli *cli)
         rc = store_objects(store, cli->arena, &rows, &count, &err);
     if (rc == 0 && store)
         rc = trash_read(cli, store, &trash, &err);
+    store_close(store);
     if (rc < 0)
         return fail(cli, &err);
-    store_close(store);
     value_set(cli->arena, document, "trash", trash);
     for (size_t i = 0; i < count; i++) {
         if (rows[i].life == LIFE_RELEASED)

@@ -66,6 +66,7 @@ static const char *choose_uid(struct pool *pool, const struct subject *subject)
         digest_uid(input->seed, subject->kind->name, subject->project, subject->name, incarnation++,
                    uid);
     while (bsearch(&uid, pool->uids, input->known_count, sizeof(*pool->uids), compare_texts));
+    invariant(strlen(uid) == UID_TEXT - 1, "%s would have the uid '%s'", subject->name, uid);
     return uid;
 }
 
@@ -128,6 +129,8 @@ static void claims_collect(struct pool *pool)
         claim(pool, nic, subnet_of(match, nic, had ? had : wanted),
               value_get_text(nic->known->chosen, "address", NULL), false);
     }
+    invariant(pool->count <= 2 * match->count, "%zu addresses are claimed by %zu subjects",
+              pool->count, match->count);
     qsort(pool->claims, pool->count, sizeof(struct claim), compare_claims);
 }
 

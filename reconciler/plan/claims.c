@@ -7,10 +7,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "model/invariant.h"
 #include "reconciler/plan/claims.h"
 
 static void add(struct claim_list *list, const char *key, const struct step *step)
 {
+    invariant(list->count < list->room, "%s claims %s, and there is room for %zu claims",
+              step->name, key, list->room);
     list->items[list->count++] = (struct claim_on){key, step};
 }
 
@@ -115,7 +118,8 @@ static struct claim_list collect(struct arena *arena, const struct plan *plan,
 {
     struct claim_list list = {.arena = arena};
 
-    list.items = arena_array(arena, room_for(plan, spec), sizeof(*list.items));
+    list.room = room_for(plan, spec);
+    list.items = arena_array(arena, list.room, sizeof(*list.items));
     for (size_t i = 0; i < plan->step_count; i++)
         claims_of(&list, plan->match, &plan->steps[i], spec(&plan->steps[i]));
     qsort(list.items, list.count, sizeof(*list.items), compare_keys);

@@ -16,7 +16,7 @@ struct claim_on {
 struct claim_list {
     struct arena *arena;
     struct claim_on *items;
-    size_t count;
+    size_t count, room;
 };
 
 struct claim_list claims_before(struct arena *arena, const struct plan *plan);

@@ -123,6 +123,7 @@ struct value *plan_value(struct arena *arena, const struct plan *plan)
         value_append(arena, holds, hold_value(arena, &plan->holds[i]));
     value_set_text(arena, observed, "at",
                    plan->observed_at ? when_rfc3339(arena, plan->observed_at) : NULL);
+    value_set_int(arena, observed, "unknown", (int64_t)plan->unknown);
     value_set_text(arena, out, "schema", "spinel/plan/v1");
     value_set_text(arena, out, "commit", plan->commit);
     value_set_text(arena, out, "hash", plan->hash);

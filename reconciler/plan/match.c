@@ -140,6 +140,7 @@ static void match_resource(const struct rows *rows, const struct resource *resou
         row = rows_find(rows, resource->kind, resource->project, resource->name, true);
     if (!row)
         return;
+    invariant(!row->is_taken, "%s has two manifests", row->known->uid);
     row->is_taken = true;
     subject->known = row->known;
 }
@@ -189,6 +190,7 @@ static void names_index(struct arena *arena, struct match *match)
             if (value_is_text(formerly->items[n]))
                 add_name(match, subject, formerly->items[n]->text, 3);
     }
+    invariant(match->name_count <= room, "%zu names in room for %zu", match->name_count, room);
     sort_items(match->names, match->name_count, sizeof(struct name_entry), compare_names);
 }
 
@@ -344,6 +346,8 @@ const struct match *match_make(struct arena *arena, const struct plan_input *inp
     for (size_t i = 0; i < input->set->count; i++)
         match_resource(&rows, input->set->resources[i], &match->subjects[match->count++]);
     match->desired = match->count;
+    invariant(match->desired == input->set->count, "%zu resources are %zu subjects",
+              input->set->count, match->desired);
     for (size_t i = 0; i < rows.count; i++)
         if (!rows.items[i].is_taken && !is_kept(rows.items[i].known))
             add_left(match, &rows.items[i]);
@@ -351,5 +355,7 @@ const struct match *match_make(struct arena *arena, const struct plan_input *inp
     contests_index(arena, match);
     match_link(match);
     choose_all(arena, match);
+    invariant(match->count <= input->set->count + rows.count, "%zu subjects of %zu and %zu",
+              match->count, input->set->count, rows.count);
     return match;
 }

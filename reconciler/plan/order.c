@@ -219,7 +219,7 @@ static int compare_steps(const struct step *a, const struct step *b)
 struct ready {
     const struct step *steps;
     unsigned *heap;
-    size_t count;
+    size_t count, room;
 };
 
 static bool comes_before(const struct ready *ready, size_t i, size_t j)
@@ -239,6 +239,7 @@ static void ready_push(struct ready *ready, unsigned step)
 {
     size_t i = ready->count++;
 
+    invariant(i < ready->room, "step %u is ready twice", step);
     ready->heap[i] = step;
     for (; i > 0 && comes_before(ready, i, (i - 1) / 2); i = (i - 1) / 2)
         swap(ready, i, (i - 1) / 2);
@@ -314,7 +315,7 @@ static size_t sort_once(const struct ordering *ordering, unsigned *sorted, unsig
 {
     size_t total = ordering->plan->step_count, count = 0;
     struct ready ready = {ordering->plan->steps,
-                          arena_array(ordering->arena, total + 1, sizeof(unsigned)), 0};
+                          arena_array(ordering->arena, total + 1, sizeof(unsigned)), 0, total};
 
     memset(waits, 0, total * sizeof(*waits));
     for (size_t i = 0; i < ordering->edge_count; i++)
@@ -374,7 +375,10 @@ static void write_after(struct ordering *ordering)
             end++;
         step->after = arena_array(ordering->arena, end - i, sizeof(*step->after));
         step->after_must = arena_array(ordering->arena, end - i, sizeof(*step->after_must));
+        invariant(step->after_count == 0, "step %u has its order already", step->id);
         for (; i < end; i++) {
+            invariant(ordering->edges[i].before < ordering->edges[i].after,
+                      "step %u (%s) would wait for a later one", step->id, step->name);
             step->after_must[step->after_count] = ordering->edges[i].kind != EDGE_FIRST;
             step->after[step->after_count++] = ordering->edges[i].before + 1;
         }

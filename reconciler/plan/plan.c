@@ -84,6 +84,17 @@ static void count_steps(struct plan *plan)
     }
 }
 
+/* Of these a plan cannot say whether they are as declared, step or no step. */
+static void count_unknown(struct plan *plan)
+{
+    for (size_t i = 0; i < plan->match->count; i++) {
+        const struct subject *subject = &plan->match->subjects[i];
+
+        plan->unknown += subject->resource && subject->known && subject->kind->driver &&
+                         !subject->known->observed.known;
+    }
+}
+
 /* ---- what it was made from ---------------------------------------------------------- */
 
 /* What is the same for the same commit, world and steps; not who came before. */
@@ -112,6 +123,7 @@ const struct plan *plan_make(struct arena *arena, const struct plan_input *input
     guard_judge(arena, input, plan);
     settle_subjects(plan);
     count_steps(plan);
+    count_unknown(plan);
     world_digest(arena, input, plan);
     digest_plan(arena, plan);
     plan_check(plan, input);

@@ -207,6 +207,7 @@ struct plan {
                                                * as deferred */
     size_t action_counts[ACTION_RELEASE + 1]; /* of all steps but the derived ones' */
     size_t resources;                         /* declared */
+    size_t unknown;                           /* objects that nobody could look at */
     const struct match *match;                /* private to plan/ */
 };
 

@@ -7,11 +7,14 @@
  */
 #include "reconciler/store/query.h"
 
+#include "model/invariant.h"
+
 enum { HEALED_KEPT_S = 90 * 24 * 3600, FIELD_KEPT = 100 };
 
 int store_drift_seen(struct store *store, const struct drift_row *row, struct error *err)
 {
     struct query query;
+    invariant(row->uid && row->uid[0] && row->path && row->path[0], "drift of nothing");
     query_start(&query, store,
                 "INSERT INTO drift (uid, path, kind, project, name, desired, observed, since,"
                 " last_seen, detected_by, cause, disposition, reason, healed_at, healed_by, count)"

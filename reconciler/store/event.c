@@ -5,6 +5,8 @@
  */
 #include "reconciler/store/query.h"
 
+#include "model/invariant.h"
+
 enum { EVENTS_KEPT = 100000 };
 
 #define COLUMNS "seq, at_ms, type, text, uid, kind, project, name, data"
@@ -43,6 +45,7 @@ int store_event_add(struct store *store, const struct event *event, int64_t *seq
         return rc;
     rc = event_write(store, event, err);
     int64_t added = sqlite3_last_insert_rowid(store->db);
+    invariant(rc < 0 || added > 0, "event %s has number %lld", event->type, (long long)added);
     if (rc == 0)
         rc = events_prune(store, added, err);
     rc = query_batch_end(store, own, rc, err);

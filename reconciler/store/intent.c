@@ -6,6 +6,9 @@
  */
 #include "reconciler/store/query.h"
 
+#include <string.h>
+#include "model/invariant.h"
+
 enum { KEPT_S = 90 * 24 * 3600 };
 
 #define COLUMNS                                                                               \
@@ -18,6 +21,26 @@ static int finished_prune(struct store *store, int64_t before, struct error *err
     query_start(&query, store, "DELETE FROM intent WHERE finished_at > 0 AND finished_at < ?", err);
     query_bind_int(&query, before);
     return query_run(&query, NULL);
+}
+
+static bool is_one_of(const char *word, const char *const *words)
+{
+    while (*words && strcmp(word, *words) != 0)
+        words++;
+    return *words != NULL;
+}
+
+static void intent_check(const struct intent *intent)
+{
+    static const char *const open[] = {"pending", "claimed", NULL};
+    static const char *const ended[] = {"confirmed", "failed", "superseded", NULL};
+    invariant(intent->op && intent->op[0] && intent->uid && intent->verb, "an intent of nobody");
+    invariant(intent->state && (is_one_of(intent->state, open) || is_one_of(intent->state, ended)),
+              "op %s is %s", intent->op, intent->state ? intent->state : "in no state");
+    invariant(intent->finished_at == 0 || is_one_of(intent->state, ended),
+              "op %s has ended and is %s", intent->op, intent->state);
+    invariant(intent->epoch <= INT64_MAX, "op %s has epoch %llu", intent->op,
+              (unsigned long long)intent->epoch);
 }
 
 static int intent_write(struct store *store, const struct intent *intent, struct error *err)
@@ -52,6 +75,7 @@ static int intent_write(struct store *store, const struct intent *intent, struct
 int store_intent_put(struct store *store, const struct intent *intent, struct error *err)
 {
     bool own = false;
+    intent_check(intent);
     int rc = query_batch_begin(store, &own, err);
     if (rc < 0)
         return rc;

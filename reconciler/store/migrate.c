@@ -7,7 +7,7 @@
  */
 #include "reconciler/store/query.h"
 
-#include <assert.h>
+#include "model/invariant.h"
 
 /* "spnl": tells our file from any other SQLite database. */
 enum { APPLICATION_ID = 0x73706e6c };
@@ -130,6 +130,7 @@ static int steps_run(struct store *store, int from, int to, struct error *err)
         if (rc < 0)
             return rc;
     }
+    invariant(from < to && to <= VERSION, "schema %d does not lead to %d", from, to);
     char stamp[96];
     sqlite3_snprintf(sizeof(stamp), stamp, "PRAGMA application_id = %d; PRAGMA user_version = %d",
                      APPLICATION_ID, to);
@@ -138,7 +139,7 @@ static int steps_run(struct store *store, int from, int to, struct error *err)
 
 int migrate_database_to(struct store *store, int version, struct error *err)
 {
-    assert(version <= VERSION);
+    invariant(version > 0 && version <= VERSION, "there is no schema %d", version);
     int from = 0;
     int rc = version_read(store, &from, err);
     if (rc < 0 || from >= version)

@@ -9,11 +9,25 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include "model/invariant.h"
 #include "model/kind.h"
 #include "model/sort.h"
 
+static void known_check(const struct known *known)
+{
+    invariant(known->uid && known->uid[0] && known->kind && known->name, "a row of nobody");
+    invariant(known->epoch <= INT64_MAX && known->generation <= INT64_MAX,
+              "%s %s: epoch %llu, generation %llu", known->kind, known->name,
+              (unsigned long long)known->epoch, (unsigned long long)known->generation);
+    invariant(known->life >= LIFE_NEW && known->life <= LIFE_GONE, "%s %s has life %d", known->kind,
+              known->name, known->life);
+    invariant(known->life != LIFE_LIVE || value_is_map(known->chosen),
+              "%s %s lives, and nothing was chosen for it", known->kind, known->name);
+}
+
 int store_object_put(struct store *store, const struct known *known, struct error *err)
 {
+    known_check(known);
     struct query query;
     query_start(&query, store,
                 "INSERT INTO object (uid, kind, project, name, life, generation, epoch, protect,"
@@ -86,6 +100,10 @@ int store_observation_put(struct store *store, const char *uid,
 {
     struct query query;
     int64_t changes = 0;
+    invariant(observation->known || !(observation->absent || observation->spec),
+              "%s is unknown, and something is known of it", uid);
+    invariant(!observation->absent || !(observation->spec || observation->booted),
+              "%s is not there, and has a form", uid);
     query_start(&query, store,
                 "UPDATE object SET seen = ?, seen_absent = ?, seen_released = ?, seen_epoch = ?,"
                 " seen_at = ?, seen_spec = ?, seen_booted = ?, seen_status = ?, seen_damage = ?,"
@@ -191,6 +209,21 @@ static struct observation observation_read(struct query *query, struct arena *ar
     return seen;
 }
 
+/* What the rest of the program relies on, of a row that may have been damaged or edited. */
+static const char *known_wrong(const struct known *row)
+{
+    const uint64_t highest = UINT64_C(1) << 53;
+    if (row->life < LIFE_NEW || row->life > LIFE_RELEASED)
+        return "a row has a life that there is not";
+    if (row->epoch > highest || row->generation > highest || row->observed.epoch > highest)
+        return "a row has an epoch or generation that nobody can have reached";
+    if (!row->uid[0] || strlen(row->uid) >= UID_TEXT || !row->name[0])
+        return "a row has no uid or no name";
+    if (row->life == LIFE_LIVE && !value_is_map(row->chosen))
+        return "a row lives, and nothing was chosen for it";
+    return NULL;
+}
+
 /* A kind that this program does not know (of a newer one) comes last. */
 static int kind_rank(const char *name)
 {
@@ -240,6 +273,9 @@ int store_objects(struct store *store, struct arena *arena, struct known **out, 
         rows = query_room(arena, rows, n, &room, sizeof(*rows));
         rows[n] = known_read(&query, arena, memo);
         rows[n].observed = observation_read(&query, arena, memo);
+        const char *wrong = query.failed == 0 ? known_wrong(&rows[n]) : NULL;
+        if (wrong)
+            query_refuse(&query, wrong);
         rows[n++].etag = query_text(&query, arena);
     }
     int rc = query_end(&query);

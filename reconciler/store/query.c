@@ -7,10 +7,10 @@
  */
 #include "reconciler/store/query.h"
 
-#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include "model/invariant.h"
 #include "model/json.h"
 #include "model/text.h"
 
@@ -85,7 +85,7 @@ void query_start(struct query *query, struct store *store, const char *sql, stru
     *query = (struct query){.store = store, .err = err};
     query->stmt = statement_find(store, sql);
     if (query->stmt) {
-        assert(!sqlite3_stmt_busy(query->stmt) && "a query is ended before it is started again");
+        invariant(!sqlite3_stmt_busy(query->stmt), "started again before it ended: %s", sql);
         return;
     }
     int rc = sqlite3_prepare_v3(store->db, sql, -1, SQLITE_PREPARE_PERSISTENT, &query->stmt, NULL);
@@ -93,7 +93,8 @@ void query_start(struct query *query, struct store *store, const char *sql, stru
         fail(query, rc, "read the store");
         return;
     }
-    assert(store->cached < QUERY_CACHE);
+    invariant(store->cached < QUERY_CACHE, "more than %d statements; the next is %s", QUERY_CACHE,
+              sql);
     store->cache[store->cached++] = (struct cached_statement){.sql = sql, .stmt = query->stmt};
 }
 
@@ -150,6 +151,11 @@ int query_next(struct query *query)
 {
     if (query->failed != 0)
         return query->failed;
+    if (!query->is_running)
+        invariant(query->next == sqlite3_bind_parameter_count(query->stmt),
+                  "%d of %d parameters have a value: %s", query->next,
+                  sqlite3_bind_parameter_count(query->stmt), sqlite3_sql(query->stmt));
+    query->is_running = true;
     query->next = 0;
     int rc = sqlite3_step(query->stmt);
     if (rc == SQLITE_ROW)
@@ -160,15 +166,22 @@ int query_next(struct query *query)
     return query->failed;
 }
 
+static int column_next(struct query *query)
+{
+    invariant(query->next < sqlite3_data_count(query->stmt), "there is no column %d: %s",
+              query->next, sqlite3_sql(query->stmt));
+    return query->next++;
+}
+
 int64_t query_int(struct query *query)
 {
-    return sqlite3_column_int64(query->stmt, query->next++);
+    return sqlite3_column_int64(query->stmt, column_next(query));
 }
 
 /* Text that SQLite had no memory to terminate looks like NULL, and must not pass for it. */
 const char *query_peek(struct query *query)
 {
-    const char *text = (const char *)sqlite3_column_text(query->stmt, query->next++);
+    const char *text = (const char *)sqlite3_column_text(query->stmt, column_next(query));
     if (!text && sqlite3_errcode(query->store->db) == SQLITE_NOMEM)
         fail(query, SQLITE_NOMEM, "read the store");
     return text;
@@ -196,6 +209,12 @@ const struct value *query_json(struct query *query, struct arena *arena)
     return value;
 }
 
+void query_refuse(struct query *query, const char *why)
+{
+    if (query->failed == 0)
+        query->failed = corrupt(query->store->path, "read the store", why, query->err);
+}
+
 int query_end(struct query *query)
 {
     if (query->stmt) {
@@ -208,7 +227,7 @@ int query_end(struct query *query)
 int query_run(struct query *query, int64_t *changes)
 {
     int rc = query_next(query);
-    assert(rc <= 0 && "a statement that is run has no rows");
+    invariant(rc <= 0, "a statement that is run has rows: %s", sqlite3_sql(query->stmt));
     if (rc == 0 && changes)
         *changes = sqlite3_changes64(query->store->db);
     return query_end(query);
@@ -216,6 +235,7 @@ int query_run(struct query *query, int64_t *changes)
 
 int query_batch_begin(struct store *store, bool *own, struct error *err)
 {
+    invariant(store->db, "a batch in a store that is closed");
     *own = !store_in_batch(store);
     return *own ? store_begin(store, err) : 0;
 }
@@ -232,6 +252,7 @@ int query_batch_end(struct store *store, bool own, int rc, struct error *err)
 
 void *query_room(struct arena *arena, void *rows, size_t count, size_t *room, size_t size)
 {
+    invariant(count <= *room && size > 0, "%zu rows where there is room for %zu", count, *room);
     if (count < *room)
         return rows;
     *room = *room ? *room * 2 : 16;

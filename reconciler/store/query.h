@@ -38,6 +38,7 @@ struct query {
     sqlite3_stmt *stmt;
     int next;   /* column or parameter that comes next */
     int failed; /* first failure, or 0 */
+    bool is_running;
     struct error *err;
 };
 
@@ -61,6 +62,9 @@ int64_t query_int(struct query *query);
 const char *query_peek(struct query *query);
 const char *query_text(struct query *query, struct arena *arena); /* NULL for NULL */
 const struct value *query_json(struct query *query, struct arena *arena);
+
+/* A row that Spinel cannot have written: the query fails as corrupt. */
+void query_refuse(struct query *query, const char *why);
 
 /* Gives the statement back. 0, or the first failure. */
 int query_end(struct query *query);

@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
+#include "model/invariant.h"
 
 struct rack_identity {
     char id[33], seed[65]; /* hex */
@@ -136,6 +137,7 @@ int rack_prepare(struct store *store, struct error *err)
     close(dir);
     if (rc < 0)
         return rc;
+    invariant(strlen(rack.id) == 32 && strlen(rack.seed) == 64, "a rack '%s'", rack.id);
     char sql[256];
     sqlite3_snprintf(sizeof(sql), sql, "INSERT OR IGNORE INTO rack VALUES (1, '%s', x'%s')",
                      rack.id, rack.seed);

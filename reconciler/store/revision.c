@@ -6,6 +6,8 @@
  */
 #include "reconciler/store/query.h"
 
+#include "model/invariant.h"
+
 #define COLUMNS                                                                            \
     "id, commit_id, parent, author, subject, pushed_by, state, message, at, converged_at," \
     " resources"
@@ -14,6 +16,8 @@ int store_revision_add(struct store *store, const struct revision *revision, int
                        struct error *err)
 {
     struct query query;
+    invariant(revision->commit && revision->commit[0] && revision->state,
+              "a revision without a commit or a state");
     query_start(&query, store,
                 "INSERT INTO revision (commit_id, parent, author, subject, pushed_by, state,"
                 " message, at, converged_at, resources) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",

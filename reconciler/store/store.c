@@ -7,7 +7,6 @@
  */
 #include "reconciler/store/query.h"
 
-#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -217,7 +216,7 @@ void store_close(struct store *store)
     for (size_t i = 0; i < store->cached; i++)
         sqlite3_finalize(store->cache[i].stmt);
     int rc = sqlite3_close(store->db);
-    assert(rc == SQLITE_OK && "every query was ended");
+    invariant(rc == SQLITE_OK, "the store closes before a query ended: %s", sqlite3_errstr(rc));
     if (store->lock_fd >= 0)
         close(store->lock_fd);
     free(store->path);
@@ -238,7 +237,7 @@ bool store_in_batch(const struct store *store)
 
 int store_begin(struct store *store, struct error *err)
 {
-    assert(!store_in_batch(store));
+    invariant(!store_in_batch(store), "a batch within a batch");
     struct query query;
     query_start(&query, store, "BEGIN IMMEDIATE", err);
     return query_run(&query, NULL);
@@ -246,7 +245,7 @@ int store_begin(struct store *store, struct error *err)
 
 int store_snapshot_begin(struct store *store, struct error *err)
 {
-    assert(!store_in_batch(store));
+    invariant(!store_in_batch(store), "a snapshot within a batch");
     struct query query;
     query_start(&query, store, "BEGIN DEFERRED", err);
     return query_run(&query, NULL);
@@ -271,12 +270,14 @@ int store_commit(struct store *store, struct error *err)
                          "cannot commit to the store: the batch was rolled back "
                          "when an earlier write failed");
     struct query query;
+    invariant(store->mode == STORE_WRITE, "%s is committed to by a reader", store->path);
     int64_t began_ns = now_ns();
     query_start(&query, store, "COMMIT", err);
     int rc = query_run(&query, NULL);
     if (rc < 0)
         store_rollback(store);
-    else if (store->committed)
+    invariant(rc < 0 || !store_in_batch(store), "%s: a batch is open after its end", store->path);
+    if (rc == 0 && store->committed)
         store->committed(store->committed_context, now_ns() - began_ns);
     return rc;
 }

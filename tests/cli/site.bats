@@ -67,6 +67,16 @@ teardown() { daemon_stop; }
     [[ $output == *altered* ]]
 }
 
+@test "a result that did not reach its reader is an error, in whatever piece it was lost" {
+    for command in 'plan' 'plan --json' 'apply --yes --wait=60s' 'status' 'get instance' 'history' \
+        'events' 'drift' 'schema instance' 'schema --all' 'help'; do
+        run bash -c "spinel $command 2>/dev/null >/dev/full"
+        [ "$status" -eq 1 ] || { echo "$command: $status"; false; }
+    done
+    spinel schema --all | head -n 1 >/dev/null
+    [ "${PIPESTATUS[0]}" -eq 0 ]
+}
+
 @test "an empty revision is held, plan exits 3, approval lets it through" {
     spinel apply --yes --wait=60s >/dev/null
     git -C lab/manifests rm -q starter.yaml

@@ -51,6 +51,23 @@ static void new_resources_are_created_in_reference_order(void **state)
             assert_true(w->plan->steps[i].after[a] < w->plan->steps[i].id);
 }
 
+static void what_could_not_be_looked_at_is_not_said_to_match(void **state)
+{
+    struct world *w = *state;
+    struct text text = TEXT_INIT;
+
+    world_converge(w, SHOP WEB("cpus: 2, memory: 256MiB"));
+    assert_int_equal(w->plan->unknown, 0);
+    world_row(w, "Volume", "data")->observed = (struct observation){0};
+    world_plan(w);
+    assert_int_equal(w->plan->step_count, 0);
+    assert_int_equal(w->plan->unknown, 1);
+    plan_text(&text, plan_value(w->arena, w->plan), (struct plan_text_options){.columns = 80});
+    assert_non_null(strstr(text.data, "1 object of"));
+    assert_null(strstr(text.data, "matches"));
+    text_free(&text);
+}
+
 static void nothing_is_left_after_an_apply(void **state)
 {
     struct world *w = *state;
@@ -736,6 +753,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(new_resources_are_created_in_reference_order),
+        TEST(what_could_not_be_looked_at_is_not_said_to_match),
         TEST(nothing_is_left_after_an_apply),
         TEST(same_inputs_give_the_same_hash),
         TEST(removals_go_from_the_top_down),

@@ -161,7 +161,7 @@ static struct known known_of(struct scene *scene, const char *kind, const char *
                           .name = name,
                           .life = LIFE_LIVE,
                           .generation = 2,
-                          .epoch = UINT64_C(1) << 62,
+                          .epoch = UINT64_C(1) << 53,
                           .protect = true,
                           .chosen = json(scene, "{\"mac\":\"02:00\"}"),
                           .applied = json(scene, "{\"size\":1}"),
@@ -191,7 +191,7 @@ static void an_object_comes_back_whole_with_its_observation(void **state)
     ok(scene, store_objects(scene->store, scene->arena, &rows, &count, &scene->err));
     assert_int_equal(count, 1);
     assert_int_equal(rows[0].generation, 3);
-    assert_true(rows[0].epoch == UINT64_C(1) << 62);
+    assert_true(rows[0].epoch == UINT64_C(1) << 53);
     assert_true(rows[0].protect && rows[0].remove_deletes);
     assert_true(value_equal(rows[0].chosen, known.chosen));
     assert_true(value_equal(rows[0].applied, known.applied));

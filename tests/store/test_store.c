@@ -526,6 +526,35 @@ static void a_column_that_is_not_json_is_corrupt(void **state)
     store_close(store);
 }
 
+static void a_row_that_spinel_cannot_have_written_is_corrupt(void **state)
+{
+    static const char *const damages[] = {
+        "UPDATE object SET life = 9",        "UPDATE object SET life = -1",
+        "UPDATE object SET epoch = -5",      "UPDATE object SET epoch = 9223372036854775807",
+        "UPDATE object SET seen_epoch = -1", "UPDATE object SET chosen = NULL",
+        "UPDATE object SET chosen = '[]'",   "UPDATE object SET uid = ''",
+    };
+    struct scene *scene = *state;
+    struct store *store = store_for(scene, STORE_WRITE);
+    for (size_t i = 0; i < sizeof(damages) / sizeof(*damages); i++) {
+        struct known *rows = NULL;
+        size_t count = 0;
+        const struct known known = {.uid = "u1",
+                                    .kind = "Volume",
+                                    .name = "v",
+                                    .life = LIFE_LIVE,
+                                    .chosen = value_map(scene->arena)};
+        assert_int_equal(store_object_put(store, &known, &scene->err), 0);
+        assert_int_equal(store_objects(store, scene->arena, &rows, &count, &scene->err), 0);
+        assert_int_equal(sqlite3_exec(store->db, damages[i], NULL, NULL, NULL), SQLITE_OK);
+        assert_int_equal(store_objects(store, scene->arena, &rows, &count, &scene->err),
+                         ERR_CORRUPT);
+        assert_int_equal(sqlite3_exec(store->db, "DELETE FROM object", NULL, NULL, NULL),
+                         SQLITE_OK);
+    }
+    store_close(store);
+}
+
 static void fill_until_it_fails(struct scene *scene, struct store *store)
 {
     char bulk[8192];
@@ -592,6 +621,7 @@ int main(void)
         CASE(what_is_no_database_is_corrupt_with_a_way_out),
         CASE(a_damaged_page_is_found_when_the_writer_starts),
         CASE(a_column_that_is_not_json_is_corrupt),
+        CASE(a_row_that_spinel_cannot_have_written_is_corrupt),
         CASE(a_full_disk_is_told_apart_and_what_was_committed_stays),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

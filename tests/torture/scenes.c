@@ -44,8 +44,12 @@ const struct scene scenes[] = {
     {"approve", .prepare = "held", .argv = {"approve", "@HOLD@"}, .changes = true},
     {"freeze", .prepare = "applied", .argv = {"freeze", "healing", "--why=a test"},
      .changes = true},
+    {"freezes", .prepare = "applied", .argv = {"freeze"}},
+    {"purge", .prepare = "applied", .argv = {"purge"}},
     {"hook-pre", .prepare = "applied", .argv = {"--site", "lab/spinel.yaml", "hook", "pre-receive"},
      .input = "push", .changes = true},
+    {"serve", .prepare = "pushed", .argv = {"serve"}, .changes = true, .serves = true,
+     .heals = true},
     {"help", .prepare = "new", .argv = {"help"}},
 };
 const unsigned scene_count = sizeof(scenes) / sizeof(*scenes);

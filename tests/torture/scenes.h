@@ -16,6 +16,7 @@ struct scene {
     const char *argv[12];
     const char *input; /* file of standard input, or NULL */
     bool changes;      /* it writes: each run needs a copy, and a look at what is left */
+    bool serves;       /* the daemon: it is let go until it converged, then ended */
     bool heals;        /* afterwards `apply` has to lead to the reference's world */
 };
 

@@ -220,6 +220,7 @@ int __wrap_fcntl(int fd, int command, ...)
     return __real_fcntl(fd, command, value);
 }
 
+int __wrap_dprintf(int fd, const char *format, ...) __attribute__((format(printf, 2, 3)));
 int __wrap_dprintf(int fd, const char *format, ...)
 {
     va_list args;
