@@ -141,7 +141,7 @@ static void quoted_add(struct text *out, const char *text)
     for (; *text; text++) {
         if (*text == '"' || *text == '\\')
             text_add_char(out, '\\');
-        text_add_char(out, (unsigned char)*text < ' ' ? ' ' : *text);
+        text_add_char(out, *text);
     }
     text_add_char(out, '"');
 }
@@ -151,7 +151,7 @@ static void logfmt_add(struct text *out, const char *key, const struct value *va
 {
     struct text shown = TEXT_INIT;
     if (value_is_text(value))
-        text_add(&shown, value->text);
+        text_add_shown(&shown, value->text, value->text_len);
     else
         json_write(&shown, value);
     bool is_word = shown.len && !strpbrk(shown.data, " \"\\=\n\r\t");
@@ -186,7 +186,10 @@ void shell_log(struct shell *shell, const char *event, const char *key, const ch
         value_set_text(arena, fields, key, text);
         log_write(shell, fields);
     } else {
-        fprintf(stderr, "spinel: %s: %s\n", key, text);
+        struct text shown = TEXT_INIT;
+        text_add_shown(&shown, text, strlen(text));
+        fprintf(stderr, "spinel: %s: %s\n", key, shown.data);
+        text_free(&shown);
     }
     arena_free(arena);
 }
