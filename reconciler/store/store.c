@@ -75,6 +75,7 @@ static int lock_refused(int fd, struct error *err)
                            "control socket.");
 }
 
+/* R1 of docs/model/README.md: one process writes and sends. */
 static int lock_take(const char *state_dir, int *lock_fd, struct error *err)
 {
     struct text path = TEXT_INIT;
