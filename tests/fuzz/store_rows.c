@@ -99,7 +99,7 @@ static void rows_make(void)
              "INSERT INTO plan VALUES (1, 'h', 'c1', 1, 0, '{\"steps\":[]}');"
              "INSERT INTO drift VALUES (1, '" UID
              "', 'Volume', 'shop', 'db', 'spec.size', '1', '2',"
-             " 1, 2, 'plan', 'unknown', 'run', 0, '', 1);");
+             " 1, 2, 'plan', 'unknown', 'run', 0, '', 1, 'why');");
 }
 
 int LLVMFuzzerInitialize(int *argc, char ***argv)
@@ -166,7 +166,7 @@ static void rows_read(struct arena *arena)
     if (store_drifts(&store, arena, 0, &drifts, &count, &err) == 0)
         for (size_t i = 0; i < count; i++)
             show(drift_value(arena, &drifts[i]));
-    if (store_revisions(&store, arena, 10, &revisions, &count, &err) == 0)
+    if (store_revisions(&store, arena, (struct page){.limit = 10}, &revisions, &count, &err) == 0)
         for (size_t i = 0; i < count; i++) {
             show(revision_value(arena, &revisions[i]));
             if (trace_make(&store, arena, &revisions[i], &made, &err) == 0) {
