@@ -18,9 +18,6 @@ static const char rebuild_hold[] = "rebuild";
 
 enum { INCARNATIONS_MAX = 4096 };
 
-/* No object has come so far; one that says so lies, and its row would have no next epoch. */
-static const uint64_t epoch_limit = (uint64_t)EPOCH_MAX / 2;
-
 static int texts_order(const char *a, const char *b)
 {
     return strcmp(a ? a : "", b ? b : "");
@@ -142,7 +139,7 @@ static void strangers_rebuild(struct core *core, struct plan_input *input, struc
                                                    value_get_text(identity, "project", NULL),
                                                    value_get_text(identity, "name", ""));
         struct known *row = resource ? row_of(input, resource) : NULL;
-        bool is_told_by_its_own = resource && seen->epoch < epoch_limit &&
+        bool is_told_by_its_own = resource && seen->epoch < (uint64_t)EPOCH_CREDIBLE &&
                                   driver_of_kind(core, resource->kind->name) == seen->driver;
         if (!is_told_by_its_own || (row && !is_succeeded(core, row, resource, seen->uid)))
             continue;
@@ -164,7 +161,7 @@ static void epochs_import(struct core *core, struct plan_input *input)
         struct known *row = &rows[i];
         if (!row->observed.known || row->observed.epoch <= row->epoch)
             continue;
-        if (row->observed.epoch >= epoch_limit) {
+        if (row->observed.epoch >= (uint64_t)EPOCH_CREDIBLE) {
             row->observed = (struct observation){.at = row->observed.at};
             continue;
         }

@@ -514,7 +514,7 @@ void task_looked(struct core *core, struct task *task, const struct value *objec
 void task_fenced(struct core *core, const struct task *task, int64_t epoch)
 {
     struct seen *seen = seen_find(core, task->intent.uid);
-    if (seen && task->driver != task->look_driver && epoch > 0 && epoch < EPOCH_MAX)
+    if (seen && task->driver != task->look_driver && epoch > 0 && epoch < EPOCH_CREDIBLE)
         seen->fence = (uint64_t)epoch;
 }
 
