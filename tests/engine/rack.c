@@ -177,7 +177,8 @@ static struct value *list_make(struct rack *rack, const char *driver)
         struct value *entry = value_append(arena, list, value_list(arena));
         value_append(arena, entry, value_text(arena, object->uid));
         value_append(arena, entry, value_int(arena, epoch_told(rack, object)));
-        value_append(arena, entry, value_text(arena, digest_value(object->spec, etag)));
+        digest_value(object->spec, etag);
+        value_append(arena, entry, value_text(arena, holds(driver, object) ? etag : "mine"));
     }
     return list;
 }
