@@ -46,7 +46,7 @@ def keep():
 
 
 def listed():
-    return [[uid, o["epoch"], json.dumps(o["spec"], sort_keys=True)[-40:] + o.get("mark", "")] for uid, o in world.items() if o["there"]]
+    return [[uid, o["epoch"], json.dumps(o["spec"], sort_keys=True)[-40:] + lie()[0]] for uid, o in world.items() if o["there"]]
 
 
 def list_answer(word, uid):
@@ -103,8 +103,8 @@ def object_answer(uid, word, victim):
     elif word == "absent":
         answer = {"uid": uid, "absent": True, "epoch": o["epoch"]}
     elif word == "deep":
-        answer["spec"] = dict(o["spec"], pool=deep(58))
-        answer["status"] = {"state": deep(57)}
+        answer["spec"] = dict(o["spec"], size=deep(59))
+        answer["status"] = {"state": deep(59)}
     elif word == "escape":
         answer["spec"] = dict(o["spec"], pool=EVIL, format=EVIL)
         answer["status"] = {"state": EVIL, "problem": EVIL, "path": EVIL, "since": EVIL, EVIL: EVIL, "addresses": [EVIL]}
