@@ -181,7 +181,7 @@ setup:  ## install what is missing, with the distribution's packages
 
 check: setup  ## everything that has to hold: builds, layers, unit tests, real machines
 	$(MAKE) all units guest
-	$(MAKE) check-layers check-headers check-clang
+	$(MAKE) check-layers check-headers check-clang model
 	BUILD=$(BUILD) CMOCKA_MESSAGE_OUTPUT=TAP prove --exec '' $(units)
 	$(MAKE) check-asan
 	$(MAKE) check-fuzz
@@ -199,6 +199,9 @@ TIME   ?= 60
 fuzz:  ## libFuzzer on every input that others write; TIME= seconds each, TARGET= one or some
 	$(MAKE) fuzzers $(FUZZ)
 	sh tests/fuzz/run.sh build-fuzz $(TIME) $(TARGET)
+
+model:  ## the protocol of intents, checked with SPIN: it holds, and without any of its rules it does not
+	@prove --exec 'sh' docs/model/check.sh :: $(CURDIR)/build/model
 
 check-fuzz: $(replays)  ## the fuzzers' corpora and past findings once more, within time and memory
 	BUILD=$(BUILD) prove --exec 'sh tests/fuzz/replay.sh' $(replays)
@@ -300,7 +303,7 @@ clean:  ## remove what was built
 
 FORCE:
 .PHONY: all units setup check check-unit check-asan check-tsan check-clang check-layers check-headers \
-        check-fuzz replays fuzzers fuzz torture check-torture coverage torture-real check-e2e guest demo bench bench-viewer \
+        check-fuzz replays fuzzers fuzz model torture check-torture coverage torture-real check-e2e guest demo bench bench-viewer \
         lint format install dist help clean man FORCE
 .DELETE_ON_ERROR:
 

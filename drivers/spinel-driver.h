@@ -37,7 +37,7 @@
 struct spinel_host; /* what the library lends to callbacks; see below */
 
 enum spinel_verb {
-    SPINEL_CREATE,  /* make it, or finish making it */
+    SPINEL_CREATE,  /* make it, or finish making it; what has its uid is it (docs/model, R5) */
     SPINEL_UPDATE,  /* bring the fields in `changed` (live) and any damage to `spec` */
     SPINEL_RESTART, /* stop it cleanly and start it as `spec` says */
     SPINEL_DELETE,  /* destroy it; absent already is success */

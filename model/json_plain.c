@@ -152,7 +152,7 @@ static struct value *map_end(struct plain *plain, size_t first)
     struct value *map = value_map(plain->arena);
     size_t count = gather->count - first;
 
-    if (!keys_are_fit(gather->pairs + first, count))
+    if (count > 0 && !keys_are_fit(gather->pairs + first, count))
         return NULL;
     map->pair_room = map->pair_count = count;
     if (count > 0) {

@@ -81,6 +81,41 @@ static bool check_within(struct checker *checker, const struct resource *by,
     return !reserved;
 }
 
+/* Networks whose addresses no guest can have: one that reaches into them, 0.0.0.0/0 above all,
+ * would take the host's own addresses, and everybody else's, for the VPC's. */
+static const struct {
+    const char *prefix;
+    const char *what;
+} not_for_guests[] = {
+    {"0.0.0.0/8", "\"this network\""}, {"127.0.0.0/8", "loopback"},
+    {"169.254.0.0/16", "link-local"},  {"224.0.0.0/3", "multicast and reserved"},
+    {"::/8", "loopback and reserved"}, {"fe80::/10", "link-local"},
+    {"ff00::/8", "multicast"},
+};
+
+/* `given` is a prefix, or an address by itself. */
+static void check_for_guests(struct checker *checker, const struct resource *by, const char *field,
+                             const struct value *given)
+{
+    struct error ignored = ERROR_INIT;
+    struct prefix mine, other;
+
+    if (address_of(given, &mine.address))
+        mine.length = mine.address.family == 4 ? 32 : 128;
+    else if (!prefix_of(given, &mine))
+        return;
+    for (size_t i = 0; i < sizeof(not_for_guests) / sizeof(not_for_guests[0]); i++) {
+        if (prefix_read(not_for_guests[i].prefix, &other, &ignored) < 0 ||
+            !prefix_overlaps(&mine, &other))
+            continue;
+        report_add(checker->report, value_place(by, given), "bad-prefix",
+                   "%s: %s %s no guest can have: %s is %s", field, given->text,
+                   strchr(given->text, '/') ? "holds addresses that" : "is an address that",
+                   not_for_guests[i].prefix, not_for_guests[i].what);
+        return;
+    }
+}
+
 static void check_vpc(struct checker *checker, const struct resource *vpc)
 {
     const struct value *prefixes = value_get(vpc->spec, "prefixes");
@@ -88,6 +123,7 @@ static void check_vpc(struct checker *checker, const struct resource *vpc)
     for (size_t i = 0; value_is_list(prefixes) && i < prefixes->count; i++) {
         struct prefix mine;
 
+        check_for_guests(checker, vpc, "prefixes", prefixes->items[i]);
         for (size_t j = 0; j < i && prefix_of(prefixes->items[i], &mine); j++) {
             struct prefix other;
 
@@ -161,6 +197,7 @@ static void check_subnets(struct checker *checker, const struct set *set)
 
         if (!is_a(subnet, "Subnet"))
             continue;
+        check_for_guests(checker, subnet, "cidr", value_get(subnet->spec, "cidr"));
         check_within(checker, subnet, value_get(subnet->spec, "gateway"), subnet, "gateway");
         placed.vpc = target(set, subnet, "VPC", "vpc");
         if (!placed.vpc || !prefix_of(value_get(subnet->spec, "cidr"), &placed.prefix))
@@ -205,6 +242,7 @@ static void claim_floating(struct checker *checker, const struct resource *float
 {
     const struct value *address = value_get(floating->spec, "address");
 
+    check_for_guests(checker, floating, "address", address);
     if (address)
         claim_add(checker->arena, claims,
                   (struct claim){

@@ -312,7 +312,7 @@ static int dir_sync(const char *dir)
 
 static bool is_compact(const struct ledger *ledger)
 {
-    return ledger->inode && !ledger->is_torn &&
+    return ledger->inode && ledger->line_count > 0 && !ledger->is_torn &&
            ledger->line_count <= 2 * HASH_COUNT(ledger->entries) + COMPACT_SLACK;
 }
 

@@ -4,7 +4,8 @@
  *
  * An apply is let in when its epoch is not below any that was let in before, running
  * ones among them. A newer one for the same uid ends the older first; the new call
- * waits in the list until the old one's process group is empty.
+ * waits in the list until the old one's process group is empty. R4 and R9 are rules of
+ * docs/model/README.md.
  */
 #include "drivers/lib/method.h"
 
@@ -283,7 +284,7 @@ static int become_driving(struct spinel_host *host, struct error *err)
     return result;
 }
 
-/* Refuses what is older than anything let in before; notes the epoch otherwise. */
+/* R4: refuses what is older than anything let in before; notes the epoch otherwise. */
 static int apply_admit(struct spinel_host *host, const struct spinel_op *op, struct error *err)
 {
     int result = become_driving(host, err);
@@ -314,6 +315,7 @@ static void apply_here(struct spinel_host *host, struct request *request,
     text_free(&answer);
 }
 
+/* R9: what runs for this uid is dead before the next begins. */
 static void older_applies_kill(struct spinel_host *host, const struct spinel_op *op)
 {
     struct error why = ERROR_INIT;

@@ -10,6 +10,7 @@
 #include "reconciler/cli/planning.h"
 #include "reconciler/cli/site.h"
 #include "reconciler/cli/table.h"
+#include "reconciler/cli/terminal.h"
 #include "model/when.h"
 
 static int is_json;
@@ -93,9 +94,9 @@ static int approve_run(struct cli *cli)
     if (is_json)
         output_json(params);
     else
-        printf("%s is approved; %s\n", cli->operands[0],
-               answer ? "the daemon goes on with it"
-                      : "the next 'spinel apply' or 'spinel serve' goes on with it");
+        terminal_print(stdout, "%s is approved; %s\n", cli->operands[0],
+                       answer ? "the daemon goes on with it"
+                              : "the next 'spinel apply' or 'spinel serve' goes on with it");
     return EXIT_OK;
 }
 

@@ -53,11 +53,11 @@ int usage_error(const struct cli *cli, const char *fmt, ...)
     const char *name = cli->command ? cli->command->name : NULL;
     va_list args;
 
-    fprintf(stderr, "spinel%s%s: ", name ? " " : "", name ? name : "");
+    terminal_print(stderr, "spinel%s%s: ", name ? " " : "", name ? name : "");
     va_start(args, fmt);
-    vfprintf(stderr, fmt, args);
+    terminal_vprint(stderr, fmt, args);
     va_end(args);
-    fprintf(stderr, "\n  see 'spinel%s%s --help'\n", name ? " " : "", name ? name : "");
+    terminal_print(stderr, "\n  see 'spinel%s%s --help'\n", name ? " " : "", name ? name : "");
     return EXIT_BAD_USAGE;
 }
 
@@ -66,10 +66,10 @@ int fail(const struct cli *cli, const struct error *err)
     const char *name = cli->command ? cli->command->name : NULL;
 
     fflush(stdout);
-    fprintf(stderr, "spinel%s%s: %s%s%s\n", name ? " " : "", name ? name : "",
-            paint(stderr, PAINT_BAD), err->message, paint(stderr, PAINT_PLAIN));
+    terminal_print(stderr, "spinel%s%s: %s%s%s\n", name ? " " : "", name ? name : "",
+                   paint(stderr, PAINT_BAD), err->message, paint(stderr, PAINT_PLAIN));
     if (err->hint[0])
-        fprintf(stderr, "  %s\n", err->hint);
+        terminal_print(stderr, "  %s\n", err->hint);
     return EXIT_ERROR;
 }
 
@@ -78,7 +78,7 @@ void note(const char *fmt, ...)
     va_list args;
 
     va_start(args, fmt);
-    vfprintf(stderr, fmt, args);
+    terminal_vprint(stderr, fmt, args);
     va_end(args);
     fputc('\n', stderr);
 }
@@ -92,8 +92,8 @@ int command_unknown(const struct command *const *commands, const char *name)
     for (; count < sizeof(names) / sizeof(names[0]) && commands[count]; count++)
         names[count] = commands[count]->name;
     nearest = report_nearest(name, names, count);
-    fprintf(stderr, "spinel: there is no command '%s'%s%s%s\n  see 'spinel --help'\n", name,
-            nearest ? ", did you mean '" : "", nearest ? nearest : "", nearest ? "'?" : "");
+    terminal_print(stderr, "spinel: there is no command '%s'%s%s%s\n  see 'spinel --help'\n", name,
+                   nearest ? ", did you mean '" : "", nearest ? nearest : "", nearest ? "'?" : "");
     return EXIT_BAD_USAGE;
 }
 
@@ -241,8 +241,8 @@ static int output_finish(int status)
         return status;
     if (errno == EPIPE || reader_has_left())
         return status;
-    fprintf(stderr, "spinel: cannot write the output%s%s\n", errno ? ": " : "",
-            errno ? strerror(errno) : "");
+    terminal_print(stderr, "spinel: cannot write the output%s%s\n", errno ? ": " : "",
+                   errno ? strerror(errno) : "");
     return EXIT_ERROR;
 }
 

@@ -15,6 +15,7 @@
 #include "reconciler/cli/kinds.h"
 #include "reconciler/cli/objects.h"
 #include "reconciler/cli/output.h"
+#include "reconciler/cli/terminal.h"
 #include "reconciler/store/documents.h"
 #include "reconciler/cli/site.h"
 #include "reconciler/cli/table.h"
@@ -237,7 +238,7 @@ static void states_print(struct arena *arena, const struct description *about)
 static void fact(const char *label, const char *value)
 {
     if (value && value[0])
-        printf("  %-10s %s\n", label, value);
+        terminal_print(stdout, "  %-10s %s\n", label, value);
 }
 
 static void status_print(struct arena *arena, const struct value *status)
@@ -255,8 +256,9 @@ static void heading_print(struct arena *arena, const struct description *about)
     const char *project = about->row ? about->row->project : about->resource->project;
     const char *name = about->row ? about->row->name : about->resource->name;
 
-    printf("%s%s%s\n", paint(stdout, PAINT_STRONG),
-           identity_label(arena, about->kind->name, project, name), paint(stdout, PAINT_PLAIN));
+    terminal_print(stdout, "%s%s%s\n", paint(stdout, PAINT_STRONG),
+                   identity_label(arena, about->kind->name, project, name),
+                   paint(stdout, PAINT_PLAIN));
     fact("uid", about->row ? about->row->uid : "none yet: nothing was applied");
     if (about->resource)
         fact("declared",
@@ -273,13 +275,14 @@ static void drift_print(struct arena *arena, const struct value *drift)
         const struct value *row = drift->items[i];
 
         if (i == 0)
-            printf("\nDrift of the last 7 days:\n");
-        printf("  %s  %s: expected %s, found %s; %s\n", value_get_text(row, "since", ""),
-               value_get_text(row, "path", ""),
-               diff_value_text(arena, NULL, value_get(row, "desired")),
-               diff_value_text(arena, NULL, value_get(row, "observed")),
-               value_is_map(value_get(row, "healed")) ? "healed"
-                                                      : value_get_text(row, "disposition", "open"));
+            terminal_print(stdout, "\nDrift of the last 7 days:\n");
+        terminal_print(stdout, "  %s  %s: expected %s, found %s; %s\n",
+                       value_get_text(row, "since", ""), value_get_text(row, "path", ""),
+                       diff_value_text(arena, NULL, value_get(row, "desired")),
+                       diff_value_text(arena, NULL, value_get(row, "observed")),
+                       value_is_map(value_get(row, "healed"))
+                           ? "healed"
+                           : value_get_text(row, "disposition", "open"));
     }
 }
 
@@ -292,14 +295,14 @@ static void describe_print(struct arena *arena, const struct description *about)
         const struct value *op = about->operations->items[i];
         const char *error = value_get_text(op, "error", "");
 
-        printf("%s  %s  %s %s%s%s\n", i == 0 ? "\nLast operations:\n" : "",
-               value_get_text(op, "createdAt", ""), value_get_text(op, "verb", ""),
-               value_get_text(op, "state", ""), error[0] ? ": " : "", error);
+        terminal_print(stdout, "%s  %s  %s %s%s%s\n", i == 0 ? "\nLast operations:\n" : "",
+                       value_get_text(op, "createdAt", ""), value_get_text(op, "verb", ""),
+                       value_get_text(op, "state", ""), error[0] ? ": " : "", error);
     }
     for (size_t i = 0; i < about->events->count; i++)
-        printf("%s  %.19sZ  %s\n", i == 0 ? "\nLast events:\n" : "",
-               value_get_text(about->events->items[i], "at", ""),
-               value_get_text(about->events->items[i], "text", ""));
+        terminal_print(stdout, "%s  %.19sZ  %s\n", i == 0 ? "\nLast events:\n" : "",
+                       value_get_text(about->events->items[i], "at", ""),
+                       value_get_text(about->events->items[i], "text", ""));
 }
 
 /* The desired spec for JSON: secrets as {"sensitive":"same"}. */

@@ -18,6 +18,7 @@
 #include "reconciler/cli/output.h"
 #include "reconciler/cli/site.h"
 #include "reconciler/cli/table.h"
+#include "reconciler/cli/terminal.h"
 #include "model/when.h"
 
 static struct {
@@ -107,15 +108,18 @@ static void details_print(struct arena *arena, const struct value *row)
 {
     const char *project = value_get_text(row, "project", "");
 
-    printf("\n%s%s %s%s%s, %s%s\n", paint(stdout, PAINT_STRONG), value_get_text(row, "kind", ""),
-           project, project[0] ? "/" : "", value_get_text(row, "name", ""),
-           value_get_text(row, "path", ""), paint(stdout, PAINT_PLAIN));
-    printf("  should be   %s\n", drift_side_text(arena, row, "desired"));
-    printf("  is          %s\n", drift_side_text(arena, row, "observed"));
-    printf("  since       %s, last seen %s, found by %s\n", value_get_text(row, "since", ""),
-           value_get_text(row, "lastSeen", ""), value_get_text(row, "detectedBy", ""));
-    printf("  cause       %s\n", value_get_text(row, "cause", "unknown"));
-    printf("  %-11s %s\n", drift_is_open(row) ? "then" : "ended", drift_outcome_text(arena, row));
+    terminal_print(stdout, "\n%s%s %s%s%s, %s%s\n", paint(stdout, PAINT_STRONG),
+                   value_get_text(row, "kind", ""), project, project[0] ? "/" : "",
+                   value_get_text(row, "name", ""), value_get_text(row, "path", ""),
+                   paint(stdout, PAINT_PLAIN));
+    terminal_print(stdout, "  should be   %s\n", drift_side_text(arena, row, "desired"));
+    terminal_print(stdout, "  is          %s\n", drift_side_text(arena, row, "observed"));
+    terminal_print(stdout, "  since       %s, last seen %s, found by %s\n",
+                   value_get_text(row, "since", ""), value_get_text(row, "lastSeen", ""),
+                   value_get_text(row, "detectedBy", ""));
+    terminal_print(stdout, "  cause       %s\n", value_get_text(row, "cause", "unknown"));
+    terminal_print(stdout, "  %-11s %s\n", drift_is_open(row) ? "then" : "ended",
+                   drift_outcome_text(arena, row));
 }
 
 /* All that is known of what is open, and with --resource of what was healed too. */
@@ -186,7 +190,8 @@ static void watch_show(const struct value *event)
     if (options.json)
         output_json_line(event);
     else
-        printf("%.19sZ  %s\n", value_get_text(event, "at", ""), value_get_text(event, "text", ""));
+        terminal_print(stdout, "%.19sZ  %s\n", value_get_text(event, "at", ""),
+                       value_get_text(event, "text", ""));
     fflush(stdout);
 }
 

@@ -49,10 +49,10 @@ static void event_print(const struct value *event)
         output_json_line(event);
         return;
     }
-    printf("%.19s  %s%-18s%s %s\n", value_get_text(event, "at", ""),
-           color == PAINT_PLAIN ? "" : paint(stdout, color), type,
-           color == PAINT_PLAIN ? "" : paint(stdout, PAINT_PLAIN),
-           value_get_text(event, "text", ""));
+    terminal_print(stdout, "%.19s  %s%-18s%s %s\n", value_get_text(event, "at", ""),
+                   color == PAINT_PLAIN ? "" : paint(stdout, color), type,
+                   color == PAINT_PLAIN ? "" : paint(stdout, PAINT_PLAIN),
+                   value_get_text(event, "text", ""));
     fflush(stdout);
 }
 

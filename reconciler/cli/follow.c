@@ -68,17 +68,17 @@ static void paragraph_put(struct follow *follow, int indent, const char *text, e
         int width = text_columns(text) - text_columns(text + len);
 
         if (column > 0 && follow->width > 0 && column + 1 + width > follow->width) {
-            fprintf(follow->out, "\n%*s", indent, "");
+            terminal_print(follow->out, "\n%*s", indent, "");
             column = indent;
         } else if (column > 0) {
             fputc(' ', follow->out);
             column++;
         }
         if (column == 0 && color != PAINT_PLAIN)
-            fprintf(follow->out, "%s%.*s%s", paint(follow->out, color), (int)len, text,
-                    paint(follow->out, PAINT_PLAIN));
+            terminal_print(follow->out, "%s%.*s%s", paint(follow->out, color), (int)len, text,
+                           paint(follow->out, PAINT_PLAIN));
         else
-            fwrite(text, 1, len, follow->out);
+            terminal_write(follow->out, text, len);
         column += width;
         text += len;
         text += strspn(text, " \n");
@@ -101,8 +101,8 @@ static void line_show(struct follow *follow, const char *text)
     while (len > 0 && text_columns(text) - text_columns(text + len) > room)
         len--;
     line_clear(follow);
-    fprintf(follow->out, "%s%.*s%s", paint(follow->out, PAINT_FAINT), (int)len, text,
-            paint(follow->out, PAINT_PLAIN));
+    terminal_print(follow->out, "%s%.*s%s", paint(follow->out, PAINT_FAINT), (int)len, text,
+                   paint(follow->out, PAINT_PLAIN));
     fflush(follow->out);
     follow->has_line = true;
 }

@@ -11,6 +11,7 @@
 #include "reconciler/cli/output.h"
 #include "reconciler/cli/site.h"
 #include "reconciler/cli/table.h"
+#include "reconciler/cli/terminal.h"
 #include "model/when.h"
 
 static const char *const whats[] = {"changes", "healing", "deletions"};
@@ -129,7 +130,7 @@ static int lift_run(struct cli *cli)
         return usage_error(cli, "--lift stands alone");
     if (freeze_set(cli, &freeze, &err) < 0)
         return fail(cli, &err);
-    printf("%s: no longer frozen\n", freeze.what);
+    terminal_print(stdout, "%s: no longer frozen\n", freeze.what);
     return EXIT_OK;
 }
 
@@ -156,9 +157,9 @@ static int freeze_run(struct cli *cli)
     freeze.who = daemon_who(cli->arena);
     if (freeze_set(cli, &freeze, &err) < 0)
         return fail(cli, &err);
-    printf("%s: frozen %s%s; lift it with 'spinel freeze --lift %s'\n", freeze.what,
-           freeze.until ? "until " : "until it is lifted", when_rfc3339(cli->arena, freeze.until),
-           freeze.what);
+    terminal_print(stdout, "%s: frozen %s%s; lift it with 'spinel freeze --lift %s'\n", freeze.what,
+                   freeze.until ? "until " : "until it is lifted",
+                   when_rfc3339(cli->arena, freeze.until), freeze.what);
     return EXIT_OK;
 }
 

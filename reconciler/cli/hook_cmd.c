@@ -113,7 +113,7 @@ static void plan_show(const struct value *plan)
     struct text text = TEXT_INIT;
 
     plan_text(&text, plan, options);
-    fwrite(text.data, 1, text.len, stdout);
+    terminal_write(stdout, text.data, text.len);
     text_free(&text);
     fflush(stdout);
 }

@@ -123,7 +123,7 @@ void planning_print(const struct value *document)
     struct text text = TEXT_INIT;
 
     plan_text(&text, document, options);
-    fwrite(text.data, 1, text.len, stdout);
+    terminal_write(stdout, text.data, text.len);
     fflush(stdout);
     text_free(&text);
 }

@@ -19,7 +19,8 @@ static void count_print(const struct value *document, const char *path, const ch
     long long count = (long long)value_at_int(document, path, 0);
 
     if (count > 0)
-        printf(", %s%lld %s%s", paint(stdout, color), count, word, paint(stdout, PAINT_PLAIN));
+        terminal_print(stdout, ", %s%lld %s%s", paint(stdout, color), count, word,
+                       paint(stdout, PAINT_PLAIN));
 }
 
 static void problem_say(struct follow *out, struct arena *arena, const struct value *problem)
@@ -47,7 +48,7 @@ static void problems_print(struct arena *arena, const struct value *document)
     for (size_t i = 0; value_is_list(problems) && i < problems->count; i++)
         problem_say(&out, arena, problems->items[i]);
     if (next && (driver || (value_is_list(problems) && problems->count > 0)))
-        printf("next try   %s\n", next);
+        terminal_print(stdout, "next try   %s\n", next);
 }
 
 static void status_print(struct arena *arena, const struct value *document)
@@ -59,24 +60,27 @@ static void status_print(struct arena *arena, const struct value *document)
                    value_at_int(document, "resources.drifting", 0) == 0 &&
                    value_at_int(document, "resources.held", 0) == 0;
 
-    printf("commit     %.12s\n", commit[0] ? commit : "none yet");
-    printf("state      %s%s%s\n", paint(stdout, is_converged && is_true ? PAINT_GOOD : PAINT_WARN),
-           !is_converged ? "not converged"
-           : is_true     ? "converged"
-                         : "nothing left to do, and not as Git says: 'spinel plan' says why",
-           paint(stdout, PAINT_PLAIN));
-    printf("resources  %lld declared, %lld true",
-           (long long)value_at_int(document, "resources.total", 0),
-           (long long)value_at_int(document, "resources.true", 0));
+    terminal_print(stdout, "commit     %.12s\n", commit[0] ? commit : "none yet");
+    terminal_print(stdout, "state      %s%s%s\n",
+                   paint(stdout, is_converged && is_true ? PAINT_GOOD : PAINT_WARN),
+                   !is_converged ? "not converged"
+                   : is_true     ? "converged"
+                             : "nothing left to do, and not as Git says: 'spinel plan' says why",
+                   paint(stdout, PAINT_PLAIN));
+    terminal_print(stdout, "resources  %lld declared, %lld true",
+                   (long long)value_at_int(document, "resources.total", 0),
+                   (long long)value_at_int(document, "resources.true", 0));
     count_print(document, "resources.pending", "pending", PAINT_WARN);
     count_print(document, "resources.drifting", "drifting", PAINT_BAD);
     count_print(document, "resources.held", "held", PAINT_WARN);
     if (value_is_map(daemon))
-        printf("\ndaemon     pid %lld since %s\n", (long long)value_get_int(daemon, "pid", 0),
-               value_get_text(daemon, "since", "?"));
+        terminal_print(stdout, "\ndaemon     pid %lld since %s\n",
+                       (long long)value_get_int(daemon, "pid", 0),
+                       value_get_text(daemon, "since", "?"));
     else
-        printf("\ndaemon     %snot running%s: nothing is healed until 'spinel serve' runs\n",
-               paint(stdout, PAINT_WARN), paint(stdout, PAINT_PLAIN));
+        terminal_print(
+            stdout, "\ndaemon     %snot running%s: nothing is healed until 'spinel serve' runs\n",
+            paint(stdout, PAINT_WARN), paint(stdout, PAINT_PLAIN));
     problems_print(arena, document);
 }
 

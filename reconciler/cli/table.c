@@ -152,11 +152,28 @@ static void row_print(FILE *stream, const char *const *cells, const enum paint *
     fputc('\n', stream);
 }
 
+/* What others wrote is one line of text that may be shown. */
+static void cells_clean(const struct table *table)
+{
+    struct text shown = TEXT_INIT;
+
+    for (struct row *row = table->first; row; row = row->next) {
+        for (size_t i = 0; i < table->columns; i++) {
+            text_reset(&shown);
+            text_add_shown(&shown, row->cells[i], strlen(row->cells[i]));
+            if (strcmp(shown.data, row->cells[i]) != 0)
+                row->cells[i] = arena_text_n(table->arena, shown.data, shown.len);
+        }
+    }
+    text_free(&shown);
+}
+
 void table_print(const struct table *table, FILE *stream)
 {
     int *widths = arena_array(table->arena, table->columns, sizeof(*widths));
     int limit = terminal_columns(stream);
 
+    cells_clean(table);
     widths_measure(table, widths);
     if (limit > 0)
         widths_fit(table, widths, limit);

@@ -7,6 +7,8 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include "model/text.h"
+
 static enum color_when color_when;
 
 void terminal_init(void)
@@ -39,6 +41,57 @@ const char *paint(FILE *stream, enum paint paint)
     };
 
     return terminal_has_color(stream) ? escapes[paint] : "";
+}
+
+/* The length of a paint of ours at `bytes`, or 0. */
+static size_t paint_at(FILE *stream, const char *bytes, size_t len)
+{
+    for (enum paint i = PAINT_PLAIN; terminal_has_color(stream) && i <= PAINT_FAINT; i++) {
+        size_t size = strlen(paint(stream, i));
+
+        if (size <= len && memcmp(bytes, paint(stream, i), size) == 0)
+            return size;
+    }
+    return 0;
+}
+
+void terminal_write(FILE *stream, const char *bytes, size_t len)
+{
+    struct text shown = TEXT_INIT;
+
+    for (size_t at = 0, size; at < len; at += size) {
+        bool is_shown;
+
+        size = bytes[at] == '\n' ? 1 : paint_at(stream, bytes + at, len - at);
+        if (size > 0) {
+            text_add_n(&shown, bytes + at, size);
+            continue;
+        }
+        size = text_next_shown(bytes + at, len - at, &is_shown);
+        text_add_shown(&shown, bytes + at, size);
+    }
+    fwrite(shown.data, 1, shown.len, stream);
+    text_free(&shown);
+}
+
+void terminal_vprint(FILE *stream, const char *fmt, va_list args)
+{
+    char *text = NULL;
+    int len = vasprintf(&text, fmt, args);
+
+    if (len < 0)
+        abort();
+    terminal_write(stream, text, (size_t)len);
+    free(text);
+}
+
+void terminal_print(FILE *stream, const char *fmt, ...)
+{
+    va_list args;
+
+    va_start(args, fmt);
+    terminal_vprint(stream, fmt, args);
+    va_end(args);
 }
 
 int terminal_columns(FILE *stream)

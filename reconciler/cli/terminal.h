@@ -2,6 +2,7 @@
 #ifndef RECONCILER_CLI_TERMINAL_H
 #define RECONCILER_CLI_TERMINAL_H
 
+#include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
 
@@ -29,5 +30,13 @@ bool terminal_can_ask(void);
 
 /* Asks a question on standard error; true only for an answer of "yes" or "y". */
 bool terminal_ask(const char *question);
+
+/* As fwrite() and fprintf(), of text that may hold what others wrote: a driver, a commit, a
+ * file's name. Control and invisible characters and what is no UTF-8 become U+FFFD; newlines,
+ * tabs and our own paint stay. */
+void terminal_write(FILE *stream, const char *bytes, size_t len);
+void terminal_print(FILE *stream, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+void terminal_vprint(FILE *stream, const char *fmt, va_list args)
+    __attribute__((format(printf, 2, 0)));
 
 #endif

@@ -56,10 +56,10 @@ static void bar_print(const struct value *span, int64_t whole_ms, int width)
         len = (int)((ms * width + whole_ms - 1) / whole_ms);
     from = from >= width ? width - 1 : from;
     len = len < 1 ? 1 : len > width - from ? width - from : len;
-    printf("%*s%s", from, "", paint(stdout, status_paint(status)));
+    terminal_print(stdout, "%*s%s", from, "", paint(stdout, status_paint(status)));
     for (int i = 0; i < len; i++)
         putchar(is_open ? '>' : '=');
-    printf("%s%*s", paint(stdout, PAINT_PLAIN), width - from - len, "");
+    terminal_print(stdout, "%s%*s", paint(stdout, PAINT_PLAIN), width - from - len, "");
 }
 
 static void span_print(struct arena *arena, const struct value *spans, const struct value *span,
@@ -69,14 +69,14 @@ static void span_print(struct arena *arena, const struct value *spans, const str
     unsigned indent = 2 * depth_of(spans, span);
     const char *took =
         strcmp(status, "open") == 0 ? "open" : when_took(arena, value_get_int(span, "ms", 0));
-    printf("%*s%-*.*s  ", (int)indent, "", NAME_COLUMNS - (int)indent, NAME_COLUMNS - (int)indent,
-           value_get_text(span, "name", ""));
+    terminal_print(stdout, "%*s%-*.*s  ", (int)indent, "", NAME_COLUMNS - (int)indent,
+                   NAME_COLUMNS - (int)indent, value_get_text(span, "name", ""));
     bar_print(span, whole_ms, width);
-    printf("  %*s\n", TOOK_COLUMNS, took);
+    terminal_print(stdout, "  %*s\n", TOOK_COLUMNS, took);
     const char *why = value_at_text(span, "attributes.error", NULL);
     if (why)
-        printf("%*s%s%s%s\n", (int)indent + 2, "", paint(stdout, PAINT_BAD), why,
-               paint(stdout, PAINT_PLAIN));
+        terminal_print(stdout, "%*s%s%s%s\n", (int)indent + 2, "", paint(stdout, PAINT_BAD), why,
+                       paint(stdout, PAINT_PLAIN));
 }
 
 static int64_t whole_of(const struct value *spans)
@@ -96,15 +96,15 @@ static void trace_print(struct cli *cli, const struct value *trace)
     int columns = terminal_columns(stdout);
     int width = (columns ? columns : COLUMNS_ELSE) - NAME_COLUMNS - TOOK_COLUMNS - 5;
     const char *who = value_at_text(trace, "revision.pushedBy", NULL);
-    printf("revision %lld, %.12s%s%s: %s%s\n",
-           (long long)value_at_int(trace, "revision.revision", 0),
-           value_at_text(trace, "revision.commit", ""), who ? ", pushed by " : "", who ? who : "",
-           value_get_text(trace, "outcome", ""),
-           value_get_int(trace, "failures", 0)
-               ? arena_printf(cli->arena, ", %lld failures",
-                              (long long)value_get_int(trace, "failures", 0))
-               : "");
-    printf("trace %s\n\n", value_get_text(trace, "trace", ""));
+    terminal_print(stdout, "revision %lld, %.12s%s%s: %s%s\n",
+                   (long long)value_at_int(trace, "revision.revision", 0),
+                   value_at_text(trace, "revision.commit", ""), who ? ", pushed by " : "",
+                   who ? who : "", value_get_text(trace, "outcome", ""),
+                   value_get_int(trace, "failures", 0)
+                       ? arena_printf(cli->arena, ", %lld failures",
+                                      (long long)value_get_int(trace, "failures", 0))
+                       : "");
+    terminal_print(stdout, "trace %s\n\n", value_get_text(trace, "trace", ""));
     int64_t whole_ms = whole_of(spans);
     for (size_t i = 0; i < spans->count; i++)
         span_print(cli->arena, spans, spans->items[i], whole_ms,

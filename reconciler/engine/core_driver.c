@@ -20,6 +20,8 @@ enum {
     INITIALIZE_MS = 30000,
     LASTING_MS = 60000,  /* a driver that was up this long starts again at once */
     STALE_CODE = -32009, /* a lower epoch than the object's */
+    DEPTH_MAX = 40,      /* of a message: what is kept of it stands within documents of ours, and
+                          * nothing that is nested deeper than 64 reads again */
 };
 
 struct driver *driver_find(struct core *core, const char *name)
@@ -365,11 +367,28 @@ static const struct {
     {"log", notice_log},
 };
 
+static bool is_deep(const struct value *value, unsigned left)
+{
+    if (left == 0)
+        return true;
+    for (size_t i = 0; value_is_list(value) && i < value->count; i++)
+        if (is_deep(value->items[i], left - 1))
+            return true;
+    for (size_t i = 0; value_is_map(value) && i < value->pair_count; i++)
+        if (is_deep(value->pairs[i].value, left - 1))
+            return true;
+    return false;
+}
+
 void core_message(struct core *core, const char *name, const struct value *message)
 {
     struct driver *driver = driver_find(core, name);
     if (!driver || driver->state == DRIVER_DOWN || driver->state == DRIVER_DYING)
         return;
+    if (is_deep(message, DEPTH_MAX)) {
+        driver_kill(core, driver, "it sent a message that is nested deeper than 40 levels");
+        return;
+    }
     const char *method = value_get_text(message, "method", NULL);
     for (size_t i = 0; method && i < sizeof notices / sizeof *notices; i++)
         if (!strcmp(method, notices[i].method))

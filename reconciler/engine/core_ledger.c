@@ -69,6 +69,7 @@ static void batch_release(struct core *core)
             env->driver_send(env->context, out->driver->name, out->message);
 }
 
+/* R2 of docs/model/README.md: what is sent rests on what is durable. */
 void batch_commit(struct core *core)
 {
     struct error err = ERROR_INIT;

@@ -151,6 +151,17 @@ void seen_take_rows(struct core *core, const struct known *rows, size_t count)
 
 /* ---- objects ------------------------------------------------------------------------ */
 
+/* What has a row belongs to the driver of its kind: another one that names it, by mistake or
+ * not, is not heard. */
+static bool is_of_another(struct core *core, const struct driver *driver, const char *uid)
+{
+    const struct seen *seen = seen_find(core, uid);
+    if (!seen || !seen->has_row || !seen->driver || seen->driver == driver)
+        return false;
+    core->env->log(core->env->context, "driver.stranger", driver->name);
+    return true;
+}
+
 static bool epoch_is_possible(int64_t epoch)
 {
     return epoch >= 0 && epoch <= EPOCH_MAX;
@@ -266,7 +277,7 @@ void object_observed(struct core *core, struct driver *driver, const struct requ
                      const struct value *object)
 {
     const char *uid = value_get_text(object, "uid", NULL);
-    if (!uid || strlen(uid) >= UID_TEXT)
+    if (!uid || strlen(uid) >= UID_TEXT || is_of_another(core, driver, uid))
         return;
     struct seen *seen = seen_get(core, driver, uid);
     struct observation observation = observation_read(core, batch_arena(core), object);
@@ -457,6 +468,8 @@ static bool list_take(struct core *core, struct driver *driver, const struct val
             entry->items[0]->text_len >= UID_TEXT || entry->items[1]->type != VALUE_INT ||
             !epoch_is_possible(entry->items[1]->integer))
             return false;
+        if (is_of_another(core, driver, entry->items[0]->text))
+            continue;
         struct seen *seen = seen_get(core, driver, entry->items[0]->text);
         const char *etag = value_is_text(entry->items[2]) ? entry->items[2]->text : "";
         uint64_t epoch = (uint64_t)entry->items[1]->integer;

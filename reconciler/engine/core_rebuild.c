@@ -139,7 +139,9 @@ static void strangers_rebuild(struct core *core, struct plan_input *input, struc
                                                    value_get_text(identity, "project", NULL),
                                                    value_get_text(identity, "name", ""));
         struct known *row = resource ? row_of(input, resource) : NULL;
-        if (!resource || (row && !is_succeeded(core, row, resource, seen->uid)))
+        bool is_told_by_its_own = resource && seen->epoch < (uint64_t)EPOCH_CREDIBLE &&
+                                  driver_of_kind(core, resource->kind->name) == seen->driver;
+        if (!is_told_by_its_own || (row && !is_succeeded(core, row, resource, seen->uid)))
             continue;
         if (row)
             row_retire(core, row);
@@ -159,6 +161,10 @@ static void epochs_import(struct core *core, struct plan_input *input)
         struct known *row = &rows[i];
         if (!row->observed.known || row->observed.epoch <= row->epoch)
             continue;
+        if (row->observed.epoch >= (uint64_t)EPOCH_CREDIBLE) {
+            row->observed = (struct observation){.at = row->observed.at};
+            continue;
+        }
         bool was_live = row->life == LIFE_LIVE && !row->observed.absent;
         row->epoch = row->observed.epoch;
         save_object(core, row);

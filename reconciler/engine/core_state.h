@@ -20,6 +20,9 @@
 
 /* More intents than any object will ever see; what a driver says beyond it is no epoch. */
 #define EPOCH_MAX (INT64_C(1) << 53)
+/* What a driver says beyond this is not taken over: no object has come so far, and a row of ours
+ * must have next epochs left, or one lie would last for ever. */
+#define EPOCH_CREDIBLE (EPOCH_MAX / 2)
 
 enum driver_state {
     DRIVER_DOWN,     /* not running; started again at restart_at_ms */

@@ -3,7 +3,7 @@
  * One step under way. Its intent is durable before it is sent; the driver's "done"
  * is only a claim; the object is looked at, and what the look shows decides. What
  * a driver lost by dying keeps its intent open, so that the next pass sends the
- * same op again if it is still wanted.
+ * same op again if it is still wanted. R1 to R9 are the rules of docs/model/README.md.
  *
  *   WAITING ──► SENT ──claim──► LOOKING ◄──► PAUSED
  *                │ deadline        │ true: confirmed
@@ -156,6 +156,7 @@ static void task_rows(struct core *core, struct task *task, const struct step *s
               (unsigned long long)task->after.epoch, (unsigned long long)task->intent.epoch);
 }
 
+/* R3: above all that the store, the object or its driver has seen. */
 static uint64_t epoch_next(struct core *core, const struct step *step)
 {
     const struct known *known = step->known;
@@ -245,7 +246,7 @@ struct task *task_new(struct core *core, const struct step *step, const struct i
     task_keep_fields(task, step);
     task_intent(core, task, step, open);
     task_rows(core, task, step, task->intent.epoch);
-    save_intent(core, &task->intent);
+    save_intent(core, &task->intent); /* R2: in the batch that is durable before anything is sent */
     HASH_ADD_KEYPTR(hh, core->tasks, task->intent.uid, strlen(task->intent.uid), task);
     return task;
 }
@@ -441,13 +442,14 @@ static bool field_is_true(struct arena *arena, const struct plan_field *field,
     return value_equal(now, field->to) || (then && value_equal(then, field->to));
 }
 
-/* What the look does not bear out, or NULL if the step is done. */
+/* R6: what the look does not bear out, or NULL if the step is done. */
 static const char *task_doubt(struct task *task, const struct observation *seen)
 {
     const char *verb = task->intent.verb;
     if (!seen->known)
         return "its state cannot be told";
-    /* What another driver carried out (growing a volume that a machine holds) the object's
+    /* R7: the epoch, for absence alone confirms no delete.
+     * What another driver carried out (growing a volume that a machine holds) the object's
      * own driver has no epoch of: there the fields alone tell. */
     if (seen->epoch < task->intent.epoch && task->driver == task->look_driver)
         return arena_printf(task->arena, "the driver has acknowledged epoch %llu, not %llu",
@@ -512,7 +514,7 @@ void task_looked(struct core *core, struct task *task, const struct value *objec
 void task_fenced(struct core *core, const struct task *task, int64_t epoch)
 {
     struct seen *seen = seen_find(core, task->intent.uid);
-    if (seen && task->driver != task->look_driver && epoch > 0 && epoch < EPOCH_MAX)
+    if (seen && task->driver != task->look_driver && epoch > 0 && epoch < EPOCH_CREDIBLE)
         seen->fence = (uint64_t)epoch;
 }
 

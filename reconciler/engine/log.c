@@ -13,7 +13,7 @@ static void quoted_add(struct text *out, const char *text)
     for (; *text; text++) {
         if (*text == '"' || *text == '\\')
             text_add_char(out, '\\');
-        text_add_char(out, (unsigned char)*text < ' ' ? ' ' : *text);
+        text_add_char(out, *text);
     }
     text_add_char(out, '"');
 }
@@ -23,7 +23,7 @@ static void logfmt_add(struct text *out, const char *key, const struct value *va
 {
     struct text shown = TEXT_INIT;
     if (value_is_text(value))
-        text_add(&shown, value->text);
+        text_add_shown(&shown, value->text, value->text_len);
     else
         json_write(&shown, value);
     bool is_word = shown.len && !strpbrk(shown.data, " \"\\=\n\r\t");

@@ -63,6 +63,7 @@ void process_note_pid(struct process *process, pid_t pid)
     arena_free(arena);
 }
 
+/* R9: the children of a driver of a former run are dead before a new one is sent anything. */
 void process_kill_old(struct process *process)
 {
     struct shell *shell = process->shell;

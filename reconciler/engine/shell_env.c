@@ -146,7 +146,10 @@ void shell_log(struct shell *shell, const char *event, const char *key, const ch
         value_set_text(arena, fields, key, text);
         log_write(shell->site->log_format, fields);
     } else {
-        fprintf(stderr, "spinel: %s: %s\n", key, text);
+        struct text shown = TEXT_INIT;
+        text_add_shown(&shown, text, strlen(text));
+        fprintf(stderr, "spinel: %s: %s\n", key, shown.data);
+        text_free(&shown);
     }
     arena_free(arena);
 }

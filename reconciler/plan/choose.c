@@ -62,6 +62,7 @@ static const char *choose_uid(struct pool *pool, const struct subject *subject)
     if (input->incarnations)
         incarnation = input->incarnations(input->incarnations_context, subject->kind->name,
                                           subject->project, subject->name);
+    /* R8 of docs/model/README.md: a new object under an old name is a new uid. */
     do
         digest_uid(input->seed, subject->kind->name, subject->project, subject->name, incarnation++,
                    uid);

@@ -413,6 +413,15 @@ static int approve_method(struct request *request, struct value **result, struct
                    arena_printf(arena, "%s approved %s", who_of(request), hold), err);
 }
 
+static bool can_be_frozen(const char *what)
+{
+    static const char *const whats[] = {"changes", "healing", "deletions"};
+    for (size_t i = 0; i < sizeof whats / sizeof *whats; i++)
+        if (!strcmp(what, whats[i]))
+            return true;
+    return false;
+}
+
 static int freeze_method(struct request *request, struct value **result, struct error *err)
 {
     struct arena *arena = request->arena;
@@ -423,6 +432,8 @@ static int freeze_method(struct request *request, struct value **result, struct 
         .until = value_get_int(request->params, "until", 0),
     };
     (void)result;
+    if (!can_be_frozen(freeze.what))
+        return error_set(err, ERR_INVALID, "what is frozen is changes, healing or deletions");
     decision_begin(request);
     int status = store_freeze_put(request->shell->store, &freeze, (int64_t)time(NULL), err);
     if (status < 0)

@@ -23,6 +23,7 @@ enum {
     UNREAD_MAX = 4 << 20, /* answers that nobody reads */
     LAG_MAX = 256 << 10,  /* events go by the store beyond this */
     INPUT_MAX = 64 << 20,
+    CLIENTS_MAX = 256, /* more wait to be accepted */
     PAGE = 256,
     CHUNK = 1 << 16,
 };
@@ -196,6 +197,8 @@ static void client_drop(struct client *client)
         free(waiter);
     }
     DL_DELETE(server->clients, client);
+    if (server->client_count-- == CLIENTS_MAX && server->fd >= 0)
+        ev_io_start(server->shell->loop, &server->accept);
     ev_io_stop(server->shell->loop, &client->in);
     ev_io_stop(server->shell->loop, &client->out);
     close(client->in.fd);
@@ -208,13 +211,15 @@ static void lines_serve(struct client *client)
 {
     size_t start = 0;
     char *end;
-    while (!client->is_closing &&
-           (end = memchr(client->input.data + start, '\n', client->input.len - start))) {
+    while (!client->is_closing && (end = memchr(client->input.data + client->scanned, '\n',
+                                                client->input.len - client->scanned))) {
         size_t len = (size_t)(end - client->input.data) - start;
         *end = '\0';
         request_serve(client, client->input.data + start, len);
         start += len + 1;
+        client->scanned = start;
     }
+    client->scanned = client->input.len - start;
     if (!start)
         return;
     memmove(client->input.data, client->input.data + start, client->input.len - start);
@@ -261,6 +266,8 @@ static void accept_ready(struct ev_loop *loop, struct ev_io *io, int events)
     int fd = accept4(io->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
     if (fd < 0)
         return;
+    if (++server->client_count == CLIENTS_MAX)
+        ev_io_stop(loop, io); /* until one leaves */
     struct client *client = memory_need(calloc(1, sizeof *client));
     client->server = server;
     client->input = (struct text)TEXT_INIT;

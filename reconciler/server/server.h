@@ -23,6 +23,7 @@ struct client {
     struct server *server;
     struct ev_io in, out;
     struct text input, output;
+    size_t scanned;  /* of input: no newline before this */
     size_t written;  /* of output */
     char who[64];    /* user at the other end */
     bool is_trusted; /* root, or us: may say for whom it speaks */
@@ -51,6 +52,7 @@ struct server {
     struct ev_io accept;
     struct ev_signal terminate, interrupt;
     struct client *clients;
+    unsigned client_count;
     struct waiter *waiters;
     int channel; /* to the supervisor */
     struct ev_io supervised;

@@ -40,7 +40,7 @@ static void timer_set(struct patience *patience)
 
 static void list_leave(struct patience *patience, struct waiting *waiting)
 {
-    if (!waiting->until)
+    if (waiting->until <= 0)
         return;
     DL_DELETE(patience->list, waiting);
     waiting->until = 0;

@@ -10,6 +10,7 @@
 #include "reconciler/source/repository.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <pwd.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -19,6 +20,8 @@
 #include <unistd.h>
 #include "model/invariant.h"
 #include "model/text.h"
+
+enum { CONFIG_MAX_BYTES = 1 << 16 };
 
 /* ---- errors ------------------------------------------------------------------------- */
 
@@ -180,6 +183,44 @@ static int format_check(struct source *source, const char *below, struct error *
     return is_sha256 ? sha256_refused(source, err) : 0;
 }
 
+/* Read before libgit2 reads them: it would wait for the other end of a pipe, and follow an
+ * include to any file that we may read and the repository's owner may not. */
+static int plain_check(struct source *source, const char *name, struct error *err)
+{
+    char data[CONFIG_MAX_BYTES + 1];
+    struct text path = TEXT_INIT;
+    struct stat st;
+    int rc = 0;
+    text_printf(&path, "%s/%s", source->path, name);
+    int fd = open(path.data, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    if (fd < 0 || fstat(fd, &st) < 0 || S_ISDIR(st.st_mode))
+        goto out; /* libgit2 says it better */
+    ssize_t got = S_ISREG(st.st_mode) ? read(fd, data, CONFIG_MAX_BYTES) : -1;
+    data[got > 0 ? got : 0] = '\0';
+    if (got < 0)
+        rc = error_set(err, ERR_UNSUPPORTED, "%s is not a regular file", path.data);
+    else if (strstr(name, "config") && (got == CONFIG_MAX_BYTES || strcasestr(data, "[include")))
+        rc = error_set(err, ERR_UNSUPPORTED, "%s includes other files, or is very long", path.data);
+    if (rc < 0)
+        error_hint(err, "What the repository needs of its configuration is in its own file, and "
+                        "short.");
+out:
+    if (fd >= 0)
+        close(fd);
+    text_free(&path);
+    return rc;
+}
+
+static int plain_files_check(struct source *source, struct error *err)
+{
+    static const char *const names[] = {"config",    ".git/config", "HEAD",
+                                        ".git/HEAD", "packed-refs", ".git/packed-refs"};
+    int rc = 0;
+    for (size_t i = 0; rc == 0 && i < sizeof(names) / sizeof(names[0]); i++)
+        rc = plain_check(source, names[i], err);
+    return rc;
+}
+
 /* ---- opening ------------------------------------------------------------------------ */
 
 static void library_settle(void)
@@ -203,6 +244,8 @@ int repository_open(struct source *source, const char *owner, struct error *err)
 {
     library_settle();
     int rc = owner_check(source->path, owner, err);
+    if (rc == 0)
+        rc = plain_files_check(source, err);
     if (rc == 0)
         rc = format_check(source, "config", err);
     if (rc == 0)

@@ -71,8 +71,8 @@ static const char *const steps[] = {
     "CREATE INDEX drift_healed ON drift (healed_at);",
 
     /* 4: why drift is dealt with as it is, and what happened to one object */
-    "ALTER TABLE drift ADD COLUMN reason TEXT NOT NULL DEFAULT '';"
-    "CREATE INDEX event_uid ON event (uid, seq) WHERE uid IS NOT NULL;",
+    ("ALTER TABLE drift ADD COLUMN reason TEXT NOT NULL DEFAULT '';"
+     "CREATE INDEX event_uid ON event (uid, seq) WHERE uid IS NOT NULL;"),
 };
 enum { VERSION = sizeof(steps) / sizeof(steps[0]) };
 

@@ -74,6 +74,7 @@ static int lock_refused(int fd, struct error *err)
                            "control socket.");
 }
 
+/* R1 of docs/model/README.md: one process writes and sends. */
 static int lock_take(const char *state_dir, int *lock_fd, struct error *err)
 {
     struct text path = TEXT_INIT;
@@ -110,21 +111,30 @@ static int pragmas_run(struct store *store, const char *sql, struct error *err)
     return rc == SQLITE_OK ? 0 : query_error(store->db, rc, store->path, "open the store", err);
 }
 
+/* Whoever opens a pipe waits for the other end of it. */
+static int file_refused(const char *path, struct error *err)
+{
+    error_set(err, ERR_CORRUPT, "the store %s is not a regular file", path);
+    return error_hint(err, "Move it away: the next start makes a new one.");
+}
+
 /* SQLite gives its -wal and -shm the mode and owner of this file. */
 static int file_make(const char *path, struct error *err)
 {
-    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0640);
+    struct stat st;
+    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0640);
     if (fd < 0)
         return error_sys(err, "cannot make the store %s", path);
+    int rc = fstat(fd, &st) == 0 && !S_ISREG(st.st_mode) ? file_refused(path, err) : 0;
     close(fd);
-    return 0;
+    return rc;
 }
 
 static int file_find(const char *path, struct error *err)
 {
     struct stat st;
     if (stat(path, &st) == 0)
-        return 0;
+        return S_ISREG(st.st_mode) ? 0 : file_refused(path, err);
     if (errno != ENOENT && errno != ENOTDIR)
         return error_sys(err, "cannot look at the store %s", path);
     error_set(err, ERR_NOT_FOUND, "there is no store at %s yet", path);

@@ -159,19 +159,26 @@ static int64_t epoch_told(const struct rack *rack, const struct rack_object *obj
     return rack->lie_epoch ? rack->lie_epoch : (int64_t)object->epoch;
 }
 
+/* It lists what another one holds, and says that it is gone. */
+static bool is_greedy(const struct rack *rack, const char *driver)
+{
+    return rack->greedy && !strcmp(rack->greedy, driver);
+}
+
 static struct value *list_make(struct rack *rack, const char *driver)
 {
     struct arena *arena = rack->arena;
     struct value *list = value_list(arena);
     for (size_t i = 0; i < rack->object_count; i++) {
         struct rack_object *object = &rack->objects[i];
-        if (!object->exists || !holds(driver, object))
+        if (!object->exists || !(holds(driver, object) || is_greedy(rack, driver)))
             continue;
         char etag[DIGEST_TEXT];
         struct value *entry = value_append(arena, list, value_list(arena));
         value_append(arena, entry, value_text(arena, object->uid));
         value_append(arena, entry, value_int(arena, epoch_told(rack, object)));
-        value_append(arena, entry, value_text(arena, digest_value(object->spec, etag)));
+        digest_value(object->spec, etag);
+        value_append(arena, entry, value_text(arena, holds(driver, object) ? etag : "mine"));
     }
     return list;
 }
@@ -219,8 +226,13 @@ static struct value *observe(struct rack *rack, const char *driver, const struct
     }
     struct value *objects = value_set(arena, result, "objects", value_list(arena));
     rack->details += (unsigned)uids->count;
-    for (size_t i = 0; i < uids->count; i++)
-        value_append(arena, objects, object_make(rack, uids->items[i]->text));
+    for (size_t i = 0; i < uids->count; i++) {
+        struct value *told = object_make(rack, uids->items[i]->text);
+        const struct rack_object *object = object_get(rack, uids->items[i]->text);
+        if (is_greedy(rack, driver) && !holds(driver, object))
+            value_set_bool(arena, told, "absent", true);
+        value_append(arena, objects, told);
+    }
     return result;
 }
 

@@ -55,6 +55,7 @@ struct rack {
     jmp_buf crash;
     const char *mute;             /* driver that answers nothing but initialize */
     const char *partial;          /* driver whose lists break off */
+    const char *greedy;           /* driver that lists what the other one holds */
     const char *refuse;           /* name of the object whose applies are refused */
     const char *refuse_kind;      /* word of the refusal */
     unsigned lose_replies;        /* answers to apply that never arrive, but the effect does */

@@ -402,6 +402,54 @@ static void volume_that_a_machine_holds_grows_after_the_store_was_lost(void **st
     assert_int_equal(rack->events_failed, 1);
 }
 
+static uint64_t epoch_of(struct rack *rack, const char *kind)
+{
+    struct error err = ERROR_INIT;
+    struct known *rows = NULL;
+    size_t count = 0;
+    uint64_t epoch = 0;
+    assert_int_equal(store_objects(rack->store, rack->arena, &rows, &count, &err), 0);
+    for (size_t i = 0; i < count; i++)
+        if (!strcmp(rows[i].kind, kind))
+            epoch = rows[i].epoch;
+    return epoch;
+}
+
+/* Its epochs would be used up by one lie, and each start after it would end at the invariant. */
+static void fence_that_cannot_be_is_not_taken_over(void **state)
+{
+    struct rack *rack = *state;
+    struct error err = ERROR_INIT;
+    rack->commits[4] = POOL PROJECT VOLUME("db", "1GiB") MACHINE("disks: [{name: a, volume: db}]");
+    rack->commits[5] = POOL PROJECT VOLUME("db", "2GiB") MACHINE("disks: [{name: a, volume: db}]");
+    rack_boot(rack, "4");
+    assert_true(rack_run(rack, minute));
+    rack_object(rack, "Volume", "db")->fence[1] = (UINT64_C(1) << 53) - 1;
+    assert_int_equal(core_target(rack->core, "5", NULL, NULL, NULL, &err), 0);
+    rack_run(rack, 30 * minute);
+    assert_true(rack->events_failed > 2);
+    assert_true(epoch_of(rack, "Volume") < 1000);
+    rack_object(rack, "Volume", "db")->fence[1] = 0;
+    rack_boot(rack, "5");
+    assert_true(rack_run(rack, 30 * minute));
+    assert_int_equal(size_of(rack), 2LL << 30);
+}
+
+static void driver_is_not_heard_of_what_another_one_holds(void **state)
+{
+    struct rack *rack = *state;
+    rack_boot(rack, "1");
+    assert_true(rack_run(rack, minute));
+    rack->greedy = "net";
+    core_look(rack->core);
+    rack_run(rack, minute);
+    core_look(rack->core);
+    assert_true(rack_run(rack, minute));
+    assert_int_equal(rack_object(rack, "Volume", "db")->made, 1);
+    assert_int_equal(rack_object(rack, "Volume", "db")->applied, 1);
+    assert_true(core_is_converged(rack->core));
+}
+
 /* The row's object was deleted and made anew after the backup: it is there, under its later
  * uid, with its data. */
 static void store_from_a_backup_takes_the_later_object_and_makes_none(void **state)
@@ -684,6 +732,8 @@ int main(void)
         RACK_TEST(a_nic_moves_to_another_subnet_while_its_machine_runs),
         RACK_TEST(lost_store_with_a_machine_that_runs_converges),
         RACK_TEST(volume_that_a_machine_holds_grows_after_the_store_was_lost),
+        RACK_TEST(fence_that_cannot_be_is_not_taken_over),
+        RACK_TEST(driver_is_not_heard_of_what_another_one_holds),
         RACK_TEST(store_from_a_backup_takes_the_later_object_and_makes_none),
         RACK_TEST(field_that_is_set_back_again_and_again_is_contested),
     };

@@ -46,7 +46,8 @@ struct fuzz_lines {
 
 static inline struct fuzz_lines fuzz_lines(const uint8_t *data, size_t size)
 {
-    return (struct fuzz_lines){(const char *)data, (const char *)data + size};
+    const char *at = data ? (const char *)data : "";
+    return (struct fuzz_lines){at, at + size};
 }
 
 /* 1 with the next line, without its newline; 0 at the end. */

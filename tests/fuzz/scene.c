@@ -75,7 +75,8 @@ const struct site *fuzz_site(void)
     file_put(dir, "drivers/sim", "#!/bin/false\n", 13, 0700);
     file_put(dir, "token", FUZZ_TOKEN "\n", sizeof FUZZ_TOKEN, 0600);
     commit_put(dir);
-    struct arena *arena = arena_new(); /* as long as the process */
+    static struct arena *arena; /* as long as the process */
+    arena = arena_new();
     char *file = arena_printf(arena, "%s/spinel.yaml", dir);
     struct report report;
     report_init(&report, arena);

@@ -99,7 +99,7 @@ static void rows_make(void)
              "INSERT INTO plan VALUES (1, 'h', 'c1', 1, 0, '{\"steps\":[]}');"
              "INSERT INTO drift VALUES (1, '" UID
              "', 'Volume', 'shop', 'db', 'spec.size', '1', '2',"
-             " 1, 2, 'plan', 'unknown', 'run', 0, '', 1, '');");
+             " 1, 2, 'plan', 'unknown', 'run', 0, '', 1, 'why');");
 }
 
 int LLVMFuzzerInitialize(int *argc, char ***argv)

@@ -1,0 +1,245 @@
+# SPDX-License-Identifier: MPL-2.0
+# Objects, trees, references and repositories that git itself would not have written, as a push
+# brings them and as the daemon finds them.
+load hostile.bash
+setup() {
+    setup_site
+    good=$(bare rev-parse main)
+    starter=$(bare rev-parse main:starter.yaml)
+}
+teardown() { daemon_stop; }
+
+@test "8: a blob without end is not read" {
+    big=$(head -c 67108864 /dev/zero | blob)
+    bomb=$(commit_tree "$(entry 100644 a.yaml "$big" | tree)" main)
+    is_refused "$bomb" 'too many for a manifest'
+    [[ $output == *'67108864 bytes'* ]]
+    echo "0000000000000000000000000000000000000000 $bomb refs/heads/main" >updates
+    run within 400 sh -c 'spinel --site lab/spinel.yaml hook pre-receive <updates'
+    [[ $output != *"of CPU"* ]]
+}
+
+@test "8: ten levels of trees that name each other stop at a limit" {
+    level=$(for i in 0 1 2 3 4 5 6 7 8 9; do entry 100644 "f$i.yaml" "$starter"; done | tree)
+    for _ in 1 2 3 4 5 6 7 8 9; do
+        level=$(for i in 0 1 2 3 4 5 6 7 8 9; do entry 40000 "d$i" "$level"; done | tree)
+    done
+    is_refused "$(commit_tree "$level" main)" 'more than 1000000 manifests'
+}
+
+@test "8: more manifests than the site allows are refused before they are read" {
+    sed -i 's/repository: {/repository: {maxFiles: 100, /' lab/spinel.yaml
+    many=$(for i in $(seq -w 0 200); do entry 100644 "f$i.yaml" "$starter"; done | tree)
+    is_refused "$(commit_tree "$many" main)" 'more than 100 manifests'
+}
+
+@test "8: a tree of a million folders that lead nowhere stops at a limit" {
+    level=$(entry 100644 README "$starter" | tree)
+    for _ in 1 2 3; do
+        level=$(for i in $(seq -w 0 99); do entry 40000 "d$i" "$level"; done | tree)
+    done
+    run within 8000 sh -c "echo '$good $(commit_tree "$level" main) refs/heads/main' | spinel --site lab/spinel.yaml hook pre-receive"
+    [ "$status" -eq 1 ]
+    [[ $output == *'too many folders'* ]]
+}
+
+@test "9: a pack that is cut, a bad trailer and a false object leave the daemon as it was" {
+    daemon_start
+    until_true 20 sh -c 'spinel status --json | jq -e .converged'
+    printf 'PACK\0\0\0\2\0\0\0\1\x95\x0a' >"$repo/objects/pack/pack-$(printf '1%.0s' $(seq 40)).pack"
+    printf 'x' >"$repo/objects/pack/pack-$(printf '1%.0s' $(seq 40)).idx"
+    mkdir -p "$repo/objects/aa"
+    printf 'not zlib' >"$repo/objects/aa/$(printf 'a%.0s' $(seq 38))"
+    echo "$(printf 'a%.0s' $(seq 40))" >"$repo/refs/heads/main"
+    sleep 0.5
+    run spinel drift --json
+    [ "$status" -ne 139 ]
+    spinel status --json | jq -e --arg c "$good" '.commit == $c and .daemon != null'
+    echo "$good" >"$repo/refs/heads/main"
+    run spinel plan --json
+    [ "$status" -eq 0 ]
+    kill -0 "$daemon"
+}
+
+@test "9: a pack sent to the repository with a bad trailer is not taken" {
+    git clone -q lab/manifests.git other 2>/dev/null
+    { printf '0098%s %s refs/heads/main\0 report-status-v2' "$good" "$(printf 'b%.0s' $(seq 40))"; printf '0000PACK\0\0\0\2\0\0\0\1'; head -c 300 /dev/urandom; } >wire
+    run git receive-pack "$repo" <wire
+    [ "$(bare rev-parse main)" = "$good" ]
+    [ -z "$(find "$repo/objects" -name 'tmp_*' -o -name 'incoming-*' -o -name 'quarantine-*')" ]
+    spinel plan --json >/dev/null || [ $? -eq 2 ]
+}
+
+@test "9: a manifest that inflates without end is not inflated" {
+    bomb=$(head -c 268435456 /dev/zero | blob)
+    refused=$(commit_tree "$(entry 100644 z.yaml "$bomb" | tree)" main)
+    echo "$good $refused refs/heads/main" >updates
+    run sh -c 'ulimit -v 400000; spinel --site lab/spinel.yaml hook pre-receive <updates'
+    [ "$status" -eq 1 ]
+    [[ $output == *'268435456 bytes are too many'* ]]
+}
+
+@test "10: a link is not followed, to the host or to another project" {
+    link=$(printf '../../../../etc/shadow' | blob)
+    is_refused "$(commit_tree "$( { entry 120000 a.yaml "$link"; entry 100644 starter.yaml "$starter"; } | tree)" main)" 'symbolic link'
+    ! grep -q root: <<<"$output"
+}
+
+@test "11: submodules are refused, and what git would run is ignored" {
+    is_refused "$(commit_tree "$( { entry 160000 module "$good"; entry 100644 starter.yaml "$starter"; } | tree)" main)" 'submodule'
+    evil=$(printf '[filter "x"]\n\tsmudge = touch %s/ran\n' "$PWD" | blob)
+    attributes=$(printf '*.yaml filter=x\n' | blob)
+    commit=$(commit_tree "$( { entry 100644 .gitattributes "$attributes"; entry 100644 .gitconfig "$evil"; entry 100644 .gitmodules "$evil"
+        entry 100644 .lfsconfig "$evil"; entry 100644 starter.yaml "$starter"; } | tree)" main)
+    git --git-dir="$repo" config filter.x.smudge "touch $PWD/ran"
+    git --git-dir="$repo" config filter.x.clean "touch $PWD/ran"
+    run judge "$commit"
+    [ "$status" -eq 0 ]
+    [ ! -e ran ]
+}
+
+@test "12: names that are no names, and orders that are none, are refused" {
+    is_refused "$(commit_tree "$(entry 40000 .. "$(bare rev-parse 'main^{tree}')" | tree)" main)" '".."'
+    is_refused "$(commit_tree "$(entry 40000 .git "$(bare rev-parse 'main^{tree}')" | tree)" main)" '".git"'
+    is_refused "$(commit_tree "$(entry 40000 .GIT "$(bare rev-parse 'main^{tree}')" | tree)" main)" '".git"'
+    is_refused "$(commit_tree "$(entry 100644 'a//b.yaml' "$starter" | tree)" main)" 'may not be in the repository'
+    is_refused "$(commit_tree "$(entry 100644 'a\\\\b.yaml' "$starter" | tree)" main)" 'may not be in the repository'
+    is_refused "$(commit_tree "$(entry 100644 'a\033[2J.yaml' "$starter" | tree)" main)" 'may not be in the repository'
+    is_refused "$(commit_tree "$(entry 100644 'a\xff.yaml' "$starter" | tree)" main)" 'may not be in the repository'
+    is_refused "$(commit_tree "$(entry 100644 'a\xe2\x80\xae.yaml' "$starter" | tree)" main)" 'may not be in the repository'
+    is_refused "$(commit_tree "$( { entry 100644 b.yaml "$starter"; entry 100644 a.yaml "$starter"; } | tree)" main)" 'not sorted'
+    is_refused "$(commit_tree "$( { entry 100644 a.yaml "$starter"; entry 100644 a.yaml "$starter"; } | tree)" main)" ''
+    is_refused "$(commit_tree "$(entry 100777 a.yaml "$starter" | tree)" main)" ''
+    is_refused "$(commit_tree "$(entry 100644 '' "$starter" | tree)" main)" ''
+    is_refused "$(commit_tree "$(entry 40000 a.yaml "$starter" | tree)" main)" ''
+    is_refused "$(commit_tree "$(entry 100644 a.yaml "$(bare rev-parse 'main^{tree}')" | tree)" main)" ''
+}
+
+@test "12: two names that differ in case only are two manifests, and one identity is refused" {
+    is_refused "$(commit_tree "$( { entry 100644 A.yaml "$starter"; entry 100644 a.yaml "$starter"; } | tree)" main)" 'A.yaml'
+    [[ $output == *'a.yaml'* ]]
+}
+
+@test "13: references that would never be applied are refused, replaced objects are not followed" {
+    for ref in refs/heads/other refs/replace/$good refs/notes/spinel refs/heads/main/x refs/heads/mаin; do
+        run sh -c "echo '0000000000000000000000000000000000000000 $good $ref' | spinel --site lab/spinel.yaml hook pre-receive 2>&1"
+        [ "$status" -eq 1 ] || { echo "$ref: $output"; false; }
+        [[ $output == *'push refused'* ]]
+    done
+    printf '%s %s refs/heads/\033[2J\n' "$good" "$good" >updates
+    run sh -c 'spinel --site lab/spinel.yaml hook pre-receive <updates 2>&1'
+    [ "$status" -eq 1 ]
+    is_plain <<<"$output"
+    printf 'x\0y\n%s' "$(head -c 100000 /dev/zero | tr '\0' a)" >updates
+    run sh -c 'spinel --site lab/spinel.yaml hook pre-receive <updates 2>&1'
+    [ "$status" -eq 1 ]
+    is_plain <<<"$output"
+    bare replace -f "$starter" "$(echo 'kind: Evil' | blob)"
+    run spinel plan
+    [ "$status" -eq 1 ]
+    [[ $output == *replace* ]]
+}
+
+@test "13: HEAD that points elsewhere changes nothing" {
+    printf 'ref: ../../../../etc/passwd\n' >"$repo/HEAD"
+    run spinel plan --json
+    [ "$status" -ne 139 ]
+    printf 'ref: refs/heads/none\n' >"$repo/HEAD"
+    spinel plan --json | jq -e --arg c "$good" '.commit == $c'
+}
+
+@test "19: a history that is rewritten is said with its old tip, and the guard stands before it" {
+    daemon_start
+    until_true 20 sh -c 'spinel status --json | jq -e .converged'
+    git -C lab/manifests rm -q starter.yaml
+    git -C lab/manifests commit -q --amend --allow-empty -m 'Nothing was ever here'
+    run git -C lab/manifests push --force
+    [[ $output == *"the old tip was ${good:0:12}"* ]]
+    [[ $output == *'spinel approve'* ]]
+    spinel get instance shop/web-1 | grep -q running
+}
+
+@test "23: a manifest tree that is emptied, or moved away, destroys nothing" {
+    daemon_start
+    until_true 20 sh -c 'spinel status --json | jq -e .converged'
+    git -C lab/manifests mv starter.yaml .hidden.yaml
+    commit hide
+    git -C lab/manifests push >push.out 2>&1
+    grep -q 'spinel approve' push.out
+    sleep 1
+    spinel plan --json | jq -e '[.steps[] | select(.disposition == "run" and (.action == "delete" or .action == "release"))] | length == 0'
+    spinel get instance shop/web-1 | grep -q running
+    spinel get volume | grep -q web-1-data
+}
+
+@test "an author, a subject and a pusher's name cannot write to anybody's terminal" {
+    export GIT_AUTHOR_NAME=$(printf '\033]0;owned\007Eve\342\200\256') GIT_AUTHOR_EMAIL=$(printf 'e\033[2J@x')
+    sed -i 's/64MiB/65MiB/' lab/manifests/starter.yaml
+    git -C lab/manifests commit -qam "$(printf 'red \033[31m\r\nnext \007 \302\233 bell')"
+    git -C lab/manifests push >push.out 2>&1
+    spinel apply --yes --wait=60s >apply.out 2>&1
+    for command in history status events drift trace 'describe volume shop/web-1-data' 'get volume' plan; do
+        spinel $command >command.out 2>&1 || true
+        is_plain <command.out
+    done
+    spinel history --json | jq -e .
+}
+
+@test "a commit of very many parents, and one that is its own grandparent's child, are judged" {
+    tree=$(bare rev-parse 'main^{tree}')
+    parents=
+    for i in $(seq 300); do
+        parents="$parents $(GIT_AUTHOR_DATE="@$i +0000" bare commit-tree "$tree" -m "$i")"
+    done
+    # shellcheck disable=SC2086
+    run judge "$(commit_tree "$tree" main $parents)"
+    [ "$status" -eq 0 ]
+    missing=$(printf 'tree %s\nparent %s\nauthor a <a> 1 +0000\ncommitter a <a> 1 +0000\n\nx\n' "$tree" "$(printf 'c%.0s' $(seq 40))" |
+        bare hash-object -w -t commit --literally --stdin)
+    run judge "$missing"
+    [ "$status" -eq 1 ]
+    broken=$(printf 'tree zzz\n' | bare hash-object -w -t commit --literally --stdin)
+    run judge "$broken"
+    [ "$status" -eq 1 ]
+    is_plain <<<"$output"
+}
+
+@test "configuration of the repository and the environment of the pusher run nothing and lead nowhere" {
+    printf '[core]\n\tfsmonitor = touch %s/ran\n\tsshCommand = touch %s/ran\n[alias]\n\tx = !touch %s/ran\n' "$PWD" "$PWD" "$PWD" >>"$repo/config"
+    printf '#!/bin/sh\ntouch %s/ran\n' "$PWD" >"$repo/hooks/post-checkout"
+    chmod +x "$repo/hooks/post-checkout"
+    mkdir -p home/.config/git
+    printf '[core]\n\tattributesFile = /etc/passwd\n' >home/.config/git/config
+    HOME=$PWD/home GIT_DIR=/nonexistent GIT_CEILING_DIRECTORIES=/ GIT_CONFIG=/etc/shadow GIT_CONFIG_COUNT=1 GIT_CONFIG_KEY_0=core.hooksPath GIT_CONFIG_VALUE_0=/tmp \
+        spinel plan --json >plan.json || [ $? -eq 2 ]
+    jq -e --arg c "$good" '.commit == $c' plan.json
+    [ ! -e ran ]
+    mkdir outside
+    GIT_OBJECT_DIRECTORY=$PWD/outside GIT_QUARANTINE_PATH=$PWD/outside run judge "$good"
+    [ "$status" -eq 1 ]
+    [[ $output == *'is not below'* ]]
+    mkdir -p "$repo/objects/info"
+    echo "$PWD/outside" >"$repo/objects/info/alternates"
+    run spinel plan
+    [ "$status" -eq 1 ]
+}
+
+@test "a repository whose configuration leads to other files, or is a pipe, is refused and not waited for" {
+    cp "$repo/config" whole
+    for section in '[include]' '[includeIf "gitdir:/"]' '[core] x = y [INCLUDE]'; do
+        printf '%s\n\tpath = /etc/shadow\n' "$section" >>"$repo/config"
+        run timeout 10 spinel plan
+        [ "$status" -eq 1 ]
+        [[ $output == *'includes other files'* && $output != *shadow:* ]]
+        cp whole "$repo/config"
+    done
+    for file in config HEAD packed-refs; do
+        mv "$repo/$file" kept 2>/dev/null || touch kept
+        mkfifo "$repo/$file"
+        run timeout 10 spinel plan
+        [ "$status" -eq 1 ] || { echo "$file: $status $output"; false; }
+        [[ $output == *'not a regular file'* ]]
+        mv kept "$repo/$file"
+    done
+    spinel plan >/dev/null || [ $? -eq 2 ]
+}

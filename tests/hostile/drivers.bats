@@ -1,0 +1,186 @@
+# SPDX-License-Identifier: MPL-2.0
+# A driver that lies, floods, crashes and hangs: it costs what it holds, never the daemon, nor
+# what other drivers hold.
+load hostile.bash
+setup() {
+    setup_site
+    mkdir drivers
+    cp "$BATS_TEST_DIRNAME/liar.py" drivers/liar
+    sed -i 's|drivers: {default: sim}|drivers: {default: sim, volume: liar}\n  driverDirs: ['"$PWD"'/drivers]|' lab/spinel.yaml
+    # One that no machine holds, so that this driver alone carries its steps out.
+    printf -- '---\napiVersion: spinel/v1\nkind: Volume\nmetadata: {name: spare, project: shop}\nspec: {size: 1MiB}\n' >>lab/manifests/starter.yaml
+    commit spare
+    git -C lab/manifests push -q 2>/dev/null
+    spinel apply --yes --wait=60s >/dev/null 2>&1
+    lie=lab/state/lie
+    volume=$(spinel get volume shop/web-1-data --json | jq -r '.items[0].metadata.uid')
+    spare=$(spinel get volume shop/spare --json | jq -r '.items[0].metadata.uid')
+    machine=$(spinel get instance shop/web-1 --json | jq -r '.items[0].metadata.uid')
+}
+teardown() { daemon_stop; }
+
+# Whatever it says, nothing is destroyed, and the machine of the other driver runs.
+all_is_there() {
+    spinel plan --json >plan.json || [ $? -le 3 ]
+    jq -e '[.steps[] | select(.disposition == "run" and (.action == "delete" or .action == "replace" or .action == "create"))] == []' plan.json
+    spinel get instance shop/web-1 --json | jq -e --arg uid "$machine" '.items[0].metadata.uid == $uid'
+    jq -e --arg uid "$volume" '.[$uid].there' lab/state/liar.json
+}
+
+# looks WORD...: with this lie the daemon looks again, and lives
+looks() {
+    echo "$@" >$lie
+    daemon_start
+    timeout 60 spinel drift --json >drift.json || [ $? -le 2 ]
+    kill -0 "$daemon"
+    spinel status --json | jq -e '.daemon != null'
+}
+
+comes_back() {
+    rm -f $lie
+    until_true 60 sh -c 'spinel plan --json | jq -e ".summary.run == 0 and .summary.held == 0 and .summary.deferred == 0"'
+}
+
+@test "28: a line without end costs the driver, and no plan destroys" {
+    looks flood-line
+    all_is_there
+    spinel events --json | jq -e '[.events[] | select(.type == "driver.stopped")] | length > 0'
+    comes_back
+}
+
+@test "28: garbage, depth and answers to nobody are passed over" {
+    looks garbage
+    all_is_there
+    daemon_stop
+    looks strangers
+    all_is_there
+    comes_back
+}
+
+@test "28: an empty list is no end of everything, and a broken one is none at all" {
+    for word in partial shapes; do
+        looks $word
+        all_is_there
+        daemon_stop
+    done
+    looks absent
+    all_is_there || spinel plan --json | jq -e '[.steps[] | select(.action == "delete")] == []'
+    comes_back
+}
+
+@test "28: two million rows and twenty thousand notices cost no more than their time" {
+    looks balloon
+    daemon_stop
+    looks notices
+    all_is_there
+    core=$(pgrep -P "$daemon" | head -1)
+    [ "$(awk '/VmHWM/ {print $2}' "/proc/$core/status")" -lt 1500000 ]
+    comes_back
+}
+
+@test "a driver that crashes or hangs is started again, later and later" {
+    echo crash >$lie
+    daemon_start
+    sleep 3
+    kill -0 "$daemon"
+    [ "$(spinel events --json | jq '[.events[] | select(.type == "driver.stopped")] | length')" -lt 15 ]
+    spinel get instance shop/web-1 | grep -q running
+    comes_back
+}
+
+@test "epochs beyond reason make an object unknown, and not for ever" {
+    looks epoch-negative
+    all_is_there
+    daemon_stop
+    looks epoch-max
+    all_is_there
+    comes_back
+    sed -i 's/1MiB/2MiB/' lab/manifests/starter.yaml
+    commit grow
+    git -C lab/manifests push >push.out 2>&1
+    until_true 30 sh -c "jq -e '.\"$spare\".spec.size == 2097152 and .\"$spare\".epoch < 100' lab/state/liar.json"
+}
+
+@test "a driver cannot speak for what another one holds" {
+    looks steal "$machine"
+    all_is_there
+    spinel describe instance shop/web-1 >describe.txt
+    sleep 1
+    spinel get instance shop/web-1 --json | jq -e --arg uid "$machine" '.items | length == 1 and .[0].metadata.uid == $uid'
+    spinel get instance shop/web-1 | grep -q running
+    comes_back
+}
+
+@test "a driver that says another kind, project or name of an object changes none" {
+    looks kind
+    all_is_there
+    spinel get volume --json | jq -e --arg uid "$volume" '[.items[] | select(.metadata.uid == $uid)] | length == 1'
+    comes_back
+}
+
+@test "uids that are none, and strangers by the thousand, become no paths and no rows" {
+    looks names
+    all_is_there
+    [ ! -e "lab/state/../../etc" ]
+    daemon_stop
+    looks many
+    all_is_there
+    comes_back
+}
+
+@test "what is nested deep is dropped before it is written where it could not be read again" {
+    looks deep
+    all_is_there
+    for command in plan drift 'get volume' 'describe volume shop/web-1-data' status history events; do
+        run spinel $command --json
+        [ "$status" -le 3 ] && [ "$status" -ne 1 ] || { echo "$command: $output"; false; }
+    done
+    spinel plan -o saved >/dev/null 2>&1 || [ $? -le 3 ]
+    daemon_stop
+    spinel status --json >/dev/null
+    daemon_start
+    comes_back
+}
+
+@test "nothing that a driver says reaches a terminal or a log as it came" {
+    daemon_start
+    for word in escape names stderr notices; do
+        echo $word >$lie
+        timeout 60 spinel drift >drift.txt 2>&1 || true
+        is_plain <drift.txt
+        for command in plan status events drift 'get volume' 'describe volume shop/web-1-data' history purge freeze approve trace 'get instance'; do
+            timeout 60 spinel $command >command.txt 2>&1 </dev/null || true
+            is_plain <command.txt || { echo "spinel $command, of $word"; false; }
+        done
+    done
+    echo refuse >$lie
+    sed -i 's/1MiB/2MiB/' lab/manifests/starter.yaml
+    commit grow
+    timeout 20 git -C lab/manifests push >push.txt 2>&1 || true
+    tr -d '\033' <push.txt | sed 's/\[K//g' | is_plain
+    for command in history events plan 'describe volume shop/web-1-data'; do
+        timeout 60 spinel $command >command.txt 2>&1 || true
+        is_plain <command.txt || { echo "spinel $command, of refuse"; false; }
+    done
+    daemon_stop
+    is_plain <serve.log
+    for word in escape stderr refuse; do
+        echo $word >$lie
+        timeout 60 spinel plan >plan.txt 2>&1 || true
+        is_plain <plan.txt
+        timeout 60 spinel apply --yes --wait=3s >apply.txt 2>&1 || true
+        is_plain <apply.txt
+    done
+}
+
+@test "a driver that says done and does nothing is not believed" {
+    echo idle >$lie
+    sed -i 's/1MiB/2MiB/' lab/manifests/starter.yaml
+    commit grow
+    git -C lab/manifests push -q >/dev/null 2>&1
+    run spinel apply --yes --wait=20s
+    [ "$status" -ne 0 ]
+    jq -e --arg uid "$spare" '.[$uid].spec.size == 1048576' lab/state/liar.json
+    spinel events --json | jq -e '[.events[] | select(.type == "op.failed")] | length > 0'
+    comes_back || { rm -f $lie; spinel apply --yes --wait=60s; }
+}

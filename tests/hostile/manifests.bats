@@ -1,0 +1,172 @@
+# SPDX-License-Identifier: MPL-2.0
+# Manifests that an attacker would write, at `spinel check` and at a push.
+load hostile.bash
+setup() { setup_site; }
+teardown() { daemon_stop; }
+
+# refused FILE TEXT: check exits 1, and says this
+refused() {
+    run spinel check "$1"
+    [ "$status" -eq 1 ] || { echo "not refused: $output"; return 1; }
+    [[ $output == *"$2"* ]] || { echo "other words: $output"; return 1; }
+    is_plain <<<"$output"
+}
+
+pool() { printf 'apiVersion: spinel/v1\nkind: Pool\nmetadata: {name: %s}\nspec: {%s}\n' "$1" "${2:-}"; }
+
+@test "1: brackets without end are refused at 64 levels, fast" {
+    head -c 65536 /dev/zero | tr '\0' '[' >small.yaml
+    head -c 10485760 /dev/zero | tr '\0' '[' >large.yaml
+    refused small.yaml 'nested'
+    refused large.yaml 'large.yaml:1:'
+    run within 150 spinel check small.yaml
+    [ "$status" -eq 1 ]
+    [[ $output != *"of CPU"* ]]
+    run within 400 spinel check large.yaml
+    [[ $output != *"of CPU"* ]]
+}
+
+@test "1: a push of brackets without end changes nothing" {
+    daemon_start
+    head -c 65536 /dev/zero | tr '\0' '[' >lab/manifests/bomb.yaml
+    git -C lab/manifests add -A
+    commit bomb
+    before=$(bare rev-parse main)
+    run git -C lab/manifests push
+    [ "$status" -ne 0 ]
+    [ "$(bare rev-parse main)" = "$before" ]
+    spinel status --json | jq -e --arg c "$before" '.commit == $c'
+}
+
+@test "2: aliases that grow are refused by name of their line" {
+    { echo 'a: &a [x, x]'; for i in b c d e f g h i; do echo "$i: &$i [*a, *a, *a, *a, *a, *a, *a, *a, *a]"; done; } >bomb.yaml
+    refused bomb.yaml 'bomb.yaml:1:4: error'
+    [[ $output == *anchor* ]]
+}
+
+@test "3: a merge key and an alias of itself are refused" {
+    printf 'apiVersion: spinel/v1\nkind: Pool\nmetadata: &m {name: fast, <<: *m}\nspec: {}\n' >merge.yaml
+    refused merge.yaml 'anchor'
+    [[ $output == *'merge.yaml:3:'* ]]
+    printf 'apiVersion: spinel/v1\nkind: Pool\nmetadata: {name: fast, <<: {name: other}}\nspec: {}\n' >plain.yaml
+    refused plain.yaml 'merge'
+}
+
+@test "4: a key that comes twice is refused" {
+    printf 'apiVersion: spinel/v1\nkind: Volume\nmetadata: {name: a, project: p}\nspec:\n  size: 10GiB\n  size: 1GiB\n' >twice.yaml
+    refused twice.yaml 'twice.yaml:6:3: error: duplicate key'
+}
+
+@test "5: scalars of another YAML are no truth, number or date" {
+    for scalar in no yes on 0o17 1e3 .nan 2026-01-01 1_000 +5 0x10 '~'; do
+        printf 'apiVersion: spinel/v1\nkind: Volume\nmetadata: {name: a, project: p}\nspec: {size: 1GiB, protect: %s}\n' "$scalar" >s.yaml
+        refused s.yaml 's.yaml:4:29: error: protect: expected true or false'
+    done
+    for scalar in 1e3 .nan .inf 2026-01-01 no 1_000 1.0; do
+        printf 'apiVersion: spinel/v1\nkind: Instance\nmetadata: {name: a, project: p}\nspec: {cpus: %s, memory: 1GiB}\n' "$scalar" >s.yaml
+        refused s.yaml 's.yaml:4:14: error: cpus: expected a whole number'
+    done
+    pool no >no.yaml
+    spinel check no.yaml
+    pool '~' >null.yaml
+    refused null.yaml 'name'
+}
+
+@test "6: tags are refused" {
+    printf 'apiVersion: spinel/v1\nkind: Pool\nmetadata: {name: !!python/object/apply:os.system ["id"]}\nspec: {}\n' >tag.yaml
+    refused tag.yaml 'tag'
+    printf 'apiVersion: spinel/v1\nkind: !include /etc/shadow\nmetadata: {name: a}\nspec: {}\n' >include.yaml
+    refused include.yaml 'tag'
+}
+
+@test "7: bytes and characters that hide something are refused" {
+    pool 'a\xff' | sed 's/\\xff/\xff/' >utf8.yaml
+    refused utf8.yaml 'UTF-8'
+    { pool a; printf -- '---\n\xef\xbb\xbf'; pool b; } >bom.yaml
+    refused bom.yaml 'byte-order mark U+FEFF is not allowed'
+    pool a | iconv -t UTF-16 >utf16.yaml
+    refused utf16.yaml 'looks like UTF-16'
+    { pool a | head -c 40; printf '\0'; pool a | tail -c +41; } >nul.yaml
+    refused nul.yaml 'control character U+0000'
+    for name in 'a\u202eb' 'a\u200bb' 'a\u2066b' '\u0430pool' 'A' 'a_b' 'a.b' '-a' "$(printf 'a%.0s' $(seq 64))"; do
+        pool "$(printf "\"$name\"")" >name.yaml
+        refused name.yaml 'is not a name'
+    done
+    pool '"a\u202eb"' >escaped.yaml
+    refused escaped.yaml 'is not a name'
+    pool '"a\0b"' >escaped-nul.yaml
+    refused escaped-nul.yaml 'U+0000'
+}
+
+@test "what a manifest is called cannot write to the terminal" {
+    mkdir -p "$(printf 'd\033]0;x\007')"
+    printf 'kind: \033[31m\n' >"$(printf 'd\033]0;x\007/a\033[2J\n.yaml')"
+    run spinel check "$(printf 'd\033]0;x\007')"
+    [ "$status" -eq 1 ]
+    is_plain <<<"$output"
+    run spinel check "$(printf 'nothing\033[2J.yaml')"
+    [ "$status" -eq 1 ]
+    is_plain <<<"$output"
+    spinel check --json "$(printf 'd\033]0;x\007')" | jq -e '.valid == false' || [ "${PIPESTATUS[0]}" -eq 1 ]
+}
+
+@test "a link among manifests is not followed, nor is a device or a pipe read" {
+    mkdir m
+    ln -s /etc/passwd m/a.yaml
+    mkfifo m/b.yaml
+    run timeout 10 spinel check m
+    [ "$status" -eq 1 ]
+    [[ $output == *'symbolic link'* && $output == *'not a regular file'* ]]
+    ! grep -q root: <<<"$output"
+}
+
+@test "numbers beyond 64 bits, negative sizes and lists without end are refused" {
+    for size in -1GiB 0B 9223372036854775808B 99999999999999999999TiB 1.5GiB '"1 GiB"' 20G; do
+        printf 'apiVersion: spinel/v1\nkind: Volume\nmetadata: {name: a, project: p}\nspec: {size: %s}\n' "$size" >size.yaml
+        refused size.yaml 'size.yaml:4:'
+    done
+    for cpus in -1 0 9223372036854775808 99999999999999999999999; do
+        printf 'apiVersion: spinel/v1\nkind: Instance\nmetadata: {name: a, project: p}\nspec: {cpus: %s, memory: 1GiB}\n' "$cpus" >cpus.yaml
+        refused cpus.yaml 'cpus.yaml:4:'
+    done
+    { printf 'apiVersion: spinel/v1\nkind: VPC\nmetadata: {name: a, project: p}\nspec: {prefixes: ['
+      for i in $(seq 0 255); do printf '10.%s.0.0/16, ' "$i"; done
+      for i in $(seq 0 255); do printf '10.%s.0.0/16, ' "$i"; done
+      printf ']}\n'; } >many.yaml
+    refused many.yaml 'many.yaml:4:'
+}
+
+@test "a route to everywhere and networks over each other are refused" {
+    printf 'apiVersion: spinel/v1\nkind: Project\nmetadata: {name: p}\nspec: {}\n---\napiVersion: spinel/v1\nkind: VPC\nmetadata: {name: a, project: p}\nspec: {prefixes: [0.0.0.0/0]}\n' >all.yaml
+    refused all.yaml 'no guest can have'
+    { printf 'apiVersion: spinel/v1\nkind: Project\nmetadata: {name: p}\nspec: {}\n---\napiVersion: spinel/v1\nkind: VPC\nmetadata: {name: a, project: p}\nspec: {prefixes: [10.0.0.0/8]}\n'
+      for i in $(seq 10000); do
+          printf -- '---\napiVersion: spinel/v1\nkind: Subnet\nmetadata: {name: s%s, project: p}\nspec: {vpc: a, cidr: 10.0.0.0/16}\n' "$i"
+      done; } >overlap.yaml
+    run within 4000 spinel check overlap.yaml
+    [ "$status" -eq 1 ]
+    [[ $output == *overlap* && $output != *"of CPU"* ]]
+}
+
+@test "a machine that is called like a service of the host is a machine and no more" {
+    printf 'apiVersion: spinel/v1\nkind: Project\nmetadata: {name: p}\nspec: {}\n---\napiVersion: spinel/v1\nkind: Instance\nmetadata: {name: sshd, project: p}\nspec: {cpus: 1, memory: 64MiB}\n' >lab/manifests/sshd.yaml
+    git -C lab/manifests add -A
+    commit sshd
+    git -C lab/manifests push -q 2>/dev/null
+    spinel apply --yes --wait=60s >/dev/null
+    uid=$(spinel get instance p/sshd --json | jq -r '.items[0].metadata.uid')
+    [[ $uid =~ ^[0-9a-f]{32}$ ]]
+    [ -z "$(find lab/state -name '*sshd*')" ]
+}
+
+@test "24: a volume that would shrink, and a field that needs another object, are refused in words" {
+    spinel apply --yes --wait=60s >/dev/null
+    sed -i 's/64MiB/32MiB/' lab/manifests/starter.yaml
+    commit shrink
+    git -C lab/manifests push -q >/dev/null 2>&1 || true
+    spinel plan --json >plan.json || true
+    jq -e '[.steps[] | select(.action == "replace" or .action == "delete")] | length == 0' plan.json
+    jq -e '[.steps[] | .fields[]? | select(.path == "spec.size" and .change == "refuse" and (.reason // "" | length) > 0)] | length > 0' plan.json
+    run spinel apply --yes --wait=20s
+    [ "$(spinel get volume shop/web-1-data --json | jq '.items[0].status.observed.size // .items[0].spec.size')" -ge 33554432 ]
+}

@@ -1,0 +1,387 @@
+# SPDX-License-Identifier: MPL-2.0
+# What lies around the daemon: its store, its socket, its viewer, images, the clock, the disk.
+load hostile.bash
+setup() { setup_site; }
+teardown() { daemon_stop; }
+
+converged() { until_true 30 sh -c 'spinel status --json | jq -e .converged'; }
+
+# ---- the store
+
+@test "30: yesterday's copy of the store is noticed, and nothing runs until a person says so" {
+    spinel apply --yes --wait=60s >/dev/null
+    cp -r lab/state/spinel.db lab/state/spinel.db-wal yesterday 2>/dev/null || { mkdir yesterday; cp lab/state/spinel.db* yesterday/; }
+    for size in 80MiB 96MiB; do
+        sed -i -E "s/(64|80)MiB/$size/" lab/manifests/starter.yaml
+        commit "$size"
+        git -C lab/manifests push -q 2>/dev/null
+        spinel apply --yes --wait=60s >/dev/null 2>&1
+    done
+    rm lab/state/spinel.db*
+    cp yesterday/* lab/state/
+    sed -i 's/96MiB/128MiB/' lab/manifests/starter.yaml
+    commit later
+    git -C lab/manifests push -q >/dev/null 2>&1
+    run spinel apply --yes --wait=10s
+    [ "$status" -eq 3 ] || [ "$status" -eq 2 ]
+    spinel plan --json >plan.json || true
+    jq -e '.summary.run == 0' plan.json
+    spinel approve --json 2>/dev/null | jq -e . >/dev/null || true
+    [[ $output == *rebuild* || $(cat plan.json) == *rebuild* || $(spinel events --json) == *rebuild* ]]
+    spinel approve rebuild
+    spinel apply --yes --wait=60s >/dev/null 2>&1
+    [ "$(spinel get volume shop/web-1-data --json | jq '.items[0].spec.size')" = 134217728 ]
+}
+
+@test "30: a store that is cut, scribbled on or another program's is refused by name, and nothing runs" {
+    spinel apply --yes --wait=60s >/dev/null
+    cp -r lab/state whole
+    world=$(sha256sum <lab/state/drivers/sim/world)
+    broken() {
+        for command in ${2:-apply plan status get serve}; do
+            case $command in apply) command='apply --yes --wait=5s' ;; get) command='get volume' ;; esac
+            run timeout 20 spinel $command
+            [ "$status" -eq 1 ] || { echo "$1, $command: $status $output"; return 1; }
+            [[ $output == *spinel.db* ]] || { echo "$1, $command: $output"; return 1; }
+            is_plain <<<"$output"
+        done
+        [ "$(sha256sum <lab/state/drivers/sim/world)" = "$world" ]
+        rm -rf lab/state
+        cp -r whole lab/state
+    }
+    rm lab/state/spinel.db-wal lab/state/spinel.db-shm
+    truncate -s 5000 lab/state/spinel.db
+    broken cut
+    rm lab/state/spinel.db-wal lab/state/spinel.db-shm
+    head -c 8192 /dev/urandom | dd of=lab/state/spinel.db bs=4096 seek=2 conv=notrunc status=none
+    broken scribbled 'apply serve' # who reads may not come by that page
+    rm lab/state/spinel.db*
+    echo 'this is no database, but a text that is long enough to be looked at as one' >lab/state/spinel.db
+    broken text
+    rm lab/state/spinel.db*
+    sqlite3 lab/state/spinel.db 'CREATE TABLE passwords (x); PRAGMA user_version = 3;'
+    broken foreign
+}
+
+@test "30: a store that is a directory, a link or a pipe is not opened as one" {
+    mkdir -p lab/state
+    mkfifo lab/state/spinel.db
+    for command in 'apply --yes --wait=5s' plan status; do
+        run timeout 20 spinel $command
+        [ "$status" -eq 1 ] || { echo "$command: $status $output"; false; }
+    done
+    rm lab/state/spinel.db
+    echo precious >target
+    ln -s "$PWD/target" lab/state/spinel.db
+    run timeout 20 spinel apply --yes --wait=5s
+    [ "$status" -eq 1 ]
+    [ "$(cat target)" = precious ]
+}
+
+@test "two daemons never drive one state directory" {
+    daemon_start
+    run timeout 20 spinel serve
+    [ "$status" -eq 1 ]
+    [[ $output == *"uses this state directory"* ]]
+    kill -0 "$daemon"
+    spinel status --json | jq -e '.daemon != null'
+}
+
+@test "a daemon that was stopped for a while goes on, and its lock was nobody else's" {
+    daemon_start
+    converged
+    tree="$daemon $(pgrep -P "$daemon" | tr '\n' ' ')"
+    # shellcheck disable=SC2086
+    kill -STOP $tree
+    run timeout 20 spinel serve
+    [ "$status" -eq 1 ]
+    "$BUILD/drivers/sim" --world lab/state/drivers/sim/world set "$(jq -r '..|objects|select(.kind? == "Volume")|.uid' lab/state/drivers/sim/world 2>/dev/null | head -1)" spec.size 4096 2>/dev/null || true
+    sleep 1
+    # shellcheck disable=SC2086
+    kill -CONT $tree
+    converged
+}
+
+# ---- the control socket
+
+# socket BYTES...: sends what printf makes of it, and prints what comes back
+socket() {
+    python3 - "$PWD/lab/state/control.sock" "$1" <<'PY'
+import os, socket, sys
+os.chdir(os.path.dirname(sys.argv[1]))
+s = socket.socket(socket.AF_UNIX)
+s.settimeout(20)
+s.connect("control.sock")
+s.sendall(sys.argv[2].encode("utf-8", "surrogateescape") + b"\n")
+out = b""
+while not out.endswith(b"\n"):
+    got = s.recv(65536)
+    if not got:
+        break
+    out += got
+sys.stdout.buffer.write(out)
+PY
+}
+
+@test "what is no request is answered, and costs its client only" {
+    daemon_start
+    for line in '{' '[]' '5' '{"id":1}' '{"id":{},"method":[],"params":7}' '{"id":1,"method":"plan","params":{"commit":"../../etc/passwd"}}' \
+        '{"id":1,"method":"plan","params":{"cached":true,"commit":"'"$(printf 'a%.0s' $(seq 5000))"'"}}' \
+        '{"id":1,"method":"check","params":{"base":"HEAD~1;id","changes":[{"path":"/etc/passwd","data":"x"}]}}' \
+        '{"id":1,"method":"check","params":{"changes":[{"path":"a.yaml","blob":"zz"}]}}' \
+        '{"id":1,"method":"freeze","params":{"what":"sleep","why":"x"}}' '{"id":1,"method":"purge","params":{"uid":"../x"}}' \
+        '{"id":1,"method":"apply","params":{"saved":{"schema":"spinel/saved-plan/v1"}}}'; do
+        socket "$line" >answer
+        jq -e '.error.message' answer >/dev/null || { echo "$line: $(cat answer)"; false; }
+    done
+    kill -0 "$daemon"
+    converged
+}
+
+@test "a line without end, and clients without end, do not stop the daemon" {
+    many=$(ulimit -Sn)
+    ulimit -Sn 400 # descriptors of the daemon; fewer than clients that come
+    daemon_start
+    ulimit -Sn "$many"
+    converged
+    python3 - "$PWD/lab/state" "$PWD/crowded" <<'PY' 3>&- &
+import os, signal, socket, sys
+os.chdir(sys.argv[1])
+flood = socket.socket(socket.AF_UNIX)
+flood.connect("control.sock")
+flood.settimeout(20)
+try:
+    for _ in range(70):
+        flood.sendall(b"x" * (1 << 20))
+except OSError:
+    pass
+many = []
+try:
+    signal.signal(signal.SIGALRM, lambda *_: (_ for _ in ()).throw(TimeoutError()))
+    signal.alarm(10) # who is not accepted waits in connect()
+    for _ in range(3000):
+        s = socket.socket(socket.AF_UNIX)
+        s.connect("control.sock")
+        many.append(s)
+except OSError:
+    signal.alarm(0)
+print(len(many), "clients")
+open(sys.argv[2], "w").close()
+import time
+time.sleep(8)
+PY
+    crowd=$!
+    until_true 60 test -e crowded
+    ticks() { for pid in $(pgrep -P "$daemon"); do awk '{print $14 + $15}' "/proc/$pid/stat"; done | awk '{sum += $1} END {print sum}'; }
+    was=$(ticks)
+    sleep 2
+    now=$(ticks)
+    [ $((now - was)) -lt 15 ] || { echo "the core spins: $((now - was)) ticks in two seconds"; false; }
+    wait "$crowd"
+    until_true 20 sh -c 'spinel status --json | jq -e ".daemon != null"'
+}
+
+@test "a socket that somebody else made first is replaced, and its mode is ours" {
+    mkdir -p lab/state
+    python3 -c 'import os, socket; os.chdir("lab/state"); s = socket.socket(socket.AF_UNIX); s.bind("control.sock"); s.listen()'
+    chmod 777 lab/state/control.sock
+    daemon_start
+    [ "$(stat -c %a lab/state/control.sock)" = 660 ]
+    daemon_stop
+    ln -s /etc/passwd lab/state/control.sock
+    daemon_start
+    [ -S lab/state/control.sock ]
+    [ ! -L lab/state/control.sock ]
+    [ -f /etc/passwd ]
+}
+
+@test "what a person says in a freeze cannot write to another one's terminal" {
+    daemon_start
+    spinel freeze changes --why "$(printf 'x\033[2J\r\n\007fake: all is well\342\200\256')" >freeze.txt 2>&1
+    is_plain <freeze.txt
+    for command in freeze status events plan; do
+        spinel $command >command.txt 2>&1 || true
+        is_plain <command.txt
+    done
+    daemon_stop
+    is_plain <serve.log
+}
+
+# ---- the viewer
+
+web_start() {
+    port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
+    echo 0123456789abcdef-token >token
+    chmod 600 token
+    printf '  web: {listen: "127.0.0.1:%s", tokenFile: %s/token}\n' "$port" "$PWD" >>lab/spinel.yaml
+    daemon_start
+    until_true 20 curl -sf "http://127.0.0.1:$port/api/v1/status"
+}
+
+# http BYTES: what comes back for these bytes on one connection
+http() { printf "$1" | timeout 20 nc -q 3 127.0.0.1 "$port" | tr -d '\r'; }
+
+@test "two lengths of one request, or a second request within it, are not two answers" {
+    web_start
+    http 'POST /api/v1/lift HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nGET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n' >smuggled
+    [ "$(grep -c '^HTTP/1.1 200' smuggled)" -eq 0 ] || ! grep -q spinel_build_info smuggled || { grep -c '^HTTP/1.1' smuggled; [ "$(grep -c '^HTTP/1.1' smuggled)" -le 2 ]; }
+    http 'GET /api/v1/status HTTP/1.1\r\nHost: localhost\r\nContent-Length: 30\r\nContent-Length: 0\r\n\r\nGET /metrics HTTP/1.1\r\nHost: x\r\n\r\n' >twice
+    ! grep -q spinel_build_info twice
+    http 'GET /metrics HTTP/1.1\r\n Host: evil\r\nHost: localhost\r\n\r\n' >folded
+    curl -sf "http://127.0.0.1:$port/api/v1/status" >/dev/null
+}
+
+@test "another site's page reads nothing and decides nothing" {
+    web_start
+    ask() { curl -s -o /dev/null -w '%{http_code}' "$@"; }
+    for host in evil.example evil.example:80 '127.0.0.1.evil.example' 'localhost.evil.example' 'localhost@evil.example' ''; do
+        [ "$(ask -H "Host: $host" "http://127.0.0.1:$port/api/v1/status")" != 200 ] || [ -z "$host" ]
+    done
+    body='{"what":"changes","why":"x"}'
+    good="-H Authorization:\ Bearer\ 0123456789abcdef-token"
+    [ "$(ask -d "$body" -H 'Content-Type: text/plain' -H 'Authorization: Bearer 0123456789abcdef-token' "http://127.0.0.1:$port/api/v1/freeze")" = 403 ]
+    [ "$(ask -d "$body" -H 'Content-Type: application/json' -H 'Origin: http://evil.example' -H 'Authorization: Bearer 0123456789abcdef-token' "http://127.0.0.1:$port/api/v1/freeze")" = 403 ]
+    [ "$(ask -d "$body" -H 'Content-Type: application/json' -H 'Sec-Fetch-Site: cross-site' -H 'Authorization: Bearer 0123456789abcdef-token' "http://127.0.0.1:$port/api/v1/freeze")" = 403 ]
+    [ "$(ask -d "$body" -H 'Content-Type: application/json' "http://127.0.0.1:$port/api/v1/freeze")" = 401 ]
+    [ "$(ask -d "$body" -H 'Content-Type: application/json' -H 'Authorization: Bearer 0123456789abcdef-toke' "http://127.0.0.1:$port/api/v1/freeze")" = 401 ]
+    spinel freeze --json | jq -e '.freezes == [] or .freezes == null'
+}
+
+@test "a body of a gigabyte, headers without end and slow senders cost the viewer little" {
+    web_start
+    head -c 1073741824 /dev/zero | timeout 60 curl -s -o /dev/null -w '%{http_code}\n' -X POST -H 'Content-Type: application/json' -H 'Expect:' \
+        -H 'Authorization: Bearer 0123456789abcdef-token' -T - "http://127.0.0.1:$port/api/v1/freeze" >code || true
+    [ "$(cat code)" != 200 ]
+    python3 -c 'import sys; sys.stdout.write("GET / HTTP/1.1\r\nHost: localhost\r\n" + "X: " + "a" * 10000000 + "\r\n\r\n")' | timeout 20 nc -q 2 127.0.0.1 "$port" >/dev/null || true
+    curl -sf "http://127.0.0.1:$port/api/v1/status" >/dev/null
+    for pid in $(pgrep -P "$daemon"); do
+        [ "$(awk '/VmHWM/ {print $2}' "/proc/$pid/status")" -lt 300000 ] || { cat "/proc/$pid/status"; false; }
+    done
+}
+
+@test "what others wrote is text in the page's data and never markup, and files outside are not served" {
+    web_start
+    sed -i 's/64MiB/65MiB/' lab/manifests/starter.yaml
+    GIT_AUTHOR_NAME='<script>alert(1)</script>' git -C lab/manifests commit -qam '"><img src=x onerror=alert(1)>'
+    git -C lab/manifests push -q >/dev/null 2>&1
+    curl -s -D headers "http://127.0.0.1:$port/api/v1/revisions" >revisions
+    grep -qi '^content-type: application/json' headers
+    grep -qi '^x-content-type-options: nosniff' headers
+    grep -qi "^content-security-policy: default-src 'none'; script-src 'self'" headers
+    jq -e . revisions
+    for path in '/../../etc/passwd' '/%2e%2e/%2e%2e/etc/passwd' '//etc/passwd' '/app.js%00.html' '/..%2ftoken' '/api/v1/resources/../../token'; do
+        [ "$(curl -s --path-as-is -o body -w '%{http_code}' "http://127.0.0.1:$port$path")" != 200 ] || ! grep -q 'root:\|0123456789abcdef-token' body
+    done
+    ! grep -rq 'innerHTML\|document.write\|eval(' "$BATS_TEST_DIRNAME/../../reconciler/server/web/app.js"
+    spinel drift --html drift.html || true
+    ! grep -q '<script>alert' drift.html
+}
+
+# ---- images, the clock
+
+image_site() {
+    mkdir -p images
+    cat >lab/spinel.yaml <<SITE
+apiVersion: spinel/v1
+kind: Site
+metadata: {name: lab}
+spec:
+  repository: {path: ./manifests.git, branch: main}
+  stateDir: ./state
+  drivers: {default: sim, volume: file}
+  settings: {file: {trashRetention: $1}}
+SITE
+    cat >lab/manifests/starter.yaml <<RACK
+apiVersion: spinel/v1
+kind: Project
+metadata: {name: shop}
+spec: {}
+---
+apiVersion: spinel/v1
+kind: Volume
+metadata: {project: shop, name: plain}
+spec: {size: 1MiB, onRemove: delete}
+RACK
+}
+
+@test "25: an image that names another file, or claims a size that cannot be, is refused before it is opened" {
+    image_site 1h
+    echo top-secret >secret
+    qcow2() { python3 -c '
+import struct, sys
+backing, size, incompatible = sys.argv[2].encode(), int(sys.argv[3]), int(sys.argv[4])
+head = struct.pack(">4sIQIIQIIQQIIQQQQII", b"QFI\xfb", 3, 104 if backing else 0, len(backing), 16, size, 0, 1, 196608, 65536, 1, 0, 0, incompatible, 0, 0, 4, 104)
+open(sys.argv[1], "wb").write((head + backing).ljust(262144, b"\0"))' "$@"; }
+    qcow2 images/backing.qcow2 "$PWD/secret" 1073741824 0
+    qcow2 images/huge.qcow2 '' 9223372036854775808 0
+    qcow2 images/data-file.qcow2 '' 1073741824 4
+    qcow2 images/json.qcow2 'json:{"driver":"host_device","filename":"/dev/sda"}' 1073741824 0
+    for name in backing huge data-file json; do
+        cat >>lab/manifests/starter.yaml <<RACK
+---
+apiVersion: spinel/v1
+kind: Image
+metadata: {project: shop, name: $name}
+spec: {path: $PWD/images/$name.qcow2, digest: "sha256:$(sha256sum <images/$name.qcow2 | cut -d' ' -f1)", format: qcow2}
+RACK
+    done
+    spinel check lab/manifests || { spinel explain image; false; }
+    commit images
+    git -C lab/manifests push -q 2>/dev/null
+    timeout 60 spinel apply --yes --wait=15s >apply.txt 2>&1 || true
+    is_plain <apply.txt
+    spinel events --json >events.json
+    for name in backing huge data-file json; do
+        jq -e --arg n "$name" '[.events[] | select(.type == "op.failed" and .name == $n and (.text | test("refused|backing|64 TiB|data file")))] | length > 0' events.json
+    done
+    ! grep -rq top-secret lab/state
+}
+
+@test "29: a wall clock that jumps a century ahead, or back to 1970, empties no trash and stops nothing" {
+    image_site 1h
+    commit volume
+    git -C lab/manifests push -q 2>/dev/null
+    spinel apply --yes --wait=30s >/dev/null 2>&1
+    git -C lab/manifests checkout -q HEAD
+    sed -i '/^---/,$d' lab/manifests/starter.yaml
+    commit away
+    git -C lab/manifests push -q >/dev/null 2>&1
+    spinel apply --yes --wait=30s >/dev/null 2>&1 || true
+    for hold in $(spinel plan --json | jq -r '.holds[].id'); do spinel approve "$hold" >/dev/null; done
+    spinel apply --yes --wait=30s >/dev/null 2>&1
+    trash() { find lab/state -path '*/.trash/*' ! -name '*.tag' | wc -l; }
+    [ "$(trash)" -eq 1 ]
+    cat >clock.c <<'C'
+#define _GNU_SOURCE
+#include <stdlib.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+static long jump(void) { const char *to = getenv("CLOCK_JUMP"); return to ? atol(to) : 0; }
+int clock_gettime(clockid_t id, struct timespec *t) { long r = syscall(SYS_clock_gettime, id, t); if (id == CLOCK_REALTIME) t->tv_sec += jump(); return (int)r; }
+time_t time(time_t *out) { struct timespec t; clock_gettime(CLOCK_REALTIME, &t); if (out) *out = t.tv_sec; return t.tv_sec; }
+C
+    ${CC:-gcc} -shared -fPIC -o clock.so clock.c
+    for years in 100 -56; do
+        export CLOCK_JUMP=$((years * 31557600)) LD_PRELOAD=$PWD/clock.so
+        spinel serve >serve.log 2>&1 3>&- &
+        daemon=$!
+        unset LD_PRELOAD
+        until_true 30 sh -c 'spinel status --json | jq -e ".daemon != null"'
+        sleep 3
+        [ "$(trash)" -eq 1 ]
+        spinel status --json | jq -e .converged
+        daemon_stop
+        unset CLOCK_JUMP
+    done
+    [ "$(trash)" -eq 1 ]
+}
+
+@test "a site in a directory of links, and names with spaces, quotes and newlines, are what they are" {
+    mkdir real
+    ln -s real link
+    spinel init "link/it's \$(touch ran) \`touch ran\`" --drivers=sim >/dev/null
+    git -C "link/it's \$(touch ran) \`touch ran\`/manifests" push 2>&1 | grep -q 'the push is accepted'
+    [ ! -e ran ]
+    [ ! -e "link/it's \$(touch ran) \`touch ran\`/manifests/ran" ]
+}
