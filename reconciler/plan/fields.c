@@ -5,13 +5,15 @@
  * is desired, then labels, the name, and damage that the driver reports. Only what
  * was ever desired is compared: what a driver tells beyond that is no difference.
  */
+#include <assert.h>
 #include <string.h>
 
 #include "reconciler/plan/fields.h"
 
 const struct value *spec_at(const struct value *spec, const char *path)
 {
-    return spec ? value_at(spec, strncmp(path, "spec.", 5) == 0 ? path + 5 : path) : NULL;
+    assert(strncmp(path, "spec.", 5) == 0);
+    return spec ? value_at(spec, path + 5) : NULL;
 }
 
 struct states states_of(struct arena *arena, const struct match *match,
@@ -57,7 +59,7 @@ static bool is_element(const char *path)
 
 static bool is_empty(const struct value *value)
 {
-    return !value || value->type == VALUE_NULL || (value_is_list(value) && value->count == 0) ||
+    return !value || (value_is_list(value) && value->count == 0) ||
            (value_is_map(value) && value->pair_count == 0);
 }
 

@@ -79,7 +79,8 @@ static void order_needs(struct ordering *ordering, const struct step *step)
 
         assert(subject && "what the set declares was matched");
         before = step_of(ordering, subject);
-        if (before && ref->kind->rank < step->kind->rank)
+        assert(ref->kind->rank < step->kind->rank);
+        if (before)
             edge_add(ordering, before, step, makes(before) ? EDGE_MUST : EDGE_FIRST);
     }
 }

@@ -43,9 +43,8 @@ static void put_in_map(struct place *place, const struct field *field, struct va
             value_unset(map, key);
         return;
     }
-    if (!member || member->type == VALUE_NULL) {
-        if (!place->value)
-            return;
+    if (!member) {
+        assert(place->value && "what neither has is no difference");
         assert(*place->rest == '.' && "a keyed list that is left out is an empty one");
         member = value_set(place->arena, map, key, value_map(place->arena));
     }

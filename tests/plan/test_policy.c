@@ -47,12 +47,12 @@ static void what_was_neither_applied_nor_seen_is_to_be_applied(void **state)
     struct world *w = *state;
     struct known *row;
 
-    world_converge(
-        w, SHOP DOC("Instance", "project: shop, name: web-1, labels: {a: b}",
-                    "{cpus: 1, memory: 256MiB, cpuModel: max, shutdown: {timeout: 7s}, " DISK
-                    ", " NIC "}"));
+    world_converge(w, SHOP DOC("Instance", "project: shop, name: web-1, labels: {a: b}",
+                               "{cpus: 1, memory: 256MiB, cpuModel: max, accel: tcg, cloudInit: "
+                               "{hostname: x}, shutdown: {timeout: 7s}, " DISK ", " NIC "}"));
     row = world_row(w, "Instance", "web-1");
     row->applied = row->labels = NULL;
+    row->generation = 0;
     row->observed.spec = json(w, "{\"power\":\"on\",\"cpus\":1,\"memory\":268435456}");
     row->observed.booted = json(w, "{\"cpus\":1,\"memory\":268435456}");
     world_plan(w);
@@ -497,11 +497,80 @@ static void a_saved_plan_that_lacks_a_part_is_refused(void **state)
                      ERR_INVALID);
 }
 
+static void a_default_that_goes_with_its_map_is_no_difference(void **state)
+{
+    struct world *w = *state;
+
+    world_converge(w, SHOP KERNEL WEB("cpus: 1, memory: 256MiB, kernel: {image: k}"));
+    world_declare(w, SHOP KERNEL WEB("cpus: 1, memory: 256MiB"));
+    world_plan(w);
+    assert_non_null(step_field(world_step(w, "Instance", "web-1"), "spec.kernel.image"));
+    assert_null(step_field(world_step(w, "Instance", "web-1"), "spec.kernel.cmdline"));
+}
+
+static void a_size_that_nobody_has_seen_is_no_shrinking(void **state)
+{
+    struct world *w = *state;
+
+    world_converge(w, SHOP);
+    world_row(w, "Volume", "data")->applied = NULL;
+    world_row(w, "Volume", "data")->observed.spec = json(w, "{\"pool\":\"default\"}");
+    world_plan(w);
+    assert_disposition(world_field(w, "Volume", "data", "spec.size"), RUN);
+}
+
+static void a_rename_is_recorded_while_a_secret_is_kept_back(void **state)
+{
+    struct world *w = *state;
+    const struct step *seed;
+
+    world_converge(w, SEEDED("one"));
+    world_row(w, "Seed", "web-1")->observed.damage = json(w, "[{\"path\":\"status.file\"}]");
+    world_declare(w, SHOP DOC("Instance", "project: shop, name: web-2, renamedFrom: web-1",
+                              "{cpus: 1, memory: 256MiB, cloudInit: {userData: two}, " DISK ", " NIC
+                              "}"));
+    world_plan(w);
+    seed = world_step(w, "Seed", "web-2");
+    assert_disposition(step_field(seed, "metadata.name"), RUN);
+    assert_disposition(step_field(seed, "status.file"), REPORTED);
+}
+
+static void a_machine_that_may_run_by_hand_holds_nothing_else_up(void **state)
+{
+    struct world *w = *state;
+
+    world_converge(w, SHOP DOC("Instance",
+                               "project: shop, name: web-1, driftPolicy: {spec.power: ignore}",
+                               "{cpus: 1, memory: 256MiB, power: \"off\", " DISK ", " NIC "}"));
+    world_tamper(w, "Instance", "web-1", "spec.power", "\"on\"");
+    world_tamper(w, "Instance", "web-1", "spec.cpus", "2");
+    world_plan(w);
+    assert_disposition(field_of(w, "spec.power"), IGNORED);
+    assert_disposition(field_of(w, "spec.cpus"), RUN);
+}
+
+static void the_reason_of_a_step_is_that_of_its_weightiest_field(void **state)
+{
+    struct world *w = *state;
+
+    world_converge(w, SHOP WEB("cpus: 1, memory: 256MiB"));
+    world_declare(w, SHOP WEB("cpus: 1, memory: 256MiB, firmware: uefi, machine: pc-q35-8.0"));
+    world_plan(w);
+    assert_int_equal(world_step(w, "Instance", "web-1")->disposition, DEFERRED);
+    assert_string_equal(world_step(w, "Instance", "web-1")->reason,
+                        "waits until the machine stops by itself");
+}
+
 #define WORLD_TEST(name) cmocka_unit_test_setup_teardown(name, world_setup, world_teardown)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        WORLD_TEST(a_default_that_goes_with_its_map_is_no_difference),
+        WORLD_TEST(a_size_that_nobody_has_seen_is_no_shrinking),
+        WORLD_TEST(a_rename_is_recorded_while_a_secret_is_kept_back),
+        WORLD_TEST(a_machine_that_may_run_by_hand_holds_nothing_else_up),
+        WORLD_TEST(the_reason_of_a_step_is_that_of_its_weightiest_field),
         WORLD_TEST(damage_may_say_anything_about_power),
         WORLD_TEST(elements_without_a_name_are_no_elements),
         WORLD_TEST(what_was_neither_applied_nor_seen_is_to_be_applied),
