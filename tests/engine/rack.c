@@ -170,22 +170,28 @@ static struct value *list_make(struct rack *rack, const char *driver)
     return list;
 }
 
-/* A machine's driver sees what is plugged in, but not which subnet that is. */
+/* A machine's driver sees what is plugged in, but not which subnet that is, and what
+ * it was started as only in the record of that. */
 static const struct value *spec_seen(struct rack *rack, const struct rack_object *object)
 {
     struct value *spec = value_copy(rack->arena, object->spec);
     const struct value *nics = value_get(spec, "nics");
     for (size_t i = 0; object->booted && nics && i < nics->count; i++)
         value_unset(nics->items[i], "subnet");
+    if (object->booted)
+        value_unset(spec, "machine");
     return spec;
 }
 
-static struct value *damage_make(struct arena *arena)
+static struct value *damage_make(struct arena *arena, unsigned count)
 {
+    static const char *const paths[] = {"status.table", "status.other"};
     struct value *list = value_list(arena);
-    struct value *item = value_append(arena, list, value_map(arena));
-    value_set_text(arena, item, "path", "status.table");
-    value_set_text(arena, item, "observed", "missing");
+    for (unsigned i = 2 - count; i < 2; i++) {
+        struct value *item = value_append(arena, list, value_map(arena));
+        value_set_text(arena, item, "path", paths[i]);
+        value_set_text(arena, item, "observed", "missing");
+    }
     return list;
 }
 
@@ -205,8 +211,8 @@ static struct value *object_make(struct rack *rack, const char *uid)
         return out;
     }
     value_set_bool(arena, out, "released", object->released);
-    if (object->is_damaged)
-        value_set(arena, out, "damage", damage_make(arena));
+    if (object->damages)
+        value_set(arena, out, "damage", damage_make(arena, object->damages));
     value_set_text(arena, out, "kind", object->kind);
     value_set_text(arena, out, "name", object->name);
     value_set_text(arena, out, "project", strcmp(object->kind, "Pool") ? "shop" : NULL);
@@ -252,7 +258,8 @@ static void effect(struct rack *rack, const char *driver, struct rack_object *ob
     if (rack->lie && !strcmp(rack->lie, object->name) &&
         (!rack->lie_verb || !strcmp(rack->lie_verb, verb)))
         return;
-    object->is_damaged = false;
+    object->damages -= object->damages > 0;
+    object->exists &= !(rack->vanish && !strcmp(verb, "release"));
     if (!strcmp(verb, "release") || !strcmp(verb, "adopt")) {
         object->released = !strcmp(verb, "release");
         return;
@@ -331,6 +338,8 @@ static void rack_send(void *context, const char *driver, const struct value *bor
         apply(rack, driver, message);
         return;
     }
+    if (!strcmp(method, "cancel") && rack->lose_cancels)
+        return;
     if (!strcmp(method, "cancel") && rack->kept)
         queue_put(rack, driver, rack->kept); /* it was done at the last moment */
     struct value *answer = answer_to(rack, message);

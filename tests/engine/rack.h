@@ -32,7 +32,7 @@ struct rack_object {
     uint64_t epoch;             /* acknowledged, also when absent */
     uint64_t fence[2];          /* the highest that each driver has let in */
     bool exists, released;
-    bool is_damaged;       /* until something is applied */
+    unsigned damages;      /* at most two; an apply mends one */
     int64_t deadline;      /* seconds that the last apply was given */
     unsigned made;         /* times that it came into being */
     unsigned applied;      /* effects, not repeats of one op */
@@ -76,8 +76,10 @@ struct rack {
     const char *blur;        /* name of the object that cannot be told about, in answers to looks */
     const char *hide;        /* name of the object that such answers leave out */
     const char *bare;        /* name of the object that is shown without a spec */
-    bool silent_fence;       /* a refusal as stale does not tell the epoch */
-    bool keep_replies;       /* answers to apply are kept, and come with that to cancel */
+    bool vanish;             /* what is to be released is gone by then */
+    bool lose_cancels;
+    bool silent_fence; /* a refusal as stale does not tell the epoch */
+    bool keep_replies; /* answers to apply are kept, and come with that to cancel */
     const struct value *kept;
     unsigned lose_replies; /* answers to apply that never arrive, but the effect does */
     unsigned lose_applies; /* applies that arrive and come to nothing, and no word of it */

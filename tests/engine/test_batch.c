@@ -162,13 +162,33 @@ static void a_batch_holds_as_many_events_as_there_are(void **state)
 static void nothing_is_sent_to_a_driver_that_has_ended(void **state)
 {
     struct rack *rack = *state;
-    rack_boot(rack, "1");
-    assert_true(rack_run(rack, minute));
-    rack->mute = "net";
-    core_look(rack->core);
-    core_pump(rack->core);
+    rack->commits[3] = PROJECT VPC("net");
+    rack->keep_replies = true;
+    rack_boot(rack, "3");
+    rack_run(rack, 1000);
+    size_t before = rack->queue_end;
+    core_message(rack->core, "net", rack->kept); /* and now it is to be looked at */
     rack_lose_driver(rack, "net");
-    rack->mute = NULL;
+    core_pump(rack->core);
+    assert_int_equal(rack->queue_end, before + 1); /* initialize, of the next one */
+    rack->keep_replies = false;
+    assert_true(rack_run(rack, 10 * minute));
+    assert_true(core_is_converged(rack->core));
+}
+
+static void nothing_is_sent_to_a_driver_that_is_being_killed(void **state)
+{
+    struct rack *rack = *state;
+    rack->commits[3] = PROJECT VPC("net");
+    rack->keep_replies = true;
+    rack_boot(rack, "3");
+    rack_run(rack, 1000);
+    size_t before = rack->queue_end;
+    core_message(rack->core, "net", rack->kept);
+    driver_kill(rack->core, driver_find(rack->core, "net"), "it talks nonsense");
+    core_pump(rack->core);
+    assert_int_equal(rack->queue_end, before + 1); /* the word of its end */
+    rack->keep_replies = false;
     assert_true(rack_run(rack, 10 * minute));
     assert_true(core_is_converged(rack->core));
 }
@@ -189,6 +209,7 @@ int main(void)
         RACK_TEST(a_batch_is_opened_once),
         RACK_TEST(a_batch_holds_as_many_events_as_there_are),
         RACK_TEST(nothing_is_sent_to_a_driver_that_has_ended),
+        RACK_TEST(nothing_is_sent_to_a_driver_that_is_being_killed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -132,14 +132,97 @@ static void damage_that_was_not_mended_is_found_out(void **state)
     rack_boot(rack, "1");
     assert_true(rack_run(rack, minute));
     struct rack_object *vpc = rack_object(rack, "VPC", "net");
-    vpc->is_damaged = true;
+    vpc->damages = 1;
     rack->lie = "net";
     rack_notice(rack, "net", vpc->uid, "table deleted");
     rack_run(rack, minute);
-    assert_failed(rack, "but status.table is not as asked");
+    assert_failed(rack, "but status.other is not as asked");
     rack->lie = NULL;
     assert_true(rack_run(rack, 30 * minute));
-    assert_false(vpc->is_damaged);
+    assert_int_equal(vpc->damages, 0);
+}
+
+static void two_damages_of_which_one_is_mended_are_not_done(void **state)
+{
+    struct rack *rack = *state;
+    rack_boot(rack, "1");
+    assert_true(rack_run(rack, minute));
+    struct rack_object *vpc = rack_object(rack, "VPC", "net");
+    vpc->damages = 2;
+    rack_notice(rack, "net", vpc->uid, "table deleted");
+    assert_true(rack_run(rack, 10 * minute));
+    assert_failed(rack, "but status.other is not as asked");
+    assert_int_equal(vpc->damages, 0);
+}
+
+static void what_is_gone_when_it_is_to_be_released_is_released(void **state)
+{
+    struct rack *rack = *state;
+    rack->vanish = true;
+    move(rack, POOL PROJECT KEPT("db", "size: 1GiB"), POOL PROJECT);
+    assert_true(rack_run(rack, minute));
+    assert_int_equal(rack->events_failed, 0);
+}
+
+#define NICS(mac)                                     \
+    PROJECT VPC("net") SUBNET("front", "10.0.1.0/24") \
+        MACHINE("updatePolicy: {restart: immediate}, nics: [{name: eth0, subnet: front" mac "}]")
+
+static void a_mac_changes_with_the_restart_of_its_machine(void **state)
+{
+    struct rack *rack = *state;
+    move(rack, NICS(""), NICS(", mac: \"02:11:22:33:44:55\""));
+    assert_true(rack_run(rack, minute));
+    assert_true(core_is_converged(rack->core));
+    assert_string_equal(value_get_text(rack_object(rack, "NIC", "web.eth0")->spec, "mac", ""),
+                        "02:11:22:33:44:55");
+}
+
+static void a_driver_that_ends_leaves_the_work_of_others_alone(void **state)
+{
+    struct rack *rack = *state;
+    rack->lose_replies = 8;
+    rack_boot(rack, "1");
+    rack_run(rack, 1000);
+    rack_lose_driver(rack, "disk");
+    rack->lose_replies = 0;
+    assert_true(rack_run(rack, 10 * minute));
+    assert_int_equal(rack_object(rack, "VPC", "net")->repeats, 0);
+    assert_int_equal(rack_object(rack, "VPC", "net")->applied, 1);
+}
+
+static void a_driver_that_ends_while_it_is_to_cancel_has_done_so(void **state)
+{
+    struct rack *rack = *state;
+    rack->commits[3] = POOL;
+    rack->lose_applies = 1;
+    rack->lose_cancels = true;
+    rack_boot(rack, "3");
+    rack_run(rack, 68000);
+    rack_lose_driver(rack, "disk");
+    core_pump(rack->core);
+    assert_failed(rack, "driver disk ended meanwhile");
+    assert_true(rack_run(rack, 10 * minute));
+    assert_int_equal(rack_count(rack, "Pool", "fast"), 1);
+}
+
+static void what_is_ready_to_go_waits_for_its_driver_to_come_back(void **state)
+{
+    struct rack *rack = *state;
+    rack->commits[3] = POOL PROJECT VOLUME("db", "1GiB") MACHINE("disks: [{name: a, volume: db}]");
+    rack->keep_replies = true;
+    rack_boot(rack, "3");
+    rack_run(rack, 1000);
+    for (int i = 0; i < 3; i++) { /* it is started again at once, then later and later */
+        rack_lose_driver(rack, "net");
+        core_pump(rack->core);
+    }
+    rack->keep_replies = false;
+    core_message(rack->core, "disk", rack->kept);
+    rack_run(rack, 10);
+    assert_int_equal(rack_count(rack, "Instance", "web"), 0);
+    assert_true(rack_run(rack, 10 * minute));
+    assert_int_equal(rack_count(rack, "Instance", "web"), 1);
 }
 
 /* ---- what cannot be told ------------------------------------------------------------ */
@@ -357,6 +440,7 @@ static void a_driver_gets_no_more_at_a_time_than_it_is_allowed(void **state)
     rack->config.parallelism = 1;
     rack->commits[3] = POOL PROJECT VPC("a") VPC("b") VPC("c");
     rack->lose_applies = 3;
+    rack->lose_cancels = true; /* it is killed in the end, with some waiting for it */
     rack_boot(rack, "3");
     rack_run(rack, 1000);
     assert_true(rack->applies <= 2); /* one for each driver */
@@ -480,6 +564,12 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
 #define RACK_TEST(name) cmocka_unit_test_setup_teardown(name, rack_setup, rack_teardown)
+        RACK_TEST(two_damages_of_which_one_is_mended_are_not_done),
+        RACK_TEST(what_is_gone_when_it_is_to_be_released_is_released),
+        RACK_TEST(a_mac_changes_with_the_restart_of_its_machine),
+        RACK_TEST(a_driver_that_ends_leaves_the_work_of_others_alone),
+        RACK_TEST(a_driver_that_ends_while_it_is_to_cancel_has_done_so),
+        RACK_TEST(what_is_ready_to_go_waits_for_its_driver_to_come_back),
         RACK_TEST(a_create_that_made_nothing_is_found_out),
         RACK_TEST(an_update_that_changed_nothing_is_found_out),
         RACK_TEST(a_delete_that_left_it_there_is_found_out),
