@@ -148,6 +148,12 @@ check-asan:  ## unit tests under AddressSanitizer, LeakSanitizer and UBSan
 check-tsan:  ## unit tests under ThreadSanitizer
 	$(MAKE) check-unit SANITIZE=thread
 
+memcheck := valgrind -q --error-exitcode=99 --leak-check=no --child-silent-after-fork=yes
+check-memory: all units  ## unit tests under valgrind, and ten thousand passes without growth
+	@command -v valgrind >/dev/null || { echo "SKIP check-memory: valgrind is not installed"; exit 1; }
+	BUILD=$(BUILD) CMOCKA_MESSAGE_OUTPUT=TAP prove --timer --exec '$(memcheck)' $(filter-out %/test_growth,$(units))
+	BUILD=$(BUILD) prove --exec '' $(BUILD)/tests/engine/test_growth
+
 check-clang:  ## clang builds it too, with the same warnings
 	$(MAKE) all CC=clang BUILD=build-clang
 
@@ -239,7 +245,7 @@ clean:  ## remove what was built
 
 FORCE:
 .PHONY: all units setup check check-unit check-asan check-tsan check-clang check-layers check-headers \
-        check-e2e coverage torture-real guest demo bench lint format install dist help clean man FORCE
+        check-e2e coverage torture-real check-memory guest demo bench lint format install dist help clean man FORCE
 .DELETE_ON_ERROR:
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
