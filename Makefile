@@ -212,6 +212,12 @@ check-asan:  ## unit tests under AddressSanitizer, LeakSanitizer and UBSan
 check-tsan:  ## unit tests under ThreadSanitizer
 	$(MAKE) check-unit SANITIZE=thread
 
+memcheck := valgrind -q --error-exitcode=99 --leak-check=no --child-silent-after-fork=yes
+check-memory: all units  ## unit tests under valgrind, and ten thousand passes without growth
+	@command -v valgrind >/dev/null || { echo "SKIP check-memory: valgrind is not installed"; exit 1; }
+	BUILD=$(BUILD) CMOCKA_MESSAGE_OUTPUT=TAP prove --timer --exec '$(memcheck)' $(filter-out %/test_growth,$(units))
+	BUILD=$(BUILD) prove --exec '' $(BUILD)/tests/engine/test_growth
+
 check-clang:  ## clang builds it too, with the same warnings
 	$(MAKE) all CC=clang BUILD=build-clang
 
@@ -303,7 +309,7 @@ clean:  ## remove what was built
 
 FORCE:
 .PHONY: all units setup check check-unit check-asan check-tsan check-clang check-layers check-headers \
-        check-fuzz replays fuzzers fuzz model torture check-torture coverage torture-real check-e2e guest demo bench bench-viewer \
+        check-fuzz replays fuzzers fuzz model torture check-torture coverage torture-real check-memory check-e2e guest demo bench bench-viewer \
         lint format install dist help clean man FORCE
 .DELETE_ON_ERROR:
 

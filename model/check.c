@@ -16,6 +16,7 @@
 #include "model/format.h"
 #include "model/json.h"
 #include "model/unit.h"
+#include "model/invariant.h"
 
 enum { FEW_NAMES = 128 };
 
@@ -148,7 +149,8 @@ static void refuse_choice(struct checker *checker, const struct field *field,
     char *all = arena_text(checker->arena, "");
     const char *nearest;
 
-    for (size_t i = 0; i < field->allowed->count && count < FEW_NAMES; i++) {
+    invariant(field->allowed->count <= FEW_NAMES, "%s allows too many words", field->name);
+    for (size_t i = 0; i < field->allowed->count; i++) {
         words[count] = field->allowed->items[i]->text;
         all = arena_printf(checker->arena, "%s%s%s", all, count ? ", " : "", words[count]);
         count++;
@@ -280,9 +282,7 @@ static int ordered_compare(const void *a, const void *b)
 static void refuse_second(struct checker *checker, const struct field *field,
                           const struct value *first, const struct value *second)
 {
-    const struct value *at = value_get(second, field->list_key);
-
-    report_add(checker->report, at ? at->at : second->at, "duplicate-element",
+    report_add(checker->report, value_get(second, field->list_key)->at, "duplicate-element",
                "%s: %s \"%s\" is there already, on line %u", label(field), field->list_key,
                value_get_text(second, field->list_key, ""), first->at.line);
 }
@@ -385,7 +385,8 @@ static void unknown_fields(struct checker *checker, const struct field *field,
 
     if (has_only_known(field, given))
         return;
-    for (size_t i = 0; i < field->field_count && count < FEW_NAMES; i++)
+    invariant(field->field_count <= FEW_NAMES, "%s has too many fields", field->name);
+    for (size_t i = 0; i < field->field_count; i++)
         names[count++] = field->fields[i]->name;
     check_unknown(checker, given, names, count);
 }

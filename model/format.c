@@ -269,11 +269,14 @@ bool format_is_known(const char *format)
 int format_read(struct arena *arena, const char *format, const char *text, const char **canonical,
                 struct error *err)
 {
-    for (size_t i = 0; i < sizeof(formats) / sizeof(formats[0]); i++)
-        if (strcmp(formats[i].name, format) == 0)
-            return formats[i].read(arena, text, canonical, err);
-    invariant(false, "a kind names the format %s, which there is not", format);
-    return ERR_INVALID;
+    size_t i = 0;
+
+    while (strcmp(formats[i].name, format) != 0) {
+        i++;
+        invariant(i < sizeof(formats) / sizeof(formats[0]),
+                  "a kind names the format %s, which there is not", format);
+    }
+    return formats[i].read(arena, text, canonical, err);
 }
 
 /* What Kubernetes takes as the name of a label, or as its value. */

@@ -134,6 +134,18 @@ static void requests_drop(struct core *core, struct driver *driver)
     }
 }
 
+/* What was decided for it in this very turn is not for the one that is started next. */
+static void outgoing_drop(struct core *core, const struct driver *driver)
+{
+    struct outgoing **link = &core->outgoing;
+    while (*link)
+        if ((*link)->driver == driver)
+            *link = (*link)->next;
+        else
+            link = &(*link)->next;
+    core->outgoing_end = link;
+}
+
 void core_driver_down(struct core *core, const char *name, const char *why)
 {
     struct driver *driver = driver_find(core, name);
@@ -150,6 +162,7 @@ void core_driver_down(struct core *core, const char *name, const char *why)
     driver->ready_since_ms = 0;
     driver->is_listed = false;
     requests_drop(core, driver);
+    outgoing_drop(core, driver);
     tasks_driver_lost(core, driver);
     core->wants_plan = true; /* what it holds is unknown now */
 

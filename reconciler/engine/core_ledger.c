@@ -65,7 +65,7 @@ static void batch_release(struct core *core)
     for (size_t i = 0; i < core->event_count; i++)
         env->emit(env->context, &core->events[i]);
     for (struct outgoing *out = core->outgoing; out; out = out->next)
-        if (out->driver->state == DRIVER_STARTING || out->driver->state == DRIVER_READY)
+        if (out->driver->state != DRIVER_DYING)
             env->driver_send(env->context, out->driver->name, out->message);
 }
 

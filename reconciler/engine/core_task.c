@@ -67,7 +67,7 @@ static void known_copy(struct arena *arena, struct known *row)
     row->kind = arena_text(arena, row->kind);
     row->project = arena_text(arena, row->project);
     row->name = arena_text(arena, row->name);
-    row->chosen = row->chosen ? value_copy(arena, row->chosen) : value_map(arena);
+    row->chosen = value_copy(arena, row->chosen);
     row->applied = row->applied ? value_copy(arena, row->applied) : NULL;
     row->labels = row->labels ? value_copy(arena, row->labels) : NULL;
     row->observed = (struct observation){0};
@@ -124,8 +124,7 @@ static struct known row_of_step(struct core *core, const struct step *step)
         row.project = step->project;
         row.name = step->name;
     }
-    if (step->chosen)
-        row.chosen = step->chosen;
+    row.chosen = step->chosen;
     return row;
 }
 
@@ -156,19 +155,22 @@ static void task_rows(struct core *core, struct task *task, const struct step *s
               (unsigned long long)task->after.epoch, (unsigned long long)task->intent.epoch);
 }
 
-/* R3: above all that the store, the object or its driver has seen. */
-static uint64_t epoch_next(struct core *core, const struct step *step)
+static uint64_t higher(uint64_t a, uint64_t b)
+{
+    return a > b ? a : b;
+}
+
+/* R3: the highest epoch that the store, the object or its driver has told of. */
+static uint64_t epoch_known(struct core *core, const struct step *step)
 {
     const struct known *known = step->known;
     const struct seen *seen = seen_find(core, step->uid);
     uint64_t epoch = seen ? seen->fence : 0;
-    if (known && known->epoch > epoch)
-        epoch = known->epoch;
-    if (known && known->observed.known && known->observed.epoch > epoch)
-        epoch = known->observed.epoch;
+    if (known)
+        epoch = higher(epoch, higher(known->epoch, known->observed.epoch));
     invariant(epoch <= (uint64_t)EPOCH_MAX, "%s: epoch %llu", step->name,
               (unsigned long long)epoch);
-    return epoch + 1;
+    return epoch;
 }
 
 /* Arguments may hold what is sensitive: only a keyed digest of them is kept. */
@@ -183,17 +185,13 @@ static const char *arguments_digest(const struct core *core, struct task *task)
 static void task_intent(struct core *core, struct task *task, const struct step *step,
                         const struct intent *open)
 {
-    uint64_t next = epoch_next(core, step);
     const char *verb = verbs[step->action];
     const char *digest = arguments_digest(core, task);
     char op[DIGEST_TEXT];
+    uint64_t epoch = epoch_known(core, step);
     bool is_same = open && !strcmp(open->verb, verb) && !strcmp(open->arguments_digest, digest) &&
-                   open->epoch >= next - 1;
-    uint64_t epoch = is_same ? open->epoch : next;
-    if (!is_same && open && open->epoch >= epoch)
-        epoch = open->epoch + 1;
-    invariant(is_same || epoch >= next, "%s: a new intent takes epoch %llu again", step->name,
-              (unsigned long long)epoch);
+                   open->epoch >= epoch;
+    epoch = is_same ? open->epoch : higher(epoch, open ? open->epoch : 0) + 1;
     digest_op(step->uid, epoch, verb, value_text(task->arena, digest), op);
     invariant(!is_same || !strcmp(op, open->op), "%s: the same intent has two names: %s and %s",
               step->name, op, open->op);
@@ -438,7 +436,7 @@ static bool field_is_true(struct arena *arena, const struct plan_field *field,
     if (!now && !then)
         return true;             /* not looked at, or gone as it should be */
     if (value_is_map(field->to)) /* an element of a keyed list: its fields show at the next pass */
-        return now || then;
+        return true;
     return value_equal(now, field->to) || (then && value_equal(then, field->to));
 }
 
@@ -483,8 +481,7 @@ static void task_look(struct core *core, struct task *task)
 
 void task_looked(struct core *core, struct task *task, const struct value *object)
 {
-    if (task->state != TASK_LOOKING)
-        return;
+    invariant(task->state == TASK_LOOKING, "a look is answered once");
     struct observation seen = {.known = false};
     if (object)
         seen = observation_read(core, batch_arena(core), object);
@@ -514,7 +511,8 @@ void task_looked(struct core *core, struct task *task, const struct value *objec
 void task_fenced(struct core *core, const struct task *task, int64_t epoch)
 {
     struct seen *seen = seen_find(core, task->intent.uid);
-    if (seen && task->driver != task->look_driver && epoch > 0 && epoch < EPOCH_CREDIBLE)
+    invariant(seen, "%s has an intent and no row", task->intent.uid);
+    if (task->driver != task->look_driver && epoch > 0 && epoch < EPOCH_CREDIBLE)
         seen->fence = (uint64_t)epoch;
 }
 
@@ -539,8 +537,7 @@ void task_answered(struct core *core, struct task *task, const struct error *ref
 
 void task_cancelled(struct core *core, struct task *task)
 {
-    if (task->state != TASK_CANCELLING)
-        return;
+    invariant(task->state == TASK_CANCELLING, "a cancel is answered once");
     task_leave_driver(task);
     task->answered_ms = mono(core);
     task->is_late = true;

@@ -112,7 +112,7 @@ static struct value *step_refs(struct arena *arena, const struct plan *plan,
         context.out = resource_refs(arena, step->resource, decorate, (void *)(size_t)plan->match);
     /* A field that is not carried out, and an object that goes, still use what they had. */
     refs_collect(&context, step->subject, step->spec);
-    if (step->subject->owner && step->subject->owner->known && !step->resource)
+    if (step->subject->owner && !step->resource)
         refs_put(arena, context.out, step->subject->owner);
     if (is_grown_open(step))
         refs_put(arena, context.out, step->subject->holder);

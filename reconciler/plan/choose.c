@@ -156,16 +156,15 @@ static bool is_claimed(const struct pool *pool, const struct subject *subnet,
     return false;
 }
 
-/* Of a subnet that is declared, and so was checked; one of a single address has none to give. */
+/* Of a subnet that is declared: the model has given it a gateway. */
 static void subnet_read(const struct subject *subnet, struct prefix *cidr, struct address *gateway)
 {
     struct error err = ERROR_INIT;
     const struct value *spec = subnet->resource->spec;
     int rc = prefix_read(value_get_text(spec, "cidr", ""), cidr, &err);
+    bool has_gateway = read_address(value_get_text(spec, "gateway", NULL), gateway);
 
-    invariant(rc == 0, "a declared subnet has a prefix");
-    if (!read_address(value_get_text(spec, "gateway", NULL), gateway))
-        (void)prefix_nth(cidr, 1, gateway, &err);
+    invariant(rc == 0 && has_gateway, "a declared subnet has a prefix and a gateway");
 }
 
 /* The all-ones address of an IPv4 subnet is its broadcast address. */

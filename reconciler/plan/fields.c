@@ -8,10 +8,12 @@
 #include <string.h>
 
 #include "reconciler/plan/fields.h"
+#include "model/invariant.h"
 
 const struct value *spec_at(const struct value *spec, const char *path)
 {
-    return spec ? value_at(spec, strncmp(path, "spec.", 5) == 0 ? path + 5 : path) : NULL;
+    invariant(strncmp(path, "spec.", 5) == 0, "%s is no path of a spec", path);
+    return spec ? value_at(spec, path + 5) : NULL;
 }
 
 struct states states_of(struct arena *arena, const struct match *match,
@@ -57,7 +59,7 @@ static bool is_element(const char *path)
 
 static bool is_empty(const struct value *value)
 {
-    return !value || value->type == VALUE_NULL || (value_is_list(value) && value->count == 0) ||
+    return !value || (value_is_list(value) && value->count == 0) ||
            (value_is_map(value) && value->pair_count == 0);
 }
 

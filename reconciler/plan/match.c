@@ -86,7 +86,7 @@ static struct rows rows_read(struct arena *arena, const struct plan_input *input
     return rows;
 }
 
-/* The first row of the identity that is not taken, released or not as asked. */
+/* The first row of the identity, released or not as asked. */
 static struct row *rows_find(const struct rows *rows, const struct kind *kind, const char *project,
                              const char *name, bool is_released)
 {
@@ -108,8 +108,10 @@ static struct row *rows_find(const struct rows *rows, const struct kind *kind, c
         if (compare_identity(row->kind, row->known->project, row->known->name, kind, project,
                              name) != 0)
             return NULL;
-        if (!row->is_taken && (row->known->life == LIFE_RELEASED) == is_released)
+        if ((row->known->life == LIFE_RELEASED) == is_released) {
+            invariant(!row->is_taken, "a name is asked for once");
             return row;
+        }
     }
     return NULL;
 }

@@ -79,7 +79,9 @@ static void order_needs(struct ordering *ordering, const struct step *step)
 
         invariant(subject, "what the set declares was matched");
         before = step_of(ordering, subject);
-        if (before && ref->kind->rank < step->kind->rank)
+        invariant(ref->kind->rank < step->kind->rank, "%s needs %s, which comes later", step->name,
+                  ref->name);
+        if (before)
             edge_add(ordering, before, step, makes(before) ? EDGE_MUST : EDGE_FIRST);
     }
 }

@@ -96,9 +96,10 @@ static const char *reason_not_run(const struct step *step)
 {
     size_t i = 0;
 
-    while (step->fields[i].disposition !=
-           step->disposition) /* an update has a field that says it */
+    while (step->fields[i].disposition != step->disposition) {
         i++;
+        invariant(i < step->field_count, "an update has the disposition of one of its fields");
+    }
     return step->fields[i].reason;
 }
 
@@ -136,7 +137,7 @@ static void settle_spec(struct arena *arena, struct step *step)
     for (size_t i = 0; i < step->field_count; i++) {
         const struct plan_field *field = &step->fields[i];
 
-        if (field->disposition == RUN || !known || !known_applied(known) || !field->field)
+        if (field->disposition == RUN || !known_applied(known) || !field->field)
             continue;
         if (!copy)
             copy = value_copy(arena, step->subject->spec);
@@ -171,8 +172,7 @@ static uint64_t next_generation(const struct step *step)
     for (size_t i = 0; i < step->field_count; i++)
         if (step->fields[i].cause == CAUSE_PENDING)
             is_pending = true;
-    return step->known->generation +
-           (is_pending && step->action != ACTION_CREATE && !step_removes(step) ? 1 : 0);
+    return step->known->generation + (is_pending && step->action != ACTION_CREATE ? 1 : 0);
 }
 
 static void take_fields(struct step *step, struct field_list list)

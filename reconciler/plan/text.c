@@ -157,14 +157,12 @@ static const char *list_words(struct arena *arena, const struct field *field,
 static const char *value_words(struct arena *arena, const struct field *field,
                                const struct value *value)
 {
-    const struct field *element = field && field->list_key ? field->item : field;
-
     if (!value)
         return "nothing";
     if (value_is_map(value) && value_get(value, "sensitive"))
         return "(sensitive)";
     if (value_is_map(value))
-        return cut(arena, map_words(arena, element, value));
+        return cut(arena, map_words(arena, field, value));
     if (value_is_list(value))
         return cut(arena, list_words(arena, field, value));
     return cut(arena, scalar_words(arena, field, value));
@@ -185,9 +183,9 @@ static const char *short_path(const char *path)
 
 static const char *join(struct arena *arena, const char *a, const char *separator, const char *b)
 {
-    if (!a || !*a)
-        return b ? b : "";
-    return b && *b ? arena_printf(arena, "%s%s%s", a, separator, b) : a;
+    if (!*a)
+        return b;
+    return *b ? arena_printf(arena, "%s%s%s", a, separator, b) : a;
 }
 
 /* "live, drift, CPU hotplug; 4 reserved at boot" or "restart; deferred: waits ..." */
@@ -414,7 +412,7 @@ static void put_impact(const struct writer *writer, const struct value *steps)
 {
     bool is_first = true;
 
-    for (size_t i = 0; value_is_list(steps) && i < steps->count; i++) {
+    for (size_t i = 0; i < steps->count; i++) {
         const struct value *step = steps->items[i];
         const char *waiting, *words;
 

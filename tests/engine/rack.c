@@ -59,6 +59,8 @@ static void rack_emit(void *context, const struct event *event)
     called(rack);
     rack->events_converged += !strcmp(event->type, "converged");
     rack->events_failed += !strcmp(event->type, "op.failed");
+    if (!strcmp(event->type, "op.failed"))
+        snprintf(rack->failed, sizeof rack->failed, "%s", event->text);
     if (getenv("RACK_TRACE"))
         printf("# %8lld %-16s %s\n", (long long)rack->now_ms, event->type, event->text);
 }
@@ -130,6 +132,8 @@ static void refuse(struct rack *rack, const char *driver, const struct value *me
     value_set_text(arena, data, "kind", word);
     if (epoch)
         value_set_int(arena, data, "epoch", (int64_t)epoch);
+    if (rack->hint)
+        value_set_text(arena, data, "hint", rack->hint);
     value_set_int(arena, error, "code", code);
     value_set_text(arena, error, "message", "refused by the test");
     value_set(arena, error, "data", data);
@@ -150,7 +154,8 @@ static struct rack_object *object_get(struct rack *rack, const char *uid)
 
 static bool holds(const char *driver, const struct rack_object *object)
 {
-    bool is_disk = !strcmp(object->kind, "Volume") || !strcmp(object->kind, "Pool");
+    bool is_disk = !strcmp(object->kind, "Volume") || !strcmp(object->kind, "Pool") ||
+                   !strcmp(object->kind, "Image") || !strcmp(object->kind, "Seed");
     return is_disk == !strcmp(driver, "disk");
 }
 
@@ -183,14 +188,29 @@ static struct value *list_make(struct rack *rack, const char *driver)
     return list;
 }
 
-/* A machine's driver sees what is plugged in, but not which subnet that is. */
+/* A machine's driver sees what is plugged in, but not which subnet that is, and what
+ * it was started as only in the record of that. */
 static const struct value *spec_seen(struct rack *rack, const struct rack_object *object)
 {
     struct value *spec = value_copy(rack->arena, object->spec);
     const struct value *nics = value_get(spec, "nics");
     for (size_t i = 0; object->booted && nics && i < nics->count; i++)
         value_unset(nics->items[i], "subnet");
+    if (object->booted)
+        value_unset(spec, "machine");
     return spec;
+}
+
+static struct value *damage_make(struct arena *arena, unsigned count)
+{
+    static const char *const paths[] = {"status.table", "status.other"};
+    struct value *list = value_list(arena);
+    for (unsigned i = 2 - count; i < 2; i++) {
+        struct value *item = value_append(arena, list, value_map(arena));
+        value_set_text(arena, item, "path", paths[i]);
+        value_set_text(arena, item, "observed", "missing");
+    }
+    return list;
 }
 
 static struct value *object_make(struct rack *rack, const char *uid)
@@ -204,10 +224,18 @@ static struct value *object_make(struct rack *rack, const char *uid)
         value_set_bool(arena, out, "absent", true);
         return out;
     }
+    if (rack->blur && !strcmp(rack->blur, object->name)) {
+        value_set_bool(arena, out, "unknown", true);
+        return out;
+    }
+    value_set_bool(arena, out, "released", object->released);
+    if (object->damages)
+        value_set(arena, out, "damage", damage_make(arena, object->damages));
     value_set_text(arena, out, "kind", object->kind);
     value_set_text(arena, out, "name", object->name);
     value_set_text(arena, out, "project", strcmp(object->kind, "Pool") ? "shop" : NULL);
-    value_set(arena, out, "spec", (struct value *)(size_t)spec_seen(rack, object));
+    if (!rack->bare || strcmp(rack->bare, object->name))
+        value_set(arena, out, "spec", (struct value *)(size_t)spec_seen(rack, object));
     if (object->booted)
         value_set(arena, out, "booted", value_copy(arena, object->booted));
     return out;
@@ -227,8 +255,10 @@ static struct value *observe(struct rack *rack, const char *driver, const struct
     struct value *objects = value_set(arena, result, "objects", value_list(arena));
     rack->details += (unsigned)uids->count;
     for (size_t i = 0; i < uids->count; i++) {
-        struct value *told = object_make(rack, uids->items[i]->text);
         const struct rack_object *object = object_get(rack, uids->items[i]->text);
+        if (rack->hide && !strcmp(rack->hide, object->name))
+            continue;
+        struct value *told = object_make(rack, uids->items[i]->text);
         if (is_greedy(rack, driver) && !holds(driver, object))
             value_set_bool(arena, told, "absent", true);
         value_append(arena, objects, told);
@@ -239,7 +269,8 @@ static struct value *observe(struct rack *rack, const char *driver, const struct
 static void effect(struct rack *rack, const char *driver, struct rack_object *object,
                    const struct value *params)
 {
-    bool is_delete = !strcmp(value_get_text(params, "verb", ""), "delete");
+    const char *verb = value_get_text(params, "verb", "");
+    bool is_delete = !strcmp(verb, "delete");
     const char *op = value_get_text(params, "op", "");
     uint64_t epoch = (uint64_t)value_get_int(params, "epoch", 0);
     snprintf(object->kind, sizeof object->kind, "%s", value_get_text(params, "kind", ""));
@@ -249,6 +280,15 @@ static void effect(struct rack *rack, const char *driver, struct rack_object *ob
     if (!strcmp(object->op, op))
         return; /* the same op again: no second effect */
     snprintf(object->op, sizeof object->op, "%s", op);
+    if (rack->lie && !strcmp(rack->lie, object->name) &&
+        (!rack->lie_verb || !strcmp(rack->lie_verb, verb)))
+        return;
+    object->damages -= object->damages > 0;
+    object->exists &= !(rack->vanish && !strcmp(verb, "release"));
+    if (!strcmp(verb, "release") || !strcmp(verb, "adopt")) {
+        object->released = !strcmp(verb, "release");
+        return;
+    }
     object->applied++;
     object->made += !is_delete && !object->exists;
     object->exists = !is_delete;
@@ -266,6 +306,7 @@ static void apply(struct rack *rack, const char *driver, const struct value *mes
     object->repeats += !strcmp(object->asked, value_get_text(params, "op", ""));
     object->ops += strcmp(object->asked, value_get_text(params, "op", "")) != 0;
     snprintf(object->asked, sizeof object->asked, "%s", value_get_text(params, "op", ""));
+    object->deadline = value_get_int(params, "deadline", 0);
     if (rack->lose_applies) {
         snprintf(object->kind, sizeof object->kind, "%s", value_get_text(params, "kind", ""));
         snprintf(object->name, sizeof object->name, "%s", value_get_text(params, "name", ""));
@@ -279,7 +320,7 @@ static void apply(struct rack *rack, const char *driver, const struct value *mes
     uint64_t epoch = (uint64_t)value_get_int(params, "epoch", 0);
     uint64_t *fence = &object->fence[driver_index(driver)];
     if (epoch < *fence) {
-        refuse(rack, driver, message, -32009, "stale", *fence);
+        refuse(rack, driver, message, -32009, "stale", rack->silent_fence ? 0 : *fence);
         return;
     }
     *fence = epoch;
@@ -290,7 +331,10 @@ static void apply(struct rack *rack, const char *driver, const struct value *mes
     }
     struct value *answer = answer_to(rack, message);
     value_set(rack->arena, answer, "result", value_map(rack->arena));
-    queue_put(rack, driver, answer);
+    if (rack->keep_replies)
+        rack->kept = answer;
+    else
+        queue_put(rack, driver, answer);
 }
 
 /* The object changes once the driver has read it; the notice of it overtakes the answer. */
@@ -338,6 +382,10 @@ static void rack_send(void *context, const char *driver, const struct value *bor
         apply(rack, driver, message);
         return;
     }
+    if (!strcmp(method, "cancel") && rack->lose_cancels)
+        return;
+    if (!strcmp(method, "cancel") && rack->kept)
+        queue_put(rack, driver, rack->kept); /* it was done at the last moment */
     struct value *answer = answer_to(rack, message);
     struct value *result = strcmp(method, "observe")
                                ? initialize(rack)
@@ -371,15 +419,26 @@ static void rack_kill(void *context, const char *driver)
 
 static struct rack *crashing; /* whose ledger calls are counted */
 
+/* True if this call is the one that is to fail. */
+static bool fails(enum ledger_call call, struct error *err)
+{
+    if (!crashing->fail_at[call] || --crashing->fail_at[call])
+        return false;
+    error_set(err, ERR_NO_SPACE, "the disk is full");
+    return true;
+}
+
 static int begin_counted(struct store *store, struct error *err)
 {
     called(crashing);
-    return store_begin(store, err);
+    return fails(LEDGER_BEGIN, err) ? err->code : store_begin(store, err);
 }
 
 static int commit_counted(struct store *store, struct error *err)
 {
     called(crashing); /* dies before */
+    if (fails(LEDGER_COMMIT, err))
+        return err->code;
     int status = store_commit(store, err);
     called(crashing); /* dies after */
     return status;
@@ -388,13 +447,35 @@ static int commit_counted(struct store *store, struct error *err)
 static int intent_counted(struct store *store, const struct intent *intent, struct error *err)
 {
     called(crashing);
-    return store_intent_put(store, intent, err);
+    return fails(LEDGER_INTENT, err) ? err->code : store_intent_put(store, intent, err);
 }
 
 static int object_counted(struct store *store, const struct known *known, struct error *err)
 {
     called(crashing);
-    return store_object_put(store, known, err);
+    return fails(LEDGER_OBJECT, err) ? err->code : store_object_put(store, known, err);
+}
+
+static int observation_failing(struct store *store, const char *uid,
+                               const struct observation *observation, const char *etag,
+                               struct error *err)
+{
+    return fails(LEDGER_OBSERVATION, err)
+               ? err->code
+               : ledger_store.observation_put(store, uid, observation, etag, err);
+}
+
+static int event_failing(struct store *store, const struct event *event, int64_t *seq,
+                         struct error *err)
+{
+    return fails(LEDGER_EVENT, err) ? err->code : ledger_store.event_add(store, event, seq, err);
+}
+
+static int fact_failing(struct store *store, struct arena *arena, const char *key,
+                        const char **text, struct error *err)
+{
+    return fails(LEDGER_FACT, err) ? err->code
+                                   : ledger_store.fact_get(store, arena, key, text, err);
 }
 
 static int objects_slow(struct store *store, struct arena *arena, struct known **out, size_t *count,
@@ -435,6 +516,9 @@ struct rack *rack_new(void)
     rack->ledger.intent_put = intent_counted;
     rack->ledger.object_put = object_counted;
     rack->ledger.objects = objects_slow;
+    rack->ledger.observation_put = observation_failing;
+    rack->ledger.event_add = event_failing;
+    rack->ledger.fact_get = fact_failing;
     rack->env = (struct env){
         .context = rack,
         .mono_ms = rack_mono,
@@ -578,6 +662,8 @@ bool rack_run(struct rack *rack, int64_t limit_ms)
             message_deliver(rack);
             continue;
         }
+        if (core_has_failed(rack->core, NULL))
+            return false; /* its process would end */
         if (core_is_settled(rack->core))
             return true;
         if (rack->timer_ms < 0 || rack->timer_ms > until) {
@@ -609,6 +695,14 @@ unsigned rack_count(const struct rack *rack, const char *kind, const char *name)
         count += rack->objects[i].exists && !strcmp(rack->objects[i].kind, kind) &&
                  !strcmp(rack->objects[i].name, name);
     return count;
+}
+
+void rack_lose_driver(struct rack *rack, const char *driver)
+{
+    for (size_t i = rack->queue_first; i < rack->queue_end; i++)
+        if (rack->queue[i].driver && !strcmp(rack->queue[i].driver, driver))
+            rack->queue[i].driver = NULL;
+    core_driver_down(rack->core, driver, "signal 9 (Killed)");
 }
 
 void rack_notice(struct rack *rack, const char *driver, const char *uid, const char *why)

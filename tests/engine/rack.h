@@ -14,13 +14,26 @@
  */
 enum { RACK_OBJECTS = 1024, RACK_MESSAGES = 4096 };
 
+enum ledger_call {
+    LEDGER_BEGIN,
+    LEDGER_COMMIT,
+    LEDGER_OBJECT,
+    LEDGER_OBSERVATION,
+    LEDGER_INTENT,
+    LEDGER_EVENT,
+    LEDGER_FACT,
+    LEDGER_CALLS,
+};
+
 struct rack_object {
     char uid[33], kind[32], name[64];
     const struct value *spec;
     const struct value *booted; /* of a machine: the spec that it was started with */
     uint64_t epoch;             /* acknowledged, also when absent */
     uint64_t fence[2];          /* the highest that each driver has let in */
-    bool exists;
+    bool exists, released;
+    unsigned damages;      /* at most two; an apply mends one */
+    int64_t deadline;      /* seconds that the last apply was given */
     unsigned made;         /* times that it came into being */
     unsigned applied;      /* effects, not repeats of one op */
     char op[65];           /* last one that had its effect */
@@ -69,7 +82,20 @@ struct rack {
     int64_t plan_ms;              /* how long reading all rows takes */
 
     unsigned events_converged, events_failed, applies, plans, details;
-    int64_t applied_at[256]; /* virtual time of each */
+    const char *hint;     /* that it comes with */
+    const char *lie;      /* name of the object of which "done" is said and nothing done */
+    const char *lie_verb; /* for this verb only; NULL: for all */
+    const char *blur;     /* name of the object that cannot be told about, in answers to looks */
+    const char *hide;     /* name of the object that such answers leave out */
+    const char *bare;     /* name of the object that is shown without a spec */
+    bool vanish;          /* what is to be released is gone by then */
+    bool lose_cancels;
+    bool silent_fence; /* a refusal as stale does not tell the epoch */
+    bool keep_replies; /* answers to apply are kept, and come with that to cancel */
+    const struct value *kept;
+    int fail_at[LEDGER_CALLS]; /* the n-th call of each fails, as on a full disk; 0: never */
+    char failed[256];          /* the text of the last op.failed */
+    int64_t applied_at[256];   /* virtual time of each */
 };
 
 struct rack *rack_new(void);
@@ -88,6 +114,8 @@ void rack_forget(struct rack *rack);
 /* Puts a copy of the store aside, and back later, as from a backup. */
 void rack_backup(struct rack *rack);
 void rack_restore(struct rack *rack);
+/* A driver ends by itself; what it had in hand is lost with it. */
+void rack_lose_driver(struct rack *rack, const char *driver);
 void rack_notice(struct rack *rack, const char *driver, const char *uid, const char *why);
 
 #endif

@@ -7,23 +7,8 @@
 #include <cmocka.h>
 #include <string.h>
 #include "model/json.h"
+#include "tests/engine/manifests.h"
 #include "tests/engine/rack.c"
-
-#define POOL "apiVersion: spinel/v1\nkind: Pool\nmetadata: {name: fast}\nspec: {}\n---\n"
-#define PROJECT "apiVersion: spinel/v1\nkind: Project\nmetadata: {name: shop}\nspec: {}\n---\n"
-#define VOLUME(name, size)                                                             \
-    "apiVersion: spinel/v1\nkind: Volume\nmetadata: {project: shop, name: " name "}\n" \
-    "spec: {size: " size ", pool: fast, onRemove: delete}\n---\n"
-#define VPC(name)                                                                   \
-    "apiVersion: spinel/v1\nkind: VPC\nmetadata: {project: shop, name: " name "}\n" \
-    "spec: {prefixes: [10.0.0.0/16]}\n---\n"
-
-#define SUBNET(name, cidr)                                                             \
-    "apiVersion: spinel/v1\nkind: Subnet\nmetadata: {project: shop, name: " name "}\n" \
-    "spec: {vpc: net, cidr: " cidr "}\n---\n"
-#define MACHINE(spec)                                                               \
-    "apiVersion: spinel/v1\nkind: Instance\nmetadata: {project: shop, name: web}\n" \
-    "spec: {cpus: 1, memory: 256MiB, " spec "}\n---\n"
 
 static int rack_setup(void **state)
 {
@@ -543,9 +528,9 @@ static void secret_that_a_driver_says_back_is_not_kept(void **state)
     struct error err = ERROR_INIT;
     struct known *rows = NULL;
     size_t count = 0, seen = 0;
-    rack->commits[4] = PROJECT
-        "apiVersion: spinel/v1\nkind: Instance\nmetadata: {project: shop, name: web}\n"
-        "spec: {cpus: 1, memory: 256MiB, cloudInit: {userData: hunter2-canary}}\n";
+    rack->commits[4] =
+        PROJECT "apiVersion: spinel/v1\nkind: Instance\nmetadata: {project: shop, name: web}\n"
+                "spec: {cpus: 1, memory: 256MiB, cloudInit: {userData: hunter2-canary}}\n";
     rack_boot(rack, "4");
     assert_true(rack_run(rack, minute));
     assert_string_equal(

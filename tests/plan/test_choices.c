@@ -193,11 +193,60 @@ static void a_volume_in_use_goes_to_its_own_driver_for_all_but_growing(void **st
     assert_int_equal(value_get(arguments(w, "Volume", "data"), "changed")->count, 1);
 }
 
+static void what_is_being_made_has_its_address_already(void **state)
+{
+    struct world *w = *state;
+
+    world_converge(w, SUBNET("10.0.1.0/24", "") MACHINE("a"));
+    world_row(w, "NIC", "a.eth0")->life = LIFE_NEW;
+    world_row(w, "NIC", "a.eth0")->applied = NULL;
+    world_row(w, "NIC", "a.eth0")->observed = (struct observation){0};
+    world_declare(w, SUBNET("10.0.1.0/24", "") MACHINE("a") MACHINE("b"));
+    world_plan(w);
+    assert_string_equal(value_get_text(world_step(w, "NIC", "b.eth0")->chosen, "address", ""),
+                        "10.0.1.3");
+}
+
+static void a_subnet_of_the_sixth_version_has_no_broadcast_address(void **state)
+{
+    struct world *w = *state;
+
+    world_declare(w, PROJECT DOC("VPC", "project: shop, name: net", "{prefixes: [\"fd00::/48\"]}")
+                         DOC("Subnet", "project: shop, name: front",
+                             "{vpc: net, cidr: \"fd00::/64\"}") MACHINE("a"));
+    world_plan(w);
+    assert_string_equal(value_get_text(world_step(w, "NIC", "a.eth0")->chosen, "address", ""),
+                        "fd00::2");
+}
+
+/* Of another program, or of a newer one: what it means is not known, that it is there is. */
+static void records_of_an_odd_shape_refer_to_what_they_can(void **state)
+{
+    struct world *w = *state;
+
+    w->input.policy.collapse_percent = 100;
+    world_converge(w, SHOP WEB("cpus: 1, memory: 256MiB"));
+    world_row(w, "Instance", "web-1")->applied = json(
+        w,
+        "{\"zzz\":1,\"kernel\":{\"image\":7},\"cpuModel\":null,\"nics\":[{},{\"name\":\"eth0\"}],"
+        "\"disks\":[{\"name\":\"root\",\"volume\":\"data\"}]}");
+    world_declare(w, SHOP);
+    world_plan(w);
+    assert_non_null(value_at(arguments(w, "Instance", "web-1"), "refs.Volume.data"));
+    assert_non_null(value_at(arguments(w, "Instance", "web-1"), "refs.NIC"));
+    world_row(w, "Instance", "web-1")->applied = json(w, "{\"nics\":7}");
+    world_plan(w);
+    assert_int_equal(value_get(arguments(w, "Instance", "web-1"), "refs")->pair_count, 0);
+}
+
 #define WORLD_TEST(name) cmocka_unit_test_setup_teardown(name, world_setup, world_teardown)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        WORLD_TEST(what_is_being_made_has_its_address_already),
+        WORLD_TEST(a_subnet_of_the_sixth_version_has_no_broadcast_address),
+        WORLD_TEST(records_of_an_odd_shape_refer_to_what_they_can),
         WORLD_TEST(a_record_that_is_no_address_is_chosen_anew),
         WORLD_TEST(an_address_of_another_family_is_chosen_anew),
         WORLD_TEST(an_address_outside_its_subnet_is_chosen_anew),

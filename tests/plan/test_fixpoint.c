@@ -130,6 +130,11 @@ static struct candidates candidates_of(struct world *w, const struct field *fiel
 
 /* ---- one change --------------------------------------------------------------------- */
 
+static const struct value *declared_at(const struct sweep *sweep, const char *path)
+{
+    return value_at(sweep->resource->spec, strncmp(path, "spec.", 5) == 0 ? path + 5 : path);
+}
+
 static const char *manifests_with(struct sweep *sweep, const char *path, const struct value *value)
 {
     struct text yaml = TEXT_INIT;
@@ -190,7 +195,7 @@ static bool try_change(struct sweep *sweep, const char *path, const struct value
     struct world *w = sweep->w;
     const struct set *before = w->input.set;
     const char *there = manifests_with(sweep, path, value);
-    const char *back = manifests_with(sweep, path, spec_at(sweep->resource->spec, path));
+    const char *back = manifests_with(sweep, path, declared_at(sweep, path));
     const char *what = arena_printf(w->arena, "%s %s", sweep->resource->kind->name, path);
     struct report report;
 
@@ -214,7 +219,7 @@ static bool try_change(struct sweep *sweep, const char *path, const struct value
 
 static void sweep_leaf(struct sweep *sweep, const struct field *field, const char *path)
 {
-    const struct value *now = spec_at(sweep->resource->spec, path);
+    const struct value *now = declared_at(sweep, path);
     struct candidates list = candidates_of(sweep->w, field, now);
 
     for (size_t i = 0; i < list.count; i++)
@@ -229,7 +234,7 @@ static void sweep_leaf(struct sweep *sweep, const struct field *field, const cha
 static void sweep_field(struct sweep *sweep, const struct field *field, const char *path)
 {
     struct arena *arena = sweep->w->arena;
-    const struct value *now = spec_at(sweep->resource->spec, path);
+    const struct value *now = declared_at(sweep, path);
 
     if (field->list_key) {
         const char *key =

@@ -209,19 +209,35 @@ static void volumes_of_a_machine_whose_disks_were_not_told_are_still_held(void *
 static void contests_of_one_object_are_told_apart_by_their_paths(void **state)
 {
     struct world *w = *state;
-    struct contest contests[3];
+    struct contest contests[4] = {{.uid = "ffff", .path = "spec.mtu"}};
 
     world_converge(w, SHOP);
     for (size_t i = 0; i < 3; i++)
-        contests[i] = (struct contest){world_row(w, "VPC", "net")->uid,
-                                       i ? (i == 1 ? "spec.mtu" : "spec.a") : "spec.nat", 4,
-                                       WORLD_START + (i == 1 ? INT64_MAX / 4 : 60)};
+        contests[i + 1] = (struct contest){world_row(w, "VPC", "net")->uid,
+                                           i ? (i == 1 ? "spec.mtu" : "spec.a") : "spec.nat", 4,
+                                           WORLD_START + (i == 1 ? INT64_MAX / 4 : 60)};
     w->input.contests = contests;
-    w->input.contest_count = 3;
+    w->input.contest_count = 4;
     world_tamper(w, "VPC", "net", "spec.mtu", "9000");
     world_plan(w);
     assert_int_equal(world_field(w, "VPC", "net", "spec.mtu")->disposition, CONTESTED);
     assert_non_null(strstr(world_field(w, "VPC", "net", "spec.mtu")->reason, "next try later"));
+}
+
+static void a_nic_whose_machine_nobody_knows_has_no_owner(void **state)
+{
+    struct world *w = *state;
+    size_t kept = 0;
+
+    w->input.policy.collapse_percent = 100;
+    world_converge(w, SHOP WEB("cpus: 1, memory: 256MiB"));
+    for (size_t i = 0; i < w->count; i++)
+        if (strcmp(w->rows[i].kind, "Instance") != 0)
+            w->rows[kept++] = w->rows[i];
+    w->count = kept;
+    world_declare(w, SHOP);
+    world_plan(w);
+    assert_int_equal(world_step(w, "NIC", "web-1.eth0")->action, ACTION_DELETE);
 }
 
 #define WORLD_TEST(name) cmocka_unit_test_setup_teardown(name, world_setup, world_teardown)
@@ -229,6 +245,7 @@ static void contests_of_one_object_are_told_apart_by_their_paths(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        WORLD_TEST(a_nic_whose_machine_nobody_knows_has_no_owner),
         WORLD_TEST(a_new_object_under_an_old_name_has_another_uid),
         WORLD_TEST(names_that_were_given_up_are_remembered_once_each),
         WORLD_TEST(a_name_that_two_objects_had_leads_to_one_of_them),

@@ -151,11 +151,52 @@ static void what_is_adopted_comes_before_what_needs_it(void **state)
     assert_true(waits_for(world_step(w, "Instance", "web-1"), world_step(w, "Volume", "data")));
 }
 
+static void hand_overs_beside_a_circle_still_count(void **state)
+{
+    struct world *w = *state;
+    const char *volumes =
+        VOLUME("b", "size: 1GiB") VOLUME("x", "size: 1GiB") VOLUME("y", "size: 1GiB");
+    struct text before = TEXT_INIT, after = TEXT_INIT;
+
+    w->input.policy.collapse_percent = 100;
+    text_printf(&before, "%s%s%s", SHOP, volumes,
+                INSTANCE("m", NOW "data}]") INSTANCE("n", NOW "b}]") INSTANCE("o", NOW "x}]")
+                    INSTANCE("p", NOW "y}]"));
+    text_printf(&after, "%s%s%s", SHOP, volumes,
+                INSTANCE("m", NOW "b}, {name: more, volume: y}]") INSTANCE("n", NOW "data}]")
+                    INSTANCE("q", NOW "x}]"));
+    world_converge(w, before.data);
+    world_declare(w, after.data);
+    text_free(&before);
+    text_free(&after);
+    world_plan(w);
+    assert_true(waits_for(world_step(w, "Instance", "q"), world_step(w, "Instance", "o")));
+    assert_true(waits_for(world_step(w, "Instance", "m"), world_step(w, "Instance", "p")));
+}
+
+static void an_update_waits_with_the_volume_that_is_held(void **state)
+{
+    struct world *w = *state;
+
+    world_converge(w, SHOP VOLUME("v", "size: 1GiB") WEB("cpus: 1, memory: 256MiB"));
+    world_gone(w, "Volume", "v");
+    world_declare(w, SHOP VOLUME("v", "size: 1GiB") INSTANCE(
+                         "web-1", "cpus: 1, memory: 256MiB, " NIC
+                                  ", disks: [{name: root, volume: data}, {name: v, volume: v}]"));
+    world_plan(w);
+    assert_int_equal(world_step(w, "Instance", "web-1")->disposition, HELD);
+    assert_int_equal(world_step(w, "Instance", "web-1")->action, ACTION_UPDATE);
+    assert_string_equal(world_step(w, "Instance", "web-1")->reason,
+                        "waits for Volume shop/v, which is held");
+}
+
 #define WORLD_TEST(name) cmocka_unit_test_setup_teardown(name, world_setup, world_teardown)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        WORLD_TEST(hand_overs_beside_a_circle_still_count),
+        WORLD_TEST(an_update_waits_with_the_volume_that_is_held),
         WORLD_TEST(machines_that_swap_do_not_hold_up_the_order_of_others),
         WORLD_TEST(two_volumes_that_change_hands_are_one_wait),
         WORLD_TEST(a_volume_that_is_given_up_at_the_next_stop_is_not_taken_before),

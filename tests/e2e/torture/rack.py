@@ -29,7 +29,7 @@ def manifests(state):
     disks = "{name: data, volume: db-data}"
     if state["scratch"] == "attached":
         disks += ", {name: scratch, volume: scratch}"
-    nics = "{name: eth0, subnet: apps}" + (", {name: eth1, subnet: apps, address: 10.20.1.41}" if state["nic"] else "")
+    nics = "{name: eth0, subnet: apps}" + (", {name: eth1, subnet: side, address: 10.20.2.41}" if state["nic"] else "")
     kernel = f'{{image: guest-kernel, initrd: guest-initrd, cmdline: "{CMDLINE}"}}'
     files = {
         "net.yaml": f"""
@@ -47,6 +47,11 @@ apiVersion: spinel/v1
 kind: Subnet
 metadata: {{name: apps, project: shop}}
 spec: {{vpc: main, cidr: 10.20.1.0/24}}
+---
+apiVersion: spinel/v1
+kind: Subnet
+metadata: {{name: side, project: shop}}
+spec: {{vpc: main, cidr: 10.20.2.0/24}}
 ---
 apiVersion: spinel/v1
 kind: Firewall
