@@ -118,6 +118,20 @@ const struct plan *plan_make(struct arena *arena, const struct plan_input *input
     return plan;
 }
 
+const struct plan *plan_settled(struct arena *arena, const char *commit, size_t resources,
+                                const char *world, int64_t observed_at)
+{
+    struct plan *plan = arena_alloc(arena, sizeof(*plan));
+
+    plan->commit = arena_text(arena, commit);
+    plan->parent = "";
+    plan->resources = resources;
+    plan->observed_at = observed_at;
+    strncpy(plan->world, world, sizeof(plan->world) - 1);
+    digest_plan(arena, plan);
+    return plan;
+}
+
 int plan_exit(const struct plan *plan)
 {
     if (plan->run)

@@ -113,6 +113,9 @@ int store_object_purge(struct store *store, const char *uid, struct error *err);
 int store_observation_put(struct store *store, const char *uid,
                           const struct observation *observation, const char *etag,
                           struct error *err);
+/* When the oldest of the observations was made that store_objects() gives, in unix seconds; 0: there
+ * is none. */
+int store_observed_at(struct store *store, int64_t *at, struct error *err);
 /* From now on no observation is known to belong to what a driver lists. */
 int store_etags_drop(struct store *store, struct error *err);
 /* GONE rows of an identity. */
@@ -217,7 +220,8 @@ int store_drift_healed(struct store *store, const char *uid, const char *path, i
 int store_drifts(struct store *store, struct arena *arena, int64_t since, struct drift_row **out,
                  size_t *count, struct error *err);
 
-/* Small facts that survive a restart ("baseline", "unmanaged", ...). `*text` NULL if not set. */
+/* Small facts that survive a restart ("baseline", "unmanaged", ...). `*text` NULL if not set.
+ * "settled" is gone as soon as any object or observation is written. */
 int store_fact_put(struct store *store, const char *key, const char *text, struct error *err);
 int store_fact_get(struct store *store, struct arena *arena, const char *key, const char **text,
                    struct error *err);
