@@ -14,6 +14,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <utlist.h>
 #include "model/invariant.h"
 #include "model/json.h"
 #include "model/text.h"
@@ -57,6 +58,17 @@ const char *step_what(const struct step *step, char *what)
     digest_bytes(text.data, text.len, what);
     text_free(&text);
     return what;
+}
+
+/* All tasks of a rack may wait while a few are under way: each turn walks the lists that it has
+ * something to do in, and not all tasks. */
+static void task_list(struct task *task, struct task **list)
+{
+    if (task->list)
+        DL_DELETE(*task->list, task);
+    if (list)
+        DL_APPEND(*list, task);
+    task->list = list;
 }
 
 /* ---- making one --------------------------------------------------------------------- */
@@ -247,6 +259,7 @@ struct task *task_new(struct core *core, const struct step *step, const struct i
     task_rows(core, task, step, task->intent.epoch);
     save_intent(core, &task->intent);
     HASH_ADD_KEYPTR(hh, core->tasks, task->intent.uid, strlen(task->intent.uid), task);
+    task_list(task, task->driver ? &task->driver->waiting : &core->waiting);
     return task;
 }
 
@@ -266,6 +279,7 @@ static void task_free(struct core *core, struct task *task)
 {
     driver_forget_task(core, task);
     HASH_DEL(core->tasks, task);
+    task_list(task, NULL);
     arena_free(task->arena);
 }
 
@@ -606,6 +620,7 @@ static void task_send(struct core *core, struct task *task)
     value_set_int(arena, params, "deadline", seconds);
     task->intent.attempts++;
     task->state = TASK_SENT;
+    task_list(task, &core->active);
     task->deadline_ms = task->started_ms + 1000 * seconds + GRACE_MS;
     task->driver->in_flight++;
     driver_request(core, task->driver, REQUEST_APPLY, "apply", params, INT32_MAX)->task = task;
@@ -621,32 +636,46 @@ static void task_cancel(struct core *core, struct task *task)
     driver_request(core, task->driver, REQUEST_CANCEL, "cancel", params, CANCEL_MS)->task = task;
 }
 
-static bool task_may_start(const struct core *core, const struct task *task)
-{
-    if (core->is_stopping || task->pending)
-        return false;
-    return !task->driver || (task->driver->state == DRIVER_READY &&
-                             task->driver->in_flight < core->config.parallelism);
-}
-
-void tasks_advance(struct core *core)
+static void tasks_go_on(struct core *core)
 {
     int64_t now = mono(core);
-    struct task *task, *next;
-    HASH_ITER(hh, core->tasks, task, next) {
-        if (task->state == TASK_WAITING && task_may_start(core, task))
-            task_send(core, task);
-        else if (task->state == TASK_SENT && task->deadline_ms <= now)
+    struct task *task;
+    DL_FOREACH(core->active, task) {
+        if (task->state == TASK_SENT && task->deadline_ms <= now)
             task_cancel(core, task);
         else if (task->state == TASK_PAUSED && task->look_at_ms <= now)
             task_look(core, task);
     }
 }
 
+static bool driver_has_room(const struct core *core, const struct driver *driver)
+{
+    return driver->state == DRIVER_READY && driver->in_flight < core->config.parallelism;
+}
+
+void tasks_advance(struct core *core)
+{
+    struct task *task, *next;
+    tasks_go_on(core);
+    if (core->is_stopping)
+        return;
+    DL_FOREACH_SAFE(core->waiting, task, next)
+        if (!task->pending)
+            task_send(core, task); /* and it is confirmed: what waits for it may begin, too */
+    for (size_t i = 0; i < core->config.driver_count; i++) {
+        struct driver *driver = &core->drivers[i];
+        for (task = driver->waiting; task && driver_has_room(core, driver); task = next) {
+            next = task->next;
+            if (!task->pending)
+                task_send(core, task);
+        }
+    }
+}
+
 int64_t tasks_next_ms(const struct core *core)
 {
     int64_t soonest = INT64_MAX;
-    for (const struct task *task = core->tasks; task; task = task->hh.next) {
+    for (const struct task *task = core->active; task; task = task->next) {
         int64_t at = task->state == TASK_SENT     ? task->deadline_ms
                      : task->state == TASK_PAUSED ? task->look_at_ms
                                                   : INT64_MAX;
