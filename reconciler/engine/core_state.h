@@ -63,6 +63,8 @@ struct driver {
     char *trash;            /* the same */
     int64_t listed_at;      /* unix seconds */
     unsigned in_flight;     /* tasks sent to it */
+    unsigned window;        /* most of them at once */
+    bool keeps_queue;       /* what is sent beyond the first waits within it */
     struct task *waiting;   /* for it, in the order of the plan */
     unsigned list_failures; /* since its last complete list */
     int64_t relist_at_ms;   /* when it is asked again; 0: it need not be */

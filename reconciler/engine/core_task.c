@@ -25,6 +25,8 @@ enum {
     LOOK_MS = 15000,     /* one look */
     LOOK_FOR_MS = 15000, /* how long a claim may take to become true */
     LOOK_PAUSE_MS = 200,
+    WINDOW_MAX = 256, /* tasks with a driver that keeps a queue, while it answers quickly */
+    QUICK_MS = 1000,
     STEP_S = 60, /* deadlines of a step */
     IMAGE_S = 1800,
     SHUTDOWN_S = 60,
@@ -519,6 +521,18 @@ void task_looked(struct core *core, struct task *task, const struct value *objec
     task->look_pause_ms *= 2;
 }
 
+/* A driver that works one after the other is not asked for more at once by being sent more; but
+ * what comes together is made durable together, on both sides. It is sent more for each quick
+ * answer, and what the site allows once one was slow: each task has its deadline from when it
+ * was sent. */
+static void window_adapt(const struct core *core, struct driver *driver, int64_t took_ms)
+{
+    if (driver->keeps_queue && took_ms > QUICK_MS)
+        driver->window = core->config.parallelism;
+    else if (driver->keeps_queue && driver->window < WINDOW_MAX)
+        driver->window++;
+}
+
 /* ---- what the driver says ----------------------------------------------------------- */
 
 /* The object's own driver tells its epoch when it looks; that of another, which holds the
@@ -542,6 +556,7 @@ void task_answered(struct core *core, struct task *task, const struct error *ref
     }
     task_leave_driver(task);
     task->answered_ms = mono(core);
+    window_adapt(core, task->driver, task->answered_ms - task->started_ms);
     task->intent.state = "claimed";
     save_intent(core, &task->intent);
     task->look_pause_ms = LOOK_PAUSE_MS;
@@ -648,9 +663,9 @@ static void tasks_go_on(struct core *core)
     }
 }
 
-static bool driver_has_room(const struct core *core, const struct driver *driver)
+static bool driver_has_room(const struct driver *driver)
 {
-    return driver->state == DRIVER_READY && driver->in_flight < core->config.parallelism;
+    return driver->state == DRIVER_READY && driver->in_flight < driver->window;
 }
 
 void tasks_advance(struct core *core)
@@ -664,7 +679,7 @@ void tasks_advance(struct core *core)
             task_send(core, task); /* and it is confirmed: what waits for it may begin, too */
     for (size_t i = 0; i < core->config.driver_count; i++) {
         struct driver *driver = &core->drivers[i];
-        for (task = driver->waiting; task && driver_has_room(core, driver); task = next) {
+        for (task = driver->waiting; task && driver_has_room(driver); task = next) {
             next = task->next;
             if (!task->pending)
                 task_send(core, task);
