@@ -305,7 +305,8 @@ static void plan_record(struct core *core)
         return;
     memcpy(core->last_plan, plan->hash, sizeof core->last_plan);
     memcpy(core->parent, plan->hash, sizeof core->parent);
-    struct value *document = plan_value(core->plan_arena, plan);
+    struct arena *scratch = arena_new();
+    struct value *document = plan_value(scratch, plan);
     if (batch_open(core) && core->env->ledger->plan_put(core->env->store, plan->hash, plan->commit,
                                                         core_now_s(core), document, &err) < 0)
         core_fail(core, &err);
@@ -319,6 +320,7 @@ static void plan_record(struct core *core)
     value_set(arena, data, "summary", summary ? value_copy(arena, summary) : value_map(arena));
     core_event(core, "plan.made", NULL, data, "plan %.12s: %zu to run, %zu deferred, %zu held",
                plan->hash, plan->run, plan->deferred, plan->held);
+    arena_free(scratch);
 }
 
 /* ---- intents ------------------------------------------------------------------------ */

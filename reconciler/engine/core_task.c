@@ -108,7 +108,7 @@ static const struct value *step_record(struct arena *arena, const struct step *s
     }
     value_set(arena, record, "fields", fields);
     value_set_text(arena, record, "reason", step->reason);
-    return value_copy(arena, record);
+    return record;
 }
 
 static void task_keep_fields(struct task *task, const struct step *step)

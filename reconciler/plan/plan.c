@@ -87,14 +87,16 @@ static void count_steps(struct plan *plan)
 /* ---- what it was made from ---------------------------------------------------------- */
 
 /* What is the same for the same commit, world and steps; not who came before. */
-static void digest_plan(struct arena *arena, struct plan *plan)
+static void digest_plan(struct plan *plan)
 {
-    struct value *document = plan_value(arena, plan);
+    struct arena *scratch = arena_new();
+    struct value *document = plan_value(scratch, plan);
 
     value_unset(document, "hash");
     value_unset(document, "parent");
     value_unset(document, "observed");
     digest_value(document, plan->hash);
+    arena_free(scratch);
 }
 
 const struct plan *plan_make(struct arena *arena, const struct plan_input *input)
@@ -113,7 +115,7 @@ const struct plan *plan_make(struct arena *arena, const struct plan_input *input
     settle_subjects(plan);
     count_steps(plan);
     world_digest(arena, input, plan);
-    digest_plan(arena, plan);
+    digest_plan(plan);
     plan_check(plan, input);
     return plan;
 }
@@ -128,7 +130,7 @@ const struct plan *plan_settled(struct arena *arena, const char *commit, size_t 
     plan->resources = resources;
     plan->observed_at = observed_at;
     strncpy(plan->world, world, sizeof(plan->world) - 1);
-    digest_plan(arena, plan);
+    digest_plan(plan);
     return plan;
 }
 
