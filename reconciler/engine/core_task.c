@@ -147,9 +147,9 @@ static void task_rows(struct core *core, struct task *task, const struct step *s
 {
     struct known row = row_of_step(core, step);
     row.epoch = epoch;
-    struct known pending = row;
-    known_copy(task->arena, &pending);
-    save_object(core, &pending);
+    if (!row.chosen)
+        row.chosen = value_map(task->arena);
+    save_object(core, &row);
     seen_set_row(core, row.kind, row.uid, true);
 
     invariant(epoch > 0 && (!step->known || epoch >= step->known->epoch),
@@ -221,7 +221,6 @@ static void task_intent(struct core *core, struct task *task, const struct step 
         .attempts = is_same ? open->attempts : 0,
         .created_at = is_same ? open->created_at : core_now_s(core),
         .error = "",
-        .step = step_record(task->arena, step),
         .is_destructive = step->is_destructive,
         .is_approved = step->hold != NULL,
     };
@@ -253,13 +252,16 @@ struct task *task_new(struct core *core, const struct step *step, const struct i
     task->approval = arena_text(arena, approval_of(core, step));
     task->step = ++core->step_count;
     task->of = (unsigned)core->plan->run;
-    task->arguments =
-        value_copy(arena, step_arguments(core->plan_arena, core->plan, core->input, step));
+    struct arena *scratch = arena_new(); /* of what is written or copied at once */
+    task->arguments = value_copy(arena, step_arguments(scratch, core->plan, core->input, step));
     step_what(step, task->what);
     task_keep_fields(task, step);
     task_intent(core, task, step, open);
     task_rows(core, task, step, task->intent.epoch);
+    task->intent.step = step_record(scratch, step);
     save_intent(core, &task->intent);
+    task->intent.step = NULL; /* it stays as it was written */
+    arena_free(scratch);
     HASH_ADD_KEYPTR(hh, core->tasks, task->intent.uid, strlen(task->intent.uid), task);
     task_list(task, task->driver ? &task->driver->waiting : &core->waiting);
     return task;

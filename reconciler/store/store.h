@@ -113,8 +113,8 @@ int store_object_purge(struct store *store, const char *uid, struct error *err);
 int store_observation_put(struct store *store, const char *uid,
                           const struct observation *observation, const char *etag,
                           struct error *err);
-/* When the oldest of the observations was made that store_objects() gives, in unix seconds; 0: there
- * is none. */
+/* When the oldest of the observations was made that store_objects() gives, in unix seconds; 0:
+ * there is none. */
 int store_observed_at(struct store *store, int64_t *at, struct error *err);
 /* From now on no observation is known to belong to what a driver lists. */
 int store_etags_drop(struct store *store, struct error *err);
@@ -132,12 +132,12 @@ struct intent {
     const char *arguments_digest;
     const char *state; /* "pending", "claimed", "confirmed", "failed", "superseded" */
     unsigned attempts;
-    int64_t created_at;  /* unix seconds */
-    int64_t finished_at; /* 0 while open */
-    int64_t not_before;  /* unix seconds of the next try; 0 */
-    const char *error;   /* last error with its hint, "" if none */
-    const struct value
-        *step; /* what `history` shows: {"action","kind","project","name","fields"} */
+    int64_t created_at;       /* unix seconds */
+    int64_t finished_at;      /* 0 while open */
+    int64_t not_before;       /* unix seconds of the next try; 0 */
+    const char *error;        /* last error with its hint, "" if none */
+    const struct value *step; /* what `history` shows: {"action","kind","project","name","fields"};
+                               * NULL: what was written before */
     bool is_destructive;
     bool is_approved;
 };
