@@ -186,18 +186,3 @@ driver_pid() { pgrep -P "$(cat pid)" -x sim; }
     [ "$status" -eq 1 ]
     [[ $output == *"the machine lacks a thing"* ]]
 }
-
-@test "a store that an older Spinel made is brought up to date by the first command" {
-    commit 2
-    "$spinel" apply --yes
-    python3 - state/spinel.db <<'PY'
-import sqlite3, sys
-db = sqlite3.connect(sys.argv[1])
-for name in ("object_added", "object_changed", "object_dropped"):
-    db.execute("DROP TRIGGER " + name)
-db.execute("PRAGMA user_version = 4")
-db.commit()
-PY
-    "$spinel" plan
-    "$spinel" apply --yes
-}
