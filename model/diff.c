@@ -315,9 +315,12 @@ char *diff_value_text(struct arena *arena, const struct field *field, const stru
 struct value *diff_value_json(struct arena *arena, const struct field *field,
                               const struct value *value)
 {
-    struct value *mask = value_map(arena);
+    struct value *mask;
 
-    value_set_text(arena, mask, "sensitive", "changed");
     field = field_of(field, value);
-    return field ? masked(arena, field, value, mask) : value_copy(arena, value);
+    if (!field || !has_sensitive(field))
+        return value_copy(arena, value);
+    mask = value_map(arena);
+    value_set_text(arena, mask, "sensitive", "changed");
+    return masked(arena, field, value, mask);
 }

@@ -113,6 +113,8 @@ static void initialize(struct spinel_host *host, struct request *request)
     }
     if (host->driver->flags & SPINEL_LASTING_ETAGS)
         value_set_text(request->arena, capabilities, "etags", program_stamp(request->arena));
+    if (host->driver->flags & SPINEL_IN_PROCESS)
+        value_set_bool(request->arena, capabilities, "queue", true);
     value_set_text(request->arena, reply, "name", host->driver->name);
     value_set_text(request->arena, reply, "version", host->driver->version);
     value_set(request->arena, reply, "kinds", kinds_list(request->arena, host->driver->kinds));

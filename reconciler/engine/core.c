@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "model/invariant.h"
+#include "model/json.h"
 #include "model/text.h"
 
 int64_t core_now_ms(const struct core *core)
@@ -449,6 +450,29 @@ static size_t steps_refused(const struct plan *plan)
     return count;
 }
 
+/* For `plan --cached`: nothing is to be done for this commit, until an object's row changes. */
+static void settled_record(struct core *core)
+{
+    const struct plan *plan = core->plan;
+    struct error err = ERROR_INIT;
+    int64_t at = 0;
+    if (!core->config.made_by || plan->step_count || plan->hold_count || core->is_restored ||
+        !batch_open(core))
+        return;
+    if (core->env->ledger->observed_at(core->env->store, &at, &err) < 0) {
+        core_fail(core, &err);
+        return;
+    }
+    struct arena *arena = batch_arena(core);
+    struct value *settled = value_map(arena);
+    value_set_text(arena, settled, "by", core->config.made_by);
+    value_set_text(arena, settled, "commit", core->commit);
+    value_set_int(arena, settled, "resources", (int64_t)plan->resources);
+    value_set_text(arena, settled, "world", plan->world);
+    value_set_int(arena, settled, "observedAt", at);
+    save_fact(core, "settled", json_text(arena, settled));
+}
+
 static void converged_record(struct core *core)
 {
     struct error err = ERROR_INIT;
@@ -482,6 +506,7 @@ static void converged_record(struct core *core)
                              : "");
     snprintf(baseline, sizeof baseline, "%zu", core->plan->resources);
     save_fact(core, "baseline", baseline);
+    settled_record(core);
     if (core->is_applied)
         return; /* when it was made true first is on record */
     core->is_applied = true;

@@ -45,8 +45,10 @@ struct core_config {
     int64_t resync_ms;    /* between two full looks */
     struct plan_policy policy;
     uint8_t seed[32];
-    bool effects; /* false: observes and plans, writes and sends nothing */
-    bool cached;  /* plans from what the store last saw; starts no driver */
+    const char *made_by; /* what a set and a plan depend on beside their inputs: this program, the
+                          * kinds, the repository's limits. NULL: nothing is kept for others */
+    bool effects;        /* false: observes and plans, writes and sends nothing */
+    bool cached;         /* plans from what the store last saw; starts no driver */
 };
 
 /* Never fails; the store is read at core_start(). */

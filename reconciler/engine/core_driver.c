@@ -263,6 +263,8 @@ static void initialize_answered(struct core *core, struct driver *driver, const 
         return;
     }
     etags_judge(core, driver, result);
+    driver->keeps_queue = value_at_bool(result, "capabilities.queue", false);
+    driver->window = core->config.parallelism;
     driver->state = DRIVER_READY;
     driver->was_ready = true;
     driver->problem = (struct error)ERROR_INIT;

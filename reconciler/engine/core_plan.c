@@ -305,7 +305,8 @@ static void plan_record(struct core *core)
         return;
     memcpy(core->last_plan, plan->hash, sizeof core->last_plan);
     memcpy(core->parent, plan->hash, sizeof core->parent);
-    struct value *document = plan_value(core->plan_arena, plan);
+    struct arena *scratch = arena_new();
+    struct value *document = plan_value(scratch, plan);
     if (batch_open(core) && core->env->ledger->plan_put(core->env->store, plan->hash, plan->commit,
                                                         core_now_s(core), document, &err) < 0)
         core_fail(core, &err);
@@ -319,6 +320,7 @@ static void plan_record(struct core *core)
     value_set(arena, data, "summary", summary ? value_copy(arena, summary) : value_map(arena));
     core_event(core, "plan.made", NULL, data, "plan %.12s: %zu to run, %zu deferred, %zu held",
                plan->hash, plan->run, plan->deferred, plan->held);
+    arena_free(scratch);
 }
 
 /* ---- intents ------------------------------------------------------------------------ */
@@ -363,19 +365,32 @@ static void intent_finish(struct core *core, const struct intent *intent, const 
                intent->verb, about.kind ? about.kind : "object", about.name ? about.name : "");
 }
 
-static const struct known *row_find(const struct plan_input *input, const char *uid)
+static int row_order(const void *left, const void *right)
 {
+    const struct known *const *a = left, *const *b = right;
+    return strcmp((*a)->uid, (*b)->uid);
+}
+
+static const struct known **rows_by_uid(struct arena *arena, const struct plan_input *input)
+{
+    const struct known **rows = arena_array(arena, input->known_count + 1, sizeof *rows);
     for (size_t i = 0; i < input->known_count; i++)
-        if (!strcmp(input->known[i].uid, uid))
-            return &input->known[i];
-    return NULL;
+        rows[i] = &input->known[i];
+    qsort(rows, input->known_count, sizeof *rows, row_order);
+    return rows;
+}
+
+static const struct known *row_find(const struct known *const *rows, size_t count, const char *uid)
+{
+    const struct known key = {.uid = uid}, *wanted = &key;
+    const struct known *const *found = bsearch(&wanted, rows, count, sizeof *rows, row_order);
+    return found ? *found : NULL;
 }
 
 /* An open intent that the plan no longer asks for: its effect is there (the last process
  * died before it could say so), or something else is wanted now. */
-static void intent_settle(struct core *core, const struct intent *intent)
+static void intent_settle(struct core *core, const struct intent *intent, const struct known *row)
 {
-    const struct known *row = row_find(core->input, intent->uid);
     if (!row) {
         intent_finish(core, intent, "superseded");
         return;
@@ -505,9 +520,15 @@ static void tasks_schedule(struct core *core)
     for (size_t i = 0; i < plan->step_count && !core->failure.code; i++)
         if (plan->steps[i].disposition == RUN)
             step_schedule(&schedule, &plan->steps[i]);
-    for (size_t i = 0; i < schedule.open_count; i++)
-        if (!schedule.is_used[i] && !task_of_uid(core, schedule.open[i].uid))
-            intent_settle(core, &schedule.open[i]);
+    const struct known **rows = NULL;
+    for (size_t i = 0; i < schedule.open_count; i++) {
+        const struct intent *intent = &schedule.open[i];
+        if (schedule.is_used[i] || task_of_uid(core, intent->uid))
+            continue;
+        if (!rows)
+            rows = rows_by_uid(arena, core->input);
+        intent_settle(core, intent, row_find(rows, core->input->known_count, intent->uid));
+    }
 }
 
 /* ---- the pass ----------------------------------------------------------------------- */

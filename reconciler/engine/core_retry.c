@@ -11,6 +11,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <utlist.h>
 #include "model/invariant.h"
 
 enum { BACKOFF_FIRST_MS = 1000, BACKOFF_LAST_MS = 300000 };
@@ -36,6 +37,17 @@ struct retry *retry_find(struct core *core, const char *uid)
     return retry;
 }
 
+/* After any change of what is awaited of it: each turn walks those that are, and not all. */
+static void retry_await(struct core *core, struct retry *retry)
+{
+    bool is_awaited = retry->holds_up && !retry->is_due_marked;
+    if (is_awaited && !retry->is_awaited)
+        DL_APPEND(core->awaited, retry);
+    if (!is_awaited && retry->is_awaited)
+        DL_DELETE(core->awaited, retry);
+    retry->is_awaited = is_awaited;
+}
+
 static struct retry *retry_get(struct core *core, const char *uid, const char *what)
 {
     struct retry *retry = retry_find(core, uid);
@@ -56,6 +68,8 @@ static struct retry *retry_get(struct core *core, const char *uid, const char *w
 static void retry_drop(struct core *core, struct retry *retry)
 {
     HASH_DEL(core->retries, retry);
+    retry->holds_up = false;
+    retry_await(core, retry);
     free(retry);
 }
 
@@ -66,6 +80,7 @@ bool retry_blocks(struct core *core, const char *uid, const char *what)
         retry->not_before_ms <= core->env->mono_ms(core->env->context))
         return false;
     retry->holds_up = true;
+    retry_await(core, retry);
     return true;
 }
 
@@ -76,6 +91,7 @@ int64_t retry_failed(struct core *core, const char *uid, const char *what, bool 
     retry->until_target = until_target;
     retry->holds_up = true;
     retry->not_before_ms = core->env->mono_ms(core->env->context) + pause;
+    retry_await(core, retry);
     return pause;
 }
 
@@ -85,6 +101,7 @@ void retry_confirmed(struct core *core, const char *uid, const char *what)
     retry->until_target = retry->holds_up = false;
     retry->not_before_ms =
         core->env->mono_ms(core->env->context) + backoff_ms(core, retry->attempts);
+    retry_await(core, retry);
 }
 
 void retries_settle(struct core *core)
@@ -106,10 +123,11 @@ void retries_wake(struct core *core)
 {
     int64_t now = core->env->mono_ms(core->env->context);
     struct retry *retry, *next;
-    HASH_ITER(hh, core->retries, retry, next) {
-        if (!retry->holds_up || retry->is_due_marked || retry->not_before_ms > now)
+    DL_FOREACH_SAFE(core->awaited, retry, next) {
+        if (retry->not_before_ms > now)
             continue;
         retry->is_due_marked = true;
+        retry_await(core, retry);
         seen_mark_dirty(core, NULL, retry->uid, NULL);
     }
 }
@@ -117,8 +135,8 @@ void retries_wake(struct core *core)
 int64_t retries_next_ms(const struct core *core)
 {
     int64_t soonest = INT64_MAX;
-    for (const struct retry *retry = core->retries; retry; retry = retry->hh.next)
-        if (retry->holds_up && !retry->is_due_marked && retry->not_before_ms < soonest)
+    for (const struct retry *retry = core->awaited; retry; retry = retry->next)
+        if (retry->not_before_ms < soonest)
             soonest = retry->not_before_ms;
     return soonest;
 }

@@ -66,6 +66,9 @@ struct driver {
     char *trash;            /* the same */
     int64_t listed_at;      /* unix seconds */
     unsigned in_flight;     /* tasks sent to it */
+    unsigned window;        /* most of them at once */
+    bool keeps_queue;       /* what is sent beyond the first waits within it */
+    struct task *waiting;   /* for it, in the order of the plan */
     unsigned list_failures; /* since its last complete list */
     int64_t relist_at_ms;   /* when it is asked again; 0: it need not be */
     int64_t last_id;
@@ -102,6 +105,8 @@ struct retry {
     bool until_target;     /* only a new target helps (or the slow resync) */
     bool holds_up;         /* a step waits for it, so that its end is worth a look */
     bool is_due_marked;    /* its uid was marked dirty when it came due */
+    bool is_awaited;       /* in core.awaited: holds something up, and is not due yet */
+    struct retry *prev, *next;
     UT_hash_handle hh;
 };
 
@@ -134,7 +139,9 @@ struct task {
     int64_t deadline_ms, look_at_ms, look_pause_ms, look_until_ms;
     const char *approval; /* hold id that is used up once it is confirmed; NULL: none */
     bool is_late;         /* past its deadline: confirmed or failed at the next look */
-    UT_hash_handle hh;    /* by uid; in the order of the plan */
+    struct task **list;   /* that it is in: one of those that wait, or core.active */
+    struct task *prev, *next;
+    UT_hash_handle hh; /* by uid; in the order of the plan */
 };
 
 struct dependant {
@@ -194,6 +201,7 @@ struct core {
     struct seen *seen;
     uint64_t notices; /* counts what was marked dirty */
     struct retry *retries;
+    struct retry *awaited; /* of these, those whose time is to be waited for */
     struct contested *contests;
     char *orphans_text;         /* last fact written; NULL before the first */
     struct arena *object_arena; /* without effects: what drivers answered */
@@ -214,9 +222,11 @@ struct core {
     char last_plan[DIGEST_TEXT];
     char parent[DIGEST_TEXT];
     struct task *tasks;
-    int64_t replan_at_s; /* something that was deferred may run then; 0: nothing */
-    unsigned step_count; /* of the plan, those that run */
-    bool has_run;        /* something ended since the last full round began */
+    struct task *waiting; /* of these, those that no driver carries out and that did not begin */
+    struct task *active;  /* and those that did begin */
+    int64_t replan_at_s;  /* something that was deferred may run then; 0: nothing */
+    unsigned step_count;  /* of the plan, those that run */
+    bool has_run;         /* something ended since the last full round began */
     bool is_converged;
     bool was_announced;    /* "converged" was said, and nothing happened since */
     int64_t announced_try; /* of the last "waiting" */

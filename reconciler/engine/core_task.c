@@ -14,6 +14,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <utlist.h>
 #include "model/invariant.h"
 #include "model/json.h"
 #include "model/text.h"
@@ -24,6 +25,8 @@ enum {
     LOOK_MS = 15000,     /* one look */
     LOOK_FOR_MS = 15000, /* how long a claim may take to become true */
     LOOK_PAUSE_MS = 200,
+    WINDOW_MAX = 256, /* tasks with a driver that keeps a queue, while it answers quickly */
+    QUICK_MS = 1000,
     STEP_S = 60, /* deadlines of a step */
     IMAGE_S = 1800,
     SHUTDOWN_S = 60,
@@ -57,6 +60,17 @@ const char *step_what(const struct step *step, char *what)
     digest_bytes(text.data, text.len, what);
     text_free(&text);
     return what;
+}
+
+/* All tasks of a rack may wait while a few are under way: each turn walks the lists that it has
+ * something to do in, and not all tasks. */
+static void task_list(struct task *task, struct task **list)
+{
+    if (task->list)
+        DL_DELETE(*task->list, task);
+    if (list)
+        DL_APPEND(*list, task);
+    task->list = list;
 }
 
 /* ---- making one --------------------------------------------------------------------- */
@@ -94,7 +108,7 @@ static const struct value *step_record(struct arena *arena, const struct step *s
     }
     value_set(arena, record, "fields", fields);
     value_set_text(arena, record, "reason", step->reason);
-    return value_copy(arena, record);
+    return record;
 }
 
 static void task_keep_fields(struct task *task, const struct step *step)
@@ -132,9 +146,9 @@ static void task_rows(struct core *core, struct task *task, const struct step *s
 {
     struct known row = row_of_step(core, step);
     row.epoch = epoch;
-    struct known pending = row;
-    known_copy(task->arena, &pending);
-    save_object(core, &pending);
+    if (!row.chosen)
+        row.chosen = value_map(task->arena);
+    save_object(core, &row);
     seen_set_row(core, row.kind, row.uid, true);
 
     invariant(epoch > 0 && (!step->known || epoch >= step->known->epoch),
@@ -206,7 +220,6 @@ static void task_intent(struct core *core, struct task *task, const struct step 
         .attempts = is_same ? open->attempts : 0,
         .created_at = is_same ? open->created_at : core_now_s(core),
         .error = "",
-        .step = step_record(task->arena, step),
         .is_destructive = step->is_destructive,
         .is_approved = step->hold != NULL,
     };
@@ -238,14 +251,18 @@ struct task *task_new(struct core *core, const struct step *step, const struct i
     task->approval = arena_text(arena, approval_of(core, step));
     task->step = ++core->step_count;
     task->of = (unsigned)core->plan->run;
-    task->arguments =
-        value_copy(arena, step_arguments(core->plan_arena, core->plan, core->input, step));
+    struct arena *scratch = arena_new(); /* of what is written or copied at once */
+    task->arguments = value_copy(arena, step_arguments(scratch, core->plan, core->input, step));
     step_what(step, task->what);
     task_keep_fields(task, step);
     task_intent(core, task, step, open);
     task_rows(core, task, step, task->intent.epoch);
-    save_intent(core, &task->intent); /* R2: in the batch that is durable before anything is sent */
+    task->intent.step = step_record(scratch, step);
+    save_intent(core, &task->intent); /* R2: durable before anything is sent */
+    task->intent.step = NULL; /* it stays as it was written */
+    arena_free(scratch);
     HASH_ADD_KEYPTR(hh, core->tasks, task->intent.uid, strlen(task->intent.uid), task);
+    task_list(task, task->driver ? &task->driver->waiting : &core->waiting);
     return task;
 }
 
@@ -265,6 +282,7 @@ static void task_free(struct core *core, struct task *task)
 {
     driver_forget_task(core, task);
     HASH_DEL(core->tasks, task);
+    task_list(task, NULL);
     arena_free(task->arena);
 }
 
@@ -504,6 +522,18 @@ void task_looked(struct core *core, struct task *task, const struct value *objec
     task->look_pause_ms *= 2;
 }
 
+/* A driver that works one after the other is not asked for more at once by being sent more; but
+ * what comes together is made durable together, on both sides. It is sent more for each quick
+ * answer, and what the site allows once one was slow: each task has its deadline from when it
+ * was sent. */
+static void window_adapt(const struct core *core, struct driver *driver, int64_t took_ms)
+{
+    if (driver->keeps_queue && took_ms > QUICK_MS)
+        driver->window = core->config.parallelism;
+    else if (driver->keeps_queue && driver->window < WINDOW_MAX)
+        driver->window++;
+}
+
 /* ---- what the driver says ----------------------------------------------------------- */
 
 /* The object's own driver tells its epoch when it looks; that of another, which holds the
@@ -528,6 +558,7 @@ void task_answered(struct core *core, struct task *task, const struct error *ref
     }
     task_leave_driver(task);
     task->answered_ms = mono(core);
+    window_adapt(core, task->driver, task->answered_ms - task->started_ms);
     task->intent.state = "claimed";
     save_intent(core, &task->intent);
     task->look_pause_ms = LOOK_PAUSE_MS;
@@ -605,6 +636,7 @@ static void task_send(struct core *core, struct task *task)
     value_set_int(arena, params, "deadline", seconds);
     task->intent.attempts++;
     task->state = TASK_SENT;
+    task_list(task, &core->active);
     task->deadline_ms = task->started_ms + 1000 * seconds + GRACE_MS;
     task->driver->in_flight++;
     driver_request(core, task->driver, REQUEST_APPLY, "apply", params, INT32_MAX)->task = task;
@@ -620,32 +652,46 @@ static void task_cancel(struct core *core, struct task *task)
     driver_request(core, task->driver, REQUEST_CANCEL, "cancel", params, CANCEL_MS)->task = task;
 }
 
-static bool task_may_start(const struct core *core, const struct task *task)
-{
-    if (core->is_stopping || task->pending)
-        return false;
-    return !task->driver || (task->driver->state == DRIVER_READY &&
-                             task->driver->in_flight < core->config.parallelism);
-}
-
-void tasks_advance(struct core *core)
+static void tasks_go_on(struct core *core)
 {
     int64_t now = mono(core);
-    struct task *task, *next;
-    HASH_ITER(hh, core->tasks, task, next) {
-        if (task->state == TASK_WAITING && task_may_start(core, task))
-            task_send(core, task);
-        else if (task->state == TASK_SENT && task->deadline_ms <= now)
+    struct task *task;
+    DL_FOREACH(core->active, task) {
+        if (task->state == TASK_SENT && task->deadline_ms <= now)
             task_cancel(core, task);
         else if (task->state == TASK_PAUSED && task->look_at_ms <= now)
             task_look(core, task);
     }
 }
 
+static bool driver_has_room(const struct driver *driver)
+{
+    return driver->state == DRIVER_READY && driver->in_flight < driver->window;
+}
+
+void tasks_advance(struct core *core)
+{
+    struct task *task, *next;
+    tasks_go_on(core);
+    if (core->is_stopping)
+        return;
+    DL_FOREACH_SAFE(core->waiting, task, next)
+        if (!task->pending)
+            task_send(core, task); /* and it is confirmed: what waits for it may begin, too */
+    for (size_t i = 0; i < core->config.driver_count; i++) {
+        struct driver *driver = &core->drivers[i];
+        for (task = driver->waiting; task && driver_has_room(driver); task = next) {
+            next = task->next;
+            if (!task->pending)
+                task_send(core, task);
+        }
+    }
+}
+
 int64_t tasks_next_ms(const struct core *core)
 {
     int64_t soonest = INT64_MAX;
-    for (const struct task *task = core->tasks; task; task = task->hh.next) {
+    for (const struct task *task = core->active; task; task = task->next) {
         int64_t at = task->state == TASK_SENT     ? task->deadline_ms
                      : task->state == TASK_PAUSED ? task->look_at_ms
                                                   : INT64_MAX;

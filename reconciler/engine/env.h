@@ -31,6 +31,7 @@ struct ledger {
     int (*observation_put)(struct store *, const char *, const struct observation *, const char *,
                            struct error *);
     int (*etags_drop)(struct store *, struct error *);
+    int (*observed_at)(struct store *, int64_t *, struct error *);
     int (*incarnations)(struct store *, const char *, const char *, const char *, uint64_t *,
                         struct error *);
     int (*intent_put)(struct store *, const struct intent *, struct error *);

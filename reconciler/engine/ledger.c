@@ -13,6 +13,7 @@ const struct ledger ledger_store = {
     .object_put = store_object_put,
     .observation_put = store_observation_put,
     .etags_drop = store_etags_drop,
+    .observed_at = store_observed_at,
     .incarnations = store_incarnations,
     .intent_put = store_intent_put,
     .intents_open = store_intents_open,

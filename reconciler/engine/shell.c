@@ -135,6 +135,7 @@ static struct core_config config_make(struct shell *shell, bool effects, bool is
         .policy = {.budget_count = site->budget.count,
                    .budget_percent = site->budget.percent,
                    .collapse_percent = site->budget.collapse_percent},
+        .made_by = shell_made_by(shell->arena, site),
         .effects = effects,
         .cached = is_cached,
     };

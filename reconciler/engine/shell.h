@@ -31,6 +31,12 @@ void shell_close(struct shell *shell); /* stops the drivers; NULL is allowed */
 int shell_plan(struct shell *shell, struct arena *arena, const char *commit, bool is_cached,
                struct value **document, struct error *err);
 
+/* The document that shell_plan() would make from the stored observation, without reading rows or
+ * manifests: 1 with `*document` if nothing has changed since the rack was found to be as
+ * declared; 0 if that cannot be told so cheaply. */
+int shell_settled(struct shell *shell, struct arena *arena, const char *commit,
+                  struct value **document);
+
 /* {"unmanaged":[...],"orphans":[...]} as the last shell_plan() or shell_apply() found them;
  * NULL before. Borrowed until shell_close(). */
 const struct value *shell_strangers(const struct shell *shell);

@@ -16,8 +16,12 @@
  *   shell.c         open, plan, apply
  *   shell_env.c     struct env over libev, SQLite and libgit2
  *   shell_driver.c  driver processes of our own
+ *   shell_settled.c a plan without looking
  *   server/         the daemon around it
  */
+
+/* What a settled plan counts for (shell_settled.c); NULL if it cannot be told. */
+const char *shell_made_by(struct arena *arena, const struct site *site);
 
 /* A driver's process, as the shell sees it. */
 struct process {

@@ -98,14 +98,16 @@ static void count_unknown(struct plan *plan)
 /* ---- what it was made from ---------------------------------------------------------- */
 
 /* What is the same for the same commit, world and steps; not who came before. */
-static void digest_plan(struct arena *arena, struct plan *plan)
+static void digest_plan(struct plan *plan)
 {
-    struct value *document = plan_value(arena, plan);
+    struct arena *scratch = arena_new();
+    struct value *document = plan_value(scratch, plan);
 
     value_unset(document, "hash");
     value_unset(document, "parent");
     value_unset(document, "observed");
     digest_value(document, plan->hash);
+    arena_free(scratch);
 }
 
 const struct plan *plan_make(struct arena *arena, const struct plan_input *input)
@@ -125,8 +127,22 @@ const struct plan *plan_make(struct arena *arena, const struct plan_input *input
     count_steps(plan);
     count_unknown(plan);
     world_digest(arena, input, plan);
-    digest_plan(arena, plan);
+    digest_plan(plan);
     plan_check(plan, input);
+    return plan;
+}
+
+const struct plan *plan_settled(struct arena *arena, const char *commit, size_t resources,
+                                const char *world, int64_t observed_at)
+{
+    struct plan *plan = arena_alloc(arena, sizeof(*plan));
+
+    plan->commit = arena_text(arena, commit);
+    plan->parent = "";
+    plan->resources = resources;
+    plan->observed_at = observed_at;
+    strncpy(plan->world, world, sizeof(plan->world) - 1);
+    digest_plan(plan);
     return plan;
 }
 

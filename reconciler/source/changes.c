@@ -106,3 +106,35 @@ int source_changes(struct source *source, struct arena *arena, const char *from,
     *count = found.count;
     return 0;
 }
+
+static int difference_found(void *context, const char *path, const git_oid *before,
+                            const git_oid *after, struct error *err)
+{
+    (void)path;
+    (void)before;
+    (void)after;
+    *(bool *)context = true;
+    return error_set(err, ERR_CONFLICT, "the commits differ"); /* no need to go on */
+}
+
+int source_same_manifests(struct source *source, const char *from, const char *to,
+                          struct error *err)
+{
+    struct arena *arena = arena_new();
+    struct error stopped = ERROR_INIT;
+    struct report report;
+    git_oid before, after;
+    bool differ = false;
+    report_init(&report, arena);
+    int has_before = commit_tree(source, from, &before, err);
+    int has_after = has_before < 0 ? has_before : commit_tree(source, to, &after, err);
+    int rc = has_after < 0 ? has_after : 0;
+    if (rc == 0)
+        rc = tree_compare(source, arena, has_before ? &before : NULL, has_after ? &after : NULL,
+                          &report, difference_found, &differ, &stopped);
+    if (rc < 0 && !differ && has_after >= 0)
+        *err = stopped;
+    bool is_same = rc == 0 && !differ && report.count == 0;
+    arena_free(arena);
+    return rc < 0 && !differ ? rc : is_same;
+}

@@ -57,6 +57,11 @@ struct changed {
 int source_changes(struct source *source, struct arena *arena, const char *from, const char *to,
                    struct changed **out, size_t *count, struct report *report, struct error *err);
 
+/* 1 if two commits have the same manifests, byte for byte under the same names; 0 if not, or if
+ * anything in the second is to be reported. */
+int source_same_manifests(struct source *source, const char *from, const char *to,
+                          struct error *err);
+
 /*
  * The set that a commit declares. With a store, parses are taken from and put
  * into its cache (put only if the store is open for writing). Returns 0 with

@@ -51,7 +51,8 @@ static int intent_write(struct store *store, const struct intent *intent, struct
                 " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
                 " ON CONFLICT (op) DO UPDATE SET plan = excluded.plan, state = excluded.state,"
                 " attempts = excluded.attempts, finished_at = excluded.finished_at,"
-                " not_before = excluded.not_before, error = excluded.error, step = excluded.step,"
+                " not_before = excluded.not_before, error = excluded.error,"
+                " step = coalesce(excluded.step, step),"
                 " is_destructive = excluded.is_destructive, is_approved = excluded.is_approved",
                 err);
     query_bind_text(&query, intent->op);

@@ -73,6 +73,15 @@ static const char *const steps[] = {
     /* 4: why drift is dealt with as it is, and what happened to one object */
     ("ALTER TABLE drift ADD COLUMN reason TEXT NOT NULL DEFAULT '';"
      "CREATE INDEX event_uid ON event (uid, seq) WHERE uid IS NOT NULL;"),
+
+    /* 5: that a rack was as declared holds until something is recorded of an object, whoever
+     * writes it */
+    "CREATE TRIGGER object_added AFTER INSERT ON object"
+    " BEGIN DELETE FROM fact WHERE key = 'settled'; END;"
+    "CREATE TRIGGER object_changed AFTER UPDATE ON object"
+    " BEGIN DELETE FROM fact WHERE key = 'settled'; END;"
+    "CREATE TRIGGER object_dropped AFTER DELETE ON object"
+    " BEGIN DELETE FROM fact WHERE key = 'settled'; END;",
 };
 enum { VERSION = sizeof(steps) / sizeof(steps[0]) };
 

@@ -126,6 +126,18 @@ int store_observation_put(struct store *store, const char *uid,
     return rc;
 }
 
+int store_observed_at(struct store *store, int64_t *at, struct error *err)
+{
+    struct query query;
+    query_start(&query, store,
+                "SELECT coalesce(min(seen_at), 0) FROM object WHERE life <> 3 AND seen <> 0", err);
+    int64_t found = query_next(&query) > 0 ? query_int(&query) : 0;
+    int rc = query_end(&query);
+    if (rc == 0)
+        *at = found;
+    return rc;
+}
+
 int store_etags_drop(struct store *store, struct error *err)
 {
     struct query query;

@@ -113,6 +113,9 @@ int store_object_purge(struct store *store, const char *uid, struct error *err);
 int store_observation_put(struct store *store, const char *uid,
                           const struct observation *observation, const char *etag,
                           struct error *err);
+/* When the oldest of the observations was made that store_objects() gives, in unix seconds; 0:
+ * there is none. */
+int store_observed_at(struct store *store, int64_t *at, struct error *err);
 /* From now on no observation is known to belong to what a driver lists. */
 int store_etags_drop(struct store *store, struct error *err);
 /* GONE rows of an identity. */
@@ -129,12 +132,12 @@ struct intent {
     const char *arguments_digest;
     const char *state; /* "pending", "claimed", "confirmed", "failed", "superseded" */
     unsigned attempts;
-    int64_t created_at;  /* unix seconds */
-    int64_t finished_at; /* 0 while open */
-    int64_t not_before;  /* unix seconds of the next try; 0 */
-    const char *error;   /* last error with its hint, "" if none */
-    const struct value
-        *step; /* what `history` shows: {"action","kind","project","name","fields"} */
+    int64_t created_at;       /* unix seconds */
+    int64_t finished_at;      /* 0 while open */
+    int64_t not_before;       /* unix seconds of the next try; 0 */
+    const char *error;        /* last error with its hint, "" if none */
+    const struct value *step; /* what `history` shows: {"action","kind","project","name","fields"};
+                               * NULL: what was written before */
     bool is_destructive;
     bool is_approved;
 };
@@ -217,7 +220,8 @@ int store_drift_healed(struct store *store, const char *uid, const char *path, i
 int store_drifts(struct store *store, struct arena *arena, int64_t since, struct drift_row **out,
                  size_t *count, struct error *err);
 
-/* Small facts that survive a restart ("baseline", "unmanaged", ...). `*text` NULL if not set. */
+/* Small facts that survive a restart ("baseline", "unmanaged", ...). `*text` NULL if not set.
+ * "settled" is gone as soon as any object or observation is written. */
 int store_fact_put(struct store *store, const char *key, const char *text, struct error *err);
 int store_fact_get(struct store *store, struct arena *arena, const char *key, const char **text,
                    struct error *err);

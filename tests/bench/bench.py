@@ -2,19 +2,24 @@
 # SPDX-License-Identifier: MPL-2.0
 """Times Spinel beside its peers and beside what the machine can do at best.
 
-Every figure is of a whole process (wall, user + system CPU, peak memory), the
-median of several runs after a warm-up, and is printed as a ratio to a peer or a floor of
-the same run: absolute times say more about the machine than about the program.
-A peer that is not installed is named as such; nothing is ever assumed about it.
+Every figure is of a whole process (wall, user + system CPU with its children's, peak memory), the
+median of several runs after a warm-up. Absolute times say more about the machine than about the
+program: each row is given as a ratio to a floor that is measured in the same run (small C
+programs of the libraries alone), with the exponent of its growth over N, and beside the last
+run's ratio, so that a regression shows on any machine.
 """
-import argparse, json, os, platform, shutil, statistics, subprocess, sys, tempfile, time
+import argparse, json, math, os, platform, shutil, statistics, subprocess, tempfile, time
+
+import daemon, peers
+from rack import Rack
 
 
-
-def measure(argv, runs, env=None, cwd=None, ok=(0,)):
-    """Wall and CPU seconds and peak MiB of `argv`, medians of `runs` after one warm-up."""
+def measure(argv, runs, env=None, cwd=None, ok=(0,), before=None, warm=True):
+    """Wall and CPU seconds and peak MiB of `argv`: medians of `runs`, after one that warms up."""
     rows = []
-    for turn in range(runs + 1):
+    for turn in range(runs + warm):
+        if before:
+            before()
         began = time.monotonic()
         child = subprocess.Popen(argv, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=env, cwd=cwd)
         message = child.stderr.read()
@@ -23,149 +28,163 @@ def measure(argv, runs, env=None, cwd=None, ok=(0,)):
         wall = time.monotonic() - began
         code = os.waitstatus_to_exitcode(status)
         if code not in ok:
-            raise SystemExit("%s: exit %d: %s" % (argv[0], code, message.decode()[-500:]))
-        if turn:
+            raise SystemExit("%s: exit %d: %s" % (" ".join(argv), code, message.decode()[-500:]))
+        if turn >= warm:
             rows.append((wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024))
     columns = list(zip(*rows))
     return {"wall": statistics.median(columns[0]), "cpu": statistics.median(columns[1]),
             "mib": max(columns[2]), "spread": [min(columns[0]), max(columns[0])], "runs": runs}
 
 
-def manifests(folder, count):
-    """A rack of about `count` resources: a project, then volumes, one manifest a file."""
-    os.makedirs(folder)
-    with open(os.path.join(folder, "project.yaml"), "w") as out:
-        out.write("apiVersion: spinel/v1\nkind: Project\nmetadata: {name: bench}\n")
-    for i in range(count - 1):
-        part = os.path.join(folder, "%03d" % (i // 1000))
-        os.makedirs(part, exist_ok=True)
-        with open(os.path.join(part, "v%06d.yaml" % i), "w") as out:
-            out.write("apiVersion: spinel/v1\nkind: Volume\nmetadata:\n  name: v%06d\n  project: bench\n"
-                      "  labels:\n    tier: t%d\n    owner: team-%d\nspec:\n  size: %dMiB\n  format: raw\n"
-                      % (i, i % 3, i % 17, 64 + i % 7 * 64))
+def floors_build(base):
+    here = os.path.dirname(os.path.abspath(__file__))
+    for name, libraries in (("floor_manifests", ["-lgit2", "-lyaml"]), ("floor_store", ["-lsqlite3"])):
+        subprocess.run(["cc", "-O2", "-std=c17", "-D_GNU_SOURCE", "-o", os.path.join(base, name),
+                        os.path.join(here, name + ".c"), *libraries], check=True)
 
 
-def git(folder, *args):
-    subprocess.run(["git", "-C", folder, "-c", "user.name=bench", "-c", "user.email=bench@example.org",
-                    *args], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+def store_floor(base, count):
+    path = os.path.join(base, "floor%d.db" % count)
+
+    def clean():
+        for end in ("", "-wal", "-shm"):
+            if os.path.exists(path + end):
+                os.unlink(path + end)
+    return measure([os.path.join(base, "floor_store"), path, str(count)], 3, before=clean)
 
 
-def spinel_site(spinel, base, count):
-    site = os.path.join(base, "site%d" % count)
-    work = os.path.join(base, "work%d" % count)
-    os.makedirs(site)
-    manifests(work, count)
-    subprocess.run(["git", "init", "-q", "--bare", "-b", "main", site + "/manifests.git"], check=True)
-    git(work, "init", "-q", "-b", "main")
-    git(work, "add", "-A")
-    git(work, "commit", "-qm", "bench")
-    git(work, "push", "-q", site + "/manifests.git", "main")
-    git(site + "/manifests.git", "gc", "-q")
-    path = site + "/spinel.yaml"
-    with open(path, "w") as out:
-        out.write("apiVersion: spinel/v1\nkind: Site\nmetadata: {name: bench}\nspec:\n"
-                  "  repository: {path: ./manifests.git}\n  stateDir: ./state\n  drivers: {default: sim}\n")
-    return path, work
+def floors(base, rack):
+    program = os.path.join(base, "floor_manifests")
+    of = {work: measure([program, work, rack.repository], 3) for work in ("walk", "read", "events")}
+    of["store"] = store_floor(base, rack.count)
+    of["process"] = measure([program, "head", rack.repository], 5)
+    return of
 
 
-def cfengine(base, count):
-    """The peer's usual work: one small file with fixed content for each resource."""
-    agent = shutil.which("cf-agent")
-    if not agent:
+def first_apply(args, rack):
+    call = [args.spinel, "--site", rack.site, "apply", "--yes", "--wait=1h"]
+
+    def fresh():
+        shutil.rmtree(os.path.join(rack.dir, "state"), ignore_errors=True)
+    return measure(call, 1 if rack.count > 10000 else 3, before=fresh, warm=False)
+
+
+def bench_size(args, base, count):
+    rack = Rack(base, count, args.seed)
+    plan = [args.spinel, "--site", rack.site, "plan", "--json"]
+    here = {"floor": floors(base, rack)}
+    here["first apply"] = first_apply(args, rack)
+    here["plan, cold"] = measure(plan, 5, before=rack.empty_cache)
+    subprocess.run([args.spinel, "--site", rack.site, "apply", "--yes"], check=True, stdout=subprocess.DEVNULL,
+                   stderr=subprocess.DEVNULL)
+    here["plan, warm"] = measure(plan, 5)
+    here["plan --cached"] = measure(plan + ["--cached"], 5)
+    here["apply, nothing changed"] = measure([args.spinel, "--site", rack.site, "apply", "--yes"], 3)
+    here["at rest"] = daemon.at_rest(args.spinel, rack.site)
+    rack.change_one()
+    here["plan --cached, one change"] = measure(plan + ["--cached"], 5, ok=(2,))
+    here["cfengine"] = peers.cfengine(measure, base, count)
+    here["terraform"] = peers.terraform(measure, base, count)
+    for name in ("work", "site", "cf", "tf"):
+        shutil.rmtree(os.path.join(base, "%s%d" % (name, count)), ignore_errors=True)
+    return here
+
+
+# Which floor a row is held to, and the peer's row beside it.
+ROWS = (
+    ("plan, cold", ("events",), "plan"),
+    ("plan, warm", ("events",), "plan"),
+    ("plan --cached", ("process",), "plan"),
+    ("plan --cached, one change", ("process",), "plan"),
+    ("first apply", ("events", "store"), "apply"),
+    ("apply, nothing changed", ("events",), "plan"),
+)
+
+
+def ratio(figures, name, floor_names):
+    return figures[name]["wall"] / sum(figures["floor"][floor]["wall"] for floor in floor_names)
+
+
+def exponent(plans, name):
+    """Of N, by least squares over the logarithms; None with one size."""
+    points = [(math.log(int(count)), math.log(figures[name]["wall"])) for count, figures in plans.items()]
+    if len(points) < 2:
         return None
-    folder = os.path.join(base, "cf%d" % count)
-    os.makedirs(folder + "/files")
-    policy = folder + "/promises.cf"
-    with open(policy, "w") as out:
-        out.write('body common control { bundlesequence => { "main" }; }\n'
-                  "body edit_defaults whole { empty_file_before_editing => \"true\"; }\n"
-                  "bundle edit_line lines(text) { insert_lines: \"$(text)\"; }\n"
-                  "bundle agent main\n{\n  files:\n")
-        for i in range(count):
-            out.write('    "%s/files/v%06d" create => "true", edit_defaults => whole, '
-                      'edit_line => lines("size=%d$(const.n)tier=%d$(const.n)owner=%d");\n'
-                      % (folder, i, 64 + i % 7 * 64, i % 3, i % 17))
-        out.write("}\n")
-    os.chmod(policy, 0o600)
-    apply = [agent, "-K", "-f", policy]
-    first = measure(apply, 1)
-    return {"apply": first, "plan": measure([agent, "-n", "-K", "-f", policy], 3)}
+    mean_x = sum(x for x, _ in points) / len(points)
+    mean_y = sum(y for _, y in points) / len(points)
+    return (sum((x - mean_x) * (y - mean_y) for x, y in points)
+            / sum((x - mean_x) ** 2 for x, _ in points))
 
 
-def terraform(base, count):
-    program = shutil.which("terraform")
-    if not program or count > 1000:
-        return None
-    folder = os.path.join(base, "tf%d" % count)
-    os.makedirs(folder)
-    with open(folder + "/main.tf", "w") as out:
-        for i in range(count):
-            out.write('resource "terraform_data" "v%06d" { input = "size=%d tier=%d" }\n' % (i, 64 + i % 7 * 64, i % 3))
-    env = dict(os.environ, CHECKPOINT_DISABLE="1", TF_IN_AUTOMATION="1")
-    for argv in (["init", "-input=false"], ["apply", "-input=false", "-auto-approve"]):
-        if subprocess.run([program, *argv], cwd=folder, env=env, stdout=subprocess.DEVNULL,
-                          stderr=subprocess.DEVNULL).returncode:
-            return None
-    return {"plan": measure([program, "plan", "-input=false"], 3, env=env, cwd=folder)}
+def print_size(count, figures, last):
+    print("\n%d resources %19s %9s %8s   %-15s %8s %9s  %s" % (count, "wall s", "cpu s", "MiB", "spread", "x floor",
+                                                            "last run", "beside"), flush=True)
+    for name, floor_names, peer in ROWS:
+        figure, cf, tf = figures[name], figures["cfengine"], figures["terraform"]
+        beside = ["%.1f x faster than CFEngine" % (cf[peer]["wall"] / figure["wall"])] if cf else []
+        if tf and peer == "plan":
+            beside.append("%.0f x than Terraform" % (tf["plan"]["wall"] / figure["wall"]))
+        before = "%.2f" % ratio(last, name, floor_names) if last and name in last else "-"
+        print("  %-27s %8.3f %9.3f %8.0f   %.3f-%-9.3f %8.2f %9s  %s"
+              % (name, figure["wall"], figure["cpu"], figure["mib"], *figure["spread"],
+                 ratio(figures, name, floor_names), before, ", ".join(beside)))
+    for name, floor in figures["floor"].items():
+        print("  floor: %-20s %8.3f %9.3f %8.0f" % (name, floor["wall"], floor["cpu"], floor["mib"]))
+    rest = figures["at rest"]
+    print("  at rest: first answer %.0f ms, %.1f wake-ups a second, %d processes: RSS %.0f MiB, PSS %.0f MiB"
+          % (1000 * rest["first_answer_s"], rest["wakeups_per_s"], rest["processes"], rest["rss_mib"], rest["pss_mib"]))
+    for name in ("cfengine", "terraform"):
+        if not figures[name]:
+            print("  %s: not installed, or not run at this size" % name)
 
 
-def row(name, figure, beside=None, label=""):
-    text = "  %-44s %8.3f s wall %8.3f s cpu %7.0f MiB" % (name, figure["wall"], figure["cpu"], figure["mib"])
-    if beside:
-        text += "   %.2f x %s" % (figure["wall"] / beside["wall"], label)
-    print(text, flush=True)
-
-
-def bench_plan(args, base, result):
+def bench_plans(args, base, result, last):
+    floors_build(base)
+    plans = result["plan"] = {}
     for count in args.sizes:
-        site, _ = spinel_site(args.spinel, base, count)
-        here = result.setdefault("plan", {}).setdefault(str(count), {})
-        call = [args.spinel, "--site", site]
-        print("\n%d resources" % count)
-        cf, tf = cfengine(base, count), terraform(base, count)
-        here["cold"] = measure(call + ["plan", "--json"], 3, ok=(2,))
-        began = time.monotonic()
-        subprocess.run(call + ["apply", "--yes"], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        here["first_apply_wall"] = time.monotonic() - began
-        here["unchanged"] = measure(call + ["plan", "--json"], 5)
-        here["cached"] = measure(call + ["plan", "--cached", "--json"], 5)
-        here["cfengine"], here["terraform"] = cf, tf
-        peer = cf and cf["plan"]
-        row("spinel plan, everything to create", here["cold"], peer, "CFEngine")
-        row("spinel plan, nothing changed", here["unchanged"], peer, "CFEngine")
-        row("spinel plan --cached, nothing changed", here["cached"], peer, "CFEngine")
-        print("  %-44s %8.3f s wall" % ("spinel apply, first", here["first_apply_wall"]))
-        if cf:
-            row("CFEngine, nothing changed (-n)", cf["plan"])
-            row("CFEngine, once more after the first apply", cf["apply"])
-        else:
-            print("  CFEngine: not installed (apt-get install cfengine3)")
-        if tf:
-            row("terraform plan, nothing changed", tf["plan"], peer, "CFEngine")
-        else:
-            print("  Terraform: not installed, or not run at this size")
+        plans[str(count)] = bench_size(args, base, count)
+        print_size(count, plans[str(count)], last.get("plan", {}).get(str(count)))
+    print("\ngrowth: wall ~ N to the power of")
+    for name, _, _ in ROWS:
+        grown = exponent(plans, name)
+        result.setdefault("exponent", {})[name] = grown
+        print("  %-27s %s" % (name, "-" if grown is None else "%.2f" % grown))
+
+
+def last_read(path):
+    try:
+        with open(path) as file:
+            found = json.load(file)
+        return found if found.get("schema") == "spinel/bench/v2" else {}
+    except (OSError, ValueError):
+        return {}
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--build", required=True)
-    parser.add_argument("--sizes", type=int, nargs="+", default=[1000, 10000])
+    parser.add_argument("--sizes", type=int, nargs="+", default=[1000, 10000, 100000])
     parser.add_argument("--machines", type=int, default=10)
+    parser.add_argument("--seed", type=int, default=20261127)
     parser.add_argument("--out", required=True)
     args = parser.parse_args()
     args.build = os.path.abspath(args.build)
     args.spinel = args.build + "/spinel"
-    result = {"machine": {"cpus": os.cpu_count(), "kernel": platform.release()},
-              "versions": {"spinel": subprocess.run([args.spinel, "version"], capture_output=True, text=True).stdout.strip()}}
+    last = last_read(args.out)
+    version = subprocess.run([args.spinel, "version"], capture_output=True, text=True).stdout.strip()
+    result = {"schema": "spinel/bench/v2", "seed": args.seed,
+              "machine": {"cpus": os.cpu_count(), "kernel": platform.release(), "load": os.getloadavg()[0]},
+              "versions": dict(peers.versions(), spinel=version)}
     base = tempfile.mkdtemp(prefix="spinel-bench.")
     try:
-        print("%d CPUs, Linux %s; medians" % (os.cpu_count(), platform.release()))
-        bench_plan(args, base, result)
-        if os.geteuid() == 0 and shutil.which("qemu-system-x86_64"):
+        print("%d CPUs, Linux %s, load %.1f, seed %d" % (os.cpu_count(), platform.release(), os.getloadavg()[0], args.seed))
+        print(", ".join("%s %s" % pair for pair in sorted(result["versions"].items())))
+        bench_plans(args, base, result, last)
+        if os.geteuid() == 0 and shutil.which("qemu-system-x86_64") and args.machines:
             import machines
             machines.bench(args, base, result)
         else:
-            print("\nmachines: SKIP: needs root and qemu-system-x86_64")
+            print("\nmachines: SKIP: needs root, qemu-system-x86_64 and MACHINES above 0")
     finally:
         shutil.rmtree(base, ignore_errors=True)
     with open(args.out, "w") as out:

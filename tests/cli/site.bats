@@ -37,7 +37,8 @@ teardown() { daemon_stop; }
     spinel apply --yes --wait=60s >/dev/null
     sqlite3 lab/state/spinel.db 'DELETE FROM rack'
     spinel apply --yes --wait=60s
-    sqlite3 lab/state/spinel.db 'PRAGMA writable_schema=ON; DROP TABLE event; DROP TABLE drift; PRAGMA user_version=2'
+    sqlite3 lab/state/spinel.db 'PRAGMA writable_schema=ON; DROP TABLE event; DROP TABLE drift;
+        DROP TRIGGER object_added; DROP TRIGGER object_changed; DROP TRIGGER object_dropped; PRAGMA user_version=2'
     run spinel status
     [ "$status" -eq 1 ]
     [[ $output == *'older Spinel'* ]]

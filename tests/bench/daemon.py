@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: MPL-2.0
+"""The daemon at rest: when it first answers, what its processes hold and how often they wake."""
+import glob, os, signal, subprocess, time
+
+
+def family(pid):
+    """A process and all below it."""
+    found, added = [pid], True
+    while added:
+        added = False
+        for stat in glob.glob("/proc/[0-9]*/stat"):
+            try:
+                fields = open(stat).read().rsplit(")", 1)[1].split()
+            except OSError:
+                continue
+            child = int(stat.split("/")[2])
+            if int(fields[1]) in found and child not in found:
+                found.append(child)
+                added = True
+    return found
+
+
+def memory_mib(pids):
+    """RSS summed, and PSS, which counts what processes share once."""
+    rss = pss = 0
+    for pid in pids:
+        for line in open("/proc/%d/smaps_rollup" % pid):
+            rss += int(line.split()[1]) if line.startswith("Rss:") else 0
+            pss += int(line.split()[1]) if line.startswith("Pss:") else 0
+    return rss / 1024, pss / 1024
+
+
+def wakeups(pids):
+    count = 0
+    for pid in pids:
+        for line in open("/proc/%d/status" % pid):
+            if line.startswith(("voluntary_ctxt", "nonvoluntary_ctxt")):
+                count += int(line.split()[1])
+    return count
+
+
+def answers(spinel, site):
+    return subprocess.run([spinel, "--site", site, "status", "--json"], capture_output=True, text=True).stdout
+
+
+def wait_for(condition, seconds):
+    began = time.monotonic()
+    while time.monotonic() - began < seconds:
+        if condition():
+            return time.monotonic() - began
+        time.sleep(0.002)
+    raise SystemExit("the daemon did not get there in %d s" % seconds)
+
+
+def cpu_s(pids):
+    ticks = 0
+    for pid in pids:
+        fields = open("/proc/%d/stat" % pid).read().rsplit(")", 1)[1].split()
+        ticks += int(fields[11]) + int(fields[12])
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
+def at_rest(spinel, site, seconds=10):
+    daemon = subprocess.Popen([spinel, "--site", site, "serve"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        first = wait_for(lambda: '"pid"' in answers(spinel, site), 120)
+        wait_for(lambda: '"converged": true' in answers(spinel, site), 300)
+        time.sleep(2)
+        pids = family(daemon.pid)
+        before, worked = wakeups(pids), cpu_s(pids)
+        time.sleep(seconds)
+        rss, pss = memory_mib(pids)
+        return {"first_answer_s": first, "rss_mib": rss, "pss_mib": pss, "processes": len(pids),
+                "wakeups_per_s": (wakeups(pids) - before) / seconds, "cpu_per_s": (cpu_s(pids) - worked) / seconds}
+    finally:
+        daemon.send_signal(signal.SIGTERM)
+        try:
+            daemon.wait(30)
+        except subprocess.TimeoutExpired:
+            daemon.kill()
+            daemon.wait()
