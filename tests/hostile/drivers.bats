@@ -178,7 +178,7 @@ comes_back() {
     sed -i 's/1MiB/2MiB/' lab/manifests/starter.yaml
     commit grow
     git -C lab/manifests push -q >/dev/null 2>&1
-    run spinel apply --yes --wait=20s
+    run spinel apply --yes --wait=50s
     [ "$status" -ne 0 ]
     jq -e --arg uid "$spare" '.[$uid].spec.size == 1048576' lab/state/liar.json
     spinel events --json | jq -e '[.events[] | select(.type == "op.failed")] | length > 0'
