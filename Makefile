@@ -174,7 +174,7 @@ $(BUILD)/man/%: docs/man/%.scd
 man: $(man)  ## the manual pages
 
 check-unit: all $(units)  ## unit tests only
-	BUILD=$(BUILD) CMOCKA_MESSAGE_OUTPUT=TAP prove --exec '' $(units)
+	BUILD=$(BUILD) CMOCKA_MESSAGE_OUTPUT=TAP prove --exec 'bash tests/tap.sh' $(units)
 
 setup:  ## install what is missing, with the distribution's packages
 	@sh contrib/setup test
@@ -182,7 +182,7 @@ setup:  ## install what is missing, with the distribution's packages
 check: setup  ## everything that has to hold: builds, layers, unit tests, real machines
 	$(MAKE) all units guest
 	$(MAKE) check-layers check-headers check-clang model
-	BUILD=$(BUILD) CMOCKA_MESSAGE_OUTPUT=TAP prove --exec '' $(units)
+	BUILD=$(BUILD) CMOCKA_MESSAGE_OUTPUT=TAP prove --exec 'bash tests/tap.sh' $(units)
 	$(MAKE) check-asan
 	$(MAKE) check-fuzz
 	$(MAKE) check-fuzz SANITIZE=address,undefined
@@ -215,7 +215,7 @@ check-tsan:  ## unit tests under ThreadSanitizer
 memcheck := valgrind -q --error-exitcode=99 --leak-check=no --child-silent-after-fork=yes
 check-memory: all units  ## unit tests under valgrind, and ten thousand passes without growth
 	@command -v valgrind >/dev/null || { echo "SKIP check-memory: valgrind is not installed"; exit 1; }
-	BUILD=$(BUILD) CMOCKA_MESSAGE_OUTPUT=TAP prove --timer --exec '$(memcheck)' $(filter-out %/test_growth,$(units))
+	BUILD=$(BUILD) CMOCKA_MESSAGE_OUTPUT=TAP prove --timer --exec 'bash tests/tap.sh $(memcheck)' $(filter-out %/test_growth,$(units))
 	BUILD=$(BUILD) prove --exec '' $(BUILD)/tests/engine/test_growth
 
 check-clang:  ## clang builds it too, with the same warnings
@@ -228,7 +228,7 @@ coverage: tests/coverage/keep.c  ## line and branch coverage, and fails below th
 	@mkdir -p build-cov && gcc -std=c17 -D_GNU_SOURCE -O1 -c -o build-cov/keep.o $<
 	@$(cov) all units
 	@find build-cov -name '*.gcda' -delete
-	@BUILD=build-cov CMOCKA_MESSAGE_OUTPUT=TAP prove --exec '' $(unit_src:%.c=build-cov/%)
+	@BUILD=build-cov CMOCKA_MESSAGE_OUTPUT=TAP prove --exec 'bash tests/tap.sh' $(unit_src:%.c=build-cov/%)
 	@BUILD=$(CURDIR)/build-cov prove --exec bats $(coverage_bats)
 	@python3 tests/coverage/report.py build-cov/obj
 coverage_bats := $(wildcard tests/cli/*.bats) tests/e2e/engine-sim.bats

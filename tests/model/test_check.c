@@ -34,10 +34,20 @@ struct thing {
     struct value *spec; /* normal */
 };
 
+/* Read once and kept, as the program keeps its own kinds. */
+static const struct kind *thing_kind(void)
+{
+    static const struct kind_file file = {"thing.yaml", kind_text, sizeof(kind_text) - 1};
+    static const struct kind *kind;
+
+    if (!kind)
+        kind = kind_read(arena_new(), &file);
+    return kind;
+}
+
 static struct thing thing(void **state, const char *json_spec)
 {
     struct fixture *f = *state;
-    const struct kind_file file = {"thing.yaml", kind_text, sizeof(kind_text) - 1};
     struct checker checker = {f->arena, &f->report};
     struct error err = ERROR_INIT;
     struct value *given = NULL;
@@ -45,8 +55,8 @@ static struct thing thing(void **state, const char *json_spec)
     if (json_spec && json_read(f->arena, json_spec, strlen(json_spec), &given, &err) != 0)
         fail_msg("%s: %s", json_spec, err.message);
     report_init(&f->report, f->arena);
-    return (struct thing){
-        f, check_spec(&checker, kind_read(f->arena, &file), given, (struct position){"t", 1, 1})};
+    return (struct thing){f,
+                          check_spec(&checker, thing_kind(), given, (struct position){"t", 1, 1})};
 }
 
 static void assert_normal(void **state, const char *given, const char *normal)
