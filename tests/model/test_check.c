@@ -39,9 +39,10 @@ static const struct kind *thing_kind(void)
 {
     static const struct kind_file file = {"thing.yaml", kind_text, sizeof(kind_text) - 1};
     static const struct kind *kind;
+    static struct arena *arena;
 
     if (!kind)
-        kind = kind_read(arena_new(), &file);
+        kind = kind_read(arena = arena_new(), &file);
     return kind;
 }
 
