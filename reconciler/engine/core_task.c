@@ -220,8 +220,9 @@ static void task_intent(struct core *core, struct task *task, const struct step 
         .attempts = is_same ? open->attempts : 0,
         .created_at = is_same ? open->created_at : core_now_s(core),
         .error = "",
-        .is_destructive = step->is_destructive,
-        .is_approved = step->hold != NULL,
+        /* Sent again after its effect, it finds nothing to destroy; it did all the same. */
+        .is_destructive = step->is_destructive || (is_same && open->is_destructive),
+        .is_approved = step->hold != NULL || (is_same && open->is_approved),
     };
 }
 

@@ -545,6 +545,19 @@ static void secret_that_a_driver_says_back_is_not_kept(void **state)
     assert_int_equal(seen, 1);
 }
 
+static void keeping_counts_from_when_it_is_accepted(void **state)
+{
+    struct rack *rack = *state;
+    struct error err = ERROR_INIT;
+    rack->commits[4] = POOL PROJECT KEPT("db", "size: 1GiB") VPC("net");
+    rack_boot(rack, "1"); /* deleted when it leaves Git */
+    assert_true(rack_run(rack, minute));
+    assert_int_equal(core_target(rack->core, "4", NULL, NULL, NULL, &err), 0); /* kept */
+    assert_int_equal(core_target(rack->core, "3", NULL, NULL, NULL, &err), 0); /* left Git */
+    assert_true(rack_run(rack, 10 * minute));
+    assert_int_equal(rack_count(rack, "Volume", "db"), 1);
+}
+
 /* Approves the one hold that there is. */
 static void approve(struct rack *rack)
 {
@@ -712,6 +725,7 @@ int main(void)
         RACK_TEST(what_was_seen_before_a_restart_is_known_by_its_etag),
         RACK_TEST(new_kind_of_etag_brings_everything_to_be_looked_at),
         RACK_TEST(etag_of_before_a_step_says_nothing_of_after_it),
+        RACK_TEST(keeping_counts_from_when_it_is_accepted),
         RACK_TEST(approval_is_good_for_one_loss),
         RACK_TEST(approval_of_a_revision_ends_with_its_last_step),
         RACK_TEST(a_nic_moves_to_another_subnet_while_its_machine_runs),
