@@ -159,6 +159,13 @@ $(fuzzers): $(BUILD)/fuzzer/%: $(BUILD)/obj/tests/fuzz/%.o $(call obj,$(addprefi
 
 replays: $(replays)
 fuzzers: $(fuzzers)
+# ---- the simulator: the core, the store and the drivers' library in a world of one's own
+sim_src := $(filter-out tests/sim/test_%,$(wildcard tests/sim/*.c))
+sim     := $(BUILD)/tests/sim/spinel-sim
+$(sim): ALL_LDFLAGS += $(sim_wraps)
+$(sim): $(call obj,$(sim_src) drivers/sim/shape.c) $(BUILD)/libcore.a $(BUILD)/libspinel-driver.a $(BUILD)/libmodel.a
+	@mkdir -p $(@D)
+	$(call say,LINK,$@)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS_spinel)
 
 # ---- manual pages
 man_src := $(wildcard docs/man/*.scd)

@@ -344,7 +344,10 @@ static void apply(struct spinel_host *host, struct request *request)
         return;
     }
     if (apply_admit(host, &op, &err) < 0) {
-        wire_failure(&host->wire, request->id, &err);
+        if (err.code == ERR_STALE)
+            wire_stale(&host->wire, request->id, &err, ledger_admitted(host->ledger, op.uid));
+        else
+            wire_failure(&host->wire, request->id, &err);
         return;
     }
     if (ledger_has_deleted(host->ledger, &op)) {

@@ -160,7 +160,8 @@ void wire_result(struct wire *wire, const char *id, const char *result, size_t l
     text_add(&wire->output, "}\n");
 }
 
-void wire_error(struct wire *wire, const char *id, int code, const struct error *err)
+static void error_write(struct wire *wire, const char *id, int code, const struct error *err,
+                        uint64_t epoch)
 {
     if (!id)
         return;
@@ -169,6 +170,8 @@ void wire_error(struct wire *wire, const char *id, int code, const struct error 
     value_set_text(arena, data, "kind", error_code_text(err->code));
     if (err->hint[0])
         value_set_text(arena, data, "hint", err->hint);
+    if (epoch)
+        value_set_int(arena, data, "epoch", (int64_t)epoch);
     value_set_int(arena, body, "code", code);
     value_set_text(arena, body, "message", err->message);
     value_set(arena, body, "data", data);
@@ -176,6 +179,16 @@ void wire_error(struct wire *wire, const char *id, int code, const struct error 
     json_write(&wire->output, body);
     text_add(&wire->output, "}\n");
     arena_free(arena);
+}
+
+void wire_error(struct wire *wire, const char *id, int code, const struct error *err)
+{
+    error_write(wire, id, code, err, 0);
+}
+
+void wire_stale(struct wire *wire, const char *id, const struct error *err, uint64_t epoch)
+{
+    error_write(wire, id, RPC_STALE, err, epoch);
 }
 
 void wire_failure(struct wire *wire, const char *id, const struct error *err)

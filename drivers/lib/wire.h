@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include "model/error.h"
 #include "model/text.h"
 #include "model/value.h"
@@ -63,6 +64,8 @@ int request_read(struct wire *wire, const char *line, size_t len, struct request
 void wire_result(struct wire *wire, const char *id, const char *result, size_t len);
 void wire_error(struct wire *wire, const char *id, int code, const struct error *err);
 void wire_failure(struct wire *wire, const char *id, const struct error *err);
+/* ERR_STALE, with the highest epoch that was let in. */
+void wire_stale(struct wire *wire, const char *id, const struct error *err, uint64_t epoch);
 void wire_refuse(struct wire *wire, const char *id, int code, const char *fmt, ...)
     __attribute__((format(printf, 4, 5)));
 

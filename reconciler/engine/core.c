@@ -214,6 +214,84 @@ static int revision_write(struct core *core, struct arena *arena, const char *co
     return status;
 }
 
+/* What a manifest says to keep is kept from the moment that it is accepted, and not only
+ * once it was applied: the next commit may drop it before that. Lifting waits, as ever. */
+static bool protection_tighten(const struct set *set, struct known *row)
+{
+    const struct kind *kind = kind_find(row->kind);
+    const struct resource *resource =
+        kind && kind->holds_data ? set_find(set, row->kind, row->project, row->name) : NULL;
+    if (!resource)
+        return false;
+    bool is_protected = row->protect || value_get_bool(resource->spec, "protect", false);
+    bool is_deleted = row->remove_deletes &&
+                      !strcmp(value_get_text(resource->spec, "onRemove", ""), "delete");
+    bool is_tighter = is_protected != row->protect || is_deleted != row->remove_deletes;
+    row->protect = is_protected;
+    row->remove_deletes = is_deleted;
+    return is_tighter;
+}
+
+static const struct resource *renamed_to(const struct set *set, const struct known *row)
+{
+    for (size_t i = 0; i < set->count; i++) {
+        const struct resource *resource = set->resources[i];
+        if (resource->renamed_from && !strcmp(resource->renamed_from, row->name) &&
+            !strcmp(resource->kind->name, row->kind) &&
+            !strcmp(resource->project ? resource->project : "", row->project ? row->project : ""))
+            return resource;
+    }
+    return NULL;
+}
+
+/* Which name an object is to have is known from the moment that a manifest says so, too: the
+ * next commit may no longer mention the old one before the move was carried out. */
+static bool rename_keep(struct arena *arena, const struct set *set, struct known *row)
+{
+    const char *before = value_get_text(row->chosen, "becomes", NULL);
+    const struct resource *resource =
+        set_find(set, row->kind, row->project, row->name) ? NULL : renamed_to(set, row);
+    bool is_declared = !resource && set_find(set, row->kind, row->project, row->name);
+    if (resource ? before && !strcmp(before, resource->name) : !before || !is_declared)
+        return false;
+    struct value *chosen = row->chosen ? value_copy(arena, row->chosen) : value_map(arena);
+    if (resource)
+        value_set_text(arena, chosen, "becomes", resource->name);
+    else
+        value_unset(chosen, "becomes");
+    row->chosen = chosen;
+    return true;
+}
+
+static bool has_renames(const struct set *set)
+{
+    for (size_t i = 0; i < set->count; i++)
+        if (set->resources[i]->renamed_from)
+            return true;
+    return false;
+}
+
+static void promises_keep(struct core *core, struct arena *arena, const struct set *set)
+{
+    struct error err = ERROR_INIT;
+    struct known *rows = NULL;
+    size_t count = 0;
+    if (!batch_open(core))
+        return;
+    if (core->env->ledger->objects(core->env->store, arena, &rows, &count, &err) < 0)
+        core_fail(core, &err);
+    bool renames = has_renames(set);
+    for (size_t i = 0; i < count && !core->failure.code; i++) {
+        bool is_kept = rows[i].life == LIFE_LIVE && protection_tighten(set, &rows[i]);
+        if (renames || value_get(rows[i].chosen, "becomes"))
+            is_kept |= rows[i].life == LIFE_LIVE && rename_keep(arena, set, &rows[i]);
+        if (is_kept)
+            save_object(core, &rows[i]);
+    }
+    for (struct task *task = core->tasks; task; task = task->hh.next)
+        protection_tighten(set, &task->after);
+}
+
 int core_target(struct core *core, const char *commit, const char *who, struct report *report,
                 int64_t *revision, struct error *err)
 {
@@ -228,6 +306,8 @@ int core_target(struct core *core, const char *commit, const char *who, struct r
             status = target_refuse(core, commit, who, &found, err);
         if (status == 0)
             status = revision_write(core, arena, commit, who, set, &id, err);
+        if (status == 0)
+            promises_keep(core, arena, set);
         if (report)
             *report = found;
         if (status < 0) {

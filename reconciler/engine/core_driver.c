@@ -252,6 +252,9 @@ static void apply_answered(struct core *core, struct driver *driver, struct task
         return;
     }
     struct error refusal = refusal_read(driver, error);
+    if (refusal.code == ERR_STALE)
+        epoch_refused(core, task->intent.uid,
+                      (uint64_t)value_at_int(error, "data.epoch", (int64_t)task->intent.epoch));
     task_answered(core, task, &refusal,
                   refusal.code == ERR_INVALID || refusal.code == ERR_UNSUPPORTED);
 }

@@ -119,6 +119,7 @@ void seen_take_rows(struct core *core, const struct known *rows, size_t count)
             seen->is_running = rows[i].observed.known && value_is_map(rows[i].observed.booted);
         }
         seen->has_row = true;
+        seen->row_epoch = rows[i].epoch;
     }
 }
 
@@ -221,6 +222,18 @@ static void identity_keep(struct seen *seen, const struct value *object)
     arena_free(arena);
 }
 
+/* A driver reports no secret; one that does all the same has it kept as a digest. */
+static void observation_redact(struct core *core, const char *kind_name,
+                               struct observation *observation)
+{
+    struct arena *arena = batch_arena(core);
+    const struct kind *kind = kind_find(kind_name);
+    if (!kind)
+        return;
+    observation->spec = plan_redact(arena, kind, observation->spec, core->config.seed);
+    observation->booted = plan_redact(arena, kind, observation->booted, core->config.seed);
+}
+
 void object_observed(struct core *core, struct driver *driver, const struct request *request,
                      const struct value *object)
 {
@@ -239,7 +252,7 @@ void object_observed(struct core *core, struct driver *driver, const struct requ
             free(seen->etag);
             seen->etag = NULL;
         } else {
-            if (!seen->has_row)
+            if (!seen->has_row || observation.epoch > seen->row_epoch)
                 identity_keep(seen, object);
             if (!seen->etag)
                 seen->etag = text_dup(""); /* there, and not listed yet */
@@ -247,6 +260,7 @@ void object_observed(struct core *core, struct driver *driver, const struct requ
     }
     if (!core->config.effects)
         seen->object = value_copy(core->object_arena, object);
+    observation_redact(core, value_get_text(object, "kind", ""), &observation);
     if (seen->has_row)
         save_observation(core, uid, &observation, seen->etag);
 }
@@ -538,6 +552,20 @@ int64_t round_next_ms(const struct core *core)
             core->drivers[i].started_ms + PATIENCE_MS < soonest)
             soonest = core->drivers[i].started_ms + PATIENCE_MS;
     return !core->wants_full && core->resync_at_ms < soonest ? core->resync_at_ms : soonest;
+}
+
+void nameless_find(struct core *core)
+{
+    for (size_t i = 0; i < core->config.driver_count; i++)
+        core->drivers[i].has_nameless = false;
+    for (const struct seen *seen = core->seen; seen; seen = seen->hh.next)
+        if (seen->driver && !seen->has_row && seen->etag && !seen->identity)
+            seen->driver->has_nameless = true;
+    for (size_t i = 0; i < core->config.driver_count; i++) {
+        struct driver *driver = &core->drivers[i];
+        if (driver->has_nameless && driver->state == DRIVER_READY && !driver->relist_at_ms)
+            driver->relist_at_ms = mono(core) + backoff_ms(core, ++driver->list_failures);
+    }
 }
 
 /* ---- strangers ---------------------------------------------------------------------- */

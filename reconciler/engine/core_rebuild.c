@@ -14,6 +14,8 @@
 #include "model/json.h"
 
 static const char rebuild_hold[] = "rebuild";
+static const char restored_reason[] = "objects have seen newer intents than the store knows of; "
+                                      "it was restored from an old copy";
 
 static int texts_order(const char *a, const char *b)
 {
@@ -30,13 +32,32 @@ static int known_order(const void *left, const void *right)
     return by_rank ? by_rank : by_project ? by_project : by_name ? by_name : strcmp(a->uid, b->uid);
 }
 
-static bool identity_is_known(const struct plan_input *input, const struct resource *resource)
+/* The first row of the identity that is not that of a deleted object; NULL: none. */
+static struct known *row_of_identity(const struct plan_input *input,
+                                     const struct resource *resource)
 {
+    struct known *rows = (struct known *)(size_t)input->known;
     for (size_t i = 0; i < input->known_count; i++)
-        if (!strcmp(input->known[i].kind, resource->kind->name) &&
-            !texts_order(input->known[i].project, resource->project) &&
-            !strcmp(input->known[i].name, resource->name))
-            return true;
+        if (rows[i].life != LIFE_GONE && !strcmp(rows[i].kind, resource->kind->name) &&
+            !texts_order(rows[i].project, resource->project) &&
+            !strcmp(rows[i].name, resource->name))
+            return &rows[i];
+    return NULL;
+}
+
+/* Whether the store has an object of this identity, and not only a row of one that it does
+ * not know to have been replaced: of that nothing is there, and the one with our tag is it. */
+static bool identity_is_known(struct core *core, const struct plan_input *input,
+                              const struct resource *resource)
+{
+    struct known *row = row_of_identity(input, resource);
+    if (!row)
+        return false;
+    if (!row->observed.known || !row->observed.absent || task_of_uid(core, row->uid))
+        return true;
+    row->life = LIFE_GONE;
+    save_object(core, row);
+    seen_set_row(core, row->kind, row->uid, false);
     return false;
 }
 
@@ -100,7 +121,7 @@ static void strangers_rebuild(struct core *core, struct plan_input *input, struc
         const struct resource *resource = set_find(input->set, value_get_text(identity, "kind", ""),
                                                    value_get_text(identity, "project", NULL),
                                                    value_get_text(identity, "name", ""));
-        if (resource && !identity_is_known(input, resource))
+        if (resource && !identity_is_known(core, input, resource))
             row_rebuild(core, input, arena, seen, resource, value_get(identity, "chosen"));
     }
     if (input->known_count == before)
@@ -110,8 +131,29 @@ static void strangers_rebuild(struct core *core, struct plan_input *input, struc
                         "it was lost or is not the one they were made with");
 }
 
-static void epochs_import(struct core *core, struct plan_input *input)
+/* What was renamed after the copy of the store was made goes by its new name, if that is free. */
+static bool name_import(struct core *core, struct plan_input *input, struct arena *arena,
+                        struct known *row)
 {
+    struct error err = ERROR_INIT;
+    struct value *identity = NULL;
+    const struct seen *seen = seen_find(core, row->uid);
+    if (!seen || !seen->identity ||
+        json_read(arena, seen->identity, strlen(seen->identity), &identity, &err) < 0)
+        return false;
+    const char *name = value_get_text(identity, "name", row->name);
+    const struct resource *resource = set_find(input->set, row->kind, row->project, name);
+    if (!strcmp(name, row->name) || strcmp(value_get_text(identity, "kind", ""), row->kind) ||
+        texts_order(value_get_text(identity, "project", NULL), row->project) || !resource ||
+        row_of_identity(input, resource))
+        return false;
+    row->name = resource->name;
+    return true;
+}
+
+static void epochs_import(struct core *core, struct plan_input *input, struct arena *arena)
+{
+    bool is_renamed = false;
     struct known *rows = (struct known *)(size_t)input->known;
     for (size_t i = 0; i < input->known_count; i++) {
         struct known *row = &rows[i];
@@ -119,10 +161,30 @@ static void epochs_import(struct core *core, struct plan_input *input)
             continue;
         bool was_live = row->life == LIFE_LIVE && !row->observed.absent;
         row->epoch = row->observed.epoch;
+        is_renamed |= name_import(core, input, arena, row);
         save_object(core, row);
         if (was_live)
-            rebuild_raise(core, "objects have seen newer intents than the store knows of; "
-                                "it was restored from an old copy");
+            rebuild_raise(core, restored_reason);
+    }
+    if (is_renamed)
+        qsort(rows, input->known_count, sizeof *rows, known_order);
+}
+
+/* An intent is durable before it is sent, so no driver can know of a newer one, unless the
+ * store is not the one that it was sent from. */
+void epoch_refused(struct core *core, const char *uid, uint64_t epoch)
+{
+    for (size_t i = 0; core->input && i < core->input->known_count; i++) {
+        struct known row = core->input->known[i];
+        if (strcmp(row.uid, uid) != 0)
+            continue;
+        if (row.epoch >= epoch)
+            return;
+        row.epoch = epoch;
+        save_object(core, &row);
+        if (row.life == LIFE_LIVE && row.observed.known && !row.observed.absent)
+            rebuild_raise(core, restored_reason);
+        return;
     }
 }
 
@@ -130,7 +192,7 @@ void rebuild_input(struct core *core, struct plan_input *input, struct arena *ar
 {
     bool has_asked = core->is_restored; /* an approval of an earlier restore is not one of this */
     strangers_rebuild(core, input, arena);
-    epochs_import(core, input);
+    epochs_import(core, input, arena);
     for (size_t i = 0; has_asked && i < input->approved_count; i++)
         if (!strcmp(input->approved[i], rebuild_hold)) {
             core->is_restored = false;

@@ -57,6 +57,7 @@ struct driver {
     struct error problem; /* why it is down; ERR_NONE if it is not */
     bool is_listed;       /* its last list was complete */
     bool is_dirty;        /* said that anything may have changed */
+    bool has_nameless;    /* it listed what bears our tag and could not say what it is */
     int64_t started_ms;
     char *unmanaged;        /* JSON list of its last list; NULL before the first */
     char *trash;            /* the same */
@@ -72,7 +73,7 @@ struct driver {
 struct seen {
     char uid[UID_TEXT];
     struct driver *driver;
-    uint64_t epoch;
+    uint64_t epoch, row_epoch; /* row_epoch: what the store knows of */
     char *etag;            /* of the list; NULL if not listed */
     char *why;             /* of the last notice; NULL if none */
     uint64_t listed_round; /* of the last list that had it */
@@ -285,6 +286,9 @@ void seen_mark_dirty(struct core *core, struct driver *driver, const char *uid, 
 /* Whether uids or drivers wait to be looked at. */
 bool seen_is_dirty(const struct core *core);
 void seen_free(struct core *core);
+/* Notes which drivers hold something of ours that has no row and no name yet: it may be what
+ * is about to be made, so nothing new is made there. */
+void nameless_find(struct core *core);
 /* Takes stock of rows: who has one, who ran when the store was last written. */
 void seen_take_rows(struct core *core, const struct known *rows, size_t count);
 void seen_set_row(struct core *core, const char *kind, const char *uid, bool has_row);
@@ -312,6 +316,8 @@ void approval_drop(struct core *core, const char *id);
 /* Takes objects that bear our tag, have no row and are declared back into the store, and
  * raises what the store knows of epochs to what the world knows. */
 void rebuild_input(struct core *core, struct plan_input *input, struct arena *arena);
+/* A driver has let in a higher epoch of an object than the store knows of. */
+void epoch_refused(struct core *core, const char *uid, uint64_t epoch);
 
 /* core_task.c */
 struct task *task_of_uid(struct core *core, const char *uid); /* NULL: none */

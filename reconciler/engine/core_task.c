@@ -154,6 +154,8 @@ static void task_rows(struct core *core, struct task *task, const struct step *s
     invariant(task->after.epoch == task->intent.epoch && !strcmp(task->after.uid, task->intent.uid),
               "%s: the row would have epoch %llu, its intent %llu", step->name,
               (unsigned long long)task->after.epoch, (unsigned long long)task->intent.epoch);
+    if (step->renamed_from) /* until it is confirmed the row remembers what it is to be called */
+        value_unset((struct value *)(size_t)task->after.chosen, "becomes");
 }
 
 static uint64_t epoch_next(const struct step *step)
@@ -204,8 +206,9 @@ static void task_intent(struct core *core, struct task *task, const struct step 
         .created_at = is_same ? open->created_at : core_now_s(core),
         .error = "",
         .step = step_record(task->arena, step),
-        .is_destructive = step->is_destructive,
-        .is_approved = step->hold != NULL,
+        /* Sent again after its effect, it finds nothing to destroy; it did all the same. */
+        .is_destructive = step->is_destructive || (is_same && open->is_destructive),
+        .is_approved = step->hold != NULL || (is_same && open->is_approved),
     };
 }
 

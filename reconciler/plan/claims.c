@@ -93,9 +93,22 @@ static int compare_keys(const void *left, const void *right)
     return a->step < b->step ? -1 : a->step > b->step;
 }
 
-static const struct value *spec_before(const struct step *step)
+/* A machine that does not run has nothing open. */
+static bool is_stopped(const struct step *step)
 {
-    return step->known ? known_applied(step->known) : NULL;
+    return strcmp(step->kind->name, "Instance") == 0 && step->known->observed.known &&
+           !known_booted(step->known);
+}
+
+static const struct value *spec_applied(const struct step *step)
+{
+    return step->known && !is_stopped(step) ? known_applied(step->known) : NULL;
+}
+
+/* What it has without having been confirmed: found by its tag, or done and never answered. */
+static const struct value *spec_seen(const struct step *step)
+{
+    return step->known && !is_stopped(step) ? known_observed(step->known) : NULL;
 }
 
 static const struct value *spec_after(const struct step *step)
@@ -103,7 +116,9 @@ static const struct value *spec_after(const struct step *step)
     return step_removes(step) ? NULL : step->spec;
 }
 
-static size_t room_for(const struct plan *plan, const struct value *(*spec)(const struct step *))
+typedef const struct value *spec_fn(const struct step *step);
+
+static size_t room_for(const struct plan *plan, spec_fn *spec)
 {
     size_t room = 1;
 
@@ -112,24 +127,28 @@ static size_t room_for(const struct plan *plan, const struct value *(*spec)(cons
     return room;
 }
 
-static struct claim_list collect(struct arena *arena, const struct plan *plan,
-                                 const struct value *(*spec)(const struct step *))
+static struct claim_list collect(struct arena *arena, const struct plan *plan, spec_fn *const *specs,
+                                 size_t count)
 {
     struct claim_list list = {.arena = arena};
+    size_t room = 0;
 
-    list.items = arena_array(arena, room_for(plan, spec), sizeof(*list.items));
+    for (size_t s = 0; s < count; s++)
+        room += room_for(plan, specs[s]);
+    list.items = arena_array(arena, room, sizeof(*list.items));
     for (size_t i = 0; i < plan->step_count; i++)
-        claims_of(&list, plan->match, &plan->steps[i], spec(&plan->steps[i]));
+        for (size_t s = 0; s < count; s++)
+            claims_of(&list, plan->match, &plan->steps[i], specs[s](&plan->steps[i]));
     qsort(list.items, list.count, sizeof(*list.items), compare_keys);
     return list;
 }
 
 struct claim_list claims_before(struct arena *arena, const struct plan *plan)
 {
-    return collect(arena, plan, spec_before);
+    return collect(arena, plan, (spec_fn *const[]){spec_applied, spec_seen}, 2);
 }
 
 struct claim_list claims_after(struct arena *arena, const struct plan *plan)
 {
-    return collect(arena, plan, spec_after);
+    return collect(arena, plan, (spec_fn *const[]){spec_after}, 1);
 }

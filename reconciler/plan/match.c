@@ -27,6 +27,8 @@ struct name_entry {
 struct rows {
     struct row *items;
     size_t count;
+    struct row **moving; /* those that an earlier commit gave another name */
+    size_t moving_count;
 };
 
 static int compare_text(const char *a, const char *b)
@@ -73,7 +75,7 @@ static int compare_names(const void *left, const void *right)
 /* Rows of a kind that this program does not know are left alone. */
 static struct rows rows_read(struct arena *arena, const struct plan_input *input)
 {
-    struct rows rows = {arena_array(arena, input->known_count + 1, sizeof(struct row)), 0};
+    struct rows rows = {.items = arena_array(arena, input->known_count + 1, sizeof(struct row))};
 
     for (size_t i = 0; i < input->known_count; i++) {
         const struct kind *kind = kind_find(input->known[i].kind);
@@ -82,6 +84,10 @@ static struct rows rows_read(struct arena *arena, const struct plan_input *input
             rows.items[rows.count++] = (struct row){kind, &input->known[i], false};
     }
     qsort(rows.items, rows.count, sizeof(struct row), compare_rows);
+    rows.moving = arena_array(arena, rows.count + 1, sizeof(struct row *));
+    for (size_t i = 0; i < rows.count; i++)
+        if (value_get_text(rows.items[i].known->chosen, "becomes", NULL))
+            rows.moving[rows.moving_count++] = &rows.items[i];
     return rows;
 }
 
@@ -140,6 +146,22 @@ static struct row *find_moved(struct arena *arena, const struct plan_input *inpu
     return rows_find(rows, resource->kind, resource->project, *former, false);
 }
 
+/* A commit said renamedFrom, and the next one no longer did before it was carried out. */
+static struct row *find_moving(const struct plan_input *input, const struct rows *rows,
+                               const struct resource *resource)
+{
+    for (size_t i = 0; i < rows->moving_count; i++) {
+        struct row *row = rows->moving[i];
+
+        if (!row->is_taken && row->kind == resource->kind && row->known->life != LIFE_RELEASED &&
+            compare_text(row->known->project, resource->project) == 0 &&
+            compare_text(value_get_text(row->known->chosen, "becomes", ""), resource->name) == 0 &&
+            !set_find(input->set, resource->kind->name, resource->project, row->known->name))
+            return row;
+    }
+    return NULL;
+}
+
 static void match_resource(struct arena *arena, const struct plan_input *input,
                            const struct rows *rows, const struct resource *resource,
                            struct subject *subject)
@@ -153,6 +175,8 @@ static void match_resource(struct arena *arena, const struct plan_input *input,
                                 .resource = resource};
     if (!row) {
         row = find_moved(arena, input, rows, resource, &former);
+        if (!row && (row = find_moving(input, rows, resource)))
+            former = row->known->name;
         if (row)
             subject->renamed_from = former;
     }

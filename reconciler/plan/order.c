@@ -157,12 +157,63 @@ static bool claims_have(const struct claim_list *list, const char *key, const st
            strcmp(list->items[low].key, key) == 0;
 }
 
-/* Both lists are sorted by key: they are merged. */
-static void order_handovers(struct ordering *ordering)
+/* Of a machine that runs only its disks wait; anything else waits as a whole. */
+static void taker_wait(struct ordering *ordering, struct step *taker, const struct step *keeper)
+{
+    const char *reason =
+        arena_printf(ordering->arena, "waits until %s gives it up",
+                     identity_label(ordering->arena, keeper->kind->name, keeper->project,
+                                    keeper->name));
+    bool is_part = false;
+
+    for (size_t i = 0; taker->action == ACTION_UPDATE && i < taker->field_count; i++) {
+        struct plan_field *field = &taker->fields[i];
+
+        if (field->disposition != RUN || strncmp(field->path, "spec.disks", 10) != 0)
+            continue;
+        field->disposition = DEFERRED;
+        field->reason = reason;
+        is_part = true;
+    }
+    if (!is_part)
+        step_withhold(taker, DEFERRED, reason);
+    step_settle(ordering->arena, taker);
+}
+
+/* What its holder keeps for now, because that change waits, nobody else takes: true if
+ * something was withheld, and the claims have changed. */
+static bool withhold_taker(struct ordering *ordering)
 {
     struct claim_list had = claims_before(ordering->arena, ordering->plan);
     struct claim_list wanted = claims_after(ordering->arena, ordering->plan);
+
+    for (size_t w = 0, h = 0; w < wanted.count; w++) {
+        const struct claim_on *want = &wanted.items[w];
+        struct step *taker = &ordering->plan->steps[want->step - ordering->plan->steps];
+
+        while (h < had.count && strcmp(had.items[h].key, want->key) < 0)
+            h++;
+        if (taker->disposition != RUN || claims_have(&had, want->key, taker))
+            continue;
+        for (size_t i = h; i < had.count && strcmp(had.items[i].key, want->key) == 0; i++)
+            if (had.items[i].step != taker && claims_have(&wanted, want->key, had.items[i].step)) {
+                taker_wait(ordering, taker, had.items[i].step);
+                return true;
+            }
+    }
+    return false;
+}
+
+/* Both lists are sorted by key: they are merged. */
+static void order_handovers(struct ordering *ordering)
+{
+    struct claim_list had, wanted;
     size_t h = 0;
+
+    while (withhold_taker(ordering))
+        continue;
+    had = claims_before(ordering->arena, ordering->plan);
+    wanted = claims_after(ordering->arena, ordering->plan);
 
     for (size_t w = 0; w < wanted.count; w++) {
         const struct claim_on *taker = &wanted.items[w];
