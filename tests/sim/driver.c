@@ -28,7 +28,7 @@ const char *const driver_names[DRIVERS] = {"disk", "net", "vm"};
 static const char *const driver_kinds[DRIVERS] = {
     "Pool Image Volume Seed", "VPC Subnet Firewall NIC FloatingIP PortForward", "Instance"};
 
-struct sim_call {
+struct work_call {
     struct call call; /* first */
     uint64_t number;
     bool has_effect, will_come_late, says_nothing;
@@ -170,8 +170,8 @@ struct call *call_new(struct spinel_host *host, struct arena *arena, enum call_k
                       const char *id)
 {
     struct sim_driver *driver = (struct sim_driver *)(size_t)host->driver;
-    struct sim_call *made = arena_alloc(arena, sizeof *made);
-    *made = (struct sim_call){
+    struct work_call *made = arena_alloc(arena, sizeof *made);
+    *made = (struct work_call){
         .call = {.kind = kind, .arena = arena, .id = id, .fd = -1, .answer = TEXT_INIT},
         .number = ++driver->calls,
         .driver = driver};
@@ -182,17 +182,17 @@ struct call *call_new(struct spinel_host *host, struct arena *arena, enum call_k
     return &made->call;
 }
 
-static struct sim_call *call_of_ref(const struct call_ref *ref)
+static struct work_call *call_of_ref(const struct call_ref *ref)
 {
     if (!ref->driver->host || ref->life != ref->driver->life)
         return NULL;
     for (struct call *call = ref->driver->host->calls; call; call = call->next)
-        if (((struct sim_call *)call)->number == ref->number)
-            return (struct sim_call *)call;
+        if (((struct work_call *)call)->number == ref->number)
+            return (struct work_call *)call;
     return NULL;
 }
 
-static void call_event(struct sim_call *made, int64_t wait_ms, event_fn *run)
+static void call_event(struct work_call *made, int64_t wait_ms, event_fn *run)
 {
     struct sim *sim = made->driver->sim;
     struct call_ref *ref = malloc(sizeof *ref);
@@ -205,7 +205,7 @@ static void call_event(struct sim_call *made, int64_t wait_ms, event_fn *run)
 /* Mirrors drivers/lib/call.c: waiters first, an apply that had answered did its work. */
 static void call_finish(struct spinel_host *host, struct call *call)
 {
-    struct sim_call *made = (struct sim_call *)call;
+    struct work_call *made = (struct work_call *)call;
     for (struct waiter *waiter = call->waiters; waiter; waiter = waiter->next)
         wire_result(&host->wire, waiter->id, "{\"killed\":true}", 15);
     if (call->is_answered && call->kind == CALL_APPLY &&
@@ -253,7 +253,7 @@ static void late_effect(struct sim *sim, void *data)
     free(late);
 }
 
-static void late_keep(struct sim_call *made)
+static void late_keep(struct work_call *made)
 {
     struct sim *sim = made->driver->sim;
     struct late *late = malloc(sizeof *late);
@@ -277,7 +277,7 @@ static void late_keep(struct sim_call *made)
 
 void call_kill(struct spinel_host *host, struct call *call, const struct error *why)
 {
-    struct sim_call *made = (struct sim_call *)call;
+    struct work_call *made = (struct work_call *)call;
     if (call->err.code == ERR_NONE)
         call->err = *why;
     if (made->will_come_late)
@@ -305,7 +305,7 @@ void frame_send(int fd, enum frame frame, const char *data, size_t len)
 static void call_ends(struct sim *sim, void *data)
 {
     struct call_ref *ref = data;
-    struct sim_call *made = call_of_ref(ref);
+    struct work_call *made = call_of_ref(ref);
     struct sim_driver *driver = ref->driver;
     (void)sim;
     free(ref);
@@ -406,7 +406,7 @@ static bool is_of_records(const struct spinel_op *op)
     return known && known == op->changed->count;
 }
 
-static void apply_works(struct sim_driver *driver, struct sim_call *made)
+static void apply_works(struct sim_driver *driver, struct work_call *made)
 {
     struct call *call = &made->call;
     if (faulty(driver, FAULT_FAIL_BEFORE, call, PHASE_SENT)) {
@@ -451,7 +451,7 @@ static int64_t work_ms(struct sim_driver *driver, struct call *call)
 static void call_works(struct sim *sim, void *data)
 {
     struct call_ref *ref = data;
-    struct sim_call *made = call_of_ref(ref);
+    struct work_call *made = call_of_ref(ref);
     struct sim_driver *driver = ref->driver;
     free(ref);
     if (!made)
@@ -477,7 +477,7 @@ static void call_works(struct sim *sim, void *data)
 static void call_expires(struct sim *sim, void *data)
 {
     struct call_ref *ref = data;
-    struct sim_call *made = call_of_ref(ref);
+    struct work_call *made = call_of_ref(ref);
     struct sim_driver *driver = ref->driver;
     struct error late = ERROR_INIT;
     (void)sim;
@@ -491,7 +491,7 @@ static void call_expires(struct sim *sim, void *data)
     output_post(driver);
 }
 
-static void call_start(struct sim_call *made)
+static void call_start(struct work_call *made)
 {
     struct sim_driver *driver = made->driver;
     struct call *call = &made->call;
@@ -521,7 +521,7 @@ void calls_start(struct spinel_host *host)
         if (call->state != CALL_WAITING || (call->kind == CALL_APPLY && uid_is_busy(host, call)))
             continue;
         running++;
-        call_start((struct sim_call *)call);
+        call_start((struct work_call *)call);
     }
 }
 

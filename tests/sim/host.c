@@ -2,11 +2,10 @@
 /* The daemon's life on its machine: it starts, is told of heads, dies and starts again. */
 #include "tests/sim/host.h"
 
-#include <fcntl.h>
+#include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 #include "tests/sim/invariants.h"
 #include "tests/sim/sim.h"
@@ -14,7 +13,9 @@
 enum { RESTART_MIN_MS = 100, RESTART_MAX_MS = 20000 };
 
 static const char *const driver_list[] = {"disk", "net", "vm"};
-static const char *const store_files[] = {"spinel.db", "spinel.db-wal", "spinel.db-shm"};
+static const char *const store_files[] = {"/sim/state/spinel.db", "/sim/state/spinel.db-wal"};
+const char store_dir[] = "/sim/state";
+enum { FILES = sizeof store_files / sizeof *store_files };
 
 static const char *driver_of(void *context, const char *class)
 {
@@ -85,6 +86,7 @@ static void daemon_sweep(struct sim *sim)
     host->core = NULL;
     store_close(host->store);
     host->store = NULL;
+    sim_disk_start(&host->disk);
     host->timer++;
     book_rollback(&sim->book);
     host->accepting[0] = '\0';
@@ -106,6 +108,10 @@ void daemon_crash(struct sim *sim, bool has_no_power)
         return;
     TRACE(sim, has_no_power ? "power loss" : "the daemon is killed");
     sim->host.has_no_power = has_no_power;
+    if (has_no_power)
+        sim_disk_lose_power(&sim->host.disk, sim->host.loss);
+    else
+        sim_disk_stop(&sim->host.disk);
     daemon_sweep(sim);
     boot_later(sim);
 }
@@ -136,7 +142,7 @@ void daemon_close(struct sim *sim)
         sim_driver_end(&sim->drivers[i]);
         text_free(&sim->drivers[i].waiting);
     }
-    for (size_t i = 0; i < 3; i++)
+    for (size_t i = 0; i < FILES; i++)
         free(host->saved[i]);
     snprintf(command, sizeof command, "rm -rf '%s'", host->dir);
     if (getenv("SIM_KEEP"))
@@ -150,7 +156,8 @@ void daemon_close(struct sim *sim)
 static int store_begins(struct sim *sim, struct error *err)
 {
     struct host *host = &sim->host;
-    int status = store_open(host->dir, STORE_WRITE, &host->store, err);
+    host->is_booting = true;
+    int status = store_open(store_dir, STORE_WRITE, &host->store, err);
     if (status == 0)
         status = store_seed(host->store, host->config.seed, err);
     if (status == 0)
@@ -159,6 +166,7 @@ static int store_begins(struct sim *sim, struct error *err)
         store_close(host->store);
         host->store = NULL;
     }
+    host->is_booting = false;
     return status;
 }
 
@@ -193,12 +201,12 @@ void daemon_boot(struct sim *sim)
     struct error err = ERROR_INIT;
     if (host->core)
         return;
-    if (host->is_full && !sim->is_quiet) { /* it would start, and end at once */
-        boot_later(sim);
-        return;
-    }
     if (store_begins(sim, &err) < 0) {
-        boot_failed(sim, &err);
+        if (host->is_dead) {
+            daemon_sweep(sim);
+            boot_later(sim);
+        } else
+            boot_failed(sim, &err);
         return;
     }
     TRACE(sim, "the daemon starts");
@@ -221,11 +229,6 @@ void daemon_boot(struct sim *sim)
 
 /* ---- the store as files ------------------------------------------------------------- */
 
-static void file_path(const struct sim *sim, size_t i, char out[128])
-{
-    snprintf(out, 128, "%s/%s", sim->host.dir, store_files[i]);
-}
-
 static void durable_is_gone(struct sim *sim)
 {
     book_forget(&sim->book);
@@ -236,54 +239,109 @@ static void durable_is_gone(struct sim *sim)
 
 void daemon_store_lose(struct sim *sim)
 {
-    char path[128];
     TRACE(sim, "the store is lost");
-    for (size_t i = 0; i < 3; i++) {
-        file_path(sim, i, path);
-        unlink(path);
-    }
+    for (size_t i = 0; i < FILES; i++)
+        sim_delete(&sim->host.disk, store_files[i]);
+    sim_sync_directory(&sim->host.disk);
     durable_is_gone(sim);
 }
 
 void daemon_store_save(struct sim *sim)
 {
     struct host *host = &sim->host;
-    char path[128];
-    for (size_t i = 0; i < 3; i++) {
-        struct stat st;
+    for (size_t i = 0; i < FILES; i++) {
+        size_t size = 0;
+        const uint8_t *bytes = sim_disk_bytes(&host->disk, store_files[i], &size);
         free(host->saved[i]);
-        host->saved[i] = NULL;
-        host->saved_len[i] = 0;
-        file_path(sim, i, path);
-        int fd = open(path, O_RDONLY | O_CLOEXEC);
-        if (fd < 0 || fstat(fd, &st) < 0)
-            continue;
-        host->saved[i] = malloc((size_t)st.st_size + 1);
-        if (!host->saved[i])
-            abort();
-        ssize_t got = read(fd, host->saved[i], (size_t)st.st_size);
-        host->saved_len[i] = got > 0 ? (size_t)got : 0;
-        close(fd);
+        host->saved[i] = bytes ? malloc(size + 1) : NULL;
+        host->saved_len[i] = bytes ? size : 0;
+        if (bytes)
+            memcpy(host->saved[i], bytes, size);
     }
     TRACE(sim, "the store is copied");
+}
+
+static void file_put(struct sim *sim, const char *path, const char *bytes, size_t len)
+{
+    struct sim_open file;
+    bool created;
+    if (sim_open(&sim->host.disk, path, true, false, &file, &created) < 0)
+        abort();
+    sim_truncate(&file, 0);
+    sim_write(&file, 0, bytes, len);
+    sim_sync(&file);
+    sim_close(&file);
 }
 
 bool daemon_store_restore(struct sim *sim)
 {
     struct host *host = &sim->host;
-    char path[128];
     if (!host->saved[0])
         return false;
     TRACE(sim, "an old copy of the store is put back");
-    for (size_t i = 0; i < 2; i++) { /* not the index of the log: it is made anew */
-        file_path(sim, i, path);
-        int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-        if (fd < 0 || write(fd, host->saved[i], host->saved_len[i]) < 0)
-            abort();
-        close(fd);
+    for (size_t i = 0; i < FILES; i++) {
+        sim_delete(&host->disk, store_files[i]);
+        if (host->saved[i])
+            file_put(sim, store_files[i], host->saved[i], host->saved_len[i]);
     }
-    file_path(sim, 2, path);
-    unlink(path);
+    sim_sync_directory(&host->disk);
     durable_is_gone(sim);
     return true;
+}
+
+/* ---- the disk's faults -------------------------------------------------------------- */
+
+void daemon_disk_fills(struct sim *sim)
+{
+    sim->host.disk.rules[0] = (struct sim_rule){.call = SIM_WRITE,
+                                                .fault = SIM_NO_SPACE,
+                                                .nth = (unsigned)prng_between(&sim->faults, 1, 30),
+                                                .lasts = true};
+}
+
+void daemon_disk_fails(struct sim *sim)
+{
+    static const enum sim_call calls[] = {SIM_READ, SIM_WRITE, SIM_SYNC};
+    sim->host.disk.rules[1] = (struct sim_rule){.call = calls[prng_below(&sim->faults, 3)],
+                                                .fault = SIM_EIO,
+                                                .nth = (unsigned)prng_between(&sim->faults, 1, 12)};
+}
+
+void daemon_disk_heals(struct sim *sim)
+{
+    for (size_t i = 0; i < SIM_RULES; i++)
+        sim->host.disk.rules[i].fault = SIM_OK;
+}
+
+/* ---- another version ---------------------------------------------------------------- */
+
+static void version_add(int by)
+{
+    sqlite3 *db = NULL;
+    sqlite3_stmt *query = NULL;
+    char sql[64] = "";
+    if (sqlite3_open(store_files[0], &db) == SQLITE_OK &&
+        sqlite3_prepare_v2(db, "PRAGMA user_version", -1, &query, NULL) == SQLITE_OK &&
+        sqlite3_step(query) == SQLITE_ROW)
+        snprintf(sql, sizeof sql, "PRAGMA user_version = %d",
+                 sqlite3_column_int(query, 0) + by);
+    sqlite3_finalize(query);
+    if (sql[0])
+        sqlite3_exec(db, sql, NULL, NULL, NULL);
+    sqlite3_close(db);
+}
+
+void daemon_meets_newer_store(struct sim *sim)
+{
+    struct error err = ERROR_INIT;
+    struct store *store = NULL;
+    daemon_crash(sim, false);
+    daemon_disk_heals(sim);
+    version_add(1);
+    int status = store_open(store_dir, STORE_WRITE, &store, &err);
+    store_close(store);
+    version_add(-1);
+    if (status != ERR_STALE)
+        sim_violate(sim, invariant_find("S9c"), "a store of a newer version is opened: %s",
+                    err.message);
 }

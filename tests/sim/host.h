@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include "reconciler/engine/core.h"
+#include "tests/sim/disk.h"
 
 struct sim;
 
@@ -14,7 +15,9 @@ struct sim;
  * after kill -9, and once it has returned it is swept away and started again.
  */
 struct host {
-    char dir[64];
+    char dir[64]; /* of the drivers; the store lies on `disk` */
+    struct sim_disk disk;
+    enum sim_loss loss; /* what a loss of power does to what was not synced */
     struct store *store; /* NULL: the daemon is down */
     struct core *core;
     struct env env;
@@ -22,10 +25,11 @@ struct host {
     struct core_config config;
     char rack_id[33], key_file[96];
     uint64_t life;
-    bool is_dead;             /* killed, and not yet swept away */
+    bool is_booting;    /* it opens the store */
+    bool is_dead;       /* killed, and not yet swept away */
     bool has_no_power;        /* it was the power */
-    bool is_full;             /* the disk */
-    bool is_failing;          /* the disk, at the next commit */
+    
+    
     uint64_t calls, crash_at; /* 0: never */
     uint64_t timer;           /* number of the timer that counts */
     uint64_t writes;          /* to the store */
@@ -38,8 +42,8 @@ struct host {
     char said_converged[65]; /* the commit of the last "converged" */
     uint64_t booted_at_calls;
     int64_t booted_ms;
-    char *saved[3]; /* an old copy of the store's files */
-    size_t saved_len[3];
+    char *saved[2]; /* an old copy of the store: the file and its log */
+    size_t saved_len[2];
 };
 
 void daemon_open(struct sim *sim);
@@ -55,7 +59,15 @@ void daemon_store_save(struct sim *sim);
 bool daemon_store_restore(struct sim *sim); /* false: there is no copy */
 bool daemon_is_up(const struct sim *sim);
 
+/* The disk is full, or one call of it fails. */
+void daemon_disk_fills(struct sim *sim);
+void daemon_disk_fails(struct sim *sim);
+void daemon_disk_heals(struct sim *sim);
+/* A newer program has had the store: this one must leave it alone. */
+void daemon_meets_newer_store(struct sim *sim);
+
 /* seam.c: what the core calls. */
 void seam_bind(struct sim *sim);
+extern const char store_dir[];
 
 #endif

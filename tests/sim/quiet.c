@@ -93,7 +93,7 @@ void quiet_run(struct sim *sim)
     const struct moment end = {.when = AT_END};
     quiet = (struct quiet){.is_settled = false};
     sim->is_quiet = true;
-    sim->host.is_full = sim->host.is_failing = false;
+    daemon_disk_heals(sim);
     sim->host.crash_at = 0;
     TRACE(sim, "quiet");
     while (!daemon_is_up(sim) && sim->violated < 0 && sim_step(sim, sim->now_ms + HOUR_MS))

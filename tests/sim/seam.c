@@ -9,7 +9,9 @@
 #include <string.h>
 #include "model/json.h"
 #include "tests/sim/invariants.h"
+#include "tests/sim/posix.h"
 #include "tests/sim/sim.h"
+#include "tests/sim/vfs.h"
 
 /* The ledger's functions have no context. A process runs one seed at a time. */
 static struct sim *bound;
@@ -23,6 +25,10 @@ static bool called(struct sim *sim)
     if (++host->calls == host->crash_at) {
         host->is_dead = true;
         host->crash_at = 0;
+        if (host->has_no_power)
+            sim_disk_lose_power(&host->disk, host->loss);
+        else
+            sim_disk_stop(&host->disk);
         sim_fault_note(sim, host->has_no_power ? FAULT_POWER_LOSS : FAULT_CORE_CRASH);
         TRACE(sim, "the daemon dies at call %llu", (unsigned long long)host->calls);
     }
@@ -190,13 +196,11 @@ static int dead(struct error *err)
     return error_set(err, ERR_SYSTEM, "the daemon is dead");
 }
 
-/* What changes the store counts as a write; a full disk refuses it. */
+/* What changes the store counts as a write. */
 static int writes(struct error *err)
 {
     if (!called(bound))
         return dead(err);
-    if (bound->host.is_full)
-        return error_set(err, ERR_NO_SPACE, "the disk is full");
     bound->host.writes++;
     return 0;
 }
@@ -210,11 +214,6 @@ static int seam_commit(struct store *store, struct error *err)
 {
     if (!called(bound))
         return dead(err);
-    if (bound->host.is_failing || bound->host.is_full) {
-        bool is_full = bound->host.is_full;
-        bound->host.is_failing = false;
-        return error_set(err, is_full ? ERR_NO_SPACE : ERR_SYSTEM, "the disk failed");
-    }
     int status = store_commit(store, err);
     if (status == 0) {
         book_commit(&bound->book);
@@ -353,25 +352,21 @@ static const struct ledger seam_ledger = {
     .fact_get = seam_fact_get,
 };
 
-/* ---- libsodium's random bytes, from the seed ---------------------------------------- */
+/* ---- the disk ----------------------------------------------------------------------- */
 
-static const char *random_name(void)
+static uint64_t disk_random(void *context)
 {
-    return "sim";
+    return prng_next(&((struct sim *)context)->chance);
 }
 
-static uint32_t random_number(void)
+static void disk_called(void *context, enum sim_call call, const char *path)
 {
-    return (uint32_t)prng_next(&bound->chance);
+    struct sim *sim = context;
+    (void)call;
+    (void)path;
+    if (sim->host.core || sim->host.is_booting)
+        called(sim);
 }
-
-static void random_bytes(void *const out, const size_t len)
-{
-    prng_fill(&bound->chance, out, len);
-}
-
-static randombytes_implementation random_source = {
-    .implementation_name = random_name, .random = random_number, .buf = random_bytes};
 
 void seam_bind(struct sim *sim)
 {
@@ -392,7 +387,11 @@ void seam_bind(struct sim *sim)
         .describe = seam_describe,
         .ledger = &sim->host.ledger,
     };
-    randombytes_set_implementation(&random_source);
+    sim_disk_init(&sim->host.disk, disk_random, sim);
+    sim->host.disk.boundary = disk_called;
+    sim->host.disk.now_ms = seam_wall;
+    sim_vfs_register(&sim->host.disk, "sim");
+    sim_posix_use(&sim->host.disk);
     if (sodium_init() < 0)
         abort();
 }

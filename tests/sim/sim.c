@@ -112,7 +112,7 @@ static void act(struct sim *sim, void *data)
 static void disk_heals(struct sim *sim, void *data)
 {
     (void)data;
-    sim->host.is_full = false;
+    daemon_disk_heals(sim);
 }
 
 static void second_daemon(struct sim *sim)
@@ -121,7 +121,7 @@ static void second_daemon(struct sim *sim)
     struct error err = ERROR_INIT;
     if (!daemon_is_up(sim))
         return;
-    if (store_open(sim->host.dir, STORE_WRITE, &second, &err) == 0) {
+    if (store_open(store_dir, STORE_WRITE, &second, &err) == 0) {
         store_close(second);
         sim_violate(sim, invariant_find("S9"), "a second daemon has opened the store");
     }
@@ -154,7 +154,8 @@ static void misfortune(struct sim *sim, void *data)
         if (!daemon_is_up(sim) || host->crash_at)
             break;
         host->has_no_power = kind == FAULT_POWER_LOSS;
-        host->crash_at = host->calls + 1 + prng_below(&sim->faults, 60); /* at one of the next */
+        host->loss = (enum sim_loss)prng_below(&sim->faults, SIM_LOSSES);
+        host->crash_at = host->calls + 1 + prng_below(&sim->faults, 400); /* at one of the next */
         break;
     case FAULT_PAUSE:
         sim_fault_note(sim, kind);
@@ -169,18 +170,24 @@ static void misfortune(struct sim *sim, void *data)
         break;
     case FAULT_DISK_FULL:
         sim_fault_note(sim, kind);
-        host->is_full = true;
+        daemon_disk_fills(sim);
         events_add(&sim->events,
                    sim->now_ms + prng_between(&sim->faults, MINUTE_MS, 20 * MINUTE_MS), disk_heals,
                    NULL);
         break;
     case FAULT_DISK_ERROR:
         sim_fault_note(sim, kind);
-        host->is_failing = true;
+        daemon_disk_fails(sim);
         break;
     case FAULT_SECOND_DAEMON:
         sim_fault_note(sim, kind);
         second_daemon(sim);
+        break;
+    case FAULT_OTHER_VERSION:
+        if (!daemon_is_up(sim))
+            break;
+        sim_fault_note(sim, kind);
+        daemon_meets_newer_store(sim);
         break;
     case FAULT_STORE_LOST:
     case FAULT_STORE_RESTORED:
@@ -223,7 +230,7 @@ static void boot(struct sim *sim, void *data)
     daemon_boot(sim);
 }
 
-static void sim_open(struct sim *sim, uint64_t seed, const struct options *options,
+static void world_begin(struct sim *sim, uint64_t seed, const struct options *options,
                      struct tally *tally)
 {
     uint64_t state = seed;
@@ -247,7 +254,7 @@ static void sim_open(struct sim *sim, uint64_t seed, const struct options *optio
     daemon_open(sim);
 }
 
-static void sim_close(struct sim *sim)
+static void world_end(struct sim *sim)
 {
     daemon_close(sim);
     git_free(&sim->git);
@@ -271,7 +278,7 @@ struct verdict sim_run(uint64_t seed, const struct options *options, struct tall
 {
     static struct sim sim;
     struct verdict verdict;
-    sim_open(&sim, seed, options, tally);
+    world_begin(&sim, seed, options, tally);
     swarm_trace(&sim);
     events_add(&sim.events, BOOT_MS, boot, NULL);
     again(&sim, sim.swarm.edit_every_ms, edit);
@@ -287,6 +294,6 @@ struct verdict sim_run(uint64_t seed, const struct options *options, struct tall
     tally_add(&tally->seeds, 1);
     tally_add(&tally->events, sim.events_run);
     tally_add(&tally->simulated_ms, (uint64_t)sim.now_ms);
-    sim_close(&sim);
+    world_end(&sim);
     return verdict;
 }

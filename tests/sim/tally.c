@@ -32,7 +32,6 @@ const char *const fault_names[FAULT_COUNT] = {
     [FAULT_CLOCK_JUMP] = "clock-jump",
     [FAULT_DISK_FULL] = "disk-full",
     [FAULT_DISK_ERROR] = "disk-error",
-    [FAULT_BIT_FLIP] = "bit-flip",
     [FAULT_SECOND_DAEMON] = "second-daemon",
     [FAULT_STORE_LOST] = "store-lost",
     [FAULT_STORE_RESTORED] = "store-restored",
