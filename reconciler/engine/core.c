@@ -224,8 +224,8 @@ static bool protection_tighten(const struct set *set, struct known *row)
     if (!resource)
         return false;
     bool is_protected = row->protect || value_get_bool(resource->spec, "protect", false);
-    bool is_deleted = row->remove_deletes &&
-                      !strcmp(value_get_text(resource->spec, "onRemove", ""), "delete");
+    bool is_deleted =
+        row->remove_deletes && !strcmp(value_get_text(resource->spec, "onRemove", ""), "delete");
     bool is_tighter = is_protected != row->protect || is_deleted != row->remove_deletes;
     row->protect = is_protected;
     row->remove_deletes = is_deleted;

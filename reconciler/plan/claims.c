@@ -127,8 +127,8 @@ static size_t room_for(const struct plan *plan, spec_fn *spec)
     return room;
 }
 
-static struct claim_list collect(struct arena *arena, const struct plan *plan, spec_fn *const *specs,
-                                 size_t count)
+static struct claim_list collect(struct arena *arena, const struct plan *plan,
+                                 spec_fn *const *specs, size_t count)
 {
     struct claim_list list = {.arena = arena};
     size_t room = 0;

@@ -160,10 +160,9 @@ static bool claims_have(const struct claim_list *list, const char *key, const st
 /* Of a machine that runs only its disks wait; anything else waits as a whole. */
 static void taker_wait(struct ordering *ordering, struct step *taker, const struct step *keeper)
 {
-    const char *reason =
-        arena_printf(ordering->arena, "waits until %s gives it up",
-                     identity_label(ordering->arena, keeper->kind->name, keeper->project,
-                                    keeper->name));
+    const char *reason = arena_printf(
+        ordering->arena, "waits until %s gives it up",
+        identity_label(ordering->arena, keeper->kind->name, keeper->project, keeper->name));
     bool is_part = false;
 
     for (size_t i = 0; taker->action == ACTION_UPDATE && i < taker->field_count; i++) {

@@ -136,8 +136,8 @@ static const char destroyed_sql[] =
     " AND state IN ('failed', 'superseded') AND NOT EXISTS (SELECT 1 FROM object"
     " WHERE object.uid = doubtful.uid AND life != 3 AND seen AND NOT seen_absent"
     " AND seen_epoch < doubtful.epoch AND seen_at >= doubtful.finished_at)"
-    " AND NOT EXISTS (SELECT 1 FROM intent WHERE uid = doubtful.uid AND" DESTRUCTIVE
-    " AND" IS_DONE "))";
+    " AND NOT EXISTS (SELECT 1 FROM intent WHERE uid = doubtful.uid AND" DESTRUCTIVE " AND" IS_DONE
+    "))";
 
 int store_destroyed_since(struct store *store, int64_t since, int64_t *count, struct error *err)
 {

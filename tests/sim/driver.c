@@ -242,7 +242,8 @@ static void late_effect(struct sim *sim, void *data)
     struct spinel_host *host = late->driver->host;
     /* What outlives its driver asks the ledger before it acts, as a launcher does. */
     bool is_own = sim_driver_of_kind(sim, late->op.kind) == late->driver;
-    if (host && host->ledger && is_own && ledger_admitted(host->ledger, late->op.uid) <= late->op.epoch) {
+    if (host && host->ledger && is_own &&
+        ledger_admitted(host->ledger, late->op.uid) <= late->op.epoch) {
         host->arena = late->arena;
         TRACE(sim, "late %s %s %s epoch %" PRIu64, verb_text(late->op.verb), late->op.kind,
               late->op.name, late->op.epoch);
@@ -532,8 +533,7 @@ static void line_taken(struct sim *sim, void *data)
     struct parcel *parcel = data;
     struct sim_driver *driver = parcel->driver;
     if (driver->host && parcel->life == driver->life) {
-        if (!memmem(parcel->line, parcel->len, "stateDir", 8)) /* another one in every run */
-            TRACE(sim, "%s < %.*s", driver->interface.name, (int)parcel->len, parcel->line);
+        TRACE(sim, "%s < %.*s", driver->interface.name, (int)parcel->len, parcel->line);
         line_handle(driver->host, parcel->line, parcel->len);
         calls_start(driver->host);
         output_post(driver);

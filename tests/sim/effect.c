@@ -287,15 +287,14 @@ const struct thing *effect_holder(const struct truth *truth, const struct spinel
                                   const struct thing *machine, const char **volume)
 {
     const struct value *disks = value_get(op->spec, "disks");
-    bool opens = op->verb == SPINEL_CREATE || op->verb == SPINEL_UPDATE ||
-                 op->verb == SPINEL_RESTART;
+    bool opens =
+        op->verb == SPINEL_CREATE || op->verb == SPINEL_UPDATE || op->verb == SPINEL_RESTART;
     if (strcmp(op->kind, "Instance") != 0 || !opens || !wants_power(op->spec))
         return NULL;
     for (size_t i = 0; value_is_list(disks) && i < disks->count; i++) {
         *volume = value_get_text(disks->items[i], "volume", "");
         const struct value *known = value_get(value_get(op->refs, "Volume"), *volume);
-        const struct thing *holder =
-            truth_holder(truth, value_get_text(known, "uid", ""), machine);
+        const struct thing *holder = truth_holder(truth, value_get_text(known, "uid", ""), machine);
         if (holder)
             return holder;
     }
@@ -307,7 +306,8 @@ static void detach(struct work *work)
 {
     struct arena *arena = work->sim->arena;
     struct value *spec = value_copy(arena, work->thing->spec), *kept = value_list(arena);
-    const struct value *had = value_get(spec, "disks"), *wanted = value_get(work->op->spec, "disks");
+    const struct value *had = value_get(spec, "disks"),
+                       *wanted = value_get(work->op->spec, "disks");
     for (size_t i = 0; value_is_list(had) && i < had->count; i++)
         for (size_t n = 0; value_is_list(wanted) && n < wanted->count; n++)
             if (value_equal(had->items[i], wanted->items[n]))

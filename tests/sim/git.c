@@ -32,10 +32,14 @@ static size_t commit_add(struct sim *sim, const struct wish *wish, size_t parent
     return git->count++;
 }
 
-void git_open(struct git *git, struct sim *sim)
+void git_open(struct sim *sim, const struct wish *first)
 {
-    struct wish first = wish_first(&sim->workload);
-    git->head = commit_add(sim, &first, 0);
+    sim->git.head = commit_add(sim, first, 0);
+}
+
+void git_push_wish(struct sim *sim, const struct wish *wish)
+{
+    sim->git.head = commit_add(sim, wish, sim->git.head);
 }
 
 void git_free(struct git *git)

@@ -31,12 +31,14 @@ struct git {
     size_t head;
 };
 
-void git_open(struct git *git, struct sim *sim);
+void git_open(struct sim *sim, const struct wish *first);
 void git_free(struct git *git);
 /* Somebody pushes; the head may go anywhere. */
 void git_push(struct sim *sim);
 /* A last push that is a plain, valid edit. */
 void git_push_plain(struct sim *sim);
+/* Somebody pushes just this. */
+void git_push_wish(struct sim *sim, const struct wish *wish);
 const struct commit *git_find(const struct git *git, const char *id);
 int git_load(struct sim *sim, struct arena *arena, const char *id, const struct set **set,
              struct report *report, struct error *err);

@@ -15,6 +15,8 @@ enum { RESTART_MIN_MS = 100, RESTART_MAX_MS = 20000 };
 static const char *const driver_list[] = {"disk", "net", "vm"};
 static const char *const store_files[] = {"/sim/state/spinel.db", "/sim/state/spinel.db-wal"};
 const char store_dir[] = "/sim/state";
+/* The same in every run, and another one in every process. */
+static const char drivers_dir[] = "/proc/self/cwd";
 enum { FILES = sizeof store_files / sizeof *store_files };
 
 static const char *driver_of(void *context, const char *class)
@@ -39,12 +41,14 @@ void daemon_open(struct sim *sim)
              access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
     if (!mkdtemp(host->dir))
         abort();
-    snprintf(host->key_file, sizeof host->key_file, "%s/key", host->dir);
+    if (chdir(host->dir) < 0)
+        abort();
+    snprintf(host->key_file, sizeof host->key_file, "%s/key", drivers_dir);
     seam_bind(sim);
     host->config = (struct core_config){
         .rack = "sim",
         .rack_id = host->rack_id,
-        .state_dir = host->dir,
+        .state_dir = drivers_dir,
         .key_file = host->key_file,
         .drivers = driver_list,
         .driver_count = DRIVERS,
@@ -89,6 +93,8 @@ static void daemon_sweep(struct sim *sim)
     sim_disk_start(&host->disk);
     host->timer++;
     book_rollback(&sim->book);
+    if (host->accepting[0])
+        memcpy(host->maybe, host->accepting, sizeof host->maybe);
     host->accepting[0] = '\0';
     for (int i = 0; i < DRIVERS; i++) {
         sim_driver_end(&sim->drivers[i]);
@@ -96,7 +102,7 @@ static void daemon_sweep(struct sim *sim)
             sim_driver_power_loss(&sim->drivers[i]);
     }
     if (host->has_no_power)
-        truth_power_loss(&sim->truth);
+        truth_power_loss(&sim->truth, sim->arena);
     host->is_dead = host->has_no_power = false;
     host->crash_at = 0;
     host->life++;
@@ -323,8 +329,7 @@ static void version_add(int by)
     if (sqlite3_open(store_files[0], &db) == SQLITE_OK &&
         sqlite3_prepare_v2(db, "PRAGMA user_version", -1, &query, NULL) == SQLITE_OK &&
         sqlite3_step(query) == SQLITE_ROW)
-        snprintf(sql, sizeof sql, "PRAGMA user_version = %d",
-                 sqlite3_column_int(query, 0) + by);
+        snprintf(sql, sizeof sql, "PRAGMA user_version = %d", sqlite3_column_int(query, 0) + by);
     sqlite3_finalize(query);
     if (sql[0])
         sqlite3_exec(db, sql, NULL, NULL, NULL);

@@ -17,7 +17,7 @@ struct sim;
 struct host {
     char dir[64]; /* of the drivers; the store lies on `disk` */
     struct sim_disk disk;
-    enum sim_loss loss; /* what a loss of power does to what was not synced */
+    enum sim_loss loss;  /* what a loss of power does to what was not synced */
     struct store *store; /* NULL: the daemon is down */
     struct core *core;
     struct env env;
@@ -25,11 +25,10 @@ struct host {
     struct core_config config;
     char rack_id[33], key_file[96];
     uint64_t life;
-    bool is_booting;    /* it opens the store */
-    bool is_dead;       /* killed, and not yet swept away */
-    bool has_no_power;        /* it was the power */
-    
-    
+    bool is_booting;   /* it opens the store */
+    bool is_dead;      /* killed, and not yet swept away */
+    bool has_no_power; /* it was the power */
+
     uint64_t calls, crash_at; /* 0: never */
     uint64_t timer;           /* number of the timer that counts */
     uint64_t writes;          /* to the store */
@@ -39,6 +38,7 @@ struct host {
     bool may_skip;           /* the store is another: sequences begin anew */
     char accepted[65];       /* last target that the store made durable */
     char accepting[65];      /* in the batch that is open */
+    char maybe[65];          /* in the batch that was open when the daemon died */
     char said_converged[65]; /* the commit of the last "converged" */
     uint64_t booted_at_calls;
     int64_t booted_ms;

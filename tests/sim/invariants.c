@@ -60,9 +60,9 @@ static bool gives_up(struct sim *sim, const char *uid)
 static bool opens_once(struct sim *sim, const struct moment *moment, char *why)
 {
     const char *volume = "";
-    const struct thing *holder =
-        effect_holder(&sim->truth, moment->op, moment->thing, &volume);
-    if (holder && daemon_is_up(sim) && gives_up(sim, holder->uid)) /* a circle: the driver's lock decides */
+    const struct thing *holder = effect_holder(&sim->truth, moment->op, moment->thing, &volume);
+    if (holder && daemon_is_up(sim) &&
+        gives_up(sim, holder->uid)) /* a circle: the driver's lock decides */
         return true;
     if (!holder || !holder->tag || !holder->is_ours || !book_knows(&sim->book, holder->uid))
         return true;
@@ -169,7 +169,8 @@ static bool keeps_budget(struct sim *sim, const struct moment *moment, char *why
         bool is_again = false; /* made anew and destroyed again: it is one object that is lost */
         for (size_t n = 0; n < i; n++)
             is_again |= strcmp(truth->destroyed_uid[n], truth->destroyed_uid[i]) == 0;
-        recent += !is_again && truth->destroyed_at[i] > now - DAY_MS && truth->destroyed_at[i] <= now;
+        recent +=
+            !is_again && truth->destroyed_at[i] > now - DAY_MS && truth->destroyed_at[i] <= now;
     }
     size_t allowed = truth->most / 20 > 3 ? truth->most / 20 : 3;
     return recent <= allowed ||
@@ -327,7 +328,9 @@ static bool keeps_what_was_durable(struct sim *sim, const struct moment *moment,
     struct intent *open = NULL;
     size_t count = 0, missing = 0;
     (void)moment;
-    store_intents_open(sim->host.store, arena, &open, &count, &err);
+    /* Of a commit that was cut off nobody knows: the intent may have gone on, but it is there. */
+    store_intents(sim->host.store, arena, NULL, (struct page){.limit = 100000}, &open, &count,
+                  &err);
     for (size_t i = 0; i < sim->book.count; i++) {
         const struct note *note = &sim->book.notes[i];
         bool is_there = !note_is_open(note);
@@ -344,7 +347,8 @@ static bool keeps_target(struct sim *sim, const struct moment *moment, char *why
     const struct commit *commit = git_find(&sim->git, sim->host.accepted);
     (void)moment;
     if (!commit || commit->is_missing || commit->is_corrupt || commit->is_invalid ||
-        strcmp(core_commit(sim->host.core), commit->id) == 0)
+        strcmp(core_commit(sim->host.core), commit->id) == 0 ||
+        strcmp(core_commit(sim->host.core), sim->host.maybe) == 0)
         return true;
     return broken(why, "the target is %.12s after a restart and was %.12s before",
                   core_commit(sim->host.core), commit->id);
@@ -393,8 +397,8 @@ static bool are_same_disks(const struct truth *truth, const struct value *wanted
     if (!value_is_list(wanted) || !value_is_list(disks) || wanted->count != disks->count)
         return false;
     for (size_t i = 0; i < wanted->count; i++) {
-        const struct thing *volume = truth_volume(
-            truth, machine->project, value_get_text(wanted->items[i], "volume", ""));
+        const struct thing *volume =
+            truth_volume(truth, machine->project, value_get_text(wanted->items[i], "volume", ""));
         if (!volume || !truth_has_open(machine, volume->uid))
             return false;
     }
@@ -446,8 +450,10 @@ static bool loses_no_intent(struct sim *sim, const struct moment *moment, char *
                 holds = broken(
                     why, "%s %s: %s is %s, should be %s, and that is not reported",
                     resource->kind->name, resource->name, difference(&sim->truth, resource, thing),
-                    json_text(arena, value_get(thing->spec, difference(&sim->truth, resource, thing))),
-                    json_text(arena, value_get(resource->spec, difference(&sim->truth, resource, thing))));
+                    json_text(arena,
+                              value_get(thing->spec, difference(&sim->truth, resource, thing))),
+                    json_text(arena,
+                              value_get(resource->spec, difference(&sim->truth, resource, thing))));
         }
     }
     arena_free(arena);

@@ -50,6 +50,8 @@ struct quiet {
     const char *parked;    /* a step that waits for nobody knows what; NULL: none */
 };
 void quiet_run(struct sim *sim);
+/* Runs until nothing is left to do, approving what may be approved; false: it found no rest. */
+bool quiet_settle(struct sim *sim);
 extern struct quiet quiet;
 
 #endif

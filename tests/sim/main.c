@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include "tests/sim/crash.h"
 #include "tests/sim/invariants.h"
 #include "tests/sim/run.h"
 #include "tests/sim/table.h"
@@ -13,6 +14,8 @@ static const char usage[] =
     "usage: spinel-sim run [--seeds N] [--from S] [--minutes M] [--jobs J]\n"
     "       spinel-sim replay SEED [--trace]\n"
     "       spinel-sim minimise SEED\n"
+    "       spinel-sim crash [--sample N] [--jobs J] [--scenario NAME [--at CALL --loss 0..4\n"
+    "                         --second CALL --trace]]\n"
     "       spinel-sim past FILE            seeds that found something once\n"
     "       spinel-sim determinism [--seeds N] [--from S]\n";
 
@@ -21,12 +24,14 @@ struct arguments {
     double minutes;
     unsigned jobs;
     bool is_shown;
-    const char *file;
+    const char *file, *scenario;
+    uint64_t at, second, sample;
+    int loss;
 };
 
 static struct arguments arguments_read(int argc, char **argv)
 {
-    struct arguments arguments = {.from = 1, .jobs = 1};
+    struct arguments arguments = {.from = 1, .jobs = 1, .sample = 1, .loss = -1};
     for (int i = 0; i < argc; i++) {
         const char *value = i + 1 < argc ? argv[i + 1] : "0";
         if (strcmp(argv[i], "--trace") == 0)
@@ -39,6 +44,16 @@ static struct arguments arguments_read(int argc, char **argv)
             arguments.minutes = strtod(value, NULL), i++;
         else if (strcmp(argv[i], "--jobs") == 0)
             arguments.jobs = (unsigned)strtoul(value, NULL, 10), i++;
+        else if (strcmp(argv[i], "--scenario") == 0)
+            arguments.scenario = value, i++;
+        else if (strcmp(argv[i], "--at") == 0)
+            arguments.at = strtoull(value, NULL, 10), i++;
+        else if (strcmp(argv[i], "--second") == 0)
+            arguments.second = strtoull(value, NULL, 10), i++;
+        else if (strcmp(argv[i], "--sample") == 0)
+            arguments.sample = strtoull(value, NULL, 10), i++;
+        else if (strcmp(argv[i], "--loss") == 0)
+            arguments.loss = atoi(value), i++;
         else
             arguments.file = argv[i], arguments.seed = strtoull(argv[i], NULL, 10);
     }
@@ -176,12 +191,30 @@ static int determinism(const struct arguments *arguments)
     return differ > 0;
 }
 
+static int crash(const struct arguments *arguments)
+{
+    const struct crash_options options = {.only = arguments->scenario,
+                                          .at = arguments->at,
+                                          .loss = arguments->loss,
+                                          .second = arguments->second,
+                                          .sample =
+                                              arguments->sample ? (unsigned)arguments->sample : 1,
+                                          .jobs = arguments->jobs ? arguments->jobs : 1,
+                                          .is_shown = arguments->is_shown};
+    struct tally *tally = tally_share();
+    uint64_t failed = crash_run(&options, tally);
+    printf("crash points %" PRIu64 ", with a second crash %" PRIu64 ", scenarios that fail %" PRIu64
+           "\n",
+           tally->crash_points, tally->double_crashes, failed);
+    return failed > 0;
+}
+
 static const struct {
     const char *name;
     int (*run)(const struct arguments *arguments);
 } commands[] = {
-    {"run", run},   {"replay", replay},           {"minimise", minimise},
-    {"past", past}, {"determinism", determinism},
+    {"run", run},     {"replay", replay}, {"minimise", minimise},
+    {"crash", crash}, {"past", past},     {"determinism", determinism},
 };
 
 int main(int argc, char **argv)

@@ -31,7 +31,7 @@ static bool run_until_settled(struct sim *sim, int64_t limit_ms)
 }
 
 /* Settled for good: not only until an approval was used up or a late effect came. */
-static bool settle(struct sim *sim)
+bool quiet_settle(struct sim *sim)
 {
     for (int i = 0; i < ROUNDS_MAX; i++) {
         uint64_t looks = daemon_is_up(sim) ? core_looks(sim->host.core) : 0;
@@ -110,7 +110,7 @@ void quiet_run(struct sim *sim)
     operator_clears_orphans(sim);
     core_look(sim->host.core);
     daemon_pump(sim);
-    quiet.is_settled = settle(sim);
+    quiet.is_settled = quiet_settle(sim);
     if (sim->violated < 0 && quiet.is_settled) {
         quiet.parked = parked_wrongly(sim);
         look_again(sim);

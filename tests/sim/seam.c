@@ -227,6 +227,7 @@ static int seam_commit(struct store *store, struct error *err)
 static void seam_rollback(struct store *store)
 {
     book_rollback(&bound->book);
+    memcpy(bound->host.maybe, bound->host.accepting, sizeof bound->host.maybe);
     bound->host.accepting[0] = '\0';
     store_rollback(store);
 }

@@ -219,6 +219,8 @@ bool sim_step(struct sim *sim, int64_t until_ms)
     if (due.at_ms > sim->now_ms)
         sim->now_ms = due.at_ms;
     due.run(sim, due.data);
+    if (sim->host.is_dead) /* it died at a call that nobody was waiting for */
+        daemon_pump(sim);
     if (++sim->events_run > EVENTS_MAX)
         sim_violate(sim, invariant_find("L3"), "%d events and no end", EVENTS_MAX);
     return true;
@@ -230,8 +232,7 @@ static void boot(struct sim *sim, void *data)
     daemon_boot(sim);
 }
 
-static void world_begin(struct sim *sim, uint64_t seed, const struct options *options,
-                     struct tally *tally)
+static void world_begin(struct sim *sim, uint64_t seed, bool is_shown, struct tally *tally)
 {
     uint64_t state = seed;
     *sim = (struct sim){.seed = seed,
@@ -246,15 +247,12 @@ static void world_begin(struct sim *sim, uint64_t seed, const struct options *op
     prng_seed(&sim->chance, &state);
     sim->events.prng = &sim->schedule;
     sim->arena = arena_new();
-    sim->swarm = swarm_choose(&sim->schedule, options);
-    trace_begin(&sim->trace, options->is_shown);
+    trace_begin(&sim->trace, is_shown);
     for (int i = 0; i < DRIVERS; i++)
         sim_driver_open(&sim->drivers[i], sim, (enum driver_id)i);
-    git_open(&sim->git, sim);
-    daemon_open(sim);
 }
 
-static void world_end(struct sim *sim)
+void sim_end(struct sim *sim)
 {
     daemon_close(sim);
     git_free(&sim->git);
@@ -262,6 +260,17 @@ static void world_end(struct sim *sim)
     book_free(&sim->book);
     events_free(&sim->events);
     arena_free(sim->arena);
+}
+
+bool sim_begin_calm(struct sim *sim, const struct wish *first, bool is_shown, struct tally *tally)
+{
+    world_begin(sim, 1, is_shown, tally);
+    sim->is_quiet = true;
+    sim->swarm = (struct swarm){.resync_ms = 300000, .hop_ms = 0, .work_ms = 1};
+    git_open(sim, first);
+    daemon_open(sim);
+    daemon_boot(sim);
+    return quiet_settle(sim) && sim->violated < 0;
 }
 
 static void swarm_trace(struct sim *sim)
@@ -278,7 +287,11 @@ struct verdict sim_run(uint64_t seed, const struct options *options, struct tall
 {
     static struct sim sim;
     struct verdict verdict;
-    world_begin(&sim, seed, options, tally);
+    world_begin(&sim, seed, options->is_shown, tally);
+    sim.swarm = swarm_choose(&sim.schedule, options);
+    struct wish first = wish_first(&sim.workload);
+    git_open(&sim, &first);
+    daemon_open(&sim);
     swarm_trace(&sim);
     events_add(&sim.events, BOOT_MS, boot, NULL);
     again(&sim, sim.swarm.edit_every_ms, edit);
@@ -294,6 +307,6 @@ struct verdict sim_run(uint64_t seed, const struct options *options, struct tall
     tally_add(&tally->seeds, 1);
     tally_add(&tally->events, sim.events_run);
     tally_add(&tally->simulated_ms, (uint64_t)sim.now_ms);
-    world_end(&sim);
+    sim_end(&sim);
     return verdict;
 }

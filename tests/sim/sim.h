@@ -80,6 +80,9 @@ struct options {
     uint64_t without[1]; /* bits of faults that are left out */
     int64_t active_ms;   /* 0: as the seed says */
 };
+/* A world without faults on `first`, up and converged; false: it did not. */
+bool sim_begin_calm(struct sim *sim, const struct wish *first, bool is_shown, struct tally *tally);
+void sim_end(struct sim *sim);
 struct verdict sim_run(uint64_t seed, const struct options *options, struct tally *tally);
 
 #endif

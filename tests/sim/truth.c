@@ -159,7 +159,7 @@ bool thing_is_kernel_state(const struct thing *thing)
     return false;
 }
 
-void truth_power_loss(struct truth *truth)
+void truth_power_loss(struct truth *truth, struct arena *arena)
 {
     for (size_t i = 0; i < truth->count; i++) {
         struct thing *thing = &truth->things[i];
@@ -167,8 +167,12 @@ void truth_power_loss(struct truth *truth)
             continue;
         if (thing_is_kernel_state(thing))
             thing->exists = false;
-        if (thing->booted)
+        if (thing->booted) {
+            struct value *spec = value_copy(arena, thing->spec);
+            value_set_text(arena, spec, "power", "off");
+            thing->spec = spec;
             thing->exit_reason = NULL;
+        }
         thing->booted = NULL;
         thing->version++;
     }

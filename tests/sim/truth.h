@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include "model/arena.h"
 #include "model/value.h"
 
 struct sim;
@@ -70,7 +71,7 @@ bool truth_has_open(const struct thing *machine, const char *volume_uid);
 /* The one that exists under this name; NULL: none. */
 const struct thing *truth_volume(const struct truth *truth, const char *project, const char *name);
 /* The host lost power: processes and the kernel's objects are gone. */
-void truth_power_loss(struct truth *truth);
+void truth_power_loss(struct truth *truth, struct arena *arena);
 bool thing_is_kernel_state(const struct thing *thing);
 
 #endif
