@@ -138,6 +138,21 @@ void daemon_pump(struct sim *sim)
     boot_later(sim);
 }
 
+/* For whoever wants to look into it: the store as it was, as files. */
+static void store_export(struct sim *sim)
+{
+    for (size_t i = 0; i < FILES; i++) {
+        size_t size = 0;
+        const uint8_t *bytes = sim_disk_bytes(&sim->host.disk, store_files[i], &size);
+        FILE *file = bytes ? fopen(strrchr(store_files[i], '/') + 1, "w") : NULL;
+        if (file && fwrite(bytes, 1, size, file) != size)
+            fprintf(stderr, "cannot write the store\n");
+        if (file)
+            fclose(file);
+    }
+    printf("%s is kept\n", sim->host.dir);
+}
+
 void daemon_close(struct sim *sim)
 {
     struct host *host = &sim->host;
@@ -152,7 +167,7 @@ void daemon_close(struct sim *sim)
         free(host->saved[i]);
     snprintf(command, sizeof command, "rm -rf '%s'", host->dir);
     if (getenv("SIM_KEEP"))
-        printf("%s is kept\n", host->dir);
+        store_export(sim);
     else if (system(command) != 0)
         fprintf(stderr, "cannot remove %s\n", host->dir);
 }
