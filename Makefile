@@ -165,6 +165,19 @@ $(fuzzers): $(BUILD)/fuzzer/%: $(BUILD)/obj/tests/fuzz/%.o $(call obj,$(addprefi
 replays: $(replays)
 fuzzers: $(fuzzers)
 
+# ---- the simulator: the core, the store and the drivers' library in a world of one's own
+sim_src := $(filter-out tests/sim/test_%,$(wildcard tests/sim/*.c))
+spinel_sim := $(BUILD)/tests/sim/spinel-sim
+$(spinel_sim): ALL_LDFLAGS += $(sim_wraps)
+$(spinel_sim): $(call obj,$(sim_src) drivers/sim/shape.c) $(BUILD)/libcore.a $(BUILD)/libspinel-driver.a $(BUILD)/libmodel.a
+	@mkdir -p $(@D)
+	$(call say,LINK,$@)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS_spinel)
+
+SEEDS ?= 1000
+FROM  ?= 1
+sim: $(spinel_sim)  ## simulated racks with faults from seeds: SEEDS=1000 FROM=1; docs/simulation.md
+	$(spinel_sim) run --from $(FROM) --seeds $(SEEDS) --jobs 2
+
 # ---- manual pages
 man_src := $(wildcard docs/man/*.scd)
 man     := $(patsubst docs/man/%.scd,$(BUILD)/man/%,$(man_src))
@@ -309,7 +322,7 @@ clean:  ## remove what was built
 
 FORCE:
 .PHONY: all units setup check check-unit check-asan check-tsan check-clang check-layers check-headers \
-        check-fuzz replays fuzzers fuzz model torture check-torture coverage torture-real check-memory check-e2e guest demo bench bench-viewer \
+        check-fuzz replays fuzzers fuzz model sim torture check-torture coverage torture-real check-memory check-e2e guest demo bench bench-viewer \
         lint format install dist help clean man FORCE
 .DELETE_ON_ERROR:
 

@@ -85,7 +85,7 @@ static struct value *field_merge(struct arena *arena, const struct field *field,
     if (field->type == FIELD_MAP && field->field_count > 0 && now && value_is_map(wanted))
         return shape_merge(arena, field, now, wanted, NULL, is_running);
     if (!field->list_key || !value_is_list(wanted))
-        return wanted ? value_copy(arena, wanted) : NULL;
+        return wanted ? shape_strip(arena, field, wanted) : NULL;
     struct value *list = value_list(arena);
     for (size_t i = 0; i < wanted->count; i++)
         value_append(

@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+#include "tests/sim/book.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void *room_for(void *array, size_t count, size_t *room, size_t size)
+{
+    if (count < *room)
+        return array;
+    *room = *room ? 2 * *room : 32;
+    array = reallocarray(array, *room, size);
+    if (!array)
+        abort();
+    return array;
+}
+
+void book_intent(struct book *book, const struct intent *intent)
+{
+    book->waiting =
+        room_for(book->waiting, book->waiting_count, &book->waiting_room, sizeof *book->waiting);
+    struct note *note = &book->waiting[book->waiting_count++];
+    *note = (struct note){.epoch = intent->epoch,
+                          .verb = verb_of(intent->verb),
+                          .is_destructive = intent->is_destructive,
+                          .is_approved = intent->is_approved};
+    snprintf(note->op, sizeof note->op, "%s", intent->op);
+    snprintf(note->uid, sizeof note->uid, "%s", intent->uid);
+    snprintf(note->plan, sizeof note->plan, "%s", intent->plan);
+    snprintf(note->state, sizeof note->state, "%s", intent->state);
+}
+
+void book_plan(struct book *book, struct arena *arena, const char *hash,
+               const struct value *document)
+{
+    book->waiting_plans = room_for(book->waiting_plans, book->waiting_plan_count,
+                                   &book->waiting_plan_room, sizeof *book->waiting_plans);
+    struct plan_note *plan = &book->waiting_plans[book->waiting_plan_count++];
+    const struct value *steps = value_get(document, "steps");
+    *plan = (struct plan_note){.steps = steps ? value_copy(arena, steps) : value_list(arena)};
+    snprintf(plan->hash, sizeof plan->hash, "%s", hash);
+}
+
+struct note *book_find(const struct book *book, const char *op)
+{
+    for (size_t i = book->count; i > 0; i--)
+        if (strcmp(book->notes[i - 1].op, op) == 0)
+            return &book->notes[i - 1];
+    return NULL;
+}
+
+const struct plan_note *book_find_plan(const struct book *book, const char *hash)
+{
+    for (size_t i = book->plan_count; i > 0; i--)
+        if (strcmp(book->plans[i - 1].hash, hash) == 0)
+            return &book->plans[i - 1];
+    return NULL;
+}
+
+bool book_knows(const struct book *book, const char *uid)
+{
+    for (size_t i = 0; i < book->count; i++)
+        if (strcmp(book->notes[i].uid, uid) == 0)
+            return true;
+    return false;
+}
+
+bool note_is_open(const struct note *note)
+{
+    return strcmp(note->state, "pending") == 0 || strcmp(note->state, "claimed") == 0;
+}
+
+static void note_keep(struct book *book, const struct note *fresh)
+{
+    struct note *note = book_find(book, fresh->op);
+    if (!note) {
+        book->notes = room_for(book->notes, book->count, &book->room, sizeof *book->notes);
+        note = &book->notes[book->count++];
+        *note = *fresh;
+        return;
+    }
+    snprintf(note->plan, sizeof note->plan, "%s", fresh->plan);
+    snprintf(note->state, sizeof note->state, "%s", fresh->state);
+    note->is_approved = fresh->is_approved;
+}
+
+void book_commit(struct book *book)
+{
+    for (size_t i = 0; i < book->waiting_count; i++)
+        note_keep(book, &book->waiting[i]);
+    for (size_t i = 0; i < book->waiting_plan_count; i++) {
+        if (book_find_plan(book, book->waiting_plans[i].hash))
+            continue;
+        book->plans =
+            room_for(book->plans, book->plan_count, &book->plan_room, sizeof *book->plans);
+        book->plans[book->plan_count++] = book->waiting_plans[i];
+    }
+    book_rollback(book);
+}
+
+void book_rollback(struct book *book)
+{
+    book->waiting_count = book->waiting_plan_count = 0;
+}
+
+void book_forget(struct book *book)
+{
+    book->count = book->plan_count = 0;
+    book_rollback(book);
+}
+
+void book_free(struct book *book)
+{
+    free(book->notes);
+    free(book->waiting);
+    free(book->plans);
+    free(book->waiting_plans);
+    *book = (struct book){.notes = NULL};
+}

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+#ifndef TESTS_SIM_BOOK_H
+#define TESTS_SIM_BOOK_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include "reconciler/store/store.h"
+#include "tests/sim/tally.h"
+
+/*
+ * What the core has written and the store has said is durable: intents and plans, as
+ * they were handed to the store. Invariants compare it with what drivers are sent and
+ * with what is still there after a crash.
+ */
+struct note {
+    char op[65], uid[33], plan[65], state[12];
+    uint64_t epoch;
+    enum verb verb;
+    enum phase phase;
+    bool is_destructive, is_approved;
+    unsigned sent; /* times */
+};
+
+struct plan_note {
+    char hash[65];
+    const struct value *steps; /* of the document */
+};
+
+struct book {
+    struct note *notes, *waiting; /* waiting: in the batch that is open */
+    size_t count, room, waiting_count, waiting_room;
+    struct plan_note *plans, *waiting_plans;
+    size_t plan_count, plan_room, waiting_plan_count, waiting_plan_room;
+};
+
+void book_intent(struct book *book, const struct intent *intent);
+void book_plan(struct book *book, struct arena *arena, const char *hash,
+               const struct value *document);
+void book_commit(struct book *book);
+void book_rollback(struct book *book);
+/* The store was lost or replaced by an old copy: what it knew is no longer durable. */
+void book_forget(struct book *book);
+void book_free(struct book *book);
+struct note *book_find(const struct book *book, const char *op); /* NULL: not durable */
+const struct plan_note *book_find_plan(const struct book *book, const char *hash);
+bool book_knows(const struct book *book, const char *uid); /* it has an intent of this object */
+bool note_is_open(const struct note *note);
+
+#endif

@@ -1,0 +1,114 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MPL-2.0
+"""Proof that the tests bite: each patch beside this file plants one bug in a copy of the
+tree, and one of the suites must fail. Stops at the first suite that does.
+
+  seeds    the simulator's random runs
+  crash    the crash enumeration, a sample of it
+  units    the unit tests of what the patch touches
+
+usage: bugs.py [--sample N] [--jobs J] [NAME...]    N: that many, another choice every day
+Exit: 0 all caught; 1 one was not, does not apply, or does not compile."""
+import argparse, glob, os, subprocess, sys, time
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+ROOT = os.path.abspath(os.path.join(HERE, '..', '..', '..'))
+UNITS = {
+    'reconciler/engine': ['engine/test_core'],
+    'reconciler/plan': ['plan/test_plan', 'plan/test_guard', 'plan/test_pains', 'plan/test_fixpoint'],
+    'reconciler/store': ['store/test_store', 'store/test_rows', 'sim/test_vfs'],
+    'drivers/lib': ['driver/test_ledger', 'driver/test_call', 'driver/test_conformance'],
+}
+
+
+def run(command, tree, seconds=900):
+    try:
+        return subprocess.run(command, cwd=tree, shell=True, timeout=seconds, text=True,
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                              env={**os.environ, 'BUILD': 'build'})
+    except subprocess.TimeoutExpired as late:
+        return subprocess.CompletedProcess(command, 124, (late.stdout or b'').decode(), '')
+
+
+def make(tree, targets):
+    cc = os.environ.get('CC', 'cc')
+    jobs = os.environ.get('JOBS', '2')
+    return run(f'make -j{jobs} CC="{cc}" {targets}', tree)
+
+
+def suites(patch, options):
+    sim = 'build/tests/sim/spinel-sim'
+    touched = [line[6:].strip() for line in open(patch) if line.startswith('+++ b/')][0]
+    units = next((names for prefix, names in UNITS.items() if touched.startswith(prefix)), [])
+    yield 'seeds', sim, f'{sim} run --from 1 --seeds {options.seeds} --jobs {options.jobs}'
+    yield 'crash', sim, f'{sim} crash --sample {options.crash} --jobs {options.jobs}'
+    for unit in units:
+        yield unit, f'build/tests/{unit}', f'build/tests/{unit}'
+
+
+def say(text):
+    return next((line.strip() for line in text.splitlines()
+                 if 'broken' in line or 'signal' in line or 'FAILED' in line or ': the end' in line
+                 or 'fails undisturbed' in line or 'does not begin' in line), '')[:110]
+
+
+def plant(patch, tree, options):
+    name = os.path.basename(patch)[:-6]
+    began = time.time()
+    if run(f'patch -p1 --no-backup-if-mismatch <{patch}', tree).returncode != 0:
+        return name, None, 'does not apply', 0
+    try:
+        for suite, target, command in suites(patch, options):
+            built = make(tree, target)
+            if built.returncode != 0:
+                return name, None, 'does not compile: ' + next(
+                    (l for l in built.stdout.splitlines() if 'error' in l), ''), 0
+            result = run(command, tree)
+            if result.returncode != 0:
+                return name, suite, say(result.stdout), time.time() - began
+        return name, None, 'not caught', time.time() - began
+    finally:
+        run(f'patch -R -p1 --no-backup-if-mismatch <{patch}', tree)
+
+
+def chosen(options):
+    patches = sorted(glob.glob(os.path.join(HERE, '*.patch')))
+    if options.names:
+        return [p for p in patches if os.path.basename(p)[:-6] in options.names]
+    if not options.sample:
+        return patches
+    start = int(time.time() // 86400) * options.sample % len(patches)
+    return (patches + patches)[start:start + options.sample]
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('names', nargs='*')
+    parser.add_argument('--sample', type=int, default=0)
+    parser.add_argument('--jobs', type=int, default=1)
+    parser.add_argument('--seeds', type=int, default=60)
+    parser.add_argument('--crash', type=int, default=199)
+    options = parser.parse_args()
+    tree = os.path.join(ROOT, os.environ.get('BUILD', 'build'), 'bugs')
+    os.makedirs(tree, exist_ok=True)
+    run(f'cd {ROOT} && git ls-files -z | tar --null -T - -cf - | tar -xf - -C {tree}', ROOT)
+    built = make(tree, 'build/tests/sim/spinel-sim')
+    if built.returncode != 0:
+        print(built.stdout)
+        return 1
+    rows = []
+    for patch in chosen(options):
+        rows.append(plant(patch, tree, options))
+        name, suite, what, seconds = rows[-1]
+        print(f'{name:34} {suite or "NOT CAUGHT":20} {seconds:4.0f} s  {what}', flush=True)
+    caught = sum(1 for row in rows if row[1])
+    by_suite = {}
+    for row in rows:
+        by_suite[row[1] or 'none'] = by_suite.get(row[1] or 'none', 0) + 1
+    print(f'{caught} of {len(rows)} planted bugs caught:',
+          ', '.join(f'{suite} {count}' for suite, count in sorted(by_suite.items())))
+    return caught != len(rows)
+
+
+if __name__ == '__main__':
+    sys.exit(main())

@@ -1,0 +1,352 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+/* The daemon's life on its machine: it starts, is told of heads, dies and starts again. */
+#include "tests/sim/host.h"
+
+#include <sqlite3.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include "tests/sim/invariants.h"
+#include "tests/sim/sim.h"
+
+enum { RESTART_MIN_MS = 100, RESTART_MAX_MS = 20000 };
+
+static const char *const driver_list[] = {"disk", "net", "vm"};
+static const char *const store_files[] = {"/sim/state/spinel.db", "/sim/state/spinel.db-wal"};
+const char store_dir[] = "/sim/state";
+/* The same in every run, and another one in every process. */
+static const char drivers_dir[] = "/proc/self/cwd";
+enum { FILES = sizeof store_files / sizeof *store_files };
+
+static const char *driver_of(void *context, const char *class)
+{
+    (void)context;
+    return strcmp(class, "volume") == 0     ? driver_list[DRIVER_DISK]
+           : strcmp(class, "instance") == 0 ? driver_list[DRIVER_VM]
+                                            : driver_list[DRIVER_NET];
+}
+
+static const struct value *settings_of(void *context, const char *driver)
+{
+    (void)context;
+    (void)driver;
+    return NULL;
+}
+
+void daemon_open(struct sim *sim)
+{
+    struct host *host = &sim->host;
+    snprintf(host->dir, sizeof host->dir, "%s/spinel-sim-XXXXXX",
+             access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
+    if (!mkdtemp(host->dir))
+        abort();
+    if (chdir(host->dir) < 0)
+        abort();
+    snprintf(host->key_file, sizeof host->key_file, "%s/key", drivers_dir);
+    seam_bind(sim);
+    host->config = (struct core_config){
+        .rack = "sim",
+        .rack_id = host->rack_id,
+        .state_dir = drivers_dir,
+        .key_file = host->key_file,
+        .drivers = driver_list,
+        .driver_count = DRIVERS,
+        .driver_of = driver_of,
+        .settings_of = settings_of,
+        .parallelism = 4,
+        .resync_ms = sim->swarm.resync_ms,
+        .policy = {3, 5, 30},
+        .effects = true,
+    };
+}
+
+bool daemon_is_up(const struct sim *sim)
+{
+    return sim->host.core && !sim->host.is_dead;
+}
+
+/* ---- down --------------------------------------------------------------------------- */
+
+static void daemon_boots(struct sim *sim, void *data)
+{
+    (void)data;
+    daemon_boot(sim);
+}
+
+static void boot_later(struct sim *sim)
+{
+    events_add(&sim->events,
+               sim->now_ms + prng_between(&sim->schedule, RESTART_MIN_MS, RESTART_MAX_MS),
+               daemon_boots, NULL);
+}
+
+/* What is left of a dead daemon. Its drivers notice that their input has ended. */
+static void daemon_sweep(struct sim *sim)
+{
+    struct host *host = &sim->host;
+    host->is_dead = true; /* whatever the sweeping calls comes to nothing */
+    core_free(host->core);
+    host->core = NULL;
+    store_close(host->store);
+    host->store = NULL;
+    sim_disk_start(&host->disk);
+    host->timer++;
+    book_rollback(&sim->book);
+    if (host->accepting[0])
+        memcpy(host->maybe, host->accepting, sizeof host->maybe);
+    host->accepting[0] = '\0';
+    for (int i = 0; i < DRIVERS; i++) {
+        sim_driver_end(&sim->drivers[i]);
+        if (host->has_no_power)
+            sim_driver_power_loss(&sim->drivers[i]);
+    }
+    if (host->has_no_power)
+        truth_power_loss(&sim->truth, sim->arena);
+    host->is_dead = host->has_no_power = false;
+    host->crash_at = 0;
+    host->life++;
+}
+
+void daemon_crash(struct sim *sim, bool has_no_power)
+{
+    if (!sim->host.core)
+        return;
+    TRACE(sim, has_no_power ? "power loss" : "the daemon is killed");
+    sim->host.has_no_power = has_no_power;
+    if (has_no_power)
+        sim_disk_lose_power(&sim->host.disk, sim->host.loss);
+    else
+        sim_disk_stop(&sim->host.disk);
+    daemon_sweep(sim);
+    boot_later(sim);
+}
+
+void daemon_pump(struct sim *sim)
+{
+    struct host *host = &sim->host;
+    struct error err = ERROR_INIT;
+    if (!host->core)
+        return;
+    if (!host->is_dead)
+        core_pump(host->core);
+    if (!host->is_dead && !core_has_failed(host->core, &err))
+        return;
+    if (!host->is_dead)
+        TRACE(sim, "the daemon ends: %s", err.message);
+    daemon_sweep(sim);
+    boot_later(sim);
+}
+
+void daemon_close(struct sim *sim)
+{
+    struct host *host = &sim->host;
+    char command[128];
+    if (host->core)
+        daemon_sweep(sim);
+    for (int i = 0; i < DRIVERS; i++) {
+        sim_driver_end(&sim->drivers[i]);
+        text_free(&sim->drivers[i].waiting);
+    }
+    for (size_t i = 0; i < FILES; i++)
+        free(host->saved[i]);
+    snprintf(command, sizeof command, "rm -rf '%s'", host->dir);
+    if (getenv("SIM_KEEP"))
+        printf("%s is kept\n", host->dir);
+    else if (system(command) != 0)
+        fprintf(stderr, "cannot remove %s\n", host->dir);
+}
+
+/* ---- up ----------------------------------------------------------------------------- */
+
+static int store_begins(struct sim *sim, struct error *err)
+{
+    struct host *host = &sim->host;
+    host->is_booting = true;
+    int status = store_open(store_dir, STORE_WRITE, &host->store, err);
+    if (status == 0)
+        status = store_seed(host->store, host->config.seed, err);
+    if (status == 0)
+        status = store_rack_id(host->store, host->rack_id, err);
+    if (status < 0) {
+        store_close(host->store);
+        host->store = NULL;
+    }
+    host->is_booting = false;
+    return status;
+}
+
+static void boot_failed(struct sim *sim, const struct error *err)
+{
+    TRACE(sim, "the daemon cannot start: %s", err->message);
+    if (err->code == ERR_CORRUPT) { /* its hint says what a person does then */
+        sim_fault_note(sim, FAULT_STORE_LOST);
+        daemon_store_lose(sim);
+    }
+    boot_later(sim);
+}
+
+void daemon_head(struct sim *sim)
+{
+    struct error err = ERROR_INIT;
+    const char *id = sim->git.commits[sim->git.head].id;
+    struct host *host = &sim->host;
+    if (!daemon_is_up(sim))
+        return;
+    int status = core_target(host->core, id, "ann", NULL, NULL, &err);
+    if (status < 0 && !host->is_dead)
+        TRACE(sim, "head %.12s refused: %s", id, err.message);
+    else if (!host->is_dead)
+        truth_declare(&sim->truth, &sim->git.commits[sim->git.head].wish);
+    daemon_pump(sim);
+}
+
+void daemon_boot(struct sim *sim)
+{
+    struct host *host = &sim->host;
+    struct error err = ERROR_INIT;
+    if (host->core)
+        return;
+    if (store_begins(sim, &err) < 0) {
+        if (host->is_dead) {
+            daemon_sweep(sim);
+            boot_later(sim);
+        } else
+            boot_failed(sim, &err);
+        return;
+    }
+    TRACE(sim, "the daemon starts");
+    tally_add(&sim->tally->restarts, 1);
+    host->env.store = host->store;
+    host->booted_ms = sim->now_ms;
+    host->core = core_new(&host->env, &host->config);
+    const struct moment moment = {.when = ON_BOOT};
+    if (core_start(host->core, &err) < 0) {
+        if (!host->is_dead)
+            TRACE(sim, "the core cannot start: %s", err.message);
+        daemon_sweep(sim);
+        boot_later(sim);
+        return;
+    }
+    invariants_check(sim, &moment);
+    daemon_pump(sim);
+    daemon_head(sim);
+}
+
+/* ---- the store as files ------------------------------------------------------------- */
+
+static void durable_is_gone(struct sim *sim)
+{
+    book_forget(&sim->book);
+    sim->host.accepted[0] = '\0';
+    sim->host.may_skip = true;
+    sim->truth.destroyed = 0; /* and with it what was spent of the budget; a person is asked */
+}
+
+void daemon_store_lose(struct sim *sim)
+{
+    TRACE(sim, "the store is lost");
+    for (size_t i = 0; i < FILES; i++)
+        sim_delete(&sim->host.disk, store_files[i]);
+    sim_sync_directory(&sim->host.disk);
+    durable_is_gone(sim);
+}
+
+void daemon_store_save(struct sim *sim)
+{
+    struct host *host = &sim->host;
+    for (size_t i = 0; i < FILES; i++) {
+        size_t size = 0;
+        const uint8_t *bytes = sim_disk_bytes(&host->disk, store_files[i], &size);
+        free(host->saved[i]);
+        host->saved[i] = bytes ? malloc(size + 1) : NULL;
+        host->saved_len[i] = bytes ? size : 0;
+        if (bytes)
+            memcpy(host->saved[i], bytes, size);
+    }
+    TRACE(sim, "the store is copied");
+}
+
+static void file_put(struct sim *sim, const char *path, const char *bytes, size_t len)
+{
+    struct sim_open file;
+    bool created;
+    if (sim_open(&sim->host.disk, path, true, false, &file, &created) < 0)
+        abort();
+    sim_truncate(&file, 0);
+    sim_write(&file, 0, bytes, len);
+    sim_sync(&file);
+    sim_close(&file);
+}
+
+bool daemon_store_restore(struct sim *sim)
+{
+    struct host *host = &sim->host;
+    if (!host->saved[0])
+        return false;
+    TRACE(sim, "an old copy of the store is put back");
+    for (size_t i = 0; i < FILES; i++) {
+        sim_delete(&host->disk, store_files[i]);
+        if (host->saved[i])
+            file_put(sim, store_files[i], host->saved[i], host->saved_len[i]);
+    }
+    sim_sync_directory(&host->disk);
+    durable_is_gone(sim);
+    return true;
+}
+
+/* ---- the disk's faults -------------------------------------------------------------- */
+
+void daemon_disk_fills(struct sim *sim)
+{
+    sim->host.disk.rules[0] = (struct sim_rule){.call = SIM_WRITE,
+                                                .fault = SIM_NO_SPACE,
+                                                .nth = (unsigned)prng_between(&sim->faults, 1, 30),
+                                                .lasts = true};
+}
+
+void daemon_disk_fails(struct sim *sim)
+{
+    static const enum sim_call calls[] = {SIM_READ, SIM_WRITE, SIM_SYNC};
+    sim->host.disk.rules[1] = (struct sim_rule){.call = calls[prng_below(&sim->faults, 3)],
+                                                .fault = SIM_EIO,
+                                                .nth = (unsigned)prng_between(&sim->faults, 1, 12)};
+}
+
+void daemon_disk_heals(struct sim *sim)
+{
+    for (size_t i = 0; i < SIM_RULES; i++)
+        sim->host.disk.rules[i].fault = SIM_OK;
+}
+
+/* ---- another version ---------------------------------------------------------------- */
+
+static void version_add(int by)
+{
+    sqlite3 *db = NULL;
+    sqlite3_stmt *query = NULL;
+    char sql[64] = "";
+    if (sqlite3_open(store_files[0], &db) == SQLITE_OK &&
+        sqlite3_prepare_v2(db, "PRAGMA user_version", -1, &query, NULL) == SQLITE_OK &&
+        sqlite3_step(query) == SQLITE_ROW)
+        snprintf(sql, sizeof sql, "PRAGMA user_version = %d", sqlite3_column_int(query, 0) + by);
+    sqlite3_finalize(query);
+    if (sql[0])
+        sqlite3_exec(db, sql, NULL, NULL, NULL);
+    sqlite3_close(db);
+}
+
+void daemon_meets_newer_store(struct sim *sim)
+{
+    struct error err = ERROR_INIT;
+    struct store *store = NULL;
+    daemon_crash(sim, false);
+    daemon_disk_heals(sim);
+    version_add(1);
+    int status = store_open(store_dir, STORE_WRITE, &store, &err);
+    store_close(store);
+    version_add(-1);
+    if (status != ERR_STALE)
+        sim_violate(sim, invariant_find("S9c"), "a store of a newer version is opened: %s",
+                    err.message);
+}

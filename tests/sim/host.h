@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+#ifndef TESTS_SIM_HOST_H
+#define TESTS_SIM_HOST_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include "reconciler/engine/core.h"
+#include "tests/sim/disk.h"
+
+struct sim;
+
+/*
+ * The machine that the daemon runs on. Every call of the core to the outside is
+ * counted and can be its last: from then on nothing that it does reaches anybody, as
+ * after kill -9, and once it has returned it is swept away and started again.
+ */
+struct host {
+    char dir[64]; /* of the drivers; the store lies on `disk` */
+    struct sim_disk disk;
+    enum sim_loss loss;  /* what a loss of power does to what was not synced */
+    struct store *store; /* NULL: the daemon is down */
+    struct core *core;
+    struct env env;
+    struct ledger ledger;
+    struct core_config config;
+    char rack_id[33], key_file[96];
+    uint64_t life;
+    bool is_booting;   /* it opens the store */
+    bool is_dead;      /* killed, and not yet swept away */
+    bool has_no_power; /* it was the power */
+
+    uint64_t calls, crash_at; /* 0: never */
+    uint64_t timer;           /* number of the timer that counts */
+    uint64_t writes;          /* to the store */
+    uint64_t applies;         /* sent */
+    uint64_t looks_asked;
+    int64_t seq;             /* of the last event */
+    bool may_skip;           /* the store is another: sequences begin anew */
+    char accepted[65];       /* last target that the store made durable */
+    char accepting[65];      /* in the batch that is open */
+    char maybe[65];          /* in the batch that was open when the daemon died */
+    char said_converged[65]; /* the commit of the last "converged" */
+    uint64_t booted_at_calls;
+    int64_t booted_ms;
+    char *saved[2]; /* an old copy of the store: the file and its log */
+    size_t saved_len[2];
+};
+
+void daemon_open(struct sim *sim);
+void daemon_close(struct sim *sim);
+void daemon_boot(struct sim *sim);
+/* To be called after whatever brought the core news. */
+void daemon_pump(struct sim *sim);
+/* Now, as by kill -9 or by the power. */
+void daemon_crash(struct sim *sim, bool has_no_power);
+void daemon_head(struct sim *sim); /* the branch has moved, or may have */
+void daemon_store_lose(struct sim *sim);
+void daemon_store_save(struct sim *sim);
+bool daemon_store_restore(struct sim *sim); /* false: there is no copy */
+bool daemon_is_up(const struct sim *sim);
+
+/* The disk is full, or one call of it fails. */
+void daemon_disk_fills(struct sim *sim);
+void daemon_disk_fails(struct sim *sim);
+void daemon_disk_heals(struct sim *sim);
+/* A newer program has had the store: this one must leave it alone. */
+void daemon_meets_newer_store(struct sim *sim);
+
+/* seam.c: what the core calls. */
+void seam_bind(struct sim *sim);
+extern const char store_dir[];
+
+#endif

@@ -1,0 +1,597 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+/*
+ * What must hold, one function each. The numbers are those of the specification; what
+ * is about signatures, several hosts or an audit chain has nothing to look at yet and is
+ * not here (docs/simulation.md).
+ */
+#include "tests/sim/invariants.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include "model/json.h"
+#include "tests/sim/sim.h"
+
+enum { DAY_MS = 86400000, HOT_MS = 60000, HOT_MAX = 14, PASSES_MAX = 24 };
+
+static bool broken(char *why, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+static bool broken(char *why, const char *fmt, ...)
+{
+    va_list args;
+    va_start(args, fmt);
+    vsnprintf(why, MESSAGE_MAX, fmt, args);
+    va_end(args);
+    return false;
+}
+
+static const struct note *note_of(struct sim *sim, const struct spinel_op *op)
+{
+    return book_find(&sim->book, op->op);
+}
+
+/* ---- about an effect ---------------------------------------------------------------- */
+
+static bool is_destruction(const struct moment *moment)
+{
+    return moment->thing && moment->thing->exists && moment->op->verb == SPINEL_DELETE;
+}
+
+static bool touches_ours_only(struct sim *sim, const struct moment *moment, char *why)
+{
+    (void)sim;
+    if (!moment->thing || (moment->thing->is_ours && moment->thing->tag))
+        return true;
+    return broken(why, "%s of %s, which bears no valid tag", verb_names[moment->op->verb],
+                  moment->thing->native);
+}
+
+/* Whether it is being changed too: two that swap volumes are let go at the same time. */
+static bool gives_up(struct sim *sim, const char *uid)
+{
+    const struct plan *plan = core_plan(sim->host.core);
+    for (size_t i = 0; plan && i < plan->step_count; i++)
+        if (strcmp(plan->steps[i].uid, uid) == 0)
+            return plan->steps[i].disposition == RUN;
+    return false;
+}
+
+/* Of a holder that the store has no record of, nobody but the driver can know. */
+static bool opens_once(struct sim *sim, const struct moment *moment, char *why)
+{
+    const char *volume = "";
+    const struct thing *holder = effect_holder(&sim->truth, moment->op, moment->thing, &volume);
+    if (holder && daemon_is_up(sim) &&
+        gives_up(sim, holder->uid)) /* a circle: the driver's lock decides */
+        return true;
+    if (!holder || !holder->tag || !holder->is_ours || !book_knows(&sim->book, holder->uid))
+        return true;
+    return broken(why, "%s gets volume %s, which %s has open", moment->op->name, volume,
+                  holder->name);
+}
+
+/* The store knows it, by another name: one that is on its way to it, or was taken back. */
+static bool goes_by_another_name(struct sim *sim, const char *uid, const char *name)
+{
+    struct arena *arena = arena_new();
+    struct error err = ERROR_INIT;
+    struct known *rows = NULL;
+    size_t count = 0;
+    bool is_known = false;
+    if (sim->host.store)
+        store_objects(sim->host.store, arena, &rows, &count, &err);
+    for (size_t i = 0; i < count; i++)
+        is_known |= strcmp(rows[i].uid, uid) == 0 && strcmp(rows[i].name, name) != 0;
+    arena_free(arena);
+    return is_known;
+}
+
+static bool is_unique(struct sim *sim, const struct moment *moment, char *why)
+{
+    const struct spinel_op *op = moment->op;
+    const struct sim_driver *driver = sim_driver_of_kind(sim, op->kind);
+    if (moment->thing || (op->verb != SPINEL_CREATE && op->verb != SPINEL_UPDATE))
+        return true;
+    if (driver->has_lied) /* it left out what only it can know of, and said that it was all */
+        return true;
+    for (size_t i = 0; i < sim->truth.count; i++) {
+        const struct thing *other = &sim->truth.things[i];
+        if (other->exists && other->is_ours && other->tag && !other->is_released &&
+            strcmp(other->uid, op->uid) != 0 && strcmp(other->kind, op->kind) == 0 &&
+            strcmp(other->project, op->project ? op->project : "") == 0 &&
+            strcmp(other->name, op->name) == 0 && !goes_by_another_name(sim, other->uid, op->name))
+            return broken(why, "%s %s is made as %s and exists as %s", op->kind, op->name, op->uid,
+                          other->uid);
+    }
+    return true;
+}
+
+static bool stays_dead(struct sim *sim, const struct moment *moment, char *why)
+{
+    const struct spinel_op *op = moment->op;
+    const struct thing *was = thing_of_uid(&sim->truth, op->uid);
+    if (!was || op->verb == SPINEL_DELETE || op->epoch > was->gone_epoch)
+        return true;
+    return broken(why, "%s of %s %s at epoch %" PRIu64 ", deleted at %" PRIu64,
+                  verb_names[op->verb], op->kind, op->name, op->epoch, was->gone_epoch);
+}
+
+static bool is_fenced(struct sim *sim, const struct moment *moment, char *why)
+{
+    (void)sim;
+    if (!moment->thing || moment->op->epoch >= moment->thing->epoch)
+        return true;
+    return broken(why, "%s of %s at epoch %" PRIu64 " has an effect after epoch %" PRIu64,
+                  verb_names[moment->op->verb], moment->op->name, moment->op->epoch,
+                  moment->thing->epoch);
+}
+
+static bool stays_with_tenant(struct sim *sim, const struct moment *moment, char *why)
+{
+    const char *project = moment->op->project ? moment->op->project : "";
+    (void)sim;
+    if (!moment->thing || strcmp(moment->thing->project, project) == 0)
+        return true;
+    return broken(why, "%s of tenant \"%s\" reaches %s of tenant \"%s\"",
+                  verb_names[moment->op->verb], project, moment->thing->name,
+                  moment->thing->project);
+}
+
+static bool is_derived(const char *kind)
+{
+    return strcmp(kind, "NIC") == 0 || strcmp(kind, "Seed") == 0;
+}
+
+static size_t count_live(const struct truth *truth)
+{
+    size_t live = 0;
+    for (size_t i = 0; i < truth->count; i++)
+        live += truth->things[i].exists && truth->things[i].is_ours &&
+                !is_derived(truth->things[i].kind);
+    return live;
+}
+
+/* By the daemon's own clock, which is what its budget goes by. */
+static bool keeps_budget(struct sim *sim, const struct moment *moment, char *why)
+{
+    struct truth *truth = &sim->truth;
+    const struct note *note = note_of(sim, moment->op);
+    size_t live = count_live(truth), recent = 0;
+    int64_t now = sim->now_ms + sim->wall_ms;
+    if (live > truth->most)
+        truth->most = live;
+    if (!is_destruction(moment) || is_derived(moment->thing->kind) || !note || note->is_approved)
+        return true;
+    size_t room = sizeof truth->destroyed_at / sizeof *truth->destroyed_at;
+    snprintf(truth->destroyed_uid[truth->destroyed % room], 33, "%s", moment->thing->uid);
+    truth->destroyed_at[truth->destroyed++ % room] = now;
+    for (size_t i = 0; i < truth->destroyed && i < room; i++) {
+        bool is_again = false; /* made anew and destroyed again: it is one object that is lost */
+        for (size_t n = 0; n < i; n++)
+            is_again |= strcmp(truth->destroyed_uid[n], truth->destroyed_uid[i]) == 0;
+        recent +=
+            !is_again && truth->destroyed_at[i] > now - DAY_MS && truth->destroyed_at[i] <= now;
+    }
+    size_t allowed = truth->most / 20 > 3 ? truth->most / 20 : 3;
+    return recent <= allowed ||
+           broken(why, "%zu objects destroyed in a day without approval, %zu allowed", recent,
+                  allowed);
+}
+
+/* ---- about a message ---------------------------------------------------------------- */
+
+static const char *param(const struct moment *moment, const char *name)
+{
+    return value_get_text(value_get(moment->message, "params"), name, "");
+}
+
+/* The volume that a message would destroy; NULL: none. What is under way when the next
+ * commit comes is not called back, so it is the sending that is judged. */
+static const struct thing *volume_at_risk(struct sim *sim, const struct moment *moment)
+{
+    const struct thing *thing = thing_of_uid(&sim->truth, param(moment, "uid"));
+    bool is_risk = strcmp(param(moment, "verb"), "delete") == 0 && thing && thing->exists &&
+                   thing->tag && strcmp(thing->kind, "Volume") == 0 && !thing->is_purged;
+    return is_risk ? thing : NULL;
+}
+
+static bool grants_destruction(struct sim *sim, const struct moment *moment, char *why)
+{
+    const struct thing *thing = volume_at_risk(sim, moment);
+    if (!thing || thing->writes == 0)
+        return true;
+    const struct last_word *word = truth_last_word(&sim->truth, thing->project, thing->name);
+    if (word && word->is_deleted && !word->is_declared)
+        return true;
+    return broken(why, "volume %s/%s with %" PRIu64 " writes is destroyed: %s", thing->project,
+                  thing->name, thing->writes,
+                  !word               ? "no commit ever declared it"
+                  : word->is_declared ? "the target declares it"
+                                      : "the last commit that declared it said onRemove: release");
+}
+
+static bool spares_protected(struct sim *sim, const struct moment *moment, char *why)
+{
+    const struct thing *thing = volume_at_risk(sim, moment);
+    if (!thing)
+        return true;
+    const struct last_word *word = truth_last_word(&sim->truth, thing->project, thing->name);
+    if (!word || !word->is_protected)
+        return true;
+    return broken(why, "protected volume %s/%s is destroyed", thing->project, thing->name);
+}
+
+static bool is_recorded(struct sim *sim, const struct moment *moment, char *why)
+{
+    const struct note *note = book_find(&sim->book, param(moment, "op"));
+    if (note && note_is_open(note) && strcmp(note->uid, param(moment, "uid")) == 0 &&
+        (int64_t)note->epoch == value_at_int(moment->message, "params.epoch", -1))
+        return true;
+    return broken(why, "%s of %s is sent, and %s", param(moment, "verb"), param(moment, "name"),
+                  note ? "its record does not fit" : "no durable record says so");
+}
+
+static bool is_planned(struct sim *sim, const struct moment *moment, char *why)
+{
+    const struct note *note = book_find(&sim->book, param(moment, "op"));
+    const struct plan_note *plan = note ? book_find_plan(&sim->book, note->plan) : NULL;
+    if (!note)
+        return true; /* is_recorded() says so */
+    if (!plan)
+        return broken(why, "%s of %s is of a plan that was not recorded", param(moment, "verb"),
+                      param(moment, "name"));
+    for (size_t i = 0; i < plan->steps->count; i++) {
+        const struct value *step = plan->steps->items[i];
+        if (strcmp(value_get_text(step, "uid", ""), note->uid) == 0 &&
+            strcmp(value_get_text(step, "disposition", ""), "run") == 0)
+            return true;
+    }
+    return broken(why, "%s of %s is no step of its plan that runs", param(moment, "verb"),
+                  param(moment, "name"));
+}
+
+static bool has_looked(struct sim *sim, const struct moment *moment, char *why)
+{
+    const char *verb = param(moment, "verb");
+    const struct sim_driver *driver = sim_driver_of_kind(sim, param(moment, "kind"));
+    bool is_removal = strcmp(verb, "delete") == 0 || strcmp(verb, "release") == 0;
+    if (!is_removal || !driver || driver->has_told)
+        return true;
+    return broken(why, "%s of %s before its driver gave a whole list", verb, param(moment, "name"));
+}
+
+static bool stops_after_failure(struct sim *sim, const struct moment *moment, char *why)
+{
+    struct error err = ERROR_INIT;
+    if (!core_has_failed(sim->host.core, &err))
+        return true;
+    return broken(why, "%s of %s is sent after the store failed", param(moment, "verb"),
+                  param(moment, "name"));
+}
+
+struct heat {
+    char uid[33];
+    uint64_t life;
+    char commit[65];
+    int64_t at[HOT_MAX];
+    size_t count;
+};
+
+static bool backs_off(struct sim *sim, const struct moment *moment, char *why)
+{
+    static struct heat heats[256];
+    const char *uid = param(moment, "uid");
+    struct heat *heat = &heats[(uint8_t)(uid[0] * 31 + uid[1] * 7 + uid[2])];
+    const char *commit = core_commit(sim->host.core);
+    if (strcmp(heat->uid, uid) != 0 || heat->life != sim->host.life ||
+        strcmp(heat->commit, commit) != 0) {
+        *heat = (struct heat){.life = sim->host.life};
+        snprintf(heat->uid, sizeof heat->uid, "%s", uid);
+        snprintf(heat->commit, sizeof heat->commit, "%s", commit);
+    }
+    int64_t oldest = heat->at[heat->count % HOT_MAX];
+    heat->at[heat->count++ % HOT_MAX] = sim->now_ms;
+    if (heat->count <= HOT_MAX || sim->now_ms - oldest > HOT_MS)
+        return true;
+    return broken(why, "%s was sent %d times within %d s", param(moment, "name"), HOT_MAX + 1,
+                  HOT_MS / 1000);
+}
+
+/* ---- about an event ----------------------------------------------------------------- */
+
+static bool has_no_gap(struct sim *sim, const struct moment *moment, char *why)
+{
+    int64_t seq = moment->event->seq;
+    if (sim->host.may_skip || sim->host.seq == 0 || seq > sim->host.seq)
+        return true;
+    return broken(why, "event %lld comes after event %lld", (long long)seq,
+                  (long long)sim->host.seq);
+}
+
+static bool tells_no_secret(struct sim *sim, const struct moment *moment, char *why)
+{
+    struct arena *arena = arena_new();
+    const struct event *event = moment->event;
+    (void)sim;
+    bool is_told = strstr(event->text, wish_secret) ||
+                   (event->data && strstr(json_text(arena, event->data), wish_secret));
+    arena_free(arena);
+    return !is_told || broken(why, "event %s tells a secret", event->type);
+}
+
+/* ---- about a start ------------------------------------------------------------------ */
+
+static bool keeps_what_was_durable(struct sim *sim, const struct moment *moment, char *why)
+{
+    struct arena *arena = arena_new();
+    struct error err = ERROR_INIT;
+    struct intent *open = NULL;
+    size_t count = 0, missing = 0;
+    (void)moment;
+    /* Of a commit that was cut off nobody knows: the intent may have gone on, but it is there. */
+    store_intents(sim->host.store, arena, NULL, (struct page){.limit = 100000}, &open, &count,
+                  &err);
+    for (size_t i = 0; i < sim->book.count; i++) {
+        const struct note *note = &sim->book.notes[i];
+        bool is_there = !note_is_open(note);
+        for (size_t n = 0; n < count && !is_there; n++)
+            is_there = strcmp(open[n].op, note->op) == 0;
+        missing += !is_there;
+    }
+    arena_free(arena);
+    return missing == 0 || broken(why, "%zu durable intents are gone after a restart", missing);
+}
+
+static bool keeps_target(struct sim *sim, const struct moment *moment, char *why)
+{
+    const struct commit *commit = git_find(&sim->git, sim->host.accepted);
+    (void)moment;
+    if (!commit || commit->is_missing || commit->is_corrupt || commit->is_invalid ||
+        strcmp(core_commit(sim->host.core), commit->id) == 0 ||
+        strcmp(core_commit(sim->host.core), sim->host.maybe) == 0)
+        return true;
+    return broken(why, "the target is %.12s after a restart and was %.12s before",
+                  core_commit(sim->host.core), commit->id);
+}
+
+/* ---- at the end --------------------------------------------------------------------- */
+
+static const struct step *step_of(const struct plan *plan, const char *uid)
+{
+    for (size_t i = 0; plan && i < plan->step_count; i++)
+        if (strcmp(plan->steps[i].uid, uid) == 0)
+            return &plan->steps[i];
+    return NULL;
+}
+
+static const struct thing *thing_named(const struct truth *truth, const struct resource *resource)
+{
+    for (size_t i = 0; i < truth->count; i++) {
+        const struct thing *thing = &truth->things[i];
+        if (thing->exists && thing->is_ours && thing->tag && !thing->is_released &&
+            strcmp(thing->kind, resource->kind->name) == 0 &&
+            strcmp(thing->project, resource->project ? resource->project : "") == 0 &&
+            strcmp(thing->name, resource->name) == 0)
+            return thing;
+    }
+    return NULL;
+}
+
+static const struct step *step_named(const struct plan *plan, const struct resource *resource)
+{
+    for (size_t i = 0; plan && i < plan->step_count; i++)
+        if (plan->steps[i].resource == resource ||
+            (plan->steps[i].kind == resource->kind &&
+             strcmp(plan->steps[i].name, resource->name) == 0 &&
+             strcmp(plan->steps[i].project ? plan->steps[i].project : "",
+                    resource->project ? resource->project : "") == 0))
+            return &plan->steps[i];
+    return NULL;
+}
+
+/* A running machine names its volumes as they were called when it was told of them. */
+static bool are_same_disks(const struct truth *truth, const struct value *wanted,
+                           const struct thing *machine)
+{
+    const struct value *disks = value_get(machine->spec, "disks");
+    if (!value_is_list(wanted) || !value_is_list(disks) || wanted->count != disks->count)
+        return false;
+    for (size_t i = 0; i < wanted->count; i++) {
+        const struct thing *volume =
+            truth_volume(truth, machine->project, value_get_text(wanted->items[i], "volume", ""));
+        if (!volume || !truth_has_open(machine, volume->uid))
+            return false;
+    }
+    return true;
+}
+
+/* The first field in which the real one is not as declared; NULL: none. */
+static const char *difference(const struct truth *truth, const struct resource *resource,
+                              const struct thing *thing)
+{
+    for (size_t i = 0; i < resource->kind->spec->field_count; i++) {
+        const struct field *field = resource->kind->spec->fields[i];
+        const struct value *wanted = value_get(resource->spec, field->name);
+        if (!wanted || field->is_sensitive || field->change == CHANGE_METADATA)
+            continue;
+        if (strcmp(field->name, "disks") == 0 && are_same_disks(truth, wanted, thing))
+            continue;
+        if (!value_equal(wanted, value_get(thing->spec, field->name)))
+            return field->name;
+    }
+    return NULL;
+}
+
+static bool is_parked(const struct step *step)
+{
+    return step && step->disposition != RUN && step->reason && *step->reason;
+}
+
+static bool loses_no_intent(struct sim *sim, const struct moment *moment, char *why)
+{
+    struct arena *arena = arena_new();
+    struct report report;
+    struct error err = ERROR_INIT;
+    const struct set *set = NULL;
+    const struct plan *plan = core_plan(sim->host.core);
+    bool holds = true;
+    (void)moment;
+    report_init(&report, arena);
+    if (git_load(sim, arena, core_commit(sim->host.core), &set, &report, &err) == 0) {
+        for (size_t i = 0; holds && i < set->count; i++) {
+            const struct resource *resource = set->resources[i];
+            const struct thing *thing = thing_named(&sim->truth, resource);
+            if (!resource->kind->driver || is_parked(step_named(plan, resource)))
+                continue;
+            if (!thing)
+                holds = broken(why, "%s %s is declared, not there, and not reported",
+                               resource->kind->name, resource->name);
+            else if (difference(&sim->truth, resource, thing))
+                holds = broken(
+                    why, "%s %s: %s is %s, should be %s, and that is not reported",
+                    resource->kind->name, resource->name, difference(&sim->truth, resource, thing),
+                    json_text(arena,
+                              value_get(thing->spec, difference(&sim->truth, resource, thing))),
+                    json_text(arena,
+                              value_get(resource->spec, difference(&sim->truth, resource, thing))));
+        }
+    }
+    arena_free(arena);
+    return holds;
+}
+
+static bool leaves_nothing_behind(struct sim *sim, const struct moment *moment, char *why)
+{
+    struct arena *arena = arena_new();
+    struct report report;
+    struct error err = ERROR_INIT;
+    const struct set *set = NULL;
+    bool holds = true;
+    (void)moment;
+    report_init(&report, arena);
+    if (git_load(sim, arena, core_commit(sim->host.core), &set, &report, &err) == 0)
+        for (size_t i = 0; holds && i < sim->truth.count; i++) {
+            const struct thing *thing = &sim->truth.things[i];
+            const char *project = thing->project[0] ? thing->project : NULL;
+            if (!thing->exists || !thing->is_ours || !thing->tag || thing->is_released ||
+                set_find(set, thing->kind, project, thing->name) ||
+                step_of(core_plan(sim->host.core), thing->uid))
+                continue;
+            const char *strangers = json_text(arena, core_strangers(sim->host.core, arena));
+            if (!strstr(strangers, thing->uid))
+                holds = broken(why, "%s %s/%s is not declared, still there, and not reported",
+                               thing->kind, thing->project, thing->name);
+        }
+    arena_free(arena);
+    return holds;
+}
+
+static bool hides_secret(struct sim *sim, const struct moment *moment, char *why)
+{
+    bool is_clean = true;
+    (void)moment;
+    daemon_store_save(sim);
+    for (size_t i = 0; i < 2; i++)
+        if (sim->host.saved[i] &&
+            memmem(sim->host.saved[i], sim->host.saved_len[i], wish_secret, strlen(wish_secret)))
+            is_clean = false;
+    return is_clean || broken(why, "a secret is in the store");
+}
+
+static bool converges(struct sim *sim, const struct moment *moment, char *why)
+{
+    (void)sim;
+    (void)moment;
+    if (!quiet.is_settled)
+        return broken(why, "it found no rest after the faults had ceased");
+    return quiet.looks <= PASSES_MAX || broken(why, "it took %" PRIu64 " looks", quiet.looks);
+}
+
+static bool parks_for_people(struct sim *sim, const struct moment *moment, char *why)
+{
+    (void)sim;
+    (void)moment;
+    return !quiet.parked || broken(why, "%s", quiet.parked);
+}
+
+static bool rests(struct sim *sim, const struct moment *moment, char *why)
+{
+    (void)sim;
+    (void)moment;
+    return (quiet.again_applies == 0 && quiet.again_writes == 0) ||
+           broken(why, "one more look sent %" PRIu64 " operations and wrote %" PRIu64 " times",
+                  quiet.again_applies, quiet.again_writes);
+}
+
+static bool repeats_nothing(struct sim *sim, const struct moment *moment, char *why)
+{
+    (void)sim;
+    (void)moment;
+    return quiet.same_applies == 0 ||
+           broken(why, "the same commit again sent %" PRIu64 " operations", quiet.same_applies);
+}
+
+/* ---- the table ---------------------------------------------------------------------- */
+
+const struct invariant invariants[] = {
+    {"S1", "no volume with data is destroyed without a grant", ON_SEND, grants_destruction},
+    {"S2", "nothing without our valid tag is changed", ON_EFFECT, touches_ours_only},
+    {"S3", "nothing protected is destroyed", ON_SEND, spares_protected},
+    {"S4", "a volume is open in one running machine at most", ON_EFFECT, opens_once},
+    {"S5", "one real object for each declared one", ON_EFFECT, is_unique},
+    {"S6", "what was deleted does not come back", ON_EFFECT, stays_dead},
+    {"S7", "every change is made, superseded, or reported with a reason", AT_END, loses_no_intent},
+    {"S7b", "what left Git is gone, released, or reported", AT_END, leaves_nothing_behind},
+    {"S8", "what is sent is a step of a recorded plan", ON_SEND, is_planned},
+    {"S9", "a durable record precedes every operation", ON_SEND, is_recorded},
+    {"S9b", "events are in order and never twice", ON_EMIT, has_no_gap},
+    {"S9c", "what was durable is there after a restart", ON_BOOT, keeps_what_was_durable},
+    {"S10", "the target never goes back by itself", ON_BOOT, keeps_target},
+    {"S12", "an operation stays within its tenant", ON_EFFECT, stays_with_tenant},
+    {"S13", "destruction keeps within its budget, or is approved", ON_EFFECT, keeps_budget},
+    {"S14", "nothing is removed before a whole list was seen", ON_SEND, has_looked},
+    {"S15", "an older epoch has no effect after a newer one", ON_EFFECT, is_fenced},
+    {"S16", "no secret in an event", ON_EMIT, tells_no_secret},
+    {"S16b", "no secret in the store", AT_END, hides_secret},
+    {"S17", "no effect begins after the store failed", ON_SEND, stops_after_failure},
+    {"L1", "it converges once the faults have ceased", AT_END, converges},
+    {"L2", "what is parked waits for a person, and says so", AT_END, parks_for_people},
+    {"L3", "no operation is repeated faster than its back-off", ON_SEND, backs_off},
+    {"I1", "a look after convergence sends and writes nothing", AT_END, rests},
+    {"I2", "the same commit again does nothing", AT_END, repeats_nothing},
+};
+const int invariant_count = sizeof invariants / sizeof *invariants;
+_Static_assert(sizeof invariants / sizeof *invariants <= INVARIANTS_MAX, "room in the tally");
+
+int invariant_find(const char *id)
+{
+    for (int i = 0; i < invariant_count; i++)
+        if (strcmp(invariants[i].id, id) == 0)
+            return i;
+    return -1;
+}
+
+void sim_violate(struct sim *sim, int invariant, const char *fmt, ...)
+{
+    va_list args;
+    if (sim->violated >= 0)
+        return;
+    va_start(args, fmt);
+    vsnprintf(sim->message, sizeof sim->message, fmt, args);
+    va_end(args);
+    sim->violated = invariant;
+    tally_add(&sim->tally->violations[invariant], 1);
+    TRACE(sim, "VIOLATION %s: %s", invariants[invariant].id, sim->message);
+}
+
+void invariants_check(struct sim *sim, const struct moment *moment)
+{
+    char why[MESSAGE_MAX] = "";
+    for (int i = 0; i < invariant_count; i++) {
+        if (!(invariants[i].when & moment->when))
+            continue;
+        tally_add(&sim->tally->checks[i], 1);
+        if (!invariants[i].holds(sim, moment, why))
+            sim_violate(sim, i, "%s", why);
+    }
+}

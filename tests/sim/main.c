@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+/* spinel-sim: the simulator's command line. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include "tests/sim/crash.h"
+#include "tests/sim/invariants.h"
+#include "tests/sim/run.h"
+#include "tests/sim/table.h"
+
+static const char usage[] =
+    "usage: spinel-sim run [--seeds N] [--from S] [--minutes M] [--jobs J]\n"
+    "       spinel-sim replay SEED [--trace]\n"
+    "       spinel-sim minimise SEED\n"
+    "       spinel-sim crash [--sample N] [--jobs J] [--scenario NAME [--at CALL --loss 0..4\n"
+    "                         --second CALL --trace]]\n"
+    "       spinel-sim past FILE            seeds that found something once\n"
+    "       spinel-sim determinism [--seeds N] [--from S]\n";
+
+struct arguments {
+    uint64_t seed, seeds, from;
+    double minutes;
+    unsigned jobs;
+    bool is_shown;
+    const char *file, *scenario;
+    uint64_t at, second, sample;
+    int loss;
+};
+
+static struct arguments arguments_read(int argc, char **argv)
+{
+    struct arguments arguments = {.from = 1, .jobs = 1, .sample = 1, .loss = -1};
+    for (int i = 0; i < argc; i++) {
+        const char *value = i + 1 < argc ? argv[i + 1] : "0";
+        if (strcmp(argv[i], "--trace") == 0)
+            arguments.is_shown = true;
+        else if (strcmp(argv[i], "--seeds") == 0)
+            arguments.seeds = strtoull(value, NULL, 10), i++;
+        else if (strcmp(argv[i], "--from") == 0)
+            arguments.from = strtoull(value, NULL, 10), i++;
+        else if (strcmp(argv[i], "--minutes") == 0)
+            arguments.minutes = strtod(value, NULL), i++;
+        else if (strcmp(argv[i], "--jobs") == 0)
+            arguments.jobs = (unsigned)strtoul(value, NULL, 10), i++;
+        else if (strcmp(argv[i], "--scenario") == 0)
+            arguments.scenario = value, i++;
+        else if (strcmp(argv[i], "--at") == 0)
+            arguments.at = strtoull(value, NULL, 10), i++;
+        else if (strcmp(argv[i], "--second") == 0)
+            arguments.second = strtoull(value, NULL, 10), i++;
+        else if (strcmp(argv[i], "--sample") == 0)
+            arguments.sample = strtoull(value, NULL, 10), i++;
+        else if (strcmp(argv[i], "--loss") == 0)
+            arguments.loss = atoi(value), i++;
+        else
+            arguments.file = argv[i], arguments.seed = strtoull(argv[i], NULL, 10);
+    }
+    return arguments;
+}
+
+static void outcome_print(const struct outcome *outcome)
+{
+    if (outcome->has_died)
+        printf("seed %" PRIu64 ": %s\n", outcome->seed, outcome->verdict.message);
+    else if (outcome->verdict.violated >= 0)
+        printf("seed %" PRIu64 ": %s broken (%s): %s\n", outcome->seed,
+               invariants[outcome->verdict.violated].id,
+               invariants[outcome->verdict.violated].sentence, outcome->verdict.message);
+    else
+        return;
+    printf("  replay: build/tests/sim/spinel-sim replay %" PRIu64 " --trace\n", outcome->seed);
+    fflush(stdout);
+}
+
+static bool has_failed(const struct outcome *outcome)
+{
+    return outcome->has_died || outcome->verdict.violated >= 0;
+}
+
+static void failure_count(void *context, const struct outcome *outcome)
+{
+    *(uint64_t *)context += has_failed(outcome);
+    outcome_print(outcome);
+}
+
+static int run(const struct arguments *arguments)
+{
+    const struct options options = {.is_shown = false};
+    struct tally *tally = tally_share();
+    struct timespec began, ended;
+    uint64_t failures = 0, count = arguments->seeds ? arguments->seeds : UINT64_MAX / 2;
+    int64_t seconds = (int64_t)(arguments->minutes * 60);
+    if (!arguments->seeds && !seconds)
+        seconds = 60;
+    clock_gettime(CLOCK_MONOTONIC, &began);
+    run_seeds(arguments->from, count, seconds, arguments->jobs ? arguments->jobs : 1, &options,
+              tally, failure_count, &failures);
+    clock_gettime(CLOCK_MONOTONIC, &ended);
+    table_print(tally, (double)(ended.tv_sec - began.tv_sec) +
+                           (double)(ended.tv_nsec - began.tv_nsec) / 1e9);
+    printf("%" PRIu64 " failing seeds\n", failures);
+    return failures > 0;
+}
+
+static int replay(const struct arguments *arguments)
+{
+    const struct options options = {.is_shown = arguments->is_shown};
+    struct outcome outcome = run_one(arguments->seed, &options, tally_share());
+    outcome_print(&outcome);
+    printf("seed %" PRIu64 ": trace %s\n", outcome.seed, outcome.verdict.hash);
+    return has_failed(&outcome);
+}
+
+/* Leaves out whatever the failure does not need: kinds of faults, then time. */
+static int minimise(const struct arguments *arguments)
+{
+    struct options options = {.is_shown = false};
+    struct tally *tally = tally_share();
+    struct outcome first = run_one(arguments->seed, &options, tally);
+    if (!has_failed(&first)) {
+        printf("seed %" PRIu64 " fails nothing\n", arguments->seed);
+        return 0;
+    }
+    for (int i = 0; i < FAULT_COUNT; i++) {
+        struct options less = options;
+        less.without[0] |= UINT64_C(1) << i;
+        struct outcome outcome = run_one(arguments->seed, &less, tally);
+        if (has_failed(&outcome) && outcome.verdict.violated == first.verdict.violated)
+            options = less;
+    }
+    for (int64_t minutes = 5; minutes < 400; minutes *= 2) {
+        struct options less = options;
+        less.active_ms = minutes * 60000;
+        struct outcome outcome = run_one(arguments->seed, &less, tally);
+        if (!has_failed(&outcome) || outcome.verdict.violated != first.verdict.violated)
+            continue;
+        options = less;
+        break;
+    }
+    options.is_shown = true;
+    struct outcome last = run_one(arguments->seed, &options, tally);
+    outcome_print(&last);
+    printf("needs:");
+    for (int i = 0; i < FAULT_COUNT; i++)
+        if (!(options.without[0] >> i & 1))
+            printf(" %s", fault_names[i]);
+    printf("\n");
+    return 1;
+}
+
+static int past(const struct arguments *arguments)
+{
+    const struct options options = {.is_shown = false};
+    struct tally *tally = tally_share();
+    FILE *file = fopen(arguments->file ? arguments->file : "", "r");
+    char line[512];
+    int failures = 0, count = 0;
+    if (!file) {
+        fprintf(stderr, "spinel-sim: cannot read %s\n", arguments->file);
+        return 64;
+    }
+    while (fgets(line, sizeof line, file)) {
+        if (line[0] < '0' || line[0] > '9')
+            continue;
+        struct outcome outcome = run_one(strtoull(line, NULL, 10), &options, tally);
+        failures += has_failed(&outcome);
+        count++;
+        outcome_print(&outcome);
+    }
+    fclose(file);
+    printf("%d past seeds, %d fail\n", count, failures);
+    return failures > 0;
+}
+
+static int determinism(const struct arguments *arguments)
+{
+    const struct options options = {.is_shown = false};
+    struct tally *tally = tally_share();
+    uint64_t count = arguments->seeds ? arguments->seeds : 20, differ = 0;
+    for (uint64_t seed = arguments->from; seed < arguments->from + count; seed++) {
+        struct outcome one = run_one(seed, &options, tally);
+        struct outcome two = run_one(seed, &options, tally);
+        if (strcmp(one.verdict.hash, two.verdict.hash) == 0)
+            continue;
+        printf("seed %" PRIu64 ": trace %s, then %s\n", seed, one.verdict.hash, two.verdict.hash);
+        differ++;
+    }
+    printf("%" PRIu64 " seeds run twice, %" PRIu64 " differ\n", count, differ);
+    return differ > 0;
+}
+
+static int crash(const struct arguments *arguments)
+{
+    const struct crash_options options = {.only = arguments->scenario,
+                                          .at = arguments->at,
+                                          .loss = arguments->loss,
+                                          .second = arguments->second,
+                                          .sample =
+                                              arguments->sample ? (unsigned)arguments->sample : 1,
+                                          .jobs = arguments->jobs ? arguments->jobs : 1,
+                                          .is_shown = arguments->is_shown};
+    struct tally *tally = tally_share();
+    uint64_t failed = crash_run(&options, tally);
+    printf("crash points %" PRIu64 ", with a second crash %" PRIu64 ", scenarios that fail %" PRIu64
+           "\n",
+           tally->crash_points, tally->double_crashes, failed);
+    return failed > 0;
+}
+
+static const struct {
+    const char *name;
+    int (*run)(const struct arguments *arguments);
+} commands[] = {
+    {"run", run},     {"replay", replay}, {"minimise", minimise},
+    {"crash", crash}, {"past", past},     {"determinism", determinism},
+};
+
+int main(int argc, char **argv)
+{
+    for (size_t i = 0; argc > 1 && i < sizeof commands / sizeof *commands; i++) {
+        if (strcmp(argv[1], commands[i].name) != 0)
+            continue;
+        struct arguments arguments = arguments_read(argc - 2, argv + 2);
+        return commands[i].run(&arguments);
+    }
+    fputs(usage, stderr);
+    return 64;
+}

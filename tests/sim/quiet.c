@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+/*
+ * The end of every run: faults cease, the operator answers what is asked, and the rack
+ * must come to rest with everything done or said. Then it is looked at once more, and
+ * told the same commit again: nothing may happen.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "tests/sim/actor.h"
+#include "tests/sim/invariants.h"
+#include "tests/sim/sim.h"
+
+enum { HOUR_MS = 3600000, PATIENCE = 8, ROUNDS_MAX = 40 };
+
+struct quiet quiet;
+
+static bool is_settled(struct sim *sim)
+{
+    return daemon_is_up(sim) && core_is_settled(sim->host.core);
+}
+
+static bool run_until_settled(struct sim *sim, int64_t limit_ms)
+{
+    int64_t until = sim->now_ms + limit_ms;
+    while (sim->violated < 0 && !is_settled(sim))
+        if (!sim_step(sim, until))
+            return is_settled(sim);
+    return sim->violated < 0;
+}
+
+/* Settled for good: not only until an approval was used up or a late effect came. */
+bool quiet_settle(struct sim *sim)
+{
+    for (int i = 0; i < ROUNDS_MAX; i++) {
+        uint64_t looks = daemon_is_up(sim) ? core_looks(sim->host.core) : 0;
+        bool is_at_rest = run_until_settled(sim, HOUR_MS);
+        if (sim->violated >= 0 || !daemon_is_up(sim))
+            return false;
+        quiet.looks = core_looks(sim->host.core) - looks;
+        if (operator_approves(sim, true) || operator_clears_orphans(sim))
+            continue;
+        if (is_at_rest || i >= PATIENCE)
+            return is_at_rest;
+    }
+    return false;
+}
+
+/* A step that does not run must be one that only a person, a stop of the machine or
+ * time can let go on; the plan says which. */
+static const char *parked_wrongly(struct sim *sim)
+{
+    static char why[MESSAGE_MAX];
+    const struct plan *plan = core_plan(sim->host.core);
+    for (size_t i = 0; i < plan->step_count; i++) {
+        const struct step *step = &plan->steps[i];
+        if (step->disposition != RUN && (!step->reason || !*step->reason)) {
+            snprintf(why, sizeof why, "%s %s is %s without a reason", step->kind->name, step->name,
+                     disposition_text(step->disposition));
+            return why;
+        }
+        if (step->disposition == HELD && !step->hold) {
+            snprintf(why, sizeof why, "%s %s is held and has no id to approve", step->kind->name,
+                     step->name);
+            return why;
+        }
+        if (step->disposition == DEFERRED && strstr(step->reason, "not observed")) {
+            snprintf(why, sizeof why, "%s %s is still not observed", step->kind->name, step->name);
+            return why;
+        }
+    }
+    return NULL;
+}
+
+static void look_again(struct sim *sim)
+{
+    struct host *host = &sim->host;
+    uint64_t applies = host->applies, writes = host->writes;
+    core_look(host->core);
+    daemon_pump(sim);
+    run_until_settled(sim, HOUR_MS);
+    quiet.again_applies = host->applies - applies;
+    quiet.again_writes = host->writes - writes;
+    applies = host->applies;
+    daemon_head(sim);
+    run_until_settled(sim, HOUR_MS);
+    quiet.same_applies = host->applies - applies;
+}
+
+void quiet_run(struct sim *sim)
+{
+    const struct moment end = {.when = AT_END};
+    quiet = (struct quiet){.is_settled = false};
+    sim->is_quiet = true;
+    daemon_disk_heals(sim);
+    sim->host.crash_at = 0;
+    TRACE(sim, "quiet");
+    while (!daemon_is_up(sim) && sim->violated < 0 && sim_step(sim, sim->now_ms + HOUR_MS))
+        continue;
+    if (sim->violated >= 0)
+        return;
+    operator_thaws(sim);
+    operator_clears_strays(sim);
+    git_push_plain(sim);
+    daemon_head(sim);
+    /* An hour lets hung calls end and what was to come late come. */
+    for (int64_t until = sim->now_ms + HOUR_MS; sim->violated < 0 && sim_step(sim, until);)
+        continue;
+    operator_clears_orphans(sim);
+    core_look(sim->host.core);
+    daemon_pump(sim);
+    quiet.is_settled = quiet_settle(sim);
+    if (sim->violated < 0 && quiet.is_settled) {
+        quiet.parked = parked_wrongly(sim);
+        look_again(sim);
+    }
+    if (sim->violated < 0)
+        invariants_check(sim, &end);
+}

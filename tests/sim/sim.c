@@ -1,0 +1,312 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+/* A run of one seed: the swarm's choice, the events of the active phase, the quiet one. */
+#include "tests/sim/sim.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include "tests/sim/actor.h"
+#include "tests/sim/invariants.h"
+
+enum { MINUTE_MS = 60000, HOUR_MS = 3600000, EVENTS_MAX = 400000, BOOT_MS = 1000 };
+#define YEARS_MS INT64_C(315576000000) /* ten of them */
+
+/* ---- faults ------------------------------------------------------------------------- */
+
+static void cell_hit(struct sim *sim, enum fault fault, enum verb verb, enum phase phase)
+{
+    if (verb < VERBS && phase < PHASES)
+        tally_add(&sim->tally->cells[verb][phase][fault], 1);
+}
+
+bool sim_fault(struct sim *sim, enum fault fault, enum verb verb, enum phase phase)
+{
+    unsigned rate = sim->swarm.rates[fault];
+    if (sim->is_quiet || rate == 0 || !prng_chance(&sim->faults, rate))
+        return false;
+    cell_hit(sim, fault, verb, phase);
+    tally_add(&sim->tally->faults[fault], 1);
+    sim->faults_met[fault]++;
+    TRACE(sim, "fault %s", fault_names[fault]);
+    return true;
+}
+
+void sim_fault_note(struct sim *sim, enum fault fault)
+{
+    for (size_t i = 0; i < sim->book.count; i++)
+        if (note_is_open(&sim->book.notes[i]))
+            cell_hit(sim, fault, sim->book.notes[i].verb, sim->book.notes[i].phase);
+    tally_add(&sim->tally->faults[fault], 1);
+    sim->faults_met[fault]++;
+    TRACE(sim, "fault %s", fault_names[fault]);
+}
+
+static struct swarm swarm_choose(struct prng *prng, const struct options *options)
+{
+    static const unsigned rates[] = {3, 10, 30, 80, 200};
+    static const int64_t hops[] = {0, 2, 20, 400}, works[] = {1, 20, 300, 4000};
+    struct swarm swarm = {
+        .active_ms = prng_between(prng, 20 * MINUTE_MS, 6 * HOUR_MS),
+        .edit_every_ms = prng_between(prng, 2 * MINUTE_MS, 40 * MINUTE_MS),
+        .act_every_ms = prng_between(prng, 2 * MINUTE_MS, 60 * MINUTE_MS),
+        .fault_every_ms = prng_between(prng, 2 * MINUTE_MS, 60 * MINUTE_MS),
+        .resync_ms = prng_chance(prng, 500) ? 300000 : HOUR_MS,
+        .hop_ms = hops[prng_below(prng, 4)],
+        .work_ms = works[prng_below(prng, 4)],
+    };
+    for (int i = 0; i < FAULT_COUNT; i++) {
+        bool is_on = prng_chance(prng, 330);
+        unsigned rate = rates[prng_below(prng, 5)];
+        bool is_left_out = options->without[0] >> i & 1;
+        swarm.rates[i] = is_on && !is_left_out ? rate : 0;
+    }
+    if (prng_chance(prng, 60)) { /* at times a long and slow one */
+        swarm.active_ms *= 40;
+        swarm.edit_every_ms *= 30;
+        swarm.act_every_ms *= 30;
+        swarm.fault_every_ms *= 30;
+        swarm.resync_ms = HOUR_MS;
+    }
+    if (options->active_ms)
+        swarm.active_ms = options->active_ms;
+    return swarm;
+}
+
+/* ---- what comes by itself ----------------------------------------------------------- */
+
+static void again(struct sim *sim, int64_t every_ms, event_fn *run)
+{
+    if (!sim->is_quiet)
+        events_add(&sim->events, sim->now_ms + prng_between(&sim->schedule, 1, 2 * every_ms), run,
+                   NULL);
+}
+
+static void head_arrives(struct sim *sim, void *data)
+{
+    (void)data;
+    daemon_head(sim);
+}
+
+static void edit(struct sim *sim, void *data)
+{
+    (void)data;
+    if (sim->is_quiet)
+        return;
+    git_push(sim);
+    bool stalls = sim_fault(sim, FAULT_GIT_STALL, VERBS, PHASES);
+    events_add(&sim->events,
+               sim->now_ms + (stalls ? prng_between(&sim->latency, MINUTE_MS, 30 * MINUTE_MS) : 5),
+               head_arrives, NULL);
+    again(sim, sim->swarm.edit_every_ms, edit);
+}
+
+static void act(struct sim *sim, void *data)
+{
+    (void)data;
+    if (sim->is_quiet)
+        return;
+    actor_acts(sim);
+    operator_acts(sim);
+    again(sim, sim->swarm.act_every_ms, act);
+}
+
+static void disk_heals(struct sim *sim, void *data)
+{
+    (void)data;
+    daemon_disk_heals(sim);
+}
+
+static void second_daemon(struct sim *sim)
+{
+    struct store *second = NULL;
+    struct error err = ERROR_INIT;
+    if (!daemon_is_up(sim))
+        return;
+    if (store_open(store_dir, STORE_WRITE, &second, &err) == 0) {
+        store_close(second);
+        sim_violate(sim, invariant_find("S9"), "a second daemon has opened the store");
+    }
+}
+
+static int64_t clock_jump(struct prng *prng)
+{
+    static const int64_t spans[] = {2000, HOUR_MS, 24 * HOUR_MS, YEARS_MS};
+    int64_t span = spans[prng_below(prng, 4)];
+    return prng_between(prng, -span, span);
+}
+
+/* The host's faults: each has its chance at every turn. */
+static void misfortune(struct sim *sim, void *data)
+{
+    (void)data;
+    if (sim->is_quiet)
+        return;
+    static const enum fault kinds[] = {FAULT_CORE_CRASH, FAULT_POWER_LOSS,     FAULT_PAUSE,
+                                       FAULT_CLOCK_JUMP, FAULT_DISK_FULL,      FAULT_DISK_ERROR,
+                                       FAULT_STORE_LOST, FAULT_STORE_RESTORED, FAULT_SECOND_DAEMON};
+    enum fault kind = kinds[prng_below(&sim->faults, sizeof kinds / sizeof *kinds)];
+    again(sim, sim->swarm.fault_every_ms, misfortune);
+    if (!sim->swarm.rates[kind])
+        return;
+    struct host *host = &sim->host;
+    switch (kind) {
+    case FAULT_CORE_CRASH:
+    case FAULT_POWER_LOSS:
+        if (!daemon_is_up(sim) || host->crash_at)
+            break;
+        host->has_no_power = kind == FAULT_POWER_LOSS;
+        host->loss = (enum sim_loss)prng_below(&sim->faults, SIM_LOSSES);
+        host->crash_at = host->calls + 1 + prng_below(&sim->faults, 400); /* at one of the next */
+        break;
+    case FAULT_PAUSE:
+        sim_fault_note(sim, kind);
+        sim->now_ms += prng_between(&sim->faults, 1000, 20 * MINUTE_MS);
+        break;
+    case FAULT_CLOCK_JUMP:
+        sim_fault_note(sim, kind);
+        sim->wall_ms += clock_jump(&sim->faults);
+        if (sim->wall_ms + sim->now_ms < 0 || sim->wall_ms > 3 * YEARS_MS + INT64_C(1700000000000))
+            sim->wall_ms = INT64_C(1700000000000);
+        TRACE(sim, "the clock says %lld", (long long)(sim->now_ms + sim->wall_ms));
+        break;
+    case FAULT_DISK_FULL:
+        sim_fault_note(sim, kind);
+        daemon_disk_fills(sim);
+        events_add(&sim->events,
+                   sim->now_ms + prng_between(&sim->faults, MINUTE_MS, 20 * MINUTE_MS), disk_heals,
+                   NULL);
+        break;
+    case FAULT_DISK_ERROR:
+        sim_fault_note(sim, kind);
+        daemon_disk_fails(sim);
+        break;
+    case FAULT_SECOND_DAEMON:
+        sim_fault_note(sim, kind);
+        second_daemon(sim);
+        break;
+    case FAULT_OTHER_VERSION:
+        if (!daemon_is_up(sim))
+            break;
+        sim_fault_note(sim, kind);
+        daemon_meets_newer_store(sim);
+        break;
+    case FAULT_STORE_LOST:
+    case FAULT_STORE_RESTORED:
+        if (prng_chance(&sim->faults, 500) || !daemon_is_up(sim)) {
+            if (daemon_is_up(sim))
+                daemon_store_save(sim);
+            break;
+        }
+        sim_fault_note(sim, kind);
+        daemon_crash(sim, false);
+        if (kind == FAULT_STORE_LOST || !daemon_store_restore(sim))
+            daemon_store_lose(sim);
+        break;
+    default:
+        break;
+    }
+}
+
+/* ---- the run ------------------------------------------------------------------------ */
+
+bool sim_step(struct sim *sim, int64_t until_ms)
+{
+    struct due due;
+    if (events_next_ms(&sim->events) > until_ms || !events_take(&sim->events, &due)) {
+        if (until_ms > sim->now_ms)
+            sim->now_ms = until_ms;
+        return false;
+    }
+    if (due.at_ms > sim->now_ms)
+        sim->now_ms = due.at_ms;
+    due.run(sim, due.data);
+    if (sim->host.is_dead) /* it died at a call that nobody was waiting for */
+        daemon_pump(sim);
+    if (++sim->events_run > EVENTS_MAX)
+        sim_violate(sim, invariant_find("L3"), "%d events and no end", EVENTS_MAX);
+    return true;
+}
+
+static void boot(struct sim *sim, void *data)
+{
+    (void)data;
+    daemon_boot(sim);
+}
+
+static void world_begin(struct sim *sim, uint64_t seed, bool is_shown, struct tally *tally)
+{
+    uint64_t state = seed;
+    *sim = (struct sim){.seed = seed,
+                        .tally = tally,
+                        .violated = -1,
+                        .now_ms = 1000,
+                        .wall_ms = INT64_C(1700000000000)};
+    prng_seed(&sim->workload, &state);
+    prng_seed(&sim->faults, &state);
+    prng_seed(&sim->schedule, &state);
+    prng_seed(&sim->latency, &state);
+    prng_seed(&sim->chance, &state);
+    sim->events.prng = &sim->schedule;
+    sim->arena = arena_new();
+    trace_begin(&sim->trace, is_shown);
+    for (int i = 0; i < DRIVERS; i++)
+        sim_driver_open(&sim->drivers[i], sim, (enum driver_id)i);
+}
+
+void sim_end(struct sim *sim)
+{
+    daemon_close(sim);
+    git_free(&sim->git);
+    truth_free(&sim->truth);
+    book_free(&sim->book);
+    events_free(&sim->events);
+    arena_free(sim->arena);
+}
+
+bool sim_begin_calm(struct sim *sim, const struct wish *first, bool is_shown, struct tally *tally)
+{
+    world_begin(sim, 1, is_shown, tally);
+    sim->is_quiet = true;
+    sim->swarm = (struct swarm){.resync_ms = 300000, .hop_ms = 0, .work_ms = 1};
+    git_open(sim, first);
+    daemon_open(sim);
+    daemon_boot(sim);
+    return quiet_settle(sim) && sim->violated < 0;
+}
+
+static void swarm_trace(struct sim *sim)
+{
+    for (int i = 0; i < FAULT_COUNT; i++)
+        if (sim->swarm.rates[i])
+            TRACE(sim, "swarm %s %u", fault_names[i], sim->swarm.rates[i]);
+    TRACE(sim, "active for %lld s, hop %lld ms, work %lld ms",
+          (long long)sim->swarm.active_ms / 1000, (long long)sim->swarm.hop_ms,
+          (long long)sim->swarm.work_ms);
+}
+
+struct verdict sim_run(uint64_t seed, const struct options *options, struct tally *tally)
+{
+    static struct sim sim;
+    struct verdict verdict;
+    world_begin(&sim, seed, options->is_shown, tally);
+    sim.swarm = swarm_choose(&sim.schedule, options);
+    struct wish first = wish_first(&sim.workload);
+    git_open(&sim, &first);
+    daemon_open(&sim);
+    swarm_trace(&sim);
+    events_add(&sim.events, BOOT_MS, boot, NULL);
+    again(&sim, sim.swarm.edit_every_ms, edit);
+    again(&sim, sim.swarm.act_every_ms, act);
+    again(&sim, sim.swarm.fault_every_ms, misfortune);
+    while (sim.violated < 0 && sim_step(&sim, 1000 + sim.swarm.active_ms))
+        continue;
+    if (sim.violated < 0)
+        quiet_run(&sim);
+    verdict.violated = sim.violated;
+    memcpy(verdict.message, sim.message, sizeof verdict.message);
+    trace_end(&sim.trace, verdict.hash);
+    tally_add(&tally->seeds, 1);
+    tally_add(&tally->events, sim.events_run);
+    tally_add(&tally->simulated_ms, (uint64_t)sim.now_ms);
+    sim_end(&sim);
+    return verdict;
+}

@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+#ifndef TESTS_SIM_SIM_H
+#define TESTS_SIM_SIM_H
+
+#include <setjmp.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include "model/arena.h"
+#include "model/value.h"
+#include "tests/sim/book.h"
+#include "tests/sim/driver.h"
+#include "tests/sim/events.h"
+#include "tests/sim/git.h"
+#include "tests/sim/host.h"
+#include "tests/sim/prng.h"
+#include "tests/sim/tally.h"
+#include "tests/sim/trace.h"
+#include "tests/sim/truth.h"
+
+/*
+ * One seed's whole world: a clock that jumps from event to event, a host with the real
+ * core and the real store on it, drivers with the real library in them, what really
+ * exists, who commits, and who interferes.
+ *
+ *      git ──► host (core, store) ◄──► drivers ──► truth ◄── actors
+ *                      ▲                             │
+ *                    faults                      invariants
+ */
+struct swarm {
+    unsigned rates[FAULT_COUNT]; /* per mille of opportunities; 0: not in this run */
+    int64_t active_ms;           /* how long faults last */
+    int64_t edit_every_ms, act_every_ms, fault_every_ms;
+    int64_t resync_ms;
+    int64_t hop_ms;  /* a message on its way */
+    int64_t work_ms; /* an operation, typically */
+};
+
+struct sim {
+    uint64_t seed;
+    struct prng workload, faults, schedule, latency, chance;
+    struct events events;
+    struct arena *arena;
+    int64_t now_ms, wall_ms; /* wall: added to now */
+    struct swarm swarm;
+    bool is_quiet; /* no more faults */
+    struct truth truth;
+    struct git git;
+    struct sim_driver drivers[DRIVERS];
+    struct host host;
+    struct book book;
+    struct trace trace;
+    struct tally *tally;
+    uint64_t events_run;
+    uint64_t faults_met[FAULT_COUNT];
+
+    /* the first violation, and how to get out of wherever it was found */
+    int violated; /* index into the table of invariants; -1: none */
+    char message[MESSAGE_MAX];
+    jmp_buf *out;
+};
+
+/* Whether this fault comes now. `verb` and `phase` say what it strikes; VERBS: no operation. */
+bool sim_fault(struct sim *sim, enum fault fault, enum verb verb, enum phase phase);
+/* Counts one that was decided elsewhere, against all operations under way. */
+void sim_fault_note(struct sim *sim, enum fault fault);
+
+/* One event, if one is due before `until_ms`; else the clock goes there, and it is false. */
+bool sim_step(struct sim *sim, int64_t until_ms);
+
+#define TRACE(sim, ...) trace_line(&(sim)->trace, (sim)->now_ms, __VA_ARGS__)
+
+/* Runs one seed; `out` gets the trace's hash. The index of the broken invariant, or -1. */
+struct verdict {
+    int violated;
+    char message[MESSAGE_MAX];
+    char hash[17];
+};
+struct options {
+    bool is_shown;
+    uint64_t without[1]; /* bits of faults that are left out */
+    int64_t active_ms;   /* 0: as the seed says */
+};
+/* A world without faults on `first`, up and converged; false: it did not. */
+bool sim_begin_calm(struct sim *sim, const struct wish *first, bool is_shown, struct tally *tally);
+void sim_end(struct sim *sim);
+struct verdict sim_run(uint64_t seed, const struct options *options, struct tally *tally);
+
+#endif

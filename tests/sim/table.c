@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+#include "tests/sim/table.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include "tests/sim/invariants.h"
+
+#define YEAR_MS (365.25 * 86400000.0)
+
+static void speed_print(const struct tally *tally, double seconds)
+{
+    double years = (double)tally->simulated_ms / YEAR_MS;
+    printf("seeds       %" PRIu64 " in %.0f s: %.1f a second\n", tally->seeds, seconds,
+           (double)tally->seeds / seconds);
+    printf("simulated   %.2f years: %.1f an hour; %" PRIu64 " events, %" PRIu64
+           " starts of the daemon, %" PRIu64 " commits\n",
+           years, years * 3600 / seconds, tally->events, tally->restarts, tally->commits);
+}
+
+static void faults_print(const struct tally *tally)
+{
+    uint64_t all = 0;
+    for (int i = 0; i < FAULT_COUNT; i++)
+        all += tally->faults[i];
+    printf("faults      %" PRIu64 "\n", all);
+    for (int i = 0; i < FAULT_COUNT; i++)
+        printf("  %-22s %10" PRIu64 "%s", fault_names[i], tally->faults[i],
+               i % 3 == 2 || i == FAULT_COUNT - 1 ? "\n" : "");
+}
+
+static void ops_print(const struct tally *tally)
+{
+    printf("operations        sent   confirmed     effects\n");
+    for (int i = 0; i < VERBS; i++)
+        printf("  %-10s %10" PRIu64 "  %10" PRIu64 "  %10" PRIu64 "\n", verb_names[i],
+               tally->ops[i], tally->confirmed[i], tally->effects[i]);
+}
+
+static void cells_print(const struct tally *tally)
+{
+    unsigned hit = 0, missed = 0;
+    for (int f = 0; f < FAULT_COUNT; f++)
+        for (int v = 0; v < VERBS; v++)
+            for (int p = 0; p < PHASES; p++) {
+                if (!(fault_phases((enum fault)f) >> p & 1))
+                    continue;
+                if (tally->cells[v][p][f])
+                    hit++;
+                else
+                    missed++;
+            }
+    printf("cells       %u of %u (operation, phase, fault) met; missed:\n", hit, hit + missed);
+    for (int f = 0; f < FAULT_COUNT; f++)
+        for (int v = 0; v < VERBS; v++)
+            for (int p = 0; p < PHASES; p++)
+                if ((fault_phases((enum fault)f) >> p & 1) && !tally->cells[v][p][f])
+                    printf("  %s %s %s\n", verb_names[v], phase_names[p], fault_names[f]);
+}
+
+static void invariants_print(const struct tally *tally)
+{
+    printf("invariants      checked  violated\n");
+    for (int i = 0; i < invariant_count; i++)
+        printf("  %-4s %14" PRIu64 "  %8" PRIu64 "  %s\n", invariants[i].id, tally->checks[i],
+               tally->violations[i], invariants[i].sentence);
+}
+
+void table_print(const struct tally *tally, double seconds)
+{
+    speed_print(tally, seconds);
+    faults_print(tally);
+    ops_print(tally);
+    cells_print(tally);
+    invariants_print(tally);
+}

@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+#include "tests/sim/truth.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "tests/sim/wish.h"
+
+struct thing *thing_of_uid(const struct truth *truth, const char *uid)
+{
+    for (size_t i = 0; i < truth->count; i++)
+        if (truth->things[i].is_ours && strcmp(truth->things[i].uid, uid) == 0)
+            return &truth->things[i];
+    return NULL;
+}
+
+struct thing *thing_of_native(const struct truth *truth, const char *native)
+{
+    for (size_t i = 0; i < truth->count; i++)
+        if (truth->things[i].exists && strcmp(truth->things[i].native, native) == 0)
+            return &truth->things[i];
+    return NULL;
+}
+
+struct thing *thing_add(struct truth *truth)
+{
+    if (truth->count == truth->room) {
+        truth->room = truth->room ? 2 * truth->room : 64;
+        truth->things = reallocarray(truth->things, truth->room, sizeof *truth->things);
+        if (!truth->things)
+            abort();
+    }
+    struct thing *thing = &truth->things[truth->count++];
+    *thing = (struct thing){.exists = true};
+    return thing;
+}
+
+void truth_free(struct truth *truth)
+{
+    free(truth->things);
+    free(truth->words);
+    *truth = (struct truth){.things = NULL};
+}
+
+/* ---- what was declared -------------------------------------------------------------- */
+
+static struct last_word *word_find(const struct truth *truth, const char *project, const char *name)
+{
+    for (size_t i = 0; i < truth->word_count; i++)
+        if (strcmp(truth->words[i].project, project) == 0 &&
+            strcmp(truth->words[i].name, name) == 0)
+            return &truth->words[i];
+    return NULL;
+}
+
+static struct last_word *word_need(struct truth *truth, const char *project, const char *name)
+{
+    struct last_word *word = word_find(truth, project, name);
+    if (word)
+        return word;
+    if (truth->word_count == truth->word_room) {
+        truth->word_room = truth->word_room ? 2 * truth->word_room : 16;
+        truth->words = reallocarray(truth->words, truth->word_room, sizeof *truth->words);
+        if (!truth->words)
+            abort();
+    }
+    word = &truth->words[truth->word_count++];
+    *word = (struct last_word){.is_protected = false};
+    snprintf(word->project, sizeof word->project, "%s", project);
+    snprintf(word->name, sizeof word->name, "%s", name);
+    return word;
+}
+
+static void volume_declare(struct truth *truth, const char *project, int index,
+                           const struct wish_volume *volume)
+{
+    char name[WISH_NAME], former[WISH_NAME];
+    wish_volume_name(name, index, volume->name);
+    wish_volume_name(former, index, volume->renamed_from);
+    struct last_word *word = word_need(truth, project, name);
+    word->is_protected = volume->is_protected;
+    word->is_deleted = volume->is_deleted;
+    word->is_declared = true;
+    word->moved_to[0] = '\0';
+    struct last_word *before = word_find(truth, project, former);
+    if (volume->renamed_from != volume->name && before && !before->is_declared)
+        snprintf(before->moved_to, sizeof before->moved_to, "%s", name);
+}
+
+void truth_declare(struct truth *truth, const struct wish *wish)
+{
+    for (size_t i = 0; i < truth->word_count; i++)
+        truth->words[i].is_declared = false;
+    for (int p = 0; p < WISH_PROJECTS; p++)
+        for (int i = 0; i < WISH_VOLUMES; i++)
+            if (wish->projects[p].is_declared && wish->projects[p].volumes[i].is_declared)
+                volume_declare(truth, p ? "west" : "east", i, &wish->projects[p].volumes[i]);
+}
+
+const struct last_word *truth_last_word(const struct truth *truth, const char *project,
+                                        const char *name)
+{
+    const struct last_word *word = word_find(truth, project, name);
+    for (int hops = 0; word && word->moved_to[0] && !word->is_declared && hops < 64; hops++)
+        word = word_find(truth, project, word->moved_to);
+    return word;
+}
+
+/* ---- machines ----------------------------------------------------------------------- */
+
+bool truth_has_open(const struct thing *machine, const char *volume_uid)
+{
+    const struct value *disks = value_get(machine->spec, "disks");
+    for (size_t i = 0; value_is_list(disks) && machine->open && i < disks->count; i++) {
+        const char *name = value_get_text(disks->items[i], "volume", "");
+        for (size_t n = 0; n < machine->open->count; n++)
+            if (strcmp(machine->open->items[n]->items[0]->text, name) == 0 &&
+                strcmp(machine->open->items[n]->items[1]->text, volume_uid) == 0)
+                return true;
+    }
+    return false;
+}
+
+const struct thing *truth_holder(const struct truth *truth, const char *volume_uid,
+                                 const struct thing *but)
+{
+    for (size_t i = 0; i < truth->count; i++) {
+        const struct thing *thing = &truth->things[i];
+        if (thing != but && thing->exists && thing->booted && truth_has_open(thing, volume_uid))
+            return thing;
+    }
+    return NULL;
+}
+
+const struct thing *truth_volume(const struct truth *truth, const char *project, const char *name)
+{
+    for (size_t i = 0; i < truth->count; i++) {
+        const struct thing *thing = &truth->things[i];
+        if (thing->exists && thing->is_ours && strcmp(thing->kind, "Volume") == 0 &&
+            strcmp(thing->project, project) == 0 && strcmp(thing->name, name) == 0)
+            return thing;
+    }
+    return NULL;
+}
+
+void truth_write(struct truth *truth)
+{
+    for (size_t i = 0; i < truth->count; i++)
+        if (truth->things[i].exists && strcmp(truth->things[i].kind, "Volume") == 0)
+            truth->things[i].writes++;
+}
+
+bool thing_is_kernel_state(const struct thing *thing)
+{
+    static const char *const kinds[] = {"VPC", "Subnet", "NIC", "Firewall", "PortForward"};
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
+        if (strcmp(kinds[i], thing->kind) == 0)
+            return true;
+    return false;
+}
+
+void truth_power_loss(struct truth *truth, struct arena *arena)
+{
+    for (size_t i = 0; i < truth->count; i++) {
+        struct thing *thing = &truth->things[i];
+        if (!thing->exists)
+            continue;
+        if (thing_is_kernel_state(thing))
+            thing->exists = false;
+        if (thing->booted) {
+            struct value *spec = value_copy(arena, thing->spec);
+            value_set_text(arena, spec, "power", "off");
+            thing->spec = spec;
+            thing->exit_reason = NULL;
+        }
+        thing->booted = NULL;
+        thing->version++;
+    }
+}

@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+#ifndef TESTS_SIM_TRUTH_H
+#define TESTS_SIM_TRUTH_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include "model/arena.h"
+#include "model/value.h"
+
+struct sim;
+struct wish;
+
+/*
+ * What really exists, and whose it is: the ledger that Spinel never sees. An entry
+ * stays when its object is gone, so that what comes back can be told from what is new.
+ */
+struct thing {
+    bool exists;
+    bool is_ours; /* Spinel had it made; else a stranger's, or a copy */
+    bool is_released;
+    bool is_purged; /* a person has given it up */
+    char uid[33];   /* "" of what is not ours */
+    char kind[16], project[32], name[64];
+    char native[80];     /* its name on the machine */
+    const char *tag;     /* as it lies on the object; NULL: none */
+    uint64_t epoch;      /* of the last effect */
+    uint64_t version;    /* rises with every change */
+    uint64_t made;       /* times that it came into being */
+    uint64_t gone_epoch; /* its deletion was confirmed at this epoch; 0: it was not */
+    uint64_t writes;     /* of a volume: what a guest has written and synced */
+    const struct value *spec, *booted;
+    const struct value *open; /* of a machine: [[name, uid]] of the volumes that it was given */
+    const char *exit_reason;
+};
+
+/* What the last accepted commit that declared a volume said of it. */
+struct last_word {
+    char project[32], name[64], moved_to[64];
+    bool is_protected, is_deleted, is_declared;
+};
+
+struct truth {
+    struct thing *things;
+    size_t count, room;
+    struct last_word *words;
+    size_t word_count, word_room;
+    /* Wall clock of destructions that nobody approved, and of what. */
+    int64_t destroyed_at[512];
+    char destroyed_uid[512][33];
+    size_t destroyed;
+    size_t most; /* objects at one time, of those that count for the budget */
+};
+
+/* The one that Spinel made under this uid; NULL: it never did. */
+struct thing *thing_of_uid(const struct truth *truth, const char *uid);
+struct thing *thing_of_native(const struct truth *truth, const char *native);
+struct thing *thing_add(struct truth *truth);
+void truth_free(struct truth *truth);
+/* A commit has become the target. */
+void truth_declare(struct truth *truth, const struct wish *wish);
+/* NULL: no commit ever declared this volume. */
+const struct last_word *truth_last_word(const struct truth *truth, const char *project,
+                                        const char *name);
+/* Guests write to the disks that they have. */
+void truth_write(struct truth *truth);
+/* A running Instance other than `but` that has this volume open, ours or not; NULL: none. */
+const struct thing *truth_holder(const struct truth *truth, const char *volume_uid,
+                                 const struct thing *but);
+bool truth_has_open(const struct thing *machine, const char *volume_uid);
+/* The one that exists under this name; NULL: none. */
+const struct thing *truth_volume(const struct truth *truth, const char *project, const char *name);
+/* The host lost power: processes and the kernel's objects are gone. */
+void truth_power_loss(struct truth *truth, struct arena *arena);
+bool thing_is_kernel_state(const struct thing *thing);
+
+#endif
