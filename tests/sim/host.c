@@ -201,6 +201,15 @@ static void boot_failed(struct sim *sim, const struct error *err)
     boot_later(sim);
 }
 
+/* What counts is what the store has made durable. */
+static void target_declare(struct sim *sim)
+{
+    const struct commit *target =
+        daemon_is_up(sim) ? git_find(&sim->git, core_commit(sim->host.core)) : NULL;
+    if (target)
+        truth_declare(&sim->truth, &target->wish);
+}
+
 void daemon_head(struct sim *sim)
 {
     struct error err = ERROR_INIT;
@@ -211,9 +220,9 @@ void daemon_head(struct sim *sim)
     int status = core_target(host->core, id, "ann", NULL, NULL, &err);
     if (status < 0 && !host->is_dead)
         TRACE(sim, "head %.12s refused: %s", id, err.message);
-    else if (!host->is_dead)
-        truth_declare(&sim->truth, &sim->git.commits[sim->git.head].wish);
     daemon_pump(sim);
+    if (status == 0)
+        target_declare(sim);
 }
 
 void daemon_boot(struct sim *sim)
@@ -244,6 +253,7 @@ void daemon_boot(struct sim *sim)
         return;
     }
     invariants_check(sim, &moment);
+    target_declare(sim);
     daemon_pump(sim);
     daemon_head(sim);
 }

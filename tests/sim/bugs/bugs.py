@@ -38,8 +38,9 @@ def make(tree, targets):
 
 def suites(patch, options):
     sim = 'build/tests/sim/spinel-sim'
-    touched = [line[6:].strip() for line in open(patch) if line.startswith('+++ b/')][0]
-    units = next((names for prefix, names in UNITS.items() if touched.startswith(prefix)), [])
+    touched = [line[6:].strip() for line in open(patch) if line.startswith('+++ b/')] if patch else []
+    units = [name for prefix, names in UNITS.items() for name in names
+             if not patch or touched[0].startswith(prefix)]
     yield 'seeds', sim, f'{sim} run --from 1 --seeds {options.seeds} --jobs {options.jobs}'
     yield 'crash', sim, f'{sim} crash --sample {options.crash} --jobs {options.jobs}'
     for unit in units:
@@ -53,9 +54,9 @@ def say(text):
 
 
 def plant(patch, tree, options):
-    name = os.path.basename(patch)[:-6]
+    name = os.path.basename(patch)[:-6] if patch else ''
     began = time.time()
-    if run(f'patch -p1 --no-backup-if-mismatch <{patch}', tree).returncode != 0:
+    if patch and run(f'patch -p1 --no-backup-if-mismatch <{patch}', tree).returncode != 0:
         return name, None, 'does not apply', 0
     try:
         for suite, target, command in suites(patch, options):
@@ -68,7 +69,8 @@ def plant(patch, tree, options):
                 return name, suite, say(result.stdout), time.time() - began
         return name, None, 'not caught', time.time() - began
     finally:
-        run(f'patch -R -p1 --no-backup-if-mismatch <{patch}', tree)
+        if patch:
+            run(f'patch -R -p1 --no-backup-if-mismatch <{patch}', tree)
 
 
 def chosen(options):
@@ -95,6 +97,10 @@ def main():
     built = make(tree, 'build/tests/sim/spinel-sim')
     if built.returncode != 0:
         print(built.stdout)
+        return 1
+    clean = plant(None, tree, options)
+    if clean[1]:
+        print(f'without any bug {clean[1]} fails: {clean[2]}')
         return 1
     rows = []
     for patch in chosen(options):
