@@ -93,22 +93,23 @@ static int compare_keys(const void *left, const void *right)
     return a->step < b->step ? -1 : a->step > b->step;
 }
 
-/* A machine that does not run has nothing open. */
-static bool is_stopped(const struct step *step)
+/* What a machine has open is what it was seen with: it may not have taken up what was applied,
+ * or have taken up what was never confirmed. One that does not run has nothing open. */
+static bool is_seen_machine(const struct step *step)
 {
-    return strcmp(step->kind->name, "Instance") == 0 && step->known->observed.known &&
-           !known_booted(step->known);
+    return step->known && strcmp(step->kind->name, "Instance") == 0 && step->known->observed.known;
 }
 
 static const struct value *spec_applied(const struct step *step)
 {
-    return step->known && !is_stopped(step) ? known_applied(step->known) : NULL;
+    return step->known && !is_seen_machine(step) ? known_applied(step->known) : NULL;
 }
 
-/* What it has without having been confirmed: found by its tag, or done and never answered. */
 static const struct value *spec_seen(const struct step *step)
 {
-    return step->known && !is_stopped(step) ? known_observed(step->known) : NULL;
+    if (!step->known || (is_seen_machine(step) && !known_booted(step->known)))
+        return NULL;
+    return known_observed(step->known);
 }
 
 static const struct value *spec_after(const struct step *step)

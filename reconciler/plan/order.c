@@ -165,7 +165,9 @@ static void taker_wait(struct ordering *ordering, struct step *taker, const stru
         identity_label(ordering->arena, keeper->kind->name, keeper->project, keeper->name));
     bool is_part = false;
 
-    for (size_t i = 0; taker->action == ACTION_UPDATE && i < taker->field_count; i++) {
+    bool changes = taker->action == ACTION_UPDATE || taker->action == ACTION_RESTART;
+
+    for (size_t i = 0; changes && i < taker->field_count; i++) {
         struct plan_field *field = &taker->fields[i];
 
         if (field->disposition != RUN || strncmp(field->path, "spec.disks", 10) != 0)

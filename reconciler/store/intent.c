@@ -133,7 +133,7 @@ int store_intents(struct store *store, struct arena *arena, const char *uid, str
 static const char destroyed_sql[] =
     "SELECT count(*) FROM (SELECT op FROM intent WHERE" DESTRUCTIVE " AND" IS_DONE
     " UNION ALL SELECT DISTINCT uid FROM intent AS doubtful WHERE" DESTRUCTIVE " AND NOT" IS_DONE
-    " AND state IN ('failed', 'superseded') AND NOT EXISTS (SELECT 1 FROM object"
+    " AND state IN ('pending', 'failed', 'superseded') AND NOT EXISTS (SELECT 1 FROM object"
     " WHERE object.uid = doubtful.uid AND life != 3 AND seen AND NOT seen_absent"
     " AND seen_epoch < doubtful.epoch AND seen_at >= doubtful.finished_at)"
     " AND NOT EXISTS (SELECT 1 FROM intent WHERE uid = doubtful.uid AND" DESTRUCTIVE " AND" IS_DONE

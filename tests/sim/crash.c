@@ -206,8 +206,8 @@ static _Noreturn void point_main(struct enumeration *all, const struct point *po
     files_copy(sim);
     sim->trace.is_shown = all->options->is_shown;
     bool has_crashed = point_go(sim, all->scenario, point, why, digest);
-    bool is_right = strcmp(digest, all->digest) == 0 ||
-                    (point->kind > 0 && strcmp(digest, all->stopped) == 0);
+    bool is_right =
+        strcmp(digest, all->digest) == 0 || (point->kind > 0 && strcmp(digest, all->stopped) == 0);
     if (!why[0] && !is_right)
         snprintf(why, sizeof why, "the end is another than undisturbed");
     tally_add(&sim->tally->crash_points, has_crashed);

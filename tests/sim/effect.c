@@ -349,7 +349,9 @@ static int work_check(struct work *work, struct error *err)
         detach(work);
     if (holder)
         return error_set(err, ERR_BUSY, "volume %s is open in %s", volume, holder->native);
-    if (work->thing && op->spec)
+    bool changes =
+        op->verb == SPINEL_CREATE || op->verb == SPINEL_UPDATE || op->verb == SPINEL_RESTART;
+    if (work->thing && op->spec && changes)
         return shape_check(work->kind->spec, work->thing->spec, op->spec, err);
     return 0;
 }

@@ -98,6 +98,7 @@ static void daemon_sweep(struct sim *sim)
     host->accepting[0] = '\0';
     for (int i = 0; i < DRIVERS; i++) {
         sim_driver_end(&sim->drivers[i]);
+        sim->drivers[i].has_told = false;
         if (host->has_no_power)
             sim_driver_power_loss(&sim->drivers[i]);
     }
