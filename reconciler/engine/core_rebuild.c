@@ -131,7 +131,8 @@ static void strangers_rebuild(struct core *core, struct plan_input *input, struc
                         "it was lost or is not the one they were made with");
 }
 
-/* What was renamed after the copy of the store was made goes by its new name, if that is free. */
+/* What was renamed after the copy of the store was made goes by its new name. If another has
+ * that, too, they are twins, and a person decides. */
 static bool name_import(struct core *core, struct plan_input *input, struct arena *arena,
                         struct known *row)
 {
@@ -144,8 +145,7 @@ static bool name_import(struct core *core, struct plan_input *input, struct aren
     const char *name = value_get_text(identity, "name", row->name);
     const struct resource *resource = set_find(input->set, row->kind, row->project, name);
     if (!strcmp(name, row->name) || strcmp(value_get_text(identity, "kind", ""), row->kind) ||
-        texts_order(value_get_text(identity, "project", NULL), row->project) || !resource ||
-        row_of_identity(input, resource))
+        texts_order(value_get_text(identity, "project", NULL), row->project) || !resource)
         return false;
     row->name = resource->name;
     return true;

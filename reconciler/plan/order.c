@@ -372,9 +372,11 @@ static size_t sort_once(const struct ordering *ordering, unsigned *sorted, unsig
     return count;
 }
 
-/* Hand-overs between steps that are in or behind a circle give way. */
+/* Hand-overs between steps that are in or behind a circle give way: the two go at the same time,
+ * and the driver's lock decides who comes first. */
 static void drop_handovers(struct ordering *ordering, const unsigned *waits)
 {
+    struct step *steps = ordering->plan->steps;
     size_t kept = 0;
 
     for (size_t i = 0; i < ordering->edge_count; i++) {
@@ -382,6 +384,8 @@ static void drop_handovers(struct ordering *ordering, const unsigned *waits)
 
         if (edge->kind != EDGE_TAKES || waits[edge->after] == 0 || waits[edge->before] == 0)
             ordering->edges[kept++] = *edge;
+        else
+            steps[edge->after].swaps_with = steps[edge->before].uid;
     }
     ordering->edge_count = kept;
 }
@@ -480,8 +484,19 @@ static void wait_for(struct arena *arena, struct step *step, const struct step *
     step_settle(arena, step);
 }
 
+/* Nobody takes from another that does not give for now. */
+static void swaps_wait(struct arena *arena, struct plan *plan)
+{
+    for (size_t i = 0; i < plan->step_count; i++)
+        for (size_t b = 0; plan->steps[i].swaps_with && b < plan->step_count; b++)
+            if (strcmp(plan->steps[b].uid, plan->steps[i].swaps_with) == 0 &&
+                plan->steps[b].disposition != RUN && plan->steps[i].disposition == RUN)
+                wait_for(arena, &plan->steps[i], &plan->steps[b]);
+}
+
 void steps_wait(struct arena *arena, struct plan *plan)
 {
+    swaps_wait(arena, plan);
     for (size_t i = 0; i < plan->step_count; i++) {
         struct step *step = &plan->steps[i];
         size_t kept = 0;

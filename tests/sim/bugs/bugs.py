@@ -30,6 +30,19 @@ def run(command, tree, seconds=900):
         return subprocess.CompletedProcess(command, 124, (late.stdout or b'').decode(), '')
 
 
+def copy(tree):
+    """Only what differs, so that only that is built again."""
+    names = run('git ls-files', ROOT).stdout.split()
+    for name in names:
+        source, target = os.path.join(ROOT, name), os.path.join(tree, name)
+        content = open(source, 'rb').read()
+        if os.path.exists(target) and open(target, 'rb').read() == content:
+            continue
+        os.makedirs(os.path.dirname(target), exist_ok=True)
+        open(target, 'wb').write(content)
+        os.chmod(target, os.stat(source).st_mode)
+
+
 def make(tree, targets):
     cc = os.environ.get('CC', 'cc')
     jobs = os.environ.get('JOBS', '2')
@@ -93,7 +106,7 @@ def main():
     options = parser.parse_args()
     tree = os.path.join(ROOT, os.environ.get('BUILD', 'build'), 'bugs')
     os.makedirs(tree, exist_ok=True)
-    run(f'cd {ROOT} && git ls-files -z | tar --null -T - -cf - | tar -xf - -C {tree}', ROOT)
+    copy(tree)
     built = make(tree, 'build/tests/sim/spinel-sim')
     if built.returncode != 0:
         print(built.stdout)
