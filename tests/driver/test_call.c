@@ -105,8 +105,9 @@ static void an_older_epoch_is_refused_while_a_newer_one_runs(void **state)
     struct rack *rack = *state;
     rack_send(rack, 1, 5, "create", "NIC", STALL);
     child_await(rack);
-    assert_refused(rack, rack_apply(rack, 1, 4, "update", "NIC", "{\"spec\":{}}"), "stale",
-                   "older than 5");
+    const struct value *answer = rack_apply(rack, 1, 4, "update", "NIC", "{\"spec\":{}}");
+    assert_refused(rack, answer, "stale", "older than 5");
+    assert_int_equal(value_at_int(answer, "error.data.epoch", 0), 5);
 }
 
 static void an_operation_that_failed_is_not_acknowledged(void **state)

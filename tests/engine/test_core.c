@@ -337,6 +337,43 @@ static void lost_store_makes_nothing_twice_and_asks_first(void **state)
     assert_int_equal(size_of(rack), 2LL << 30);
 }
 
+/* Found by the simulator: a commit that says `keep` was followed by one that drops the volume
+ * before it was carried out; the data went by what was said earlier. */
+static void what_is_to_be_kept_is_kept_from_the_moment_it_is_accepted(void **state)
+{
+    struct rack *rack = *state;
+    struct error err = ERROR_INIT;
+    rack->commits[4] =
+        POOL PROJECT "apiVersion: spinel/v1\nkind: Volume\nmetadata: {project: shop, name: db}\n"
+                     "spec: {size: 1GiB, pool: fast, onRemove: release}\n---\n" VPC("net");
+    rack_boot(rack, "1");
+    assert_true(rack_run(rack, minute));
+    assert_int_equal(core_target(rack->core, "4", "test", NULL, NULL, &err), 0);
+    core_pump(rack->core);
+    assert_int_equal(core_target(rack->core, "3", "test", NULL, NULL, &err), 0);
+    rack_run(rack, 10 * minute); /* this rack cannot release, and tries again */
+    assert_int_equal(rack_count(rack, "Volume", "db"), 1);
+}
+
+/* Found by the simulator: after a crash the delete is sent again, finds nothing to destroy,
+ * and its record then said that nothing had been. */
+static void destruction_that_is_sent_again_is_still_destruction(void **state)
+{
+    struct rack *rack = *state;
+    struct error err = ERROR_INIT;
+    int64_t count = 0;
+    rack_boot(rack, "1");
+    assert_true(rack_run(rack, minute));
+    rack->lose_replies = 1;
+    rack_boot(rack, "3");
+    rack_run(rack, 3000); /* the effect is there, the answer is not */
+    rack_boot(rack, "3");
+    assert_true(rack_run(rack, 10 * minute));
+    assert_int_equal(rack_count(rack, "Volume", "db"), 0);
+    assert_int_equal(store_destroyed_since(rack->store, 0, &count, &err), 0);
+    assert_int_equal(count, 1);
+}
+
 static void field_that_is_set_back_again_and_again_is_contested(void **state)
 {
     struct rack *rack = *state;
@@ -405,9 +442,9 @@ static void secret_that_a_driver_says_back_is_not_kept(void **state)
     struct error err = ERROR_INIT;
     struct known *rows = NULL;
     size_t count = 0, seen = 0;
-    rack->commits[4] = PROJECT
-        "apiVersion: spinel/v1\nkind: Instance\nmetadata: {project: shop, name: web}\n"
-        "spec: {cpus: 1, memory: 256MiB, cloudInit: {userData: hunter2-canary}}\n";
+    rack->commits[4] =
+        PROJECT "apiVersion: spinel/v1\nkind: Instance\nmetadata: {project: shop, name: web}\n"
+                "spec: {cpus: 1, memory: 256MiB, cloudInit: {userData: hunter2-canary}}\n";
     rack_boot(rack, "4");
     assert_true(rack_run(rack, minute));
     assert_string_equal(
@@ -510,6 +547,8 @@ int main(void)
         RACK_TEST(notice_that_overtakes_an_older_answer_is_not_lost),
         RACK_TEST(approval_is_good_for_one_loss),
         RACK_TEST(approval_of_a_revision_ends_with_its_last_step),
+        RACK_TEST(what_is_to_be_kept_is_kept_from_the_moment_it_is_accepted),
+        RACK_TEST(destruction_that_is_sent_again_is_still_destruction),
         RACK_TEST(field_that_is_set_back_again_and_again_is_contested),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

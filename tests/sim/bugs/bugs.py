@@ -57,7 +57,7 @@ def suites(patch, options):
     yield 'seeds', sim, f'{sim} run --from 1 --seeds {options.seeds} --jobs {options.jobs}'
     yield 'crash', sim, f'{sim} crash --sample {options.crash} --jobs {options.jobs}'
     for unit in units:
-        yield unit, f'build/tests/{unit}', f'build/tests/{unit}'
+        yield unit, f'all build/tests/{unit}', f'build/tests/{unit}'
 
 
 def say(text):
