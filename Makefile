@@ -167,6 +167,23 @@ $(sim): $(call obj,$(sim_src) drivers/sim/shape.c) $(BUILD)/libcore.a $(BUILD)/l
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS_spinel)
 
+sim: $(sim)  ## random faults from seeds, for 10 minutes (SEEDS=, FROM=, MINUTES= and JOBS= override)
+	$(sim) run --from $(or $(FROM),1) $(if $(SEEDS),--seeds $(SEEDS),--minutes $(or $(MINUTES),10)) --jobs $(or $(JOBS),2)
+
+crash: $(sim)  ## a crash at every call of every canonical change, and a second one (SAMPLE=N takes every Nth)
+	$(sim) crash --sample $(or $(SAMPLE),1) --jobs $(or $(JOBS),2)
+
+bugs:  ## plants known bugs one by one; the tests must find each (SAMPLE=N plants N, others every day)
+	python3 tests/sim/bugs/bugs.py --jobs $(or $(JOBS),2) $(if $(SAMPLE),--sample $(SAMPLE))
+
+# What of the three `make check` has time for: about 90 seconds.
+check-sim: $(sim)
+	$(sim) past tests/sim/seeds.txt
+	$(sim) run --from 1 --seeds 150 --jobs 2
+	$(sim) determinism --seeds 3
+	$(sim) crash --sample 199 --jobs 2
+	$(MAKE) bugs SAMPLE=2
+
 # ---- manual pages
 man_src := $(wildcard docs/man/*.scd)
 man     := $(patsubst docs/man/%.scd,$(BUILD)/man/%,$(man_src))
@@ -189,6 +206,7 @@ check: setup  ## everything that has to hold: builds, layers, unit tests, real m
 	$(MAKE) check-fuzz
 	$(MAKE) check-fuzz SANITIZE=address,undefined
 	$(MAKE) check-tsan
+	$(MAKE) check-sim
 	$(MAKE) check-e2e
 
 units: $(units)
@@ -283,7 +301,7 @@ clean:  ## remove what was built
 	rm -rf build build-* examples/quickstart/images.yaml
 
 FORCE:
-.PHONY: all units setup check check-unit check-asan check-tsan check-clang check-layers check-headers \
+.PHONY: sim crash bugs check-sim all units setup check check-unit check-asan check-tsan check-clang check-layers check-headers \
         check-fuzz replays fuzzers fuzz check-e2e guest demo bench lint format install dist help clean man FORCE
 .DELETE_ON_ERROR:
 
