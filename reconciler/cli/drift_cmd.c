@@ -79,15 +79,6 @@ static struct value *rows_asked(struct arena *arena, const struct value *rows, i
     return list;
 }
 
-static const char *since_text(struct arena *arena, const struct value *row)
-{
-    const char *since = value_get_text(row, "since", "");
-    struct error ignored = ERROR_INIT;
-    int64_t at = 0;
-
-    return when_read(since, -1, &at, &ignored) < 0 ? since : when_age(arena, at, when_now());
-}
-
 static void drift_print(struct arena *arena, const struct value *rows)
 {
     static const char *const titles[] = {"OBJECT", "FIELD", "EXPECTED",    "FOUND",
@@ -104,7 +95,7 @@ static void drift_print(struct arena *arena, const struct value *rows)
         cells[1] = value_get_text(row, "path", "");
         cells[2] = drift_side_text(arena, row, "desired");
         cells[3] = drift_side_text(arena, row, "observed");
-        cells[4] = since_text(arena, row); /* the whole time is in the details */
+        cells[4] = drift_age_text(arena, row); /* the whole time is in the details */
         cells[5] = drift_state_text(arena, row);
         cells[6] = value_get_text(row, "cause", "unknown");
         table_paint(table, 3, drift_is_open(row) ? PAINT_BAD : PAINT_PLAIN);

@@ -32,6 +32,19 @@ char *drift_side_text(struct arena *arena, const struct value *row, const char *
 
 /* What becomes of it: healed, and after how long, open, or why it stays; and how often
  * it came back. */
+static int64_t time_of(const struct value *row, const char *member)
+{
+    struct error ignored = ERROR_INIT;
+    int64_t at = 0;
+
+    return when_read(value_get_text(row, member, ""), -1, &at, &ignored) < 0 ? 0 : at;
+}
+
+const char *drift_age_text(struct arena *arena, const struct value *row)
+{
+    return when_age(arena, time_of(row, "since"), when_now());
+}
+
 /* What becomes of open drift by itself, or who has to act. */
 static const char *prospect_text(const char *disposition)
 {
@@ -88,14 +101,6 @@ const char *drift_state_text(struct arena *arena, const struct value *row)
     return count > 1    ? arena_printf(arena, "%s, %lld times before", state, (long long)count)
            : count == 1 ? arena_printf(arena, "%s, once before", state)
                         : state;
-}
-
-static int64_t time_of(const struct value *row, const char *member)
-{
-    struct error ignored = ERROR_INIT;
-    int64_t at = 0;
-
-    return when_read(value_get_text(row, member, ""), -1, &at, &ignored) < 0 ? 0 : at;
 }
 
 struct folding {

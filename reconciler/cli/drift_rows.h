@@ -14,6 +14,8 @@ bool drift_is_ignored(const struct value *row);
 
 /* "desired" or "observed", in the units of its field. */
 char *drift_side_text(struct arena *arena, const struct value *row, const char *side);
+/* How long ago it was first seen. */
+const char *drift_age_text(struct arena *arena, const struct value *row);
 /* What becomes of it, and how often it came back. */
 const char *drift_state_text(struct arena *arena, const struct value *row);
 /* What Spinel did about it, or does, and why; a sentence. */

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "model/hash.h"
 #include "model/json.h"
 #include "model/resource.h"
 #include "model/when.h"
@@ -129,16 +130,13 @@ static void drift_row_add(struct top_data *data, const struct value *drift)
     struct arena *arena = data->arena;
     struct top_row *row = row_add(&data->tables[TOP_DRIFT]);
     bool is_open = drift_is_open(drift) && !drift_is_ignored(drift);
-    int64_t since = 0;
-    struct error ignored = ERROR_INIT;
     row->cells[0] =
         identity_label(arena, value_get_text(drift, "kind", ""),
                        value_get_text(drift, "project", NULL), value_get_text(drift, "name", ""));
     row->cells[1] = value_get_text(drift, "path", "");
     row->cells[2] = drift_side_text(arena, drift, "observed");
     row->cells[3] = drift_side_text(arena, drift, "desired");
-    if (when_read(value_get_text(drift, "since", ""), -1, &since, &ignored) == 0)
-        row->cells[4] = when_age(arena, since, when_now());
+    row->cells[4] = drift_age_text(arena, drift);
     row->cells[5] = drift_state_text(arena, drift);
     row->cells[6] = value_get_text(drift, "cause", "");
     row->look = is_open ? TOP_BAD : drift_is_open(drift) ? TOP_FAINT : TOP_GOOD;
@@ -190,12 +188,31 @@ static int events_load(struct top_data *data, struct store *store, struct error 
     return rc;
 }
 
-static const char *mark_of(const struct top_data *data, const struct known *row)
+struct marked {
+    const char *uid, *mark;
+    UT_hash_handle hh;
+};
+
+static struct marked *marks_index(struct top_data *data)
 {
-    return value_get_text(data->marks, row->uid,
-                          row->life == LIFE_RELEASED ? "released"
-                          : data->marks              ? "true"
-                                                     : "not known");
+    size_t count = value_is_map(data->marks) ? data->marks->pair_count : 0;
+    struct marked *all = arena_array(data->arena, count + 1, sizeof *all), *index = NULL;
+    for (size_t i = 0; i < count; i++) {
+        all[i].uid = data->marks->pairs[i].key;
+        all[i].mark = data->marks->pairs[i].value->text;
+        HASH_ADD_KEYPTR(hh, index, all[i].uid, strlen(all[i].uid), &all[i]);
+    }
+    return index;
+}
+
+static const char *mark_of(const struct top_data *data, struct marked *index,
+                           const struct known *row)
+{
+    struct marked *found;
+    HASH_FIND_STR(index, row->uid, found);
+    if (found)
+        return found->mark;
+    return row->life == LIFE_RELEASED ? "released" : data->marks ? "true" : "not known";
 }
 
 static int resources_load(struct top_data *data, struct store *store, struct error *err)
@@ -203,10 +220,11 @@ static int resources_load(struct top_data *data, struct store *store, struct err
     struct known *known = NULL;
     size_t count = 0;
     int rc = store_objects(store, data->arena, &known, &count, err);
+    struct marked *index = marks_index(data);
     table_make(data, TOP_RESOURCES, count);
     for (size_t i = 0; i < count; i++) {
         struct top_row *row = row_add(&data->tables[TOP_RESOURCES]);
-        const char *mark = mark_of(data, &known[i]);
+        const char *mark = mark_of(data, index, &known[i]);
         row->cells[0] = known[i].kind;
         row->cells[1] = identity_text(data->arena, known[i].project, known[i].name);
         row->cells[2] = object_state(&known[i]);
@@ -220,6 +238,7 @@ static int resources_load(struct top_data *data, struct store *store, struct err
                                                                                 : TOP_FAINT;
         row->detail = object_value(data->arena, &known[i]);
     }
+    HASH_CLEAR(hh, index);
     return rc;
 }
 

@@ -87,13 +87,12 @@ static struct shown *owner_find(const struct view *view, struct arena *arena,
     const char *label =
         identity_label(arena, value_get_text(owner, "kind", ""),
                        value_get_text(step, "project", NULL), value_get_text(owner, "name", ""));
-    struct shown *shown = NULL;
-    if (owner)
-        HASH_FIND(by_label, view->by_label, label, strlen(label), shown);
+    struct shown *shown;
+    HASH_FIND(by_label, view->by_label, label, strlen(label), shown);
     return shown;
 }
 
-static void owners_mark(struct view *view)
+static void labels_index(struct view *view)
 {
     for (size_t i = 0; i < view->count; i++) {
         struct shown *shown = &view->shown[i];
@@ -101,9 +100,17 @@ static void owners_mark(struct view *view)
                                       shown_text(shown, "project"), shown_text(shown, "name"));
         HASH_ADD_KEYPTR(by_label, view->by_label, shown->label, strlen(shown->label), shown);
     }
+}
+
+static void owners_mark(struct view *view)
+{
     for (size_t i = 0; i < view->count; i++) {
         const struct shown *shown = &view->shown[i];
-        struct shown *owner = shown->mark ? owner_find(view, view->arena, shown->step) : NULL;
+        if (!shown->mark || !value_get(shown->step, "owner"))
+            continue;
+        if (!view->by_label)
+            labels_index(view);
+        struct shown *owner = owner_find(view, view->arena, shown->step);
         if (owner && owner->mark < shown->mark)
             owner->mark = shown->mark;
     }
