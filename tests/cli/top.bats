@@ -41,6 +41,21 @@ press() { tmux send-keys -t top "$@"; }
     until_true 5 shows 'ended with 0'
 }
 
+@test "what differs and is only reported is not called true, here and in status" {
+    daemon_start
+    top_start 100 24
+    until_true 20 shows 'true to Git'
+    uid=$(spinel get volume shop/web-1-data --json | jq -r '.items[0].metadata.uid')
+    "$BUILD/drivers/sim" --world lab/state/drivers/sim/world set "$uid" spec.size 1073741824
+    until_true 20 shows 'not as Git says'
+    ! shows 'true to Git'
+    until_true 5 shows 'Volume .*shop/web-1-data .*drifting'
+    shows 'VPC .*shop/main .*true'
+    press 3
+    until_true 5 shows '1GiB  *64MiB'
+    spinel status | grep -q 'not as Git says'
+}
+
 @test "a filter finds, says when nothing matches, and is cleared" {
     daemon_start
     top_start 80 24

@@ -41,6 +41,8 @@ up() { until_true 20 ask -f -o /dev/null http://localhost/; }
     is_open() { ask http://localhost/api/v1/drift | jq -e '.open == 1 and .drift[0].reason == "volumes never shrink"'; }
     until_true 20 is_open
     $python "$BATS_TEST_DIRNAME/openapi.py" "$short/sock"
+    ask http://localhost/metrics | grep -qx 'spinel_converged 0'
+    ask http://localhost/metrics | grep -qx 'spinel_revision_good 1'
 }
 
 @test "a connection is kept for the next request" {
