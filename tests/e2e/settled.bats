@@ -9,7 +9,7 @@ setup() {
     sim=$build/drivers/sim
     rack=$(mktemp -d)
     cd "$rack"
-    "$spinel" init lab >/dev/null
+    "$spinel" init --drivers sim --example "$BATS_TEST_DIRNAME/../../examples/starter" lab >/dev/null
     export SPINEL_SITE=$rack/lab/spinel.yaml
     git -C lab/manifests config user.email ann@example.org
     git -C lab/manifests config user.name Ann
@@ -60,22 +60,36 @@ push() {
 
 damage() {
     local uid
-    uid=$("$sim" --world lab/state/drivers/sim/world list | awk '/Volume/ {print $1; exit}')
-    [ -z "$uid" ] || "$sim" --world lab/state/drivers/sim/world delete "$uid" >/dev/null
+    # Another one each time: what is hurt again and again is contested, and then never settled.
+    uid=$("$sim" --world lab/state/drivers/sim/world list | awk -v n="$damaged" '/ready$/ {all[c++] = $1} END {if (c) print all[n % c]}')
+    [ -n "$uid" ] || return 0
+    "$sim" --world lab/state/drivers/sim/world delete "$uid" >/dev/null
+    damaged=$((damaged + 1))
+}
+
+# What damage lost is made again only if a person says so.
+approve() {
+    local hold
+    for hold in $({ "$spinel" plan --json 2>/dev/null || :; } | jq -r '.holds[].id'); do
+        "$spinel" approve "$hold" >/dev/null
+    done
 }
 
 @test "the plan from the word that nothing is to be done is the plan" {
     settled=0
+    damaged=0
     RANDOM=20261127
     size=64
-    for turn in $(seq 30); do
-        case $((RANDOM % 9)) in
+    "$spinel" apply --yes --wait=20s >/dev/null 2>&1
+    for turn in $(seq 60); do
+        case $((RANDOM % 10)) in
         0) volume "v$((RANDOM % 4))" $((64 + RANDOM % 8 * 64)); push "$turn" ;;
         1) rm -f "lab/manifests/v$((RANDOM % 4)).yaml"; push "$turn" ;;
         2) echo "$turn" >lab/manifests/README.md; push "$turn" ;; # no manifest
         3) damage ;;
         4) "$spinel" plan --json >/dev/null 2>&1 || : ;;
         5) "$spinel" freeze changes --why "$turn" >/dev/null 2>&1 || : ;;
+        9) approve ;;
         6) "$spinel" freeze --lift changes >/dev/null 2>&1 || : ;;
         *) "$spinel" apply --yes --wait=20s >/dev/null 2>&1 || : ;;
         esac
@@ -88,6 +102,7 @@ damage() {
     done
     echo "settled $settled times"
     [ "$settled" -ge 6 ]
+    [ "$damaged" -ge 1 ] # a history without damage would show little
 }
 
 @test "a plan of a settled rack is nothing, and says so for a commit without manifests too" {
