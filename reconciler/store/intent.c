@@ -150,13 +150,24 @@ int store_intents(struct store *store, struct arena *arena, const char *uid, str
     return intents_collect(&query, arena, out, count);
 }
 
+/* What is done counts by intents. What failed or was given up may have been done all the same:
+ * it counts, by objects, so that trying again costs nothing, unless the object is there as it
+ * was before. */
+#define DESTRUCTIVE " is_destructive AND NOT is_approved AND max(created_at, finished_at) >= ?1"
+#define IS_DONE " state IN ('claimed', 'confirmed')"
+static const char destroyed_sql[] =
+    "SELECT count(*) FROM (SELECT op FROM intent WHERE" DESTRUCTIVE " AND" IS_DONE
+    " UNION ALL SELECT DISTINCT uid FROM intent AS doubtful WHERE" DESTRUCTIVE " AND NOT" IS_DONE
+    " AND state IN ('pending', 'failed', 'superseded') AND NOT EXISTS (SELECT 1 FROM object"
+    " WHERE object.uid = doubtful.uid AND life != 3 AND seen AND NOT seen_absent"
+    " AND seen_epoch < doubtful.epoch AND seen_at >= doubtful.finished_at)"
+    " AND NOT EXISTS (SELECT 1 FROM intent WHERE uid = doubtful.uid AND" DESTRUCTIVE " AND" IS_DONE
+    "))";
+
 int store_destroyed_since(struct store *store, int64_t since, int64_t *count, struct error *err)
 {
     struct query query;
-    query_start(&query, store,
-                "SELECT count(*) FROM intent WHERE is_destructive AND NOT is_approved"
-                " AND state IN ('claimed', 'confirmed') AND max(created_at, finished_at) >= ?",
-                err);
+    query_start(&query, store, destroyed_sql, err);
     query_bind_int(&query, since);
     int64_t n = query_next(&query) > 0 ? query_int(&query) : 0;
     int rc = query_end(&query);

@@ -148,7 +148,8 @@ int store_intents_open(struct store *store, struct arena *arena, struct intent *
 /* Newest first; uid NULL: of all. */
 int store_intents(struct store *store, struct arena *arena, const char *uid, struct page page,
                   struct intent **out, size_t *count, struct error *err);
-/* Confirmed or claimed destructive ones since `since`, not approved. */
+/* Objects that were destroyed since `since` without approval: by an intent that is
+ * confirmed or claimed; or, for all that is known, by one that failed or was given up. */
 int store_destroyed_since(struct store *store, int64_t since, int64_t *count, struct error *err);
 
 /* ---- plans, holds, freezes ---------------------------------------------------------- */

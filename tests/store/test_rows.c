@@ -393,6 +393,24 @@ static void only_unapproved_destruction_counts(void **state)
     assert_int_equal(count, 0);
 }
 
+/* Found by the simulator: what had failed after its effect, or was given up, cost nothing. */
+static void destruction_that_may_have_happened_counts(void **state)
+{
+    struct scene *scene = *state;
+    int64_t count = 0;
+    struct intent intent = intent_of("failed", "failed", 100, 110);
+    intent.is_destructive = true;
+    intent.uid = "11111111111111111111111111111111";
+    intent_put(scene, intent);
+    intent.op = "again"; /* the same object: it is lost once */
+    intent_put(scene, intent);
+    intent.op = "given-up", intent.state = "superseded";
+    intent.uid = "22222222222222222222222222222222";
+    intent_put(scene, intent);
+    ok(scene, store_destroyed_since(scene->store, 100, &count, &scene->err));
+    assert_int_equal(count, 2);
+}
+
 /* ---- plans, holds, freezes ---------------------------------------------------------- */
 
 static void a_plan_is_used_once(void **state)
@@ -611,6 +629,7 @@ int main(void)
         CASE(history_is_newest_first_and_limited),
         CASE(finished_intents_are_kept_for_90_days),
         CASE(only_unapproved_destruction_counts),
+        CASE(destruction_that_may_have_happened_counts),
         CASE(a_plan_is_used_once),
         CASE(a_plan_known_only_by_its_file_is_used_once_too),
         CASE(a_hold_is_approved_once_by_somebody),
