@@ -53,9 +53,8 @@ static void decorate(void *context, struct arena *arena, const struct resource *
                      struct value *entry)
 {
     const struct match *match = context;
-    const struct subject *subject = match_find(match, ref->kind, ref->project, ref->name);
+    const struct subject *subject = match_declared(match, ref);
 
-    invariant(subject, "what the set declares was matched");
     value_set_text(arena, entry, "uid", subject->uid);
     value_set(arena, entry, "spec", copy_for_driver(arena, subject_spec(subject)));
 }

@@ -94,9 +94,23 @@ static int compare_keys(const void *left, const void *right)
     return order ? order : (a->step > b->step) - (a->step < b->step);
 }
 
-static const struct value *spec_before(const struct step *step)
+/* What a machine has open is what it was seen with: it may not have taken up what was applied,
+ * or have taken up what was never confirmed. One that does not run has nothing open. */
+static bool is_seen_machine(const struct step *step)
 {
-    return step->known ? known_applied(step->known) : NULL;
+    return step->known && strcmp(step->kind->name, "Instance") == 0 && step->known->observed.known;
+}
+
+static const struct value *spec_applied(const struct step *step)
+{
+    return step->known && !is_seen_machine(step) ? known_applied(step->known) : NULL;
+}
+
+static const struct value *spec_seen(const struct step *step)
+{
+    if (!step->known || (is_seen_machine(step) && !known_booted(step->known)))
+        return NULL;
+    return known_observed(step->known);
 }
 
 static const struct value *spec_after(const struct step *step)
@@ -104,7 +118,9 @@ static const struct value *spec_after(const struct step *step)
     return step_removes(step) ? NULL : step->spec;
 }
 
-static size_t room_for(const struct plan *plan, const struct value *(*spec)(const struct step *))
+typedef const struct value *spec_fn(const struct step *step);
+
+static size_t room_for(const struct plan *plan, spec_fn *spec)
 {
     size_t room = 1;
 
@@ -114,24 +130,26 @@ static size_t room_for(const struct plan *plan, const struct value *(*spec)(cons
 }
 
 static struct claim_list collect(struct arena *arena, const struct plan *plan,
-                                 const struct value *(*spec)(const struct step *))
+                                 spec_fn *const *specs, size_t count)
 {
     struct claim_list list = {.arena = arena};
 
-    list.room = room_for(plan, spec);
+    for (size_t s = 0; s < count; s++)
+        list.room += room_for(plan, specs[s]);
     list.items = arena_array(arena, list.room, sizeof(*list.items));
     for (size_t i = 0; i < plan->step_count; i++)
-        claims_of(&list, plan->match, &plan->steps[i], spec(&plan->steps[i]));
+        for (size_t s = 0; s < count; s++)
+            claims_of(&list, plan->match, &plan->steps[i], specs[s](&plan->steps[i]));
     qsort(list.items, list.count, sizeof(*list.items), compare_keys);
     return list;
 }
 
 struct claim_list claims_before(struct arena *arena, const struct plan *plan)
 {
-    return collect(arena, plan, spec_before);
+    return collect(arena, plan, (spec_fn *const[]){spec_applied, spec_seen}, 2);
 }
 
 struct claim_list claims_after(struct arena *arena, const struct plan *plan)
 {
-    return collect(arena, plan, spec_after);
+    return collect(arena, plan, (spec_fn *const[]){spec_after}, 1);
 }

@@ -22,13 +22,15 @@ struct name_entry {
     const struct kind *kind;
     const char *project;
     const char *name;
-    int priority; /* desired, then left, then a former name */
+    int priority; /* desired, then left, then a former name, then desired by a name still in use */
     const struct subject *subject;
 };
 
 struct rows {
     struct row *items;
     size_t count;
+    struct row **moving; /* those that an earlier commit gave another name */
+    size_t moving_count;
 };
 
 static int compare_text(const char *a, const char *b)
@@ -74,7 +76,7 @@ static int compare_names(const void *left, const void *right)
 /* Rows of a kind that this program does not know are left alone. */
 static struct rows rows_read(struct arena *arena, const struct plan_input *input)
 {
-    struct rows rows = {arena_array(arena, input->known_count + 1, sizeof(struct row)), 0};
+    struct rows rows = {.items = arena_array(arena, input->known_count + 1, sizeof(struct row))};
 
     for (size_t i = 0; i < input->known_count; i++) {
         const struct kind *kind = kind_find(input->known[i].kind);
@@ -83,6 +85,10 @@ static struct rows rows_read(struct arena *arena, const struct plan_input *input
             rows.items[rows.count++] = (struct row){kind, &input->known[i], false};
     }
     sort_items(rows.items, rows.count, sizeof(struct row), compare_rows);
+    rows.moving = arena_array(arena, rows.count + 1, sizeof(struct row *));
+    for (size_t i = 0; i < rows.count; i++)
+        if (value_get_text(rows.items[i].known->chosen, "becomes", NULL))
+            rows.moving[rows.moving_count++] = &rows.items[i];
     return rows;
 }
 
@@ -124,8 +130,24 @@ static struct row *find_moved(const struct rows *rows, const struct resource *re
     return former ? rows_find(rows, resource->kind, resource->project, former, false) : NULL;
 }
 
-static void match_resource(const struct rows *rows, const struct resource *resource,
-                           struct subject *subject)
+/* A commit said renamedFrom, and the next one no longer did before it was carried out. */
+static struct row *find_moving(const struct set *set, const struct rows *rows,
+                               const struct resource *resource)
+{
+    for (size_t i = 0; i < rows->moving_count; i++) {
+        struct row *row = rows->moving[i];
+
+        if (!row->is_taken && row->kind == resource->kind && row->known->life != LIFE_RELEASED &&
+            compare_text(row->known->project, resource->project) == 0 &&
+            compare_text(value_get_text(row->known->chosen, "becomes", ""), resource->name) == 0 &&
+            !set_find(set, resource->kind->name, resource->project, row->known->name))
+            return row;
+    }
+    return NULL;
+}
+
+static void match_resource(const struct set *set, const struct rows *rows,
+                           const struct resource *resource, struct subject *subject)
 {
     struct row *row = rows_find(rows, resource->kind, resource->project, resource->name, false);
 
@@ -134,9 +156,13 @@ static void match_resource(const struct rows *rows, const struct resource *resou
                                 .name = resource->name,
                                 .resource = resource};
     if (!row) {
+        const char *former = resource->renamed_from;
+
         row = find_moved(rows, resource);
+        if (!row && (row = find_moving(set, rows, resource)))
+            former = row->known->name;
         if (row)
-            subject->renamed_from = resource->renamed_from;
+            subject->renamed_from = former;
     }
     if (!row)
         row = rows_find(rows, resource->kind, resource->project, resource->name, true);
@@ -169,6 +195,66 @@ static void add_name(struct match *match, const struct subject *subject, const c
         (struct name_entry){subject->kind, subject->project, name, priority, subject};
 }
 
+static bool spec_names(const struct field *field, const struct value *value, const char *kind,
+                       const char *name)
+{
+    bool is_found = false;
+
+    if (!field || !value)
+        return false;
+    if (field->ref && value_is_text(value))
+        return strcmp(field->ref, kind) == 0 && strcmp(value->text, name) == 0;
+    for (size_t i = 0; value_is_map(value) && i < value->pair_count && !is_found; i++)
+        is_found =
+            spec_names(field_child(field, value->pairs[i].key), value->pairs[i].value, kind, name);
+    for (size_t i = 0; value_is_list(value) && i < value->count && !is_found; i++)
+        is_found = spec_names(field->item, value->items[i], kind, name);
+    return is_found;
+}
+
+/* Who is on record, as applied or as seen, with a reference by this name. */
+static const struct subject *name_user(const struct match *match, const struct name_entry *name)
+{
+    for (size_t i = 0; i < match->count; i++) {
+        const struct subject *user = &match->subjects[i];
+
+        if (!user->known || (name->project && compare_text(name->project, user->project) != 0))
+            continue;
+        if (spec_names(user->kind->spec, known_applied(user->known), name->kind->name,
+                       name->name) ||
+            spec_names(user->kind->spec, known_observed(user->known), name->kind->name, name->name))
+            return user;
+    }
+    return NULL;
+}
+
+/* Records refer by name. While one still calls an object by the name that it bore before, nothing
+ * new is made under that name: what is there would be taken for the new one. */
+static void names_in_use(struct arena *arena, struct match *match)
+{
+    bool is_any = false;
+
+    for (size_t i = 0; i + 1 < match->name_count; i++) {
+        struct name_entry *name = &match->names[i], *former = name + 1;
+        struct subject *subject = &match->subjects[name->subject - match->subjects];
+        const struct subject *user;
+
+        if (!subject->resource || subject->known || !former->subject->known ||
+            compare_identity(name->kind, name->project, name->name, former->kind, former->project,
+                             former->name) != 0 ||
+            !(user = name_user(match, name)))
+            continue;
+        subject->lacks =
+            arena_printf(arena, "%s still has %s %s on record by this name",
+                         identity_label(arena, user->kind->name, user->project, user->name),
+                         former->kind->name, former->subject->name);
+        name->priority = 4;
+        is_any = true;
+    }
+    if (is_any)
+        sort_items(match->names, match->name_count, sizeof(struct name_entry), compare_names);
+}
+
 static void names_index(struct arena *arena, struct match *match)
 {
     size_t room = 2 * match->count + 1;
@@ -194,10 +280,12 @@ static void names_index(struct arena *arena, struct match *match)
     }
     invariant(match->name_count <= room, "%zu names in room for %zu", match->name_count, room);
     sort_items(match->names, match->name_count, sizeof(struct name_entry), compare_names);
+    names_in_use(arena, match);
 }
 
-const struct subject *match_find(const struct match *match, const struct kind *kind,
-                                 const char *project, const char *name)
+/* The first entry of the identity, or NULL. */
+static const struct name_entry *name_first(const struct match *match, const struct kind *kind,
+                                           const char *project, const char *name)
 {
     size_t low = 0, high = match->name_count;
 
@@ -215,7 +303,29 @@ const struct subject *match_find(const struct match *match, const struct kind *k
     if (compare_identity(match->names[low].kind, match->names[low].project, match->names[low].name,
                          kind, project, name) != 0)
         return NULL;
-    return match->names[low].subject;
+    return &match->names[low];
+}
+
+const struct subject *match_find(const struct match *match, const struct kind *kind,
+                                 const char *project, const char *name)
+{
+    const struct name_entry *entry = name_first(match, kind, project, name);
+
+    return entry ? entry->subject : NULL;
+}
+
+const struct subject *match_declared(const struct match *match, const struct resource *resource)
+{
+    const struct name_entry *name =
+        name_first(match, resource->kind, resource->project, resource->name);
+
+    invariant(name, "what the set declares was matched");
+    while (name->subject->resource != resource) {
+        name++;
+        invariant(name < match->names + match->name_count, "%s was matched and has no name",
+                  resource->name);
+    }
+    return name->subject;
 }
 
 const struct subject *match_resolve(const struct match *match, const char *kind_name,
@@ -346,7 +456,8 @@ const struct match *match_make(struct arena *arena, const struct plan_input *inp
     match->subjects =
         arena_array(arena, input->set->count + rows.count + 1, sizeof(struct subject));
     for (size_t i = 0; i < input->set->count; i++)
-        match_resource(&rows, input->set->resources[i], &match->subjects[match->count++]);
+        match_resource(input->set, &rows, input->set->resources[i],
+                       &match->subjects[match->count++]);
     match->desired = match->count;
     invariant(match->desired == input->set->count, "%zu resources are %zu subjects",
               input->set->count, match->desired);

@@ -24,7 +24,7 @@ struct subject {
     const struct value *spec;        /* desired with what was chosen; NULL if it left */
     const struct value *settled;     /* as it will be once the plan is carried out: without what
                                       * is refused, held or put off. NULL: as `spec` says */
-    const char *lacks;               /* what could not be chosen, as a sentence; or NULL */
+    const char *lacks;               /* why it cannot be made yet, as a sentence; or NULL */
 };
 
 struct name_entry;
@@ -41,11 +41,14 @@ struct match {
 
 const struct match *match_make(struct arena *arena, const struct plan_input *input);
 
-/* By identity, or by a name that it bore before; NULL if there is none. */
+/* Whom records mean by an identity, or by a name that it bore before; NULL if there is none. */
 const struct subject *match_find(const struct match *match, const struct kind *kind,
                                  const char *project, const char *name);
 
-/* As a manifest's reference: in `project` first, then rack-wide. `kind` by name. */
+/* Of what the set declares. */
+const struct subject *match_declared(const struct match *match, const struct resource *resource);
+
+/* As a record's reference: in `project` first, then rack-wide. `kind` by name. */
 const struct subject *match_resolve(const struct match *match, const char *kind,
                                     const char *project, const char *name);
 

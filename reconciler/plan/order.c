@@ -73,12 +73,8 @@ static void order_needs(struct ordering *ordering, const struct step *step)
 
     for (size_t i = 0; resource && i < resource->ref_count; i++) {
         const struct resource *ref = resource->refs[i];
-        const struct subject *subject =
-            match_find(ordering->match, ref->kind, ref->project, ref->name);
-        const struct step *before;
+        const struct step *before = step_of(ordering, match_declared(ordering->match, ref));
 
-        invariant(subject, "what the set declares was matched");
-        before = step_of(ordering, subject);
         invariant(ref->kind->rank < step->kind->rank, "%s needs %s, which comes later", step->name,
                   ref->name);
         if (before)
@@ -163,23 +159,63 @@ static bool claims_have(const struct claim_list *list, const char *key, const st
            strcmp(list->items[low].key, key) == 0;
 }
 
-/* Who gives a thing up later, at its next stop say, has it until then: nobody else may. */
-static void handover_defer(struct ordering *ordering, const struct step *giver,
-                           const struct step *taker)
+/* Of a machine that runs only its disks wait; anything else waits as a whole. */
+static void taker_wait(struct ordering *ordering, struct step *taker, const struct step *keeper)
 {
-    struct step *step = &ordering->plan->steps[taker - ordering->plan->steps];
+    const char *reason = still_used(ordering->arena, keeper->subject);
+    bool is_part = false;
+    bool changes = taker->action == ACTION_UPDATE || taker->action == ACTION_RESTART;
 
-    step_withhold(step, DEFERRED, still_used(ordering->arena, giver->subject));
-    step_settle(ordering->arena, step);
+    for (size_t i = 0; changes && i < taker->field_count; i++) {
+        struct plan_field *field = &taker->fields[i];
+
+        if (field->disposition != RUN || strncmp(field->path, "spec.disks", 10) != 0)
+            continue;
+        field->disposition = DEFERRED;
+        field->reason = reason;
+        is_part = true;
+    }
+    if (!is_part)
+        step_withhold(taker, DEFERRED, reason);
+    step_settle(ordering->arena, taker);
+}
+
+/* What its holder keeps for now, because that change waits, nobody else takes. What a taker that
+ * waits would have given up it keeps in turn: true if claims have changed, and are to be read anew.
+ */
+static bool takers_withhold(struct ordering *ordering, struct claim_list had,
+                            struct claim_list wanted)
+{
+    bool is_any = false;
+
+    for (size_t w = 0, h = 0; w < wanted.count; w++) {
+        const struct claim_on *want = &wanted.items[w];
+        struct step *taker = &ordering->plan->steps[want->step - ordering->plan->steps];
+
+        while (h < had.count && strcmp(had.items[h].key, want->key) < 0)
+            h++;
+        if (taker->disposition != RUN || claims_have(&had, want->key, taker))
+            continue;
+        for (size_t i = h; i < had.count && strcmp(had.items[i].key, want->key) == 0; i++)
+            if (claims_have(&wanted, want->key, had.items[i].step)) {
+                taker_wait(ordering, taker, had.items[i].step);
+                is_any = true;
+                break;
+            }
+    }
+    return is_any;
 }
 
 /* Both lists are sorted by key: they are merged. */
 static void order_handovers(struct ordering *ordering)
 {
-    struct claim_list had = claims_before(ordering->arena, ordering->plan);
-    struct claim_list wanted = claims_after(ordering->arena, ordering->plan);
+    struct claim_list had, wanted;
     size_t h = 0;
 
+    do {
+        had = claims_before(ordering->arena, ordering->plan);
+        wanted = claims_after(ordering->arena, ordering->plan);
+    } while (takers_withhold(ordering, had, wanted));
     for (size_t w = 0; w < wanted.count; w++) {
         const struct claim_on *taker = &wanted.items[w];
 
@@ -188,9 +224,7 @@ static void order_handovers(struct ordering *ordering)
         if (claims_have(&had, taker->key, taker->step))
             continue;
         for (size_t i = h; i < had.count && strcmp(had.items[i].key, taker->key) == 0; i++)
-            if (claims_have(&wanted, taker->key, had.items[i].step))
-                handover_defer(ordering, had.items[i].step, taker->step);
-            else
+            if (!claims_have(&wanted, taker->key, had.items[i].step))
                 edge_add(ordering, had.items[i].step, taker->step, EDGE_TAKES);
     }
 }
@@ -337,9 +371,11 @@ static size_t sort_once(const struct ordering *ordering, unsigned *sorted, unsig
     return count;
 }
 
-/* Hand-overs between steps that are in or behind a circle give way. */
+/* Hand-overs between steps that are in or behind a circle give way: the two go at the same time,
+ * and the driver's lock decides who comes first. */
 static void drop_handovers(struct ordering *ordering, const unsigned *waits)
 {
+    struct step *steps = ordering->plan->steps;
     size_t kept = 0;
 
     for (size_t i = 0; i < ordering->edge_count; i++) {
@@ -347,6 +383,8 @@ static void drop_handovers(struct ordering *ordering, const unsigned *waits)
 
         if (edge->kind != EDGE_TAKES || waits[edge->after] == 0 || waits[edge->before] == 0)
             ordering->edges[kept++] = *edge;
+        else
+            steps[edge->after].swaps_with = steps[edge->before].uid;
     }
     ordering->edge_count = kept;
 }
@@ -448,8 +486,19 @@ static void wait_for(struct arena *arena, struct step *step, const struct step *
     step_settle(arena, step);
 }
 
+/* Nobody takes from another that does not give for now. */
+static void swaps_wait(struct arena *arena, struct plan *plan)
+{
+    for (size_t i = 0; i < plan->step_count; i++)
+        for (size_t b = 0; plan->steps[i].swaps_with && b < plan->step_count; b++)
+            if (strcmp(plan->steps[b].uid, plan->steps[i].swaps_with) == 0 &&
+                plan->steps[b].disposition != RUN && plan->steps[i].disposition == RUN)
+                wait_for(arena, &plan->steps[i], &plan->steps[b]);
+}
+
 void steps_wait(struct arena *arena, struct plan *plan)
 {
+    swaps_wait(arena, plan);
     for (size_t i = 0; i < plan->step_count; i++) {
         struct step *step = &plan->steps[i];
         size_t kept = 0;

@@ -182,6 +182,7 @@ struct step {
     bool *after_must;              /* of each `after`: without it this step cannot be done at all;
                                     * the others only come first if they run */
     const struct subject *subject; /* private to plan/ */
+    const char *swaps_with;        /* uid of what it exchanges something with; or NULL. Private */
 };
 
 struct hold {

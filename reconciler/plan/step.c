@@ -127,21 +127,27 @@ static void settle_reason(struct arena *arena, struct step *step)
             arena, pending ? "Git changed %zu fields" : "%zu fields drifted", pending + drift);
 }
 
-/* Desired, but for the fields that are not to be carried out: they stay as applied. */
+/* Desired, but for the fields that are not to be carried out: they stay as applied, or as
+ * they were seen if nothing was applied yet; what only grows stays as large as it is. */
 static void settle_spec(struct arena *arena, struct step *step)
 {
     const struct known *known = step->known;
+    const struct value *kept = !known                 ? NULL
+                               : known_applied(known) ? known_applied(known)
+                                                      : known_observed(known);
     struct value *copy = NULL;
 
     step->spec = step->subject->spec;
     for (size_t i = 0; i < step->field_count; i++) {
         const struct plan_field *field = &step->fields[i];
 
-        if (field->disposition == RUN || !known_applied(known) || !field->field)
+        if (field->disposition == RUN || !kept || !field->field)
             continue;
         if (!copy)
             copy = value_copy(arena, step->subject->spec);
-        spec_put(arena, step->kind, copy, field->path, spec_at(known_applied(known), field->path));
+        spec_put(arena, step->kind, copy, field->path,
+                 field->field->grows_only && field->from ? field->from
+                                                         : spec_at(kept, field->path));
     }
     if (copy)
         step->spec = copy;
@@ -223,6 +229,27 @@ static bool make_unseen(const struct states *states, struct step *step)
     return true;
 }
 
+/* A volume that a machine has open is grown by the machine's driver, which does nothing else:
+ * names and policies go to the volume's own first. */
+static void growth_wait(const struct states *states, struct field_list *list)
+{
+    struct plan_field *growth = NULL;
+    size_t others = 0;
+
+    for (size_t i = 0; i < list->count; i++) {
+        if (list->items[i].disposition != RUN)
+            continue;
+        if (strcmp(list->items[i].path, "spec.size") == 0)
+            growth = &list->items[i];
+        else
+            others++;
+    }
+    if (!growth || !others || !states->subject->holder || !states->subject->kind->holds_data)
+        return;
+    growth->disposition = DEFERRED;
+    growth->reason = "comes once the rest of it is done";
+}
+
 static bool make_update(const struct states *states, struct step *step)
 {
     struct field_list list = fields_find(states);
@@ -231,6 +258,7 @@ static bool make_update(const struct states *states, struct step *step)
         return false;
     if (step->known->life == LIFE_NEW)
         return make_create(states, step, CAUSE_PENDING, "its creation was not finished");
+    growth_wait(states, &list);
     step->action = ACTION_UPDATE;
     take_fields(step, list);
     if (states->subject->lacks)

@@ -132,6 +132,7 @@ static void records_that_claim_the_same_do_not_wait_for_each_other(void **state)
     world_converge(w, SHOP VOLUME("more", "size: 1GiB") INSTANCE("a", NOW "data}]")
                           INSTANCE("b", NOW "more}]"));
     world_row(w, "Instance", "b")->applied = world_row(w, "Instance", "a")->applied;
+    world_row(w, "Instance", "b")->observed.spec = world_row(w, "Instance", "a")->observed.spec;
     world_declare(w, SHOP VOLUME("more", "size: 1GiB") INSTANCE("c", NOW "data}]"));
     world_plan(w);
     assert_true(waits_for(world_step(w, "Instance", "c"), world_step(w, "Instance", "a")));

@@ -170,6 +170,116 @@ static void two_machines_that_swap_volumes_still_get_an_order(void **state)
     assert_step(w, "Instance", "b", ACTION_RESTART, RUN);
 }
 
+#define TWO_DISKS(a, b, policy)                                                              \
+    PROJECT NETWORK VOLUME("data", "size: 4GiB") VOLUME("more", "size: 1GiB") INSTANCE(      \
+        "a", "cpus: 1, memory: 256MiB, updatePolicy: {restart: " policy "}, disks: [" a "]") \
+        INSTANCE("b",                                                                        \
+                 "cpus: 1, memory: 256MiB, updatePolicy: {restart: immediate}, disks: [" b "]")
+#define ROOT(volume) "{name: root, volume: " volume "}"
+
+/* Found by the simulator: the taker went first, into the volume that the other had open. */
+static void a_volume_that_another_keeps_until_its_stop_is_not_taken(void **state)
+{
+    struct world *w = *state;
+
+    world_converge(w, TWO_DISKS(ROOT("data"), "", "onNextStop"));
+    world_declare(w, TWO_DISKS(ROOT("more"), ROOT("data"), "onNextStop"));
+    world_plan(w);
+    assert_field(w, "Instance", "a", "spec.disks[root].volume", CHANGE_RESTART, DEFERRED);
+    assert_field(w, "Instance", "b", "spec.disks[root]", CHANGE_LIVE, DEFERRED);
+    assert_string_equal(world_step(w, "Instance", "b")->fields[0].reason,
+                        "still in use by Instance shop/a");
+}
+
+static void a_stopped_machine_has_nothing_open(void **state)
+{
+    struct world *w = *state;
+
+    world_converge(w, TWO_DISKS(ROOT("data"), "", "immediate"));
+    world_row(w, "Instance", "a")->observed.booted = NULL;
+    world_declare(w, TWO_DISKS("", ROOT("data"), "immediate"));
+    world_plan(w);
+    assert_false(waits_for(world_step(w, "Instance", "b"), world_step(w, "Instance", "a")));
+}
+
+/* Found by the simulator: a machine's driver grows and does nothing else, and the new name
+ * was taken for told. */
+static void what_a_held_volume_is_called_is_told_before_it_grows(void **state)
+{
+    struct world *w = *state;
+
+    world_converge(w, SHOP WEB("cpus: 1, memory: 256MiB"));
+    world_declare(w, PROJECT NETWORK VOLUME("data", "size: 8GiB, onRemove: delete")
+                         WEB("cpus: 1, memory: 256MiB"));
+    world_plan(w);
+    assert_field(w, "Volume", "data", "spec.size", CHANGE_LIVE, DEFERRED);
+    assert_string_equal(step_driver_class(world_step(w, "Volume", "data")), "volume");
+    assert_int_equal(world_apply(w), 0);
+    assert_int_equal(value_get_int(world_row(w, "Volume", "data")->observed.spec, "size", 0),
+                     INT64_C(8) << 30);
+}
+
+/* Found by the simulator: the driver was sent the smaller size with the rest, and refused. */
+static void a_size_that_is_refused_does_not_go_along(void **state)
+{
+    struct world *w = *state;
+
+    world_converge(w, SHOP);
+    struct value *seen = value_copy(w->arena, world_row(w, "Volume", "data")->observed.spec);
+    value_set_int(w->arena, seen, "size", INT64_C(9) << 30);
+    world_row(w, "Volume", "data")->observed.spec = seen;
+    world_declare(w, PROJECT NETWORK VOLUME("data", "size: 4GiB, onRemove: delete"));
+    world_plan(w);
+    assert_field(w, "Volume", "data", "spec.onRemove", CHANGE_METADATA, RUN);
+    assert_int_equal(value_get_int(world_step(w, "Volume", "data")->spec, "size", 0), INT64_C(9)
+                                                                                          << 30);
+}
+
+/* Found by the simulator: the commit that renamed it was followed by one that no longer said
+ * so before it was carried out, and the data went. */
+static void a_rename_that_was_accepted_is_kept_until_it_is_done(void **state)
+{
+    struct world *w = *state;
+
+    world_converge(w, PROJECT VOLUME("old", "size: 4GiB"));
+    struct value *chosen = value_copy(w->arena, world_row(w, "Volume", "old")->chosen);
+    value_set_text(w->arena, chosen, "becomes", "new");
+    world_row(w, "Volume", "old")->chosen = chosen;
+    world_declare(w, PROJECT VOLUME("new", "size: 4GiB"));
+    world_plan(w);
+    assert_int_equal(w->plan->step_count, 1);
+    assert_step(w, "Volume", "new", ACTION_UPDATE, RUN);
+    assert_string_equal(world_step(w, "Volume", "new")->renamed_from, "old");
+}
+
+/* Found by the simulator: what a machine has open was taken for the new volume that bore the
+ * former name, and the renamed one given to another machine. */
+static void a_name_that_a_record_still_uses_is_not_given_anew(void **state)
+{
+    struct world *w = *state;
+
+    w->input.policy.collapse_percent = 100;
+    world_converge(w, PROJECT NETWORK VOLUME("data", "size: 4GiB")
+                          INSTANCE("a", "cpus: 1, memory: 256MiB, disks: [" ROOT("data") "]"));
+    struct known *volume = world_row(w, "Volume", "data");
+    struct value *chosen = value_copy(w->arena, volume->chosen);
+    value_append(w->arena, value_set(w->arena, chosen, "formerly", value_list(w->arena)),
+                 value_text(w->arena, "data"));
+    volume->chosen = chosen;
+    volume->name = "moved";
+    world_declare(w, PROJECT NETWORK VOLUME("moved", "size: 4GiB") VOLUME("data", "size: 1GiB")
+                         INSTANCE("b", "cpus: 1, memory: 256MiB, disks: [" ROOT("moved") "]")
+                             INSTANCE("c", "cpus: 1, memory: 256MiB, disks: [" ROOT("data") "]"));
+    world_plan(w);
+    assert_step(w, "Volume", "data", ACTION_CREATE, DEFERRED);
+    assert_string_equal(world_step(w, "Volume", "data")->reason,
+                        "Instance shop/a still has Volume moved on record by this name");
+    assert_step(w, "Instance", "c", ACTION_CREATE, DEFERRED);
+    assert_true(waits_for(world_step(w, "Instance", "b"), world_step(w, "Instance", "a")));
+    assert_int_equal(world_apply(w), 0);
+    assert_non_null(world_row(w, "Volume", "data"));
+}
+
 /* ---- choices ------------------------------------------------------------------------ */
 
 static void addresses_are_the_lowest_that_nobody_has(void **state)
@@ -761,6 +871,12 @@ int main(void)
         TEST(a_volume_in_use_until_the_next_stop_waits),
         TEST(what_is_freed_is_taken_only_then),
         TEST(two_machines_that_swap_volumes_still_get_an_order),
+        TEST(a_volume_that_another_keeps_until_its_stop_is_not_taken),
+        TEST(a_stopped_machine_has_nothing_open),
+        TEST(what_a_held_volume_is_called_is_told_before_it_grows),
+        TEST(a_size_that_is_refused_does_not_go_along),
+        TEST(a_rename_that_was_accepted_is_kept_until_it_is_done),
+        TEST(a_name_that_a_record_still_uses_is_not_given_anew),
         TEST(addresses_are_the_lowest_that_nobody_has),
         TEST(a_chosen_address_is_kept),
         TEST(a_full_subnet_defers_and_says_so),
