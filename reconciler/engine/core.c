@@ -263,40 +263,6 @@ static int revision_write(struct core *core, struct arena *arena, const char *co
     return status;
 }
 
-/* What a manifest says to keep is kept from the moment that it is accepted, and not only
- * once it was applied: the next commit may drop it before that. Lifting waits, as ever. */
-static bool protection_tighten(const struct set *set, struct known *row)
-{
-    const struct kind *kind = kind_find(row->kind);
-    const struct resource *resource =
-        kind && kind->holds_data ? set_find(set, row->kind, row->project, row->name) : NULL;
-    if (!resource)
-        return false;
-    bool is_protected = row->protect || value_get_bool(resource->spec, "protect", false);
-    bool is_deleted =
-        row->remove_deletes && !strcmp(value_get_text(resource->spec, "onRemove", ""), "delete");
-    bool is_tighter = is_protected != row->protect || is_deleted != row->remove_deletes;
-    row->protect = is_protected;
-    row->remove_deletes = is_deleted;
-    return is_tighter;
-}
-
-static void promises_keep(struct core *core, struct arena *arena, const struct set *set)
-{
-    struct error err = ERROR_INIT;
-    struct known *rows = NULL;
-    size_t count = 0;
-    if (!batch_open(core))
-        return;
-    if (core->env->ledger->objects(core->env->store, arena, &rows, &count, &err) < 0)
-        core_fail(core, &err);
-    for (size_t i = 0; i < count && !core->failure.code; i++)
-        if (rows[i].life == LIFE_LIVE && protection_tighten(set, &rows[i]))
-            save_object(core, &rows[i]);
-    for (struct task *task = core->tasks; task; task = task->hh.next)
-        protection_tighten(set, &task->after);
-}
-
 int core_target(struct core *core, const char *commit, const char *who, struct report *report,
                 int64_t *revision, struct error *err)
 {

@@ -146,6 +146,7 @@ void seen_take_rows(struct core *core, const struct known *rows, size_t count)
             seen_recall(seen, &rows[i]);
         }
         seen->has_row = true;
+        seen->row_epoch = rows[i].epoch;
     }
 }
 
@@ -291,7 +292,7 @@ void object_observed(struct core *core, struct driver *driver, const struct requ
             free(seen->etag);
             seen->etag = NULL;
         } else {
-            if (!seen->has_row)
+            if (!seen->has_row || observation.epoch > seen->row_epoch)
                 identity_keep(seen, object);
             etag_keep(seen, request, object);
         }
@@ -614,6 +615,20 @@ int64_t round_next_ms(const struct core *core)
             core->drivers[i].started_ms + PATIENCE_MS < soonest)
             soonest = core->drivers[i].started_ms + PATIENCE_MS;
     return !core->wants_full && core->resync_at_ms < soonest ? core->resync_at_ms : soonest;
+}
+
+void nameless_find(struct core *core)
+{
+    for (size_t i = 0; i < core->config.driver_count; i++)
+        core->drivers[i].has_nameless = false;
+    for (const struct seen *seen = core->seen; seen; seen = seen->hh.next)
+        if (seen->driver && !seen->has_row && seen->etag && !seen->identity)
+            seen->driver->has_nameless = true;
+    for (size_t i = 0; i < core->config.driver_count; i++) {
+        struct driver *driver = &core->drivers[i];
+        if (driver->has_nameless && driver->state == DRIVER_READY && !driver->relist_at_ms)
+            driver->relist_at_ms = mono(core) + backoff_ms(core, ++driver->list_failures);
+    }
 }
 
 /* ---- strangers ---------------------------------------------------------------------- */

@@ -450,6 +450,8 @@ static bool driver_is_ready(struct core *core, const struct step *step)
     const struct driver *holder = driver_of_kind(core, step->kind->name);
     if (!class)
         return true;
+    if (holder && holder->has_nameless && step->action == ACTION_CREATE)
+        return false;
     return carrier && carrier->state == DRIVER_READY && holder && holder->is_listed;
 }
 
@@ -505,6 +507,7 @@ static void tasks_schedule(struct core *core)
     const struct plan *plan = core->plan;
     struct schedule schedule = {.core = core};
     tasks_drop_waiting(core);
+    nameless_find(core);
     core->blocked = core->stuck = core->step_count = 0;
     if (core->env->ledger->intents_open(core->env->store, arena, &schedule.open,
                                         &schedule.open_count, &err) < 0) {

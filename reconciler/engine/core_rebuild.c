@@ -15,6 +15,8 @@
 #include "model/json.h"
 
 static const char rebuild_hold[] = "rebuild";
+static const char restored_reason[] = "objects have seen newer intents than the store knows of; "
+                                      "it was restored from an old copy";
 
 enum { INCARNATIONS_MAX = 4096 };
 
@@ -154,8 +156,29 @@ static void strangers_rebuild(struct core *core, struct plan_input *input, struc
                         "it was lost or is not the one they were made with");
 }
 
-static void epochs_import(struct core *core, struct plan_input *input)
+/* What was renamed after the copy of the store was made goes by its new name. If another has
+ * that, too, they are twins, and a person decides. */
+static bool name_import(struct core *core, struct plan_input *input, struct arena *arena,
+                        struct known *row)
 {
+    struct error err = ERROR_INIT;
+    struct value *identity = NULL;
+    const struct seen *seen = seen_find(core, row->uid);
+    if (!seen || !seen->identity ||
+        json_read(arena, seen->identity, strlen(seen->identity), &identity, &err) < 0)
+        return false;
+    const char *name = value_get_text(identity, "name", row->name);
+    const struct resource *resource = set_find(input->set, row->kind, row->project, name);
+    if (!strcmp(name, row->name) || strcmp(value_get_text(identity, "kind", ""), row->kind) ||
+        texts_order(value_get_text(identity, "project", NULL), row->project) || !resource)
+        return false;
+    row->name = resource->name;
+    return true;
+}
+
+static void epochs_import(struct core *core, struct plan_input *input, struct arena *arena)
+{
+    bool is_renamed = false;
     struct known *rows = (struct known *)(size_t)input->known;
     for (size_t i = 0; i < input->known_count; i++) {
         struct known *row = &rows[i];
@@ -167,18 +190,20 @@ static void epochs_import(struct core *core, struct plan_input *input)
         }
         bool was_live = row->life == LIFE_LIVE && !row->observed.absent;
         row->epoch = row->observed.epoch;
+        is_renamed |= name_import(core, input, arena, row);
         save_object(core, row);
         if (was_live)
-            rebuild_raise(core, "objects have seen newer intents than the store knows of; "
-                                "it was restored from an old copy");
+            rebuild_raise(core, restored_reason);
     }
+    if (is_renamed)
+        qsort(rows, input->known_count, sizeof *rows, known_order);
 }
 
 void rebuild_input(struct core *core, struct plan_input *input, struct arena *arena)
 {
     bool has_asked = core->is_restored; /* an approval of an earlier restore is not one of this */
     strangers_rebuild(core, input, arena);
-    epochs_import(core, input);
+    epochs_import(core, input, arena);
     for (size_t i = 0; has_asked && i < input->approved_count; i++)
         if (!strcmp(input->approved[i], rebuild_hold)) {
             core->is_restored = false;

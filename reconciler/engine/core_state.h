@@ -61,6 +61,7 @@ struct driver {
     bool is_listed;       /* its last list was complete */
     bool keeps_etags;     /* what the store last saw of an object holds while its etag does */
     bool is_dirty;        /* said that anything may have changed */
+    bool has_nameless;    /* it listed what bears our tag and could not say what it is */
     int64_t started_ms;
     char *unmanaged;        /* JSON list of its last list; NULL before the first */
     char *trash;            /* the same */
@@ -79,14 +80,14 @@ struct driver {
 struct seen {
     char uid[UID_TEXT];
     struct driver *driver;
-    uint64_t epoch;
-    uint64_t fence;        /* that another than its own driver has refused us for; 0: none */
-    char *etag;            /* of the list; NULL if not listed */
-    char *why;             /* of the last notice; NULL if none */
-    uint64_t listed_round; /* of the last list that had it */
-    uint64_t looked_round; /* of the last details */
-    bool has_details;      /* the store (or `object`) holds what belongs to epoch and etag */
-    bool has_row;          /* the store has an object of this uid that is not gone */
+    uint64_t epoch, row_epoch; /* row_epoch: what the store knows of */
+    uint64_t fence;            /* that another than its own driver has refused us for; 0: none */
+    char *etag;                /* of the list; NULL if not listed */
+    char *why;                 /* of the last notice; NULL if none */
+    uint64_t listed_round;     /* of the last list that had it */
+    uint64_t looked_round;     /* of the last details */
+    bool has_details;          /* the store (or `object`) holds what belongs to epoch and etag */
+    bool has_row;              /* the store has an object of this uid that is not gone */
     bool is_dirty;
     uint64_t noticed;      /* number of the notice that made it dirty; 0: none yet */
     bool is_running;       /* an Instance whose guest ran at the last look */
@@ -308,6 +309,9 @@ void seen_mark_dirty(struct core *core, struct driver *driver, const char *uid, 
 /* Whether uids or drivers wait to be looked at. */
 bool seen_is_dirty(const struct core *core);
 void seen_free(struct core *core);
+/* Notes which drivers hold something of ours that has no row and no name yet: it may be what
+ * is about to be made, so nothing new is made there. */
+void nameless_find(struct core *core);
 /* Takes stock of rows: who has one, who ran when the store was last written. */
 void seen_take_rows(struct core *core, const struct known *rows, size_t count);
 void seen_set_row(struct core *core, const char *kind, const char *uid, bool has_row);
@@ -335,6 +339,10 @@ void approval_drop(struct core *core, const char *id);
 /* Takes objects that bear our tag, have no row and are declared back into the store, and
  * raises what the store knows of epochs to what the world knows. */
 void rebuild_input(struct core *core, struct plan_input *input, struct arena *arena);
+
+/* core_promise.c */
+/* Writes down what the accepted `set` promises of objects that are there. */
+void promises_keep(struct core *core, struct arena *arena, const struct set *set);
 
 /* core_task.c */
 struct task *task_of_uid(struct core *core, const char *uid); /* NULL: none */

@@ -167,6 +167,8 @@ static void task_rows(struct core *core, struct task *task, const struct step *s
     invariant(task->after.epoch == task->intent.epoch && !strcmp(task->after.uid, task->intent.uid),
               "%s: the row would have epoch %llu, its intent %llu", step->name,
               (unsigned long long)task->after.epoch, (unsigned long long)task->intent.epoch);
+    if (step->renamed_from) /* until it is confirmed the row remembers what it is to be called */
+        value_unset((struct value *)(size_t)task->after.chosen, "becomes");
 }
 
 static uint64_t higher(uint64_t a, uint64_t b)
@@ -260,7 +262,7 @@ struct task *task_new(struct core *core, const struct step *step, const struct i
     task_rows(core, task, step, task->intent.epoch);
     task->intent.step = step_record(scratch, step);
     save_intent(core, &task->intent); /* R2: durable before anything is sent */
-    task->intent.step = NULL; /* it stays as it was written */
+    task->intent.step = NULL;         /* it stays as it was written */
     arena_free(scratch);
     HASH_ADD_KEYPTR(hh, core->tasks, task->intent.uid, strlen(task->intent.uid), task);
     task_list(task, task->driver ? &task->driver->waiting : &core->waiting);
