@@ -597,7 +597,7 @@ void sim_driver_end(struct sim_driver *driver)
 {
     struct spinel_host *host = driver->host;
     driver->life++;
-    driver->is_asked_for = driver->has_told = false;
+    driver->is_asked_for = false;
     driver->last_request = 0;
     text_reset(&driver->waiting);
     driver->host = NULL;
@@ -625,6 +625,7 @@ static void end_is_told(struct sim *sim, void *data)
     struct obituary *obituary = data;
     if (sim->host.core && !sim->host.is_dead && obituary->core_life == sim->host.life) {
         TRACE(sim, "%s down: %s", obituary->driver->interface.name, obituary->why);
+        obituary->driver->has_told = false;
         core_driver_down(sim->host.core, obituary->driver->interface.name, obituary->why);
         daemon_pump(sim);
     }

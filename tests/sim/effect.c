@@ -283,13 +283,25 @@ static int grow_held(struct work *work, struct error *err)
     return 0;
 }
 
+/* An update that says nothing of power does not start a machine that is off. */
+static bool starts_nothing(const struct spinel_op *op, const struct thing *machine)
+{
+    if (op->verb != SPINEL_UPDATE || !machine || machine->booted || !value_is_list(op->changed))
+        return false;
+    for (size_t i = 0; i < op->changed->count; i++)
+        if (strcmp(op->changed->items[i]->text, "spec.power") == 0)
+            return false;
+    return true;
+}
+
 const struct thing *effect_holder(const struct truth *truth, const struct spinel_op *op,
                                   const struct thing *machine, const char **volume)
 {
     const struct value *disks = value_get(op->spec, "disks");
     bool opens =
         op->verb == SPINEL_CREATE || op->verb == SPINEL_UPDATE || op->verb == SPINEL_RESTART;
-    if (strcmp(op->kind, "Instance") != 0 || !opens || !wants_power(op->spec))
+    if (strcmp(op->kind, "Instance") != 0 || !opens || !wants_power(op->spec) ||
+        starts_nothing(op, machine))
         return NULL;
     for (size_t i = 0; value_is_list(disks) && i < disks->count; i++) {
         *volume = value_get_text(disks->items[i], "volume", "");
@@ -337,7 +349,9 @@ static int work_check(struct work *work, struct error *err)
         detach(work);
     if (holder)
         return error_set(err, ERR_BUSY, "volume %s is open in %s", volume, holder->native);
-    if (work->thing && op->spec)
+    bool changes =
+        op->verb == SPINEL_CREATE || op->verb == SPINEL_UPDATE || op->verb == SPINEL_RESTART;
+    if (work->thing && op->spec && changes)
         return shape_check(work->kind->spec, work->thing->spec, op->spec, err);
     return 0;
 }

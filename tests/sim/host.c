@@ -98,6 +98,7 @@ static void daemon_sweep(struct sim *sim)
     host->accepting[0] = '\0';
     for (int i = 0; i < DRIVERS; i++) {
         sim_driver_end(&sim->drivers[i]);
+        sim->drivers[i].has_told = false;
         if (host->has_no_power)
             sim_driver_power_loss(&sim->drivers[i]);
     }
@@ -138,6 +139,21 @@ void daemon_pump(struct sim *sim)
     boot_later(sim);
 }
 
+/* For whoever wants to look into it: the store as it was, as files. */
+static void store_export(struct sim *sim)
+{
+    for (size_t i = 0; i < FILES; i++) {
+        size_t size = 0;
+        const uint8_t *bytes = sim_disk_bytes(&sim->host.disk, store_files[i], &size);
+        FILE *file = bytes ? fopen(strrchr(store_files[i], '/') + 1, "w") : NULL;
+        if (file && fwrite(bytes, 1, size, file) != size)
+            fprintf(stderr, "cannot write the store\n");
+        if (file)
+            fclose(file);
+    }
+    printf("%s is kept\n", sim->host.dir);
+}
+
 void daemon_close(struct sim *sim)
 {
     struct host *host = &sim->host;
@@ -152,7 +168,7 @@ void daemon_close(struct sim *sim)
         free(host->saved[i]);
     snprintf(command, sizeof command, "rm -rf '%s'", host->dir);
     if (getenv("SIM_KEEP"))
-        printf("%s is kept\n", host->dir);
+        store_export(sim);
     else if (system(command) != 0)
         fprintf(stderr, "cannot remove %s\n", host->dir);
 }
@@ -186,6 +202,15 @@ static void boot_failed(struct sim *sim, const struct error *err)
     boot_later(sim);
 }
 
+/* What counts is what the store has made durable. */
+static void target_declare(struct sim *sim)
+{
+    const struct commit *target =
+        daemon_is_up(sim) ? git_find(&sim->git, core_commit(sim->host.core)) : NULL;
+    if (target)
+        truth_declare(&sim->truth, &target->wish);
+}
+
 void daemon_head(struct sim *sim)
 {
     struct error err = ERROR_INIT;
@@ -196,9 +221,9 @@ void daemon_head(struct sim *sim)
     int status = core_target(host->core, id, "ann", NULL, NULL, &err);
     if (status < 0 && !host->is_dead)
         TRACE(sim, "head %.12s refused: %s", id, err.message);
-    else if (!host->is_dead)
-        truth_declare(&sim->truth, &sim->git.commits[sim->git.head].wish);
     daemon_pump(sim);
+    if (status == 0)
+        target_declare(sim);
 }
 
 void daemon_boot(struct sim *sim)
@@ -229,6 +254,7 @@ void daemon_boot(struct sim *sim)
         return;
     }
     invariants_check(sim, &moment);
+    target_declare(sim);
     daemon_pump(sim);
     daemon_head(sim);
 }

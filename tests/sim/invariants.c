@@ -414,6 +414,8 @@ static const char *difference(const struct truth *truth, const struct resource *
         const struct value *wanted = value_get(resource->spec, field->name);
         if (!wanted || field->is_sensitive || field->change == CHANGE_METADATA)
             continue;
+        if (field->grows_only && value_get_int(thing->spec, field->name, 0) > wanted->integer)
+            continue; /* it never shrinks, and every try says so */
         if (strcmp(field->name, "disks") == 0 && are_same_disks(truth, wanted, thing))
             continue;
         if (!value_equal(wanted, value_get(thing->spec, field->name)))
@@ -460,6 +462,21 @@ static bool loses_no_intent(struct sim *sim, const struct moment *moment, char *
     return holds;
 }
 
+/* As far as the store knows: what it keeps, it lists. */
+static bool is_released(struct sim *sim, const char *uid)
+{
+    struct arena *arena = arena_new();
+    struct error err = ERROR_INIT;
+    struct known *rows = NULL;
+    size_t count = 0;
+    bool is_kept = false;
+    store_objects(sim->host.store, arena, &rows, &count, &err);
+    for (size_t i = 0; i < count; i++)
+        is_kept |= strcmp(rows[i].uid, uid) == 0 && rows[i].life == LIFE_RELEASED;
+    arena_free(arena);
+    return is_kept;
+}
+
 static bool leaves_nothing_behind(struct sim *sim, const struct moment *moment, char *why)
 {
     struct arena *arena = arena_new();
@@ -475,7 +492,7 @@ static bool leaves_nothing_behind(struct sim *sim, const struct moment *moment, 
             const char *project = thing->project[0] ? thing->project : NULL;
             if (!thing->exists || !thing->is_ours || !thing->tag || thing->is_released ||
                 set_find(set, thing->kind, project, thing->name) ||
-                step_of(core_plan(sim->host.core), thing->uid))
+                step_of(core_plan(sim->host.core), thing->uid) || is_released(sim, thing->uid))
                 continue;
             const char *strangers = json_text(arena, core_strangers(sim->host.core, arena));
             if (!strstr(strangers, thing->uid))

@@ -83,7 +83,8 @@ static void volume_declare(struct truth *truth, const char *project, int index,
     word->is_declared = true;
     word->moved_to[0] = '\0';
     struct last_word *before = word_find(truth, project, former);
-    if (volume->renamed_from != volume->name && before && !before->is_declared)
+    if (volume->renamed_from != volume->name && before && !before->is_declared &&
+        !truth_volume(truth, project, name)) /* else the name is taken, and nothing moves */
         snprintf(before->moved_to, sizeof before->moved_to, "%s", name);
 }
 

@@ -30,6 +30,19 @@ def run(command, tree, seconds=900):
         return subprocess.CompletedProcess(command, 124, (late.stdout or b'').decode(), '')
 
 
+def copy(tree):
+    """Only what differs, so that only that is built again."""
+    names = run('git ls-files', ROOT).stdout.split()
+    for name in names:
+        source, target = os.path.join(ROOT, name), os.path.join(tree, name)
+        content = open(source, 'rb').read()
+        if os.path.exists(target) and open(target, 'rb').read() == content:
+            continue
+        os.makedirs(os.path.dirname(target), exist_ok=True)
+        open(target, 'wb').write(content)
+        os.chmod(target, os.stat(source).st_mode)
+
+
 def make(tree, targets):
     cc = os.environ.get('CC', 'cc')
     jobs = os.environ.get('JOBS', '2')
@@ -38,12 +51,13 @@ def make(tree, targets):
 
 def suites(patch, options):
     sim = 'build/tests/sim/spinel-sim'
-    touched = [line[6:].strip() for line in open(patch) if line.startswith('+++ b/')][0]
-    units = next((names for prefix, names in UNITS.items() if touched.startswith(prefix)), [])
+    touched = [line[6:].strip() for line in open(patch) if line.startswith('+++ b/')] if patch else []
+    units = [name for prefix, names in UNITS.items() for name in names
+             if not patch or touched[0].startswith(prefix)]
     yield 'seeds', sim, f'{sim} run --from 1 --seeds {options.seeds} --jobs {options.jobs}'
     yield 'crash', sim, f'{sim} crash --sample {options.crash} --jobs {options.jobs}'
     for unit in units:
-        yield unit, f'build/tests/{unit}', f'build/tests/{unit}'
+        yield unit, f'all build/tests/{unit}', f'build/tests/{unit}'
 
 
 def say(text):
@@ -53,9 +67,9 @@ def say(text):
 
 
 def plant(patch, tree, options):
-    name = os.path.basename(patch)[:-6]
+    name = os.path.basename(patch)[:-6] if patch else ''
     began = time.time()
-    if run(f'patch -p1 --no-backup-if-mismatch <{patch}', tree).returncode != 0:
+    if patch and run(f'patch -p1 --no-backup-if-mismatch <{patch}', tree).returncode != 0:
         return name, None, 'does not apply', 0
     try:
         for suite, target, command in suites(patch, options):
@@ -68,7 +82,8 @@ def plant(patch, tree, options):
                 return name, suite, say(result.stdout), time.time() - began
         return name, None, 'not caught', time.time() - began
     finally:
-        run(f'patch -R -p1 --no-backup-if-mismatch <{patch}', tree)
+        if patch:
+            run(f'patch -R -p1 --no-backup-if-mismatch <{patch}', tree)
 
 
 def chosen(options):
@@ -91,10 +106,14 @@ def main():
     options = parser.parse_args()
     tree = os.path.join(ROOT, os.environ.get('BUILD', 'build'), 'bugs')
     os.makedirs(tree, exist_ok=True)
-    run(f'cd {ROOT} && git ls-files -z | tar --null -T - -cf - | tar -xf - -C {tree}', ROOT)
+    copy(tree)
     built = make(tree, 'build/tests/sim/spinel-sim')
     if built.returncode != 0:
         print(built.stdout)
+        return 1
+    clean = plant(None, tree, options)
+    if clean[1]:
+        print(f'without any bug {clean[1]} fails: {clean[2]}')
         return 1
     rows = []
     for patch in chosen(options):
