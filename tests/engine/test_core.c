@@ -33,6 +33,10 @@ static int64_t size_of(struct rack *rack)
 
 static const int64_t minute = 60000;
 
+#define RENAMED(name, from)                                                      \
+    "apiVersion: spinel/v1\nkind: Volume\nmetadata: {project: shop, name: " name \
+    ", renamedFrom: " from "}\nspec: {size: 1GiB, pool: fast, onRemove: delete}\n---\n"
+
 static void creates_what_is_declared_and_says_converged_once(void **state)
 {
     struct rack *rack = *state;
@@ -327,6 +331,119 @@ static void lost_store_makes_nothing_twice_and_asks_first(void **state)
     assert_int_equal(rack_count(rack, "Volume", "db"), 1);
     assert_int_equal(rack_object(rack, "Volume", "db")->made, 1);
     assert_int_equal(size_of(rack), 2LL << 30);
+}
+
+static void target(struct rack *rack, const char *commit)
+{
+    struct error err = ERROR_INIT;
+    assert_int_equal(core_target(rack->core, commit, "test", NULL, NULL, &err), 0);
+}
+
+/* Found by the simulator: a commit that renames was followed by one that no longer says so before
+ * it was carried out. The data was deleted, and an empty volume made under the new name. */
+static void rename_that_was_accepted_holds_until_it_is_done(void **state)
+{
+    struct rack *rack = *state;
+    char uid[33];
+    rack->commits[4] = POOL PROJECT RENAMED("moved", "db") VPC("net");
+    rack->commits[5] = POOL PROJECT VOLUME("moved", "1GiB") VPC("net");
+    rack_boot(rack, "1");
+    assert_true(rack_run(rack, minute));
+    strcpy(uid, rack_object(rack, "Volume", "db")->uid);
+    target(rack, "4");
+    target(rack, "5");
+    assert_true(rack_run(rack, 10 * minute));
+    assert_int_equal(rack_count(rack, "Volume", "db"), 0);
+    assert_int_equal(rack_count(rack, "Volume", "moved"), 1);
+    assert_string_equal(rack_object(rack, "Volume", "moved")->uid, uid);
+    assert_int_equal(rack_object(rack, "Volume", "moved")->made, 1);
+}
+
+static void second_rename_goes_on_from_the_first(void **state)
+{
+    struct rack *rack = *state;
+    char uid[33];
+    rack->commits[4] = POOL PROJECT RENAMED("moved", "db") VPC("net");
+    rack->commits[5] = POOL PROJECT RENAMED("again", "moved") VPC("net");
+    rack_boot(rack, "1");
+    assert_true(rack_run(rack, minute));
+    strcpy(uid, rack_object(rack, "Volume", "db")->uid);
+    target(rack, "4");
+    target(rack, "5");
+    assert_true(rack_run(rack, 10 * minute));
+    assert_string_equal(rack_object(rack, "Volume", "again")->uid, uid);
+    target(rack, "1"); /* and back, with no word of where from: another volume */
+    assert_true(rack_run(rack, 10 * minute));
+    assert_string_not_equal(rack_object(rack, "Volume", "db")->uid, uid);
+}
+
+static void rename_of_what_is_under_way_is_kept(void **state)
+{
+    struct rack *rack = *state;
+    char uid[33];
+    rack->commits[4] = POOL PROJECT RENAMED("moved", "db") VPC("net");
+    rack->commits[5] = POOL PROJECT VOLUME("moved", "2GiB") VPC("net");
+    rack_boot(rack, "1");
+    assert_true(rack_run(rack, minute));
+    strcpy(uid, rack_object(rack, "Volume", "db")->uid);
+    rack->lose_replies = 1;
+    target(rack, "2");
+    assert_false(rack_run(rack, 3000)); /* the growth is with the driver */
+    target(rack, "4");
+    target(rack, "5");
+    assert_true(rack_run(rack, 30 * minute));
+    assert_string_equal(rack_object(rack, "Volume", "moved")->uid, uid);
+    assert_int_equal(rack_count(rack, "Volume", "db"), 0);
+}
+
+static void rename_is_known_after_a_backup_came_back(void **state)
+{
+    struct rack *rack = *state;
+    struct error err = ERROR_INIT;
+    char uid[33];
+    rack->commits[4] = POOL PROJECT RENAMED("moved", "db") VPC("net");
+    rack->commits[5] = POOL PROJECT VOLUME("moved", "1GiB") VPC("net");
+    rack_boot(rack, "1");
+    assert_true(rack_run(rack, minute));
+    strcpy(uid, rack_object(rack, "Volume", "db")->uid);
+    rack_backup(rack);
+    rack_boot(rack, "4");
+    assert_true(rack_run(rack, minute));
+    rack_restore(rack);
+    rack_boot(rack, "5");
+    rack_run(rack, minute);
+    assert_int_equal(store_hold_approve(rack->store, "rebuild", "ann", 1, &err), 0);
+    core_policy_changed(rack->core);
+    assert_true(rack_run(rack, 10 * minute));
+    assert_int_equal(rack_count(rack, "Volume", "moved"), 1);
+    assert_string_equal(rack_object(rack, "Volume", "moved")->uid, uid);
+}
+
+/* What bears our tag and cannot be told about may be what is about to be made. */
+static void what_cannot_be_named_is_not_made_again(void **state)
+{
+    struct rack *rack = *state;
+    struct error err = ERROR_INIT;
+    static const char *const history[] = {"1", "3", "1"}; /* its uid is not the first of its name */
+    for (size_t i = 0; i < 3; i++) {
+        rack_boot(rack, history[i]);
+        assert_true(rack_run(rack, minute));
+    }
+    rack_forget(rack);
+    rack->blur = "db";
+    rack_boot(rack, "1");
+    rack_run(rack, minute);
+    store_hold_approve(rack->store, "rebuild", "ann", 1, &err);
+    core_policy_changed(rack->core);
+    rack_run(rack, 10 * minute);
+    assert_int_equal(rack_count(rack, "Volume", "db"), 1);
+    rack->blur = NULL;
+    rack_run(rack, 10 * minute);
+    store_hold_approve(rack->store, "rebuild", "ann", 1, &err);
+    core_policy_changed(rack->core);
+    assert_true(rack_run(rack, 30 * minute));
+    assert_int_equal(rack_count(rack, "Volume", "db"), 1);
+    assert_int_equal(rack_object(rack, "Volume", "db")->made, 1);
 }
 
 #define NETWORK POOL PROJECT VPC("net") SUBNET("front", "10.0.1.0/24") SUBNET("back", "10.0.2.0/24")
@@ -735,6 +852,11 @@ int main(void)
         RACK_TEST(driver_is_not_heard_of_what_another_one_holds),
         RACK_TEST(store_from_a_backup_takes_the_later_object_and_makes_none),
         RACK_TEST(field_that_is_set_back_again_and_again_is_contested),
+        RACK_TEST(rename_that_was_accepted_holds_until_it_is_done),
+        RACK_TEST(second_rename_goes_on_from_the_first),
+        RACK_TEST(rename_of_what_is_under_way_is_kept),
+        RACK_TEST(rename_is_known_after_a_backup_came_back),
+        RACK_TEST(what_cannot_be_named_is_not_made_again),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
