@@ -178,6 +178,20 @@ FROM  ?= 1
 sim: $(spinel_sim)  ## simulated racks with faults from seeds: SEEDS=1000 FROM=1; docs/simulation.md
 	$(spinel_sim) run --from $(FROM) --seeds $(SEEDS) --jobs 2
 
+crash: $(spinel_sim)  ## a crash at every call of every canonical change, and a second one (SAMPLE=N: every Nth)
+	$(spinel_sim) crash --sample $(or $(SAMPLE),1) --jobs 2
+
+bugs:  ## plants known bugs one by one; the tests must find each (SAMPLE=N plants N, others every day)
+	python3 tests/sim/bugs/bugs.py --jobs 2 $(if $(SAMPLE),--sample $(SAMPLE))
+
+# What of the three `make check` has time for.
+check-sim: $(spinel_sim)
+	$(spinel_sim) past tests/sim/seeds.txt
+	$(spinel_sim) run --from 1 --seeds 150 --jobs 2
+	$(spinel_sim) determinism --seeds 3
+	$(spinel_sim) crash --sample 199 --jobs 2
+	$(MAKE) bugs SAMPLE=2
+
 # ---- manual pages
 man_src := $(wildcard docs/man/*.scd)
 man     := $(patsubst docs/man/%.scd,$(BUILD)/man/%,$(man_src))
@@ -201,6 +215,7 @@ check: setup  ## everything that has to hold: builds, layers, unit tests, real m
 	$(MAKE) check-fuzz SANITIZE=address,undefined
 	$(MAKE) check-tsan
 	$(MAKE) check-torture
+	$(MAKE) check-sim
 	$(MAKE) check-e2e
 
 units: $(units)
@@ -322,7 +337,7 @@ clean:  ## remove what was built
 
 FORCE:
 .PHONY: all units setup check check-unit check-asan check-tsan check-clang check-layers check-headers \
-        check-fuzz replays fuzzers fuzz model sim torture check-torture coverage torture-real check-memory check-e2e guest demo bench bench-viewer \
+        check-fuzz replays fuzzers fuzz model sim crash bugs check-sim torture check-torture coverage torture-real check-memory check-e2e guest demo bench bench-viewer \
         lint format install dist help clean man FORCE
 .DELETE_ON_ERROR:
 

@@ -156,8 +156,9 @@ static void strangers_rebuild(struct core *core, struct plan_input *input, struc
                         "it was lost or is not the one they were made with");
 }
 
-/* What was renamed after the copy of the store was made goes by its new name. If another has
- * that, too, they are twins, and a person decides. */
+/* What was renamed after the copy of the store was made goes by its new name, unless Git has gone
+ * back as well and declares the old one. If another has the name, too, they are twins, and a
+ * person decides. */
 static bool name_import(struct core *core, struct plan_input *input, struct arena *arena,
                         struct known *row)
 {
@@ -168,11 +169,13 @@ static bool name_import(struct core *core, struct plan_input *input, struct aren
         json_read(arena, seen->identity, strlen(seen->identity), &identity, &err) < 0)
         return false;
     const char *name = value_get_text(identity, "name", row->name);
-    const struct resource *resource = set_find(input->set, row->kind, row->project, name);
     if (!strcmp(name, row->name) || strcmp(value_get_text(identity, "kind", ""), row->kind) ||
-        texts_order(value_get_text(identity, "project", NULL), row->project) || !resource)
+        texts_order(value_get_text(identity, "project", NULL), row->project))
         return false;
-    row->name = resource->name;
+    if (!set_find(input->set, row->kind, row->project, name) &&
+        set_find(input->set, row->kind, row->project, row->name))
+        return false;
+    row->name = name;
     return true;
 }
 

@@ -250,13 +250,26 @@ static void growth_wait(const struct states *states, struct field_list *list)
     growth->reason = "comes once the rest of it is done";
 }
 
+/* It is there, only nobody has confirmed it, and what is wanted has changed since in a way that to
+ * create it once more would not bring about. */
+static bool is_made_otherwise(const struct known *known, const struct field_list *list)
+{
+    if (!known_observed(known))
+        return false;
+    for (size_t i = 0; i < list->count; i++)
+        if (list->items[i].change == CHANGE_RESTART || list->items[i].change == CHANGE_REPLACE ||
+            list->items[i].change == CHANGE_REFUSE)
+            return true;
+    return false;
+}
+
 static bool make_update(const struct states *states, struct step *step)
 {
     struct field_list list = fields_find(states);
 
     if (list.count == 0)
         return false;
-    if (step->known->life == LIFE_NEW)
+    if (step->known->life == LIFE_NEW && !is_made_otherwise(step->known, &list))
         return make_create(states, step, CAUSE_PENDING, "its creation was not finished");
     growth_wait(states, &list);
     step->action = ACTION_UPDATE;

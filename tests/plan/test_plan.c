@@ -280,6 +280,22 @@ static void a_name_that_a_record_still_uses_is_not_given_anew(void **state)
     assert_non_null(world_row(w, "Volume", "data"));
 }
 
+/* Found by the simulator: it was created again and again, and stayed as it was. */
+static void what_was_made_and_not_confirmed_follows_a_later_commit(void **state)
+{
+    struct world *w = *state;
+
+    world_converge(w, SHOP WEB("cpus: 1, memory: 256MiB, firmware: uefi"));
+    world_row(w, "Instance", "web-1")->life = LIFE_NEW;
+    world_row(w, "Instance", "web-1")->applied = NULL;
+    world_declare(w, SHOP WEB("cpus: 1, memory: 256MiB, firmware: bios"));
+    world_plan(w);
+    assert_field(w, "Instance", "web-1", "spec.firmware", CHANGE_REPLACE, REPORTED);
+    world_declare(w, SHOP WEB("cpus: 1, memory: 256MiB, firmware: uefi, shutdown: {timeout: 30}"));
+    world_plan(w);
+    assert_step(w, "Instance", "web-1", ACTION_CREATE, RUN);
+}
+
 /* ---- choices ------------------------------------------------------------------------ */
 
 static void addresses_are_the_lowest_that_nobody_has(void **state)
@@ -877,6 +893,7 @@ int main(void)
         TEST(a_size_that_is_refused_does_not_go_along),
         TEST(a_rename_that_was_accepted_is_kept_until_it_is_done),
         TEST(a_name_that_a_record_still_uses_is_not_given_anew),
+        TEST(what_was_made_and_not_confirmed_follows_a_later_commit),
         TEST(addresses_are_the_lowest_that_nobody_has),
         TEST(a_chosen_address_is_kept),
         TEST(a_full_subnet_defers_and_says_so),
