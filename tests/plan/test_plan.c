@@ -291,9 +291,6 @@ static void what_was_made_and_not_confirmed_follows_a_later_commit(void **state)
     world_declare(w, SHOP WEB("cpus: 1, memory: 256MiB, firmware: bios"));
     world_plan(w);
     assert_field(w, "Instance", "web-1", "spec.firmware", CHANGE_REPLACE, REPORTED);
-    world_declare(w, SHOP WEB("cpus: 1, memory: 256MiB, firmware: uefi, shutdown: {timeout: 30s}"));
-    world_plan(w);
-    assert_step(w, "Instance", "web-1", ACTION_CREATE, RUN);
 }
 
 /* ---- choices ------------------------------------------------------------------------ */
