@@ -421,6 +421,24 @@ static void rename_is_known_after_a_backup_came_back(void **state)
     assert_string_equal(rack_object(rack, "Volume", "moved")->uid, uid);
 }
 
+/* A revert that was accepted holds at once, and not only after the next look. */
+static void what_waits_of_an_older_commit_is_not_begun(void **state)
+{
+    struct rack *rack = *state;
+    rack->config.parallelism = 1;
+    rack->config.policy.collapse_percent = 100;
+    rack->commits[4] = POOL PROJECT VOLUME("db", "1GiB") VOLUME("more", "1GiB") VPC("net");
+    rack_boot(rack, "4");
+    assert_true(rack_run(rack, minute));
+    target(rack, "3");
+    for (unsigned before = rack->applies; rack->applies == before; message_deliver(rack))
+        core_pump(rack->core);
+    target(rack, "4"); /* one delete is done, the other waits */
+    rack_run(rack, 10 * minute);
+    assert_int_equal(rack_count(rack, "Volume", "more"), 1);
+    assert_int_equal(rack_object(rack, "Volume", "more")->made, 1);
+}
+
 /* What bears our tag and cannot be told about may be what is about to be made. */
 static void what_cannot_be_named_is_not_made_again(void **state)
 {
@@ -858,6 +876,7 @@ int main(void)
         RACK_TEST(second_rename_goes_on_from_the_first),
         RACK_TEST(rename_of_what_is_under_way_is_kept),
         RACK_TEST(rename_is_known_after_a_backup_came_back),
+        RACK_TEST(what_waits_of_an_older_commit_is_not_begun),
         RACK_TEST(what_cannot_be_named_is_not_made_again),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
