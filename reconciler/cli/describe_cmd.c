@@ -31,7 +31,7 @@ struct description {
     const struct kind *kind;
     const struct known *row;         /* NULL: declared, and never met */
     const struct resource *resource; /* NULL: not declared */
-    const char *unknown;             /* why nobody knows what is declared; NULL: it is known */
+    struct error unread;             /* why nobody knows what is declared, if so */
     struct value *operations;
     struct value *events;
     struct value *drift;
@@ -121,7 +121,6 @@ static int describe_gather(struct cli *cli, struct store *store, struct descript
                            struct error *err)
 {
     const char *name = cli->operands[1];
-    struct error unread = ERROR_INIT;
     int rc;
 
     about->operations = value_list(cli->arena);
@@ -132,12 +131,10 @@ static int describe_gather(struct cli *cli, struct store *store, struct descript
         return rc;
     if (about->row && about->row->project)
         name = arena_printf(cli->arena, "%s/%s", about->row->project, about->row->name);
-    if (desired_find(cli, about->kind, name, &about->resource, &unread) < 0)
-        about->unknown = arena_text(cli->arena, unread.message);
-    if (!about->row && about->unknown)
-        *err = unread;
+    if (desired_find(cli, about->kind, name, &about->resource, &about->unread) < 0 && !about->row)
+        *err = about->unread;
     if (!about->row)
-        return about->resource ? 0 : about->unknown ? unread.code : rc;
+        return about->resource ? 0 : err->code;
     rc = operations_find(cli->arena, store, about->row->uid, about->operations, err);
     if (rc == 0)
         rc = events_find(cli->arena, store, about->row->uid, about->events, err);
@@ -267,7 +264,7 @@ static void heading_print(struct arena *arena, const struct description *about)
              arena_printf(arena, "%s:%u", about->resource->at.file, about->resource->at.line));
     else
         fact("declared",
-             about->unknown ? arena_printf(arena, "unknown: %s", about->unknown) : "no");
+             about->unread.code ? arena_printf(arena, "unknown: %s", about->unread.message) : "no");
     if (about->row)
         status_print(arena, value_get(object_value(arena, about->row), "status"));
 }
@@ -356,8 +353,8 @@ static struct value *describe_document(struct arena *arena, const struct descrip
     value_set(arena, document, "desired",
               about->resource ? spec_shown(arena, about->kind->spec, about->resource->spec)
                               : value_null(arena));
-    if (about->unknown)
-        value_set_text(arena, document, "desiredUnknown", about->unknown);
+    if (about->unread.code)
+        value_set_text(arena, document, "desiredUnknown", about->unread.message);
     value_set(arena, document, "booted", copy_or_null(arena, seen ? seen->booted : NULL));
     value_set(arena, document, "observed", copy_or_null(arena, seen ? seen->spec : NULL));
     value_set(arena, document, "drift", about->drift);
@@ -386,7 +383,7 @@ static int describe_run(struct cli *cli)
         output_json(describe_document(cli->arena, &about));
     else
         describe_print(cli->arena, &about);
-    return EXIT_OK;
+    return about.unread.code ? fail(cli, &about.unread) : EXIT_OK;
 }
 
 static const struct poptOption describe_options[] = {
