@@ -87,7 +87,7 @@ int store_object_purge(struct store *store, const char *uid, struct error *err)
 {
     struct query query;
     int64_t changes = 0;
-    invariant(uid && uid[0], "a purge of nobody");
+    invariant(uid, "a purge of nobody");
     query_start(&query, store,
                 "UPDATE object SET life = ?, remove_deletes = 1"
                 " WHERE uid = ? AND (life = ? AND protect = 0 OR life = ? AND kind = 'Volume')",
@@ -239,6 +239,8 @@ static const char *known_wrong(const struct known *row)
         return "a row has a life that there is not";
     if (row->epoch > highest || row->generation > highest || row->observed.epoch > highest)
         return "a row has an epoch or generation that nobody can have reached";
+    if (row->next_start < 0 || row->stopped_by_guest_at < 0 || row->observed.at < 0)
+        return "a row has a time before there was any";
     if (!row->uid[0] || strlen(row->uid) >= UID_TEXT || !row->name[0])
         return "a row has no uid or no name";
     if (row->life == LIFE_LIVE && !value_is_map(row->chosen))

@@ -150,7 +150,7 @@ int store_hold_approve(struct store *store, const char *id, const char *who, int
 {
     struct query query;
     int64_t changes = 0;
-    invariant(id && id[0] && who, "a hold without an id, or approved by nobody");
+    invariant(id && who, "a hold without an id, or approved by nobody");
     query_start(&query, store,
                 "UPDATE hold SET approved_by = ?, approved_at = ?"
                 " WHERE id = ? AND approved_by IS NULL",
@@ -202,8 +202,6 @@ int store_freeze_put(struct store *store, const struct freeze *freeze, int64_t a
 {
     struct query query;
     invariant(freeze->what && freeze->what[0], "a freeze of nothing");
-    invariant(freeze->until >= 0, "%s are frozen until %lld", freeze->what,
-              (long long)freeze->until);
     query_start(&query, store,
                 "INSERT INTO freeze (what, who, why, until, at) VALUES (?, ?, ?, ?, ?)"
                 " ON CONFLICT (what) DO UPDATE SET who = excluded.who, why = excluded.why,"
@@ -221,7 +219,7 @@ int store_freeze_lift(struct store *store, const char *what, struct error *err)
 {
     struct query query;
     int64_t changes = 0;
-    invariant(what && what[0], "a freeze of nothing is lifted");
+    invariant(what, "a freeze of nothing is lifted");
     query_start(&query, store, "DELETE FROM freeze WHERE what = ?", err);
     query_bind_text(&query, what);
     int rc = query_run(&query, &changes);
