@@ -134,8 +134,8 @@ ifdef TORTURE
 $(drivers): ALL_LDFLAGS += $(torture_wraps)
 $(drivers): $(torture_hook)
 $(drivers): LIBS_model += $(LIBS_spinel) $(LIBS_file)
-$(BUILD)/torture: ALL_LDFLAGS += $(torture_wraps)
 endif
+$(BUILD)/torture: ALL_LDFLAGS += $(torture_wraps)
 $(BUILD)/torture: $(torture_obj) $(torture_hook) $(BUILD)/libcore.a $(BUILD)/libmodel.a
 	$(call say,LINK,$@)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS_spinel) $(LIBS_file)
 
@@ -249,17 +249,21 @@ check-memory: all units  ## unit tests under valgrind, and ten thousand passes w
 check-clang:  ## clang builds it too, with the same warnings
 	$(MAKE) all CC=clang BUILD=build-clang
 
-# gcov counts what unit tests and the command's tests run; docs/testing.md says how to read it.
+# gcov counts what these run: unit tests, the fuzzers' corpora, the tests of commands and of hostile
+# input, torture in brief, and simulated racks. docs/testing.md says how to read it.
 cov := $(MAKE) --no-print-directory BUILD=build-cov CC=gcc CFLAGS="-O0 -g --coverage -fprofile-update=atomic" \
        LDFLAGS="--coverage -Wl,--wrap=kill,--wrap=_exit build-cov/keep.o"
 coverage: tests/coverage/keep.c  ## line and branch coverage, and fails below the floors
 	@mkdir -p build-cov && gcc -std=c17 -D_GNU_SOURCE -O1 -c -o build-cov/keep.o $<
-	@$(cov) all units
+	@$(cov) all units replays build-cov/torture build-cov/tests/sim/spinel-sim
 	@find build-cov -name '*.gcda' -delete
 	@BUILD=build-cov CMOCKA_MESSAGE_OUTPUT=TAP prove --exec 'bash tests/tap.sh' $(unit_src:%.c=build-cov/%)
+	@BUILD=build-cov prove --exec 'sh tests/fuzz/replay.sh' $(replays:$(BUILD)/%=build-cov/%)
 	@BUILD=$(CURDIR)/build-cov prove --exec bats $(coverage_bats)
+	@build-cov/tests/sim/spinel-sim crash --sample 100 --jobs 2 >build-cov/crash.log || { cat build-cov/crash.log; exit 1; }
+	@BUILD=build-cov build-cov/torture --brief >build-cov/torture.log || { cat build-cov/torture.log; exit 1; }
 	@python3 tests/coverage/report.py build-cov/obj
-coverage_bats := $(wildcard tests/cli/*.bats) tests/e2e/engine-sim.bats
+coverage_bats := $(wildcard tests/cli/*.bats tests/hostile/*.bats) tests/e2e/engine-sim.bats
 
 check-layers:  ## who may include whom
 	prove tests/layout/layers.t

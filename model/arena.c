@@ -93,6 +93,8 @@ static void *chunk_take(struct chunk *chunk, size_t size)
 {
     void *taken = chunk->bytes + chunk->used;
 
+    invariant(chunk->used <= chunk->size && size <= chunk->size - chunk->used,
+              "%zu bytes behind %zu in a chunk of %zu", size, chunk->used, chunk->size);
     chunk->used += size;
     return taken;
 }
@@ -162,6 +164,7 @@ char *arena_text_n(struct arena *arena, const char *data, size_t len)
 {
     char *copy = arena_take(arena, len + 1, 1);
 
+    invariant(data || len == 0, "%zu bytes of no text", len);
     if (len > 0)
         memcpy(copy, data, len);
     return copy;

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "model/arena.h"
+#include "model/invariant.h"
 #include "model/json.h"
 #include "model/unit.h"
 
@@ -44,6 +45,7 @@ static void difference_add(struct differ *differ, const struct field *field,
 {
     struct diff *diff = &differ->diff;
 
+    invariant(field && (from || to), "a difference of nothing to nothing at %s", path->name);
     if (diff->count == differ->room) {
         size_t room = differ->room ? differ->room * 2 : 8;
         struct difference *bigger = arena_array(differ->arena, room, sizeof(*bigger));
@@ -53,6 +55,7 @@ static void difference_add(struct differ *differ, const struct field *field,
         diff->items = bigger;
         differ->room = room;
     }
+    invariant(diff->count < differ->room, "difference %zu of %zu", diff->count, differ->room);
     diff->items[diff->count++] =
         (struct difference){path_text(differ->arena, path), field, from, to};
 }
@@ -137,6 +140,7 @@ static const char *key_of(const struct field *field, const struct value *element
 static void diff_keyed(struct differ *differ, const struct field *field, const struct path *path,
                        const struct value *from, const struct value *to)
 {
+    invariant(field->list_key && field->item, "%s is no list by key", field->name);
     for (size_t i = 0; value_is_list(from) && i < from->count; i++) {
         const char *key = key_of(field, from->items[i]);
         const struct value *other = value_find(to, field->list_key, key);
@@ -236,6 +240,8 @@ struct diff diff_specs(struct arena *arena, const struct kind *kind, const struc
     struct differ differ = {.arena = arena, .mode = mode};
     const struct path path = {.name = "spec"};
 
+    invariant(kind->spec && kind->spec->type == FIELD_MAP, "the spec of %s is no map", kind->name);
+    invariant(mode == DIFF_FULL || mode == DIFF_OBSERVED, "specs are compared in mode %d", mode);
     diff_values(&differ, kind->spec, &path, something(from), something(to));
     if (differ.diff.count > 1)
         qsort(differ.diff.items, differ.diff.count, sizeof(*differ.diff.items), path_compare);

@@ -59,20 +59,20 @@ struct digest_sum *digest_sum_new(struct arena *arena)
     uintptr_t room = (uintptr_t)arena_alloc(arena, sizeof(*sum->state) + alignment);
 
     sum->state = (crypto_generichash_state *)((room + alignment - 1) & ~(alignment - 1));
-    crypto_generichash_init(sum->state, NULL, 0, DIGEST_BYTES);
+    hashed(crypto_generichash_init(sum->state, NULL, 0, DIGEST_BYTES));
     return sum;
 }
 
 void digest_sum_add(struct digest_sum *sum, const void *data, size_t len)
 {
-    crypto_generichash_update(sum->state, data, len);
+    hashed(crypto_generichash_update(sum->state, data, len));
 }
 
 char *digest_sum_end(struct digest_sum *sum, char *hex)
 {
     unsigned char hash[DIGEST_BYTES];
 
-    crypto_generichash_final(sum->state, hash, sizeof(hash));
+    hashed(crypto_generichash_final(sum->state, hash, sizeof(hash)));
     return hex_write(hex, hash);
 }
 
@@ -109,6 +109,8 @@ char *digest_uid(const uint8_t seed[32], const char *kind, const char *project, 
     crypto_generichash_state state;
     unsigned char hash[16];
 
+    invariant(seed && kind && kind[0] && name && name[0], "a uid of a %s without a name",
+              kind ? kind : "thing");
     hashed(crypto_generichash_init(&state, seed, 32, sizeof(hash)));
     hash_text(&state, "spinel/uid/v1");
     hash_text(&state, kind);
@@ -126,6 +128,8 @@ char *digest_op(const char *uid, uint64_t epoch, const char *verb, const struct 
     unsigned char hash[DIGEST_BYTES];
     char inner[DIGEST_TEXT];
 
+    invariant(uid && uid[0] && verb && verb[0], "an operation without a verb, or on nobody: %s",
+              verb ? verb : "");
     hashed(crypto_generichash_init(&state, NULL, 0, sizeof(hash)));
     hash_text(&state, "spinel/op/v1");
     hash_text(&state, uid);

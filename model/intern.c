@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "model/arena.h"
+#include "model/invariant.h"
 
 struct slot {
     uint64_t hash;
@@ -138,6 +139,8 @@ static struct slot *slot_find(const struct table *table, uint64_t hash, const vo
 {
     size_t at = hash & (table->room - 1);
 
+    invariant(table->count < table->room && (table->room & (table->room - 1)) == 0,
+              "a table of %zu in room for %zu", table->count, table->room);
     for (;; at = (at + 1) & (table->room - 1)) {
         struct slot *slot = &table->slots[at];
 

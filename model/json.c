@@ -76,6 +76,7 @@ static void write_integer(struct text *out, int64_t integer)
     do
         *--at = (char)('0' + left % 10);
     while ((left /= 10) > 0);
+    invariant(at > digits, "%lld has more than %zu digits", (long long)integer, sizeof(digits));
     if (integer < 0)
         *--at = '-';
     text_add_n(out, at, (size_t)(digits + sizeof(digits) - at));

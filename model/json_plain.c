@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "model/arena.h"
+#include "model/invariant.h"
 
 enum { DEPTH_MAX = 64, KEYS_MAX = 32, DIGITS_MAX = 18 };
 
@@ -98,9 +99,8 @@ static void gather_add(struct gather *gather, const char *key, struct value *val
 {
     if (gather->count == gather->room) {
         gather->room = gather->room ? 2 * gather->room : 64;
-        gather->pairs = realloc(gather->pairs, gather->room * sizeof(*gather->pairs));
-        if (!gather->pairs)
-            abort();
+        gather->pairs =
+            memory_need(reallocarray(gather->pairs, gather->room, sizeof(*gather->pairs)));
     }
     gather->pairs[gather->count++] = (struct pair){.key = key, .value = value};
 }

@@ -12,6 +12,7 @@
 #include <utf8proc.h>
 
 #include "model/arena.h"
+#include "model/invariant.h"
 #include "model/text.h"
 
 void report_init(struct report *report, struct arena *arena)
@@ -30,6 +31,8 @@ static struct problem *problem_new(struct report *report)
         report->problems = bigger;
         report->room = room;
     }
+    invariant(report->arena && report->count < report->room, "problem %zu of %zu", report->count,
+              report->room);
     return &report->problems[report->count++];
 }
 
@@ -51,6 +54,7 @@ void report_add(struct report *report, struct position at, const char *code, con
     char message[2048];
     va_list args;
 
+    invariant(code && code[0], "a problem without a code at %u:%u", at.line, at.column);
     va_start(args, fmt);
     vsnprintf(message, sizeof(message), fmt, args);
     va_end(args);

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "model/arena.h"
+#include "model/invariant.h"
 #include "model/json.h"
 #include "model/kind.h"
 #include "model/net.h"
@@ -30,6 +31,8 @@ char *resource_digest(const struct resource *resource, char *hex)
 {
     struct text text = TEXT_INIT;
 
+    invariant(resource->name && value_is_map(resource->labels) && value_is_map(resource->spec),
+              "a %s is digested before it is whole", resource->kind->name);
     text_printf(&text, "%s\n%s\n%s\n", resource->kind->name,
                 resource->project ? resource->project : "", resource->name);
     json_write_canonical(&text, resource->labels);

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "model/arena.h"
+#include "model/invariant.h"
 
 void claim_add(struct arena *arena, struct claims *claims, struct claim claim)
 {
@@ -19,6 +20,8 @@ void claim_add(struct arena *arena, struct claims *claims, struct claim claim)
         claims->items = bigger;
         claims->room = room;
     }
+    invariant(claim.what && claims->count < claims->room, "claim %zu of %zu", claims->count,
+              claims->room);
     claims->items[claims->count++] = claim;
 }
 

@@ -46,6 +46,8 @@ static void users_fill(struct arena *arena, struct order *order)
     }
     for (size_t i = 0; i < set->count; i++)
         order->first[i + 1] += order->first[i];
+    invariant(order->first[set->count] == total, "%zu references are %zu", order->first[set->count],
+              total);
     memcpy(next, order->first, set->count * sizeof(*next));
     order->users = arena_array(arena, total, sizeof(*order->users));
     for (size_t i = 0; i < set->count; i++)
@@ -72,6 +74,8 @@ static struct order order_make(struct arena *arena, const struct set *set)
             if (--order.missing[order.users[n]] == 0)
                 order.queue[order.queued++] = order.users[n];
     }
+    invariant(order.queued <= set->count, "%zu of %zu resources are in order", order.queued,
+              set->count);
     return order;
 }
 
@@ -86,6 +90,7 @@ const struct resource **set_order(struct arena *arena, const struct set *set)
     for (size_t i = 0; i < set->count; i++) /* an invalid set: nothing is lost */
         if (order.missing[i] > 0)
             ordered[count++] = set->resources[i];
+    invariant(count == set->count, "%zu of %zu resources are ordered", count, set->count);
     return ordered;
 }
 

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "model/arena.h"
+#include "model/invariant.h"
 #include "model/set_build.h"
 
 /* Beyond this many problems nobody reads suggestions, and looking for them in a
@@ -30,10 +31,8 @@ static void ref_add(struct resolver *resolver, const struct resource *ref)
         bool is_first = resolver->refs == resolver->few;
         size_t room = resolver->room * 2;
         const struct resource **bigger =
-            reallocarray(is_first ? NULL : resolver->refs, room, sizeof(*bigger));
+            memory_need(reallocarray(is_first ? NULL : resolver->refs, room, sizeof(*bigger)));
 
-        if (!bigger)
-            abort();
         if (is_first)
             memcpy(bigger, resolver->few, sizeof(resolver->few));
         resolver->refs = bigger;

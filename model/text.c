@@ -23,6 +23,8 @@ static void text_reserve(struct text *text, size_t more)
         return;
     while (size <= text->len + more)
         size *= 2;
+    invariant(size > text->len + more && size > text->size, "a text of %zu grows from %zu to %zu",
+              text->len, text->size, size);
     data = memory_need(realloc(text->size ? text->data : NULL, size));
     data[text->len] = '\0';
     text->data = data;
@@ -47,6 +49,7 @@ void text_reset(struct text *text)
 
 void text_add_n(struct text *text, const char *more, size_t len)
 {
+    invariant(more || len == 0, "%zu bytes of nothing are added to a text", len);
     text_reserve(text, len);
     if (len > 0)
         memcpy(text->data + text->len, more, len);

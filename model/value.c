@@ -47,6 +47,7 @@ struct value *value_text_n(struct arena *arena, const char *data, size_t len)
 {
     struct value *value = value_new(arena, VALUE_STRING);
 
+    invariant(data || len == 0, "%zu bytes of no text", len);
     value->text = arena_text_n(arena, data, len);
     value->text_len = len;
     return value;
@@ -160,6 +161,8 @@ static void *array_grow(struct arena *arena, const void *old, size_t count, size
 struct value *value_append(struct arena *arena, struct value *list, struct value *item)
 {
     invariant(list->type == VALUE_LIST, "an item is added to a value of type %d", list->type);
+    invariant(item != list, "a list of %zu is put into itself", list->count);
+    invariant(list->count <= list->room, "a list of %zu in room for %zu", list->count, list->room);
     if (!item)
         item = value_null(arena);
     if (list->count == list->room)
@@ -173,6 +176,9 @@ struct value *value_push_owned(struct arena *arena, struct value *map, const cha
                                struct position at, struct value *item)
 {
     invariant(map->type == VALUE_MAP, "%s is added to a value of type %d", key, map->type);
+    invariant(key, "a pair of %zu has no key", map->pair_count);
+    invariant(map->pair_count <= map->pair_room, "a map of %zu in room for %zu", map->pair_count,
+              map->pair_room);
     if (!item)
         item = value_null(arena);
     if (map->pair_count == map->pair_room)

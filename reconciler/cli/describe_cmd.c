@@ -31,6 +31,7 @@ struct description {
     const struct kind *kind;
     const struct known *row;         /* NULL: declared, and never met */
     const struct resource *resource; /* NULL: not declared */
+    struct error unread;             /* why nobody knows what is declared, if so */
     struct value *operations;
     struct value *events;
     struct value *drift;
@@ -38,35 +39,34 @@ struct description {
 
 /* ---- gathering ---------------------------------------------------------------------- */
 
-/* The resource that the branch's head declares; NULL without one. Problems of the
- * repository are `spinel check`'s to tell. */
-static const struct resource *desired_find(struct cli *cli, const struct kind *kind,
-                                           const char *name)
+/* The resource that the branch's head declares; NULL without one. What cannot be read is not the
+ * same as what is not declared. Problems of the manifests are `spinel check`'s to tell. */
+static int desired_find(struct cli *cli, const struct kind *kind, const char *name,
+                        const struct resource **found, struct error *err)
 {
-    struct error ignored = ERROR_INIT;
     struct source *source = NULL;
     const struct site *site;
-    const struct set *set;
+    const struct set *set = NULL;
     struct report report;
     char commit[65];
-    int rc = site_find(cli, &site, &ignored);
+    int rc = site_find(cli, &site, err);
 
     report_init(&report, cli->arena);
     if (rc == 0)
-        rc = source_open(site, &source, &ignored);
+        rc = source_open(site, &source, err);
     if (rc == 0)
-        rc = source_head(source, commit, &ignored);
+        rc = source_head(source, commit, err);
     if (rc == 0)
-        rc = source_load(source, NULL, cli->arena, commit, &set, &report, &ignored);
+        rc = source_load(source, NULL, cli->arena, commit, &set, &report, err);
     source_close(source);
     for (size_t i = 0; rc == 0 && i < set->count; i++) {
         const struct resource *resource = set->resources[i];
         const struct known as = {.project = resource->project, .name = resource->name};
 
         if (resource->kind == kind && object_is_named(&as, name))
-            return resource;
+            *found = resource;
     }
-    return NULL;
+    return rc;
 }
 
 static int operations_find(struct arena *arena, struct store *store, const char *uid,
@@ -129,13 +129,12 @@ static int describe_gather(struct cli *cli, struct store *store, struct descript
     rc = object_find(cli->arena, store, about->kind, name, &about->row, err);
     if (rc < 0 && rc != ERR_NOT_FOUND)
         return rc;
-    about->resource =
-        desired_find(cli, about->kind,
-                     about->row && about->row->project
-                         ? arena_printf(cli->arena, "%s/%s", about->row->project, about->row->name)
-                         : name);
+    if (about->row && about->row->project)
+        name = arena_printf(cli->arena, "%s/%s", about->row->project, about->row->name);
+    if (desired_find(cli, about->kind, name, &about->resource, &about->unread) < 0 && !about->row)
+        *err = about->unread;
     if (!about->row)
-        return about->resource ? 0 : rc;
+        return about->resource ? 0 : err->code;
     rc = operations_find(cli->arena, store, about->row->uid, about->operations, err);
     if (rc == 0)
         rc = events_find(cli->arena, store, about->row->uid, about->events, err);
@@ -264,7 +263,8 @@ static void heading_print(struct arena *arena, const struct description *about)
         fact("declared",
              arena_printf(arena, "%s:%u", about->resource->at.file, about->resource->at.line));
     else
-        fact("declared", "no");
+        fact("declared",
+             about->unread.code ? arena_printf(arena, "unknown: %s", about->unread.message) : "no");
     if (about->row)
         status_print(arena, value_get(object_value(arena, about->row), "status"));
 }
@@ -353,6 +353,8 @@ static struct value *describe_document(struct arena *arena, const struct descrip
     value_set(arena, document, "desired",
               about->resource ? spec_shown(arena, about->kind->spec, about->resource->spec)
                               : value_null(arena));
+    if (about->unread.code)
+        value_set_text(arena, document, "desiredUnknown", about->unread.message);
     value_set(arena, document, "booted", copy_or_null(arena, seen ? seen->booted : NULL));
     value_set(arena, document, "observed", copy_or_null(arena, seen ? seen->spec : NULL));
     value_set(arena, document, "drift", about->drift);
@@ -381,7 +383,7 @@ static int describe_run(struct cli *cli)
         output_json(describe_document(cli->arena, &about));
     else
         describe_print(cli->arena, &about);
-    return EXIT_OK;
+    return about.unread.code ? fail(cli, &about.unread) : EXIT_OK;
 }
 
 static const struct poptOption describe_options[] = {

@@ -2,12 +2,12 @@
 /* Files that come with the program. The Makefile puts the small ones into it. */
 #include "reconciler/cli/share.h"
 
-#include <assert.h>
 #include <limits.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
 #include <unistd.h>
+#include "model/invariant.h"
 
 struct share_file {
     const char *name, *text;
@@ -24,7 +24,7 @@ const char *share_text(const char *name)
 
     while (at < share_files_count && strcmp(share_files[at].name, name) != 0)
         at++;
-    assert(at < share_files_count); /* else the Makefile does not embed it */
+    invariant(at < share_files_count, "the Makefile does not embed %s", name);
     return share_files[at].text;
 }
 

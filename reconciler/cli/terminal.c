@@ -7,6 +7,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include "model/invariant.h"
 #include "model/text.h"
 
 static enum color_when color_when;
@@ -80,7 +81,7 @@ void terminal_vprint(FILE *stream, const char *fmt, va_list args)
     int len = vasprintf(&text, fmt, args);
 
     if (len < 0)
-        abort();
+        memory_out(); /* of what vasprintf can fail by, the only one that text makes happen */
     terminal_write(stream, text, (size_t)len);
     free(text);
 }

@@ -55,6 +55,7 @@ static void decorate(void *context, struct arena *arena, const struct resource *
     const struct match *match = context;
     const struct subject *subject = match_declared(match, ref);
 
+    invariant(subject->uid, "%s %s is declared, and has no uid", ref->kind->name, ref->name);
     value_set_text(arena, entry, "uid", subject->uid);
     value_set(arena, entry, "spec", copy_for_driver(arena, subject_spec(subject)));
 }
@@ -62,6 +63,7 @@ static void decorate(void *context, struct arena *arena, const struct resource *
 /* Returns false if it was there already. */
 static bool refs_put(struct arena *arena, struct value *refs, const struct subject *subject)
 {
+    invariant(subject->uid, "a reference to %s, which has no uid", subject->name);
     struct value *of_kind = (struct value *)(size_t)value_get(refs, subject->kind->name);
     struct value *entry;
 
@@ -129,6 +131,14 @@ struct value *step_arguments(struct arena *arena, const struct plan *plan,
                              const struct plan_input *input, const struct step *step)
 {
     struct value *out = value_map(arena);
+
+    invariant(step->disposition == RUN, "%s is sent, and is %s", step->name,
+              disposition_text(step->disposition));
+    invariant(step->resource || step->known, "step %u is of nothing", step->id);
+    invariant(step->action > ACTION_NONE && step->action <= ACTION_RELEASE, "%s: action %d is sent",
+              step->name, step->action);
+    invariant(step->resource ? true : step_removes(step), "%s: %s of what left Git", step->name,
+              action_text(step->action));
     const struct value *labels = step->resource ? step->resource->labels : step->known->labels;
 
     (void)input;

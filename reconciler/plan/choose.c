@@ -42,8 +42,11 @@ static const char **uids_known(struct arena *arena, const struct plan_input *inp
 {
     const char **uids = arena_array(arena, input->known_count + 1, sizeof(*uids));
 
-    for (size_t i = 0; i < input->known_count; i++)
+    for (size_t i = 0; i < input->known_count; i++) {
+        invariant(input->known[i].uid && input->known[i].uid[0], "row %zu of %zu has no uid", i,
+                  input->known_count);
         uids[i] = input->known[i].uid;
+    }
     qsort(uids, input->known_count, sizeof(*uids), compare_texts);
     return uids;
 }
@@ -164,7 +167,8 @@ static void subnet_read(const struct subject *subnet, struct prefix *cidr, struc
     int rc = prefix_read(value_get_text(spec, "cidr", ""), cidr, &err);
     bool has_gateway = read_address(value_get_text(spec, "gateway", NULL), gateway);
 
-    invariant(rc == 0 && has_gateway, "a declared subnet has a prefix and a gateway");
+    invariant(rc == 0 && has_gateway, "subnet %s is declared without a prefix or a gateway: %s",
+              subnet->name, err.message);
 }
 
 /* The all-ones address of an IPv4 subnet is its broadcast address. */
@@ -181,12 +185,15 @@ static bool is_broadcast(const struct prefix *cidr, const struct address *addres
 
 static const char *lowest_free(struct pool *pool, const struct subject *subnet)
 {
-    uint64_t *next = &pool->next[subnet - pool->match->subjects];
+    size_t at = (size_t)(subnet - pool->match->subjects);
+    uint64_t *next = &pool->next[at];
     struct address address, gateway;
     struct error ignored = ERROR_INIT;
     struct prefix cidr;
     char text[ADDRESS_MAX_TEXT];
 
+    invariant(at < pool->match->count, "subnet %s is at %zu of %zu", subnet->name, at,
+              pool->match->count);
     subnet_read(subnet, &cidr, &gateway);
     if (*next == 0)
         *next = 1;
@@ -218,7 +225,7 @@ static const char *choose_address(struct pool *pool, struct subject *nic)
 
     if (text)
         return text;
-    invariant(subnet, "a NIC's subnet is declared");
+    invariant(subnet && subnet->resource, "NIC %s is in a subnet that nobody declares", nic->name);
     if (nic->known)
         text = value_get_text(nic->known->chosen, "address", NULL);
     if (text && is_still_good(pool, nic, subnet, text))
@@ -236,6 +243,7 @@ static const char *choose_mac(struct arena *arena, const struct subject *nic)
 
     if (!text && nic->known)
         text = value_get_text(nic->known->chosen, "mac", NULL);
+    invariant(nic->uid && nic->uid[0], "NIC %s gets a MAC before it has a uid", nic->name);
     return text ? text : arena_text(arena, native_mac(nic->uid, mac));
 }
 
@@ -285,6 +293,10 @@ static void choose(struct pool *pool, struct subject *subject)
     bool is_nic = strcmp(subject->kind->name, "NIC") == 0;
     struct value *chosen;
 
+    invariant(!subject->uid && !subject->chosen, "%s %s is chosen for twice", subject->kind->name,
+              subject->name);
+    invariant(known || subject->resource, "%s %s is neither declared nor known",
+              subject->kind->name, subject->name);
     subject->uid = known ? known->uid : choose_uid(pool, subject);
     if (subject->resource)
         subject->spec = subject->resource->spec;

@@ -9,6 +9,7 @@
  */
 #include <string.h>
 
+#include "model/invariant.h"
 #include "reconciler/plan/fields.h"
 
 struct sources {
@@ -72,6 +73,8 @@ static struct value *current_list(struct arena *arena, const struct field *field
     const struct value *base = truth(field, from);
     struct value *list;
 
+    invariant(field->item && field->item->type == FIELD_MAP,
+              "%s is a list by key %s of what are no maps", field->name, field->list_key);
     if (!value_is_list(base))
         return NULL;
     list = value_list(arena);
@@ -108,5 +111,7 @@ const struct value *states_current(const struct states *states)
     struct sources from = {states->applied, states->observed,
                            states->is_running ? states->booted : NULL};
 
+    invariant(states->subject->kind->spec->type == FIELD_MAP, "the spec of %s is no map",
+              states->subject->kind->name);
     return current_of(states->arena, states->subject->kind->spec, from);
 }

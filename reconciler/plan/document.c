@@ -6,6 +6,7 @@
  */
 #include <string.h>
 
+#include "model/invariant.h"
 #include "model/when.h"
 #include "reconciler/plan/steps.h"
 
@@ -58,6 +59,7 @@ static struct value *step_value(struct arena *arena, const struct step *step)
         value_append(arena, after, value_int(arena, step->after[i]));
     for (size_t i = 0; i < step->field_count; i++)
         value_append(arena, fields, field_value(arena, &step->fields[i]));
+    invariant(step->id > 0 && step->uid, "%s is shown before it has an id or a uid", step->name);
     value_set_int(arena, out, "id", step->id);
     value_set_text(arena, out, "action", action_text(step->action));
     value_set_text(arena, out, "kind", step->kind->name);
@@ -117,6 +119,7 @@ struct value *plan_value(struct arena *arena, const struct plan *plan)
     struct value *out = value_map(arena), *observed = value_map(arena);
     struct value *steps = value_list(arena), *holds = value_list(arena);
 
+    invariant(plan->commit && plan->parent, "a plan is shown that is of no commit");
     for (size_t i = 0; i < plan->step_count; i++)
         value_append(arena, steps, step_value(arena, &plan->steps[i]));
     for (size_t i = 0; i < plan->hold_count; i++)

@@ -47,6 +47,7 @@ static struct plan_field *list_add(struct arena *arena, struct field_list *list)
         list->items = items;
         list->room = room;
     }
+    invariant(list->count < list->room, "field %zu of %zu", list->count, list->room);
     return &list->items[list->count++];
 }
 
@@ -54,6 +55,7 @@ static struct plan_field *list_add(struct arena *arena, struct field_list *list)
 
 static bool is_element(const char *path)
 {
+    invariant(path[0], "a difference at no path");
     return path[strlen(path) - 1] == ']';
 }
 
@@ -107,6 +109,8 @@ static void add_difference(const struct states *states, struct field_list *list,
     if (was_never_desired(states, difference) ||
         means_same(difference->field, difference->from, difference->to))
         return;
+    invariant(difference->field && (difference->from || difference->to),
+              "%s: a difference of nothing", difference->path);
     field = (struct plan_field){
         .path = difference->path,
         .field = difference->field,
@@ -150,6 +154,8 @@ static void add_metadata(const struct states *states, struct field_list *list, c
 static void add_name_and_labels(const struct states *states, struct field_list *list)
 {
     const struct subject *subject = states->subject;
+    invariant(subject->known && subject->resource, "%s is compared, and is not on both sides",
+              subject->name);
     const struct value *had = subject->known->labels;
     const struct value *wanted = subject->resource->labels;
 
@@ -255,6 +261,7 @@ struct field_list fields_new(const struct states *states)
     struct diff diff =
         diff_specs(states->arena, states->subject->kind, NULL, states->desired, DIFF_FULL);
 
+    invariant(states->subject->resource, "%s is new, and is not declared", states->subject->name);
     for (size_t i = 0; i < diff.count; i++) {
         const struct difference *difference = &diff.items[i];
 

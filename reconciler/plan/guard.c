@@ -9,6 +9,7 @@
  */
 #include <string.h>
 
+#include "model/invariant.h"
 #include "reconciler/plan/guard.h"
 #include "reconciler/plan/steps.h"
 
@@ -59,6 +60,8 @@ static struct hold *hold_add(struct guard *guard, const char *id, const char *ru
     struct plan *plan = guard->plan;
     struct hold *holds = arena_array(guard->arena, plan->hold_count + 1, sizeof(*holds));
 
+    invariant(id && id[0] && rule && reason, "a hold without an id, a rule or a reason: %s",
+              rule ? rule : "");
     if (plan->hold_count)
         memcpy(holds, plan->holds, plan->hold_count * sizeof(*holds));
     holds[plan->hold_count] = (struct hold){id, rule, reason, 0, approvable};
@@ -68,6 +71,8 @@ static struct hold *hold_add(struct guard *guard, const char *id, const char *ru
 
 static void hold_step(struct step *step, const struct hold *hold)
 {
+    invariant(would_happen(step), "%s is held by %s, and would not happen: it is %s", step->name,
+              hold->rule, disposition_text(step->disposition));
     step_withhold(step, HELD, hold->reason);
     step->hold = hold->id;
 }
@@ -162,6 +167,8 @@ static void judge_steps(struct guard *guard)
  * revision's. */
 static bool leaves_git(const struct step *step)
 {
+    invariant(!step_removes(step) || step->known, "%s: %s of what has no row", step->name,
+              action_text(step->action));
     return step_removes(step) && step->known->life != LIFE_RELEASED;
 }
 
@@ -252,6 +259,9 @@ static void judge_budget(struct guard *guard)
     int64_t allowed = share > policy->budget_count ? share : policy->budget_count;
     int64_t planned = count_steps(guard, is_destroyed);
 
+    invariant(guard->input->destroyed_lately >= 0 && guard->baseline >= 0,
+              "%lld were destroyed lately of %lld", (long long)guard->input->destroyed_lately,
+              (long long)guard->baseline);
     if (planned == 0)
         return;
     if (guard->input->destroyed_lately + planned <= allowed &&
@@ -297,6 +307,7 @@ static const struct freeze *find_freeze(const struct guard *guard, const char *w
 
 static const char *freeze_reason(const struct guard *guard, const struct freeze *freeze)
 {
+    invariant(freeze->who && freeze->why, "%s are frozen by nobody or for nothing", freeze->what);
     return arena_printf(guard->arena, "%s %s frozen by %s: %s", freeze->what,
                         strcmp(freeze->what, "healing") == 0 ? "is" : "are", freeze->who,
                         freeze->why);
@@ -365,16 +376,21 @@ static void hold_rebuilt(struct guard *guard)
 
 static void count_held(struct plan *plan)
 {
-    for (size_t i = 0; i < plan->step_count; i++)
+    for (size_t i = 0; i < plan->step_count; i++) {
+        invariant(plan->steps[i].disposition != HELD || plan->steps[i].hold,
+                  "%s is held by nothing", plan->steps[i].name);
         for (size_t h = 0; plan->steps[i].disposition == HELD && h < plan->hold_count; h++)
             if (strcmp(plan->holds[h].id, plan->steps[i].hold) == 0)
                 plan->holds[h].steps++;
+    }
 }
 
 void guard_judge(struct arena *arena, const struct plan_input *input, struct plan *plan)
 {
     struct guard guard = {.arena = arena, .input = input, .plan = plan};
 
+    invariant(plan->match && plan->hold_count == 0 && !plan->approval_steps,
+              "the guard judges what was judged, or what is no plan yet");
     plan->approval_steps = arena_array(arena, input->approved_count + 1, sizeof(size_t));
     if (input->report_only) {
         hold_rebuilt(&guard);

@@ -21,6 +21,7 @@ const char *action_text(enum action action)
         [ACTION_ADOPT] = "adopt",     [ACTION_RELEASE] = "release",
     };
 
+    invariant(action >= ACTION_NONE && action <= ACTION_RELEASE, "there is no action %d", action);
     return texts[action];
 }
 
@@ -37,6 +38,8 @@ const char *disposition_text(enum disposition disposition)
         [FROZEN] = "frozen",
     };
 
+    invariant(disposition >= RUN && disposition <= FROZEN, "there is no disposition %d",
+              disposition);
     return texts[disposition];
 }
 
@@ -68,6 +71,8 @@ static void make_steps(struct arena *arena, struct plan *plan)
         else if (step->is_unrecorded)
             add_unrecorded(arena, plan, &match->subjects[i]);
     }
+    invariant(plan->step_count <= match->count, "%zu steps for %zu subjects", plan->step_count,
+              match->count);
 }
 
 static const struct value *settled_spec(const struct step *step)
@@ -83,6 +88,9 @@ static void settle_subjects(struct plan *plan)
     for (size_t i = 0; i < plan->step_count; i++) {
         const struct step *step = &plan->steps[i];
 
+        invariant(step->subject >= plan->match->subjects &&
+                      step->subject < plan->match->subjects + plan->match->count,
+                  "step %u (%s) is of a subject of another plan", step->id, step->name);
         plan->match->subjects[step->subject - plan->match->subjects].settled = settled_spec(step);
     }
 }
@@ -149,6 +157,8 @@ const struct plan *plan_make(struct arena *arena, const struct plan_input *input
     world_digest(arena, input, plan);
     digest_plan(plan);
     plan_check(plan, input);
+    invariant(plan->hash[0] && plan->world[0], "the plan for %s has no hash or no world",
+              plan->commit);
     return plan;
 }
 
@@ -157,6 +167,8 @@ const struct plan *plan_settled(struct arena *arena, const char *commit, size_t 
 {
     struct plan *plan = arena_alloc(arena, sizeof(*plan));
 
+    invariant(commit && world && strlen(world) < sizeof(plan->world),
+              "a settled plan without a commit or a world");
     plan->commit = arena_text(arena, commit);
     plan->parent = "";
     plan->resources = resources;

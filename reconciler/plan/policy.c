@@ -8,6 +8,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "model/invariant.h"
 #include "reconciler/plan/fields.h"
 #include "reconciler/plan/policy.h"
 
@@ -27,6 +28,10 @@ static const struct value *policies(const struct subject *subject)
 static void verdict(struct plan_field *field, enum change change, enum disposition disposition,
                     const char *reason)
 {
+    invariant(change >= CHANGE_LIVE && change <= CHANGE_REFUSE, "%s has class %d", field->path,
+              change);
+    invariant(disposition == RUN || (reason && reason[0]), "%s is %s without a reason", field->path,
+              disposition_text(disposition));
     field->change = change;
     field->disposition = disposition;
     field->reason = reason;
@@ -48,6 +53,7 @@ const char *time_words(struct arena *arena, int64_t at)
 
 static int64_t clock_seconds(const char *text)
 {
+    invariant(strlen(text) == 5 && text[2] == ':', "'%s' is no time of the day", text);
     return ((text[0] - '0') * 10 + (text[1] - '0')) * 3600 +
            ((text[3] - '0') * 10 + (text[4] - '0')) * 60;
 }
@@ -128,6 +134,8 @@ static void judge_above(const struct states *states, struct plan_field *field)
 
     if (!is_number(bound)) /* it is not told how it was started */
         return;
+    invariant(is_number(field->to), "%s is bounded at boot, and becomes what is no number",
+              field->path);
     reserved = diff_value_text(states->arena, field->field, bound);
     if (field->to->integer <= bound->integer) {
         field->reason = arena_printf(states->arena, "%s reserved at boot", reserved);
@@ -196,6 +204,8 @@ static bool shrinks(const struct plan_field *field)
 static void judge_live(const struct states *states, struct plan_field *field)
 {
     (void)states;
+    invariant(!field->field || !field->field->grows_only || is_number(field->to),
+              "%s may only grow, and becomes what is no number", field->path);
     if (shrinks(field))
         verdict(field, CHANGE_REFUSE, REPORTED, "volumes never shrink");
     else
@@ -241,6 +251,7 @@ static bool is_power(const struct states *states, const struct plan_field *field
 
 static bool turns(const struct plan_field *field, const char *to)
 {
+    invariant(value_is_text(field->to), "%s turns to what is no text", field->path);
     return strcmp(field->to->text, to) == 0;
 }
 
@@ -286,6 +297,7 @@ static void judge_contest(const struct states *states, struct plan_field *field)
 
     if (field->disposition != RUN || field->cause != CAUSE_DRIFT)
         return;
+    invariant(states->subject->uid, "%s is judged before it has a uid", states->subject->name);
     contest = match_contest(states->match, states->subject->uid, field->path);
     if (!contest || contest->next_try <= states->match->input->now)
         return;
@@ -337,6 +349,11 @@ void field_judge(const struct states *states, struct plan_field *field)
         [CHANGE_METADATA] = judge_live,   [CHANGE_REFUSE] = judge_refuse,
     };
 
+    invariant(field->path && field->path[0], "%s: a field without a path", states->subject->name);
+    invariant(field->change >= CHANGE_LIVE && field->change <= CHANGE_REFUSE, "%s has class %d",
+              field->path, field->change);
+    invariant(states->subject->resource, "%s: %s of what left Git is judged", states->subject->name,
+              field->path);
     if (field_leads_to_same(states, field))
         verdict(field, CHANGE_METADATA, RUN, "the same object under its new name");
     else if (is_frozen_seed(states, field))
@@ -348,6 +365,9 @@ void field_judge(const struct states *states, struct plan_field *field)
         by_class[field->change](states, field);
     judge_contest(states, field);
     judge_drift_policy(states, field);
+    invariant(field->disposition >= RUN && field->disposition <= FROZEN &&
+                  field->disposition != HELD && field->disposition != FROZEN,
+              "%s: %s is judged %d", states->subject->name, field->path, field->disposition);
 }
 
 /* ---- one field's verdict for the others --------------------------------------------- */

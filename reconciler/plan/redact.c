@@ -6,6 +6,7 @@
  */
 #include <string.h>
 
+#include "model/invariant.h"
 #include "model/json.h"
 #include "model/text.h"
 #include "reconciler/plan/fields.h"
@@ -37,6 +38,7 @@ static struct value *redact_leaf(struct arena *arena, const struct value *leaf,
     if (value_is_redacted(leaf))
         return value_text(arena, leaf->text);
     json_write_canonical(&bytes, leaf);
+    invariant(key, "a secret is hidden without a key");
     digest_keyed(key, 32, bytes.data, bytes.len, digest);
     text_free(&bytes);
     return value_printf(arena, "%s%s", mark, digest);

@@ -6,6 +6,7 @@
  */
 #include <string.h>
 
+#include "model/invariant.h"
 #include "reconciler/plan/steps.h"
 
 struct refs {
@@ -35,6 +36,7 @@ static void add(struct refs *refs, const char *kind, const char *name)
         list->items = items;
         refs->room = room;
     }
+    invariant(list->count < refs->room, "reference %zu of %zu", list->count, refs->room);
     list->items[list->count++] = subject;
 }
 
@@ -71,6 +73,7 @@ struct subject_list spec_refs(struct arena *arena, const struct match *match,
 {
     struct refs refs = {.arena = arena, .match = match, .project = project};
 
+    invariant(kind->spec && name, "the references of a kind without a spec, or of nobody");
     walk(&refs, kind->spec, spec);
     if (spec && strcmp(kind->name, "Instance") == 0)
         add_derived(&refs, name, spec);

@@ -6,6 +6,7 @@
  */
 #include <string.h>
 
+#include "model/invariant.h"
 #include "reconciler/plan/plan.h"
 
 static const char schema[] = "spinel/saved-plan/v1";
@@ -20,6 +21,7 @@ struct value *plan_save_document(struct arena *arena, const struct value *docume
     struct value *out = value_map(arena);
     char digest[DIGEST_TEXT];
 
+    invariant(value_is_map(document), "what is saved is no plan");
     value_set_text(arena, out, "schema", schema);
     value_set_text(arena, out, "digest", digest_value(document, digest));
     value_set(arena, out, "plan", value_copy(arena, document));

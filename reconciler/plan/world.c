@@ -6,6 +6,7 @@
  */
 #include <string.h>
 
+#include "model/invariant.h"
 #include "model/json.h"
 #include "model/text.h"
 #include "reconciler/plan/steps.h"
@@ -70,6 +71,7 @@ static void row_write(struct world *world, const struct known *known)
     const struct text *content = content_json(world, seen);
     struct text *row = &world->row;
 
+    invariant(known->uid && known->uid[0], "a row of the world without a uid");
     text_reset(row);
     text_add_char(row, '[');
     json_write(row, &(struct value){

@@ -115,7 +115,9 @@ static int core_open(struct server *server, struct error *err)
     return status < 0 ? status : server_open(server, err);
 }
 
-static void core_run(struct server *server)
+/* It ends because it was told to, because it failed, or because it and the supervisor cannot
+ * hear each other any more: then the supervisor, which lives, has to start another. */
+static int core_run(struct server *server, struct error *err)
 {
     struct shell *shell = server->shell;
     life_announce(server, "daemon.started", "the daemon has started");
@@ -123,6 +125,9 @@ static void core_run(struct server *server)
     ev_run(shell->loop, 0);
     if (server->is_stopping)
         life_announce(server, "daemon.stopping", "the daemon stops; machines go on running");
+    if (core_has_failed(shell->core, err))
+        return err->code;
+    return server->is_stopping ? 0 : error_set(err, ERR_SYSTEM, "lost the supervisor");
 }
 
 static int core_process(void *context, int channel, pid_t supervisor)
@@ -144,9 +149,7 @@ static int core_process(void *context, int channel, pid_t supervisor)
     shell->follow_context = &server;
     int status = core_open(&server, &err);
     if (status == 0)
-        core_run(&server);
-    if (shell->core && core_has_failed(shell->core, &err))
-        status = err.code;
+        status = core_run(&server, &err);
     if (status < 0)
         say(&err);
     server_close(&server);

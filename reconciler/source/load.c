@@ -10,6 +10,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include "model/invariant.h"
 #include "model/kind.h"
 #include "model/sort.h"
 #include "model/yaml.h"
@@ -48,9 +49,8 @@ static struct manifest_file *file_new(struct loader *loader)
 {
     if (loader->count == loader->room) {
         loader->room = loader->room ? loader->room * 2 : 64;
-        loader->files = reallocarray(loader->files, loader->room, sizeof(*loader->files));
-        if (!loader->files)
-            abort();
+        loader->files =
+            memory_need(reallocarray(loader->files, loader->room, sizeof(*loader->files)));
     }
     return &loader->files[loader->count++];
 }

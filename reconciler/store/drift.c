@@ -15,6 +15,9 @@ int store_drift_seen(struct store *store, const struct drift_row *row, struct er
 {
     struct query query;
     invariant(row->uid && row->uid[0] && row->path && row->path[0], "drift of nothing");
+    invariant(row->kind && row->name, "drift of %s, which has no kind or no name", row->uid);
+    invariant(row->healed_at == 0, "drift of %s %s is seen, and was healed at %lld", row->uid,
+              row->path, (long long)row->healed_at);
     query_start(&query, store,
                 "INSERT INTO drift (uid, path, kind, project, name, desired, observed, since,"
                 " last_seen, detected_by, cause, disposition, reason, healed_at, healed_by, count)"
@@ -71,6 +74,9 @@ int store_drift_healed(struct store *store, const char *uid, const char *path, i
 {
     struct query query;
     bool own = false;
+    invariant(uid && uid[0] && path && path[0], "drift of nothing is healed");
+    invariant(at > 0, "drift of %s %s is healed at %lld, which says that it is open", uid, path,
+              (long long)at);
     int rc = query_batch_begin(store, &own, err);
     if (rc < 0)
         return rc;

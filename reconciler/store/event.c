@@ -14,6 +14,10 @@ enum { EVENTS_KEPT = 100000 };
 static int event_write(struct store *store, const struct event *event, struct error *err)
 {
     struct query query;
+    invariant(event->type && event->type[0], "an event without a type: %s",
+              event->text ? event->text : "");
+    invariant(!event->data || value_is_map(event->data), "event %s has data that is no map",
+              event->type);
     query_start(&query, store,
                 "INSERT INTO event (at_ms, type, text, uid, kind, project, name, data)"
                 " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",

@@ -7,6 +7,7 @@
 #include "reconciler/store/query.h"
 
 #include <string.h>
+#include "model/invariant.h"
 #include "model/json.h"
 #include "model/kind.h"
 
@@ -16,6 +17,8 @@ enum { SCHEMA_TEXT = 96, PARSES_AT_MOST = 2000000 };
 
 static const char *schema(char buf[SCHEMA_TEXT])
 {
+    invariant(strlen(kinds_digest()) + sizeof(SCHEMA_PREFIX) <= SCHEMA_TEXT,
+              "the kinds' digest is too long: %s", kinds_digest());
     sqlite3_snprintf(SCHEMA_TEXT, buf, SCHEMA_PREFIX "%s", kinds_digest());
     return buf;
 }
@@ -51,6 +54,9 @@ int store_manifest_put(struct store *store, const struct manifest *manifest, str
 {
     struct query query;
     bool own = false;
+    invariant(manifest->path && manifest->path[0] && manifest->path[0] != '/', "a manifest at '%s'",
+              manifest->path ? manifest->path : "(nowhere)");
+    invariant(manifest->blob && manifest->blob[0], "manifest %s has no blob", manifest->path);
     int rc = query_batch_begin(store, &own, err);
     if (rc < 0)
         return rc;
@@ -69,6 +75,7 @@ int store_manifest_put(struct store *store, const struct manifest *manifest, str
 int store_manifest_drop(struct store *store, const char *path, struct error *err)
 {
     struct query query;
+    invariant(path && path[0], "a manifest without a path is dropped");
     query_start(&query, store, "DELETE FROM manifest WHERE path = ?", err);
     query_bind_text(&query, path);
     return query_run(&query, NULL);
@@ -79,6 +86,7 @@ int store_parse_get(struct store *store, struct arena *arena, const char *blob,
 {
     char buf[SCHEMA_TEXT];
     struct query query;
+    invariant(blob && blob[0], "the parse of no blob");
     query_start(&query, store, "SELECT documents FROM parse WHERE blob = ? AND schema = ?", err);
     query_bind_text(&query, blob);
     query_bind_text(&query, schema(buf));
@@ -103,6 +111,8 @@ int store_parse_put(struct store *store, const char *blob, const struct value *d
 {
     char buf[SCHEMA_TEXT];
     struct query query;
+    invariant(blob && blob[0], "a parse of no blob");
+    invariant(value_is_list(documents), "blob %s was parsed into what is no list", blob);
     query_start(&query, store,
                 "INSERT INTO parse (blob, schema, documents) VALUES (?, ?, ?)"
                 " ON CONFLICT (blob) DO UPDATE SET schema = excluded.schema,"

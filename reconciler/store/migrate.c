@@ -134,6 +134,7 @@ static int version_read(struct store *store, int *version, struct error *err)
 
 static int steps_run(struct store *store, int from, int to, struct error *err)
 {
+    invariant(store_in_batch(store), "%s: a schema changes outside of a batch", store->path);
     for (int i = from; i < to; i++) {
         int rc = run(store, steps[i], err);
         if (rc < 0)

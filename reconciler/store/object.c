@@ -16,6 +16,11 @@
 static void known_check(const struct known *known)
 {
     invariant(known->uid && known->uid[0] && known->kind && known->name, "a row of nobody");
+    invariant(strlen(known->uid) < UID_TEXT, "%s %s has uid '%.80s'", known->kind, known->name,
+              known->uid);
+    invariant(known->next_start >= 0 && known->stopped_by_guest_at >= 0,
+              "%s %s: next start at %lld, stopped at %lld", known->kind, known->name,
+              (long long)known->next_start, (long long)known->stopped_by_guest_at);
     invariant(known->epoch <= INT64_MAX && known->generation <= INT64_MAX,
               "%s %s: epoch %llu, generation %llu", known->kind, known->name,
               (unsigned long long)known->epoch, (unsigned long long)known->generation);
@@ -82,6 +87,7 @@ int store_object_purge(struct store *store, const char *uid, struct error *err)
 {
     struct query query;
     int64_t changes = 0;
+    invariant(uid, "a purge of nobody");
     query_start(&query, store,
                 "UPDATE object SET life = ?, remove_deletes = 1"
                 " WHERE uid = ? AND (life = ? AND protect = 0 OR life = ? AND kind = 'Volume')",
@@ -100,6 +106,10 @@ int store_observation_put(struct store *store, const char *uid,
 {
     struct query query;
     int64_t changes = 0;
+    invariant(uid && uid[0], "an observation of nobody");
+    invariant(observation->epoch <= INT64_MAX && observation->at >= 0,
+              "%s was seen at %lld with epoch %llu", uid, (long long)observation->at,
+              (unsigned long long)observation->epoch);
     invariant(observation->known || !(observation->absent || observation->spec),
               "%s is unknown, and something is known of it", uid);
     invariant(!observation->absent || !(observation->spec || observation->booted),
@@ -229,6 +239,8 @@ static const char *known_wrong(const struct known *row)
         return "a row has a life that there is not";
     if (row->epoch > highest || row->generation > highest || row->observed.epoch > highest)
         return "a row has an epoch or generation that nobody can have reached";
+    if (row->next_start < 0 || row->stopped_by_guest_at < 0 || row->observed.at < 0)
+        return "a row has a time before there was any";
     if (!row->uid[0] || strlen(row->uid) >= UID_TEXT || !row->name[0])
         return "a row has no uid or no name";
     if (row->life == LIFE_LIVE && !value_is_map(row->chosen))
@@ -293,6 +305,7 @@ int store_objects(struct store *store, struct arena *arena, struct known **out, 
     int rc = query_end(&query);
     if (rc < 0)
         return rc;
+    invariant(n <= room, "%zu objects where there is room for %zu", n, room);
     if (n > 0)
         sort_items(rows, n, sizeof(*rows), known_compare);
     *out = rows;
@@ -304,6 +317,7 @@ int store_incarnations(struct store *store, const char *kind, const char *projec
                        uint64_t *count, struct error *err)
 {
     struct query query;
+    invariant(kind && kind[0] && name && name[0], "incarnations of nobody");
     query_start(&query, store,
                 "SELECT count(*) FROM object"
                 " WHERE life = 3 AND kind = ? AND name = ? AND project IS ?",

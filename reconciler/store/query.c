@@ -33,6 +33,8 @@ static int corrupt(const char *path, const char *doing, const char *why, struct 
 
 int query_error(sqlite3 *db, int rc, const char *path, const char *doing, struct error *err)
 {
+    invariant(rc != SQLITE_OK && rc != SQLITE_ROW && rc != SQLITE_DONE, "%d is no failure to %s",
+              rc, doing);
     const char *why = db ? sqlite3_errmsg(db) : sqlite3_errstr(rc);
     int sys = db ? sqlite3_system_errno(db) : 0;
     if (db && is_full(db, rc)) {
@@ -82,6 +84,7 @@ static sqlite3_stmt *statement_find(struct store *store, const char *sql)
 
 void query_start(struct query *query, struct store *store, const char *sql, struct error *err)
 {
+    invariant(store->db && err, "a query of a store that is closed, or without an error: %s", sql);
     *query = (struct query){.store = store, .err = err};
     query->stmt = statement_find(store, sql);
     if (query->stmt) {
@@ -100,6 +103,10 @@ void query_start(struct query *query, struct store *store, const char *sql, stru
 
 static void bound(struct query *query, int rc)
 {
+    invariant(!query->is_running, "parameter %d gets its value while rows are read: %s",
+              query->next, sqlite3_sql(query->stmt));
+    invariant(rc != SQLITE_RANGE, "there is no parameter %d: %s", query->next,
+              sqlite3_sql(query->stmt));
     if (rc != SQLITE_OK)
         fail(query, rc, "write to the store");
 }
@@ -163,6 +170,7 @@ int query_next(struct query *query)
     if (rc == SQLITE_DONE)
         return 0;
     fail(query, rc, sqlite3_stmt_readonly(query->stmt) ? "read the store" : "write to the store");
+    invariant(query->failed < 0, "SQLite failed with %d, and the query did not", rc);
     return query->failed;
 }
 
@@ -181,6 +189,7 @@ int64_t query_int(struct query *query)
 /* Text that SQLite had no memory to terminate looks like NULL, and must not pass for it. */
 const char *query_peek(struct query *query)
 {
+    invariant(query->is_running, "a column is read before its row: %s", sqlite3_sql(query->stmt));
     const char *text = (const char *)sqlite3_column_text(query->stmt, column_next(query));
     if (!text && sqlite3_errcode(query->store->db) == SQLITE_NOMEM)
         fail(query, SQLITE_NOMEM, "read the store");
@@ -211,12 +220,15 @@ const struct value *query_json(struct query *query, struct arena *arena)
 
 void query_refuse(struct query *query, const char *why)
 {
+    invariant(why && why[0], "a row is refused without a reason: %s", sqlite3_sql(query->stmt));
     if (query->failed == 0)
         query->failed = corrupt(query->store->path, "read the store", why, query->err);
 }
 
 int query_end(struct query *query)
 {
+    invariant(query->failed <= 0, "a query failed with %d", query->failed);
+    invariant(query->stmt || query->failed < 0, "a query ends that never began");
     if (query->stmt) {
         sqlite3_reset(query->stmt);
         sqlite3_clear_bindings(query->stmt);
@@ -242,6 +254,7 @@ int query_batch_begin(struct store *store, bool *own, struct error *err)
 
 int query_batch_end(struct store *store, bool own, int rc, struct error *err)
 {
+    invariant(rc <= 0, "a batch ends with %d", rc);
     if (!own)
         return rc;
     if (rc == 0)

@@ -30,6 +30,7 @@ enum kept {
 static int directory_open(const struct store *store, struct error *err)
 {
     char dir[PATH_MAX];
+    invariant(strrchr(store->path, '/'), "the store %s is in no directory", store->path);
     snprintf(dir, sizeof(dir), "%.*s", (int)(strrchr(store->path, '/') - store->path), store->path);
     int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     return fd < 0 ? error_sys(err, "cannot open the state directory %s", dir) : fd;
@@ -65,6 +66,7 @@ static int file_write(int dir, const struct rack_identity *rack, struct error *e
 {
     char text[128];
     int len = snprintf(text, sizeof(text), "%s %s\n", rack->id, rack->seed);
+    invariant(len > 0 && (size_t)len < sizeof(text), "an identity of %d bytes", len);
     int fd = openat(dir, "rack.new", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
     errno = fd < 0 ? errno : ENOSPC; /* what a short write means, and does not say */
     bool is_written = fd >= 0 && write(fd, text, (size_t)len) == len && fsync(fd) == 0;

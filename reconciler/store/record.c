@@ -6,6 +6,9 @@
  */
 #include "reconciler/store/query.h"
 
+#include <string.h>
+#include "model/invariant.h"
+
 enum { PLAN_KEPT_S = 90 * 24 * 3600 };
 
 /* ---- plans -------------------------------------------------------------------------- */
@@ -24,6 +27,8 @@ int store_plan_put(struct store *store, const char *hash, const char *commit, in
 {
     struct query query;
     bool own = false;
+    invariant(hash && hash[0], "a plan without a hash");
+    invariant(value_is_map(document), "plan %.12s has no document", hash);
     int rc = query_batch_begin(store, &own, err);
     if (rc < 0)
         return rc;
@@ -46,6 +51,7 @@ int store_plan_get(struct store *store, struct arena *arena, const char *hash,
                    const struct value **document, struct error *err)
 {
     struct query query;
+    invariant(hash && document, "a plan is asked for without its hash, or without room for it");
     query_start(&query, store, "SELECT document FROM plan WHERE hash = ? AND document IS NOT NULL",
                 err);
     query_bind_text(&query, hash);
@@ -63,6 +69,9 @@ int store_plan_use(struct store *store, const char *hash, int64_t at, struct err
 {
     struct query query;
     int64_t changes = 0;
+    invariant(hash && hash[0], "a plan without a hash is used");
+    invariant(at > 0, "plan %.12s is used at %lld, which says that it was not", hash,
+              (long long)at);
     query_start(&query, store,
                 "INSERT INTO plan (hash, commit_id, at, used_at) VALUES (?, '', ?, ?)"
                 " ON CONFLICT (hash) DO UPDATE SET used_at = excluded.used_at"
@@ -105,6 +114,7 @@ int store_hold_put(struct store *store, const char *id, const char *rule, const 
                    int64_t at, struct error *err)
 {
     struct query query;
+    invariant(id && id[0] && rule && rule[0], "a hold without an id or a rule");
     query_start(&query, store,
                 "INSERT INTO hold (id, rule, reason, at) VALUES (?, ?, ?, ?)"
                 " ON CONFLICT (id) DO UPDATE SET reason = excluded.reason, at = excluded.at,"
@@ -140,6 +150,7 @@ int store_hold_approve(struct store *store, const char *id, const char *who, int
 {
     struct query query;
     int64_t changes = 0;
+    invariant(id && who, "a hold without an id, or approved by nobody");
     query_start(&query, store,
                 "UPDATE hold SET approved_by = ?, approved_at = ?"
                 " WHERE id = ? AND approved_by IS NULL",
@@ -154,6 +165,7 @@ int store_hold_approve(struct store *store, const char *id, const char *who, int
 int store_hold_drop(struct store *store, const char *id, struct error *err)
 {
     struct query query;
+    invariant(id && id[0], "a hold without an id is dropped");
     query_start(&query, store, "DELETE FROM hold WHERE id = ?", err);
     query_bind_text(&query, id);
     return query_run(&query, NULL);
@@ -189,6 +201,7 @@ int store_freeze_put(struct store *store, const struct freeze *freeze, int64_t a
                      struct error *err)
 {
     struct query query;
+    invariant(freeze->what && freeze->what[0], "a freeze of nothing");
     query_start(&query, store,
                 "INSERT INTO freeze (what, who, why, until, at) VALUES (?, ?, ?, ?, ?)"
                 " ON CONFLICT (what) DO UPDATE SET who = excluded.who, why = excluded.why,"
@@ -206,6 +219,7 @@ int store_freeze_lift(struct store *store, const char *what, struct error *err)
 {
     struct query query;
     int64_t changes = 0;
+    invariant(what, "a freeze of nothing is lifted");
     query_start(&query, store, "DELETE FROM freeze WHERE what = ?", err);
     query_bind_text(&query, what);
     int rc = query_run(&query, &changes);

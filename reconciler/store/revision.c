@@ -6,11 +6,21 @@
  */
 #include "reconciler/store/query.h"
 
+#include <string.h>
 #include "model/invariant.h"
 
 #define COLUMNS                                                                            \
     "id, commit_id, parent, author, subject, pushed_by, state, message, at, converged_at," \
     " resources"
+
+static bool is_state(const char *word)
+{
+    static const char *const states[] = {"target", "applied", "superseded", "refused"};
+    size_t i = 0;
+    while (i < sizeof(states) / sizeof(*states) && strcmp(states[i], word) != 0)
+        i++;
+    return i < sizeof(states) / sizeof(*states);
+}
 
 int store_revision_add(struct store *store, const struct revision *revision, int64_t *id,
                        struct error *err)
@@ -18,6 +28,10 @@ int store_revision_add(struct store *store, const struct revision *revision, int
     struct query query;
     invariant(revision->commit && revision->commit[0] && revision->state,
               "a revision without a commit or a state");
+    invariant(is_state(revision->state), "revision %s is '%s'", revision->commit, revision->state);
+    invariant(revision->resources >= 0 && revision->converged_at >= 0,
+              "revision %s: %lld resources, true since %lld", revision->commit,
+              (long long)revision->resources, (long long)revision->converged_at);
     query_start(&query, store,
                 "INSERT INTO revision (commit_id, parent, author, subject, pushed_by, state,"
                 " message, at, converged_at, resources) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -35,6 +49,8 @@ int store_revision_add(struct store *store, const struct revision *revision, int
     int rc = query_run(&query, NULL);
     if (rc == 0 && id)
         *id = sqlite3_last_insert_rowid(store->db);
+    invariant(rc < 0 || !id || *id > 0, "revision %s has number %lld", revision->commit,
+              id ? (long long)*id : 0);
     return rc;
 }
 
@@ -43,6 +59,10 @@ int store_revision_state(struct store *store, int64_t id, const char *state, int
 {
     struct query query;
     int64_t changes = 0;
+    invariant(state && is_state(state), "revision %lld becomes '%s'", (long long)id,
+              state ? state : "nothing");
+    invariant(converged_at >= 0, "revision %lld is true since %lld", (long long)id,
+              (long long)converged_at);
     query_start(&query, store, "UPDATE revision SET state = ?, converged_at = ? WHERE id = ?", err);
     query_bind_word(&query, state);
     query_bind_int(&query, converged_at);

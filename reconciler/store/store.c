@@ -78,6 +78,7 @@ static int lock_refused(int fd, struct error *err)
 /* R1 of docs/model/README.md: one process writes and sends. */
 static int lock_take(const char *state_dir, int *lock_fd, struct error *err)
 {
+    invariant(*lock_fd < 0, "%s is locked already, as %d", state_dir, *lock_fd);
     struct text path = TEXT_INIT;
     text_printf(&path, "%s/lock", state_dir);
     int rc = 0;
@@ -199,6 +200,8 @@ static int writer_prepare(struct store *store, struct error *err)
 
 int store_open(const char *state_dir, enum store_mode mode, struct store **out, struct error *err)
 {
+    invariant(state_dir && state_dir[0], "a store without a state directory");
+    invariant(mode == STORE_WRITE || mode == STORE_READ, "%s is opened for %d", state_dir, mode);
     struct store *store = memory_need(calloc(1, sizeof(*store)));
     struct text path = TEXT_INIT;
     int rc = 0;
@@ -217,6 +220,9 @@ int store_open(const char *state_dir, enum store_mode mode, struct store **out, 
         store_close(store);
         return rc;
     }
+    invariant((mode == STORE_WRITE) == (store->lock_fd >= 0), "%s is written to without its lock",
+              store->path);
+    invariant(!store_in_batch(store), "%s is opened, and a batch is open already", store->path);
     *out = store;
     return 0;
 }
@@ -225,6 +231,9 @@ void store_close(struct store *store)
 {
     if (!store)
         return;
+    invariant(store->cached <= QUERY_CACHE, "%s has %zu statements", store->path, store->cached);
+    invariant(store->mode == STORE_WRITE || store->lock_fd < 0, "a reader of %s holds its lock",
+              store->path);
     for (size_t i = 0; i < store->cached; i++)
         sqlite3_finalize(store->cache[i].stmt);
     int rc = sqlite3_close(store->db);
@@ -249,7 +258,7 @@ bool store_in_batch(const struct store *store)
 
 int store_begin(struct store *store, struct error *err)
 {
-    invariant(!store_in_batch(store), "a batch within a batch");
+    invariant(!store_in_batch(store), "%s: a batch within a batch", store->path);
     struct query query;
     query_start(&query, store, "BEGIN IMMEDIATE", err);
     return query_run(&query, NULL);
@@ -257,7 +266,7 @@ int store_begin(struct store *store, struct error *err)
 
 int store_snapshot_begin(struct store *store, struct error *err)
 {
-    invariant(!store_in_batch(store), "a snapshot within a batch");
+    invariant(!store_in_batch(store), "%s: a snapshot within a batch", store->path);
     struct query query;
     query_start(&query, store, "BEGIN DEFERRED", err);
     return query_run(&query, NULL);
@@ -297,6 +306,7 @@ int store_commit(struct store *store, struct error *err)
 void store_watch_commits(struct store *store, void (*committed)(void *context, int64_t ns),
                          void *context)
 {
+    invariant(!store->committed || !committed, "%s: commits are watched twice", store->path);
     store->committed = committed;
     store->committed_context = context;
 }
@@ -342,6 +352,7 @@ int store_rack_id(struct store *store, char rack_id[33], struct error *err)
 int store_fact_put(struct store *store, const char *key, const char *text, struct error *err)
 {
     struct query query;
+    invariant(key && key[0], "a fact without a key");
     query_start(&query, store,
                 "INSERT INTO fact (key, text) VALUES (?, ?)"
                 " ON CONFLICT (key) DO UPDATE SET text = excluded.text",
@@ -355,6 +366,7 @@ int store_fact_get(struct store *store, struct arena *arena, const char *key, co
                    struct error *err)
 {
     struct query query;
+    invariant(key && key[0] && text, "a fact without a key, or without room for it");
     query_start(&query, store, "SELECT text FROM fact WHERE key = ?", err);
     query_bind_text(&query, key);
     int rc = query_next(&query);

@@ -7,6 +7,7 @@
 #include <string.h>
 #include "model/hash.h"
 
+#include "model/invariant.h"
 #include "model/resource.h"
 #include "model/text.h"
 #include "model/when.h"
@@ -92,6 +93,8 @@ static int events_read(struct store *store, struct arena *arena, int64_t revisio
                       first, 0, &last, err);
     if (rc < 0)
         return rc;
+    invariant(!last || last > first, "the revision of event %lld ended with event %lld",
+              (long long)first, (long long)last);
     size_t limit = last ? (size_t)(last - first) + 2 : SPANS_MAX;
     rc = store_events(store, arena, first > 2 ? first - 2 : 0, limit, events, count, err);
     while (rc == 0 && *count && (*events)[0].seq < first &&
@@ -119,6 +122,7 @@ static const char *id_make(struct arena *arena, const char *text, size_t bytes)
 {
     unsigned char digest[16];
     char hex[33];
+    invariant(bytes <= sizeof digest, "an id of %zu bytes", bytes);
     crypto_generichash(digest, bytes, (const unsigned char *)text, strlen(text), NULL, 0);
     sodium_bin2hex(hex, sizeof hex, digest, bytes);
     return arena_text(arena, hex);
@@ -169,10 +173,12 @@ static struct value *span_begin(struct making *making, const struct value *paren
 
 static struct value *attributes_of(struct value *span)
 {
-    for (size_t i = 0; i < span->pair_count; i++)
-        if (strcmp(span->pairs[i].key, "attributes") == 0)
-            return span->pairs[i].value;
-    return NULL; /* each span is made with them */
+    size_t i = 0;
+    while (i < span->pair_count && strcmp(span->pairs[i].key, "attributes") != 0)
+        i++;
+    invariant(i < span->pair_count, "a span was made without attributes: %s",
+              value_get_text(span, "name", ""));
+    return span->pairs[i].value;
 }
 
 static void attribute(struct making *making, struct value *span, const char *key,
@@ -299,6 +305,7 @@ static size_t start_take(struct making *making, const struct event *events, size
     size_t at = 0;
     while (at < count && strcmp(events[at].type, "revision.accepted") != 0)
         at++;
+    invariant(at < count, "none of %zu events accepts the revision", count);
     const struct event *accepted = &events[at];
     int64_t load_ms = value_get_int(accepted->data, "ms", 0);
     making->began_ms = push ? check_at_ms(making->arena, push) : accepted->at_ms - load_ms;
@@ -346,6 +353,7 @@ static void spans_order(struct making *making)
             placed[i].group = parent->at;
         HASH_ADD_KEYPTR(hh, by_id, placed[i].id, strlen(placed[i].id), &placed[i]);
     }
+    invariant(HASH_COUNT(by_id) == count, "%zu spans have %u ids", count, HASH_COUNT(by_id));
     HASH_CLEAR(hh, by_id);
     qsort(placed, count, sizeof *placed, placed_compare);
     for (size_t i = 0; i < count; i++)
@@ -364,6 +372,7 @@ int trace_make(struct store *store, struct arena *arena, const struct revision *
         rc = events_read(store, arena, revision->id, &events, &count, err);
     if (rc < 0)
         return rc;
+    invariant(count > 0, "revision %lld was accepted, and has no events", (long long)revision->id);
     const struct event *last = &events[count - 1];
     making.id = id_make(
         arena, arena_printf(arena, "%s/%lld/%s", rack, (long long)revision->id, revision->commit),
@@ -434,6 +443,7 @@ struct value *trace_otlp(struct arena *arena, const struct value *trace, const c
                          const char *version)
 {
     const struct value *spans = value_get(trace, "spans");
+    invariant(value_is_list(spans) && spans->count > 0, "a trace without spans");
     int64_t began = ms_read(arena, value_get_text(spans->items[0], "start", ""));
     struct value *resource = value_map(arena), *scope = value_map(arena), *list = value_list(arena);
     struct value *attributes = value_set(arena, resource, "attributes", value_list(arena));

@@ -143,6 +143,19 @@ teardown() { daemon_stop; }
     [ "$status" -eq 64 ]
 }
 
+@test "describe says that nobody knows what is declared while Git cannot be read, not that nothing is" {
+    spinel apply --yes --wait=60s >/dev/null
+    mv lab/manifests.git away.git
+    run spinel describe volume shop/web-1-data
+    [ "$status" -eq 1 ]
+    [[ $output == *"declared   unknown: "*manifests.git*"spinel describe: "*manifests.git* ]]
+    { spinel describe volume shop/web-1-data --json 2>/dev/null || [ $? -eq 1 ]; } |
+        jq -e '.desired == null and (.desiredUnknown | test("manifests.git"))'
+    run spinel describe volume shop/nobody
+    [ "$status" -eq 1 ]
+    [[ $output == *manifests.git* ]]
+}
+
 @test "every JSON document has its pinned shape" {
     spinel plan --json | without_values | shape | is_golden plan.shape
     spinel status --json | shape | is_golden status-new.shape

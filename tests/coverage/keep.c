@@ -2,9 +2,11 @@
 /*
  * Linked into what `make coverage` builds. Counts are written when a process exits,
  * and much of Spinel ends otherwise: children by _exit, the viewer by SIGKILL. The
- * linker sends both here (--wrap), and the counts are written first.
+ * linker sends both here (--wrap), and the counts are written first. Under torture what
+ * writes them must not fail, so torture ends before.
  */
 #include <signal.h>
+#include <stdlib.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -15,11 +17,21 @@ _Noreturn void __wrap__exit(int status);
 int __real_kill(pid_t pid, int signal);
 int __wrap_kill(pid_t pid, int signal);
 
+/* Of tests/torture/hook.c, in the program that has it. */
+extern struct torture *torture __attribute__((weak));
+
 enum { KEEP = SIGSTKFLT, WAIT_MS = 500 };
+
+static void torture_end(void)
+{
+    if (&torture)
+        torture = NULL;
+}
 
 static void counts_write(int signal)
 {
     (void)signal;
+    torture_end();
     __gcov_dump();
     __real_kill(getpid(), SIGKILL);
 }
@@ -32,10 +44,12 @@ __attribute__((constructor)) static void handler_set(void)
     sigaddset(&only, KEEP);
     sigaction(KEEP, &action, NULL);
     sigprocmask(SIG_UNBLOCK, &only, NULL);
+    atexit(torture_end);
 }
 
 _Noreturn void __wrap__exit(int status)
 {
+    torture_end();
     __gcov_dump();
     __real__exit(status);
 }

@@ -118,6 +118,37 @@ driver_pid() { pgrep -P "$(cat pid)" -x sim; }
     [ "$(objects)" -eq 10 ]
 }
 
+@test "a core that can no longer reach its supervisor is started again" {
+    cat >deaf.c <<'C'
+#define _GNU_SOURCE
+#include <errno.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+ssize_t sendmsg(int fd, const struct msghdr *message, int flags)
+{
+    if (unlink("deaf") < 0)
+        return syscall(SYS_sendmsg, fd, message, flags);
+    errno = ENOBUFS;
+    return -1;
+}
+C
+    cc -shared -fPIC -o deaf.so deaf.c
+    commit 2
+    export LD_PRELOAD=$PWD/deaf.so
+    daemon_start
+    unset LD_PRELOAD
+    until_true 10 converged
+    core=$(core_pid)
+    touch deaf
+    kill -9 "$(driver_pid)"
+    until_true 10 grep -q core.ended log
+    commit 3
+    until_true 30 converged
+    [ "$(core_pid)" != "$core" ]
+    grep -q 'lost the supervisor' log
+}
+
 @test "kill -9 of the supervisor takes core and drivers with it; the next start goes on" {
     commit 2
     daemon_start

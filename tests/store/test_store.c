@@ -533,6 +533,7 @@ static void a_row_that_spinel_cannot_have_written_is_corrupt(void **state)
         "UPDATE object SET epoch = -5",      "UPDATE object SET epoch = 9223372036854775807",
         "UPDATE object SET seen_epoch = -1", "UPDATE object SET chosen = NULL",
         "UPDATE object SET chosen = '[]'",   "UPDATE object SET uid = ''",
+        "UPDATE object SET next_start = -1",
     };
     struct scene *scene = *state;
     struct store *store = store_for(scene, STORE_WRITE);

@@ -47,7 +47,7 @@ const struct scene scenes[] = {
     {"freezes", .prepare = "applied", .argv = {"freeze"}},
     {"purge", .prepare = "applied", .argv = {"purge"}},
     {"hook-pre", .prepare = "applied", .argv = {"--site", "lab/spinel.yaml", "hook", "pre-receive"},
-     .input = "push", .changes = true},
+     .input = "push", .says = "no plan now: ", .changes = true},
     {"serve", .prepare = "pushed", .argv = {"serve"}, .changes = true, .serves = true,
      .heals = true},
     {"help", .prepare = "new", .argv = {"help"}},

@@ -15,6 +15,7 @@ struct scene {
     const char *prepare; /* which site; one of the cases of site.sh */
     const char *argv[12];
     const char *input; /* file of standard input, or NULL */
+    const char *says;  /* with this in its output it may end well and have done less, or NULL */
     bool changes;      /* it writes: each run needs a copy, and a look at what is left */
     bool serves;       /* the daemon: it is let go until it converged, then ended */
     bool heals;        /* afterwards `apply` has to lead to the reference's world */
