@@ -162,6 +162,10 @@ $(fuzzers): $(BUILD)/fuzzer/%: $(BUILD)/obj/tests/fuzz/%.o $(call obj,$(addprefi
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)$(fuzz_link) -fsanitize=fuzzer
 
+# What a target links of a driver beside the files that it includes.
+$(foreach t,fuzz fuzzer,$(BUILD)/$(t)/netlink): $(call obj,$(addprefix drivers/linux-vpc/,conntrack.c dhcp_files.c link.c \
+    netns.c network.c policy.c records.c route.c))
+
 replays: $(replays)
 fuzzers: $(fuzzers)
 
@@ -220,13 +224,14 @@ check: setup  ## everything that has to hold: builds, layers, unit tests, real m
 
 units: $(units)
 
-FUZZ := CC="$(FUZZ_CC)" BUILD=build-fuzz SANITIZE=fuzzer-no-link,address,undefined
+fuzz_build := build-fuzz$(if $(FAST),-fast)
+FUZZ := CC="$(FUZZ_CC)" BUILD=$(fuzz_build) SANITIZE=fuzzer-no-link$(if $(FAST),,$(comma)address$(comma)undefined)
 FUZZ_CC ?= clang
 TARGET ?= $(fuzz_targets)
 TIME   ?= 60
-fuzz:  ## libFuzzer on every input that others write; TIME= seconds each, TARGET= one or some
+fuzz:  ## libFuzzer on every input that others write; TIME= seconds each, TARGET= one or some, FAST=1 unsanitized
 	$(MAKE) fuzzers $(FUZZ)
-	sh tests/fuzz/run.sh build-fuzz $(TIME) $(TARGET)
+	sh tests/fuzz/run.sh $(fuzz_build) $(TIME) $(TARGET)
 
 model:  ## the protocol of intents, checked with SPIN: it holds, and without any of its rules it does not
 	@prove --exec 'sh' docs/model/check.sh :: $(CURDIR)/build/model

@@ -15,6 +15,8 @@
 #include "model/arena.h"
 #include "model/error.h"
 
+enum { IP_V4_BYTES = 4 };
+
 struct tuple {
     struct address from;
     struct address to;
@@ -98,10 +100,12 @@ static int tuple_ip(const struct nlattr *attr, void *context)
 {
     struct tuple *tuple = context;
     int type = mnl_attr_get_type(attr);
+    if (mnl_attr_get_payload_len(attr) < IP_V4_BYTES)
+        return MNL_CB_OK;
     if (type == CTA_IP_V4_SRC)
-        memcpy(tuple->from.bytes, mnl_attr_get_payload(attr), 4);
+        memcpy(tuple->from.bytes, mnl_attr_get_payload(attr), IP_V4_BYTES);
     if (type == CTA_IP_V4_DST)
-        memcpy(tuple->to.bytes, mnl_attr_get_payload(attr), 4);
+        memcpy(tuple->to.bytes, mnl_attr_get_payload(attr), IP_V4_BYTES);
     return MNL_CB_OK;
 }
 
@@ -110,19 +114,19 @@ static int tuple_protocol(const struct nlattr *attr, void *context)
     struct tuple *tuple = context;
     switch (mnl_attr_get_type(attr)) {
     case CTA_PROTO_NUM:
-        tuple->protocol = mnl_attr_get_u8(attr);
+        tuple->protocol = rtnl_u8(attr);
         break;
     case CTA_PROTO_SRC_PORT:
-        tuple->from_port = ntohs(mnl_attr_get_u16(attr));
+        tuple->from_port = ntohs(rtnl_u16(attr));
         break;
     case CTA_PROTO_DST_PORT:
-        tuple->to_port = ntohs(mnl_attr_get_u16(attr));
+        tuple->to_port = ntohs(rtnl_u16(attr));
         break;
     case CTA_PROTO_ICMP_TYPE:
-        tuple->icmp_type = mnl_attr_get_u8(attr);
+        tuple->icmp_type = rtnl_u8(attr);
         break;
     case CTA_PROTO_ICMP_CODE:
-        tuple->icmp_code = mnl_attr_get_u8(attr);
+        tuple->icmp_code = rtnl_u8(attr);
         break;
     default:
         break;
@@ -167,7 +171,7 @@ static int connection_attribute(const struct nlattr *attr, void *context)
     if (type == CTA_TUPLE_REPLY)
         connection->reply = tuple_read(attr);
     if (type == CTA_ID)
-        connection->id = mnl_attr_get_u32(attr);
+        connection->id = rtnl_u32(attr);
     return MNL_CB_OK;
 }
 

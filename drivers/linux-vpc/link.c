@@ -32,13 +32,13 @@ static int port_attribute(const struct nlattr *attr, void *context)
     struct link *link = context;
     switch (mnl_attr_get_type(attr)) {
     case IFLA_BRPORT_ISOLATED:
-        link->is_isolated = mnl_attr_get_u8(attr) != 0;
+        link->is_isolated = rtnl_u8(attr) != 0;
         break;
     case IFLA_BRPORT_LEARNING:
-        link->is_learning = mnl_attr_get_u8(attr) != 0;
+        link->is_learning = rtnl_u8(attr) != 0;
         break;
     case IFLA_BRPORT_UNICAST_FLOOD:
-        link->is_flooded = mnl_attr_get_u8(attr) != 0;
+        link->is_flooded = rtnl_u8(attr) != 0;
         break;
     default:
         break;
@@ -49,9 +49,10 @@ static int port_attribute(const struct nlattr *attr, void *context)
 static int info_attribute(const struct nlattr *attr, void *context)
 {
     struct link *link = context;
+    char kind[sizeof "bridge "];
     int type = mnl_attr_get_type(attr);
     if (type == IFLA_INFO_SLAVE_KIND)
-        link->is_port = strcmp(mnl_attr_get_str(attr), "bridge") == 0;
+        link->is_port = strcmp(rtnl_text(attr, kind, sizeof kind), "bridge") == 0;
     if (type == IFLA_INFO_SLAVE_DATA)
         mnl_attr_parse_nested(attr, port_attribute, link);
     return MNL_CB_OK;
@@ -62,13 +63,13 @@ static int link_attribute(const struct nlattr *attr, void *context)
     struct link *link = context;
     switch (mnl_attr_get_type(attr)) {
     case IFLA_IFNAME:
-        strncpy(link->name, mnl_attr_get_str(attr), sizeof link->name - 1);
+        rtnl_text(attr, link->name, sizeof link->name);
         break;
     case IFLA_MASTER:
-        link->master = (int)mnl_attr_get_u32(attr);
+        link->master = (int)rtnl_u32(attr);
         break;
     case IFLA_MTU:
-        link->mtu = (int)mnl_attr_get_u32(attr);
+        link->mtu = (int)rtnl_u32(attr);
         break;
     case IFLA_ADDRESS:
         if (mnl_attr_get_payload_len(attr) == sizeof link->mac.bytes)
@@ -86,7 +87,9 @@ static int link_attribute(const struct nlattr *attr, void *context)
 static int link_message(const struct nlmsghdr *message, void *context)
 {
     struct link_reading *reading = context;
-    const struct ifinfomsg *info = mnl_nlmsg_get_payload(message);
+    const struct ifinfomsg *info = rtnl_head(message, sizeof *info);
+    if (!info)
+        return MNL_CB_OK;
     if (reading->list.count == reading->room) {
         size_t room = reading->room ? reading->room * 2 : 16;
         struct link *more = arena_array(reading->arena, room, sizeof *more);
@@ -132,8 +135,9 @@ const struct link *link_at(const struct link_list *list, int index)
 
 static int index_message(const struct nlmsghdr *message, void *context)
 {
-    const struct ifinfomsg *info = mnl_nlmsg_get_payload(message);
-    *(int *)context = info->ifi_index;
+    const struct ifinfomsg *info = rtnl_head(message, sizeof *info);
+    if (info)
+        *(int *)context = info->ifi_index;
     return MNL_CB_OK;
 }
 

@@ -63,8 +63,8 @@ static int address_attribute(const struct nlattr *attr, void *context)
 
 static int address_message(const struct nlmsghdr *message, void *context)
 {
-    const struct ifaddrmsg *head = mnl_nlmsg_get_payload(message);
-    if (head->ifa_family != AF_INET)
+    const struct ifaddrmsg *head = rtnl_head(message, sizeof *head);
+    if (!head || head->ifa_family != AF_INET)
         return MNL_CB_OK;
     struct route_address *address = reading_add(context, sizeof *address);
     address->index = (int)head->ifa_index;
@@ -184,14 +184,16 @@ static int route_attribute(const struct nlattr *attr, void *context)
     if (mnl_attr_get_type(attr) == RTA_DST)
         fields->to.address = address_from(attr);
     if (mnl_attr_get_type(attr) == RTA_OIF)
-        fields->index = (int)mnl_attr_get_u32(attr);
+        fields->index = (int)rtnl_u32(attr);
     return MNL_CB_OK;
 }
 
 static int route_message(const struct nlmsghdr *message, void *context)
 {
     struct route_reading *reading = context;
-    const struct rtmsg *head = mnl_nlmsg_get_payload(message);
+    const struct rtmsg *head = rtnl_head(message, sizeof *head);
+    if (!head)
+        return MNL_CB_OK;
     struct route_fields fields = {.to = {.address = {.family = 4}, .length = head->rtm_dst_len}};
     mnl_attr_parse(message, sizeof *head, route_attribute, &fields);
     if (head->rtm_protocol == ROUTE_PROTOCOL && fields.index == reading->index)
@@ -243,7 +245,9 @@ static int neighbour_attribute(const struct nlattr *attr, void *context)
 
 static int neighbour_message(const struct nlmsghdr *message, void *context)
 {
-    const struct ndmsg *head = mnl_nlmsg_get_payload(message);
+    const struct ndmsg *head = rtnl_head(message, sizeof *head);
+    if (!head)
+        return MNL_CB_OK;
     struct route_neighbour *neighbour = reading_add(context, sizeof *neighbour);
     neighbour->index = head->ndm_ifindex;
     neighbour->is_proxy = (head->ndm_flags & NTF_PROXY) != 0;

@@ -66,21 +66,27 @@ struct nlmsghdr *rtnl_request(struct rtnl *rtnl, int type, int flags, size_t siz
     return request;
 }
 
+/* What an answer names as its error went into errno by libmnl, whatever it was. */
+static int failure(void)
+{
+    return errno > 0 ? -errno : -EPROTO;
+}
+
 static int rtnl_talk(struct rtnl *rtnl, struct nlmsghdr *request, mnl_cb_t each, void *context)
 {
     assert(request->nlmsg_len <= REQUEST_BYTES);
     if (mnl_socket_sendto(rtnl->socket, request, request->nlmsg_len) < 0)
-        return -errno;
+        return failure();
     int more = MNL_CB_OK;
     while (more > MNL_CB_STOP) {
         ssize_t got = mnl_socket_recvfrom(rtnl->socket, rtnl->answer, sizeof rtnl->answer);
         if (got < 0 && errno == EINTR)
             continue;
         if (got < 0)
-            return -errno;
+            return failure();
         more = mnl_cb_run(rtnl->answer, (size_t)got, request->nlmsg_seq, rtnl->port, each, context);
         if (more < 0)
-            return -errno;
+            return failure();
     }
     return 0;
 }
@@ -101,6 +107,49 @@ int rtnl_dump(struct rtnl *rtnl, struct nlmsghdr *request, mnl_cb_t each, void *
 {
     request->nlmsg_flags |= NLM_F_DUMP;
     return rtnl_talk(rtnl, request, each, context);
+}
+
+/* ---- reading ------------------------------------------------------------------------ */
+
+static void payload_copy(const struct nlattr *attr, void *out, size_t size)
+{
+    if (mnl_attr_get_payload_len(attr) >= size)
+        memcpy(out, mnl_attr_get_payload(attr), size);
+}
+
+uint8_t rtnl_u8(const struct nlattr *attr)
+{
+    uint8_t value = 0;
+    payload_copy(attr, &value, sizeof value);
+    return value;
+}
+
+uint16_t rtnl_u16(const struct nlattr *attr)
+{
+    uint16_t value = 0;
+    payload_copy(attr, &value, sizeof value);
+    return value;
+}
+
+uint32_t rtnl_u32(const struct nlattr *attr)
+{
+    uint32_t value = 0;
+    payload_copy(attr, &value, sizeof value);
+    return value;
+}
+
+const char *rtnl_text(const struct nlattr *attr, char *out, size_t size)
+{
+    size_t len = mnl_attr_get_payload_len(attr);
+    len = len < size ? len : size - 1;
+    memcpy(out, mnl_attr_get_payload(attr), len);
+    out[len] = '\0';
+    return out;
+}
+
+const void *rtnl_head(const struct nlmsghdr *message, size_t size)
+{
+    return mnl_nlmsg_get_payload_len(message) >= size ? mnl_nlmsg_get_payload(message) : NULL;
 }
 
 int rtnl_error(struct error *err, int negative_errno, const char *fmt, ...)

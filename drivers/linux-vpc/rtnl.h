@@ -35,6 +35,16 @@ int rtnl_get(struct rtnl *rtnl, struct nlmsghdr *request, mnl_cb_t answer, void 
 /* Sends it and gives each message of the answer to `each`. Returns 0 or minus errno. */
 int rtnl_dump(struct rtnl *rtnl, struct nlmsghdr *request, mnl_cb_t each, void *context);
 
+/* An attribute's payload. One that is shorter than that reads as 0 or as what there is of it:
+ * nothing is read beyond what came. The text ends with a NUL within `size`. */
+uint8_t rtnl_u8(const struct nlattr *attr);
+uint16_t rtnl_u16(const struct nlattr *attr);
+uint32_t rtnl_u32(const struct nlattr *attr);
+const char *rtnl_text(const struct nlattr *attr, char *out, size_t size);
+
+/* The family header of `size` bytes; NULL if the message is shorter. */
+const void *rtnl_head(const struct nlmsghdr *message, size_t size);
+
 /* Fills `err` from what rtnl_ask() gave (negative errno), and returns its code. */
 int rtnl_error(struct error *err, int negative_errno, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));

@@ -28,6 +28,7 @@
 #include <libmnl/libmnl.h>
 #include "drivers/linux-vpc/dhcp.h"
 #include "drivers/linux-vpc/netns.h"
+#include "drivers/linux-vpc/rtnl.h"
 #include "drivers/linux-vpc/vpc.h"
 #include "model/arena.h"
 #include "model/digest.h"
@@ -118,17 +119,17 @@ static int link_name(const struct nlattr *attr, void *context)
 {
     struct link_event *event = context;
     if (mnl_attr_get_type(attr) == IFLA_IFNAME)
-        strncpy(event->name, mnl_attr_get_str(attr), IFNAMSIZ - 1);
+        rtnl_text(attr, event->name, sizeof event->name);
     return MNL_CB_OK;
 }
 
 static void link_event_tell(struct spinel_host *host, const struct watched *watched,
                             const struct nlmsghdr *message)
 {
-    const struct ifinfomsg *info = mnl_nlmsg_get_payload(message);
+    const struct ifinfomsg *info = rtnl_head(message, sizeof *info);
     struct link_event event = {{0}};
     bool is_removed = message->nlmsg_type == RTM_DELLINK;
-    if (!is_removed && (message->nlmsg_type != RTM_NEWLINK || info->ifi_flags & IFF_UP))
+    if (!info || (!is_removed && (message->nlmsg_type != RTM_NEWLINK || info->ifi_flags & IFF_UP)))
         return;
     mnl_attr_parse(message, sizeof *info, link_name, &event);
     const char *what = is_removed ? "removed" : "set down";
@@ -152,9 +153,9 @@ static int commit_attribute(const struct nlattr *attr, void *context)
 {
     struct commit_event *event = context;
     if (mnl_attr_get_type(attr) == NFTA_GEN_PROC_PID)
-        event->pid = ntohl(mnl_attr_get_u32(attr));
+        event->pid = ntohl(rtnl_u32(attr));
     if (mnl_attr_get_type(attr) == NFTA_GEN_PROC_NAME)
-        snprintf(event->name, sizeof event->name, "%s", mnl_attr_get_str(attr));
+        rtnl_text(attr, event->name, sizeof event->name);
     return MNL_CB_OK;
 }
 

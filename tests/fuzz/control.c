@@ -13,11 +13,16 @@
 
 enum { LINES_MAX = 32, ROUNDS = 6, DUE_MAX = 64 };
 
-static struct {
+static struct due {
     struct arena *arena;
     const struct value *messages[DUE_MAX];
     size_t count;
+    int64_t timer_ms;
 } due;
+
+static struct shell *shell; /* stays open: an input gets a core and rows of its own */
+static int64_t clock_ms;
+static uint64_t random_state;
 
 static void no_start(void *context, const char *driver)
 {
@@ -29,9 +34,33 @@ static void no_log(void *context, const char *name, const char *text)
     (void)context, (void)name, (void)text;
 }
 
-static void no_timer(void *context, int64_t at_ms)
+static void timer_note(void *context, int64_t at_ms)
 {
-    (void)context, (void)at_ms;
+    (void)context;
+    due.timer_ms = at_ms;
+}
+
+/* The core was started by the machine's clocks, and must not see time go back. */
+static int64_t mono_told(void *context)
+{
+    (void)context;
+    return (INT64_C(1) << 40) + clock_ms;
+}
+
+static int64_t wall_told(void *context)
+{
+    (void)context;
+    return INT64_C(1800000000000) + clock_ms;
+}
+
+static void random_told(void *context, void *out, size_t len)
+{
+    unsigned char *bytes = out;
+    (void)context;
+    for (size_t i = 0; i < len; i++) {
+        random_state = random_state * 6364136223846793005 + 1442695040888963407;
+        bytes[i] = (unsigned char)(random_state >> 56);
+    }
 }
 
 static void remember(void *context, const char *driver, const struct value *message)
@@ -98,7 +127,7 @@ static void answers_check(int fd)
     ssize_t got;
     while ((got = recv(fd, chunk, sizeof chunk, MSG_DONTWAIT)) > 0)
         text_add_n(&said, chunk, (size_t)got);
-    MUST(!said.len || !memmem(said.data, said.len, FUZZ_TOKEN, strlen(FUZZ_TOKEN)));
+    MUST(!fuzz_tells_token(said.data, said.len));
     struct fuzz_lines lines = fuzz_lines((const uint8_t *)said.data, said.len);
     const char *line;
     size_t len;
@@ -112,7 +141,7 @@ static void answers_check(int fd)
     text_free(&said);
 }
 
-static void shell_prepare(struct shell *shell, struct server *server)
+static void shell_prepare(struct server *server)
 {
     static struct meter meter;
     struct error err = ERROR_INIT;
@@ -123,9 +152,20 @@ static void shell_prepare(struct shell *shell, struct server *server)
     shell->env.driver_start = shell->env.driver_kill = no_start;
     shell->env.driver_send = remember;
     shell->env.log = no_log;
-    shell->env.timer = no_timer;
+    shell->env.timer = timer_note;
+    shell->env.mono_ms = mono_told;
+    shell->env.wall_ms = wall_told;
+    shell->env.random = random_told;
     MUST(server_take_head(server, &err) == 0);
     drivers_answer(shell->core);
+}
+
+/* An empty line: time passes until the core's timer. */
+static void time_pass(struct core *core)
+{
+    int64_t left_ms = due.timer_ms - mono_told(NULL);
+    clock_ms += left_ms > 0 ? left_ms : 1000;
+    core_timer(core);
 }
 
 static void requests_serve(struct server *server, struct client *client, const uint8_t *data,
@@ -135,7 +175,10 @@ static void requests_serve(struct server *server, struct client *client, const u
     const char *line;
     size_t len;
     for (int i = 0; i < LINES_MAX && server->clients && fuzz_line(&lines, &line, &len); i++) {
-        request_serve(client, line, len);
+        if (len)
+            request_serve(client, line, len);
+        else
+            time_pass(server->shell->core);
         drivers_answer(server->shell->core);
         server_after_pump(server);
     }
@@ -143,36 +186,37 @@ static void requests_serve(struct server *server, struct client *client, const u
 
 static void session(const uint8_t *data, size_t size)
 {
-    const struct site *site = fuzz_site();
-    struct shell *shell = NULL;
-    struct error err = ERROR_INIT;
-    int ends[2];
-    due.arena = arena_new();
-    due.count = 0;
-    MUST(shell_open(site, SHELL_WRITE, NULL, &shell, &err) == 0);
+    static const struct due nothing;
     struct server server = {.shell = shell, .fd = -1, .channel = -1};
-    shell_prepare(shell, &server);
+    int ends[2];
+    due = nothing;
+    due.arena = arena_new();
+    clock_ms = 0;
+    random_state = 1;
+    shell_prepare(&server);
     MUST(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) == 0);
     requests_serve(&server, client_new(&server, ends[0]), data, size);
     answers_check(ends[1]);
     close(ends[1]);
     server_close(&server);
     shell->follow = NULL;
-    shell_close(shell);
+    shell_end(shell);
     arena_free(due.arena);
 }
 
 int LLVMFuzzerInitialize(int *argc, char ***argv)
 {
+    struct error err = ERROR_INIT;
     (void)argc, (void)argv;
+    MUST(shell_open(fuzz_site(), SHELL_WRITE, NULL, &shell, &err) == 0);
     session(NULL, 0);
-    fuzz_state_keep(fuzz_site());
+    fuzz_rows_keep(shell->store);
     return 0;
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    fuzz_state_restore(fuzz_site());
+    fuzz_rows_restore(shell->store);
     session(data, size);
     return 0;
 }

@@ -84,37 +84,97 @@ const struct site *fuzz_site(void)
     return site;
 }
 
-/* ---- the state ---------------------------------------------------------------------- */
+/* ---- the token ---------------------------------------------------------------------- */
+
+/* Uncounted and by hand: a fuzzer learns what it is compared with, and would then say it. */
+#ifdef __clang__
+__attribute__((no_sanitize("coverage")))
+#endif
+bool fuzz_tells_token(const char *said, size_t len)
+{
+    static const char token[] = FUZZ_TOKEN;
+    for (size_t i = 0; i + sizeof token - 1 <= len; i++) {
+        size_t n = 0;
+        while (n < sizeof token - 1 && said[i + n] == token[n])
+            n++;
+        if (n == sizeof token - 1)
+            return true;
+    }
+    return false;
+}
+
+/* ---- rows --------------------------------------------------------------------------- */
+
+enum { TABLES_MAX = 32 };
 
 static struct {
-    const char *name;
-    char *data;
-    size_t len;
-} kept[] = {{"spinel.db", NULL, 0}, {"spinel.db-wal", NULL, 0}, {"rack", NULL, 0}};
+    sqlite3_stmt *clear[TABLES_MAX], *fill[TABLES_MAX];
+    size_t count;
+    sqlite3_int64 changes;
+} kept;
 
-void fuzz_state_keep(const struct site *site)
+static void must_run(sqlite3 *db, const char *sql)
 {
-    for (size_t i = 0; i < sizeof kept / sizeof *kept; i++) {
-        char path[160];
-        struct stat st;
-        snprintf(path, sizeof path, "%s/%s", site->state_dir, kept[i].name);
-        int fd = open(path, O_RDONLY | O_CLOEXEC);
-        if (fd < 0)
-            continue;
-        MUST(fstat(fd, &st) == 0);
-        kept[i].len = (size_t)st.st_size;
-        kept[i].data = malloc(kept[i].len + 1);
-        MUST(kept[i].data && read(fd, kept[i].data, kept[i].len) == st.st_size);
-        close(fd);
+    char *why = NULL;
+    if (sqlite3_exec(db, sql, NULL, NULL, &why) != SQLITE_OK) {
+        fprintf(stderr, "%s: %s\n", sql, why);
+        abort();
     }
 }
 
-void fuzz_state_restore(const struct site *site)
+static sqlite3_stmt *statement(sqlite3 *db, const char *sql)
 {
-    char path[160];
-    snprintf(path, sizeof path, "%s/spinel.db-shm", site->state_dir);
-    unlink(path);
-    for (size_t i = 0; i < sizeof kept / sizeof *kept; i++)
-        if (kept[i].data)
-            file_put(site->state_dir, kept[i].name, kept[i].data, kept[i].len, 0600);
+    sqlite3_stmt *made = NULL;
+    MUST(sqlite3_prepare_v3(db, sql, -1, SQLITE_PREPARE_PERSISTENT, &made, NULL) == SQLITE_OK);
+    return made;
+}
+
+static void table_keep(sqlite3 *db, const char *table)
+{
+    char sql[200];
+    MUST(kept.count < TABLES_MAX);
+    snprintf(sql, sizeof sql, "CREATE TABLE pristine.\"kept_%s\" AS SELECT * FROM main.\"%s\"",
+             table, table);
+    must_run(db, sql);
+    snprintf(sql, sizeof sql, "DELETE FROM main.\"%s\"", table);
+    kept.clear[kept.count] = statement(db, sql);
+    snprintf(sql, sizeof sql, "INSERT INTO main.\"%s\" SELECT * FROM pristine.\"kept_%s\"", table,
+             table);
+    kept.fill[kept.count++] = statement(db, sql);
+}
+
+void fuzz_rows_keep(struct store *store)
+{
+    char *names[TABLES_MAX];
+    size_t count = 0;
+    must_run(store->db, "ATTACH ':memory:' AS pristine");
+    sqlite3_stmt *tables =
+        statement(store->db, "SELECT name FROM main.sqlite_schema WHERE type = 'table'");
+    while (sqlite3_step(tables) == SQLITE_ROW && count < TABLES_MAX)
+        names[count++] = strdup((const char *)sqlite3_column_text(tables, 0));
+    sqlite3_finalize(tables);
+    for (size_t i = 0; i < count; i++) {
+        table_keep(store->db, names[i]);
+        free(names[i]);
+    }
+    kept.changes = sqlite3_total_changes64(store->db);
+}
+
+void fuzz_rows_restore(struct store *store)
+{
+    int triggers = 0;
+    MUST(!store_in_batch(store));
+    if (sqlite3_total_changes64(store->db) == kept.changes)
+        return;
+    sqlite3_db_config(store->db, SQLITE_DBCONFIG_ENABLE_TRIGGER, 0, &triggers);
+    must_run(store->db, "BEGIN; PRAGMA defer_foreign_keys = ON");
+    for (size_t i = 0; i < kept.count; i++) {
+        MUST(sqlite3_step(kept.clear[i]) == SQLITE_DONE);
+        MUST(sqlite3_step(kept.fill[i]) == SQLITE_DONE);
+        sqlite3_reset(kept.clear[i]);
+        sqlite3_reset(kept.fill[i]);
+    }
+    must_run(store->db, "COMMIT");
+    sqlite3_db_config(store->db, SQLITE_DBCONFIG_ENABLE_TRIGGER, 1, &triggers);
+    kept.changes = sqlite3_total_changes64(store->db);
 }

@@ -9,7 +9,7 @@ take() {
     done
 }
 case $target in
-    manifests) take examples/*/*.yaml examples/*/*.yaml.in tests/model/golden/*.yaml ;;
+    manifests | yaml_paths) take examples/*/*.yaml examples/*/*.yaml.in tests/model/golden/*.yaml ;;
     kinds) take model/kinds/*.yaml ;;
     saved_plans) take tests/plan/golden/*.json ;;
     nft_texts) take tests/linux_vpc/golden/*.nft ;;
