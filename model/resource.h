@@ -67,6 +67,12 @@ void set_builder_add_normal(struct set_builder *builder, const struct value *nor
  */
 const struct set *set_builder_finish(struct set_builder *builder);
 
+/* What was added so far, in the order of adding, each checked by itself alone. Valid until the
+ * next is added. */
+struct resource *const *set_builder_added(const struct set_builder *builder, size_t *count);
+/* Adds one that another builder was given; its parts are shared and not copied. */
+void set_builder_share(struct set_builder *builder, const struct resource *resource);
+
 /* For a builder that is not to be finished. */
 void set_builder_drop(struct set_builder *builder);
 

@@ -135,6 +135,20 @@ void set_builder_add_normal(struct set_builder *builder, const struct value *nor
     resource_keep(builder, &resource);
 }
 
+struct resource *const *set_builder_added(const struct set_builder *builder, size_t *count)
+{
+    *count = builder->list.count;
+    return builder->list.items;
+}
+
+void set_builder_share(struct set_builder *builder, const struct resource *resource)
+{
+    struct resource *own = arena_alloc(builder->checker.arena, sizeof(*own));
+
+    *own = *resource;
+    resource_append(builder->checker.arena, &builder->list, own);
+}
+
 /* project NULL comes first. */
 static int identity_compare(const struct resource *a, const struct resource *b)
 {

@@ -70,6 +70,23 @@ int source_same_manifests(struct source *source, const char *from, const char *t
 int source_load(struct source *source, struct store *store, struct arena *arena, const char *commit,
                 const struct set **set, struct report *report, struct error *err);
 
+/* One manifest of a commit, read and checked by itself, into a builder: 1, or 0 if the commit has
+ * none of this path. `*bytes` counts up to the site's limit over several. */
+int source_manifest(struct source *source, const char *commit, const char *path,
+                    struct set_builder *builder, struct report *report, int64_t *bytes,
+                    struct error *err);
+
+/*
+ * Brings the keys of manifests in the store (model/mention.h) to those of a commit, whose set is
+ * given and valid: by what differs from the commit that they are of, or all anew. They count
+ * only for who made them: `by` tells the program, its kinds and the site's limits.
+ */
+int source_mentions_put(struct source *source, struct store *store, const char *by,
+                        const char *commit, const struct set *set, struct error *err);
+/* True if the store has those of a commit; `*files` is how many manifests it has. */
+bool source_mentions_are_of(struct store *store, const char *by, const char *commit,
+                            int64_t *files);
+
 /* The same over manifests that are given as data: what a push would lead to. `base`
  * are the manifests of the target, `changes` replace or remove some of them. */
 int source_overlay(struct source *source, struct store *store, struct arena *arena,
