@@ -26,7 +26,7 @@ struct resource {
     const char *name;
     const char *renamed_from;         /* metadata.renamedFrom, or NULL */
     const struct value *labels;       /* map, never NULL */
-    const struct value *annotations;  /* map, never NULL */
+    const struct value *annotations;  /* map, never NULL; empty in a set that is watched */
     const struct value *drift_policy; /* map of "default", "object" or a field's path to "heal",
                                        * "report" or "ignore"; never NULL */
     const struct value *spec;         /* map, normalised, never NULL */
@@ -48,6 +48,11 @@ struct set {
 /* Builds a set from parsed documents: give each file's documents, then finish. */
 struct set_builder;
 struct set_builder *set_builder_new(struct arena *arena, struct report *report);
+
+/* From now on calls `made` with each resource that a document is made into, whole; the set keeps
+ * it without what nothing but its normal form has use for, and is smaller for it. */
+void set_builder_watch(struct set_builder *builder,
+                       void (*made)(void *context, const struct resource *made), void *context);
 
 /* Checks one document against its kind and adds it: what is kept is copied, but for the name
  * of its file. Problems go to the report; whatever can still be used is kept, so that later
