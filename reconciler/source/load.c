@@ -15,6 +15,8 @@
 #include "model/yaml.h"
 #include "reconciler/store/store.h"
 
+enum { MANY_BLOBS = 1000 };
+
 struct manifest_file {
     const char *path;
     git_oid blob;
@@ -329,11 +331,14 @@ int source_overlay(struct source *source, struct store *store, struct arena *are
 {
     struct loader loader = {
         .source = source, .store = store, .arena = arena, .scratch = arena_new(), .report = report};
+    uint64_t blobs_read = source->blobs_read;
     int rc = files_list(&loader, base_commit, err);
     if (rc == 0)
         rc = files_overlay(&loader, changes, count, err);
     if (rc == 0)
         rc = set_load(&loader, set, err);
+    if (rc == 0 && source->blobs_read - blobs_read > MANY_BLOBS)
+        rc = repository_rest(source, err);
     arena_free(loader.scratch);
     free(loader.files);
     return rc;

@@ -160,6 +160,7 @@ struct memo {
         const char *text;
         const struct value *value;
     } slots[MEMO_SLOTS];
+    const char *kind, *project; /* of the last row: many in a row have one */
 };
 
 static size_t memo_slot(const char *text)
@@ -186,11 +187,23 @@ static const struct value *json_shared(struct query *query, struct arena *arena,
     return memo->slots[slot].value;
 }
 
+static const char *text_shared(struct query *query, struct arena *arena, const char **last)
+{
+    const char *text = (const char *)sqlite3_column_text(query->stmt, query->next);
+    if (!text || !*last || strcmp(text, *last) != 0) {
+        const char *read = query_text(query, arena);
+        *last = read ? read : *last;
+        return read;
+    }
+    query->next++;
+    return *last;
+}
+
 static struct known known_read(struct query *query, struct arena *arena, struct memo *memo)
 {
     struct known known = {.uid = query_text(query, arena)};
-    known.kind = query_text(query, arena);
-    known.project = query_text(query, arena);
+    known.kind = text_shared(query, arena, &memo->kind);
+    known.project = text_shared(query, arena, &memo->project);
     known.name = query_text(query, arena);
     known.life = (enum lifecycle)query_int(query);
     known.generation = (uint64_t)query_int(query);
