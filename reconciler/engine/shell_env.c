@@ -235,7 +235,7 @@ static int env_describe(void *context, struct arena *arena, const char *commit, 
     return 0;
 }
 
-void env_bind(struct shell *shell)
+void env_fill(struct shell *shell)
 {
     shell->env = (struct env){
         .context = shell,
@@ -254,6 +254,11 @@ void env_bind(struct shell *shell)
         .ledger = &ledger_store,
         .store = shell->store,
     };
+}
+
+void env_bind(struct shell *shell)
+{
+    env_fill(shell);
     ev_timer_init(&shell->timer, timer_fired, 0.0, 0.0);
     ev_prepare_init(&shell->prepare, before_sleep);
     shell->timer.data = shell->prepare.data = shell;
