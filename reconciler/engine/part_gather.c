@@ -98,20 +98,28 @@ static void resource_declare(struct gather *gather, const struct resource *resou
     mentions_each(resource, bearer_add, &bearing);
 }
 
+/* Those that were added behind the first `known`. */
+static void added_declare(struct gather *gather, size_t known)
+{
+    size_t count;
+    struct resource *const *added = set_builder_added(gather->builder, &count);
+    if (gather->report.count > 0)
+        gather->is_given_up = true;
+    for (size_t i = known; i < count && !gather->is_given_up; i++)
+        resource_declare(gather, added[i]);
+}
+
 /* As `to` has it. */
 static void file_read(struct gather *gather, const char *path)
 {
     const struct part_ask *ask = &gather->ask;
     struct error ignored = ERROR_INIT;
-    size_t known, count;
+    size_t known;
     set_builder_added(gather->builder, &known);
-    int rc = source_manifest(ask->source, ask->to, path, gather->builder, &gather->report,
-                             &gather->bytes, &ignored);
-    struct resource *const *added = set_builder_added(gather->builder, &count);
-    if (rc <= 0 || gather->report.count > 0)
+    if (source_manifest(ask->source, ask->to, path, gather->builder, &gather->report,
+                        &gather->bytes, &ignored) <= 0)
         gather->is_given_up = true;
-    for (size_t i = known; i < count && !gather->is_given_up; i++)
-        resource_declare(gather, added[i]);
+    added_declare(gather, known);
 }
 
 static void key_look_up(struct gather *gather, struct key *key)
@@ -237,22 +245,19 @@ static bool is_same(const struct resource *a, const struct resource *b)
            value_equal(a->drift_policy, b->drift_policy) && value_equal(a->spec, b->spec);
 }
 
-/* Of manifests that changed: how many there are more than before. */
-static int64_t changed_read(struct gather *gather, const struct changed *changes, size_t count)
+/* As it was, and as it is. */
+static void changed_read(struct gather *gather, const struct changed *change)
 {
-    const struct part_ask *ask = &gather->ask;
     struct error ignored = ERROR_INIT;
-    int64_t files = 0;
-    for (size_t i = 0; i < count && !gather->is_given_up; i++) {
-        int rc = source_manifest(ask->source, ask->from, changes[i].path, gather->before,
-                                 &gather->report, &gather->bytes, &ignored);
-        if (rc < 0 || gather->report.count > 0)
-            gather->is_given_up = true;
-        files += (changes[i].blob != NULL) - (rc > 0);
-        if (file_is_new(gather, changes[i].path) && changes[i].blob)
-            file_read(gather, changes[i].path);
-    }
-    return files;
+    size_t known;
+    if (change->was &&
+        source_manifest_blob(gather->ask.source, change->was, change->path, gather->before,
+                             &gather->report, &gather->bytes, &ignored) < 0)
+        gather->is_given_up = true;
+    set_builder_added(gather->builder, &known);
+    if (file_is_new(gather, change->path) && change->data)
+        manifest_add(gather->builder, change->path, change->data, change->len, &gather->report);
+    added_declare(gather, known);
 }
 
 static void differences_mark(struct gather *gather)
@@ -283,7 +288,10 @@ void gather_changes(struct gather *gather)
         gather->is_given_up = true;
         return;
     }
-    files += changed_read(gather, changes, count);
+    for (size_t i = 0; i < count && !gather->is_given_up; i++) {
+        files += (changes[i].blob != NULL) - (changes[i].was != NULL);
+        changed_read(gather, &changes[i]);
+    }
     if (files > ask->max_files)
         gather->is_given_up = true;
     if (!gather->is_given_up)

@@ -20,21 +20,39 @@ enum { CHANGES_MAX = 1000 };
 
 /* ---- one manifest ------------------------------------------------------------------- */
 
+void manifest_add(struct set_builder *builder, const char *path, const char *data, size_t len,
+                  struct report *report)
+{
+    struct arena *scratch = arena_new();
+    struct value *documents = NULL;
+    yaml_read(scratch, path, data, len, &documents, report);
+    for (size_t i = 0; documents && i < documents->count; i++)
+        set_builder_add(builder, documents->items[i]);
+    arena_free(scratch);
+}
+
 static int blob_add(struct source *source, const git_oid *id, const char *path,
                     struct set_builder *builder, struct report *report, int64_t *bytes,
                     struct error *err)
 {
     struct arena *scratch = arena_new();
-    struct value *documents = NULL;
     const char *data = NULL;
     size_t len = 0;
     int rc = blob_read(source, scratch, id, path, bytes, report, &data, &len, err);
     if (rc == 0 && data)
-        yaml_read(scratch, path, data, len, &documents, report);
-    for (size_t i = 0; documents && i < documents->count; i++)
-        set_builder_add(builder, documents->items[i]);
+        manifest_add(builder, path, data, len, report);
     arena_free(scratch);
     return rc;
+}
+
+int source_manifest_blob(struct source *source, const char *blob, const char *path,
+                         struct set_builder *builder, struct report *report, int64_t *bytes,
+                         struct error *err)
+{
+    git_oid id;
+    if (git_oid_fromstr(&id, blob) < 0)
+        return error_set(err, ERR_INVALID, "\"%.64s\" is not the id of a blob", blob);
+    return blob_add(source, &id, path, builder, report, bytes, err);
 }
 
 static int blob_find(struct source *source, const char *commit, const char *path, git_oid *id,

@@ -44,6 +44,7 @@ int source_descends(struct source *source, const char *commit, const char *ances
 /* One manifest that differs between two trees. */
 struct changed {
     const char *path;
+    const char *was;  /* hex of the blob before; NULL if it is new, or not told */
     const char *blob; /* hex of the new blob; NULL if it is gone */
     const char *data; /* its bytes, NUL-terminated; NULL if it is gone */
     size_t len;
@@ -75,6 +76,12 @@ int source_load(struct source *source, struct store *store, struct arena *arena,
 int source_manifest(struct source *source, const char *commit, const char *path,
                     struct set_builder *builder, struct report *report, int64_t *bytes,
                     struct error *err);
+/* The same of a manifest that is known by its blob, or by its bytes. */
+int source_manifest_blob(struct source *source, const char *blob, const char *path,
+                         struct set_builder *builder, struct report *report, int64_t *bytes,
+                         struct error *err);
+void manifest_add(struct set_builder *builder, const char *path, const char *data, size_t len,
+                  struct report *report);
 
 /*
  * Brings the keys of manifests in the store (model/mention.h) to those of a commit, whose set is
