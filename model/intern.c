@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MPL-2.0 */
-/* Two open-addressing tables, one of texts and one of values, each at most half full. */
+/* Two open-addressing tables, one of texts and one of values, each at most half full. They are on
+ * the heap: only what is kept lives as long as the arena. */
 #include "model/intern.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "model/arena.h"
@@ -32,6 +34,13 @@ struct intern *intern_new(struct arena *arena)
 
     intern->arena = arena;
     return intern;
+}
+
+void intern_close(struct intern *intern)
+{
+    free(intern->texts.slots);
+    free(intern->values.slots);
+    intern->texts = intern->values = (struct table){0};
 }
 
 /* ---- hashing and comparing ---------------------------------------------------------- */
@@ -149,11 +158,11 @@ static struct slot *slot_find(const struct table *table, uint64_t hash, const vo
     }
 }
 
-static void table_grow(struct arena *arena, struct table *table)
+static void table_grow(struct table *table)
 {
     struct table bigger = {.count = table->count, .room = table->room ? 2 * table->room : 64};
 
-    bigger.slots = arena_array(arena, bigger.room, sizeof(*bigger.slots));
+    bigger.slots = memory_need(calloc(bigger.room, sizeof(*bigger.slots)));
     for (size_t i = 0; i < table->room; i++) {
         const struct slot *slot = &table->slots[i];
         size_t at = slot->hash & (bigger.room - 1);
@@ -164,17 +173,17 @@ static void table_grow(struct arena *arena, struct table *table)
             at = (at + 1) & (bigger.room - 1);
         bigger.slots[at] = *slot;
     }
+    free(table->slots);
     *table = bigger;
 }
 
 /* The slot of an equal item, or a free one that is counted as taken. */
-static struct slot *slot_take(struct arena *arena, struct table *table, uint64_t hash,
-                              const void *item, is_equal *equal)
+static struct slot *slot_take(struct table *table, uint64_t hash, const void *item, is_equal *equal)
 {
     struct slot *slot;
 
     if (2 * table->count >= table->room)
-        table_grow(arena, table);
+        table_grow(table);
     slot = slot_find(table, hash, item, equal);
     if (!slot->item) {
         slot->hash = hash;
@@ -189,7 +198,7 @@ const char *intern_text(struct intern *intern, const char *text)
 
     if (!text)
         return NULL;
-    slot = slot_take(intern->arena, &intern->texts, text_hash(0, text), text, text_is_equal);
+    slot = slot_take(&intern->texts, text_hash(0, text), text, text_is_equal);
     if (!slot->item)
         slot->item = arena_text(intern->arena, text);
     return slot->item;
@@ -197,8 +206,7 @@ const char *intern_text(struct intern *intern, const char *text)
 
 const struct value *intern_value(struct intern *intern, const struct value *value)
 {
-    struct slot *slot =
-        slot_take(intern->arena, &intern->values, value_hash(0, value), value, value_is_equal);
+    struct slot *slot = slot_take(&intern->values, value_hash(0, value), value, value_is_equal);
 
     if (!slot->item)
         slot->item = value_copy(intern->arena, value);

@@ -14,6 +14,8 @@ struct arena;
 struct intern;
 
 struct intern *intern_new(struct arena *arena);
+/* What was kept stays; nothing more is kept. */
+void intern_close(struct intern *intern);
 
 const char *intern_text(struct intern *intern, const char *text); /* NULL for NULL */
 

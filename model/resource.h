@@ -26,7 +26,7 @@ struct resource {
     const char *name;
     const char *renamed_from;         /* metadata.renamedFrom, or NULL */
     const struct value *labels;       /* map, never NULL */
-    const struct value *annotations;  /* map, never NULL */
+    const struct value *annotations;  /* map, never NULL; empty in a set that is watched */
     const struct value *drift_policy; /* map of "default", "object" or a field's path to "heal",
                                        * "report" or "ignore"; never NULL */
     const struct value *spec;         /* map, normalised, never NULL */
@@ -49,6 +49,11 @@ struct set {
 struct set_builder;
 struct set_builder *set_builder_new(struct arena *arena, struct report *report);
 
+/* From now on calls `made` with each resource that a document is made into, whole; the set keeps
+ * it without what nothing but its normal form has use for, and is smaller for it. */
+void set_builder_watch(struct set_builder *builder,
+                       void (*made)(void *context, const struct resource *made), void *context);
+
 /* Checks one document against its kind and adds it: what is kept is copied, but for the name
  * of its file. Problems go to the report; whatever can still be used is kept, so that later
  * checks find more. */
@@ -66,6 +71,12 @@ void set_builder_add_normal(struct set_builder *builder, const struct value *nor
  * volume on two instances. Never NULL; valid only if the report has no problem.
  */
 const struct set *set_builder_finish(struct set_builder *builder);
+
+/* What was added so far, in the order of adding, each checked by itself alone. Valid until the
+ * next is added. */
+struct resource *const *set_builder_added(const struct set_builder *builder, size_t *count);
+/* Adds one that another builder was given; its parts are shared and not copied. */
+void set_builder_share(struct set_builder *builder, const struct resource *resource);
 
 /* For a builder that is not to be finished. */
 void set_builder_drop(struct set_builder *builder);

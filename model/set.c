@@ -19,6 +19,8 @@ struct set_builder {
     struct resource_list list;
     struct intern *intern;
     struct arena *scratch; /* of the document that is added; heap */
+    void (*made)(void *context, const struct resource *made);
+    void *made_context;
 };
 
 struct set_builder *set_builder_new(struct arena *arena, struct report *report)
@@ -29,6 +31,13 @@ struct set_builder *set_builder_new(struct arena *arena, struct report *report)
     builder->intern = intern_new(arena);
     builder->scratch = arena_new();
     return builder;
+}
+
+void set_builder_watch(struct set_builder *builder,
+                       void (*made)(void *context, const struct resource *made), void *context)
+{
+    builder->made = made;
+    builder->made_context = context;
 }
 
 void resource_append(struct arena *arena, struct resource_list *list, struct resource *resource)
@@ -45,6 +54,13 @@ void resource_append(struct arena *arena, struct resource_list *list, struct res
     list->items[list->count++] = resource;
 }
 
+static const struct value *map_or_empty(const struct value *value)
+{
+    static const struct value empty = {.type = VALUE_MAP};
+
+    return value_is_map(value) ? value : &empty;
+}
+
 /* Copies what a resource is made of, each part once in the set if it can be. */
 static void resource_keep(struct set_builder *builder, const struct resource *made)
 {
@@ -57,7 +73,8 @@ static void resource_keep(struct set_builder *builder, const struct resource *ma
     resource->name = arena_text(arena, made->name);
     resource->renamed_from = arena_text(arena, made->renamed_from);
     resource->labels = intern_value(intern, made->labels);
-    resource->annotations = intern_value(intern, made->annotations);
+    resource->annotations =
+        builder->made ? map_or_empty(NULL) : intern_value(intern, made->annotations);
     resource->drift_policy = intern_value(intern, made->drift_policy);
     resource->spec = intern_value(intern, made->spec);
     resource_append(arena, &builder->list, resource);
@@ -88,6 +105,8 @@ static void document_add(struct set_builder *builder, struct checker *checker,
     };
     resource_complete(checker, &resource);
     resource_check(checker, &resource, head.spec);
+    if (builder->made)
+        builder->made(builder->made_context, &resource);
     resource_keep(builder, &resource);
 }
 
@@ -98,13 +117,6 @@ void set_builder_add(struct set_builder *builder, const struct value *document)
     checker.arena = builder->scratch;
     document_add(builder, &checker, document);
     arena_reset(builder->scratch);
-}
-
-static const struct value *map_or_empty(const struct value *value)
-{
-    static const struct value empty = {.type = VALUE_MAP};
-
-    return value_is_map(value) ? value : &empty;
 }
 
 void set_builder_add_normal(struct set_builder *builder, const struct value *normal,
@@ -133,6 +145,20 @@ void set_builder_add_normal(struct set_builder *builder, const struct value *nor
         .project_at = at,
     };
     resource_keep(builder, &resource);
+}
+
+struct resource *const *set_builder_added(const struct set_builder *builder, size_t *count)
+{
+    *count = builder->list.count;
+    return builder->list.items;
+}
+
+void set_builder_share(struct set_builder *builder, const struct resource *resource)
+{
+    struct resource *own = arena_alloc(builder->checker.arena, sizeof(*own));
+
+    *own = *resource;
+    resource_append(builder->checker.arena, &builder->list, own);
 }
 
 /* project NULL comes first. */
@@ -248,6 +274,7 @@ void set_builder_drop(struct set_builder *builder)
 {
     arena_free(builder->scratch);
     builder->scratch = NULL;
+    intern_close(builder->intern);
 }
 
 const struct set *set_builder_finish(struct set_builder *builder)

@@ -124,14 +124,10 @@ static void cycle_report(struct checker *checker, const struct order *order, siz
     report_add(checker->report, first->at, "cycle", "references go in a circle: %s", links);
 }
 
-void set_check_cycles(struct checker *checker, const struct set *set)
+static void cycles_report(struct checker *checker, const struct set *set, struct order order)
 {
-    struct order order = order_make(checker->arena, set);
-    size_t *seen;
+    size_t *seen = arena_array(checker->arena, set->count, sizeof(*seen));
 
-    if (order.queued == set->count)
-        return;
-    seen = arena_array(checker->arena, set->count, sizeof(*seen));
     for (size_t i = 0; i < set->count; i++) {
         size_t at = i;
 
@@ -142,4 +138,14 @@ void set_check_cycles(struct checker *checker, const struct set *set)
         if (seen[at] == i + 1)
             cycle_report(checker, &order, at);
     }
+}
+
+void set_check_cycles(struct checker *checker, const struct set *set)
+{
+    struct arena *scratch = arena_new();
+    struct order order = order_make(scratch, set);
+
+    if (order.queued < set->count)
+        cycles_report(checker, set, order);
+    arena_free(scratch);
 }

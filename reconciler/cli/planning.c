@@ -67,14 +67,16 @@ static int plan_here(struct cli *cli, const struct site *site, struct shell **sh
     return rc < 0 ? rc : shell_plan(*shell, cli->arena, commit, is_cached, document, err);
 }
 
-/* A fast path: true with the document while nothing has changed since the rack was as declared. */
+/* Fast paths: true with the document while nothing but manifests has changed since the rack was as
+ * declared, and not too many of them. */
 static bool plan_is_settled(struct cli *cli, const struct site *site, struct shell **shell,
                             const char *commit, struct value **document)
 {
     struct error ignored = ERROR_INIT;
 
     return shell_open(site, SHELL_READ, cli->program, shell, &ignored) == 0 &&
-           shell_settled(*shell, cli->arena, commit, document) > 0;
+           (shell_settled(*shell, cli->arena, commit, document) > 0 ||
+            shell_change(*shell, cli->arena, commit, NULL, document) > 0);
 }
 
 int planning_make(struct cli *cli, const struct site *site, const char *rev, bool is_cached,

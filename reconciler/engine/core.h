@@ -118,6 +118,17 @@ const struct plan *core_plan(const struct core *core);
 /* A plan for another set over the present observations, without side effects. */
 const struct plan *core_plan_for(struct core *core, struct arena *arena, const struct set *set,
                                  const char *commit, struct error *err);
+/* What is known of the whole of which a part is planned: of a rack that is as declared. */
+struct part_world {
+    const char *digest;
+    int64_t observed_at; /* unix seconds of the oldest observation */
+    int64_t live;        /* resources that are there */
+};
+/* A plan of a part of the rack, by a core without effects that plans from what is stored. */
+struct part;
+const struct plan *core_plan_part(struct core *core, struct arena *arena, const struct part *part,
+                                  const struct part_world *world, const char *commit,
+                                  struct error *err);
 /* RFC 3339 with milliseconds, in UTC. */
 const char *core_time_text(struct arena *arena, int64_t wall_ms);
 /* Operations now. */

@@ -16,6 +16,7 @@
  *   core_task.c     one step under way: send, claim, look, confirm or fail
  *   core_drift.c    drift rows, contests
  *   core_retry.c    back-off of objects
+ *   core_part.c     a plan of a part of the rack
  */
 
 /* More intents than any object will ever see; what a driver says beyond it is no epoch. */

@@ -114,10 +114,11 @@ static const struct value *driver_settings(void *context, const char *driver)
     return site_settings(shell->site, driver);
 }
 
-static struct core_config config_make(struct shell *shell, bool effects, bool is_cached)
+static struct core_config config_make(struct shell *shell, struct arena *arena, bool effects,
+                                      bool is_cached)
 {
     const struct site *site = shell->site;
-    const char **names = arena_array(shell->arena, shell->program_count + 1, sizeof *names);
+    const char **names = arena_array(arena, shell->program_count + 1, sizeof *names);
     for (size_t i = 0; i < shell->program_count; i++)
         names[i] = shell->programs[i].name;
     return (struct core_config){
@@ -135,18 +136,37 @@ static struct core_config config_make(struct shell *shell, bool effects, bool is
         .policy = {.budget_count = site->budget.count,
                    .budget_percent = site->budget.percent,
                    .collapse_percent = site->budget.collapse_percent},
-        .made_by = shell_made_by(shell->arena, site),
+        .made_by = shell_made_by(arena, site),
         .effects = effects,
         .cached = is_cached,
     };
 }
 
+static int config_read(struct shell *shell, struct core_config *config, struct error *err)
+{
+    int status = store_seed(shell->store, config->seed, err);
+    return status < 0 ? status : store_rack_id(shell->store, shell->rack_id, err);
+}
+
+int shell_reader(struct shell *shell, struct arena *arena, struct core **reader, struct error *err)
+{
+    struct core_config config = config_make(shell, arena, false, true);
+    int status = config_read(shell, &config, err);
+    if (status < 0)
+        return status;
+    if (!shell->core)
+        env_fill(shell);
+    *reader = core_new(&shell->env, &config);
+    status = core_start(*reader, err);
+    if (status < 0)
+        core_free(*reader);
+    return status;
+}
+
 int shell_begin(struct shell *shell, bool effects, bool is_cached, struct error *err)
 {
-    struct core_config config = config_make(shell, effects, is_cached);
-    int status = store_seed(shell->store, config.seed, err);
-    if (status == 0)
-        status = store_rack_id(shell->store, shell->rack_id, err);
+    struct core_config config = config_make(shell, shell->arena, effects, is_cached);
+    int status = config_read(shell, &config, err);
     if (status < 0)
         return status;
     shell->loop = ev_default_loop(EVFLAG_NOENV);

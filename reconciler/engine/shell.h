@@ -13,6 +13,7 @@
  * `plan` and `apply` run in their own process when no daemon is up. Documents
  * are those of docs/control-protocol.md, so a caller does not care which it was.
  */
+struct plan;
 struct shell;
 
 enum shell_mode {
@@ -36,6 +37,11 @@ int shell_plan(struct shell *shell, struct arena *arena, const char *commit, boo
  * declared; 0 if that cannot be told so cheaply. */
 int shell_settled(struct shell *shell, struct arena *arena, const char *commit,
                   struct value **document);
+/* The same for a commit that changes some manifests since: reads what has to do with these, and
+ * neither other rows nor other manifests. `now` is the present plan of the whole, where there is
+ * one; NULL: nobody has one. */
+int shell_change(struct shell *shell, struct arena *arena, const char *commit,
+                 const struct plan *now, struct value **document);
 
 /* {"unmanaged":[...],"orphans":[...]} as the last shell_plan() or shell_apply() found them;
  * NULL before. Borrowed until shell_close(). */

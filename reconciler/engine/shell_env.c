@@ -210,10 +210,16 @@ static void env_passed(void *context, const struct pass *pass)
 
 /* ---- repository --------------------------------------------------------------------- */
 
+/* What the core loads is to be the target: the store has the keys of its manifests from now on. */
 static int env_load(void *context, struct arena *arena, const char *commit, const struct set **set,
                     struct report *report, struct error *err)
 {
-    return shell_load(context, arena, commit, set, report, err);
+    struct shell *shell = context;
+    int status = shell_load(shell, arena, commit, set, report, err);
+    const char *made_by = shell->mode == SHELL_WRITE ? shell_made_by(arena, shell->site) : NULL;
+    if (status == 0 && report->count == 0 && made_by)
+        status = source_mentions_put(shell->source, shell->store, made_by, commit, *set, err);
+    return status;
 }
 
 static int env_describe(void *context, struct arena *arena, const char *commit, const char **author,
@@ -229,7 +235,7 @@ static int env_describe(void *context, struct arena *arena, const char *commit, 
     return 0;
 }
 
-void env_bind(struct shell *shell)
+void env_fill(struct shell *shell)
 {
     shell->env = (struct env){
         .context = shell,
@@ -248,6 +254,11 @@ void env_bind(struct shell *shell)
         .ledger = &ledger_store,
         .store = shell->store,
     };
+}
+
+void env_bind(struct shell *shell)
+{
+    env_fill(shell);
     ev_timer_init(&shell->timer, timer_fired, 0.0, 0.0);
     ev_prepare_init(&shell->prepare, before_sleep);
     shell->timer.data = shell->prepare.data = shell;

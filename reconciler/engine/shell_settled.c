@@ -29,7 +29,7 @@ const char *shell_made_by(struct arena *arena, const struct site *site)
         (long long)site->repository.max_bytes);
 }
 
-static const struct value *settled_read(struct shell *shell, struct arena *arena)
+const struct value *shell_settled_read(struct shell *shell, struct arena *arena)
 {
     struct error ignored = ERROR_INIT;
     const char *text = NULL, *made_by = shell_made_by(arena, shell->site);
@@ -52,7 +52,7 @@ int shell_settled(struct shell *shell, struct arena *arena, const char *commit,
 {
     struct error ignored = ERROR_INIT;
     char head[65];
-    const struct value *settled = settled_read(shell, arena);
+    const struct value *settled = shell_settled_read(shell, arena);
     if (!settled || (!commit && source_head(shell->source, head, &ignored) < 0))
         return 0;
     if (!commit)

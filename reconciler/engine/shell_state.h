@@ -17,11 +17,15 @@
  *   shell_env.c     struct env over libev, SQLite and libgit2
  *   shell_driver.c  driver processes of our own
  *   shell_settled.c a plan without looking
+ *   shell_change.c  a plan of what a commit changes
  *   server/         the daemon around it
  */
 
 /* What a settled plan counts for (shell_settled.c); NULL if it cannot be told. */
 const char *shell_made_by(struct arena *arena, const struct site *site);
+/* The fact that the rack is as declared: {"commit","resources","world","observedAt"}; NULL if it is
+ * not on record, or not for this program. */
+const struct value *shell_settled_read(struct shell *shell, struct arena *arena);
 
 /* A driver's process, as the shell sees it. */
 struct process {
@@ -73,6 +77,8 @@ struct shell {
 
 /* Makes loop, env, processes and core. */
 int shell_begin(struct shell *shell, bool effects, bool is_cached, struct error *err);
+/* A core of its own that only plans, from what the store has; beside another or not. */
+int shell_reader(struct shell *shell, struct arena *arena, struct core **reader, struct error *err);
 /* Ends the drivers and forgets the core. */
 void shell_end(struct shell *shell);
 int shell_store_open(struct shell *shell, struct error *err);
@@ -84,6 +90,7 @@ const char *shell_user(struct arena *arena); /* the caller's name */
 int shell_load(struct shell *shell, struct arena *arena, const char *commit, const struct set **set,
                struct report *report, struct error *err);
 
+void env_fill(struct shell *shell); /* without a loop: for what neither waits nor sends */
 void env_bind(struct shell *shell);
 void env_unbind(struct shell *shell);
 

@@ -113,6 +113,8 @@ struct plan_input {
     int64_t baseline;                      /* resources at the last approved revision */
     int64_t destroyed_lately;              /* destructive steps of the last 24 h, not approved */
     bool report_only;                      /* after a lost store: show, and run nothing */
+    const char *world; /* digest of the rows of which `known` are some; NULL: `known` are all */
+    int64_t world_at;  /* unix seconds of the oldest observation among them */
     const char *daemon_driver_of_instance; /* unused by drivers that share nothing; NULL ok */
 };
 

@@ -88,6 +88,17 @@ static int plan_find(struct shell *shell, struct arena *arena, const char *commi
     return 0;
 }
 
+/* A fast path: of another commit than the target, while the target has nothing to plan. */
+static bool plan_is_of_change(struct shell *shell, struct arena *arena, const char *commit,
+                              struct value **document)
+{
+    const struct plan *now = core_plan(shell->core);
+    struct error ignored = ERROR_INIT;
+    return now && strcmp(commit, core_commit(shell->core)) &&
+           core_driver_problem(shell->core, &ignored) == 0 &&
+           shell_change(shell, arena, commit, now, document) > 0;
+}
+
 /* `commit` "": the branch's head, which may be ahead of the target. */
 static int plan_now(struct shell *shell, struct arena *arena, const char *commit,
                     struct value **result, struct error *err)
@@ -95,8 +106,11 @@ static int plan_now(struct shell *shell, struct arena *arena, const char *commit
     const struct plan *plan;
     char head[65];
     int status = *commit ? 0 : source_head(shell->source, head, err);
+    commit = *commit ? commit : head;
+    if (status == 0 && plan_is_of_change(shell, arena, commit, result))
+        return 0;
     if (status == 0)
-        status = plan_find(shell, arena, *commit ? commit : head, &plan, err);
+        status = plan_find(shell, arena, commit, &plan, err);
     if (status == 0)
         *result = plan_value(arena, plan);
     return status;

@@ -74,9 +74,10 @@ static int changed_found(void *context, const char *path, const git_oid *before,
 {
     struct collection *to = context;
     struct changed changed = {.path = path};
-    (void)before;
+    char hex[GIT_OID_HEXSZ + 1];
+    if (before)
+        changed.was = arena_text(to->arena, git_oid_tostr(hex, sizeof(hex), before));
     if (after) {
-        char hex[GIT_OID_HEXSZ + 1];
         int rc = blob_read(to->source, to->arena, after, path, &to->bytes, to->report,
                            &changed.data, &changed.len, err);
         if (rc < 0 || !changed.data)

@@ -16,17 +16,15 @@
 #include "model/yaml.h"
 #include "reconciler/store/store.h"
 
+enum { MANY_BLOBS = 1000 };
+
 struct manifest_file {
     const char *path;
     git_oid blob;
     const char *data; /* given by the caller; NULL: in the repository */
     size_t len;
     bool is_gone;
-    bool is_fresh; /* was read and checked now, without a problem */
-    bool is_sensitive;
     bool has_source; /* its problems have their lines */
-    size_t documents;
-    struct value *normals; /* of a fresh one */
 };
 
 struct loader {
@@ -37,6 +35,9 @@ struct loader {
     struct arena *scratch; /* of the file that is read */
     struct report *report;
     struct set_builder *builder;
+    struct value *normals;       /* of the file that is read; NULL: nobody wants them */
+    bool is_sensitive;           /* it sets a field that is */
+    bool has_put;                /* something into the cache */
     struct manifest_file *files; /* ordered by path once all are known; heap */
     size_t count;
     size_t room;
@@ -174,33 +175,6 @@ static int data_get(struct loader *loader, struct arena *arena, const struct man
                      data, len, err);
 }
 
-static void documents_add(struct loader *loader, struct manifest_file *file, const char *data,
-                          size_t len)
-{
-    size_t problems = loader->report->count;
-    struct value *documents = NULL;
-    yaml_read(loader->scratch, file->path, data, len, &documents, loader->report);
-    for (size_t i = 0; documents && i < documents->count; i++)
-        set_builder_add(loader->builder, documents->items[i]);
-    file->documents = documents ? documents->count : 0;
-    file->is_fresh = loader->report->count == problems;
-    if (loader->store && store_is_writable(loader->store))
-        file->normals = value_list(loader->arena);
-}
-
-static int file_add(struct loader *loader, struct manifest_file *file, struct error *err)
-{
-    const char *data = NULL;
-    size_t len = 0;
-    int rc = file->is_gone ? 1 : cached_add(loader, file, err);
-    if (rc == 0)
-        rc = data_get(loader, loader->scratch, file, &data, &len, err);
-    if (rc == 0 && data)
-        documents_add(loader, file, data, len);
-    arena_reset(loader->scratch); /* the set has copied what it keeps */
-    return rc < 0 ? rc : 0;
-}
-
 /* ---- caching ------------------------------------------------------------------------ */
 
 static bool holds_sensitive(const struct field *field, const struct value *value)
@@ -222,57 +196,61 @@ static bool holds_sensitive(const struct field *field, const struct value *value
     return false;
 }
 
-/* Hands each resource's normal form to the file that declared it. */
-static void normals_collect(struct loader *loader, const struct set *set)
+static bool fills_cache(const struct loader *loader)
 {
-    for (size_t i = 0; i < set->count; i++) {
-        const struct resource *resource = set->resources[i];
-        if (resource->owner || !resource->at.file)
-            continue;
-        struct manifest_file *file = file_find(loader, loader->count, resource->at.file);
-        if (!file || !file->is_fresh)
-            continue;
-        struct value *normal = resource_value(loader->arena, resource);
-        struct value *at = value_set(loader->arena, normal, "at", value_map(loader->arena));
-        value_set_int(loader->arena, at, "line", resource->at.line);
-        value_append(loader->arena, file->normals, normal);
-        if (holds_sensitive(resource->kind->spec, resource->spec))
-            file->is_sensitive = true;
-    }
+    return loader->store && store_is_writable(loader->store);
 }
 
-static int parses_put(struct loader *loader, struct error *err)
+/* The normal form of a resource, of the file that is read. */
+static void normal_keep(void *context, const struct resource *made)
 {
-    int rc = 0;
-    for (size_t i = 0; rc == 0 && i < loader->count; i++) {
-        struct manifest_file *file = &loader->files[i];
-        char blob[GIT_OID_HEXSZ + 1];
-        if (!file->is_fresh || file->is_sensitive || file->normals->count != file->documents)
-            continue;
-        git_oid_tostr(blob, sizeof(blob), &file->blob);
-        rc = store_parse_put(loader->store, blob, file->normals, err);
-    }
-    return rc;
+    struct loader *loader = context;
+    if (!loader->normals)
+        return;
+    struct value *normal = resource_value(loader->scratch, made);
+    struct value *at = value_set(loader->scratch, normal, "at", value_map(loader->scratch));
+    value_set_int(loader->scratch, at, "line", made->at.line);
+    /* What it is made of lives in the builder's own scratch, and goes with the document. */
+    value_append(loader->scratch, loader->normals, value_copy(loader->scratch, normal));
+    loader->is_sensitive |= holds_sensitive(made->kind->spec, made->spec);
 }
 
-static int cache_fill(struct loader *loader, const struct set *set, struct error *err)
+static int parse_put(struct loader *loader, const struct manifest_file *file, struct error *err)
 {
-    size_t fresh = 0;
-    for (size_t i = 0; i < loader->count; i++)
-        fresh += loader->files[i].is_fresh;
-    if (!loader->store || !store_is_writable(loader->store) || fresh == 0)
+    char blob[GIT_OID_HEXSZ + 1];
+    if (loader->is_sensitive)
         return 0;
-    normals_collect(loader, set);
-    if (store_in_batch(loader->store))
-        return parses_put(loader, err);
-    int rc = store_begin(loader->store, err);
-    if (rc < 0)
-        return rc;
-    rc = parses_put(loader, err);
+    git_oid_tostr(blob, sizeof(blob), &file->blob);
+    loader->has_put = true;
+    return store_parse_put(loader->store, blob, loader->normals, err);
+}
+
+/* ---- one file ----------------------------------------------------------------------- */
+
+static int documents_add(struct loader *loader, const struct manifest_file *file, const char *data,
+                         size_t len, struct error *err)
+{
+    size_t problems = loader->report->count;
+    struct value *documents = NULL;
+    loader->normals = fills_cache(loader) ? value_list(loader->scratch) : NULL;
+    loader->is_sensitive = false;
+    yaml_read(loader->scratch, file->path, data, len, &documents, loader->report);
+    for (size_t i = 0; documents && i < documents->count; i++)
+        set_builder_add(loader->builder, documents->items[i]);
+    return loader->normals && loader->report->count == problems ? parse_put(loader, file, err) : 0;
+}
+
+static int file_add(struct loader *loader, const struct manifest_file *file, struct error *err)
+{
+    const char *data = NULL;
+    size_t len = 0;
+    int rc = file->is_gone ? 1 : cached_add(loader, file, err);
     if (rc == 0)
-        return store_commit(loader->store, err);
-    store_rollback(loader->store);
-    return rc;
+        rc = data_get(loader, loader->scratch, file, &data, &len, err);
+    if (rc == 0 && data)
+        rc = documents_add(loader, file, data, len, err);
+    arena_reset(loader->scratch); /* the set has copied what it keeps */
+    return rc < 0 ? rc : 0;
 }
 
 /* ---- the whole ---------------------------------------------------------------------- */
@@ -302,33 +280,40 @@ static int sources_attach(struct loader *loader, struct error *err)
 
 static int files_add(struct loader *loader, struct error *err)
 {
-    struct store *store = loader->store && !store_in_batch(loader->store) ? loader->store : NULL;
-    int rc = store ? store_snapshot_begin(store, err) : 0;
-    if (rc < 0)
-        return rc;
-    if (loader->store)
-        rc = store_has_parses(loader->store, err);
+    int rc = loader->store ? store_has_parses(loader->store, err) : 0;
     loader->has_parses = rc > 0;
-    rc = rc < 0 ? rc : 0;
-    for (size_t i = 0; rc == 0 && i < loader->count; i++)
+    for (size_t i = 0; rc >= 0 && i < loader->count; i++)
         rc = file_add(loader, &loader->files[i], err);
-    if (store)
-        store_snapshot_end(store);
+    return rc < 0 ? rc : 0;
+}
+
+/* In one transaction, of the caller's if there is one: many reads, and what is cached. */
+static int files_add_all(struct loader *loader, struct error *err)
+{
+    struct store *store = loader->store;
+    if (!store || store_in_batch(store))
+        return files_add(loader, err);
+    bool writes = fills_cache(loader);
+    int rc = writes ? store_begin(store, err) : store_snapshot_begin(store, err);
+    if (rc == 0)
+        rc = files_add(loader, err);
+    if (rc == 0 && loader->has_put)
+        return store_commit(store, err);
+    store_rollback(store);
     return rc;
 }
 
 static int set_load(struct loader *loader, const struct set **set, struct error *err)
 {
     loader->builder = set_builder_new(loader->arena, loader->report);
-    int rc = files_add(loader, err);
+    set_builder_watch(loader->builder, normal_keep, loader);
+    int rc = files_add_all(loader, err);
     if (rc < 0) {
         set_builder_drop(loader->builder);
         return rc;
     }
     const struct set *made = set_builder_finish(loader->builder);
-    rc = cache_fill(loader, made, err);
-    if (rc == 0)
-        rc = sources_attach(loader, err);
+    rc = sources_attach(loader, err);
     if (rc == 0)
         *set = made;
     return rc;
@@ -346,11 +331,14 @@ int source_overlay(struct source *source, struct store *store, struct arena *are
 {
     struct loader loader = {
         .source = source, .store = store, .arena = arena, .scratch = arena_new(), .report = report};
+    uint64_t blobs_read = source->blobs_read;
     int rc = files_list(&loader, base_commit, err);
     if (rc == 0)
         rc = files_overlay(&loader, changes, count, err);
     if (rc == 0)
         rc = set_load(&loader, set, err);
+    if (rc == 0 && source->blobs_read - blobs_read > MANY_BLOBS)
+        rc = repository_rest(source, err);
     arena_free(loader.scratch);
     free(loader.files);
     return rc;

@@ -240,8 +240,9 @@ static int open_failed(struct source *source, int rc, struct error *err)
                            "`spinel init` makes one.");
 }
 
-int repository_open(struct source *source, const char *owner, struct error *err)
+int repository_open(struct source *source, struct error *err)
 {
+    const char *owner = source->owner;
     library_settle();
     int rc = owner_check(source->path, owner, err);
     if (rc == 0)
@@ -265,6 +266,17 @@ int repository_open(struct source *source, const char *owner, struct error *err)
         return rc;
     rc = git_repository_odb(&source->odb, source->repo);
     return rc < 0 ? git_failed(rc, err, "cannot open the objects of %s", source->path) : 0;
+}
+
+int repository_rest(struct source *source, struct error *err)
+{
+    if (source->is_quarantine) /* it lives as long as a hook, and sees more than it would then */
+        return 0;
+    git_odb_free(source->odb);
+    git_repository_free(source->repo);
+    source->odb = NULL;
+    source->repo = NULL;
+    return repository_open(source, err);
 }
 
 /* ---- quarantine --------------------------------------------------------------------- */
@@ -305,6 +317,7 @@ int quarantine_add(struct source *source, struct error *err)
     const char *directory = getenv("GIT_OBJECT_DIRECTORY");
     const char *others = getenv("GIT_ALTERNATE_OBJECT_DIRECTORIES");
     int rc = 0;
+    source->is_quarantine = true;
     if (named && named[0] != '\0')
         rc = quarantine_add_one(source, named, err);
     if (rc == 0 && directory && directory[0] != '\0' && (!named || strcmp(named, directory) != 0))

@@ -14,6 +14,8 @@ struct source {
     char *path;   /* as the site names it */
     char *branch; /* "main" */
     char *subdir; /* "" or "a/b": no slash at either end */
+    char *owner;  /* as the site names it; NULL: whoever runs us */
+    bool is_quarantine;
     int64_t max_files;
     int64_t max_bytes;
     uint64_t trees_read; /* since it was opened: shows that equal subtrees cost nothing */
@@ -29,7 +31,11 @@ int git_failed(int rc, struct error *err, const char *fmt, ...)
 int git_damaged(int rc, struct error *err, const char *what, const char *where);
 
 /* Opens and checks the repository; refuses what git and libgit2 would read differently. */
-int repository_open(struct source *source, const char *owner, struct error *err);
+int repository_open(struct source *source, struct error *err);
+
+/* Closes and opens it again, after very much was read: libgit2 keeps what it has unpacked, and the
+ * pages of its packs, for as long as they are open. */
+int repository_rest(struct source *source, struct error *err);
 
 /* Makes the objects of a push seen that git still keeps apart. */
 int quarantine_add(struct source *source, struct error *err);

@@ -69,6 +69,7 @@ static struct source *source_new(const struct site *site)
     source->path = copy(site->repository.path);
     source->branch = copy(site->repository.branch);
     source->subdir = subdir_trim(site->repository.subdir ? site->repository.subdir : "");
+    source->owner = site->repository.owner ? copy(site->repository.owner) : NULL;
     source->max_files = site->repository.max_files;
     source->max_bytes = site->repository.max_bytes;
     return source;
@@ -81,7 +82,7 @@ int source_open(const struct site *site, struct source **out, struct error *err)
     struct source *source = source_new(site);
     int rc = names_check(source, err);
     if (rc == 0)
-        rc = repository_open(source, site->repository.owner, err);
+        rc = repository_open(source, err);
     if (rc < 0) {
         source_close(source);
         return rc;
@@ -114,6 +115,7 @@ void source_close(struct source *source)
     free(source->path);
     free(source->branch);
     free(source->subdir);
+    free(source->owner);
     free(source);
     git_libgit2_shutdown();
 }

@@ -44,6 +44,7 @@ int source_descends(struct source *source, const char *commit, const char *ances
 /* One manifest that differs between two trees. */
 struct changed {
     const char *path;
+    const char *was;  /* hex of the blob before; NULL if it is new, or not told */
     const char *blob; /* hex of the new blob; NULL if it is gone */
     const char *data; /* its bytes, NUL-terminated; NULL if it is gone */
     size_t len;
@@ -69,6 +70,29 @@ int source_same_manifests(struct source *source, const char *from, const char *t
  */
 int source_load(struct source *source, struct store *store, struct arena *arena, const char *commit,
                 const struct set **set, struct report *report, struct error *err);
+
+/* One manifest of a commit, read and checked by itself, into a builder: 1, or 0 if the commit has
+ * none of this path. `*bytes` counts up to the site's limit over several. */
+int source_manifest(struct source *source, const char *commit, const char *path,
+                    struct set_builder *builder, struct report *report, int64_t *bytes,
+                    struct error *err);
+/* The same of a manifest that is known by its blob, or by its bytes. */
+int source_manifest_blob(struct source *source, const char *blob, const char *path,
+                         struct set_builder *builder, struct report *report, int64_t *bytes,
+                         struct error *err);
+void manifest_add(struct set_builder *builder, const char *path, const char *data, size_t len,
+                  struct report *report);
+
+/*
+ * Brings the keys of manifests in the store (model/mention.h) to those of a commit, whose set is
+ * given and valid: by what differs from the commit that they are of, or all anew. They count
+ * only for who made them: `by` tells the program, its kinds and the site's limits.
+ */
+int source_mentions_put(struct source *source, struct store *store, const char *by,
+                        const char *commit, const struct set *set, struct error *err);
+/* True if the store has those of a commit; `*files` is how many manifests it has. */
+bool source_mentions_are_of(struct store *store, const char *by, const char *commit,
+                            int64_t *files);
 
 /* The same over manifests that are given as data: what a push would lead to. `base`
  * are the manifests of the target, `changes` replace or remove some of them. */

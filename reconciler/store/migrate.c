@@ -82,6 +82,17 @@ static const char *const steps[] = {
     " BEGIN DELETE FROM fact WHERE key = 'settled'; END;"
     "CREATE TRIGGER object_dropped AFTER DELETE ON object"
     " BEGIN DELETE FROM fact WHERE key = 'settled'; END;",
+
+    /* 6: whom a change of one manifest may concern: who has a key in common with it, and which
+     * rows are found by a name, by a former one or by an address */
+    ("CREATE TABLE mention (key INTEGER NOT NULL, path TEXT NOT NULL,"
+     " PRIMARY KEY (key, path)) STRICT, WITHOUT ROWID;"
+     "DROP INDEX object_gone;"
+     "CREATE INDEX object_name ON object (kind, name, project);"
+     "CREATE INDEX object_renamed ON object (id)"
+     " WHERE instr(chosen, '\"formerly\"') > 0 AND life <> 3;"
+     "CREATE INDEX object_address ON object (project,"
+     " substr(chosen, instr(chosen, '\"address\":\"') + 11, 48)) WHERE kind = 'NIC' AND life <> 3;"),
 };
 enum { VERSION = sizeof(steps) / sizeof(steps[0]) };
 

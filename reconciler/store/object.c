@@ -170,6 +170,7 @@ struct memo {
         const char *text;
         const struct value *value;
     } slots[MEMO_SLOTS];
+    const char *kind, *project; /* of the last row: many in a row have one */
 };
 
 static size_t memo_slot(const char *text)
@@ -196,11 +197,23 @@ static const struct value *json_shared(struct query *query, struct arena *arena,
     return memo->slots[slot].value;
 }
 
+static const char *text_shared(struct query *query, struct arena *arena, const char **last)
+{
+    const char *text = (const char *)sqlite3_column_text(query->stmt, query->next);
+    if (!text || !*last || strcmp(text, *last) != 0) {
+        const char *read = query_text(query, arena);
+        *last = read ? read : *last;
+        return read;
+    }
+    query->next++;
+    return *last;
+}
+
 static struct known known_read(struct query *query, struct arena *arena, struct memo *memo)
 {
     struct known known = {.uid = query_text(query, arena)};
-    known.kind = query_text(query, arena);
-    known.project = query_text(query, arena);
+    known.kind = text_shared(query, arena, &memo->kind);
+    known.project = text_shared(query, arena, &memo->project);
     known.name = query_text(query, arena);
     known.life = (enum lifecycle)query_int(query);
     known.generation = (uint64_t)query_int(query);
@@ -280,37 +293,114 @@ static size_t objects_count(struct store *store)
     return (size_t)count;
 }
 
+#define OBJECT_COLUMNS                                                           \
+    "SELECT uid, kind, project, name, life, generation, epoch, protect,"         \
+    " remove_deletes, chosen, applied, labels, stopped_by_guest_at,"             \
+    " start_failures, next_start, seen, seen_absent, seen_released, seen_epoch," \
+    " seen_at, seen_spec, seen_booted, seen_status, seen_damage, seen_etag"      \
+    " FROM object"
+
+struct row_list {
+    struct known *items;
+    size_t count, room;
+};
+
+/* Runs a query of OBJECT_COLUMNS to its end. */
+static int rows_read(struct query *query, struct arena *arena, struct row_list *rows)
+{
+    struct memo *memo = arena_alloc(arena, sizeof(*memo));
+    while (query_next(query) > 0) {
+        rows->items =
+            query_room(arena, rows->items, rows->count, &rows->room, sizeof(*rows->items));
+        struct known *row = &rows->items[rows->count];
+        *row = known_read(query, arena, memo);
+        row->observed = observation_read(query, arena, memo);
+        const char *wrong = query->failed == 0 ? known_wrong(row) : NULL;
+        if (wrong)
+            query_refuse(query, wrong);
+        row->etag = query_text(query, arena);
+        rows->count++;
+    }
+    return query_end(query);
+}
+
 int store_objects(struct store *store, struct arena *arena, struct known **out, size_t *count,
                   struct error *err)
 {
-    struct memo *memo = arena_alloc(arena, sizeof(*memo));
-    size_t n = 0, room = objects_count(store);
-    struct known *rows = room ? arena_array(arena, room, sizeof(*rows)) : NULL;
+    struct row_list rows = {.room = objects_count(store)};
+    rows.items = rows.room ? arena_array(arena, rows.room, sizeof(*rows.items)) : NULL;
     struct query query;
-    query_start(&query, store,
-                "SELECT uid, kind, project, name, life, generation, epoch, protect,"
-                " remove_deletes, chosen, applied, labels, stopped_by_guest_at, start_failures,"
-                " next_start, seen, seen_absent, seen_released, seen_epoch, seen_at, seen_spec,"
-                " seen_booted, seen_status, seen_damage, seen_etag FROM object WHERE life <> 3",
-                err);
-    while (query_next(&query) > 0) {
-        rows = query_room(arena, rows, n, &room, sizeof(*rows));
-        rows[n] = known_read(&query, arena, memo);
-        rows[n].observed = observation_read(&query, arena, memo);
-        const char *wrong = query.failed == 0 ? known_wrong(&rows[n]) : NULL;
-        if (wrong)
-            query_refuse(&query, wrong);
-        rows[n++].etag = query_text(&query, arena);
-    }
-    int rc = query_end(&query);
+    query_start(&query, store, OBJECT_COLUMNS " WHERE life <> 3", err);
+    int rc = rows_read(&query, arena, &rows);
     if (rc < 0)
         return rc;
-    invariant(n <= room, "%zu objects where there is room for %zu", n, room);
-    if (n > 0)
-        sort_items(rows, n, sizeof(*rows), known_compare);
-    *out = rows;
-    *count = n;
+    invariant(rows.count <= rows.room, "%zu objects where there is room for %zu", rows.count,
+              rows.room);
+    if (rows.count > 0)
+        sort_items(rows.items, rows.count, sizeof(*rows.items), known_compare);
+    *out = rows.items;
+    *count = rows.count;
     return 0;
+}
+
+static int few_read(struct query *query, struct arena *arena, struct known **out, size_t *count)
+{
+    struct row_list rows = {0};
+    int rc = rows_read(query, arena, &rows);
+    *out = rows.items;
+    *count = rows.count;
+    return rc;
+}
+
+int store_objects_named(struct store *store, struct arena *arena, const char *kind,
+                        const char *project, const char *name, struct known **out, size_t *count,
+                        struct error *err)
+{
+    struct query query;
+    query_start(&query, store,
+                OBJECT_COLUMNS " WHERE kind = ? AND name = ? AND project IS ? AND life <> 3", err);
+    query_bind_text(&query, kind);
+    query_bind_text(&query, name);
+    query_bind_text(&query, project);
+    return few_read(&query, arena, out, count);
+}
+
+int store_objects_renamed(struct store *store, struct arena *arena, size_t limit,
+                          struct known **out, size_t *count, struct error *err)
+{
+    struct query query;
+    query_start(&query, store,
+                OBJECT_COLUMNS " WHERE instr(chosen, '\"formerly\"') > 0 AND life <> 3 LIMIT ?",
+                err);
+    query_bind_limit(&query, limit);
+    return few_read(&query, arena, out, count);
+}
+
+/* The text behind "address": in what was chosen; SQLite's own JSON functions are not for a schema
+ * that is not trusted. */
+int store_nics_at(struct store *store, struct arena *arena, const char *project,
+                  const char *address, struct known **out, size_t *count, struct error *err)
+{
+    struct query query;
+    query_start(&query, store,
+                OBJECT_COLUMNS
+                " WHERE kind = 'NIC' AND life <> 3 AND project IS ?1"
+                " AND substr(chosen, instr(chosen, '\"address\":\"') + 11, 48) >= ?2 || '\"'"
+                " AND substr(chosen, instr(chosen, '\"address\":\"') + 11, 48) < ?2 || '#'",
+                err);
+    query_bind_text(&query, project);
+    query_bind_text(&query, address);
+    return few_read(&query, arena, out, count);
+}
+
+int store_has_object(struct store *store, const char *uid, struct error *err)
+{
+    struct query query;
+    query_start(&query, store, "SELECT 1 FROM object WHERE uid = ? AND life <> 3", err);
+    query_bind_text(&query, uid);
+    bool is_there = query_next(&query) > 0;
+    int rc = query_end(&query);
+    return rc < 0 ? rc : is_there;
 }
 
 int store_incarnations(struct store *store, const char *kind, const char *project, const char *name,

@@ -99,10 +99,29 @@ int store_has_parses(struct store *store, struct error *err);
 int store_parse_put(struct store *store, const char *blob, const struct value *documents,
                     struct error *err);
 
+/* Which manifests have a key (model/mention.h), of the commit that the fact "mentions" tells.
+ * `limit` paths at most, in order. */
+int store_mention_put(struct store *store, int64_t key, const char *path, struct error *err);
+int store_mention_drop(struct store *store, int64_t key, const char *path, struct error *err);
+int store_mentions_clear(struct store *store, struct error *err);
+int store_mentions(struct store *store, struct arena *arena, int64_t key, size_t limit,
+                   const char *const **paths, size_t *count, struct error *err);
+
 /* ---- objects ------------------------------------------------------------------------ */
 /* All rows but the GONE ones, in plan_input's order, observations included. */
 int store_objects(struct store *store, struct arena *arena, struct known **out, size_t *count,
                   struct error *err);
+/* Of these, those of one identity; those that bore another name before, `limit` at most; the NICs
+ * of a project for which an address was chosen. Each by an index, and in no order. */
+int store_objects_named(struct store *store, struct arena *arena, const char *kind,
+                        const char *project, const char *name, struct known **out, size_t *count,
+                        struct error *err);
+int store_objects_renamed(struct store *store, struct arena *arena, size_t limit,
+                          struct known **out, size_t *count, struct error *err);
+int store_nics_at(struct store *store, struct arena *arena, const char *project,
+                  const char *address, struct known **out, size_t *count, struct error *err);
+/* 1 if there is such a row, 0 if not. */
+int store_has_object(struct store *store, const char *uid, struct error *err);
 /* Writes all of it but the observation; keyed by uid. */
 int store_object_put(struct store *store, const struct known *known, struct error *err);
 /* Gives a released object up, or a volume that may still lie in a pool's trash: from now on it is

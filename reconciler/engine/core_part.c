@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+/*
+ * A plan of a part of the rack (part.h): the same inputs but for the rows and the set, and what all
+ * rows came to when the rack was found to be as declared.
+ */
+#include "reconciler/engine/core_state.h"
+
+#include "model/invariant.h"
+#include "reconciler/engine/part.h"
+
+const struct plan *core_plan_part(struct core *core, struct arena *arena, const struct part *part,
+                                  const struct part_world *world, const char *commit,
+                                  struct error *err)
+{
+    invariant(core->is_reader && core->config.cached && !core->round.is_active,
+              "a part is planned by a core that only reads");
+    core->round.rows = part->rows; /* as if a round had begun with them: see round_rows_give() */
+    core->round.row_count = part->row_count;
+    struct plan_input *input = input_make(core, arena, part->set, commit);
+    core->round.rows = NULL;
+    if (!input) {
+        *err = core->failure;
+        return NULL;
+    }
+    input->world = world->digest;
+    input->world_at = world->observed_at;
+    if (input->baseline < world->live)
+        input->baseline = world->live;
+    return plan_make(arena, input);
+}

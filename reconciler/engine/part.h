@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+#ifndef RECONCILER_ENGINE_PART_H
+#define RECONCILER_ENGINE_PART_H
+
+#include "reconciler/plan/plan.h"
+#include "reconciler/source/source.h"
+#include "reconciler/store/store.h"
+
+/*
+ * A part of the rack, for the plan of a change.
+ *
+ * While a rack is as its commit declares, and not a line is to be planned for it, the plan of
+ * another commit can only have lines about what that commit changes and what has to do with it.
+ * The part is that: the changed resources, whoever refers to them, directly and beyond, all that
+ * these refer to, and who else claims what they claim; with their rows. It is found by keys
+ * (model/mention.h) and costs as much as it holds, however large the rack is.
+ *
+ * A fast path: it decides nothing. A commit with any problem, a change with too wide a reach,
+ * whatever cannot be told from a part, is left to the plan of the whole. tests/engine/test_part.c
+ * holds the two together.
+ */
+struct part_ask {
+    struct source *source;
+    struct store *store; /* within a snapshot */
+    const char *by;      /* shell_made_by() */
+    const char *from;    /* the commit that the rack is true to; the store's keys are of it */
+    size_t declared;     /* resources of it */
+    const char *to;
+    int64_t max_files;
+};
+
+struct part {
+    const struct set *set; /* `declared` is that of the whole commit */
+    struct known *rows;
+    size_t row_count;
+    struct gather *gather; /* private */
+};
+
+/* False: the whole has to be planned. */
+bool part_make(struct arena *arena, const struct part_ask *ask, struct part *part);
+void part_free(struct part *part); /* of one that was made; its set and rows are in the arena */
+
+/* Whether a plan made of the part is the plan of the whole: it has steps only of what the change
+ * concerns, and no uid that a row outside of the part has. */
+bool part_covers(const struct part *part, const struct plan *plan);
+
+#endif

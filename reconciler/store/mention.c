@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+/*
+ * Which manifests have which key. A row is a key and a path and no more, so that the rows of one
+ * key lie side by side: who has something in common with a manifest is read in one go.
+ */
+#include "reconciler/store/query.h"
+
+int store_mention_put(struct store *store, int64_t key, const char *path, struct error *err)
+{
+    struct query query;
+    query_start(&query, store, "INSERT OR IGNORE INTO mention (key, path) VALUES (?, ?)", err);
+    query_bind_int(&query, key);
+    query_bind_text(&query, path);
+    return query_run(&query, NULL);
+}
+
+int store_mention_drop(struct store *store, int64_t key, const char *path, struct error *err)
+{
+    struct query query;
+    query_start(&query, store, "DELETE FROM mention WHERE key = ? AND path = ?", err);
+    query_bind_int(&query, key);
+    query_bind_text(&query, path);
+    return query_run(&query, NULL);
+}
+
+int store_mentions_clear(struct store *store, struct error *err)
+{
+    struct query query;
+    query_start(&query, store, "DELETE FROM mention", err);
+    return query_run(&query, NULL);
+}
+
+int store_mentions(struct store *store, struct arena *arena, int64_t key, size_t limit,
+                   const char *const **paths, size_t *count, struct error *err)
+{
+    const char **found = NULL;
+    size_t n = 0, room = 0;
+    struct query query;
+    query_start(&query, store, "SELECT path FROM mention WHERE key = ? ORDER BY path LIMIT ?", err);
+    query_bind_int(&query, key);
+    query_bind_limit(&query, limit);
+    while (query_next(&query) > 0) {
+        found = query_room(arena, found, n, &room, sizeof(*found));
+        found[n++] = query_text(&query, arena);
+    }
+    int rc = query_end(&query);
+    *paths = found;
+    *count = n;
+    return rc;
+}
