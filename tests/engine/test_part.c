@@ -200,6 +200,10 @@ static void edit(struct history *history, struct rack *rack)
     } else {
         item->file = draw(history, FILES);
         item->renamed_from[0] = '\0';
+        if (draw(history, 3) == 0) { /* from any name, in use or not */
+            memcpy(item->renamed_from, item->name, sizeof(item->name));
+            item->renamed_from[strlen(item->name) - 1] = (char)('0' + draw(history, 8));
+        }
     }
 }
 
