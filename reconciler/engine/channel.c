@@ -12,7 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { CHUNK = 1 << 16, ERROR_LINE_MAX = 4096 };
+enum { CHUNK = 1 << 16, INPUT_KEPT = 1 << 18, ERROR_LINE_MAX = 4096 };
 
 static void front_drop(struct text *text, size_t count)
 {
@@ -41,6 +41,8 @@ static void lines_give(struct channel *channel)
         return; /* the last line made its reader give it up */
     front_drop(&channel->input, start);
     channel->scanned = channel->input.len;
+    if (channel->input.len == 0 && channel->input.size > INPUT_KEPT)
+        text_free(&channel->input);
 }
 
 /* 1 if something came, 0 if there is nothing now, -1 at the end. */

@@ -351,20 +351,28 @@ static void list_ask(struct core *core, struct driver *driver)
     core->round.waiting++;
 }
 
+static void rows_drop(struct core *core)
+{
+    arena_free(core->round.arena);
+    core->round.arena = NULL;
+    core->round.rows = NULL;
+    core->round.row_count = 0;
+}
+
 static bool rows_load(struct core *core)
 {
     struct error err = ERROR_INIT;
     struct round *round = &core->round;
-    arena_free(round->arena);
+    rows_drop(core);
     round->arena = arena_new();
-    round->rows = NULL;
-    round->row_count = 0;
     if (core->env->ledger->objects(core->env->store, round->arena, &round->rows, &round->row_count,
                                    &err) < 0) {
         core_fail(core, &err);
         return false;
     }
     seen_take_rows(core, round->rows, round->row_count);
+    if (!core->is_reader) /* it reads them anew for its plan: by then there is more to know */
+        rows_drop(core);
     return true;
 }
 

@@ -565,6 +565,72 @@ static void pass_tell(struct core *core)
         core->env->passed(core->env->context, &pass);
 }
 
+/* Rows that the core comes back to after the pass: nobody could look at them, or they start later.
+ */
+static bool is_looked_at_later(const struct core *core, const struct known *row)
+{
+    return row->next_start > core->input->now || (!row->observed.known && row->life == LIFE_LIVE);
+}
+
+static struct known row_rest(struct arena *arena, const struct known *row)
+{
+    return (struct known){
+        .uid = arena_text(arena, row->uid),
+        .kind = arena_text(arena, row->kind),
+        .project = arena_text(arena, row->project),
+        .name = arena_text(arena, row->name),
+        .life = row->life,
+        .next_start = row->next_start,
+        .observed = {.known = row->observed.known},
+    };
+}
+
+static struct plan_input *input_rest(const struct core *core, struct arena *arena)
+{
+    const struct plan_input *input = core->input;
+    struct plan_input *rest = arena_alloc(arena, sizeof *rest);
+    struct freeze *freezes = arena_array(arena, input->freeze_count + 1, sizeof *freezes);
+    size_t later = 0;
+    for (size_t i = 0; i < input->known_count; i++)
+        later += is_looked_at_later(core, &input->known[i]);
+    struct known *rows = arena_array(arena, later + 1, sizeof *rows);
+    *rest = (struct plan_input){.set = input->set, .now = input->now, .known = rows};
+    for (size_t i = 0; i < input->known_count; i++)
+        if (is_looked_at_later(core, &input->known[i]))
+            rows[rest->known_count++] = row_rest(arena, &input->known[i]);
+    for (size_t i = 0; i < input->freeze_count; i++)
+        freezes[i] = (struct freeze){.what = arena_text(arena, input->freezes[i].what),
+                                     .who = arena_text(arena, input->freezes[i].who),
+                                     .why = arena_text(arena, input->freezes[i].why),
+                                     .until = input->freezes[i].until};
+    rest->freezes = freezes;
+    rest->freeze_count = input->freeze_count;
+    return rest;
+}
+
+/* A plan without a line needs nothing of what it was made from, which would be most of what the
+ * daemon holds while it has nothing to do. */
+static void pass_forget(struct core *core)
+{
+    if (core->plan->step_count || core->plan->hold_count || core->tasks)
+        return;
+    struct arena *arena = arena_new();
+    struct plan *plan = arena_alloc(arena, sizeof *plan);
+    struct plan_input *input = input_rest(core, arena);
+    *plan = *core->plan;
+    plan->commit = input->commit = arena_text(arena, plan->commit);
+    plan->parent = input->parent = arena_text(arena, plan->parent);
+    plan->steps = NULL;
+    plan->holds = NULL;
+    plan->approval_steps = NULL;
+    plan->match = NULL;
+    core->step_uids = arena_array(arena, 1, sizeof *core->step_uids);
+    arena_free(core->plan_arena);
+    core->plan_arena = arena;
+    core->plan = plan;
+    core->input = input;
+}
+
 void core_replan(struct core *core)
 {
     core->wants_plan = false;
@@ -599,4 +665,5 @@ void core_replan(struct core *core)
     rows_settle(core);
     if (core->plan_is_fresh)
         retries_settle(core);
+    pass_forget(core);
 }

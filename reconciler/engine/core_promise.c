@@ -104,19 +104,113 @@ static bool row_promise(struct arena *arena, const struct set *set, const struct
     return rename_keep(arena, resource, row) || is_tighter;
 }
 
+/* ---- whose rows --------------------------------------------------------------------- */
+
+/* More changes than these, and all rows are read at once. */
+enum { LOOKED_UP_MAX = 1000 };
+
+struct rows {
+    struct core *core;
+    struct arena *arena;
+    struct known *items;
+    size_t count, room, looked_up;
+};
+
+static void rows_add(struct rows *rows, const struct known *found, size_t count)
+{
+    if (rows->count + count > rows->room) {
+        size_t room = 2 * (rows->count + count);
+        struct known *more = arena_array(rows->arena, room, sizeof *more);
+        if (rows->count)
+            memcpy(more, rows->items, rows->count * sizeof *more);
+        rows->items = more;
+        rows->room = room;
+    }
+    if (count)
+        memcpy(rows->items + rows->count, found, count * sizeof *found);
+    rows->count += count;
+}
+
+static void rows_named(struct rows *rows, const struct resource *resource, const char *name)
+{
+    const struct env *env = rows->core->env;
+    struct error err = ERROR_INIT;
+    struct known *found = NULL;
+    size_t count = 0;
+    rows->looked_up++;
+    if (env->ledger->objects_named(env->store, rows->arena, resource->kind->name, resource->project,
+                                   name, &found, &count, &err) < 0)
+        core_fail(rows->core, &err);
+    else
+        rows_add(rows, found, count);
+}
+
+/* As the set is ordered. */
+static int identity_order(const struct resource *a, const struct resource *b)
+{
+    int by_project = texts_order(a->project, b->project);
+    if (a->kind != b->kind)
+        return a->kind->rank < b->kind->rank ? -1 : 1;
+    return by_project ? by_project : strcmp(a->name, b->name);
+}
+
+static bool promises_same(const struct resource *was, const struct resource *is)
+{
+    return value_get_bool(was->spec, "protect", false) ==
+               value_get_bool(is->spec, "protect", false) &&
+           texts_order(value_get_text(was->spec, "onRemove", NULL),
+                       value_get_text(is->spec, "onRemove", NULL)) == 0 &&
+           texts_order(was->renamed_from, is->renamed_from) == 0;
+}
+
+/* A fast path: what the commit before promised was kept when that was accepted, so that only
+ * those need be looked at whose promise is another now, and those that are promised a name. False
+ * if there is no commit before, or too much has changed. */
+static bool rows_concerned(struct rows *rows, const struct set *was, const struct set *is)
+{
+    const struct env *env = rows->core->env;
+    struct error err = ERROR_INIT;
+    struct known *renamed = NULL;
+    size_t count = 0, w = 0;
+    for (size_t i = 0; was && i < is->count && rows->looked_up < LOOKED_UP_MAX; i++) {
+        const struct resource *resource = is->resources[i];
+        while (w < was->count && identity_order(was->resources[w], resource) < 0)
+            w++;
+        if (w < was->count && identity_order(was->resources[w], resource) == 0 &&
+            promises_same(was->resources[w], resource))
+            continue;
+        rows_named(rows, resource, resource->name);
+        if (resource->renamed_from)
+            rows_named(rows, resource, resource->renamed_from);
+    }
+    if (!was || rows->looked_up >= LOOKED_UP_MAX)
+        return false;
+    if (env->ledger->objects_renamed(env->store, rows->arena, SIZE_MAX, &renamed, &count, &err) < 0)
+        core_fail(rows->core, &err);
+    else
+        rows_add(rows, renamed, count);
+    return true;
+}
+
+static void rows_all(struct rows *rows)
+{
+    const struct env *env = rows->core->env;
+    struct error err = ERROR_INIT;
+    if (env->ledger->objects(env->store, rows->arena, &rows->items, &rows->count, &err) < 0)
+        core_fail(rows->core, &err);
+}
+
 void promises_keep(struct core *core, struct arena *arena, const struct set *set)
 {
-    struct error err = ERROR_INIT;
-    struct known *rows = NULL;
-    size_t count = 0;
+    struct rows rows = {.core = core, .arena = arena};
     if (!batch_open(core))
         return;
-    if (core->env->ledger->objects(core->env->store, arena, &rows, &count, &err) < 0)
-        core_fail(core, &err);
+    if (!rows_concerned(&rows, core->set, set))
+        rows_all(&rows);
     struct renames renames = renames_of(arena, set);
-    for (size_t i = 0; i < count && !core->failure.code; i++)
-        if (row_promise(arena, set, &renames, &rows[i]))
-            save_object(core, &rows[i]);
+    for (size_t i = 0; i < rows.count && !core->failure.code; i++)
+        if (row_promise(arena, set, &renames, &rows.items[i]))
+            save_object(core, &rows.items[i]);
     for (struct task *task = core->tasks; task; task = task->hh.next)
         row_promise(task->arena, set, &renames, &task->after);
 }

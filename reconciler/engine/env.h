@@ -27,6 +27,10 @@ struct ledger {
     int (*revision_state)(struct store *, int64_t, const char *, int64_t, struct error *);
     int (*revision_target)(struct store *, struct arena *, struct revision *, struct error *);
     int (*objects)(struct store *, struct arena *, struct known **, size_t *, struct error *);
+    int (*objects_named)(struct store *, struct arena *, const char *, const char *, const char *,
+                         struct known **, size_t *, struct error *);
+    int (*objects_renamed)(struct store *, struct arena *, size_t, struct known **, size_t *,
+                           struct error *);
     int (*object_put)(struct store *, const struct known *, struct error *);
     int (*observation_put)(struct store *, const char *, const struct observation *, const char *,
                            struct error *);

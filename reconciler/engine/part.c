@@ -172,26 +172,35 @@ static void instance_addresses(struct rows *rows, const struct member *member)
 
 /* ---- names that objects bore before ------------------------------------------------- */
 
-static bool name_changed(struct gather *gather, const struct known *row, const char *name)
+/* Whether the change has to do with a name. */
+static bool is_changed(struct gather *gather, const struct known *row, const struct value *name)
 {
-    const struct member *member = owner_find(gather, row->kind, row->project, name);
+    if (!value_is_text(name))
+        return false;
+    const struct member *member = owner_find(gather, row->kind, row->project, name->text);
     return member->was || (member->is_affected && member->resource);
 }
 
+static bool has_changed_name(struct gather *gather, const struct known *row)
+{
+    const struct value *names = value_get(row->chosen, "formerly");
+    bool is_any = is_changed(gather, row, value_get(row->chosen, "becomes"));
+    for (size_t i = 0; value_is_list(names) && i < names->count; i++)
+        is_any |= is_changed(gather, row, names->items[i]);
+    return is_any;
+}
+
 /* A record may still have such a name, and then means whoever bears it now: those that ever had
- * another are all in the part, and affected if the change gives or takes their former name. */
+ * another are all in the part. Who has one on record is not in the store's keys: a change that
+ * gives or takes such a name is the whole's. */
 static void renamed_want(struct rows *rows)
 {
     struct gather *gather = rows->gather;
     for (size_t i = 0; i < rows->renamed_count && !gather->is_given_up; i++) {
         const struct known *row = &rows->renamed[i];
-        const struct value *names = value_get(row->chosen, "formerly");
-        struct member *owner = owner_find(gather, row->kind, row->project, row->name);
-        gather_want(gather, owner);
+        gather_want(gather, owner_find(gather, row->kind, row->project, row->name));
         rows_read(rows, row->kind, row->project, row->name);
-        for (size_t n = 0; value_is_list(names) && n < names->count; n++)
-            if (value_is_text(names->items[n]) && name_changed(gather, row, names->items[n]->text))
-                gather_affect(gather, owner);
+        gather->is_given_up |= has_changed_name(gather, row);
     }
 }
 

@@ -90,9 +90,10 @@ static const char *const steps[] = {
      "DROP INDEX object_gone;"
      "CREATE INDEX object_name ON object (kind, name, project);"
      "CREATE INDEX object_renamed ON object (id)"
-     " WHERE instr(chosen, '\"formerly\"') > 0 AND life <> 3;"
+     " WHERE (instr(chosen, '\"formerly\"') > 0 OR instr(chosen, '\"becomes\"') > 0) AND life <> 3;"
      "CREATE INDEX object_address ON object (project,"
-     " substr(chosen, instr(chosen, '\"address\":\"') + 11, 48)) WHERE kind = 'NIC' AND life <> 3;"),
+     " substr(chosen, instr(chosen, '\"address\":\"') + 11, 48)) WHERE kind = 'NIC' AND life <> "
+     "3;"),
 };
 enum { VERSION = sizeof(steps) / sizeof(steps[0]) };
 

@@ -370,7 +370,8 @@ int store_objects_renamed(struct store *store, struct arena *arena, size_t limit
 {
     struct query query;
     query_start(&query, store,
-                OBJECT_COLUMNS " WHERE instr(chosen, '\"formerly\"') > 0 AND life <> 3 LIMIT ?",
+                OBJECT_COLUMNS " WHERE (instr(chosen, '\"formerly\"') > 0 OR"
+                               " instr(chosen, '\"becomes\"') > 0) AND life <> 3 LIMIT ?",
                 err);
     query_bind_limit(&query, limit);
     return few_read(&query, arena, out, count);

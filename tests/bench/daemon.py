@@ -20,11 +20,20 @@ def family(pid):
     return found
 
 
+def lines_of(path):
+    """Of a process that may have ended meanwhile: one of a moment, for a commit's note."""
+    try:
+        with open(path) as file:
+            return file.readlines()
+    except OSError:
+        return []
+
+
 def memory_mib(pids):
     """RSS summed, and PSS, which counts what processes share once."""
     rss = pss = 0
     for pid in pids:
-        for line in open("/proc/%d/smaps_rollup" % pid):
+        for line in lines_of("/proc/%d/smaps_rollup" % pid):
             rss += int(line.split()[1]) if line.startswith("Rss:") else 0
             pss += int(line.split()[1]) if line.startswith("Pss:") else 0
     return rss / 1024, pss / 1024
@@ -33,7 +42,7 @@ def memory_mib(pids):
 def wakeups(pids):
     count = 0
     for pid in pids:
-        for line in open("/proc/%d/status" % pid):
+        for line in lines_of("/proc/%d/status" % pid):
             if line.startswith(("voluntary_ctxt", "nonvoluntary_ctxt")):
                 count += int(line.split()[1])
     return count
@@ -55,8 +64,9 @@ def wait_for(condition, seconds):
 def cpu_s(pids):
     ticks = 0
     for pid in pids:
-        fields = open("/proc/%d/stat" % pid).read().rsplit(")", 1)[1].split()
-        ticks += int(fields[11]) + int(fields[12])
+        for line in lines_of("/proc/%d/stat" % pid):
+            fields = line.rsplit(")", 1)[1].split()
+            ticks += int(fields[11]) + int(fields[12])
     return ticks / os.sysconf("SC_CLK_TCK")
 
 

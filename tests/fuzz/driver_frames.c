@@ -128,6 +128,34 @@ static int objects(struct store *store, struct arena *arena, struct known **out,
     return 0;
 }
 
+static bool is_named(const struct known *row, const char *kind, const char *project,
+                     const char *name)
+{
+    return !strcmp(row->kind, kind) && !strcmp(row->name, name) &&
+           !strcmp(row->project ? row->project : "", project ? project : "");
+}
+
+static int objects_named(struct store *store, struct arena *arena, const char *kind,
+                         const char *project, const char *name, struct known **out, size_t *count,
+                         struct error *err)
+{
+    size_t all = 0, kept = 0;
+    objects(store, arena, out, &all, err);
+    for (size_t i = 0; i < all; i++)
+        if (is_named(&(*out)[i], kind, project, name))
+            (*out)[kept++] = (*out)[i];
+    *count = kept;
+    return 0;
+}
+
+/* More than are asked for is no mistake: those without another name are as they were. */
+static int objects_renamed(struct store *store, struct arena *arena, size_t limit,
+                           struct known **out, size_t *count, struct error *err)
+{
+    (void)limit;
+    return objects(store, arena, out, count, err);
+}
+
 static const struct value *kept(const struct value *value)
 {
     return value ? value_copy(world->arena, value) : NULL;
@@ -335,6 +363,8 @@ static const struct ledger ledger = {
     .revision_state = revision_state,
     .revision_target = revision_target,
     .objects = objects,
+    .objects_named = objects_named,
+    .objects_renamed = objects_renamed,
     .object_put = object_put,
     .observation_put = observation_put,
     .incarnations = incarnations,

@@ -301,6 +301,14 @@ READS(objects,
       (struct store * store, struct arena *arena, struct known **out, size_t *count,
        struct error *err),
       store, arena, out, count, err)
+READS(objects_named,
+      (struct store * store, struct arena *arena, const char *kind, const char *project,
+       const char *name, struct known **out, size_t *count, struct error *err),
+      store, arena, kind, project, name, out, count, err)
+READS(objects_renamed,
+      (struct store * store, struct arena *arena, size_t limit, struct known **out, size_t *count,
+       struct error *err),
+      store, arena, limit, out, count, err)
 READS(incarnations,
       (struct store * store, const char *kind, const char *project, const char *name,
        uint64_t *count, struct error *err),
@@ -334,6 +342,8 @@ static const struct ledger seam_ledger = {
     .revision_state = seam_revision_state,
     .revision_target = seam_revision_target,
     .objects = seam_objects,
+    .objects_named = seam_objects_named,
+    .objects_renamed = seam_objects_renamed,
     .object_put = seam_object_put,
     .observation_put = seam_observation_put,
     .incarnations = seam_incarnations,

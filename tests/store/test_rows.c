@@ -411,6 +411,106 @@ static void destruction_that_may_have_happened_counts(void **state)
     assert_int_equal(count, 2);
 }
 
+/* ---- what does not grow with the rack ----------------------------------------------- */
+
+static void rack_fill(struct scene *scene, unsigned from, unsigned to)
+{
+    ok(scene, store_begin(scene->store, &scene->err));
+    for (unsigned i = from; i < to; i++) {
+        struct value *chosen = value_map(scene->arena);
+        value_set_text(scene->arena, chosen, "address",
+                       arena_printf(scene->arena, "10.0.%u.%u", i / 200, i % 200));
+        value_set_text(scene->arena, chosen, "mac", "02:00:00:00:00:01");
+        const struct known row = {.uid = arena_printf(scene->arena, "%032u", i),
+                                  .kind = "NIC",
+                                  .project = "shop",
+                                  .name = arena_printf(scene->arena, "vm%u.eth0", i),
+                                  .life = LIFE_LIVE,
+                                  .chosen = chosen};
+        ok(scene, store_object_put(scene->store, &row, &scene->err));
+        ok(scene, store_mention_put(scene->store, i, "a.yaml", &scene->err));
+        struct intent intent =
+            intent_of(arena_printf(scene->arena, "op%u", i), "confirmed", 100, 110);
+        intent.uid = row.uid;
+        intent_put(scene, intent);
+    }
+    ok(scene, store_commit(scene->store, &scene->err));
+}
+
+/* SQLite's steps of all statements since the last call. */
+static int64_t steps_taken(struct scene *scene)
+{
+    int64_t steps = 0;
+    for (sqlite3_stmt *stmt = NULL; (stmt = sqlite3_next_stmt(scene->store->db, stmt));)
+        steps += sqlite3_stmt_status(stmt, SQLITE_STMTSTATUS_VM_STEP, 1);
+    return steps;
+}
+
+static int64_t look_ups(struct scene *scene)
+{
+    struct arena *arena = scene->arena;
+    struct known *rows = NULL;
+    const char *const *paths = NULL;
+    size_t count = 0;
+    uint64_t incarnations = 0;
+    int64_t destroyed = 0;
+    steps_taken(scene);
+    ok(scene, store_objects_named(scene->store, arena, "NIC", "shop", "vm3.eth0", &rows, &count,
+                                  &scene->err));
+    assert_int_equal(count, 1);
+    ok(scene, store_nics_at(scene->store, arena, "shop", "10.0.0.3", &rows, &count, &scene->err));
+    assert_int_equal(count, 1);
+    assert_string_equal(rows[0].name, "vm3.eth0");
+    ok(scene, store_nics_at(scene->store, arena, "shop", "10.0.0.", &rows, &count, &scene->err));
+    assert_int_equal(count, 0);
+    ok(scene, store_objects_renamed(scene->store, arena, 9, &rows, &count, &scene->err));
+    assert_int_equal(count, 0);
+    ok(scene, store_mentions(scene->store, arena, 3, 9, &paths, &count, &scene->err));
+    assert_int_equal(count, 1);
+    assert_int_equal(
+        store_has_object(scene->store, "00000000000000000000000000000003", &scene->err), 1);
+    ok(scene,
+       store_incarnations(scene->store, "NIC", "shop", "vm3.eth0", &incarnations, &scene->err));
+    ok(scene, store_destroyed_since(scene->store, 100, &destroyed, &scene->err));
+    assert_int_equal(destroyed, 0);
+    return steps_taken(scene);
+}
+
+/* The day's destructions were counted by a walk through all intents ever made. */
+static void what_a_change_looks_up_takes_the_same_steps_in_any_rack(void **state)
+{
+    struct scene *scene = *state;
+    rack_fill(scene, 0, 10);
+    int64_t small = look_ups(scene);
+    rack_fill(scene, 10, 1000);
+
+    assert_true(small > 0);
+    assert_int_equal(look_ups(scene), small);
+}
+
+static void an_object_that_bore_or_was_promised_another_name_is_found(void **state)
+{
+    struct scene *scene = *state;
+    struct known *rows = NULL;
+    size_t count = 0;
+    const char *const chosen[] = {"{}", "{\"formerly\":[\"a\"]}", "{\"becomes\":\"b\"}"};
+    for (unsigned i = 0; i < 3; i++) {
+        struct value *value = NULL;
+        ok(scene, json_read(scene->arena, chosen[i], strlen(chosen[i]), &value, &scene->err));
+        const struct known row = {.uid = arena_printf(scene->arena, "u%u", i),
+                                  .kind = "Volume",
+                                  .project = "shop",
+                                  .name = "v",
+                                  .life = LIFE_LIVE,
+                                  .chosen = value};
+        ok(scene, store_object_put(scene->store, &row, &scene->err));
+    }
+    ok(scene, store_objects_renamed(scene->store, scene->arena, 9, &rows, &count, &scene->err));
+    assert_int_equal(count, 2);
+    ok(scene, store_objects_renamed(scene->store, scene->arena, 1, &rows, &count, &scene->err));
+    assert_int_equal(count, 1);
+}
+
 /* ---- plans, holds, freezes ---------------------------------------------------------- */
 
 static void a_plan_is_used_once(void **state)
@@ -630,6 +730,8 @@ int main(void)
         CASE(finished_intents_are_kept_for_90_days),
         CASE(only_unapproved_destruction_counts),
         CASE(destruction_that_may_have_happened_counts),
+        CASE(what_a_change_looks_up_takes_the_same_steps_in_any_rack),
+        CASE(an_object_that_bore_or_was_promised_another_name_is_found),
         CASE(a_plan_is_used_once),
         CASE(a_plan_known_only_by_its_file_is_used_once_too),
         CASE(a_hold_is_approved_once_by_somebody),
