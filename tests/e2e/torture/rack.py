@@ -431,7 +431,8 @@ class Rack:
                 lines.append(f"link {link['ifname']} mtu {link['mtu']} master {link.get('master')} {addresses} "
                              f"isolated {port.get('isolated')} learning {port.get('learning')} "
                              f"{'UP' if 'UP' in link['flags'] else 'DOWN'}")
-            lines += sorted(self.run("ip", "-n", space, "route")[1].splitlines())
+            # A bridge that lost its last port has no carrier, one that never had any has: not ours to say.
+            lines += sorted(self.run("ip", "-n", space, "route")[1].replace(" linkdown", "").splitlines())
             for file in ("config", "hosts", "options", "names"):
                 with open(f"/run/spinel/{space}/{file}") as text:
                     lines += sorted(text.read().splitlines())

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MPL-2.0
 """A real site under real accidents, round after round.
 
-torture.py --build DIR [--rounds N] [--seed N] [--keep]
+torture.py --build DIR [--rounds N] [--seed N] [--first N] [--keep]
 
 A round is a change that is pushed, guests that write and sync meanwhile, and one to
 three faults at random moments: processes killed or stopped, a full disk, the repository
@@ -10,6 +10,7 @@ gone, the store broken. Then everything must be as if nothing had happened: `spi
 exits 0, one QEMU runs per machine, kernel and files are as in an undisturbed run of the
 same manifests, packets pass, and each volume holds every byte that a guest was told is
 synced. The same seed makes the same changes and faults; the moments are the machine's.
+With --first the schedule begins at that round, in the state that the one before ends in.
 """
 import argparse
 import collections
@@ -115,11 +116,12 @@ class Torture:
         raise Failed("the world is not as in an undisturbed run:\n" + "\n".join(
             difflib.unified_diff(want.splitlines(), have.splitlines(), "undisturbed", "now", lineterm="", n=0)))
 
-    def undisturbed(self):
-        """Each state that rounds will end in, reached in peace."""
+    def undisturbed(self, first):
+        """Each state that rounds will end in, reached in peace; and the one before the first."""
         sizes = {"web_mib": FIRST["web_mib"], "db_mib": FIRST["db_mib"]}
-        for state in self.states + [FIRST]:
-            if key(state) in self.reference and state is not FIRST:
+        before = self.states[first - 1]
+        for state in self.states[first:] + [before]:
+            if key(state) in self.reference and state is not before:
                 continue
             self.rack.commit(dict(state, **sizes))
             self.rack.push()
@@ -164,6 +166,7 @@ def main():
     options.add_argument("--build", required=True)
     options.add_argument("--rounds", type=int, default=5)
     options.add_argument("--seed", type=int, default=int(time.time()))
+    options.add_argument("--first", type=int, default=1, help="the round of the schedule to begin with")
     options.add_argument("--keep", action="store_true", help="leave the site as it is when something fails")
     options = options.parse_args()
     print(f"seed {options.seed}, {options.rounds} rounds", flush=True)
@@ -171,17 +174,17 @@ def main():
     done, failed = 0, None
     try:
         torture = Torture(rack, options.seed, options.rounds)
-        torture.undisturbed()
+        torture.undisturbed(options.first)
         print(f"{len(torture.reference)} states reached undisturbed", flush=True)
-        for done in range(1, options.rounds + 1):
+        for done in range(options.first, options.rounds + 1):
             torture.round(done)
         for volume in torture.volumes:
             volume.check_inside()
-        torture.summary(done)
+        torture.summary(done + 1 - options.first)
     except (Failed, KeyboardInterrupt) as err:
         failed = err or "interrupted"
         print(f"FAILED in round {done}: {failed}\nagain: torture.py --seed {options.seed} --rounds {max(done, 1)}")
-        torture.summary(done - 1)
+        torture.summary(max(done - options.first, 0))
         print(rack.run("sh", "-c", "tail -n 60 ../serve.log | cut -c 1-240", check=False, cwd=rack.dir)[1])
     if failed and options.keep:
         print(f"kept: {rack.base}, SPINEL_SITE={rack.env['SPINEL_SITE']}")
