@@ -192,11 +192,10 @@ static const struct value *spec_with_chosen(struct arena *arena, const struct re
     return spec;
 }
 
-static void row_settle(struct core *core, const struct known *row, const struct resource *resource)
+static void row_settle(struct core *core, const struct known *row, const struct resource *resource,
+                       const struct value *spec)
 {
-    struct arena *arena = core->plan_arena;
-    struct known live = row_confirmed(core, arena, row, LIFE_LIVE, resource,
-                                      spec_with_chosen(arena, resource, row->chosen));
+    struct known live = row_confirmed(core, core->plan_arena, row, LIFE_LIVE, resource, spec);
     if (!live.generation)
         live.generation = 1;
     save_object(core, &live);
@@ -223,28 +222,15 @@ bool plan_runs(const struct core *core, const char *uid)
     return bsearch(&uid, core->step_uids, core->plan->run, sizeof *core->step_uids, text_order);
 }
 
-static bool has_step(const struct core *core, const char *uid)
-{
-    if (plan_runs(core, uid))
-        return true;
-    for (size_t i = 0; i < core->plan->step_count; i++)
-        if (core->plan->steps[i].disposition != RUN && !strcmp(core->plan->steps[i].uid, uid))
-            return true;
-    return false;
-}
-
-/* Objects that are as declared, but whose confirmation was never written: the process died
- * before it could, or they were found by their tag. */
+/* Objects that are as declared, and whose rows do not say so yet. */
 static void rows_settle(struct core *core)
 {
-    for (size_t i = 0; i < core->input->known_count; i++) {
-        const struct known *row = &core->input->known[i];
-        if (row->applied || !row->observed.known || row->observed.absent ||
-            row->life == LIFE_RELEASED || task_of_uid(core, row->uid) || has_step(core, row->uid))
-            continue;
-        const struct resource *resource = set_find(core->set, row->kind, row->project, row->name);
-        if (resource)
-            row_settle(core, row, resource);
+    for (size_t i = 0; i < core->plan->unrecorded_count; i++) {
+        const struct unrecorded *object = &core->plan->unrecorded[i];
+        struct known row = *object->known;
+        row.chosen = object->chosen;
+        if (!task_of_uid(core, row.uid))
+            row_settle(core, &row, object->resource, object->spec);
     }
 }
 
@@ -407,7 +393,7 @@ static void intent_settle(struct core *core, const struct intent *intent, const 
         seen_set_row(core, row->kind, row->uid, false);
         intent_finish(core, intent, "confirmed");
     } else if (is_acknowledged && !is_delete && !seen->absent && resource) {
-        row_settle(core, row, resource);
+        row_settle(core, row, resource, spec_with_chosen(core->plan_arena, resource, row->chosen));
         intent_finish(core, intent, "confirmed");
     } else {
         intent_finish(core, intent, "superseded");

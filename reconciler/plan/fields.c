@@ -184,23 +184,28 @@ static void add_damage(const struct states *states, struct field_list *list)
 
 /* ---- lists -------------------------------------------------------------------------- */
 
-/* All three states say the same: then what is current is what is desired, whichever of them
- * each field is taken from. The usual case, and the cheap one. */
-static bool is_as_desired(const struct states *states)
+static bool is_as_applied(const struct states *states)
+{
+    return value_is_map(states->desired) && value_equal(states->applied, states->desired);
+}
+
+/* With it all three states say the same: then what is current is what is desired, whichever of
+ * them each field is taken from. The usual case, and the cheap one. */
+static bool is_as_seen(const struct states *states)
 {
     const struct value *booted = states->is_running ? states->booted : NULL;
 
-    return value_is_map(states->desired) && value_equal(states->applied, states->desired) &&
-           value_equal(states->observed, states->desired) &&
+    return value_equal(states->observed, states->desired) &&
            (!booted || value_equal(booted, states->desired));
 }
 
 struct field_list fields_find(const struct states *states)
 {
-    struct field_list list = {0};
+    bool is_applied = is_as_applied(states);
+    struct field_list list = {.is_unrecorded = !is_applied || !states->is_confirmed};
 
     add_name_and_labels(states, &list);
-    if (!is_as_desired(states))
+    if (!is_applied || !is_as_seen(states))
         add_specs(states, &list, states_current(states));
     add_damage(states, &list);
     fields_settle(states, &list);
@@ -212,7 +217,7 @@ struct field_list fields_unseen(const struct states *states)
     struct field_list list = {0};
 
     add_name_and_labels(states, &list);
-    if (!value_is_map(states->desired) || !value_equal(states->applied, states->desired))
+    if (!is_as_applied(states))
         add_specs(states, &list, states->applied);
     fields_settle(states, &list);
     return list;

@@ -12,6 +12,7 @@ struct field_list {
     struct plan_field *items;
     size_t count;
     size_t room;
+    bool is_unrecorded; /* what was applied last is not what is desired */
 };
 
 /* The three states of one subject, sensitive leaves as digests. Specs may be NULL. */

@@ -40,14 +40,34 @@ const char *disposition_text(enum disposition disposition)
     return texts[disposition];
 }
 
+static void add_unrecorded(struct arena *arena, struct plan *plan, const struct subject *subject)
+{
+    size_t count = plan->unrecorded_count;
+
+    if ((count & (count - 1)) == 0) { /* 0 or full: it holds a power of two */
+        struct unrecorded *items = arena_array(arena, count ? 2 * count : 1, sizeof(*items));
+
+        if (count)
+            memcpy(items, plan->unrecorded, count * sizeof(*items));
+        plan->unrecorded = items;
+    }
+    plan->unrecorded[plan->unrecorded_count++] =
+        (struct unrecorded){subject->known, subject->resource, subject->spec, subject->chosen};
+}
+
 static void make_steps(struct arena *arena, struct plan *plan)
 {
     const struct match *match = plan->match;
 
     plan->steps = arena_array(arena, match->count + 1, sizeof(struct step));
-    for (size_t i = 0; i < match->count; i++)
-        if (step_make(arena, match, &match->subjects[i], &plan->steps[plan->step_count]))
+    for (size_t i = 0; i < match->count; i++) {
+        struct step *step = &plan->steps[plan->step_count];
+
+        if (step_make(arena, match, &match->subjects[i], step))
             plan->step_count++;
+        else if (step->is_unrecorded)
+            add_unrecorded(arena, plan, &match->subjects[i]);
+    }
 }
 
 static const struct value *settled_spec(const struct step *step)

@@ -179,10 +179,22 @@ struct step {
     const char *renamed_from;      /* or NULL */
     enum change impact;            /* on a running machine: CHANGE_LIVE none, RESTART, REPLACE */
     bool is_destructive;           /* counts against the budget */
+    bool is_unrecorded;            /* private to plan/, as `subject` */
     bool *after_must;              /* of each `after`: without it this step cannot be done at all;
                                     * the others only come first if they run */
     const struct subject *subject; /* private to plan/ */
     const char *swaps_with;        /* uid of what it exchanges something with; or NULL. Private */
+};
+
+/* An object that is as declared, while its row says that something else was applied last: the
+ * process died before it could write that down, somebody did it by hand, or the store is an old
+ * copy. There is no step for it; what was true before tells a change from drift, so it is
+ * recorded. */
+struct unrecorded {
+    const struct known *known;
+    const struct resource *resource;
+    const struct value *spec; /* desired, with what was chosen */
+    const struct value *chosen;
 };
 
 struct hold {
@@ -201,6 +213,8 @@ struct plan {
     int64_t observed_at;     /* unix seconds of the oldest observation used; 0 if none */
     struct step *steps;
     size_t step_count;
+    struct unrecorded *unrecorded;
+    size_t unrecorded_count;
     struct hold *holds;
     size_t hold_count;
     size_t *approval_steps; /* of each of plan_input.approved: how many steps it lets through */

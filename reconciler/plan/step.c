@@ -267,6 +267,7 @@ static bool make_update(const struct states *states, struct step *step)
 {
     struct field_list list = fields_find(states);
 
+    step->is_unrecorded = list.count == 0 && list.is_unrecorded;
     if (list.count == 0)
         return false;
     if (step->known->life == LIFE_NEW && !is_made_otherwise(step->known, &list))
