@@ -5,6 +5,7 @@
  * only for the message. The write-ahead log and its index stay when the writer
  * ends, so that a reader who may not write to the directory can still read.
  */
+#include "reconciler/store/mapping.h"
 #include "reconciler/store/query.h"
 
 #include <errno.h>
@@ -147,6 +148,7 @@ static int database_open(struct store *store, struct error *err)
     int rc = writes ? file_make(store->path, err) : file_find(store->path, err);
     if (rc < 0)
         return rc;
+    mappings_reserve();
     int flags = writes ? SQLITE_OPEN_READWRITE : SQLITE_OPEN_READONLY;
     rc = sqlite3_open_v2(store->path, &store->db, flags | SQLITE_OPEN_NOMUTEX, NULL);
     if (rc != SQLITE_OK)
