@@ -257,6 +257,20 @@ static void status_basics(struct instance *instance, struct value *status)
             value_append(arena, addresses, value_text(arena, instance->machine.nics[i].address));
 }
 
+/* What a live change cannot go below: the plan says so, instead of asking for what is refused. */
+static void bounds_tell(const struct instance *instance, int64_t cpus, struct value *status)
+{
+    struct arena *arena = instance->arena;
+    bool is_emulated = strcmp(instance->accel_used, "tcg") == 0; /* live.c says why */
+    int64_t started_with = value_get_int(instance->booted, "cpus", 1);
+    struct value *bounds = value_set(arena, status, "bounds", value_map(arena));
+    struct value *bound = value_set(arena, bounds, "spec.cpus", value_map(arena));
+    value_set_int(arena, bound, "atLeast", is_emulated ? cpus : started_with);
+    value_set_text(arena, bound, "reason",
+                   is_emulated ? "an emulated machine keeps its CPUs"
+                               : "the CPUs that it was started with stay");
+}
+
 static int monitor_look(struct instance *instance, struct qmp *qmp, struct spinel_object *object,
                         struct error *err)
 {
@@ -276,6 +290,7 @@ static int monitor_look(struct instance *instance, struct qmp *qmp, struct spine
     value_set_int(arena, object->spec, "memory", memory);
     value_set(arena, object->spec, "disks", disks_seen(instance, qmp, devices));
     value_set(arena, object->spec, "nics", nics_seen(instance, devices));
+    bounds_tell(instance, (int64_t)cpus->count, object->status);
     state_look(instance, state, object->status, object->damage);
     return 0;
 }

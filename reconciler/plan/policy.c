@@ -121,16 +121,11 @@ static const struct value *booted_bound(const struct states *states, const struc
     return bound ? bound : spec_at(states->booted, field->path);
 }
 
-static void judge_live_if(const struct states *states, struct plan_field *field)
+static void judge_above(const struct states *states, struct plan_field *field)
 {
-    const struct value *bound;
+    const struct value *bound = booted_bound(states, field);
     const char *reserved;
 
-    field->change = CHANGE_LIVE;
-    field->disposition = RUN;
-    if (!states->is_running || !field->field->at_most)
-        return;
-    bound = booted_bound(states, field);
     if (!is_number(bound)) /* it is not told how it was started */
         return;
     reserved = diff_value_text(states->arena, field->field, bound);
@@ -142,6 +137,29 @@ static void judge_live_if(const struct states *states, struct plan_field *field)
                                  diff_value_text(states->arena, field->field, field->to), reserved);
     field->means = NULL;
     judge_restart(states, field);
+}
+
+/* Below what the driver says that can be had of what runs: true if so. */
+static bool judge_below(const struct states *states, struct plan_field *field)
+{
+    const struct value *bounds = value_get(states->subject->known->observed.status, "bounds");
+    const struct value *bound = value_get(bounds, field->path);
+    const struct value *least = value_get(bound, "atLeast");
+
+    if (!is_number(least) || field->to->integer >= least->integer)
+        return false;
+    field->reason = value_get_text(bound, "reason", "the driver cannot take so much from it");
+    field->means = NULL;
+    judge_restart(states, field);
+    return true;
+}
+
+static void judge_live_if(const struct states *states, struct plan_field *field)
+{
+    field->change = CHANGE_LIVE;
+    field->disposition = RUN;
+    if (states->is_running && field->field->at_most && !judge_below(states, field))
+        judge_above(states, field);
 }
 
 /* ---- replace, refuse, live ---------------------------------------------------------- */

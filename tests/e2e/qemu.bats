@@ -218,6 +218,15 @@ state_is() {
     [ "$(pid)" = "$before" ]
 }
 
+@test "the CPUs that it cannot give back while it runs are told, and to ask for it all the same is refused" {
+    [ "$(look .status.accel.used)" = tcg ] || skip "KVM can take CPUs away"
+    [ "$(look '.status.bounds["spec.cpus"].atLeast')" -eq 3 ]
+    spec '.cpus=2'
+    reply=$(apply update spec.cpus)
+    [ "$(jq -r .error.data.kind <<<"$reply")" = unsupported ]
+    spec '.cpus=3'
+}
+
 @test "memory shrinks while it runs" {
     spec '.memory=335544320'
     applied update spec.memory

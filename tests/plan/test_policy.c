@@ -98,6 +98,41 @@ static void without_a_bound_what_it_was_started_with_is_the_bound(void **state)
     assert_disposition(field_of(w, "spec.cpus"), DEFERRED);
 }
 
+/* A driver may be able to do less than the kind's table says. */
+static void below_what_the_driver_can_take_away_waits_for_a_restart(void **state)
+{
+    struct world *w = *state;
+
+    world_converge(w, SHOP WEB("cpus: 3, maxCpus: 4, memory: 256MiB"));
+    world_row(w, "Instance", "web-1")->observed.status =
+        json(w, "{\"bounds\":{\"spec.cpus\":{\"atLeast\":2,\"reason\":\"two stay\"}}}");
+    world_declare(w, SHOP WEB("cpus: 2, maxCpus: 4, memory: 256MiB"));
+    world_plan(w);
+    assert_disposition(field_of(w, "spec.cpus"), RUN);
+    world_declare(w, SHOP WEB("cpus: 1, maxCpus: 4, memory: 256MiB"));
+    world_plan(w);
+    assert_disposition(field_of(w, "spec.cpus"), DEFERRED);
+    assert_int_equal(field_of(w, "spec.cpus")->change, CHANGE_RESTART);
+    assert_string_equal(field_of(w, "spec.cpus")->reason,
+                        "two stay; waits until the machine stops by itself");
+    assert_int_equal(plan_exit(w->plan), 0);
+}
+
+static void bounds_that_are_none_bound_nothing(void **state)
+{
+    struct world *w = *state;
+    static const char *const statuses[] = {"{\"bounds\":7}", "{\"bounds\":{\"spec.cpus\":\"all\"}}",
+                                           "{\"bounds\":{\"spec.cpus\":{\"atLeast\":\"2\"}}}"};
+
+    world_converge(w, SHOP WEB("cpus: 3, maxCpus: 4, memory: 256MiB"));
+    world_declare(w, SHOP WEB("cpus: 1, maxCpus: 4, memory: 256MiB"));
+    for (size_t i = 0; i < sizeof statuses / sizeof *statuses; i++) {
+        world_row(w, "Instance", "web-1")->observed.status = json(w, statuses[i]);
+        world_plan(w);
+        assert_disposition(field_of(w, "spec.cpus"), RUN);
+    }
+}
+
 /* ---- restart ------------------------------------------------------------------------ */
 
 #define KERNEL                                               \
@@ -577,6 +612,8 @@ int main(void)
         WORLD_TEST(labels_that_left_git_are_taken_off),
         WORLD_TEST(without_a_record_of_the_start_cpus_change_live),
         WORLD_TEST(without_a_bound_what_it_was_started_with_is_the_bound),
+        WORLD_TEST(below_what_the_driver_can_take_away_waits_for_a_restart),
+        WORLD_TEST(bounds_that_are_none_bound_nothing),
         WORLD_TEST(what_waits_for_a_restart_stays_in_what_the_driver_is_sent),
         WORLD_TEST(what_only_the_running_machine_has_goes_at_its_restart),
         WORLD_TEST(a_nics_mac_follows_its_machines_restart_policy),
