@@ -278,14 +278,14 @@ static int own_parts_remove(const struct step *step, const struct realise *reali
     }
 }
 
+/* Without its record, too, the rest has to agree: who removed it may have died right after. */
 static int child_delete(struct step *step, struct error *err)
 {
     struct realise realise = realise_of(step);
     const struct record *record = records_find(&step->records, step->op->uid);
-    if (!record)
-        return 0;
-    if (own_parts_remove(step, &realise, record, err) < 0 ||
-        record_remove(step->own_dir, step->vpc, record, err) < 0 || step_reload(step, err) < 0)
+    if (record &&
+        (own_parts_remove(step, &realise, record, err) < 0 ||
+         record_remove(step->own_dir, step->vpc, record, err) < 0 || step_reload(step, err) < 0))
         return err->code;
     return netns_inode(step->network.netns) && step->network.vpc ? rules_converge(step, err) : 0;
 }

@@ -21,17 +21,17 @@
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
+#include "drivers/linux-vpc/dhcp_dir.h"
 #include "drivers/linux-vpc/netns.h"
 #include "model/arena.h"
 #include "model/digest.h"
 #include "model/error.h"
 #include "model/text.h"
 
-#define RUN_DIR "/run/spinel"
 #define PROCESS_FILE "dnsmasq.json"
 #define CONF_FILE "--conf-file="
 
-enum { PAUSE_MS = 10, START_TIMEOUT_MS = 10000, STOP_TIMEOUT_MS = 3000, FILE_MAX = 4 << 20 };
+enum { PAUSE_MS = 10, START_TIMEOUT_MS = 10000, STOP_TIMEOUT_MS = 3000 };
 
 bool dhcp_is_wanted(const struct network *network)
 {
@@ -44,88 +44,6 @@ bool dhcp_is_wanted(const struct network *network)
 static void pause_briefly(void)
 {
     nanosleep(&(struct timespec){.tv_nsec = PAUSE_MS * 1000000L}, NULL);
-}
-
-/* ---- files -------------------------------------------------------------------------- */
-
-static char *dhcp_path(struct arena *arena, const struct network *network, const char *name)
-{
-    return arena_printf(arena, RUN_DIR "/%s%s%s", network->netns, name ? "/" : "",
-                        name ? name : "");
-}
-
-static char *file_text(struct arena *arena, const char *path)
-{
-    char buffer[4096];
-    size_t got;
-    struct text text = TEXT_INIT;
-    FILE *file = fopen(path, "re");
-    while (file && text.len < FILE_MAX && (got = fread(buffer, 1, sizeof buffer, file)) > 0)
-        text_add_n(&text, buffer, got);
-    if (file)
-        fclose(file);
-    char *copy = arena_text(arena, text.data);
-    text_free(&text);
-    return copy;
-}
-
-/* 1 if the file was written, 0 if it said that already. */
-static int file_update(struct arena *arena, const char *path, const char *content,
-                       const struct passwd *owner, struct error *err)
-{
-    if (access(path, F_OK) == 0 && strcmp(file_text(arena, path), content) == 0)
-        return 0;
-    char *draft = arena_printf(arena, "%s.new", path);
-    int fd = open(draft, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
-    if (fd < 0)
-        return error_sys(err, "cannot write %s", draft);
-    size_t len = strlen(content);
-    bool is_written =
-        write(fd, content, len) == (ssize_t)len && fchown(fd, owner->pw_uid, owner->pw_gid) == 0;
-    close(fd);
-    if (!is_written || rename(draft, path) < 0)
-        return error_sys(err, "cannot write %s", path);
-    return 1;
-}
-
-static int dir_prepare(struct arena *arena, const struct network *network,
-                       const struct passwd *owner, struct error *err)
-{
-    const char *dir = dhcp_path(arena, network, NULL);
-    if ((mkdir(RUN_DIR, 0755) < 0 && errno != EEXIST) || (mkdir(dir, 0700) < 0 && errno != EEXIST))
-        return error_sys(err, "cannot make %s", dir);
-    if (chown(dir, owner->pw_uid, owner->pw_gid) < 0)
-        return error_sys(err, "cannot give %s to %s", dir, owner->pw_name);
-    return 0;
-}
-
-struct dhcp_file {
-    const char *name;
-    void (*write)(struct text *out, const struct network *network);
-};
-
-static const struct dhcp_file dhcp_files[] = {
-    {"hosts", dhcp_write_hosts},
-    {"options", dhcp_write_options},
-    {"names", dhcp_write_names},
-};
-
-/* 1 if any of the files that SIGHUP reads again was written. */
-static int files_update(struct arena *arena, const struct network *network,
-                        const struct passwd *owner, struct error *err)
-{
-    int changed = 0;
-    for (size_t i = 0; i < sizeof dhcp_files / sizeof *dhcp_files; i++) {
-        struct text text = TEXT_INIT;
-        dhcp_files[i].write(&text, network);
-        int written = file_update(arena, dhcp_path(arena, network, dhcp_files[i].name), text.data,
-                                  owner, err);
-        text_free(&text);
-        if (written < 0)
-            return written;
-        changed |= written;
-    }
-    return changed;
 }
 
 /* ---- leases ------------------------------------------------------------------------- */
@@ -275,7 +193,7 @@ static void process_exec(const char *netns, const char *program, const char *con
 /* What dnsmasq said last, for the message. */
 static const char *last_line(struct arena *arena, const char *path)
 {
-    char *text = file_text(arena, path);
+    char *text = dhcp_file_text(arena, path);
     size_t len = strlen(text);
     while (len && text[len - 1] == '\n')
         text[--len] = '\0';
@@ -334,11 +252,13 @@ static int process_restart(struct arena *arena, const char *own_dir, const struc
     const char *path = dhcp_path(arena, network, "leases");
     pid_t pid = 0;
     processes_stop(arena, network);
-    const char *kept = leases_kept(arena, network, file_text(arena, path));
-    if (file_update(arena, path, kept, owner, err) < 0 ||
-        process_start(arena, network, settings->program, &pid, err) < 0)
+    dhcp_unread(arena, network); /* it reads them all at its start */
+    const char *kept = leases_kept(arena, network, dhcp_file_text(arena, path));
+    if (dhcp_file_update(arena, path, kept, owner, err) < 0 ||
+        process_start(arena, network, settings->program, &pid, err) < 0 ||
+        process_note(arena, own_dir, network, pid, digest, err) < 0)
         return err->code;
-    return process_note(arena, own_dir, network, pid, digest, err);
+    return dhcp_have_read(arena, network, owner, err);
 }
 
 static bool is_same_process(struct arena *arena, const char *own_dir, const struct network *network,
@@ -346,7 +266,7 @@ static bool is_same_process(struct arena *arena, const char *own_dir, const stru
 {
     const char *vpc = network->records->vpc;
     const struct value *process = records_read_file(arena, own_dir, vpc, PROCESS_FILE);
-    const char *leases = file_text(arena, dhcp_path(arena, network, "leases"));
+    const char *leases = dhcp_file_text(arena, dhcp_path(arena, network, "leases"));
     return dhcp_pid(arena, own_dir, vpc) &&
            strcmp(value_get_text(process, "config", ""), digest) == 0 &&
            strcmp(leases_kept(arena, network, leases), leases) == 0;
@@ -364,35 +284,39 @@ int dhcp_converge(struct arena *arena, const char *own_dir, const struct network
         return error_hint(err, "Install dnsmasq-base, which makes it, or set dnsmasqUser in the "
                                "driver's settings.");
     }
-    if (dir_prepare(arena, network, owner, err) < 0)
+    if (dhcp_dir_prepare(arena, network, owner, err) < 0)
         return err->code;
     struct text config = TEXT_INIT;
     dhcp_write_config(&config, network, dhcp_path(arena, network, NULL), settings->user);
     digest_bytes(config.data, config.len, digest);
-    int changed = file_update(arena, dhcp_path(arena, network, "config"), config.data, owner, err);
+    int changed =
+        dhcp_file_update(arena, dhcp_path(arena, network, "config"), config.data, owner, err);
     text_free(&config);
-    int reread = changed < 0 ? changed : files_update(arena, network, owner, err);
+    int reread = changed < 0 ? changed : dhcp_files_update(arena, network, owner, err);
     if (reread < 0)
         return reread;
     if (!is_same_process(arena, own_dir, network, digest))
         return process_restart(arena, own_dir, network, settings, owner, digest, err);
-    if (reread && kill(dhcp_pid(arena, own_dir, network->records->vpc), SIGHUP) < 0)
+    if (!reread && dhcp_is_read(arena, network))
+        return 0;
+    if (kill(dhcp_pid(arena, own_dir, network->records->vpc), SIGHUP) < 0)
         return error_sys(err, "cannot signal dnsmasq of %s", network->netns);
-    return 0;
+    return dhcp_have_read(arena, network, owner, err);
+}
+
+const char *dhcp_damage(struct arena *arena, const char *own_dir, const struct network *network)
+{
+    if (!dhcp_is_wanted(network))
+        return NULL;
+    if (!dhcp_pid(arena, own_dir, network->records->vpc))
+        return "missing";
+    return dhcp_files_are_right(arena, network) ? NULL : "out of date";
 }
 
 int dhcp_remove(struct arena *arena, const char *own_dir, const struct network *network,
                 struct error *err)
 {
-    static const char *const names[] = {"config", "hosts", "options", "names",
-                                        "leases", "log",   "pid"};
     processes_stop(arena, network);
     unlink(arena_printf(arena, "%s/%s/" PROCESS_FILE, own_dir, network->records->vpc));
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-        unlink(dhcp_path(arena, network, names[i]));
-    const char *dir = dhcp_path(arena, network, NULL);
-    if (rmdir(dir) < 0 && errno != ENOENT)
-        return error_sys(err, "cannot remove %s", dir);
-    rmdir(RUN_DIR); /* the last one out; refused while another VPC has files there */
-    return 0;
+    return dhcp_dir_remove(arena, network, err);
 }

@@ -34,6 +34,10 @@ int dhcp_remove(struct arena *arena, const char *own_dir, const struct network *
 bool dhcp_is_wanted(const struct network *network);
 pid_t dhcp_pid(struct arena *arena, const char *own_dir, const char *vpc);
 
+/* What is wrong with it, as far as can be told without a question to it: "missing", "out of
+ * date"; or NULL. */
+const char *dhcp_damage(struct arena *arena, const char *own_dir, const struct network *network);
+
 /* The four files, as text; pure. */
 void dhcp_write_config(struct text *out, const struct network *network, const char *dir,
                        const char *user);

@@ -4,7 +4,6 @@
  */
 #include <string.h>
 #include "drivers/linux-vpc/decompile.h"
-#include "drivers/linux-vpc/dhcp.h"
 #include "drivers/linux-vpc/observe.h"
 #include "drivers/linux-vpc/realise.h"
 #include "model/arena.h"
@@ -150,8 +149,8 @@ void observe_vpc(struct observation *observation)
     check_elements(observation, VIEW_HOST, "sources");
     check_uplink(observation);
     check_settings(observation);
-    if (dhcp_is_wanted(&view->network) && !view->dhcp_pid)
-        observation_damage(observation, "status.dhcp", "running", "missing");
+    if (view->dhcp_damage)
+        observation_damage(observation, "status.dhcp", "running", view->dhcp_damage);
     value_set_text(arena, observation->status, "namespace", view->network.netns);
     value_set_text(arena, observation->status, "uplink", view->network.uplink);
     value_set_text(arena, observation->status, "transit",

@@ -105,6 +105,7 @@ static int kernel_read(struct view *view, const char *own_dir, struct error *err
     if (inside_read(view, err) < 0 || host_read(view, err) < 0 || settings_read(view, err) < 0)
         return err->code;
     view->dhcp_pid = dhcp_pid(view->arena, own_dir, view->records.vpc);
+    view->dhcp_damage = dhcp_damage(view->arena, own_dir, &view->network);
     return tables_read(view, own_dir, err);
 }
 

@@ -41,6 +41,7 @@ struct view {
     bool *inside_settings_ok; /* by index in realise_inside_settings */
     bool is_host_forwarding;
     pid_t dhcp_pid;
+    const char *dhcp_damage; /* or NULL */
 };
 
 /* Reads it all under the VPC's lock. An error means that it cannot be told. */

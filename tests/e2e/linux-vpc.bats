@@ -286,6 +286,38 @@ world_build() {
     in_guest db busybox nslookup web.internal 10.0.1.1 | grep 10.0.1.5
 }
 
+# names_read: how often dnsmasq has read the names
+names_read() { grep -c 'read .*/names' "/run/spinel/$NS/log"; }
+
+@test "what a killed delete left in dnsmasq's files is damage, and the next delete takes it away" {
+    local extra=$(uid 33)
+    apply create NIC tmp.eth0 "$extra" "$(nic_spec tmp front 10.0.1.77 02:00:00:00:01:77)" "$REFS_A"
+    grep -q 10.0.1.77 "/run/spinel/$NS/names"
+    # As if it had died right after it removed the record.
+    rm "$(find "$W/state/drivers/linux-vpc" -name "*NIC-$extra.json")"
+    [ "$(look "$extra" .absent)" = true ]
+    [[ "$(damage "$VPC_A")" == *status.dhcp* ]]
+    apply delete NIC tmp.eth0 "$extra" "$(nic_spec tmp front 10.0.1.77 02:00:00:00:01:77)" "$REFS_A"
+    [ "$(damage "$VPC_A")" = "" ]
+    fails grep -q 10.0.1.77 "/run/spinel/$NS/names"
+    ip -n "$NS" link del "spt${extra:0:12}"
+}
+
+@test "files that dnsmasq was never told to read again are damage, and it is told" {
+    local before
+    before=$(names_read)
+    echo of-another-time >"/run/spinel/$NS/read"
+    [ "$(damage "$VPC_A")" = "status.dhcp" ]
+    apply update VPC a "$VPC_A" "$SPEC_A" '{}'
+    [ "$(damage "$VPC_A")" = "" ]
+    wait_until "[ \$(names_read) -gt $before ]"
+    before=$(names_read)
+    apply update VPC a "$VPC_A" "$SPEC_A" '{}'
+    sleep 0.3
+    [ "$(names_read)" = "$before" ] # once is enough
+    touch "/run/spinel/$NS/hosts.new" # a draft of somebody who was killed
+}
+
 @test "a tightened rule ends the connection that it forbids" {
     kill "$(cat "$W/serve-$(guest_netns web)-80.pid")"
     mkfifo "$W/ticks" "$W/silence"

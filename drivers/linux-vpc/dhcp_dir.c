@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+#include "drivers/linux-vpc/dhcp_dir.h"
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include "drivers/linux-vpc/dhcp.h"
+#include "model/arena.h"
+#include "model/digest.h"
+#include "model/error.h"
+#include "model/text.h"
+
+enum { FILE_MAX = 4 << 20 };
+
+char *dhcp_path(struct arena *arena, const struct network *network, const char *name)
+{
+    return arena_printf(arena, RUN_DIR "/%s%s%s", network->netns, name ? "/" : "",
+                        name ? name : "");
+}
+
+char *dhcp_file_text(struct arena *arena, const char *path)
+{
+    char buffer[4096];
+    size_t got;
+    struct text text = TEXT_INIT;
+    FILE *file = fopen(path, "re");
+    while (file && text.len < FILE_MAX && (got = fread(buffer, 1, sizeof buffer, file)) > 0)
+        text_add_n(&text, buffer, got);
+    if (file)
+        fclose(file);
+    char *copy = arena_text(arena, text.data);
+    text_free(&text);
+    return copy;
+}
+
+int dhcp_file_update(struct arena *arena, const char *path, const char *content,
+                     const struct passwd *owner, struct error *err)
+{
+    if (access(path, F_OK) == 0 && strcmp(dhcp_file_text(arena, path), content) == 0)
+        return 0;
+    char *draft = arena_printf(arena, "%s.new", path);
+    int fd = open(draft, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (fd < 0)
+        return error_sys(err, "cannot write %s", draft);
+    size_t len = strlen(content);
+    bool is_written =
+        write(fd, content, len) == (ssize_t)len && fchown(fd, owner->pw_uid, owner->pw_gid) == 0;
+    close(fd);
+    if (!is_written || rename(draft, path) < 0)
+        return error_sys(err, "cannot write %s", path);
+    return 1;
+}
+
+int dhcp_dir_prepare(struct arena *arena, const struct network *network, const struct passwd *owner,
+                     struct error *err)
+{
+    const char *dir = dhcp_path(arena, network, NULL);
+    if ((mkdir(RUN_DIR, 0755) < 0 && errno != EEXIST) || (mkdir(dir, 0700) < 0 && errno != EEXIST))
+        return error_sys(err, "cannot make %s", dir);
+    if (chown(dir, owner->pw_uid, owner->pw_gid) < 0)
+        return error_sys(err, "cannot give %s to %s", dir, owner->pw_name);
+    return 0;
+}
+
+int dhcp_dir_remove(struct arena *arena, const struct network *network, struct error *err)
+{
+    const char *path = dhcp_path(arena, network, NULL);
+    DIR *dir = opendir(path);
+    for (const struct dirent *entry; dir && (entry = readdir(dir));)
+        if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
+            unlinkat(dirfd(dir), entry->d_name, 0);
+    if (dir)
+        closedir(dir);
+    if (rmdir(path) < 0 && errno != ENOENT)
+        return error_sys(err, "cannot remove %s", path);
+    rmdir(RUN_DIR); /* the last one out; refused while another VPC has files there */
+    return 0;
+}
+
+struct dhcp_file {
+    const char *name;
+    void (*write)(struct text *out, const struct network *network);
+};
+
+static const struct dhcp_file dhcp_files[] = {
+    {"hosts", dhcp_write_hosts},
+    {"options", dhcp_write_options},
+    {"names", dhcp_write_names},
+};
+
+enum { DHCP_FILES = sizeof dhcp_files / sizeof *dhcp_files };
+
+static char *file_wanted(struct arena *arena, const struct network *network,
+                         const struct dhcp_file *file)
+{
+    struct text text = TEXT_INIT;
+    file->write(&text, network);
+    char *copy = arena_text(arena, text.data);
+    text_free(&text);
+    return copy;
+}
+
+int dhcp_files_update(struct arena *arena, const struct network *network,
+                      const struct passwd *owner, struct error *err)
+{
+    int changed = 0;
+    for (size_t i = 0; i < DHCP_FILES; i++) {
+        const char *path = dhcp_path(arena, network, dhcp_files[i].name);
+        int written =
+            dhcp_file_update(arena, path, file_wanted(arena, network, &dhcp_files[i]), owner, err);
+        if (written < 0)
+            return written;
+        changed |= written;
+    }
+    return changed;
+}
+
+/* ---- what was read ------------------------------------------------------------------ */
+
+static char *files_digest(struct arena *arena, const struct network *network, char *hex)
+{
+    struct text text = TEXT_INIT;
+    for (size_t i = 0; i < DHCP_FILES; i++)
+        text_printf(&text, "%s\n%s\n", dhcp_files[i].name,
+                    file_wanted(arena, network, &dhcp_files[i]));
+    digest_bytes(text.data, text.len, hex);
+    text_free(&text);
+    return hex;
+}
+
+bool dhcp_is_read(struct arena *arena, const struct network *network)
+{
+    char digest[DIGEST_TEXT];
+    return strcmp(dhcp_file_text(arena, dhcp_path(arena, network, DHCP_READ)),
+                  files_digest(arena, network, digest)) == 0;
+}
+
+int dhcp_have_read(struct arena *arena, const struct network *network, const struct passwd *owner,
+                   struct error *err)
+{
+    char digest[DIGEST_TEXT];
+    int written = dhcp_file_update(arena, dhcp_path(arena, network, DHCP_READ),
+                                   files_digest(arena, network, digest), owner, err);
+    return written < 0 ? written : 0;
+}
+
+void dhcp_unread(struct arena *arena, const struct network *network)
+{
+    unlink(dhcp_path(arena, network, DHCP_READ));
+}
+
+bool dhcp_files_are_right(struct arena *arena, const struct network *network)
+{
+    const char *read = dhcp_path(arena, network, DHCP_READ);
+    for (size_t i = 0; i < DHCP_FILES; i++)
+        if (strcmp(dhcp_file_text(arena, dhcp_path(arena, network, dhcp_files[i].name)),
+                   file_wanted(arena, network, &dhcp_files[i])) != 0)
+            return false;
+    /* A dnsmasq that was started and not signalled yet has no such file. */
+    return access(read, F_OK) != 0 || dhcp_is_read(arena, network);
+}
