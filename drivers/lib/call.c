@@ -171,6 +171,7 @@ static int call_fork(struct spinel_host *host, struct call *call, struct error *
     setpgid(pid, pid); /* in both, so that whoever comes first wins */
     close(ends[1]);
     fcntl(ends[0], F_SETFL, O_NONBLOCK);
+    host->apply_moves += call->kind == CALL_APPLY;
     call->pid = pid;
     call->fd = ends[0];
     call->state = CALL_RUNNING;
@@ -192,6 +193,7 @@ static void call_finish(struct spinel_host *host, struct call *call)
 {
     for (struct waiter *waiter = call->waiters; waiter; waiter = waiter->next)
         wire_result(&host->wire, waiter->id, "{\"killed\":true}", 15);
+    host->apply_moves += call->kind == CALL_APPLY;
     /* An apply that had answered when it was killed did its work all the same. */
     if (call->is_answered && call->kind == CALL_APPLY &&
         apply_acknowledge(host, &call->op, &call->err) < 0)

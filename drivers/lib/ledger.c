@@ -41,6 +41,7 @@ struct entry {
 
 struct ledger {
     struct entry *entries;
+    size_t open_count; /* entries that ledger_is_open() */
     char *dir;
     char *path;
     int fd; /* -1 without a claim */
@@ -81,11 +82,18 @@ static struct entry *entry_need(struct ledger *ledger, const char *uid)
     return entry;
 }
 
+static bool is_open(const struct entry *entry)
+{
+    return entry->admitted > entry->acknowledged;
+}
+
 static struct entry *entry_admit(struct ledger *ledger, const char *uid, uint64_t epoch)
 {
     struct entry *entry = entry_need(ledger, uid);
+    ledger->open_count -= is_open(entry);
     if (epoch > entry->admitted)
         entry->admitted = epoch;
+    ledger->open_count += is_open(entry);
     return entry;
 }
 
@@ -98,7 +106,9 @@ static void entry_acknowledge(struct ledger *ledger, const char *uid, uint64_t e
     char *copy = memory_need(strdup(op));
     free(entry->op);
     entry->op = copy;
+    ledger->open_count -= is_open(entry);
     entry->acknowledged = epoch;
+    ledger->open_count += is_open(entry);
     entry->verb = verb;
 }
 
@@ -110,6 +120,7 @@ static void entries_free(struct ledger *ledger)
         free(entry->op);
         free(entry);
     }
+    ledger->open_count = 0;
 }
 
 /* ---- reading ------------------------------------------------------------------------ */
@@ -292,7 +303,7 @@ static size_t ledger_text(const struct ledger *ledger, struct text *out)
             done_line(out, entry);
             lines++;
         }
-        if (entry->admitted > entry->acknowledged) {
+        if (is_open(entry)) {
             text_printf(out, "admit %s %" PRIu64 "\n", entry->uid, entry->admitted);
             lines++;
         }
@@ -424,6 +435,12 @@ uint64_t ledger_acknowledged(const struct ledger *ledger, const char *uid)
 {
     const struct entry *entry = entry_find(ledger, uid);
     return entry ? entry->acknowledged : 0;
+}
+
+bool ledger_is_open(const struct ledger *ledger, const char *uid)
+{
+    const struct entry *entry = ledger->open_count ? entry_find(ledger, uid) : NULL;
+    return entry && is_open(entry);
 }
 
 bool ledger_has_deleted(const struct ledger *ledger, const struct spinel_op *op)

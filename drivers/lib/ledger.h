@@ -28,6 +28,10 @@ int ledger_refresh(struct ledger *ledger, struct error *err);
 uint64_t ledger_admitted(const struct ledger *ledger, const char *uid); /* 0: never heard of */
 uint64_t ledger_acknowledged(const struct ledger *ledger, const char *uid);
 
+/* Whether an operation was let in and has not succeeded: it is under way, failed, or died with
+ * whoever carried it out, and what came of it is anybody's guess. */
+bool ledger_is_open(const struct ledger *ledger, const char *uid);
+
 /* Whether this very delete succeeded before and nothing was let in since. */
 bool ledger_has_deleted(const struct ledger *ledger, const struct spinel_op *op);
 

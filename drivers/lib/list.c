@@ -4,6 +4,8 @@
 
 #include <inttypes.h>
 #include <string.h>
+#include "drivers/lib/host.h"
+#include "drivers/lib/ledger.h"
 #include "model/json.h"
 #include "model/value.h"
 
@@ -24,6 +26,18 @@ static void text_member(struct text *out, const char *key, const char *text)
     json_add_text(out, text);
 }
 
+/* What was begun and has not succeeded may have its effect after a look, with nothing in the
+ * object's own etag to tell. So it is another one for each time that a call began or ended, and
+ * for each process of the driver. */
+static void open_etag_add(struct text *out, const struct spinel_host *host, const char *etag)
+{
+    struct text text = TEXT_INIT;
+    text_printf(&text, "%s.open.%" PRIx64 ".%zx", etag ? etag : "", host->born_ns,
+                host->apply_moves);
+    json_add_text(out, text.data);
+    text_free(&text);
+}
+
 void spinel_list_add(struct spinel_list *list, const char *uid, uint64_t epoch, const char *etag)
 {
     if (list->rows.len > 0)
@@ -35,7 +49,10 @@ void spinel_list_add(struct spinel_list *list, const char *uid, uint64_t epoch, 
     text_add_char(&list->rows, ',');
     json_write(&list->rows, &(struct value){.type = VALUE_INT, .integer = (int64_t)epoch});
     text_add_char(&list->rows, ',');
-    json_add_text(&list->rows, etag ? etag : "");
+    if (ledger_is_open(list->host->ledger, uid))
+        open_etag_add(&list->rows, list->host, etag);
+    else
+        json_add_text(&list->rows, etag ? etag : "");
     text_add_char(&list->rows, ']');
 }
 

@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
+#include <time.h>
 #include <unistd.h>
 #include "drivers/lib/call.h"
 #include "drivers/lib/host.h"
@@ -176,11 +177,22 @@ static int help(const struct spinel_driver *driver, const char *option)
     return is_asked ? 0 : 64;
 }
 
+static uint64_t now_ns(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}
+
 int spinel_driver_main(const struct spinel_driver *driver, int argc, char **argv)
 {
     struct error err = ERROR_INIT;
-    struct spinel_host host = {
-        .driver = driver, .call_fd = -1, .lock_fd = -1, .guard_fd = -1, .exit_status = -1};
+    struct spinel_host host = {.driver = driver,
+                               .call_fd = -1,
+                               .lock_fd = -1,
+                               .guard_fd = -1,
+                               .exit_status = -1,
+                               .born_ns = now_ns()};
     if (argc > 1)
         return help(driver, argv[1]);
     if (main_open(&host, &err) < 0) {

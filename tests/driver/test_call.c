@@ -11,7 +11,7 @@ static const char script[] =
     "input=$(cat)\n"
     "here=${0%/*}\n"
     "case $1 in\n"
-    "list) echo '{\"list\":[]}' ;;\n"
+    "list) echo '{\"list\":[[\"00000000000000000000000000000001\",1,\"same\"]]}' ;;\n"
     "look) case $input in *00dead*) kill -KILL $PPID ;; *) echo '{\"absent\":true}' ;; esac ;;\n"
     "apply) case $input in\n"
     "    *stall*) sleep 600 & echo $! >$here/child.new; mv $here/child.new $here/child; wait ;;\n"
@@ -120,6 +120,38 @@ static void an_operation_that_failed_is_not_acknowledged(void **state)
     assert_refused(rack, rack_apply(rack, 1, 2, "update", "NIC", "{\"spec\":{}}"), "stale", "");
 }
 
+static const char *etag_of(struct rack *rack)
+{
+    const struct value *answer = subject_call(&rack->subject, "observe", value_map(rack->arena));
+    const struct value *list = value_at(answer, "result.list");
+    assert_true(value_is_list(list) && list->count == 1);
+    return list->items[0]->items[2]->text;
+}
+
+/* Its effect may come after a look, and the object's own etag would not tell. */
+static void what_was_begun_and_not_ended_is_listed_as_not_seen_before(void **state)
+{
+    struct rack *rack = *state;
+    assert_string_equal(etag_of(rack), "same");
+    assert_refused(rack, rack_apply(rack, 1, 3, "update", "NIC", "{\"spec\":{\"what\":\"crash\"}}"),
+                   "system", "signal 9");
+    const char *first = etag_of(rack);
+    assert_string_not_equal(first, "same");
+    assert_string_equal(etag_of(rack), first);
+    rack_send(rack, 1, 3, "update", "NIC", STALL);
+    child_await(rack);
+    const char *second = etag_of(rack);
+    assert_string_not_equal(second, first);
+    subject_call(&rack->subject, "cancel", json_of(rack->arena, "{\"op\":\"1-3-update\"}"));
+    const char *third = etag_of(rack);
+    assert_string_not_equal(third, second);
+    subject_end(&rack->subject);
+    assert_non_null(value_get(subject_start(&rack->subject), "result"));
+    assert_string_not_equal(etag_of(rack), third);
+    assert_applied(rack, rack_apply(rack, 1, 4, "update", "NIC", "{\"spec\":{}}"));
+    assert_string_equal(etag_of(rack), "same");
+}
+
 static void other_objects_go_on_while_one_hangs(void **state)
 {
     struct rack *rack = *state;
@@ -201,6 +233,7 @@ int main(void)
         TEST(a_newer_epoch_ends_the_older_operation_first),
         TEST(an_older_epoch_is_refused_while_a_newer_one_runs),
         TEST(an_operation_that_failed_is_not_acknowledged),
+        TEST(what_was_begun_and_not_ended_is_listed_as_not_seen_before),
         TEST(other_objects_go_on_while_one_hangs),
         TEST(a_script_that_fails_is_quoted),
         TEST(a_look_that_crashes_costs_its_own_object_only),
