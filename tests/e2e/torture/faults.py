@@ -3,6 +3,7 @@
 a stopped process is let go on, a full disk is emptied, the repository comes back."""
 import os
 import random
+import shutil
 import signal
 import threading
 import time
@@ -64,7 +65,7 @@ def repository_away(rack, rng, _):
     return True
 
 
-STORE_DAMAGE = ("truncate", "garbage page", "garbage header", "delete all", "delete database", "delete log",
+STORE_DAMAGE = ("old copy", "truncate", "garbage page", "garbage header", "delete all", "delete database", "delete log",
                 "truncate log", "garbage log", "empty database")
 
 
@@ -76,10 +77,20 @@ def store_break(rack, rng, how):
     time.sleep(0.3)  # the others die with it
     db, log = rack.state_dir + "/spinel.db", rack.state_dir + "/spinel.db-wal"
     try:
-        damage(rng, how, db, log)
+        if how == "old copy":
+            restore(db, rng.choice(rack.backups[-5:]))
+        else:
+            damage(rng, how, db, log)
     except OSError:
         return False
     return True
+
+
+def restore(db, backup):
+    for name in (db + "-wal", db + "-shm"):
+        if os.path.exists(name):
+            os.unlink(name)
+    shutil.copyfile(backup, db)
 
 
 def damage(rng, how, db, log):
@@ -106,7 +117,7 @@ KINDS = (
     [("kill", process_kill, who, 4) for who in PROCESSES]
     + [("stop", process_stop, who, 3) for who in PROCESSES]
     + [("disk full", disk_fill, "", 5), ("repository away", repository_away, "", 5)]
-    + [("store", store_break, how, 1) for how in STORE_DAMAGE]
+    + [("store", store_break, how, 3 if how == "old copy" else 1) for how in STORE_DAMAGE]
 )
 
 

@@ -4,11 +4,13 @@
 Everything is learned from the kernel, from files and from guests. Of Spinel's own
 words only its names for things are used, and its exit statuses.
 """
+import contextlib
 import json
 import os
 import re
 import shutil
 import signal
+import sqlite3
 import subprocess
 import tempfile
 import time
@@ -172,6 +174,7 @@ class Rack:
         self.clone = self.dir + "/manifests"
         self.daemon = None
         self.starts = self.moved = self.log_at = 0
+        self.backups = []
         self.log = open(self.base + "/serve.log", "ab")
         self.env = dict(os.environ, SPINEL_SITE=self.dir + "/spinel.yaml", GIT_CONFIG_GLOBAL=self.base + "/git",
                         PATH=build + ":" + os.environ["PATH"], NO_COLOR="1", GIT_CONFIG_NOSYSTEM="1")
@@ -283,6 +286,24 @@ class Rack:
             return True
         except OSError:
             return False
+
+    def backup(self):
+        """A copy of the store, as a person keeps some: any of the last few may come back."""
+        target = f"{self.base}/backup.{len(self.backups)}"
+        try:
+            with contextlib.closing(sqlite3.connect(f"file:{self.state_dir}/spinel.db?mode=ro", uri=True)) as store, \
+                    contextlib.closing(sqlite3.connect(target)) as copy:
+                store.backup(copy)
+        except sqlite3.Error as err:
+            raise Failed(f"the store cannot be copied: {err}") from err
+        self.backups.append(target)
+
+    def check_deaths(self):
+        """Nobody dies of a mistake: of those signals that no fault of ours sends."""
+        with open(self.base + "/serve.log", errors="replace") as log:
+            for line in log:
+                if re.search(r"\bsignal (4|6|7|8|11)\b", line):
+                    raise Failed(f"a process died by itself: {line.strip()[:300]}")
 
     # ---- processes
 

@@ -6,7 +6,7 @@ torture.py --build DIR [--rounds N] [--seed N] [--first N] [--keep]
 
 A round is a change that is pushed, guests that write and sync meanwhile, and one to
 three faults at random moments: processes killed or stopped, a full disk, the repository
-gone, the store broken. Then everything must be as if nothing had happened: `spinel plan`
+gone, the store broken, lost, or an old copy of it. Then everything must be as if nothing had happened: `spinel plan`
 exits 0, one QEMU runs per machine, kernel and files are as in an undisturbed run of the
 same manifests, packets pass, and each volume holds every byte that a guest was told is
 synced. The same seed makes the same changes and faults; the moments are the machine's.
@@ -104,6 +104,8 @@ class Torture:
         for name in ("web", "db"):
             self.rack.await_guest(name)
         check_processes(self.rack, state)
+        self.rack.check_deaths()
+        self.rack.backup()
 
     def is_as_undisturbed(self, state):
         """Notices may still be on their way for a moment after a plan has nothing to do."""
