@@ -81,7 +81,7 @@ struct seen {
     char uid[UID_TEXT];
     struct driver *driver;
     uint64_t epoch, row_epoch; /* row_epoch: what the store knows of */
-    uint64_t fence;            /* that another than its own driver has refused us for; 0: none */
+    uint64_t fence;            /* that a driver has refused us for; 0: none */
     char *etag;                /* of the list; NULL if not listed */
     char *why;                 /* of the last notice; NULL if none */
     uint64_t listed_round;     /* of the last list that had it */
