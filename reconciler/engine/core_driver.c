@@ -162,7 +162,7 @@ void core_driver_down(struct core *core, const char *name, const char *why)
     driver->failures = was_lasting ? 0 : driver->failures + 1;
     driver->restart_at_ms =
         now + (driver->failures > 1 ? backoff_ms(core, driver->failures - 1) : 0);
-    if (!driver->problem.code)
+    if (driver->state != DRIVER_DYING) /* else it is known already, why it had to end */
         error_set(&driver->problem, ERR_BUSY, "driver %s ended: %s", name, why);
     driver->state = DRIVER_DOWN;
     driver->ready_since_ms = 0;
