@@ -49,6 +49,8 @@ struct core *core_new(const struct env *env, const struct core_config *config)
 {
     struct arena *own = arena_new();
     struct core *core = arena_alloc(own, sizeof *core);
+    invariant(env && env->ledger && env->mono_ms && env->random, "a core without its surroundings");
+    invariant(config->resync_ms > 0, "a resync every %lld ms", (long long)config->resync_ms);
     core->own = own;
     core->env = env;
     core->config = *config;
@@ -100,6 +102,9 @@ static void target_take(struct core *core, struct arena *arena, const struct set
     core->input = NULL;
     arena_free(core->target_arena);
     core->target_arena = arena;
+    invariant(!core->config.effects || revision > core->revision,
+              "revision %lld follows revision %lld", (long long)revision,
+              (long long)core->revision);
     core->set = set;
     core->revision = revision;
     core->target_ms = core->env->mono_ms(core->env->context);
@@ -147,6 +152,7 @@ static int target_resume(struct core *core, struct error *err)
 int core_start(struct core *core, struct error *err)
 {
     struct arena *arena = arena_new();
+    invariant(!core->set && !core->plan && !core->tasks, "a core is started twice");
     const char *rebuild = load_fact(core, arena, "rebuild");
     core->is_restored = rebuild && !strcmp(rebuild, "pending");
     arena_free(arena);
@@ -200,6 +206,8 @@ int core_refused(struct core *core, const struct refusal *refusal, struct error 
         .at = core_now_s(core),
     };
     int64_t id = 0;
+    invariant(refusal->commit && refusal->why && refusal->why[0], "%s is refused without a reason",
+              refusal->commit ? refusal->commit : "no commit");
     if (!batch_open(core))
         return core->failure.code ? (*err = core->failure, core->failure.code) : 0;
     int status = core->env->ledger->revision_add(core->env->store, &revision, &id, err);
@@ -268,6 +276,7 @@ int core_target(struct core *core, const char *commit, const char *who, struct r
                 int64_t *revision, struct error *err)
 {
     int64_t id = core->revision, began_ms = core->env->mono_ms(core->env->context);
+    invariant(commit && commit[0], "the target is no commit");
     if (strcmp(core->commit, commit)) {
         struct arena *arena = arena_new();
         const struct set *set = NULL;
@@ -429,6 +438,8 @@ struct core_load core_load(const struct core *core)
     for (size_t i = 0; i < core->config.driver_count; i++)
         load.under_way += core->drivers[i].in_flight;
     load.queued = (int64_t)HASH_COUNT(core->tasks) - load.under_way;
+    invariant(load.queued >= 0, "%lld operations are under way, and %u are known",
+              (long long)load.under_way, HASH_COUNT(core->tasks));
     return load;
 }
 
@@ -480,6 +491,9 @@ static void converged_record(struct core *core)
 {
     struct error err = ERROR_INIT;
     char baseline[32];
+    invariant(core->plan_is_fresh && core->plan->run == 0 && !core->tasks,
+              "converged with %zu steps to run and %u under way", core->plan->run,
+              HASH_COUNT(core->tasks));
     core->is_converged = true;
     if (core->was_announced || !core->config.effects)
         return;
@@ -597,6 +611,8 @@ static void replan_time(struct core *core)
         if (until > now && until < soonest)
             soonest = until;
     }
+    invariant(soonest > now, "to plan again at %lld, when it is %lld", (long long)soonest,
+              (long long)now);
     core->replan_at_s = soonest == INT64_MAX ? 0 : soonest;
 }
 

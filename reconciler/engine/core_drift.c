@@ -37,6 +37,7 @@ static int64_t contest_pause_s(const char *path, unsigned count)
 {
     unsigned doublings = count > CONTEST_HEALS && !is_state(path) ? count - CONTEST_HEALS : 0;
     int64_t pause = doublings >= 6 ? CONTEST_LAST_S : (int64_t)CONTEST_FIRST_S << doublings;
+    invariant(pause >= CONTEST_FIRST_S, "a contest of %u pauses %lld s", count, (long long)pause);
     return pause < CONTEST_LAST_S ? pause : CONTEST_LAST_S;
 }
 
@@ -131,6 +132,7 @@ const struct contest *contests_input(struct core *core, struct arena *arena, siz
                 .count = contest->count,
                 .next_try = contest->next_try,
             };
+    invariant(*count <= room, "%zu contests of %zu", *count, room);
     return list;
 }
 
@@ -150,6 +152,8 @@ static void contest_note(struct core *core, const struct task *task, const char 
     /* restartPolicy has a back-off of its own. */
     if (!strcmp(task->after.kind, "Instance") && !strcmp(path, "spec.power"))
         return;
+    invariant(task->cause == CAUSE_DRIFT, "%s: %s is set back, and was no drift", task->intent.uid,
+              path);
     struct contested *contest = contest_get(core, task->intent.uid, path);
     contest->last = core_now_s(core);
     contest->count++;
@@ -250,6 +254,8 @@ static const char *cause_of(struct core *core, const char *uid)
 static void drift_seen(struct core *core, struct open_rows *open, struct drift_row *row)
 {
     struct error err = ERROR_INIT;
+    invariant(row->path && row->desired && row->observed && row->disposition && row->reason,
+              "drift of %s lacks a member", row->uid);
     const struct drift_row *before = open_find(open, row->uid, row->path);
     if (before && !seen_why(core, row->uid))
         row->cause = before->cause; /* what was known when it was found stays known */
@@ -313,6 +319,7 @@ static void step_drift(struct core *core, struct open_rows *open, const struct s
 
 static void row_heal(struct core *core, const struct drift_row *row, const char *by)
 {
+    invariant(row->healed_at == 0, "drift of %s %s was healed before", row->uid, row->path);
     struct error err = ERROR_INIT;
     if (batch_open(core) && core->env->ledger->drift_healed(core->env->store, row->uid, row->path,
                                                             core_now_s(core), by, &err) < 0)
@@ -333,6 +340,7 @@ static bool open_load(struct core *core, struct open_rows *open)
 {
     struct error err = ERROR_INIT;
     struct arena *arena = core->plan_arena;
+    invariant(arena, "drift is read into no plan");
     if (core->env->ledger->drifts(core->env->store, arena, INT64_MAX, &open->rows, &open->count,
                                   &err) < 0) {
         core_fail(core, &err);
@@ -359,6 +367,7 @@ static void whys_settle(struct core *core)
 void drift_record(struct core *core)
 {
     struct open_rows open = {0};
+    invariant(core->plan && core->input && core->config.effects, "drift of a plan that is none");
     if (!open_load(core, &open))
         return;
     for (size_t i = 0; i < core->plan->step_count; i++)

@@ -50,6 +50,9 @@ struct request *driver_request(struct core *core, struct driver *driver, enum re
 {
     struct request *request = memory_need(calloc(1, sizeof *request));
     invariant(driver && timeout_ms > 0, "%s is asked of nobody, or for no time", method);
+    invariant(driver->state == DRIVER_STARTING || driver->state == DRIVER_READY,
+              "%s is asked of driver %s, which is in state %d", method, driver->name,
+              driver->state);
     request->id = ++driver->last_id;
     request->kind = kind;
     request->deadline_ms = core->env->mono_ms(core->env->context) + timeout_ms;
@@ -65,6 +68,7 @@ struct request *driver_request(struct core *core, struct driver *driver, enum re
     value_set(arena, message, "params", params);
     struct outgoing *out = arena_alloc(arena, sizeof *out);
     *out = (struct outgoing){.driver = driver, .message = message};
+    invariant(!*core->outgoing_end, "what leaves for driver %s is not the last", driver->name);
     *core->outgoing_end = out;
     core->outgoing_end = &out->next;
     return request;
@@ -118,6 +122,7 @@ void driver_kill(struct core *core, struct driver *driver, const char *why)
 {
     if (driver->state == DRIVER_DOWN || driver->state == DRIVER_DYING)
         return;
+    invariant(why && why[0], "driver %s is killed without a reason", driver->name);
     error_set(&driver->problem, ERR_BUSY, "driver %s: %s", driver->name, why);
     driver->state = DRIVER_DYING;
     core->env->driver_kill(core->env->context, driver->name);
@@ -132,6 +137,7 @@ static void requests_drop(struct core *core, struct driver *driver)
             round_lost(core, driver, request->round);
         free(request);
     }
+    invariant(!driver->requests, "driver %s was asked while its end was told", driver->name);
 }
 
 /* What was decided for it in this very turn is not for the one that is started next. */
@@ -156,7 +162,7 @@ void core_driver_down(struct core *core, const char *name, const char *why)
     driver->failures = was_lasting ? 0 : driver->failures + 1;
     driver->restart_at_ms =
         now + (driver->failures > 1 ? backoff_ms(core, driver->failures - 1) : 0);
-    if (!driver->problem.code)
+    if (driver->state != DRIVER_DYING) /* else it is known already, why it had to end */
         error_set(&driver->problem, ERR_BUSY, "driver %s ended: %s", name, why);
     driver->state = DRIVER_DOWN;
     driver->ready_since_ms = 0;
@@ -164,6 +170,8 @@ void core_driver_down(struct core *core, const char *name, const char *why)
     requests_drop(core, driver);
     outgoing_drop(core, driver);
     tasks_driver_lost(core, driver);
+    invariant(driver->in_flight == 0, "driver %s is down with %u ops in flight", name,
+              driver->in_flight);
     core->wants_plan = true; /* what it holds is unknown now */
 
     struct arena *arena = batch_arena(core);
@@ -225,6 +233,7 @@ static struct error refusal_read(const struct driver *driver, const struct value
     const char *hint = value_get_text(data, "hint", "");
     if (*hint)
         error_hint(&err, "%s", hint);
+    invariant(err.code < 0, "driver %s refused, and it is no error", driver->name);
     return err;
 }
 
@@ -256,6 +265,8 @@ static void etags_judge(struct core *core, struct driver *driver, const struct v
 static void initialize_answered(struct core *core, struct driver *driver, const struct value *error,
                                 const struct value *result)
 {
+    invariant(driver->state == DRIVER_STARTING, "driver %s is initialized in state %d",
+              driver->name, driver->state);
     if (error) {
         driver->problem = refusal_read(driver, error);
         driver->state = DRIVER_DYING;
@@ -273,6 +284,7 @@ static void initialize_answered(struct core *core, struct driver *driver, const 
     struct arena *arena = batch_arena(core);
     struct value *data = value_map(arena);
     value_set_text(arena, data, "driver", driver->name);
+    invariant(driver->window > 0, "driver %s may have no op in flight", driver->name);
     core_event(core, "driver.started", NULL, data, "driver %s is up", driver->name);
 }
 
@@ -280,6 +292,8 @@ static void look_answered(struct core *core, struct driver *driver, const struct
                           const struct value *result)
 {
     struct task *task = request->task;
+    invariant(request->kind == REQUEST_LOOK && task->intent.uid, "request %lld is no look",
+              (long long)request->id);
     const struct value *objects = value_get(result, "objects");
     const struct value *object =
         value_is_list(objects) ? value_find(objects, "uid", task->intent.uid) : NULL;
@@ -470,6 +484,8 @@ void drivers_expire(struct core *core)
         DL_FOREACH_SAFE(driver->requests, request, next) {
             if (request->deadline_ms > now || request->kind == REQUEST_APPLY)
                 continue;
+            invariant(driver->state != DRIVER_DOWN, "driver %s is down, and still asked",
+                      driver->name);
             DL_DELETE(driver->requests, request);
             request_expired(core, driver, request);
             free(request);

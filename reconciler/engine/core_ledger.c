@@ -22,6 +22,8 @@ struct arena *batch_arena(struct core *core)
 
 void core_fail(struct core *core, const struct error *err)
 {
+    invariant(err->code < 0 && err->message[0], "the store failed with %d and says nothing",
+              err->code);
     if (core->failure.code)
         return;
     core->failure = *err;
@@ -50,6 +52,7 @@ void core_begin(struct core *core)
 
 static void batch_reset(struct core *core)
 {
+    invariant(!core->is_open, "%zu events are forgotten in an open batch", core->event_count);
     arena_free(core->batch_arena);
     core->batch_arena = NULL;
     core->events = NULL;
@@ -62,6 +65,8 @@ static void batch_release(struct core *core)
 {
     const struct env *env = core->env;
     invariant(!core->is_open && !core->failure.code, "messages leave before they are durable");
+    invariant(core->event_count <= core->event_room, "%zu events in room for %zu",
+              core->event_count, core->event_room);
     for (size_t i = 0; i < core->event_count; i++)
         env->emit(env->context, &core->events[i]);
     for (struct outgoing *out = core->outgoing; out; out = out->next)
@@ -93,6 +98,7 @@ static void batch_check(struct core *core, int status, const struct error *err)
 void save_object(struct core *core, const struct known *known)
 {
     struct error err = ERROR_INIT;
+    invariant(known->uid && known->uid[0] && known->kind, "a row of nobody is written");
     if (batch_open(core))
         batch_check(core, core->env->ledger->object_put(core->env->store, known, &err), &err);
 }
@@ -101,6 +107,7 @@ void save_observation(struct core *core, const char *uid, const struct observati
                       const char *etag)
 {
     struct error err = ERROR_INIT;
+    invariant(uid && uid[0], "an observation of nobody is written");
     if (!batch_open(core))
         return;
     batch_check(core,
@@ -118,6 +125,7 @@ void save_intent(struct core *core, const struct intent *intent)
 void save_fact(struct core *core, const char *key, const char *text)
 {
     struct error err = ERROR_INIT;
+    invariant(key && key[0] && text, "fact %s is written without a text", key ? key : "");
     if (batch_open(core))
         batch_check(core, core->env->ledger->fact_put(core->env->store, key, text, &err), &err);
 }
@@ -142,6 +150,8 @@ static void event_keep(struct core *core, const struct event *event)
         core->events = more;
         core->event_room = room;
     }
+    invariant(core->event_count < core->event_room, "event %zu of %zu", core->event_count,
+              core->event_room);
     core->events[core->event_count++] = *event;
 }
 
@@ -150,6 +160,8 @@ void core_event(struct core *core, const char *type, const struct about *about, 
 {
     char sentence[1024];
     va_list args;
+    invariant(type && type[0], "an event without a type: %s", fmt);
+    invariant(!data || value_is_map(data), "event %s has data that is no map", type);
     va_start(args, fmt);
     vsnprintf(sentence, sizeof sentence, fmt, args);
     va_end(args);

@@ -43,9 +43,8 @@ struct seen *seen_find(struct core *core, const char *uid)
 
 static struct seen *seen_add(struct core *core, const char *uid)
 {
-    struct seen *seen = calloc(1, sizeof *seen);
-    if (!seen)
-        abort();
+    struct seen *seen = memory_need(calloc(1, sizeof *seen));
+    invariant(strlen(uid) < sizeof seen->uid, "an object of uid '%.80s'", uid);
     strncpy(seen->uid, uid, sizeof seen->uid - 1);
     HASH_ADD_STR(core->seen, uid, seen);
     return seen;
@@ -145,6 +144,8 @@ void seen_take_rows(struct core *core, const struct known *rows, size_t count)
             seen->is_running = rows[i].observed.known && value_is_map(rows[i].observed.booted);
             seen_recall(seen, &rows[i]);
         }
+        invariant(i == 0 || strcmp(rows[i - 1].uid, rows[i].uid) != 0, "two rows of uid %s",
+                  rows[i].uid);
         seen->has_row = true;
         seen->row_epoch = rows[i].epoch;
     }
@@ -315,6 +316,10 @@ static void details_ask(struct core *core, struct driver *driver, struct value *
     struct arena *arena = batch_arena(core);
     struct value *params = value_map(arena);
     value_set(arena, params, "uids", uids);
+    invariant(uids->count > 0 && uids->count <= DETAILS_MAX, "driver %s is asked for %zu objects",
+              driver->name, uids->count);
+    invariant(core->round.is_active, "driver %s is asked for objects outside of a round",
+              driver->name);
     int64_t patience_ms = OBSERVE_MS + (int64_t)uids->count * EACH_MS;
     driver_request(core, driver, REQUEST_DETAILS, "observe", params, patience_ms);
     core->round.waiting++;
@@ -346,6 +351,8 @@ static void asking_end(struct asking *asking)
 
 static void list_ask(struct core *core, struct driver *driver)
 {
+    invariant(core->round.is_active && driver->state == DRIVER_READY,
+              "driver %s is asked for its list in state %d", driver->name, driver->state);
     driver->is_dirty = false;
     driver_request(core, driver, REQUEST_LIST, "observe", value_map(batch_arena(core)), OBSERVE_MS);
     core->round.waiting++;
@@ -381,6 +388,7 @@ bool round_rows_give(struct core *core, struct known **rows, size_t *count)
     struct round *round = &core->round;
     if (!core->is_reader || !round->rows)
         return false;
+    invariant(!core->config.effects, "a core that writes plans from rows of a while ago");
     *rows = round->rows;
     *count = round->row_count;
     round->rows = NULL;
@@ -421,6 +429,10 @@ void round_begin(struct core *core)
     if (!rows_load(core))
         return;
     struct round *round = &core->round;
+    invariant(!round->is_active && round->waiting == 0,
+              "round %llu begins, and %u answers of the "
+              "last are out",
+              (unsigned long long)round->number + 1, round->waiting);
     round->is_active = true;
     round->is_full = core->wants_full;
     round->is_overdue = round->has_more = false;
@@ -603,6 +615,8 @@ void round_expire(struct core *core)
               (unsigned long long)round->number);
     round->is_active = false;
     round->took_ms = mono(core) - round->began_ms;
+    invariant(!round->has_more || round->is_overdue, "round %llu has more, and is in time",
+              (unsigned long long)round->number);
     round->is_news = true;
     core->wants_plan = true;
     if (!round->is_full)

@@ -87,6 +87,8 @@ static void approvals_read(struct core *core, struct arena *arena, struct plan_i
         if (*value_get_text(hold, "approvedBy", ""))
             approved[input->approved_count++] = value_get_text(hold, "id", "");
     }
+    invariant(input->approved_count <= holds->count, "%zu of %zu holds are approved",
+              input->approved_count, holds->count);
     input->approved = approved;
 }
 
@@ -114,6 +116,8 @@ static void budget_read(struct core *core, struct arena *arena, struct plan_inpu
     if (core->env->ledger->destroyed_since(core->env->store, input->now - DAY_S,
                                            &input->destroyed_lately, &err) < 0)
         core_fail(core, &err);
+    invariant(input->destroyed_lately >= 0, "%lld were destroyed lately",
+              (long long)input->destroyed_lately);
 }
 
 static bool rows_read(struct core *core, struct arena *arena, struct known **rows, size_t *count)
@@ -133,6 +137,7 @@ struct plan_input *input_make(struct core *core, struct arena *arena, const stru
 {
     struct known *rows = NULL;
     size_t count = 0;
+    invariant(set && commit, "a plan without a set, or of no commit");
     if (!round_rows_give(core, &rows, &count) && !rows_read(core, arena, &rows, &count))
         return NULL;
     for (size_t i = 0; i < count; i++) {
@@ -168,6 +173,8 @@ struct known row_confirmed(struct core *core, struct arena *arena, const struct 
                            const struct value *spec)
 {
     struct known after = *row;
+    invariant(resource ? spec && life == LIFE_LIVE : life == LIFE_GONE || life == LIFE_RELEASED,
+              "%s %s is confirmed with life %d", row->kind, row->name, life);
     after.life = life;
     if (!resource)
         return after;
@@ -214,11 +221,13 @@ static void step_uids_sort(struct core *core)
     for (size_t i = 0; i < plan->step_count; i++)
         if (plan->steps[i].disposition == RUN)
             core->step_uids[count++] = plan->steps[i].uid;
+    invariant(count == plan->run, "%zu steps run, and the plan counts %zu", count, plan->run);
     qsort(core->step_uids, count, sizeof *core->step_uids, text_order);
 }
 
 bool plan_runs(const struct core *core, const char *uid)
 {
+    invariant(core->plan && core->step_uids, "what runs of a plan that is none");
     return bsearch(&uid, core->step_uids, core->plan->run, sizeof *core->step_uids, text_order);
 }
 
@@ -287,6 +296,8 @@ static void plan_record(struct core *core)
 {
     const struct plan *plan = core->plan;
     struct error err = ERROR_INIT;
+    invariant(strcmp(plan->commit, core->commit) == 0, "the plan is of %.12s, the target %.12s",
+              plan->commit, core->commit);
     if (!strcmp(core->last_plan, plan->hash) || (!plan->run && !plan->held && !plan->deferred))
         return;
     memcpy(core->last_plan, plan->hash, sizeof core->last_plan);
@@ -382,6 +393,8 @@ static void intent_settle(struct core *core, const struct intent *intent, const 
         return;
     }
     const struct observation *seen = &row->observed;
+    invariant(strcmp(row->uid, intent->uid) == 0, "op %s of %s is settled by %s", intent->op,
+              intent->uid, row->uid);
     if (!seen->known)
         return;
     const struct resource *resource = set_find(core->set, row->kind, row->project, row->name);
@@ -461,6 +474,8 @@ static bool step_is_blocked(struct schedule *schedule, const struct step *step)
 
 static void step_schedule(struct schedule *schedule, const struct step *step)
 {
+    invariant(step->id >= 1 && step->id <= schedule->core->plan->step_count, "step %u of %zu",
+              step->id, schedule->core->plan->step_count);
     struct core *core = schedule->core;
     const struct intent *open = intent_of(schedule->open, schedule->open_count, step->uid);
     if (open)
@@ -477,6 +492,8 @@ static void step_schedule(struct schedule *schedule, const struct step *step)
     }
     if (!task) {
         task = task_new(core, step, open);
+        invariant(task->intent.epoch > 0 && task->intent.op[0], "%s begins without an intent",
+                  step->name);
         if (open && strcmp(open->op, task->intent.op))
             intent_finish(core, open, "superseded");
         for (size_t i = 0; i < step->after_count; i++)
@@ -492,6 +509,7 @@ static void tasks_schedule(struct core *core)
     struct arena *arena = core->plan_arena;
     const struct plan *plan = core->plan;
     struct schedule schedule = {.core = core};
+    invariant(core->config.effects && plan, "a core that only reads schedules tasks");
     tasks_drop_waiting(core);
     nameless_find(core);
     core->blocked = core->stuck = core->step_count = 0;
@@ -518,6 +536,8 @@ static void tasks_schedule(struct core *core)
             rows = rows_by_uid(arena, core->input);
         intent_settle(core, intent, row_find(rows, core->input->known_count, intent->uid));
     }
+    invariant(core->stuck <= core->blocked, "%u steps are stuck of %u that wait", core->stuck,
+              core->blocked);
 }
 
 /* ---- the pass ----------------------------------------------------------------------- */
@@ -650,6 +670,7 @@ void core_replan(struct core *core)
     invariant(core->config.effects || !core->tasks, "a plan that is only shown has tasks");
     core->planned_ms = core->env->mono_ms(core->env->context);
     core->plan_ms = core->planned_ms - began_ms;
+    invariant(core->plan_ms >= 0, "a plan took %lld ms", (long long)core->plan_ms);
     step_uids_sort(core);
     pass_tell(core);
     core->plan_is_fresh = !core->round.is_active && core->round.is_full && all_are_listed(core);

@@ -12,6 +12,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include "model/invariant.h"
 #include "model/json.h"
 
 static const char rebuild_hold[] = "rebuild";
@@ -75,6 +76,8 @@ static bool is_succeeded(const struct core *core, const struct known *row,
 
 static void row_retire(struct core *core, struct known *row)
 {
+    invariant(row->life == LIFE_LIVE && row->observed.absent, "%s %s gives way, and is there",
+              row->kind, row->name);
     row->life = LIFE_GONE;
     save_object(core, row);
     seen_set_row(core, row->kind, row->uid, false);
@@ -104,6 +107,7 @@ static void row_rebuild(struct core *core, struct plan_input *input, struct aren
                         const struct value *chosen)
 {
     struct known *rows = arena_array(arena, input->known_count + 1, sizeof *rows);
+    invariant(!seen->has_row && seen->uid[0], "%s has a row, and would get another", seen->uid);
     for (size_t i = 0; i < input->known_count; i++)
         rows[i] = input->known[i];
     struct known *row = &rows[input->known_count++];

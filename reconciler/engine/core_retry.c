@@ -9,6 +9,7 @@
  */
 #include "reconciler/engine/core_state.h"
 
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <utlist.h>
@@ -51,6 +52,9 @@ static void retry_await(struct core *core, struct retry *retry)
 static struct retry *retry_get(struct core *core, const char *uid, const char *what)
 {
     struct retry *retry = retry_find(core, uid);
+    invariant(uid[0] && strlen(uid) < sizeof retry->uid, "back-off of uid '%.80s'", uid);
+    invariant(what[0] && strlen(what) < sizeof retry->what, "back-off of %s for '%.80s'", uid,
+              what);
     if (!retry) {
         retry = memory_need(calloc(1, sizeof *retry));
         strncpy(retry->uid, uid, sizeof retry->uid - 1);
@@ -60,6 +64,7 @@ static struct retry *retry_get(struct core *core, const char *uid, const char *w
         retry->attempts = 0;
         strncpy(retry->what, what, sizeof retry->what - 1);
     }
+    invariant(retry->attempts < UINT_MAX, "%s was tried %u times", uid, retry->attempts);
     retry->attempts++;
     retry->is_due_marked = false;
     return retry;
@@ -70,6 +75,7 @@ static void retry_drop(struct core *core, struct retry *retry)
     HASH_DEL(core->retries, retry);
     retry->holds_up = false;
     retry_await(core, retry);
+    invariant(!retry->is_awaited, "%s is forgotten while it is awaited", retry->uid);
     free(retry);
 }
 
@@ -88,6 +94,7 @@ int64_t retry_failed(struct core *core, const char *uid, const char *what, bool 
 {
     struct retry *retry = retry_get(core, uid, what);
     int64_t pause = until_target ? core->config.resync_ms : backoff_ms(core, retry->attempts);
+    invariant(pause > 0, "%s is tried again after %lld ms", uid, (long long)pause);
     retry->until_target = until_target;
     retry->holds_up = true;
     retry->not_before_ms = core->env->mono_ms(core->env->context) + pause;
@@ -124,6 +131,8 @@ void retries_wake(struct core *core)
     int64_t now = core->env->mono_ms(core->env->context);
     struct retry *retry, *next;
     DL_FOREACH_SAFE(core->awaited, retry, next) {
+        invariant(retry->is_awaited && retry->holds_up, "%s is awaited, and holds nothing up",
+                  retry->uid);
         if (retry->not_before_ms > now)
             continue;
         retry->is_due_marked = true;

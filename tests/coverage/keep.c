@@ -36,6 +36,26 @@ static void counts_write(int signal)
     __real_kill(getpid(), SIGKILL);
 }
 
+/* Whoever ends as a signal would have it writes the counts and then ends in that way. */
+static void counts_write_and_end(int signal)
+{
+    torture_end();
+    __gcov_dump();
+    const struct sigaction action = {.sa_handler = SIG_DFL};
+    sigaction(signal, &action, NULL);
+    __real_kill(getpid(), signal);
+}
+
+static void endings_watch(void)
+{
+    static const int endings[] = {SIGHUP, SIGINT, SIGTERM, SIGPIPE};
+    for (unsigned i = 0; i < sizeof endings / sizeof *endings; i++) {
+        struct sigaction was, action = {.sa_handler = counts_write_and_end};
+        if (sigaction(endings[i], NULL, &was) == 0 && was.sa_handler == SIG_DFL)
+            sigaction(endings[i], &action, NULL);
+    }
+}
+
 __attribute__((constructor)) static void handler_set(void)
 {
     const struct sigaction action = {.sa_handler = counts_write};
@@ -45,6 +65,7 @@ __attribute__((constructor)) static void handler_set(void)
     sigaction(KEEP, &action, NULL);
     sigprocmask(SIG_UNBLOCK, &only, NULL);
     atexit(torture_end);
+    endings_watch();
 }
 
 _Noreturn void __wrap__exit(int status)

@@ -93,6 +93,55 @@ static void a_driver_that_only_introduces_itself_is_found_out(void **state)
     free(said);
 }
 
+/* A driver that keeps all promises but one: the suite says so, and of which. */
+static void one_broken_promise_is_found(void **state)
+{
+    static const char *const faults[][2] = {
+        {"no name", "not ok"},
+        {"no version", "not ok"},
+        {"no kinds", "no sample object"},
+        {"odd kinds", "no sample object"},
+        {"does not start", "Bail out! it does not start: "},
+        {"another epoch", "not ok"},
+        {"takes the stale", "not ok"},
+        {"no release", "not ok"},
+        {"never complete", "not ok"},
+        {"short rows", "not ok"},
+        {"rows of numbers", "not ok"},
+        {"no rows", "not ok"},
+        {"no objects", "not ok"},
+        {"absent without an epoch", "not ok"},
+        {"another kind", "not ok"},
+        {"another name", "not ok"},
+        {"always released", "not ok"},
+        {"never released", "not ok"},
+        {"never absent", "not ok"},
+        {"always absent", "not ok"},
+        {"refuses to cancel", "not ok"},
+        {"another code for garbage", "not ok"},
+    };
+    const char *build = getenv("BUILD");
+    char *sim = NULL;
+    (void)state;
+    if (system("command -v python3 >/dev/null") != 0) {
+        print_message("# SKIP no python3 here\n");
+        skip();
+    }
+    assert_true(asprintf(&sim, "%s/drivers/sim", build ? build : "build") > 0);
+    for (size_t i = 0; i < sizeof faults / sizeof *faults; i++) {
+        const char *const argv[] = {"python3", "tests/driver/faulty.py", faults[i][0], sim, NULL};
+        char *said = NULL;
+        size_t len = 0;
+        FILE *out = open_memstream(&said, &len);
+        int got = conformance_run(argv, out);
+        fclose(out);
+        if (got != 1 || !strstr(said, faults[i][1]))
+            fail_msg("%s: %d\n%s", faults[i][0], got, said);
+        free(said);
+    }
+    free(sim);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -101,6 +150,7 @@ int main(void)
         cmocka_unit_test(exec_keeps_them_for_a_script),
         cmocka_unit_test(the_example_in_python_keeps_them),
         cmocka_unit_test(a_driver_that_only_introduces_itself_is_found_out),
+        cmocka_unit_test(one_broken_promise_is_found),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -54,6 +54,18 @@ drifted)
     "$BUILD/drivers/sim" --world "$world" set "$uid" size 134217728 2>/dev/null ||
         "$BUILD/drivers/sim" --world "$world" delete "$uid"
     ;;
+frozen)
+    apply
+    "$spinel" --site lab/spinel.yaml freeze healing --why='a test' >/dev/null
+    ;;
+released)
+    change
+    apply
+    git -C lab/manifests show HEAD~:starter.yaml 2>/dev/null >"$manifest"
+    push 'less again'
+    apply
+    "$spinel" --site lab/spinel.yaml purge --json | jq -r '.released[0].metadata.uid' >uid
+    ;;
 held)
     apply
     git -C lab/manifests rm -q starter.yaml

@@ -1,0 +1,175 @@
+# SPDX-License-Identifier: MPL-2.0
+# A daemon, its user, its drivers, and those who ask it something.
+load cli.bash
+
+setup() { setup_site; }
+teardown() {
+    daemon_stop
+    [ -z "$open" ] || rm -rf "$open"
+}
+
+world() { "$BUILD/drivers/sim" --world lab/state/drivers/sim/world "$@"; }
+push() {
+    commit "$1"
+    git -C lab/manifests push -q 2>/dev/null
+}
+grow() { # grow SIZE
+    sed -i -E "s/^spec: \{size: [0-9]+MiB\}/spec: {size: $1}/" lab/manifests/starter.yaml
+}
+is_converged() { spinel status --json | jq -e '.daemon != null and .converged'; }
+
+# terminal COLUMNS ANSWER COMMAND...: on a terminal of so many columns, asked ANSWER
+terminal() {
+    local columns=$1 answer=$2
+    shift 2
+    echo "$answer" | script -qec "stty cols $columns rows 40 2>/dev/null; $*" /dev/null
+}
+
+# ---- saved plans by the daemon
+
+@test "a saved plan is carried out by the daemon while the world is as it was, once, and else refused" {
+    daemon_start
+    until_true 20 is_converged
+    spinel freeze changes --why='so that there is time to save' >/dev/null
+    grow 96MiB
+    push grown
+    until_true 20 sh -c 'spinel plan --json | jq -e ".commit == \"$(git -C lab/manifests rev-parse HEAD)\""'
+    spinel plan -o frozen >/dev/null || true
+    spinel freeze --lift=changes >/dev/null
+    run spinel apply --yes frozen
+    [ "$status" -eq 1 ]
+    [[ $output == *stale* ]]
+    until_true 20 is_converged
+    spinel plan -o nothing >/dev/null
+    spinel apply --yes nothing
+    run spinel apply --yes nothing
+    [ "$status" -eq 1 ]
+    [[ $output == *'used before'* ]]
+    grow 128MiB
+    push 'grown again'
+    until_true 20 is_converged
+    run spinel apply --yes nothing
+    [ "$status" -eq 1 ]
+    [[ $output == *stale* || $output == *'is for commit'* ]]
+    sed 's/"commit"/"comit"/' nothing >altered
+    run spinel apply --yes altered
+    [ "$status" -eq 1 ]
+    [[ $output == *altered* || $output == *'no commit'* ]]
+    echo '[1]' >list
+    run spinel apply --yes list
+    [ "$status" -eq 1 ]
+}
+
+@test "a plan is of any revision, and one that is none is named" {
+    spinel apply --yes --wait=60s >/dev/null
+    grow 96MiB
+    push grown
+    spinel plan --rev=main~1 >/dev/null
+    run spinel plan --rev=main
+    [ "$status" -eq 2 ]
+    [[ $output == *'96MiB'* ]]
+    run spinel plan --rev=nowhere
+    [ "$status" -eq 1 ]
+    run spinel plan --rev=main --cached
+    [ "$status" -eq 2 ]
+    spinel apply --yes --wait=60s >/dev/null
+    spinel plan --cached | grep -q 'No changes'
+}
+
+# ---- who runs
+
+@test "systemd is told when the daemon is ready" {
+    python3 - notify.sock ready <<'P' &
+import socket, sys
+s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+s.bind(sys.argv[1])
+s.settimeout(30)
+open(sys.argv[2], "wb").write(s.recv(100))
+P
+    until_true 10 test -e notify.sock
+    NOTIFY_SOCKET=$PWD/notify.sock daemon_start
+    until_true 20 grep -q READY=1 ready
+}
+
+@test "with spec.user the core is that user's, what it keeps is handed over, and drivers stay root's" {
+    [ "$(id -u)" -eq 0 ] || skip "this needs root"
+    id nobody >/dev/null 2>&1 || skip "this machine has no user nobody"
+    open=$(mktemp -d)
+    chmod 755 "$open"
+    mv lab "$open/lab"
+    ln -s "$open/lab" lab
+    sed -i -E 's|(repository: \{path: [^,}]*)|\1, owner: root|' lab/spinel.yaml
+    printf '  user: nobody\n' >>lab/spinel.yaml
+    chmod -R a+rX "$open"
+    spinel apply --yes --wait=60s >/dev/null
+    touch "$open/secret"
+    ln "$open/secret" lab/state/linked
+    daemon_start
+    until_true 20 is_converged
+    core=$(pgrep -P "$daemon" -x spinel | head -1)
+    [ "$(ps -o user= -p "$core")" = nobody ]
+    [ "$(ps -o user= -p "$(pgrep -P "$daemon" -x sim)")" = root ]
+    [ "$(stat -c %U lab/state/spinel.db)" = nobody ]
+    [ "$(stat -c %U "$open/secret")" = root ]
+    daemon_stop
+    sed -i 's/user: nobody/user: nobody-of-this-name/' lab/spinel.yaml
+    run spinel serve
+    [ "$status" -eq 1 ]
+    [[ $output == *'no user nobody-of-this-name'* ]]
+}
+
+@test "a driver whose program has gone is said to be so, and is taken up when it is back" {
+    mkdir -p drivers
+    cp "$BUILD/drivers/sim" drivers/played
+    printf '  driverDirs: [%s/drivers]\n' "$PWD" >>lab/spinel.yaml
+    sed -i 's/default: sim/default: played/' lab/spinel.yaml
+    daemon_start
+    until_true 20 is_converged
+    mv drivers/played gone
+    kill -9 "$(pgrep -P "$daemon" -x played)"
+    is_told() { spinel events --json | jq -e '[.events[] | select(.type == "driver.stopped") | .text | test("cannot run driver|No such file")] | any'; }
+    until_true 30 is_told
+    mv gone drivers/played
+    grow 96MiB
+    push grown
+    until_true 60 is_converged
+}
+
+@test "a daemon that hangs is waited for no longer than asked, and one that dies is said to be gone" {
+    daemon_start
+    until_true 20 is_converged
+    core=$(pgrep -P "$daemon" -x spinel | head -1)
+    sim=$(pgrep -P "$daemon" -x sim)
+    kill -STOP "$sim"
+    spinel apply --yes --wait=30s >out 2>&1 3>&- &
+    asking=$!
+    sleep 1
+    kill -9 "$core"
+    got=0
+    wait "$asking" || got=$?
+    kill -CONT "$sim" 2>/dev/null || true
+    [ "$got" -eq 1 ]
+    grep -q 'closed the connection' out
+}
+
+# ---- people at terminals
+
+@test "a table keeps to the width of the terminal, and what is cut shows it" {
+    spinel apply --yes --wait=60s >/dev/null
+    terminal 30 '' "$BUILD/spinel" history >narrow
+    grep -q '…' narrow
+    terminal 200 '' "$BUILD/spinel" history >wide
+    ! grep -q '…' wide
+    terminal 10 '' "$BUILD/spinel" get volume >tiny
+    grep -q '…' tiny
+}
+
+@test "apply and purge ask at a terminal, and no means no" {
+    terminal 80 n "$BUILD/spinel" apply >out || true
+    ! spinel get volume --json | jq -e '.items[0].status.state == "ready"'
+    terminal 80 y "$BUILD/spinel" apply --wait=60s
+    spinel get volume --json | jq -e '.items | length > 0'
+    uid=$(spinel get volume shop/web-1-data --json | jq -r '.items[0].metadata.uid')
+    terminal 80 n "$BUILD/spinel" purge "$uid" | grep -q 'nothing was done'
+    world list | grep -q "$uid"
+}
