@@ -539,13 +539,13 @@ static void window_adapt(const struct core *core, struct driver *driver, int64_t
 
 /* ---- what the driver says ----------------------------------------------------------- */
 
-/* The object's own driver tells its epoch when it looks; that of another, which holds the
- * object open, is told here or nowhere. */
+/* A look tells what the object's own driver has acknowledged. What it let in and never finished,
+ * and what another has let in that holds the object open, is told here or nowhere. */
 void task_fenced(struct core *core, const struct task *task, int64_t epoch)
 {
     struct seen *seen = seen_find(core, task->intent.uid);
     invariant(seen, "%s has an intent and no row", task->intent.uid);
-    if (task->driver != task->look_driver && epoch > 0 && epoch < EPOCH_CREDIBLE)
+    if (epoch > 0 && epoch < EPOCH_CREDIBLE)
         seen->fence = (uint64_t)epoch;
 }
 
