@@ -192,11 +192,23 @@ static const struct value *spec_with_chosen(struct arena *arena, const struct re
     return spec;
 }
 
+/* The step that waits with what is still to be done of it, or NULL. */
+static const struct step *step_left(const struct core *core, const char *uid)
+{
+    for (size_t i = 0; i < core->plan->step_count; i++)
+        if (core->plan->steps[i].disposition != RUN && !strcmp(core->plan->steps[i].uid, uid))
+            return &core->plan->steps[i];
+    return NULL;
+}
+
+/* What waits was not applied: of it the step has what was before. */
 static void row_settle(struct core *core, const struct known *row, const struct resource *resource)
 {
     struct arena *arena = core->plan_arena;
-    struct known live = row_confirmed(core, arena, row, LIFE_LIVE, resource,
-                                      spec_with_chosen(arena, resource, row->chosen));
+    const struct step *left = step_left(core, row->uid);
+    const struct value *spec =
+        left && left->spec ? left->spec : spec_with_chosen(arena, resource, row->chosen);
+    struct known live = row_confirmed(core, arena, row, LIFE_LIVE, resource, spec);
     if (!live.generation)
         live.generation = 1;
     save_object(core, &live);
@@ -225,12 +237,7 @@ bool plan_runs(const struct core *core, const char *uid)
 
 static bool has_step(const struct core *core, const char *uid)
 {
-    if (plan_runs(core, uid))
-        return true;
-    for (size_t i = 0; i < core->plan->step_count; i++)
-        if (core->plan->steps[i].disposition != RUN && !strcmp(core->plan->steps[i].uid, uid))
-            return true;
-    return false;
+    return plan_runs(core, uid) || step_left(core, uid);
 }
 
 /* Objects that are as declared, but whose confirmation was never written: the process died
