@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+/* What is made of records that were lost, or never told the whole: each found by the simulator. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <cmocka.h>
+#include <string.h>
+#include "tests/engine/manifests.h"
+#include "tests/engine/rack.c"
+
+enum { MINUTE_MS = 60000 };
+
+#define DISK "disks: [{name: a, volume: db}]"
+#define RENAMED(name, from)                                                      \
+    "apiVersion: spinel/v1\nkind: Volume\nmetadata: {project: shop, name: " name \
+    ", renamedFrom: " from "}\nspec: {size: 1GiB, pool: fast, onRemove: delete}\n---\n"
+
+static int rack_setup(void **state)
+{
+    struct rack *rack = rack_new();
+    rack->commits[1] = POOL PROJECT VOLUME("db", "1GiB");
+    rack->commits[2] = POOL PROJECT RENAMED("moved", "db");
+    rack->commits[3] = POOL PROJECT VOLUME("moved", "1GiB");
+    rack->commits[4] = POOL PROJECT VOLUME("db", "2GiB");
+    rack->commits[5] = POOL PROJECT VOLUME("db", "1GiB") MACHINE("maxCpus: 2");
+    rack->commits[6] = POOL PROJECT VOLUME("db", "1GiB") MACHINE("maxCpus: 4, " DISK);
+    rack->commits[7] = POOL PROJECT;
+    *state = rack;
+    return 0;
+}
+
+static int rack_teardown(void **state)
+{
+    rack_free(*state);
+    return 0;
+}
+
+static void target(struct rack *rack, const char *commit)
+{
+    struct error err = ERROR_INIT;
+    assert_int_equal(core_target(rack->core, commit, "test", NULL, NULL, &err), 0);
+}
+
+static void approve_rebuild(struct rack *rack)
+{
+    struct error err = ERROR_INIT;
+    assert_int_equal(store_hold_approve(rack->store, "rebuild", "ann", 1, &err), 0);
+    core_policy_changed(rack->core);
+}
+
+static const struct known *row_if_any(struct rack *rack, const char *kind)
+{
+    struct error err = ERROR_INIT;
+    struct known *rows = NULL;
+    size_t count = 0;
+    assert_int_equal(store_objects(rack->store, rack->arena, &rows, &count, &err), 0);
+    for (size_t i = 0; i < count; i++)
+        if (!strcmp(rows[i].kind, kind))
+            return &rows[i];
+    return NULL;
+}
+
+static const struct known *row_of_kind(struct rack *rack, const char *kind)
+{
+    const struct known *row = row_if_any(rack, kind);
+    assert_non_null(row);
+    return row;
+}
+
+/* A driver said "this is all" and left it out while the store was lost: a second one was chosen,
+ * and not yet made when the first was seen. It had another name when its uid was chosen. */
+static void row_that_never_had_an_object_gives_way_to_one_that_is_there(void **state)
+{
+    struct rack *rack = *state;
+    rack_boot(rack, "1");
+    assert_true(rack_run(rack, MINUTE_MS));
+    target(rack, "2");
+    assert_true(rack_run(rack, MINUTE_MS));
+    struct rack_object *volume = rack_object(rack, "Volume", "moved");
+    rack_forget(rack);
+    rack_object(rack, "Pool", "fast")->exists = volume->exists = false; /* nobody tells of them */
+    rack->refuse = "moved";
+    rack->refuse_kind = "busy";
+    rack_boot(rack, "3");
+    rack_run(rack, MINUTE_MS);
+    assert_string_not_equal(row_of_kind(rack, "Volume")->uid, volume->uid);
+    volume->exists = true;
+    rack->refuse = NULL;
+    rack_boot(rack, "3");
+    rack_run(rack, MINUTE_MS);
+    approve_rebuild(rack);
+    assert_true(rack_run(rack, 10 * MINUTE_MS));
+    assert_int_equal(rack_count(rack, "Volume", "moved"), 1);
+    assert_string_equal(row_of_kind(rack, "Volume")->uid, volume->uid);
+    assert_int_equal(volume->made, 1);
+}
+
+/* The object is named as the first commit says, and no other field would ever tell. After a loss of
+ * the store it would be taken for another one. */
+static void rename_that_was_taken_back_is_undone_on_the_object(void **state)
+{
+    struct rack *rack = *state;
+    rack_boot(rack, "1");
+    assert_true(rack_run(rack, MINUTE_MS));
+    target(rack, "2");
+    rack->lose_replies = 1;
+    assert_false(rack_run(rack, 3000));
+    struct rack_object *volume = rack_object(rack, "Volume", "moved");
+    rack_die(rack);
+    rack_boot(rack, "1");
+    assert_true(rack_run(rack, MINUTE_MS));
+    assert_string_equal(volume->name, "db");
+    assert_string_equal(row_of_kind(rack, "Volume")->uid, volume->uid);
+    assert_null(value_get(row_of_kind(rack, "Volume")->chosen, "called"));
+    unsigned applies = rack->applies;
+    core_look(rack->core);
+    assert_true(rack_run(rack, MINUTE_MS));
+    assert_int_equal(rack->applies, applies);
+}
+
+/* A look tells of what was acknowledged: what the driver let in and did not finish is higher. One
+ * more at each try would take as many tries. */
+static void epoch_that_was_only_let_in_is_learnt_from_the_refusal(void **state)
+{
+    struct rack *rack = *state;
+    rack_boot(rack, "1");
+    assert_true(rack_run(rack, MINUTE_MS));
+    rack_object(rack, "Volume", "db")->fence[0] = 40;
+    target(rack, "4");
+    assert_true(rack_run(rack, MINUTE_MS));
+    assert_int_equal(rack->events_failed, 1);
+    assert_true(core_is_converged(rack->core));
+    assert_true(row_of_kind(rack, "Volume")->epoch > 40);
+}
+
+/* The disk is added while it runs, the rest waits for its stop; the daemon died before it could
+ * say so. To record all of it as done would take what is left for somebody else's change. */
+static void what_waits_is_not_recorded_as_done_after_a_crash(void **state)
+{
+    struct rack *rack = *state;
+    rack_boot(rack, "5");
+    assert_true(rack_run(rack, MINUTE_MS));
+    target(rack, "6");
+    rack->lose_replies = 1;
+    assert_false(rack_run(rack, 3000));
+    rack_die(rack);
+    struct rack_object *machine = rack_object(rack, "Instance", "web");
+    struct value *spec = value_copy(rack->arena, machine->spec);
+    value_set_int(rack->arena, spec, "maxCpus", 2); /* its driver keeps what it runs with */
+    machine->spec = spec;
+    rack_boot(rack, "6");
+    assert_true(rack_run(rack, MINUTE_MS));
+    assert_int_equal(value_get_int(row_of_kind(rack, "Instance")->applied, "maxCpus", 0), 2);
+    const struct plan *plan = core_plan(rack->core);
+    assert_int_equal(plan->step_count, 1);
+    assert_int_equal(plan->steps[0].cause, CAUSE_PENDING);
+}
+
+/* Nothing asks for it any more once deletions are frozen, and the driver has acknowledged it. */
+static void
+deletion_that_was_done_before_a_crash_is_recorded_while_deletions_are_frozen(void **state)
+{
+    struct rack *rack = *state;
+    struct error err = ERROR_INIT;
+    const struct freeze freeze = {.what = "deletions", .who = "ann", .why = "the fair"};
+    rack->config.policy.collapse_percent = 100;
+    rack_boot(rack, "1");
+    assert_true(rack_run(rack, MINUTE_MS));
+    target(rack, "7");
+    rack->lose_replies = 1;
+    assert_false(rack_run(rack, 3000));
+    assert_int_equal(rack_count(rack, "Volume", "db"), 0);
+    assert_int_equal(store_freeze_put(rack->store, &freeze, 1, &err), 0);
+    rack_die(rack);
+    rack_boot(rack, "7");
+    assert_true(rack_run(rack, MINUTE_MS));
+    assert_null(row_if_any(rack, "Volume"));
+}
+
+int main(void)
+{
+#define RACK_TEST(name) cmocka_unit_test_setup_teardown(name, rack_setup, rack_teardown)
+    const struct CMUnitTest tests[] = {
+        RACK_TEST(row_that_never_had_an_object_gives_way_to_one_that_is_there),
+        RACK_TEST(rename_that_was_taken_back_is_undone_on_the_object),
+        RACK_TEST(epoch_that_was_only_let_in_is_learnt_from_the_refusal),
+        RACK_TEST(what_waits_is_not_recorded_as_done_after_a_crash),
+        RACK_TEST(deletion_that_was_done_before_a_crash_is_recorded_while_deletions_are_frozen),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
