@@ -80,8 +80,8 @@ static bool is_succeeded(struct core *core, const struct known *row,
 
 static void row_retire(struct core *core, struct known *row)
 {
-    invariant(row->life == LIFE_LIVE && row->observed.absent, "%s %s gives way, and is there",
-              row->kind, row->name);
+    invariant((row->life == LIFE_LIVE || row->life == LIFE_NEW) && row->observed.absent,
+              "%s %s gives way, and is there", row->kind, row->name);
     row->life = LIFE_GONE;
     save_object(core, row);
     seen_set_row(core, row->kind, row->uid, false);

@@ -190,11 +190,11 @@ static void beyond_a_number_of_mistakes_nobody_searches_for_what_was_meant(void 
     read_fresh(f, yaml.data);
     text_free(&yaml);
     assert_int_equal(f->report.count, 1500);
-    for (size_t i = 0; i < f->report.count; i++) {
+    for (size_t i = 0; i < f->report.kept; i++) {
         assert_non_null(strstr(f->report.problems[i].message, "volum"));
         suggested += strstr(f->report.problems[i].message, "did you mean") != NULL;
     }
-    assert_in_range(suggested, 1, 1499);
+    assert_in_range(suggested, 1, f->report.kept - 1);
 }
 
 static void what_two_claim_is_said_of_the_second(void **state)
