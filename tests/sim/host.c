@@ -254,6 +254,7 @@ void daemon_boot(struct sim *sim)
         return;
     }
     invariants_check(sim, &moment);
+    memcpy(host->accepted, core_commit(host->core), strlen(core_commit(host->core)) + 1);
     target_declare(sim);
     daemon_pump(sim);
     daemon_head(sim);
