@@ -188,6 +188,14 @@ static bool is_destroyed(const struct step *step)
     return step->is_destructive && would_happen(step);
 }
 
+/* It may have been destroyed already, or will be once its driver is back: it counts, and is held by
+ * nothing but that. */
+static bool is_destroyed_unseen(const struct step *step)
+{
+    return step->action == ACTION_DELETE && step->disposition == DEFERRED && step->kind->driver &&
+           !step->kind->is_derived && !step->known->observed.known;
+}
+
 static int64_t count_steps(const struct guard *guard, bool (*matches)(const struct step *))
 {
     int64_t count = 0;
@@ -264,6 +272,7 @@ static void judge_budget(struct guard *guard)
               (long long)guard->baseline);
     if (planned == 0)
         return;
+    planned += count_steps(guard, is_destroyed_unseen);
     if (guard->input->destroyed_lately + planned <= allowed &&
         !is_approved(guard, "deletion-budget"))
         return;

@@ -91,6 +91,30 @@ static void what_was_destroyed_lately_counts(void **state)
     assert_int_equal(plan_exit(w->plan), 3);
 }
 
+/* Found by the simulator: while a driver was down the deletions of its objects, held or under way,
+ * were not counted, and those of others went ahead. */
+static void what_nobody_can_look_at_counts(void **state)
+{
+    struct world *w = *state;
+
+    w->input.policy.collapse_percent = 100;
+    world_converge(w, SIX V("v1"));
+    world_declare(w, PROJECT I("a") I("b") I("c") V("v1"));
+    for (const char *name = "def"; *name; name++)
+        world_row(w, "Instance", (char[]){*name, '\0'})->observed.known = name[0] != 'd';
+    w->input.destroyed_lately = 1;
+    world_plan(w);
+    assert_disposition(w, "Instance", "d", DEFERRED);
+    assert_disposition(w, "Instance", "e", HELD);
+    assert_int_equal(find_hold(w, "deletion-budget")->steps, 2);
+    approve(w, find_hold(w, "deletion-budget")->id);
+    assert_disposition(w, "Instance", "e", RUN);
+    world_row(w, "Instance", "e")->observed.known = world_row(w, "Instance", "f")->observed.known =
+        false;
+    w->input.approved_count = 0;
+    assert_int_equal(world_plan(w)->hold_count, 0); /* there is nothing to hold */
+}
+
 static void a_large_baseline_allows_its_share(void **state)
 {
     struct world *w = *state;
@@ -488,6 +512,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(deletions_within_the_budget_run),
         TEST(one_deletion_over_the_budget_holds_them_all),
+        TEST(what_nobody_can_look_at_counts),
         TEST(what_was_destroyed_lately_counts),
         TEST(a_large_baseline_allows_its_share),
         TEST(derived_objects_do_not_count),
