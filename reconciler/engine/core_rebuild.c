@@ -2,11 +2,10 @@
 /*
  * A store that was lost or is older than the world. An object that bears our valid
  * tag, has no row, and is what a manifest declares is never made a second time: it
- * gets its row back, with what was chosen for it; a row whose object is gone gives way
- * to it if its uid is the later one. An object whose epoch is higher
- * than its row's means that the store was restored: the row takes the epoch over.
- * After either the plan is shown and nothing runs until a person has approved
- * "rebuild".
+ * gets its row back, with what was chosen for it; a row that never had an object gives way
+ * to it, and one whose object is gone does if its uid is the earlier one. An object whose epoch is
+ * higher than its row's means that the store was restored: the row takes the epoch over. After
+ * either the plan is shown and nothing runs until a person has approved "rebuild".
  */
 #include "reconciler/engine/core_state.h"
 
@@ -64,13 +63,18 @@ static bool is_later(const struct core *core, const struct resource *resource, c
     return false;
 }
 
-/* The store is older than the world: the object of the row was deleted since, and made anew
- * under the next uid. To make it once more would put an empty one beside its data. */
-static bool is_succeeded(const struct core *core, const struct known *row,
+/* The row has no object, and nobody is making it one. Either it never had one: it was chosen
+ * while the driver left out what was there. Or the store is older than the world: its object was
+ * deleted since, and made anew under the next uid. To make it now would put an empty one beside
+ * the data. */
+static bool is_succeeded(struct core *core, const struct known *row,
                          const struct resource *resource, const char *uid)
 {
-    return row->life == LIFE_LIVE && row->observed.known && row->observed.absent &&
-           is_later(core, resource, row->uid, uid);
+    const struct task *task = task_of_uid(core, row->uid);
+    bool has_none = row->observed.known && row->observed.absent;
+    bool may_come = task && task->state != TASK_WAITING;
+    return has_none && ((row->life == LIFE_NEW && !may_come) ||
+                        (row->life == LIFE_LIVE && is_later(core, resource, row->uid, uid)));
 }
 
 static void row_retire(struct core *core, struct known *row)
