@@ -192,6 +192,18 @@ static const struct value *spec_with_chosen(struct arena *arena, const struct re
     return spec;
 }
 
+/* Of what the plan still waits with the step has what was before: that was not applied. */
+static const struct value *spec_settled(const struct core *core, const struct known *row,
+                                        const struct resource *resource)
+{
+    for (size_t i = 0; i < core->plan->step_count; i++) {
+        const struct step *step = &core->plan->steps[i];
+        if (step->disposition != RUN && step->spec && !strcmp(step->uid, row->uid))
+            return step->spec;
+    }
+    return spec_with_chosen(core->plan_arena, resource, row->chosen);
+}
+
 static void row_settle(struct core *core, const struct known *row, const struct resource *resource,
                        const struct value *spec)
 {
@@ -393,7 +405,7 @@ static void intent_settle(struct core *core, const struct intent *intent, const 
         seen_set_row(core, row->kind, row->uid, false);
         intent_finish(core, intent, "confirmed");
     } else if (is_acknowledged && !is_delete && !seen->absent && resource) {
-        row_settle(core, row, resource, spec_with_chosen(core->plan_arena, resource, row->chosen));
+        row_settle(core, row, resource, spec_settled(core, row, resource));
         intent_finish(core, intent, "confirmed");
     } else {
         intent_finish(core, intent, "superseded");
