@@ -3,7 +3,9 @@
  * What an accepted commit promises about data holds from that moment on, and not only once it
  * was carried out: the next commit may no longer say it before that. A volume's protection is
  * tightened at once (it is lifted only when that is applied), and a row whose object is to be
- * renamed remembers what it becomes (`chosen.becomes`, read by plan/match.c).
+ * renamed remembers what it becomes (`chosen.becomes`, read by plan/match.c). A rename that is
+ * taken back before it was confirmed may have been carried out: the row remembers what its object
+ * may be called (`chosen.called`), until it is told its name again.
  */
 #include "reconciler/engine/core_state.h"
 
@@ -88,8 +90,10 @@ static bool rename_keep(struct arena *arena, const struct resource *resource, st
     struct value *chosen = row->chosen ? value_copy(arena, row->chosen) : value_map(arena);
     if (strcmp(resource->name, row->name) != 0)
         value_set_text(arena, chosen, "becomes", arena_text(arena, resource->name));
-    else
+    else {
+        value_set_text(arena, chosen, "called", arena_text(arena, before));
         value_unset(chosen, "becomes");
+    }
     row->chosen = chosen;
     return true;
 }

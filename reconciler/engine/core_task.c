@@ -167,8 +167,10 @@ static void task_rows(struct core *core, struct task *task, const struct step *s
     invariant(task->after.epoch == task->intent.epoch && !strcmp(task->after.uid, task->intent.uid),
               "%s: the row would have epoch %llu, its intent %llu", step->name,
               (unsigned long long)task->after.epoch, (unsigned long long)task->intent.epoch);
-    if (step->renamed_from) /* until it is confirmed the row remembers what it is to be called */
+    if (step->renamed_from) { /* until it is confirmed the row remembers what it is to be called */
         value_unset((struct value *)(size_t)task->after.chosen, "becomes");
+        value_unset((struct value *)(size_t)task->after.chosen, "called");
+    }
 }
 
 static uint64_t higher(uint64_t a, uint64_t b)

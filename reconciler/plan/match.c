@@ -163,6 +163,8 @@ static void match_resource(const struct set *set, const struct rows *rows,
             former = row->known->name;
         if (row)
             subject->renamed_from = former;
+    } else {
+        subject->renamed_from = value_get_text(row->known->chosen, "called", NULL);
     }
     if (!row)
         row = rows_find(rows, resource->kind, resource->project, resource->name, true);

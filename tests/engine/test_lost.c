@@ -88,6 +88,29 @@ static void row_that_never_had_an_object_gives_way_to_one_that_is_there(void **s
     assert_int_equal(volume->made, 1);
 }
 
+/* The object is named as the first commit says, and no other field would ever tell. After a loss of
+ * the store it would be taken for another one. */
+static void rename_that_was_taken_back_is_undone_on_the_object(void **state)
+{
+    struct rack *rack = *state;
+    rack_boot(rack, "1");
+    assert_true(rack_run(rack, MINUTE_MS));
+    target(rack, "2");
+    rack->lose_replies = 1;
+    assert_false(rack_run(rack, 3000));
+    struct rack_object *volume = rack_object(rack, "Volume", "moved");
+    rack_die(rack);
+    rack_boot(rack, "1");
+    assert_true(rack_run(rack, MINUTE_MS));
+    assert_string_equal(volume->name, "db");
+    assert_string_equal(row_of_kind(rack, "Volume")->uid, volume->uid);
+    assert_null(value_get(row_of_kind(rack, "Volume")->chosen, "called"));
+    unsigned applies = rack->applies;
+    core_look(rack->core);
+    assert_true(rack_run(rack, MINUTE_MS));
+    assert_int_equal(rack->applies, applies);
+}
+
 /* A look tells of what was acknowledged: what the driver let in and did not finish is higher. One
  * more at each try would take as many tries. */
 static void epoch_that_was_only_let_in_is_learnt_from_the_refusal(void **state)
@@ -131,6 +154,7 @@ int main(void)
 #define RACK_TEST(name) cmocka_unit_test_setup_teardown(name, rack_setup, rack_teardown)
     const struct CMUnitTest tests[] = {
         RACK_TEST(row_that_never_had_an_object_gives_way_to_one_that_is_there),
+        RACK_TEST(rename_that_was_taken_back_is_undone_on_the_object),
         RACK_TEST(epoch_that_was_only_let_in_is_learnt_from_the_refusal),
         RACK_TEST(what_waits_is_not_recorded_as_done_after_a_crash),
     };
