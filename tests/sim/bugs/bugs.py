@@ -3,18 +3,21 @@
 """Proof that the tests bite: each patch beside this file plants one bug in a copy of the
 tree, and one of the suites must fail. Stops at the first suite that does.
 
+  units    the unit tests of what the patch touches
   seeds    the simulator's random runs
   crash    the crash enumeration, a sample of it
-  units    the unit tests of what the patch touches
 
-usage: bugs.py [--sample N] [--jobs J] [NAME...]    N: that many, another choice every day
+usage: bugs.py [--sample N] [--jobs J] [--suites LIST] [--tree DIR] [NAME...]
+  --sample N       that many, another choice every day
+  --suites LIST    these only, in this order (units,seeds,crash)
+  --tree DIR       where the copy is kept, so that two can run at a time
 Exit: 0 all caught; 1 one was not, does not apply, or does not compile."""
 import argparse, glob, os, subprocess, sys, time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.abspath(os.path.join(HERE, '..', '..', '..'))
 UNITS = {
-    'reconciler/engine': ['engine/test_core'],
+    'reconciler/engine': ['engine/test_core', 'engine/test_task', 'engine/test_lost'],
     'reconciler/plan': ['plan/test_plan', 'plan/test_guard', 'plan/test_pains', 'plan/test_fixpoint'],
     'reconciler/store': ['store/test_store', 'store/test_rows', 'sim/test_vfs'],
     'drivers/lib': ['driver/test_ledger', 'driver/test_call', 'driver/test_conformance'],
@@ -54,10 +57,14 @@ def suites(patch, options):
     touched = [line[6:].strip() for line in open(patch) if line.startswith('+++ b/')] if patch else []
     units = [name for prefix, names in UNITS.items() for name in names
              if not patch or touched[0].startswith(prefix)]
-    yield 'seeds', sim, f'{sim} run --from 1 --seeds {options.seeds} --jobs {options.jobs}'
-    yield 'crash', sim, f'{sim} crash --sample {options.crash} --jobs {options.jobs}'
-    for unit in units:
-        yield unit, f'all build/tests/{unit}', f'build/tests/{unit}'
+    commands = {
+        'units': [(unit, f'{"all " if unit.startswith("driver") else ""}build/tests/{unit}',
+                   f'build/tests/{unit}') for unit in units],
+        'seeds': [('seeds', sim, f'{sim} run --from 1 --seeds {options.seeds} --jobs {options.jobs}')],
+        'crash': [('crash', sim, f'{sim} crash --sample {options.crash} --jobs {options.jobs}')],
+    }
+    for suite in options.suites.split(','):
+        yield from commands[suite]
 
 
 def say(text):
@@ -103,15 +110,18 @@ def main():
     parser.add_argument('--jobs', type=int, default=1)
     parser.add_argument('--seeds', type=int, default=60)
     parser.add_argument('--crash', type=int, default=199)
+    parser.add_argument('--suites', default='units,seeds,crash')
+    parser.add_argument('--tree', default=os.path.join(ROOT, os.environ.get('BUILD', 'build'), 'bugs'))
+    parser.add_argument('--no-clean', action='store_true', help='not without any bug first')
     options = parser.parse_args()
-    tree = os.path.join(ROOT, os.environ.get('BUILD', 'build'), 'bugs')
+    tree = options.tree
     os.makedirs(tree, exist_ok=True)
     copy(tree)
     built = make(tree, 'build/tests/sim/spinel-sim')
     if built.returncode != 0:
         print(built.stdout)
         return 1
-    clean = plant(None, tree, options)
+    clean = plant(None, tree, options) if not options.no_clean else ('', None)
     if clean[1]:
         print(f'without any bug {clean[1]} fails: {clean[2]}')
         return 1
