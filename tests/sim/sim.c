@@ -143,19 +143,30 @@ static int64_t clock_jump(struct prng *prng)
     return prng_between(prng, -span, span);
 }
 
-/* The host's faults: each has its chance at every turn. */
-static void misfortune(struct sim *sim, void *is_extra)
+/* One of those that the seed has on; FAULT_COUNT: it has none. */
+static enum fault misfortune_choose(struct sim *sim)
 {
-    if (sim->is_quiet)
-        return;
     static const enum fault kinds[] = {
         FAULT_CORE_CRASH,    FAULT_POWER_LOSS,   FAULT_PAUSE,      FAULT_CLOCK_JUMP,
         FAULT_DISK_FULL,     FAULT_DISK_ERROR,   FAULT_STORE_LOST, FAULT_STORE_RESTORED,
         FAULT_SECOND_DAEMON, FAULT_OTHER_VERSION};
-    enum fault kind = kinds[prng_below(&sim->faults, sizeof kinds / sizeof *kinds)];
+    enum fault on[sizeof kinds / sizeof *kinds];
+    size_t count = 0;
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
+        if (sim->swarm.rates[kinds[i]])
+            on[count++] = kinds[i];
+    return count ? on[prng_below(&sim->faults, count)] : FAULT_COUNT;
+}
+
+/* The host's faults: one at each turn, most turns. */
+static void misfortune(struct sim *sim, void *is_extra)
+{
+    if (sim->is_quiet)
+        return;
+    enum fault kind = misfortune_choose(sim);
     if (!is_extra)
         again(sim, sim->swarm.fault_every_ms, misfortune);
-    if (!sim->swarm.rates[kind])
+    if (kind == FAULT_COUNT || prng_chance(&sim->faults, is_extra ? 100 : 500))
         return;
     struct host *host = &sim->host;
     switch (kind) {
@@ -165,7 +176,8 @@ static void misfortune(struct sim *sim, void *is_extra)
             break;
         host->has_no_power = kind == FAULT_POWER_LOSS;
         host->loss = (enum sim_loss)prng_below(&sim->faults, SIM_LOSSES);
-        host->crash_at = host->calls + 1 + prng_below(&sim->faults, 400); /* at one of the next */
+        host->crash_at = host->calls + 1 +
+                         prng_below(&sim->faults, is_extra ? 10 : 400); /* at one of the next */
         break;
     case FAULT_PAUSE:
         sim_fault_note(sim, kind);
