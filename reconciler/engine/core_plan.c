@@ -199,9 +199,9 @@ static const struct value *spec_with_chosen(struct arena *arena, const struct re
     return spec;
 }
 
-/* What waits was not applied: of it the step that is left has what was before. */
-static const struct value *spec_settled(const struct core *core, const struct resource *resource,
-                                        const struct known *row)
+/* Of what the plan still waits with the step has what was before: that was not applied. */
+static const struct value *spec_settled(const struct core *core, const struct known *row,
+                                        const struct resource *resource)
 {
     for (size_t i = 0; i < core->plan->step_count; i++) {
         const struct step *step = &core->plan->steps[i];
@@ -418,7 +418,7 @@ static void intent_settle(struct core *core, const struct intent *intent, const 
         seen_set_row(core, row->kind, row->uid, false);
         intent_finish(core, intent, "confirmed");
     } else if (is_acknowledged && !is_delete && !seen->absent && resource) {
-        row_settle(core, row, resource, spec_settled(core, resource, row));
+        row_settle(core, row, resource, spec_settled(core, row, resource));
         intent_finish(core, intent, "confirmed");
     } else {
         intent_finish(core, intent, "superseded");

@@ -82,6 +82,23 @@ static void what_was_acknowledged_is_there_after_a_restart(void **state)
     assert_int_equal(ledger_acknowledged(place->ledger, UID_B), 0);
 }
 
+/* What it let in after something else was done, and never finished, is still the newest that it
+ * knows of once the file was written anew. */
+static void what_was_let_in_after_something_was_done_is_there_after_a_restart(void **state)
+{
+    struct place *place = *state;
+    struct error err = ERROR_INIT;
+    struct spinel_op op = op_of(UID_A, 9, SPINEL_UPDATE);
+    done(place, UID_A, 3, SPINEL_CREATE);
+    assert_int_equal(ledger_admit(place->ledger, &op, &err), 0);
+    assert_int_equal(ledger_sync(place->ledger, &err), 0);
+    append(place, "admit " UID_B " 1"); /* torn: the file is written anew */
+    ledger_reopen(place);
+    ledger_reopen(place);
+    assert_int_equal(ledger_admitted(place->ledger, UID_A), 9);
+    assert_int_equal(ledger_acknowledged(place->ledger, UID_A), 3);
+}
+
 static void a_torn_last_line_is_dropped(void **state)
 {
     struct place *place = *state;
@@ -138,6 +155,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(what_was_acknowledged_is_there_after_a_restart, setup,
                                         teardown),
+        cmocka_unit_test_setup_teardown(
+            what_was_let_in_after_something_was_done_is_there_after_a_restart, setup, teardown),
         cmocka_unit_test_setup_teardown(a_torn_last_line_is_dropped, setup, teardown),
         cmocka_unit_test_setup_teardown(any_other_bad_line_is_named, setup, teardown),
         cmocka_unit_test_setup_teardown(a_delete_is_forgotten_once_something_newer_came, setup,

@@ -127,6 +127,8 @@ void actor_acts(struct sim *sim)
         if (thing && sim_fault(sim, acts[i].fault, VERBS, PHASES))
             acts[i].act(sim, thing);
     }
+    if (sim_fault(sim, FAULT_NOTICE_FALSE, VERBS, PHASES))
+        sim_driver_notice_false(&sim->drivers[prng_below(&sim->faults, DRIVERS)]);
 }
 
 /* ---- the operator ------------------------------------------------------------------- */

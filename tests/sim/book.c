@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "model/value.h"
 
 static void *room_for(void *array, size_t count, size_t *room, size_t size)
 {
@@ -29,6 +30,7 @@ void book_intent(struct book *book, const struct intent *intent)
     snprintf(note->uid, sizeof note->uid, "%s", intent->uid);
     snprintf(note->plan, sizeof note->plan, "%s", intent->plan);
     snprintf(note->state, sizeof note->state, "%s", intent->state);
+    snprintf(note->kind, sizeof note->kind, "%s", value_get_text(intent->step, "kind", ""));
 }
 
 void book_plan(struct book *book, struct arena *arena, const char *hash,

@@ -14,7 +14,7 @@
  * with what is still there after a crash.
  */
 struct note {
-    char op[65], uid[33], plan[65], state[12];
+    char op[65], uid[33], plan[65], state[12], kind[16];
     uint64_t epoch;
     enum verb verb;
     enum phase phase;

@@ -58,6 +58,26 @@ static bool faulty(struct sim_driver *driver, enum fault fault, const struct cal
 
 /* ---- lines out ---------------------------------------------------------------------- */
 
+void sim_driver_asked(struct sim_driver *driver, int64_t id, const char *op)
+{
+    struct asked *asked = &driver->asked[(uint64_t)id % ASKED_MAX];
+    asked->id = id;
+    snprintf(asked->op, sizeof asked->op, "%s", op);
+}
+
+/* The core has an answer, whatever it says: what is left of the operation is the look. */
+static void answer_note(struct sim_driver *driver, const struct value *message)
+{
+    int64_t id = value_get_int(message, "id", -1);
+    struct asked *asked = id > 0 ? &driver->asked[(uint64_t)id % ASKED_MAX] : NULL;
+    if (!asked || asked->id != id || value_get(message, "method"))
+        return;
+    struct note *note = book_find(&driver->sim->book, asked->op);
+    asked->id = 0;
+    if (note)
+        note->phase = PHASE_ANSWERED;
+}
+
 static void line_arrives(struct sim *sim, void *data)
 {
     struct parcel *parcel = data;
@@ -71,6 +91,7 @@ static void line_arrives(struct sim *sim, void *data)
             parcel->driver->has_told |=
                 value_at(message, "result.list") &&
                 value_get_bool(value_get(message, "result"), "complete", false);
+            answer_note(parcel->driver, message);
             core_message(sim->host.core, parcel->driver->interface.name, message);
             daemon_pump(sim);
         }
@@ -315,6 +336,7 @@ static void call_ends(struct sim *sim, void *data)
     struct call *call = &made->call;
     bool is_apply = call->kind == CALL_APPLY;
     if (is_apply && faulty(driver, FAULT_DRIVER_CRASH, call, PHASE_DONE)) {
+        sim_fault_strikes(driver->sim, FAULT_DRIVER_CRASH, driver);
         sim_driver_crash(driver, "signal 11");
         return;
     }
@@ -459,6 +481,7 @@ static void call_works(struct sim *sim, void *data)
         return;
     struct call *call = &made->call;
     if (call->kind == CALL_APPLY && faulty(driver, FAULT_DRIVER_CRASH, call, PHASE_SENT)) {
+        sim_fault_strikes(driver->sim, FAULT_DRIVER_CRASH, driver);
         sim_driver_crash(driver, "signal 6");
         return;
     }
@@ -599,6 +622,7 @@ void sim_driver_end(struct sim_driver *driver)
     driver->life++;
     driver->is_asked_for = false;
     driver->last_request = 0;
+    memset(driver->asked, 0, sizeof driver->asked);
     text_reset(&driver->waiting);
     driver->host = NULL;
     if (!host)
@@ -719,5 +743,19 @@ void sim_driver_notice(struct sim_driver *driver, const char *uid, const char *w
     if (!driver->host || !driver->host->ledger || faulty(driver, FAULT_NOTICE_LOST, NULL, PHASES))
         return;
     spinel_changed(driver->host, uid, why);
+    output_post(driver);
+}
+
+void sim_driver_notice_false(struct sim_driver *driver)
+{
+    const struct truth *truth = &driver->sim->truth;
+    if (!driver->host || !driver->host->ledger)
+        return;
+    uint64_t which = prng_below(&driver->sim->faults, truth->count + 2);
+    spinel_changed(driver->host,
+                   which < truth->count    ? truth->things[which].uid
+                   : which == truth->count ? "0123456789abcdef0123456789abcdef"
+                                           : NULL,
+                   "so it seems");
     output_post(driver);
 }

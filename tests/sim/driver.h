@@ -19,6 +19,13 @@ struct truth;
  */
 enum driver_id { DRIVER_DISK, DRIVER_NET, DRIVER_VM, DRIVERS };
 
+enum { ASKED_MAX = 512 };
+
+struct asked {
+    int64_t id;
+    char op[65];
+};
+
 struct sim_driver {
     struct spinel_driver interface;
     struct sim *sim;
@@ -31,8 +38,9 @@ struct sim_driver {
     int64_t to_driver_ms, to_core_ms; /* a pipe keeps the order */
     int64_t synced_bytes;             /* of its ledger */
     int64_t last_request;
-    bool has_lied; /* its last list left things out and was said to be whole */
-    bool has_told; /* a complete list, to the core that runs */
+    struct asked asked[ASKED_MAX]; /* the last applies, by their request's number */
+    bool has_lied;                 /* its last list left things out and was said to be whole */
+    bool has_told;                 /* a complete list, to the core that runs */
 };
 
 extern const char *const driver_names[DRIVERS];
@@ -40,6 +48,7 @@ extern const char *const driver_names[DRIVERS];
 void sim_driver_open(struct sim_driver *driver, struct sim *sim, enum driver_id id);
 void sim_driver_start(struct sim_driver *driver);
 void sim_driver_send(struct sim_driver *driver, const char *line, size_t len);
+void sim_driver_asked(struct sim_driver *driver, int64_t id, const char *op);
 void sim_driver_kill(struct sim_driver *driver); /* the core asked for it */
 /* Its process ends, now, and nobody is told: the core is gone, or the power. */
 void sim_driver_end(struct sim_driver *driver);
@@ -49,6 +58,8 @@ void sim_driver_crash(struct sim_driver *driver, const char *why);
 void sim_driver_power_loss(struct sim_driver *driver);
 /* Something changed by another's hand: a notice, if it takes note. */
 void sim_driver_notice(struct sim_driver *driver, const char *uid, const char *why);
+/* One about what has not changed, is not there, or is another driver's. */
+void sim_driver_notice_false(struct sim_driver *driver);
 struct sim_driver *sim_driver_of_kind(struct sim *sim, const char *kind);
 
 /* truth's side, effect.c: the callbacks. `part`: only some of it is done. */

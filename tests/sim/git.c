@@ -71,7 +71,7 @@ static struct wish edited(struct sim *sim, size_t commit, unsigned edits)
 {
     struct wish wish = sim->git.commits[commit].wish;
     while (edits-- > 0)
-        wish_edit(&wish, &sim->workload);
+        wish_edit(&wish, sim->swarm.taste, &sim->workload);
     return wish;
 }
 

@@ -63,8 +63,9 @@ bool daemon_is_up(const struct sim *sim);
 void daemon_disk_fills(struct sim *sim);
 void daemon_disk_fails(struct sim *sim);
 void daemon_disk_heals(struct sim *sim);
-/* A newer program has had the store: this one must leave it alone. */
-void daemon_meets_newer_store(struct sim *sim);
+/* Another version of the program has had the store: an older one, whose schema is to be brought up
+ * to date, or a newer one, which this one must leave alone. */
+void daemon_version_changes(struct sim *sim);
 
 /* seam.c: what the core calls. */
 void seam_bind(struct sim *sim);

@@ -56,7 +56,34 @@ static bool gives_up(struct sim *sim, const char *uid)
     return false;
 }
 
-/* Of a holder that the store has no record of, nobody but the driver can know. */
+/* Of volumes over all that run, whoever made them: a machine that a person has renamed is nobody's,
+ * and runs on. Looked at before each effect, and at the end. */
+static bool is_open_once(struct sim *sim, const struct moment *moment, char *why)
+{
+    const struct truth *truth = &sim->truth;
+    (void)moment;
+    for (size_t i = 0; i < truth->count; i++) {
+        const struct thing *machine = &truth->things[i];
+        if (!machine->exists || !machine->booted)
+            continue;
+        for (size_t n = 0; n < i; n++)
+            if (truth->things[n].exists && truth->things[n].booted && machine->is_ours &&
+                truth->things[n].is_ours && strcmp(truth->things[n].uid, machine->uid) == 0)
+                return broken(why, "%s runs twice", machine->name);
+        for (size_t n = 0; machine->open && n < machine->open->count; n++) {
+            const char *uid = machine->open->items[n]->items[1]->text;
+            const struct thing *other =
+                truth_has_open(machine, uid) ? truth_holder(truth, uid, machine) : NULL;
+            if (other)
+                return broken(why, "volume %s is open in %s and in %s",
+                              machine->open->items[n]->items[0]->text, machine->name, other->name);
+        }
+    }
+    return true;
+}
+
+/* The storage's lock would refuse it; the core should not even ask, but in a circle. Of a
+ * holder that the store has no record of, nobody but the driver can know. */
 static bool opens_once(struct sim *sim, const struct moment *moment, char *why)
 {
     const char *volume = "";
@@ -86,20 +113,26 @@ static bool goes_by_another_name(struct sim *sim, const char *uid, const char *n
     return is_known;
 }
 
+/* The store was lost since, so that only the driver can know of it, and it left it out of its last
+ * list and said that this was all. */
+static bool is_hidden(struct sim *sim, const struct sim_driver *driver, const struct thing *other)
+{
+    return driver->has_lied && !book_knows(&sim->book, other->uid);
+}
+
 static bool is_unique(struct sim *sim, const struct moment *moment, char *why)
 {
     const struct spinel_op *op = moment->op;
     const struct sim_driver *driver = sim_driver_of_kind(sim, op->kind);
     if (moment->thing || (op->verb != SPINEL_CREATE && op->verb != SPINEL_UPDATE))
         return true;
-    if (driver->has_lied) /* it left out what only it can know of, and said that it was all */
-        return true;
     for (size_t i = 0; i < sim->truth.count; i++) {
         const struct thing *other = &sim->truth.things[i];
         if (other->exists && other->is_ours && other->tag && !other->is_released &&
             strcmp(other->uid, op->uid) != 0 && strcmp(other->kind, op->kind) == 0 &&
             strcmp(other->project, op->project ? op->project : "") == 0 &&
-            strcmp(other->name, op->name) == 0 && !goes_by_another_name(sim, other->uid, op->name))
+            strcmp(other->name, op->name) == 0 && !is_hidden(sim, driver, other) &&
+            !goes_by_another_name(sim, other->uid, op->name))
             return broken(why, "%s %s is made as %s and exists as %s", op->kind, op->name, op->uid,
                           other->uid);
     }
@@ -354,6 +387,14 @@ static bool keeps_target(struct sim *sim, const struct moment *moment, char *why
                   core_commit(sim->host.core), commit->id);
 }
 
+static bool is_left_alone(struct sim *sim, const struct moment *moment, char *why)
+{
+    (void)sim;
+    if (moment->status != ERR_STALE)
+        return broken(why, "opening it gives %d", moment->status);
+    return !moment->is_changed || broken(why, "it is not as it was");
+}
+
 /* ---- at the end --------------------------------------------------------------------- */
 
 static const struct step *step_of(const struct plan *plan, const char *uid)
@@ -554,7 +595,9 @@ const struct invariant invariants[] = {
     {"S1", "no volume with data is destroyed without a grant", ON_SEND, grants_destruction},
     {"S2", "nothing without our valid tag is changed", ON_EFFECT, touches_ours_only},
     {"S3", "nothing protected is destroyed", ON_SEND, spares_protected},
-    {"S4", "a volume is open in one running machine at most", ON_EFFECT, opens_once},
+    {"S4", "a volume is open in one running machine at most, and each runs once",
+     ON_EFFECT | AT_END, is_open_once},
+    {"S4b", "the core asks for no volume that another machine has open", ON_EFFECT, opens_once},
     {"S5", "one real object for each declared one", ON_EFFECT, is_unique},
     {"S6", "what was deleted does not come back", ON_EFFECT, stays_dead},
     {"S7", "every change is made, superseded, or reported with a reason", AT_END, loses_no_intent},
@@ -563,6 +606,7 @@ const struct invariant invariants[] = {
     {"S9", "a durable record precedes every operation", ON_SEND, is_recorded},
     {"S9b", "events are in order and never twice", ON_EMIT, has_no_gap},
     {"S9c", "what was durable is there after a restart", ON_BOOT, keeps_what_was_durable},
+    {"S9d", "a store of a newer version is refused and left as it is", ON_REFUSAL, is_left_alone},
     {"S10", "the target never goes back by itself", ON_BOOT, keeps_target},
     {"S12", "an operation stays within its tenant", ON_EFFECT, stays_with_tenant},
     {"S13", "destruction keeps within its budget, or is approved", ON_EFFECT, keeps_budget},

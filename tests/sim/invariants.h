@@ -15,7 +15,8 @@ enum when {
     ON_EMIT = 1 << 2,   /* `event` */
     ON_BOOT = 1 << 3,
     AFTER_EVENT = 1 << 4,
-    AT_END = 1 << 5, /* after the quiet phase */
+    AT_END = 1 << 5,     /* after the quiet phase */
+    ON_REFUSAL = 1 << 6, /* the store is of a newer version: `status` says what opening it gave */
 };
 
 struct moment {
@@ -24,6 +25,8 @@ struct moment {
     const struct spinel_op *op;
     const struct value *message;
     const struct event *event;
+    int status;
+    bool is_changed; /* the store, by opening it */
 };
 
 void invariants_check(struct sim *sim, const struct moment *moment);

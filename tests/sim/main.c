@@ -12,7 +12,7 @@
 
 static const char usage[] =
     "usage: spinel-sim run [--seeds N] [--from S] [--minutes M] [--jobs J]\n"
-    "       spinel-sim replay SEED [--trace]\n"
+    "       spinel-sim replay SEED [--trace] [--without FAULT,...] [--seconds N]\n"
     "       spinel-sim minimise SEED\n"
     "       spinel-sim crash [--sample N] [--jobs J] [--scenario NAME [--at CALL --loss 0..4\n"
     "                         --second CALL --trace]]\n"
@@ -27,6 +27,8 @@ struct arguments {
     const char *file, *scenario;
     uint64_t at, second, sample;
     int loss;
+    const char *without;
+    int64_t active_s;
 };
 
 static struct arguments arguments_read(int argc, char **argv)
@@ -52,6 +54,10 @@ static struct arguments arguments_read(int argc, char **argv)
             arguments.second = strtoull(value, NULL, 10), i++;
         else if (strcmp(argv[i], "--sample") == 0)
             arguments.sample = strtoull(value, NULL, 10), i++;
+        else if (strcmp(argv[i], "--without") == 0)
+            arguments.without = value, i++;
+        else if (strcmp(argv[i], "--seconds") == 0)
+            arguments.active_s = strtoll(value, NULL, 10), i++;
         else if (strcmp(argv[i], "--loss") == 0)
             arguments.loss = atoi(value), i++;
         else
@@ -70,7 +76,9 @@ static void outcome_print(const struct outcome *outcome)
                invariants[outcome->verdict.violated].sentence, outcome->verdict.message);
     else
         return;
-    printf("  replay: build/tests/sim/spinel-sim replay %" PRIu64 " --trace\n", outcome->seed);
+    printf("  replay:   build/tests/sim/spinel-sim replay %" PRIu64 " --trace\n"
+           "  minimise: build/tests/sim/spinel-sim minimise %" PRIu64 "\n",
+           outcome->seed, outcome->seed);
     fflush(stdout);
 }
 
@@ -104,13 +112,103 @@ static int run(const struct arguments *arguments)
     return failures > 0;
 }
 
+/* False: there is no fault of such a name. */
+static bool faults_read(const char *names, uint64_t *bits)
+{
+    while (names && *names) {
+        size_t len = strcspn(names, ",");
+        int fault = 0;
+        while (fault < FAULT_COUNT &&
+               (strlen(fault_names[fault]) != len || strncmp(fault_names[fault], names, len) != 0))
+            fault++;
+        if (fault == FAULT_COUNT) {
+            fprintf(stderr, "spinel-sim: there is no fault %.*s\n", (int)len, names);
+            return false;
+        }
+        *bits |= UINT64_C(1) << fault;
+        names += names[len] ? len + 1 : len;
+    }
+    return true;
+}
+
 static int replay(const struct arguments *arguments)
 {
-    const struct options options = {.is_shown = arguments->is_shown};
+    struct options options = {.is_shown = arguments->is_shown,
+                              .active_ms = arguments->active_s * 1000};
+    if (!faults_read(arguments->without, &options.without[0]))
+        return 64;
     struct outcome outcome = run_one(arguments->seed, &options, tally_share());
     outcome_print(&outcome);
     printf("seed %" PRIu64 ": trace %s\n", outcome.seed, outcome.verdict.hash);
     return has_failed(&outcome);
+}
+
+/* ---- minimise ----------------------------------------------------------------------- */
+
+/* Whether less than this breaks the same invariant, sooner or at the same time. */
+static bool fails_too(const struct outcome *first, const struct options *less, struct tally *tally,
+                      struct outcome *outcome)
+{
+    *outcome = run_one(first->seed, less, tally);
+    return has_failed(outcome) && outcome->verdict.violated == first->verdict.violated;
+}
+
+/* Leaving a fault out leads elsewhere, and what did not help before may help then. */
+static void faults_leave_out(const struct outcome *first, struct options *options,
+                             struct tally *tally)
+{
+    const struct swarm swarm = sim_swarm(first->seed);
+    struct outcome outcome;
+    for (bool has_left = true; has_left;) {
+        has_left = false;
+        for (int i = 0; i < FAULT_COUNT; i++) {
+            struct options less = *options;
+            less.without[0] |= UINT64_C(1) << i;
+            if (!swarm.rates[i] || options->without[0] >> i & 1 ||
+                !fails_too(first, &less, tally, &outcome))
+                continue;
+            *options = less;
+            has_left = true;
+        }
+    }
+}
+
+/* By halves, then towards the shortest that still fails. */
+static void time_cut(const struct outcome *first, struct options *options, struct tally *tally)
+{
+    struct outcome outcome;
+    int64_t low = 0, high = sim_swarm(first->seed).active_ms / 1000 + 1;
+    while (low + 1 < high) {
+        struct options less = *options;
+        int64_t middle = low + (high - low) / 2;
+        less.active_ms = middle * 1000;
+        if (fails_too(first, &less, tally, &outcome)) {
+            high = middle;
+            *options = less;
+        } else {
+            low = middle;
+        }
+    }
+}
+
+static void command_print(const struct outcome *last, const struct options *options)
+{
+    const struct swarm swarm = sim_swarm(last->seed);
+    const char *comma = " --without ";
+    printf("needs:");
+    for (int i = 0; i < FAULT_COUNT; i++)
+        if (last->has_died ? swarm.rates[i] && !(options->without[0] >> i & 1)
+                           : last->verdict.faults[i] > 0)
+            printf(" %s", fault_names[i]);
+    printf("\nreplay: build/tests/sim/spinel-sim replay %" PRIu64 " --trace", last->seed);
+    for (int i = 0; i < FAULT_COUNT; i++)
+        if (options->without[0] >> i & 1) {
+            printf("%s%s", comma, fault_names[i]);
+            comma = ",";
+        }
+    if (options->active_ms)
+        printf(" --seconds %lld", (long long)options->active_ms / 1000);
+    printf("\n");
 }
 
 /* Leaves out whatever the failure does not need: kinds of faults, then time. */
@@ -123,30 +221,13 @@ static int minimise(const struct arguments *arguments)
         printf("seed %" PRIu64 " fails nothing\n", arguments->seed);
         return 0;
     }
-    for (int i = 0; i < FAULT_COUNT; i++) {
-        struct options less = options;
-        less.without[0] |= UINT64_C(1) << i;
-        struct outcome outcome = run_one(arguments->seed, &less, tally);
-        if (has_failed(&outcome) && outcome.verdict.violated == first.verdict.violated)
-            options = less;
-    }
-    for (int64_t minutes = 5; minutes < 400; minutes *= 2) {
-        struct options less = options;
-        less.active_ms = minutes * 60000;
-        struct outcome outcome = run_one(arguments->seed, &less, tally);
-        if (!has_failed(&outcome) || outcome.verdict.violated != first.verdict.violated)
-            continue;
-        options = less;
-        break;
-    }
-    options.is_shown = true;
+    faults_leave_out(&first, &options, tally);
+    time_cut(&first, &options, tally);
     struct outcome last = run_one(arguments->seed, &options, tally);
-    outcome_print(&last);
-    printf("needs:");
-    for (int i = 0; i < FAULT_COUNT; i++)
-        if (!(options.without[0] >> i & 1))
-            printf(" %s", fault_names[i]);
-    printf("\n");
+    printf("%" PRIu64 " events and %" PRIu64 " lines of trace; of %" PRIu64 " and %" PRIu64 "\n",
+           last.verdict.events, last.verdict.lines, first.verdict.events, first.verdict.lines);
+    printf("seed %" PRIu64 ": %s\n", last.seed, last.verdict.message);
+    command_print(&last, &options);
     return 1;
 }
 

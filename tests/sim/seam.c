@@ -111,8 +111,9 @@ static void seam_driver_send(void *context, const char *driver, const struct val
         sim->host.applies++;
         if (note) {
             note->sent++;
-            if (note->phase < PHASE_SENT)
-                note->phase = PHASE_SENT;
+            note->phase = PHASE_SENT;
+            sim_driver_asked(driver_named(sim, driver), value_get_int(message, "id", 0), note->op);
+            sim_misfortune_near(sim, note->verb);
             if (note->verb < VERBS)
                 tally_add(&sim->tally->ops[note->verb], 1);
         }

@@ -30,11 +30,18 @@ bool sim_fault(struct sim *sim, enum fault fault, enum verb verb, enum phase pha
     return true;
 }
 
+void sim_fault_strikes(struct sim *sim, enum fault fault, const struct sim_driver *driver)
+{
+    for (size_t i = 0; i < sim->book.count; i++) {
+        const struct note *note = &sim->book.notes[i];
+        if (note_is_open(note) && (!driver || sim_driver_of_kind(sim, note->kind) == driver))
+            cell_hit(sim, fault, note->verb, note->phase);
+    }
+}
+
 void sim_fault_note(struct sim *sim, enum fault fault)
 {
-    for (size_t i = 0; i < sim->book.count; i++)
-        if (note_is_open(&sim->book.notes[i]))
-            cell_hit(sim, fault, sim->book.notes[i].verb, sim->book.notes[i].phase);
+    sim_fault_strikes(sim, fault, NULL);
     tally_add(&sim->tally->faults[fault], 1);
     sim->faults_met[fault]++;
     TRACE(sim, "fault %s", fault_names[fault]);
@@ -53,6 +60,8 @@ static struct swarm swarm_choose(struct prng *prng, const struct options *option
         .hop_ms = hops[prng_below(prng, 4)],
         .work_ms = works[prng_below(prng, 4)],
     };
+    swarm.taste = prng_chance(prng, 300) ? (enum wish_taste)prng_below(prng, TASTES) : TASTE_ALL;
+    swarm.near_rate = prng_chance(prng, 500) ? 0 : (unsigned)prng_between(prng, 5, 60);
     for (int i = 0; i < FAULT_COUNT; i++) {
         bool is_on = prng_chance(prng, 330);
         unsigned rate = rates[prng_below(prng, 5)];
@@ -134,18 +143,30 @@ static int64_t clock_jump(struct prng *prng)
     return prng_between(prng, -span, span);
 }
 
-/* The host's faults: each has its chance at every turn. */
-static void misfortune(struct sim *sim, void *data)
+/* One of those that the seed has on; FAULT_COUNT: it has none. */
+static enum fault misfortune_choose(struct sim *sim)
 {
-    (void)data;
+    static const enum fault kinds[] = {
+        FAULT_CORE_CRASH,    FAULT_POWER_LOSS,   FAULT_PAUSE,      FAULT_CLOCK_JUMP,
+        FAULT_DISK_FULL,     FAULT_DISK_ERROR,   FAULT_STORE_LOST, FAULT_STORE_RESTORED,
+        FAULT_SECOND_DAEMON, FAULT_OTHER_VERSION};
+    enum fault on[sizeof kinds / sizeof *kinds];
+    size_t count = 0;
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
+        if (sim->swarm.rates[kinds[i]])
+            on[count++] = kinds[i];
+    return count ? on[prng_below(&sim->faults, count)] : FAULT_COUNT;
+}
+
+/* The host's faults: one at each turn, most turns. */
+static void misfortune(struct sim *sim, void *is_extra)
+{
     if (sim->is_quiet)
         return;
-    static const enum fault kinds[] = {FAULT_CORE_CRASH, FAULT_POWER_LOSS,     FAULT_PAUSE,
-                                       FAULT_CLOCK_JUMP, FAULT_DISK_FULL,      FAULT_DISK_ERROR,
-                                       FAULT_STORE_LOST, FAULT_STORE_RESTORED, FAULT_SECOND_DAEMON};
-    enum fault kind = kinds[prng_below(&sim->faults, sizeof kinds / sizeof *kinds)];
-    again(sim, sim->swarm.fault_every_ms, misfortune);
-    if (!sim->swarm.rates[kind])
+    enum fault kind = misfortune_choose(sim);
+    if (!is_extra)
+        again(sim, sim->swarm.fault_every_ms, misfortune);
+    if (kind == FAULT_COUNT || prng_chance(&sim->faults, is_extra ? 100 : 500))
         return;
     struct host *host = &sim->host;
     switch (kind) {
@@ -155,7 +176,8 @@ static void misfortune(struct sim *sim, void *data)
             break;
         host->has_no_power = kind == FAULT_POWER_LOSS;
         host->loss = (enum sim_loss)prng_below(&sim->faults, SIM_LOSSES);
-        host->crash_at = host->calls + 1 + prng_below(&sim->faults, 400); /* at one of the next */
+        host->crash_at = host->calls + 1 +
+                         prng_below(&sim->faults, is_extra ? 10 : 400); /* at one of the next */
         break;
     case FAULT_PAUSE:
         sim_fault_note(sim, kind);
@@ -187,7 +209,7 @@ static void misfortune(struct sim *sim, void *data)
         if (!daemon_is_up(sim))
             break;
         sim_fault_note(sim, kind);
-        daemon_meets_newer_store(sim);
+        daemon_version_changes(sim);
         break;
     case FAULT_STORE_LOST:
     case FAULT_STORE_RESTORED:
@@ -204,6 +226,16 @@ static void misfortune(struct sim *sim, void *data)
     default:
         break;
     }
+}
+
+void sim_misfortune_near(struct sim *sim, enum verb verb)
+{
+    bool is_rare = verb != VERB_CREATE && verb != VERB_UPDATE;
+    unsigned rate = is_rare ? 4 * sim->swarm.near_rate : sim->swarm.near_rate;
+    if (sim->is_quiet || !rate || !prng_chance(&sim->faults, rate))
+        return;
+    int64_t wait = prng_between(&sim->faults, 0, 2 * sim->swarm.work_ms + 4 * sim->swarm.hop_ms);
+    events_add(&sim->events, sim->now_ms + wait, misfortune, sim);
 }
 
 /* ---- the run ------------------------------------------------------------------------ */
@@ -232,19 +264,24 @@ static void boot(struct sim *sim, void *data)
     daemon_boot(sim);
 }
 
-static void world_begin(struct sim *sim, uint64_t seed, bool is_shown, struct tally *tally)
+static void streams_seed(struct sim *sim, uint64_t seed)
 {
     uint64_t state = seed;
-    *sim = (struct sim){.seed = seed,
-                        .tally = tally,
-                        .violated = -1,
-                        .now_ms = 1000,
-                        .wall_ms = INT64_C(1700000000000)};
     prng_seed(&sim->workload, &state);
     prng_seed(&sim->faults, &state);
     prng_seed(&sim->schedule, &state);
     prng_seed(&sim->latency, &state);
     prng_seed(&sim->chance, &state);
+}
+
+static void world_begin(struct sim *sim, uint64_t seed, bool is_shown, struct tally *tally)
+{
+    *sim = (struct sim){.seed = seed,
+                        .tally = tally,
+                        .violated = -1,
+                        .now_ms = 1000,
+                        .wall_ms = INT64_C(1700000000000)};
+    streams_seed(sim, seed);
     sim->events.prng = &sim->schedule;
     sim->arena = arena_new();
     trace_begin(&sim->trace, is_shown);
@@ -283,6 +320,14 @@ static void swarm_trace(struct sim *sim)
           (long long)sim->swarm.work_ms);
 }
 
+struct swarm sim_swarm(uint64_t seed)
+{
+    static struct sim sim;
+    const struct options options = {.is_shown = false};
+    streams_seed(&sim, seed);
+    return swarm_choose(&sim.schedule, &options);
+}
+
 struct verdict sim_run(uint64_t seed, const struct options *options, struct tally *tally)
 {
     static struct sim sim;
@@ -301,7 +346,11 @@ struct verdict sim_run(uint64_t seed, const struct options *options, struct tall
         continue;
     if (sim.violated < 0)
         quiet_run(&sim);
-    verdict.violated = sim.violated;
+    verdict = (struct verdict){.violated = sim.violated,
+                               .events = sim.events_run,
+                               .lines = sim.trace.lines,
+                               .now_ms = sim.now_ms};
+    memcpy(verdict.faults, sim.faults_met, sizeof verdict.faults);
     memcpy(verdict.message, sim.message, sizeof verdict.message);
     trace_end(&sim.trace, verdict.hash);
     tally_add(&tally->seeds, 1);

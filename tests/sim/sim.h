@@ -16,6 +16,7 @@
 #include "tests/sim/tally.h"
 #include "tests/sim/trace.h"
 #include "tests/sim/truth.h"
+#include "tests/sim/wish.h"
 
 /*
  * One seed's whole world: a clock that jumps from event to event, a host with the real
@@ -30,6 +31,8 @@ struct swarm {
     unsigned rates[FAULT_COUNT]; /* per mille of opportunities; 0: not in this run */
     int64_t active_ms;           /* how long faults last */
     int64_t edit_every_ms, act_every_ms, fault_every_ms;
+    enum wish_taste taste; /* what edits are mostly about */
+    unsigned near_rate;    /* per mille of operations that a misfortune aims at */
     int64_t resync_ms;
     int64_t hop_ms;  /* a message on its way */
     int64_t work_ms; /* an operation, typically */
@@ -64,6 +67,11 @@ bool sim_fault(struct sim *sim, enum fault fault, enum verb verb, enum phase pha
 /* Counts one that was decided elsewhere, against all operations under way. */
 void sim_fault_note(struct sim *sim, enum fault fault);
 
+/* The same for operations of this driver only, of a fault that was counted already. */
+void sim_fault_strikes(struct sim *sim, enum fault fault, const struct sim_driver *driver);
+/* Something is under way: a misfortune of the host's may come before it has ended. */
+void sim_misfortune_near(struct sim *sim, enum verb verb);
+
 /* One event, if one is due before `until_ms`; else the clock goes there, and it is false. */
 bool sim_step(struct sim *sim, int64_t until_ms);
 
@@ -74,6 +82,9 @@ struct verdict {
     int violated;
     char message[MESSAGE_MAX];
     char hash[17];
+    uint64_t events, lines;       /* how long the run was */
+    int64_t now_ms;               /* virtual time of its end */
+    uint64_t faults[FAULT_COUNT]; /* that it met */
 };
 struct options {
     bool is_shown;
@@ -83,6 +94,7 @@ struct options {
 /* A world without faults on `first`, up and converged; false: it did not. */
 bool sim_begin_calm(struct sim *sim, const struct wish *first, bool is_shown, struct tally *tally);
 void sim_end(struct sim *sim);
+struct swarm sim_swarm(uint64_t seed); /* what the seed chooses, before anything is left out */
 struct verdict sim_run(uint64_t seed, const struct options *options, struct tally *tally);
 
 #endif

@@ -3,6 +3,7 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 void trace_begin(struct trace *trace, bool is_shown)
@@ -14,16 +15,21 @@ void trace_begin(struct trace *trace, bool is_shown)
 
 void trace_line(struct trace *trace, int64_t at_ms, const char *fmt, ...)
 {
-    char line[2048];
-    int head = snprintf(line, sizeof line, "%12lld ", (long long)at_ms);
+    char head[24];
+    char *line = NULL;
     va_list args;
     va_start(args, fmt);
-    vsnprintf(line + head, sizeof line - (size_t)head, fmt, args);
+    int len = vasprintf(&line, fmt, args);
     va_end(args);
-    crypto_generichash_update(&trace->hash, (const unsigned char *)line, strlen(line));
+    if (len < 0)
+        abort();
+    snprintf(head, sizeof head, "%12lld ", (long long)at_ms);
+    crypto_generichash_update(&trace->hash, (const unsigned char *)head, strlen(head));
+    crypto_generichash_update(&trace->hash, (const unsigned char *)line, (unsigned long long)len);
     trace->lines++;
     if (trace->is_shown)
-        puts(line);
+        printf("%s%s\n", head, line);
+    free(line);
 }
 
 void trace_end(struct trace *trace, char out[17])

@@ -234,7 +234,59 @@ static void network_edit(struct wish_project *project, struct prng *prng)
     }
 }
 
-void wish_edit(struct wish *wish, struct prng *prng)
+/* Something that only another process of the hypervisor can have, and may at once. */
+static void machine_restart(struct wish_project *project, struct prng *prng)
+{
+    struct wish_machine *machine = &project->machines[prng_below(prng, WISH_MACHINES)];
+    machine->renamed_from = machine->name;
+    if (!machine->is_declared)
+        machine_make(project, (int)(machine - project->machines), prng);
+    machine->is_on = true;
+    machine->restart = 1;
+    machine->cpus = machine->cpus == 5 ? 6 : 5; /* beyond what it was started with */
+}
+
+/* A volume leaves Git and is kept, or comes back. */
+static void volume_keep(struct wish_project *project, struct prng *prng)
+{
+    int index = (int)prng_below(prng, WISH_VOLUMES);
+    struct wish_volume *volume = &project->volumes[index];
+    volume->renamed_from = volume->name;
+    if (!volume->is_declared) {
+        volume_make(volume, prng);
+        volume->is_deleted = false;
+    } else if (volume->is_deleted) {
+        volume->is_deleted = false;
+    } else {
+        volume_drop(project, index);
+    }
+}
+
+static void anything_drop(struct wish_project *project, struct prng *prng)
+{
+    int index = (int)prng_below(prng, WISH_MACHINES);
+    struct wish_machine *machine = &project->machines[index];
+    machine->renamed_from = machine->name;
+    if (machine->is_declared)
+        machine->is_declared = false;
+    else
+        machine_make(project, index, prng);
+}
+
+static bool taste_edit(struct wish_project *project, enum wish_taste taste, struct prng *prng)
+{
+    static void (*const edits[TASTES])(struct wish_project *, struct prng *) = {
+        [TASTE_RESTARTS] = machine_restart,
+        [TASTE_KEEPS] = volume_keep,
+        [TASTE_REMOVES] = anything_drop,
+    };
+    if (taste == TASTE_ALL || prng_chance(prng, 300))
+        return false;
+    edits[taste](project, prng);
+    return true;
+}
+
+void wish_edit(struct wish *wish, enum wish_taste taste, struct prng *prng)
 {
     struct wish_project *project = &wish->projects[prng_below(prng, WISH_PROJECTS)];
     for (int p = 0; p < WISH_PROJECTS; p++) { /* renamedFrom has done its work */
@@ -250,6 +302,8 @@ void wish_edit(struct wish *wish, struct prng *prng)
         project_make(project, prng);
         return;
     }
+    if (taste_edit(project, taste, prng))
+        return;
     uint64_t what = prng_below(prng, 100);
     if (what < 40)
         volume_edit(project, prng);

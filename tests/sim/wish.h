@@ -43,8 +43,10 @@ struct wish {
 };
 
 struct wish wish_first(struct prng *prng);
+/* What a repository's people mostly do; else some operations are hardly ever seen. */
+enum wish_taste { TASTE_ALL, TASTE_RESTARTS, TASTE_KEEPS, TASTE_REMOVES, TASTES };
 /* One edit, as a person would commit it. */
-void wish_edit(struct wish *wish, struct prng *prng);
+void wish_edit(struct wish *wish, enum wish_taste taste, struct prng *prng);
 /* As a merge of two histories would have it: each tenant from one of them. */
 struct wish wish_merge(const struct wish *left, const struct wish *right);
 struct wish wish_empty(void);
