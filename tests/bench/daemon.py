@@ -40,12 +40,13 @@ def memory_mib(pids):
 
 
 def wakeups(pids):
-    count = 0
+    """Of each process, how often it was put on a processor."""
+    counts = {}
     for pid in pids:
         for line in lines_of("/proc/%d/status" % pid):
             if line.startswith(("voluntary_ctxt", "nonvoluntary_ctxt")):
-                count += int(line.split()[1])
-    return count
+                counts[pid] = counts.get(pid, 0) + int(line.split()[1])
+    return counts
 
 
 def answers(spinel, site):
@@ -80,8 +81,9 @@ def at_rest(spinel, site, seconds=10):
         before, worked = wakeups(pids), cpu_s(pids)
         time.sleep(seconds)
         rss, pss = memory_mib(pids)
+        after = wakeups(pids)
         return {"first_answer_s": first, "rss_mib": rss, "pss_mib": pss, "processes": len(pids),
-                "wakeups_per_s": (wakeups(pids) - before) / seconds, "cpu_per_s": (cpu_s(pids) - worked) / seconds}
+                "wakeups_per_s": sum(after[pid] - before[pid] for pid in after) / seconds, "cpu_per_s": (cpu_s(pids) - worked) / seconds}
     finally:
         daemon.send_signal(signal.SIGTERM)
         try:
