@@ -4,7 +4,7 @@
  * the look that first shows it to the look that no longer does. A field that is
  * healed three times within ten minutes is contested: somebody else wants it
  * otherwise, and it is tried again only after pauses that double, while everything
- * else goes on.
+ * else goes on. Of a state that nobody sets the pauses stay as short as the first.
  */
 #include "reconciler/engine/core_state.h"
 
@@ -26,9 +26,16 @@ enum {
 
 /* ---- contests ----------------------------------------------------------------------- */
 
-static int64_t contest_pause_s(unsigned count)
+/* What nobody sets, such as a disk that is full or a process that dies, is no quarrel: it may be
+ * gone the next minute, and is mended then. */
+static bool is_state(const char *path)
 {
-    unsigned doublings = count > CONTEST_HEALS ? count - CONTEST_HEALS : 0;
+    return strncmp(path, "status.", 7) == 0;
+}
+
+static int64_t contest_pause_s(const char *path, unsigned count)
+{
+    unsigned doublings = count > CONTEST_HEALS && !is_state(path) ? count - CONTEST_HEALS : 0;
     int64_t pause = doublings >= 6 ? CONTEST_LAST_S : (int64_t)CONTEST_FIRST_S << doublings;
     return pause < CONTEST_LAST_S ? pause : CONTEST_LAST_S;
 }
@@ -63,7 +70,8 @@ static struct contested *contest_get(struct core *core, const char *uid, const c
 
 static bool contest_is_over(const struct contested *contest, int64_t now)
 {
-    int64_t pause = contest->count < CONTEST_HEALS ? 0 : 2 * contest_pause_s(contest->count);
+    int64_t pause =
+        contest->count < CONTEST_HEALS ? 0 : 2 * contest_pause_s(contest->path, contest->count);
     return now - contest->last > (pause > CONTEST_WINDOW_S ? pause : CONTEST_WINDOW_S);
 }
 
@@ -146,7 +154,7 @@ static void contest_note(struct core *core, const struct task *task, const char 
     contest->last = core_now_s(core);
     contest->count++;
     if (contest->count >= CONTEST_HEALS)
-        contest->next_try = contest->last + contest_pause_s(contest->count);
+        contest->next_try = contest->last + contest_pause_s(path, contest->count);
     contests_save(core);
     if (contest->count < CONTEST_HEALS)
         return;
@@ -157,9 +165,9 @@ static void contest_note(struct core *core, const struct task *task, const char 
     value_set_text(arena, data, "nextTry", core_time_text(arena, 1000 * contest->next_try));
     const struct about about = {task->intent.uid, task->after.kind, task->after.project,
                                 task->after.name};
-    core_event(core, "drift.contested", &about, data,
-               "%s: %s was set back %u times; next try at %s",
-               identity_label(arena, about.kind, about.project, about.name), path, contest->count,
+    core_event(core, "drift.contested", &about, data, "%s: %s %s %u times; next try at %s",
+               identity_label(arena, about.kind, about.project, about.name), path,
+               is_state(path) ? "came back" : "was set back", contest->count,
                value_get_text(data, "nextTry", ""));
 }
 

@@ -302,7 +302,10 @@ static void judge_contest(const struct states *states, struct plan_field *field)
     if (!contest || contest->next_try <= states->match->input->now)
         return;
     verdict(field, field->change, CONTESTED,
-            arena_printf(states->arena, "set back %u times by someone else; next try %s",
+            arena_printf(states->arena,
+                         strncmp(field->path, "status.", 7) == 0
+                             ? "came back %u times; next try %s"
+                             : "set back %u times by someone else; next try %s",
                          contest->count, time_words(states->arena, contest->next_try)));
 }
 

@@ -357,6 +357,30 @@ static void target(struct rack *rack, const char *commit)
 
 /* Found by the simulator: a commit that renames was followed by one that no longer says so before
  * it was carried out. The data was deleted, and an empty volume made under the new name. */
+/* Nobody sets a state of the world back: once the disk has room again, the machine that was paused
+ * for want of it waits a minute at most, however often that was. */
+static void damage_that_comes_back_again_and_again_is_mended_each_minute(void **state)
+{
+    struct rack *rack = *state;
+    rack_boot(rack, "1");
+    assert_true(rack_run(rack, minute));
+    struct rack_object *vpc = rack_object(rack, "VPC", "net");
+    unsigned before = rack->applies;
+    for (int i = 0; i < 12; i++) {
+        vpc->damages = 1;
+        rack_notice(rack, "net", vpc->uid, "it broke again");
+        assert_true(rack_run(rack, minute));
+        assert_int_equal(vpc->damages, i < 3 ? 0 : 1); /* no more than that at once */
+        if (i < 3)
+            continue;
+        rack->now_ms += minute + 1000;
+        core_timer(rack->core);
+        assert_true(rack_run(rack, minute));
+        assert_int_equal(vpc->damages, 0);
+    }
+    assert_int_equal(rack->applies - before, 12);
+}
+
 static void rename_that_was_accepted_holds_until_it_is_done(void **state)
 {
     struct rack *rack = *state;
@@ -942,6 +966,7 @@ int main(void)
         RACK_TEST(store_from_a_backup_learns_what_was_applied_since),
         RACK_TEST(change_that_was_made_by_hand_before_is_recorded_as_applied),
         RACK_TEST(field_that_is_set_back_again_and_again_is_contested),
+        RACK_TEST(damage_that_comes_back_again_and_again_is_mended_each_minute),
         RACK_TEST(rename_that_was_accepted_holds_until_it_is_done),
         RACK_TEST(second_rename_goes_on_from_the_first),
         RACK_TEST(rename_of_what_is_under_way_is_kept),

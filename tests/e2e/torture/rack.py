@@ -403,7 +403,8 @@ class Rack:
             self.approve_all()
             return False
         have = self.json("status")[1]
-        return status == 0 and plan.get("commit") == self.head() and have.get("converged") is True
+        true, total = (have.get("resources", {}).get(what) for what in ("true", "total"))
+        return status == 0 and plan.get("commit") == self.head() and have.get("converged") is True and true == total
 
     def await_convergence(self, seconds):
         end = time.monotonic() + seconds
