@@ -45,13 +45,20 @@ static int listen_unix(const char *path, struct error *err)
     return fd;
 }
 
+/* getaddrinfo() takes what is left of a larger number in 16 bits. */
+static bool is_port(const char *text)
+{
+    size_t len = strlen(text);
+    return len > 0 && len <= 5 && strspn(text, "0123456789") == len && atoi(text) <= UINT16_MAX;
+}
+
 static int listen_tcp(const char *host, const char *port, const char *given, struct error *err)
 {
     const struct addrinfo hints = {.ai_socktype = SOCK_STREAM,
                                    .ai_flags = AI_NUMERICHOST | AI_NUMERICSERV};
     struct addrinfo *found = NULL;
     int fd, on = 1;
-    if (getaddrinfo(host, port, &hints, &found) != 0) {
+    if (!is_port(port) || getaddrinfo(host, port, &hints, &found) != 0) {
         error_set(err, ERR_INVALID, "spec.web.listen: %s is no address and port", given);
         return error_hint(err, "Write 127.0.0.1:8420, [::1]:8420 or unix:/path/to/socket.");
     }

@@ -247,3 +247,24 @@ PYTHON
     daemon_stop
     ! grep -l "$secret" serve.log lab/state/*.db* lab/state/audit* 2>/dev/null
 }
+
+@test "the viewer listens at an address of either family, and says of any other place that it cannot" {
+    port=$((20000 + RANDOM % 20000))
+    for place in "127.0.0.1:$port" "[::1]:$port"; do
+        [[ $place != *::1* ]] || [ -e /proc/net/if_inet6 ] || continue
+        sed -i "s|listen: \"[^\"]*\"|listen: \"$place\"|" lab/spinel.yaml
+        daemon_start
+        host=127.0.0.1
+        [[ $place != *::1* ]] || host='[::1]'
+        until_true 20 curl -sf -m 5 -o /dev/null "http://$host:$port/api/v1/status"
+        daemon_stop
+    done
+    long=$(printf 'x%.0s' $(seq 120))
+    for place in "localhost:$port" "$port" ":$port" "127.0.0.1:99999999" "127.0.0.1:65536" "127.0.0.1:" "unix:/$long" "unix:/nowhere/sock"; do
+        sed -i "s|listen: \"[^\"]*\"|listen: \"$place\"|" lab/spinel.yaml
+        daemon_start
+        until_true 20 grep -q 'web.failed' serve.log
+        grep 'web.failed' serve.log | grep -q 'is no address and port\|cannot listen on\|too long for a socket'
+        daemon_stop
+    done
+}

@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+/* The client's end of the control socket, against a daemon that says what a test wrote down. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+#include "reconciler/server/address.h"
+#include "reconciler/server/control.h"
+
+struct scene {
+    struct arena *arena;
+    struct site site;
+    struct control *control;
+    struct error err;
+    char dir[32];
+    int listening, daemon;
+};
+
+static int scene_setup(void **state)
+{
+    struct scene *scene = calloc(1, sizeof *scene);
+    assert_non_null(scene);
+    strcpy(scene->dir, "/tmp/spinel-XXXXXX");
+    assert_non_null(mkdtemp(scene->dir));
+    scene->arena = arena_new();
+    scene->site.state_dir = scene->dir;
+    assert_int_equal(control_listen(scene->dir, &scene->listening, &scene->err), 0);
+    assert_int_equal(control_open(&scene->site, &scene->control, &scene->err), 0);
+    /* it may not block, and the connection is there */
+    scene->daemon = accept(scene->listening, NULL, NULL);
+    assert_true(scene->daemon >= 0);
+    *state = scene;
+    return 0;
+}
+
+static void daemon_ends(struct scene *scene)
+{
+    if (scene->daemon >= 0)
+        close(scene->daemon);
+    scene->daemon = -1;
+}
+
+static int scene_teardown(void **state)
+{
+    struct scene *scene = *state;
+    char command[64];
+    control_close(scene->control);
+    daemon_ends(scene);
+    close(scene->listening);
+    snprintf(command, sizeof command, "rm -rf %s", scene->dir);
+    assert_int_equal(system(command), 0);
+    arena_free(scene->arena);
+    free(scene);
+    return 0;
+}
+
+static void daemon_says(struct scene *scene, const char *lines)
+{
+    assert_int_equal(send(scene->daemon, lines, strlen(lines), 0), (ssize_t)strlen(lines));
+}
+
+static int call(struct scene *scene, struct value **result, const struct value **data)
+{
+    scene->err = (struct error)ERROR_INIT;
+    return control_call(scene->control, scene->arena, "status", NULL, 200, result, data,
+                        &scene->err);
+}
+
+static void notices_that_come_before_the_answer_are_kept_in_their_order(void **state)
+{
+    struct scene *scene = *state;
+    struct value *result = NULL, *event = NULL;
+    daemon_says(scene, "{\"method\":\"event\",\"params\":{\"seq\":1}}\n"
+                       "{\"method\":\"other\",\"params\":{}}\n"
+                       "{\"id\":77,\"result\":{\"of\":\"another\"}}\n"
+                       "{\"method\":\"event\",\"params\":{\"seq\":2}}\n"
+                       "{\"id\":1,\"result\":{\"fine\":true}}\n");
+    assert_int_equal(call(scene, &result, NULL), 0);
+    assert_true(value_get_bool(result, "fine", false));
+    for (int seq = 1; seq <= 2; seq++) {
+        int got;
+        while ((got = control_next(scene->control, scene->arena, 100, &event, &scene->err)) == 0)
+            continue;
+        assert_int_equal(got, 1);
+        assert_int_equal(value_get_int(event, "seq", 0), seq);
+    }
+    assert_int_equal(control_next(scene->control, scene->arena, 20, &event, &scene->err), 0);
+}
+
+static void an_answer_may_come_in_pieces(void **state)
+{
+    struct scene *scene = *state;
+    struct value *event = NULL;
+    daemon_says(scene, "{\"method\":\"event\",");
+    assert_int_equal(control_next(scene->control, scene->arena, 20, &event, &scene->err), 0);
+    daemon_says(scene, "\"params\":{\"seq\":7}}\n{\"method\":");
+    assert_int_equal(control_next(scene->control, scene->arena, 500, &event, &scene->err), 1);
+    assert_int_equal(value_get_int(event, "seq", 0), 7);
+    assert_int_equal(control_next(scene->control, scene->arena, 20, &event, &scene->err), 0);
+}
+
+static void a_refusal_keeps_its_code_its_hint_and_its_data(void **state)
+{
+    struct scene *scene = *state;
+    const struct value *data = NULL;
+    struct value *result = NULL;
+    daemon_says(scene,
+                "{\"id\":1,\"error\":{\"code\":-32000,\"message\":\"it is busy\",\"data\":"
+                "{\"kind\":\"busy\",\"hint\":\"Wait.\",\"more\":5}}}\n"
+                "{\"id\":2,\"error\":{\"code\":-32000,\"message\":\"odd\",\"data\":{\"kind\":"
+                "\"unheard of\"}}}\n"
+                "{\"id\":3,\"error\":{\"code\":-32601,\"message\":\"no such method\"}}\n");
+    assert_int_equal(call(scene, &result, &data), ERR_BUSY);
+    assert_non_null(strstr(scene->err.message, "it is busy"));
+    assert_string_equal(scene->err.hint, "Wait.");
+    assert_int_equal(value_get_int(data, "more", 0), 5);
+    assert_int_equal(call(scene, &result, NULL), ERR_SYSTEM);
+    assert_true(call(scene, NULL, &data) < 0);
+    assert_non_null(strstr(scene->err.message, "no such method"));
+}
+
+static void what_is_no_answer_is_an_error_and_no_crash(void **state)
+{
+    struct scene *scene = *state;
+    struct value *result = NULL, *event = NULL;
+    daemon_says(scene, "this is no JSON\n");
+    assert_true(call(scene, &result, NULL) < 0);
+    assert_non_null(strstr(scene->err.message, "the daemon's answer"));
+    daemon_says(scene, "nor this\n");
+    assert_true(control_next(scene->control, scene->arena, 200, &event, &scene->err) < 0);
+    assert_non_null(strstr(scene->err.message, "the daemon's notice"));
+}
+
+static void a_daemon_that_says_nothing_is_waited_for_as_long_as_asked(void **state)
+{
+    struct scene *scene = *state;
+    struct value *result = NULL;
+    assert_true(call(scene, &result, NULL) < 0);
+    assert_non_null(strstr(scene->err.message, "answer"));
+}
+
+static void a_daemon_that_ends_is_told_from_one_that_is_slow(void **state)
+{
+    struct scene *scene = *state;
+    struct value *result = NULL, *event = NULL;
+    daemon_says(scene, "{\"method\":\"event\",\"params\":{\"seq\":3}}\n");
+    daemon_ends(scene);
+    assert_int_equal(control_next(scene->control, scene->arena, -1, &event, &scene->err), 1);
+    assert_int_equal(control_next(scene->control, scene->arena, -1, &event, &scene->err),
+                     ERR_NOT_FOUND);
+    assert_non_null(strstr(scene->err.message, "closed the connection"));
+    assert_true(call(scene, &result, NULL) < 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+#define CASE(test) cmocka_unit_test_setup_teardown(test, scene_setup, scene_teardown)
+        CASE(notices_that_come_before_the_answer_are_kept_in_their_order),
+        CASE(an_answer_may_come_in_pieces),
+        CASE(a_refusal_keeps_its_code_its_hint_and_its_data),
+        CASE(what_is_no_answer_is_an_error_and_no_crash),
+        CASE(a_daemon_that_says_nothing_is_waited_for_as_long_as_asked),
+        CASE(a_daemon_that_ends_is_told_from_one_that_is_slow),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
