@@ -147,6 +147,27 @@ static void write_text(struct text *out, const char *text, size_t len, int depth
         write_quoted(out, text, len);
 }
 
+/* A key of more than 1024 characters must be marked as one. Escapes are at most six for a byte. */
+enum { KEY_PLAIN_MAX = 1000, KEY_QUOTED_MAX = KEY_PLAIN_MAX / 6 };
+
+static void write_key(struct text *out, const char *key, int depth)
+{
+    size_t len = strlen(key);
+    bool is_bare = is_plain(key, len);
+    bool is_long = len > (is_bare ? KEY_PLAIN_MAX : KEY_QUOTED_MAX);
+
+    text_add(out, is_long ? "? " : "");
+    if (is_bare)
+        text_add_n(out, key, len);
+    else
+        write_quoted(out, key, len);
+    if (is_long) {
+        text_add_char(out, '\n');
+        indent(out, depth);
+    }
+    text_add_char(out, ':');
+}
+
 static void write_map(struct text *out, const struct value *map, int depth)
 {
     for (size_t i = 0; i < map->pair_count; i++) {
@@ -154,11 +175,7 @@ static void write_map(struct text *out, const struct value *map, int depth)
 
         if (i > 0)
             indent(out, depth);
-        if (is_plain(pair->key, strlen(pair->key)))
-            text_add(out, pair->key);
-        else
-            write_quoted(out, pair->key, strlen(pair->key));
-        text_add_char(out, ':');
+        write_key(out, pair->key, depth);
         write_node(out, pair->value, depth + 1, true);
     }
 }
