@@ -332,7 +332,9 @@ static struct value *check_list(struct checker *checker, const struct field *fie
                    count > field->max_length ? "most" : "least",
                    count > field->max_length ? field->max_length : field->min_length);
     list = made(value_list(checker->arena), given);
-    for (size_t i = 0; i < given->count; i++) {
+    /* Of what is too many, no more is looked at: it would be reported a second time, and at length.
+     */
+    for (size_t i = 0; i < given->count && (int64_t)i < field->max_length; i++) {
         struct value *item = check_field(checker, field->item, given->items[i]);
 
         if (item)

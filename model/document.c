@@ -17,23 +17,27 @@ static const char api_version[] = "spinel/v1";
 
 enum { KINDS_MAX = 64 };
 
-/* The text at `key`, or NULL; missing (if it is needed) and mistyped are reported. */
-static const struct value *text_field(struct checker *checker, const struct value *map,
-                                      const char *key, bool is_needed)
+/* The value, or NULL if it is no text, which is reported. */
+static const struct value *text_need(struct checker *checker, const char *key,
+                                     const struct value *value)
 {
-    const struct value *value = value_get(map, key);
-
-    if (!value) {
-        if (is_needed)
-            report_add(checker->report, map->at, "missing-field", "%s is missing", key);
-        return NULL;
-    }
     if (value_is_text(value))
         return value;
     report_add(checker->report, value->at, "wrong-type", "%s: expected text, found %s%s", key,
                check_found(checker->arena, value),
                value->type == VALUE_INT || value->type == VALUE_BOOL ? "; put it in quotes" : "");
     return NULL;
+}
+
+/* The text at `key`, or NULL; missing (if it is needed) and mistyped are reported. */
+static const struct value *text_field(struct checker *checker, const struct value *map,
+                                      const char *key, bool is_needed)
+{
+    const struct value *value = value_get(map, key);
+
+    if (!value && is_needed)
+        report_add(checker->report, map->at, "missing-field", "%s is missing", key);
+    return value ? text_need(checker, key, value) : NULL;
 }
 
 static void check_version(struct checker *checker, const struct value *given)
@@ -145,7 +149,7 @@ static struct value *check_labels(struct checker *checker, const struct value *m
 
         if (format_label_key(pair->key, &err) < 0)
             report_add(checker->report, pair->at, "bad-label", "%s: %s", key, err.message);
-        if (!text_field(checker, given, pair->key, false))
+        if (!text_need(checker, pair->key, pair->value))
             continue;
         if (!is_free && format_label_value(pair->value->text, &err) < 0)
             report_add(checker->report, pair->value->at, "bad-label", "%s: %s", key, err.message);
@@ -176,7 +180,7 @@ static struct value *check_drift_policy(struct checker *checker, const struct do
                    check_found(checker->arena, given));
     for (size_t i = 0; value_is_map(given) && i < given->pair_count; i++) {
         const struct pair *pair = &given->pairs[i];
-        const struct value *word = text_field(checker, given, pair->key, false);
+        const struct value *word = text_need(checker, pair->key, pair->value);
 
         if (!is_drift_path(document, pair->key))
             report_add(checker->report, pair->at, "unknown-field",

@@ -22,18 +22,18 @@ void report_init(struct report *report, struct arena *arena)
 
 static struct problem *problem_new(struct report *report)
 {
-    if (report->count == report->room) {
+    if (report->kept == report->room) {
         size_t room = report->room ? report->room * 2 : 8;
         struct problem *bigger = arena_array(report->arena, room, sizeof(*bigger));
 
-        if (report->count > 0)
-            memcpy(bigger, report->problems, report->count * sizeof(*bigger));
+        if (report->kept > 0)
+            memcpy(bigger, report->problems, report->kept * sizeof(*bigger));
         report->problems = bigger;
         report->room = room;
     }
-    invariant(report->arena && report->count < report->room, "problem %zu of %zu", report->count,
+    invariant(report->arena && report->kept < report->room, "problem %zu of %zu", report->kept,
               report->room);
-    return &report->problems[report->count++];
+    return &report->problems[report->kept++];
 }
 
 /* Problems quote what strangers wrote, and end on terminals. */
@@ -50,11 +50,15 @@ static const char *shown_text(struct arena *arena, const char *bytes, size_t len
 
 void report_add(struct report *report, struct position at, const char *code, const char *fmt, ...)
 {
-    struct problem *problem = problem_new(report);
+    struct problem *problem;
     char message[2048];
     va_list args;
 
     invariant(code && code[0], "a problem without a code at %u:%u", at.line, at.column);
+    report->count++;
+    if (report->kept == REPORT_KEPT_MAX)
+        return;
+    problem = problem_new(report);
     va_start(args, fmt);
     vsnprintf(message, sizeof(message), fmt, args);
     va_end(args);
@@ -64,6 +68,12 @@ void report_add(struct report *report, struct position at, const char *code, con
         .code = code,
         .message = shown_text(report->arena, message, strlen(message)),
     };
+}
+
+void report_forget(struct report *report, size_t count)
+{
+    report->count = count < report->count ? count : report->count;
+    report->kept = count < report->kept ? count : report->kept;
 }
 
 static bool same_file(const char *a, const char *b)
@@ -97,23 +107,25 @@ static void attach_lines(struct report *report, struct problem **wanted, size_t 
             start = end ? (size_t)(end - data) + 1 : len;
             line++;
         }
+        if (i > 0 && wanted[i - 1]->at.line == wanted[i]->at.line) {
+            wanted[i]->source = wanted[i - 1]->source;
+            continue;
+        }
         end = memchr(data + start, '\n', len - start);
         size = end ? (size_t)(end - data) - start : len - start;
         if (size > 0 && data[start + size - 1] == '\r')
             size--;
-        if (i > 0 && wanted[i - 1]->at.line == line)
-            wanted[i]->source = wanted[i - 1]->source;
-        else if (size <= SOURCE_MAX)
+        if (size <= SOURCE_MAX)
             wanted[i]->source = shown_text(report->arena, data + start, size);
     }
 }
 
 void report_attach_source(struct report *report, const char *file, const char *data, size_t len)
 {
-    struct problem **wanted = arena_array(report->arena, report->count, sizeof(*wanted));
+    struct problem **wanted = arena_array(report->arena, report->kept, sizeof(*wanted));
     size_t count = 0;
 
-    for (size_t i = 0; i < report->count; i++) {
+    for (size_t i = 0; i < report->kept; i++) {
         struct problem *problem = &report->problems[i];
 
         if (!problem->source && problem->at.line > 0 && same_file(problem->at.file, file))
@@ -149,8 +161,8 @@ static int problem_compare(const void *a, const void *b)
 
 void report_sort(struct report *report)
 {
-    if (report->count > 1)
-        qsort(report->problems, report->count, sizeof(*report->problems), problem_compare);
+    if (report->kept > 1)
+        qsort(report->problems, report->kept, sizeof(*report->problems), problem_compare);
 }
 
 static int name_compare(const void *a, const void *b)
@@ -160,15 +172,15 @@ static int name_compare(const void *a, const void *b)
 
 size_t report_files(const struct report *report)
 {
-    const char **names = arena_array(report->arena, report->count, sizeof(*names));
+    const char **names = arena_array(report->arena, report->kept, sizeof(*names));
     size_t distinct = 0;
 
-    if (report->count == 0)
+    if (report->kept == 0)
         return 0;
-    for (size_t i = 0; i < report->count; i++)
+    for (size_t i = 0; i < report->kept; i++)
         names[i] = report->problems[i].at.file;
-    qsort(names, report->count, sizeof(const char *), name_compare);
-    for (size_t i = 0; i < report->count; i++)
+    qsort(names, report->kept, sizeof(const char *), name_compare);
+    for (size_t i = 0; i < report->kept; i++)
         if (i == 0 || !same_file(names[i - 1], names[i]))
             distinct++;
     return distinct;
@@ -213,7 +225,7 @@ static void problem_write(struct text *out, const struct problem *problem, bool 
 
 void report_write(struct text *out, const struct report *report, bool color)
 {
-    for (size_t i = 0; i < report->count; i++)
+    for (size_t i = 0; i < report->kept; i++)
         problem_write(out, &report->problems[i], color);
 }
 
@@ -221,7 +233,7 @@ struct value *report_value(struct arena *arena, const struct report *report)
 {
     struct value *list = value_list(arena);
 
-    for (size_t i = 0; i < report->count; i++) {
+    for (size_t i = 0; i < report->kept; i++) {
         const struct problem *problem = &report->problems[i];
         struct value *item = value_append(arena, list, value_map(arena));
 

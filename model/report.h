@@ -12,8 +12,11 @@ struct text;
 /*
  * Problems found in manifests, all of them and not just the first. Each carries
  * its place, a stable code ("unknown-field", "duplicate-key", "bad-reference",
- * ...), one sentence, and the source line it points into.
+ * ...), one sentence, and the source line it points into. The first thousand are kept and
+ * the rest counted: a file of three bytes a mistake would fill the memory with them.
  */
+enum { REPORT_KEPT_MAX = 1000 };
+
 struct problem {
     struct position at;
     const char *code;
@@ -24,7 +27,8 @@ struct problem {
 struct report {
     struct arena *arena; /* everything below lives here; borrowed */
     struct problem *problems;
-    size_t count;
+    size_t kept;  /* in `problems` */
+    size_t count; /* found */
     size_t room;
 };
 
@@ -34,13 +38,16 @@ void report_init(struct report *report, struct arena *arena);
 void report_add(struct report *report, struct position at, const char *code, const char *fmt, ...)
     __attribute__((format(printf, 4, 5)));
 
+/* Leaves the first `count`. */
+void report_forget(struct report *report, size_t count);
+
 /* Gives every problem of `file` that has none its source line from `data`. */
 void report_attach_source(struct report *report, const char *file, const char *data, size_t len);
 
 /* Orders by file, line, column, code. */
 void report_sort(struct report *report);
 
-/* Number of distinct files that have a problem. */
+/* Number of distinct files that have a problem that is kept. */
 size_t report_files(const struct report *report);
 
 /* Appends "file:line:column: error: message", the source line and a caret line

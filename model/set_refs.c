@@ -47,12 +47,14 @@ static const char *nearest_name(struct resolver *resolver, const char *kind, con
 {
     const struct set *set = resolver->set;
     const char **names;
+    const char *nearest;
     const char *project = resolver->resource->project;
     size_t count = 0;
 
     if (resolver->checker->report->count > SUGGESTIONS_MAX)
         return NULL;
-    names = arena_array(resolver->checker->arena, set->count, sizeof(*names));
+    /* Not in the arena: hundreds of these lists are as large as a rack. */
+    names = memory_need(malloc(set->count * sizeof(*names)));
     for (size_t i = 0; i < set->count; i++) {
         const struct resource *other = set->resources[i];
 
@@ -63,7 +65,9 @@ static const char *nearest_name(struct resolver *resolver, const char *kind, con
         else if (strcmp(other->name, name) == 0)
             *stranger = other;
     }
-    return report_nearest(name, names, count);
+    nearest = report_nearest(name, names, count);
+    free(names);
+    return nearest;
 }
 
 static void dangling_report(struct resolver *resolver, const char *label, const char *kind,

@@ -51,7 +51,8 @@ static struct position position_of(const struct reader *reader, yaml_mark_t mark
 static bool is_reported(const struct reader *reader, struct position at)
 {
     const struct report *report = reader->report;
-    const struct problem *last = report->count ? &report->problems[report->count - 1] : NULL;
+    bool is_kept = report->kept > 0 && report->kept == report->count;
+    const struct problem *last = is_kept ? &report->problems[report->kept - 1] : NULL;
 
     return last && strcmp(last->code, "syntax") == 0 && last->at.line == at.line &&
            last->at.column == at.column && strcmp(last->at.file, at.file) == 0;
@@ -112,7 +113,7 @@ static bool line_is_refused(const struct reader *reader, unsigned line)
 {
     size_t first = reader->problems_max - PROBLEMS_MAX;
 
-    for (size_t i = first; i < reader->report->count; i++)
+    for (size_t i = first; i < reader->report->kept; i++)
         if (reader->report->problems[i].at.line == line &&
             strcmp(reader->report->problems[i].code, "bad-character") == 0)
             return true;

@@ -71,6 +71,7 @@ static struct value *check_document(struct arena *arena, const struct set *set,
 
     value_set_bool(arena, document, "valid", report->count == 0);
     value_set_int(arena, document, "resources", (int64_t)set->declared);
+    value_set_int(arena, document, "errorCount", (int64_t)report->count);
     value_set(arena, document, "errors", report_value(arena, report));
     return document;
 }

@@ -15,6 +15,9 @@ const char *problems_count(const struct report *report)
 {
     size_t files = report_files(report);
 
+    if (report->count > report->kept)
+        return arena_printf(report->arena, "%zu errors; these are the first %zu", report->count,
+                            report->kept);
     return arena_printf(report->arena, "%zu error%s in %zu file%s", report->count,
                         report->count == 1 ? "" : "s", files, files == 1 ? "" : "s");
 }
@@ -68,7 +71,7 @@ void problems_print_narrow(const struct report *report, int columns)
 {
     struct follow out = {.out = stdout, .width = columns};
 
-    for (size_t i = 0; i < report->count; i++) {
+    for (size_t i = 0; i < report->kept; i++) {
         const struct problem *problem = &report->problems[i];
         const char *name = problem->at.file ? problem->at.file : "?";
         struct text file = TEXT_INIT;

@@ -257,7 +257,7 @@ static int file_add(struct loader *loader, const struct manifest_file *file, str
 
 static int sources_attach(struct loader *loader, struct error *err)
 {
-    for (size_t i = 0; i < loader->report->count; i++) {
+    for (size_t i = 0; i < loader->report->kept; i++) {
         const struct problem *problem = &loader->report->problems[i];
         struct manifest_file *file = problem->source || !problem->at.file
                                          ? NULL
@@ -269,7 +269,7 @@ static int sources_attach(struct loader *loader, struct error *err)
         file->has_source = true;
         size_t before = loader->report->count;
         int rc = data_get(loader, loader->arena, file, &data, &len, err);
-        loader->report->count = before; /* that it is too big was said */
+        report_forget(loader->report, before); /* that it is too big was said */
         if (rc < 0)
             return rc;
         if (data)

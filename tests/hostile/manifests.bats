@@ -148,6 +148,43 @@ pool() { printf 'apiVersion: spinel/v1\nkind: Pool\nmetadata: {name: %s}\nspec: 
     [[ $output == *overlap* && $output != *"of CPU"* ]]
 }
 
+# costs CPU_MS MIB FILE TEXT: refused within this CPU time and memory, in less than 300 KB of words
+costs() {
+    run within "$1" sh -c "ulimit -v $(($2 << 10)); exec spinel check $3"
+    [ "$status" -eq 1 ] || { echo "$3: $status ${output:0:300}"; return 1; }
+    [[ $output == *"$4"* && $output != *"of CPU"* ]] || { echo "$3: other words: ${output:0:300}"; return 1; }
+    [ "${#output}" -lt 300000 ]
+}
+
+@test "mistakes without end are counted, and the first thousand told" {
+    yes "$(printf 'a\n---')" | head -c 16777216 >texts.yaml
+    costs 6000 500 texts.yaml 'errors; these are the first 1000'
+    yes "$(printf 'a: b\n---')" | head -c 1048576 >maps.yaml
+    costs 1000 200 maps.yaml 'errors; these are the first 1000'
+    spinel check --json maps.yaml >maps.json || [ $? -eq 1 ]
+    jq -e '.valid == false and (.errors | length) == 1000 and .errorCount > 400000' maps.json
+}
+
+@test "a list, labels and a line that are long cost no more than their length" {
+    { printf 'apiVersion: spinel/v1\nkind: VPC\nmetadata: {name: a, project: p}\nspec: {prefixes: ['
+      yes '1,' | head -500000 | tr -d '\n'
+      printf ']}\n'; } >list.yaml
+    costs 1000 200 list.yaml '500000 elements; at most 8'
+    { printf 'apiVersion: spinel/v1\nkind: Pool\nmetadata:\n  name: a\n  labels:\n'
+      seq -f '    k%.0f: "!"' 60000
+      printf 'spec: {}\n'; } >labels.yaml
+    costs 1500 200 labels.yaml '60000 errors'
+    { printf 'apiVersion: spinel/v1\nkind: Pool\nmetadata: {'
+      seq -f 'k%.0f: 1,' 80000 | tr -d '\n'
+      printf '}\nspec: {}\n'; } >line.yaml
+    costs 1500 200 line.yaml 'unknown field `k1`'
+    { printf 'apiVersion: spinel/v1\nkind: Project\nmetadata: {name: p}\nspec: {}\n'
+      for i in $(seq 5000); do
+          printf -- '---\napiVersion: spinel/v1\nkind: Instance\nmetadata: {name: m%s, project: p}\nspec: {cpus: 1, memory: 1GiB, nics: [{name: eth0, subnet: s}]}\n' "$i"
+      done; } >machines.yaml
+    costs 3000 200 machines.yaml 'there is no Subnet'
+}
+
 @test "a machine that is called like a service of the host is a machine and no more" {
     printf 'apiVersion: spinel/v1\nkind: Project\nmetadata: {name: p}\nspec: {}\n---\napiVersion: spinel/v1\nkind: Instance\nmetadata: {name: sshd, project: p}\nspec: {cpus: 1, memory: 64MiB}\n' >lab/manifests/sshd.yaml
     git -C lab/manifests add -A

@@ -273,6 +273,53 @@ static void what_strangers_wrote_cannot_steer_a_terminal(void **state)
     text_free(&out);
 }
 
+static void the_first_thousand_problems_are_kept_and_all_are_counted(void **state)
+{
+    struct fixture *f = *state;
+    struct position at = {.file = "a.yaml", .column = 1};
+
+    for (at.line = 1; at.line <= 2500; at.line++)
+        report_add(&f->report, at, "x", "wrong on line %u", at.line);
+    assert_int_equal(f->report.count, 2500);
+    assert_int_equal(f->report.kept, REPORT_KEPT_MAX);
+    assert_int_equal(report_value(f->arena, &f->report)->count, REPORT_KEPT_MAX);
+    assert_string_equal(f->report.problems[REPORT_KEPT_MAX - 1].message, "wrong on line 1000");
+    report_forget(&f->report, 1200);
+    assert_int_equal(f->report.kept, REPORT_KEPT_MAX);
+    report_forget(&f->report, 2);
+    assert_int_equal(f->report.count, 2);
+    assert_int_equal(f->report.kept, 2);
+}
+
+/* What is read after the room for problems is full must not pass for valid. */
+static void a_mistake_is_one_when_a_thousand_were_found_before(void **state)
+{
+    struct fixture *f = *state;
+    struct value *docs = NULL;
+
+    for (unsigned i = 0; i < 2000; i++)
+        report_add(&f->report, (struct position){.line = i + 1}, "x", "before");
+    assert_int_equal(yaml_read(f->arena, "b.yaml", "a: [", 4, &docs, &f->report), ERR_INVALID);
+    assert_int_equal(yaml_read(f->arena, "c.yaml", "a: 1\na: 2\n", 10, &docs, &f->report),
+                     ERR_INVALID);
+}
+
+static void a_key_of_thousands_of_characters_reads_back(void **state)
+{
+    struct fixture *f = *state;
+    struct value *map = value_map(f->arena);
+    struct text key = TEXT_INIT, out = TEXT_INIT;
+
+    for (int i = 0; i < 1500; i++)
+        text_add_char(&key, i % 3 ? 'k' : '\t');
+    value_set_int(f->arena, map, key.data, 5);
+    value_set(f->arena, map, "nested", value_copy(f->arena, map));
+    yaml_write(&out, map);
+    assert_true(value_equal(read_one(f, out.data), map));
+    text_free(&key);
+    text_free(&out);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -286,6 +333,9 @@ int main(void)
         MODEL_TEST(an_alias_bomb_stays_small),
         MODEL_TEST(what_strangers_wrote_cannot_steer_a_terminal),
         MODEL_TEST(what_is_written_reads_back_equal),
+        MODEL_TEST(a_key_of_thousands_of_characters_reads_back),
+        MODEL_TEST(the_first_thousand_problems_are_kept_and_all_are_counted),
+        MODEL_TEST(a_mistake_is_one_when_a_thousand_were_found_before),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
