@@ -168,6 +168,7 @@ const struct command apply_command = {
     .operands = "[FILE]",
     .help = "make the world as Git says, or do exactly what a saved plan says",
     .details = "With a daemon up it hands over and follows; Ctrl-C ends the following only.\n"
+               "FILE is - for standard input.\n"
                "Exit status as of spinel plan afterwards; 64 without --yes where nobody can be\n"
                "asked.",
     .options = apply_options,

@@ -13,6 +13,7 @@
 #include "reconciler/cli/drift_rows.h"
 #include "reconciler/cli/drift_html.h"
 #include "reconciler/cli/drift_junit.h"
+#include "reconciler/cli/report_file.h"
 #include "reconciler/cli/follow.h"
 #include "reconciler/cli/objects.h"
 #include "reconciler/cli/output.h"
@@ -172,6 +173,8 @@ static int drift_show(struct cli *cli, const struct site *site, const struct val
         return fail(cli, &err);
     if (options.json)
         output_json(document);
+    else if (file_is_stdout(options.html) || file_is_stdout(options.junit))
+        ; /* standard output is taken */
     else if (rows->count > 0)
         rows_print(cli->arena, rows);
     else
@@ -203,6 +206,9 @@ static int drift_run(struct cli *cli)
     int64_t since = when_now();
     int rc;
 
+    if (options.json + file_is_stdout(options.html) + file_is_stdout(options.junit) > 1)
+        return usage_error(cli, "only one of --json, --html=- and --junit=- can have standard "
+                                "output");
     if (options.since && when_read(options.since, -1, &since, &err) < 0)
         return usage_error(cli, "--since: %s", err.message);
     rc = site_find(cli, &site, &err);
@@ -221,9 +227,10 @@ static int drift_run(struct cli *cli)
 
 static const struct poptOption drift_options[] = {
     {"json", 0, POPT_ARG_NONE, &options.json, 0, "the drift document (spinel/drift/v1)", NULL},
-    {"html", 0, POPT_ARG_STRING, &options.html, 0, "also into one self-contained HTML file",
-     "FILE"},
-    {"junit", 0, POPT_ARG_STRING, &options.junit, 0, "also into a JUnit XML file, for CI", "FILE"},
+    {"html", 0, POPT_ARG_STRING, &options.html, 0,
+     "also into one self-contained HTML file; - is standard output", "FILE"},
+    {"junit", 0, POPT_ARG_STRING, &options.junit, 0,
+     "also into a JUnit XML file, for CI; - is standard output", "FILE"},
     {"watch", 0, POPT_ARG_NONE, &options.watch, 0,
      "drift as the daemon finds and heals it, until Ctrl-C", NULL},
     {"ignored", 0, POPT_ARG_NONE, &options.ignored, 0, "and what driftPolicy says to ignore", NULL},

@@ -6,6 +6,7 @@
 
 #include "reconciler/cli/output.h"
 #include "reconciler/cli/planning.h"
+#include "reconciler/cli/report_file.h"
 #include "reconciler/cli/saved.h"
 #include "reconciler/cli/site.h"
 
@@ -21,8 +22,12 @@ static int plan_run(struct cli *cli)
     struct error err = ERROR_INIT;
     const struct site *site;
     struct value *document;
-    int rc = site_find(cli, &site, &err);
+    bool is_piped = file_is_stdout(options.file);
+    int rc;
 
+    if (is_piped && options.json)
+        return usage_error(cli, "only one of --json and --output=- can have standard output");
+    rc = site_find(cli, &site, &err);
     if (rc == 0)
         rc = planning_make(cli, site, options.rev, options.cached, &document, &err);
     if (rc == 0 && options.file)
@@ -31,9 +36,9 @@ static int plan_run(struct cli *cli)
         return fail(cli, &err);
     if (options.json)
         output_json(document);
-    else
+    else if (!is_piped)
         planning_print(document);
-    if (options.file)
+    if (options.file && !is_piped)
         note("spinel plan: saved; spinel apply %s does exactly this, or refuses", options.file);
     return planning_exit(document);
 }
@@ -44,7 +49,8 @@ static const struct poptOption plan_options[] = {
      "REV"},
     {"cached", 0, POPT_ARG_NONE, &options.cached, 0, "from the last observation; asks no driver",
      NULL},
-    {"output", 'o', POPT_ARG_STRING, &options.file, 0, "save it for spinel apply FILE", "FILE"},
+    {"output", 'o', POPT_ARG_STRING, &options.file, 0,
+     "save it for spinel apply FILE; - is standard output", "FILE"},
     POPT_TABLEEND,
 };
 

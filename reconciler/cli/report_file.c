@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -37,9 +38,23 @@ void markup_add(struct text *out, const char *text)
     }
 }
 
+bool file_is_stdout(const char *path)
+{
+    return path && strcmp(path, "-") == 0;
+}
+
+static int stdout_write(const struct text *text, struct error *err)
+{
+    if (fwrite(text->data, 1, text->len, stdout) != text->len || fflush(stdout) != 0)
+        return error_sys(err, "cannot write to standard output");
+    return 0;
+}
+
 int report_file_write(struct arena *arena, const char *path, const struct text *text,
                       struct error *err)
 {
+    if (file_is_stdout(path))
+        return stdout_write(text, err);
     char *beside = arena_printf(arena, "%s.XXXXXX", path);
     int fd = mkostemp(beside, O_CLOEXEC);
     FILE *out = fd < 0 ? NULL : fdopen(fd, "w");

@@ -2,6 +2,7 @@
 #ifndef RECONCILER_CLI_REPORT_FILE_H
 #define RECONCILER_CLI_REPORT_FILE_H
 
+#include <stdbool.h>
 #include "model/arena.h"
 #include "model/error.h"
 #include "model/text.h"
@@ -12,7 +13,11 @@
  * place for, control characters, becomes U+FFFD. */
 void markup_add(struct text *out, const char *text);
 
-/* Writes the file beside its name and then gives it the name; readable by everybody. */
+/* Whether the FILE that an option was given is "-": standard output. NULL is none. */
+bool file_is_stdout(const char *path);
+
+/* Writes the file beside its name and then gives it the name; readable by everybody. "-" is
+ * standard output. */
 int report_file_write(struct arena *arena, const char *path, const struct text *text,
                       struct error *err);
 

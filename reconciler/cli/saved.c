@@ -9,11 +9,13 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "model/json.h"
 #include "model/text.h"
+#include "reconciler/cli/report_file.h"
 #include "reconciler/plan/plan.h"
 
 enum { SAVED_MAX = 256 << 20 };
@@ -36,13 +38,20 @@ int saved_write(struct arena *arena, const char *path, const struct value *plan,
 {
     struct text text = TEXT_INIT;
     char *beside = arena_printf(arena, "%s.XXXXXX", path);
-    int fd = mkostemp(beside, O_CLOEXEC); /* mode 0600 */
     int rc = 0;
 
-    if (fd < 0)
-        return error_sys(err, "cannot write the plan to %s", path);
     json_write_pretty(&text, plan_save_document(arena, plan));
     text_add_char(&text, '\n');
+    if (file_is_stdout(path)) {
+        rc = report_file_write(arena, path, &text, err);
+        text_free(&text);
+        return rc;
+    }
+    int fd = mkostemp(beside, O_CLOEXEC); /* mode 0600 */
+    if (fd < 0) {
+        text_free(&text);
+        return error_sys(err, "cannot write the plan to %s", path);
+    }
     if (all_write(fd, &text) < 0 || rename(beside, path) < 0) {
         rc = error_sys(err, "cannot write the plan to %s", path);
         unlink(beside);
@@ -59,7 +68,8 @@ int saved_read(struct arena *arena, const char *path, struct value **saved, stru
     struct value *read = NULL;
     char chunk[65536];
     size_t len;
-    FILE *in = fopen(path, "re");
+    bool is_stdin = strcmp(path, "-") == 0;
+    FILE *in = is_stdin ? stdin : fopen(path, "re");
     int rc = 0;
 
     if (!in)
@@ -68,7 +78,8 @@ int saved_read(struct arena *arena, const char *path, struct value **saved, stru
         text_add_n(&text, chunk, len);
     if (ferror(in))
         rc = error_sys(err, "cannot read the saved plan %s", path);
-    fclose(in);
+    if (!is_stdin)
+        fclose(in);
     if (rc == 0)
         rc = json_read(arena, text.data, text.len, &read, err);
     if (rc == 0)

@@ -10,6 +10,7 @@
 
 #include "model/json.h"
 #include "model/text.h"
+#include "reconciler/cli/terminal.h"
 
 enum { LINE_SUMS = 1, LINE_TABS = 2, LINE_HEAD = 3, LINE_ROWS = 4, BAR = 10 };
 
@@ -48,7 +49,7 @@ void top_screen_open(void)
     keypad(stdscr, TRUE);
     curs_set(0);
     timeout(250);
-    if (has_colors() && !getenv("NO_COLOR")) {
+    if (has_colors() && terminal_has_color(stdout)) {
         start_color();
         use_default_colors();
         init_pair(TOP_GOOD, COLOR_GREEN, -1);
@@ -69,8 +70,9 @@ static attr_t look_attr(enum top_look look)
         [TOP_PLAIN] = A_NORMAL, [TOP_GOOD] = A_NORMAL, [TOP_WARN] = A_BOLD,
         [TOP_BAD] = A_BOLD,     [TOP_FAINT] = A_DIM,
     };
-    attr_t color =
-        look != TOP_PLAIN && has_colors() && !getenv("NO_COLOR") ? (attr_t)COLOR_PAIR(look) : 0;
+    attr_t color = look != TOP_PLAIN && has_colors() && terminal_has_color(stdout)
+                       ? (attr_t)COLOR_PAIR(look)
+                       : 0;
     return plain[look] | color;
 }
 

@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: MPL-2.0
+bats_require_minimum_version 1.5.0
 load cli.bash
 setup() { setup_site; }
 teardown() { daemon_stop; }
@@ -264,4 +265,24 @@ PYTHON
     daemon_stop
     daemon_start
     spinel drift --json | jq -e '.drift[0].cause == "changed from outside"'
+}
+
+@test "a FILE that is - is standard output or input, and nothing is called that" {
+    run --separate-stderr spinel plan -o -
+    [ "$status" -eq 2 ]
+    jq -e '.plan.steps | length > 0' <<<"$output"
+    printf '%s\n' "$output" >piped
+    spinel apply --yes --wait=60s - <piped >/dev/null 2>&1
+    run --separate-stderr spinel drift --html -
+    [ "$status" -eq 0 ]
+    [[ $output == '<!doctype html>'* && $output == *'</html>' ]]
+    run --separate-stderr spinel drift --junit=-
+    [ "$status" -eq 0 ]
+    python3 -c 'import sys, xml.dom.minidom; xml.dom.minidom.parseString(sys.argv[1])' "$output"
+    for twice in 'drift --html=- --json' 'drift --html=- --junit=-' 'plan --json -o -'; do
+        # shellcheck disable=SC2086
+        run spinel $twice
+        [ "$status" -eq 64 ] || { echo "$twice: $status"; false; }
+    done
+    [ ! -e - ]
 }

@@ -95,6 +95,18 @@ press() { tmux send-keys -t top "$@"; }
     until_true 5 shows 'ended with 0'
 }
 
+@test "colors are as --color says" {
+    daemon_start
+    colored() { tmux capture-pane -e -p -t top | grep -qE "$(printf '\033')\\[[0-9;]*3[1-7]m"; }
+    for when in never always; do
+        [ "$when" = never ] || export NO_COLOR=1
+        tmux -f /dev/null new-session -d -x 80 -y 24 -s top "spinel top --color=$when; sleep 60" 3>&-
+        until_true 20 shows 'true to Git'
+        if [ "$when" = never ]; then ! colored; else until_true 5 colored; fi
+        tmux kill-session -t top
+    done
+}
+
 @test "without a terminal it refuses and names what does without" {
     run spinel top </dev/null
     [ "$status" -eq 64 ]
