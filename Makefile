@@ -233,6 +233,10 @@ fuzz:  ## libFuzzer on every input that others write; TIME= seconds each, TARGET
 	$(MAKE) fuzzers $(FUZZ)
 	sh tests/fuzz/run.sh $(fuzz_build) $(TIME) $(TARGET)
 
+fuzz-coverage:  ## lines and branches that each fuzz target's corpus runs of the files it is for
+	@$(MAKE) --no-print-directory BUILD=build-fuzz-cov CC=gcc CFLAGS="-O0 -g --coverage" LDFLAGS=--coverage $(TARGET:%=build-fuzz-cov/fuzz/%)
+	@python3 tests/fuzz/coverage.py build-fuzz-cov $(TARGET)
+
 model:  ## the protocol of intents, checked with SPIN: it holds, and without any of its rules it does not
 	@prove --exec 'sh' docs/model/check.sh :: $(CURDIR)/build/model
 
@@ -346,7 +350,7 @@ clean:  ## remove what was built
 
 FORCE:
 .PHONY: all units setup check check-unit check-asan check-tsan check-clang check-layers check-headers \
-        check-fuzz replays fuzzers fuzz model sim crash bugs check-sim torture check-torture coverage torture-real check-memory check-e2e guest demo bench bench-viewer \
+        check-fuzz replays fuzzers fuzz fuzz-coverage model sim crash bugs check-sim torture check-torture coverage torture-real check-memory check-e2e guest demo bench bench-viewer \
         lint format install dist help clean man FORCE
 .DELETE_ON_ERROR:
 
