@@ -34,7 +34,7 @@ static void remote_kill(struct shell *shell, struct process *process)
 const struct starter starter_remote = {remote_start, remote_kill};
 
 static void message_take(struct server *server, const struct supervisor_message *message,
-                         const int fds[3])
+                         int fds[3])
 {
     char why[128];
     struct process *process = &server->shell->processes[message->driver];
@@ -42,6 +42,7 @@ static void message_take(struct server *server, const struct supervisor_message 
     case SUPERVISOR_STARTED:
         process_note_pid(process, message->pid);
         channel_attach(&process->channel, fds[0], fds[1], fds[2]);
+        fds[0] = fds[1] = fds[2] = -1;
         return;
     case SUPERVISOR_ENDED:
         process_ended(process, exit_text(message->status, why, sizeof why));
@@ -67,6 +68,8 @@ static void channel_ready(struct ev_loop *loop, struct ev_io *io, int events)
         ev_break(loop, EVBREAK_ALL);
     else if (got > 0 && message.driver < server->shell->program_count)
         message_take(server, &message, fds);
+    if (got > 0)
+        supervisor_fds_close(fds);
 }
 
 void remote_open(struct server *server)

@@ -24,6 +24,10 @@ enum {
     LAG_MAX = 256 << 10,  /* events go by the store beyond this */
     INPUT_MAX = 64 << 20,
     CLIENTS_MAX = 256, /* more wait to be accepted */
+    /* Of those who may not say for whom they speak: one in the group cannot keep root out. */
+    CLIENTS_OF_USER_MAX = 32,
+    CLIENTS_OF_ALL_USERS_MAX = 192,
+    INPUT_OF_USER_MAX = 128 << 20,
     PAGE = 256,
     CHUNK = 1 << 16,
 };
@@ -227,6 +231,23 @@ static void lines_serve(struct client *client)
     client->input.data[client->input.len] = '\0';
 }
 
+/* What a user has sent that is no whole line yet, on all connections. */
+static size_t input_of(const struct server *server, uid_t uid)
+{
+    const struct client *client;
+    size_t len = 0;
+    DL_FOREACH(server->clients, client)
+        len += client->uid == uid ? client->input.len : 0;
+    return len;
+}
+
+static bool is_too_much(const struct client *client)
+{
+    return client->input.len > INPUT_MAX ||
+           (!client->is_trusted && client->input.len > CHUNK &&
+            input_of(client->server, client->uid) > INPUT_OF_USER_MAX);
+}
+
 static void in_ready(struct ev_loop *loop, struct ev_io *io, int events)
 {
     struct client *client = io->data;
@@ -235,7 +256,7 @@ static void in_ready(struct ev_loop *loop, struct ev_io *io, int events)
     ssize_t got = recv(io->fd, chunk, sizeof chunk, MSG_DONTWAIT);
     if (got < 0 && (errno == EAGAIN || errno == EINTR))
         return;
-    if (got <= 0 || client->input.len > INPUT_MAX) {
+    if (got <= 0 || is_too_much(client)) {
         client->is_closing = true;
         ev_io_stop(loop, io);
         return;
@@ -244,19 +265,41 @@ static void in_ready(struct ev_loop *loop, struct ev_io *io, int events)
     lines_serve(client);
 }
 
-static void who_read(int fd, char who[64], bool *is_trusted)
+static void who_read(int fd, char who[64], uid_t *uid, bool *is_trusted)
 {
     struct ucred peer;
     socklen_t size = sizeof peer;
     snprintf(who, 64, "unknown");
+    *uid = (uid_t)-1;
     if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) < 0)
         return;
+    *uid = peer.uid;
     *is_trusted = peer.uid == 0 || peer.uid == geteuid();
     const struct passwd *user = getpwuid(peer.uid);
     if (user)
         snprintf(who, 64, "%s", user->pw_name);
     else
         snprintf(who, 64, "uid %u", (unsigned)peer.uid);
+}
+
+static bool is_one_too_many(const struct client *asking)
+{
+    const struct client *client;
+    unsigned own = 0, others = 0;
+    DL_FOREACH(asking->server->clients, client) {
+        own += client->uid == asking->uid;
+        others += !client->is_trusted;
+    }
+    return !asking->is_trusted && (own > CLIENTS_OF_USER_MAX || others > CLIENTS_OF_ALL_USERS_MAX);
+}
+
+static void client_turn_away(struct client *client)
+{
+    struct error err = ERROR_INIT;
+    error_set(&err, ERR_BUSY, "%s has too many connections to the daemon", client->who);
+    client_refuse(client, 0, &err, NULL);
+    output_write(client);
+    client_drop(client);
 }
 
 static void accept_ready(struct ev_loop *loop, struct ev_io *io, int events)
@@ -272,12 +315,14 @@ static void accept_ready(struct ev_loop *loop, struct ev_io *io, int events)
     client->server = server;
     client->input = (struct text)TEXT_INIT;
     client->output = (struct text)TEXT_INIT;
-    who_read(fd, client->who, &client->is_trusted);
+    who_read(fd, client->who, &client->uid, &client->is_trusted);
     ev_io_init(&client->in, in_ready, fd, EV_READ);
     ev_io_init(&client->out, out_ready, fd, EV_WRITE);
     client->in.data = client->out.data = client;
     ev_io_start(loop, &client->in);
     DL_APPEND(server->clients, client);
+    if (is_one_too_many(client))
+        client_turn_away(client);
 }
 
 static void load_tell(const struct server *server)

@@ -26,6 +26,7 @@ struct client {
     size_t scanned;  /* of input: no newline before this */
     size_t written;  /* of output */
     char who[64];    /* user at the other end */
+    uid_t uid;
     bool is_trusted; /* root, or us: may say for whom it speaks */
     bool is_following;
     bool is_behind;       /* events after followed_seq come from the store first */

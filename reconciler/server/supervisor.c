@@ -90,6 +90,15 @@ int supervisor_send(int fd, const struct supervisor_message *message, const int 
     return sent == (ssize_t)sizeof *message ? 0 : -1;
 }
 
+void supervisor_fds_close(int fds[3])
+{
+    for (int i = 0; i < 3; i++) {
+        if (fds[i] >= 0)
+            close(fds[i]);
+        fds[i] = -1;
+    }
+}
+
 int supervisor_receive(int fd, struct supervisor_message *message, int fds[3])
 {
     union descriptors control;
@@ -97,17 +106,20 @@ int supervisor_receive(int fd, struct supervisor_message *message, int fds[3])
     struct msghdr header = {.msg_iov = &part,
                             .msg_iovlen = 1,
                             .msg_control = control.bytes,
-                            .msg_controllen = sizeof control.bytes};
+                            .msg_controllen = CMSG_LEN(3 * sizeof(int))}; /* and no fourth */
     fds[0] = fds[1] = fds[2] = -1;
     ssize_t got = recvmsg(fd, &header, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
     if (got < 0 && (errno == EAGAIN || errno == EINTR))
         return 0;
-    if (got != (ssize_t)sizeof *message)
+    struct cmsghdr *head = got < 0 ? NULL : CMSG_FIRSTHDR(&header);
+    if (head && head->cmsg_type == SCM_RIGHTS && head->cmsg_len >= CMSG_LEN(0) &&
+        head->cmsg_len <= CMSG_LEN(3 * sizeof(int)))
+        memcpy(fds, CMSG_DATA(head), head->cmsg_len - CMSG_LEN(0));
+    if (got != (ssize_t)sizeof *message) {
+        supervisor_fds_close(fds);
         return -1;
+    }
     message->text[sizeof message->text - 1] = '\0';
-    struct cmsghdr *head = CMSG_FIRSTHDR(&header);
-    if (head && head->cmsg_type == SCM_RIGHTS && head->cmsg_len == CMSG_LEN(3 * sizeof(int)))
-        memcpy(fds, CMSG_DATA(head), 3 * sizeof(int));
     return 1;
 }
 
@@ -157,6 +169,7 @@ static void request_serve(struct supervisor *supervisor)
     }
     if (got == 0)
         return;
+    supervisor_fds_close(fds); /* nothing that the core says has any */
     if (message.verb == SUPERVISOR_READY) {
         supervisor->was_ready = true;
         if (supervisor->plan->web && !supervisor->web_due_ms)

@@ -35,6 +35,9 @@ int supervisor_send(int fd, const struct supervisor_message *message, const int 
  * did not come are -1. */
 int supervisor_receive(int fd, struct supervisor_message *message, int fds[3]);
 
+/* Closes those that came and are not kept. */
+void supervisor_fds_close(int fds[3]);
+
 struct supervisor_plan {
     const struct program *programs;
     size_t program_count;

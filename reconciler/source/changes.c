@@ -43,6 +43,9 @@ int blob_read(struct source *source, struct arena *arena, const git_oid *id, con
         *len = 0;
         return 0;
     }
+    if (rc == 0 && type != GIT_OBJECT_BLOB)
+        return error_set(err, ERR_INVALID, "%s is a %s of git's and no file", path,
+                         git_object_type2string(type));
     if (rc == 0)
         rc = git_odb_read(&object, source->odb, id);
     if (rc < 0)

@@ -66,6 +66,18 @@ int git_damaged(int rc, struct error *err, const char *what, const char *where)
     return err->code = ERR_CORRUPT;
 }
 
+int size_check(struct source *source, const git_oid *id, size_t most, const char *what,
+               struct error *err)
+{
+    size_t size = 0;
+    git_object_t type;
+    if (git_odb_read_header(&size, &type, source->odb, id) < 0 || size <= most)
+        return 0;
+    error_set(err, ERR_INVALID, "%s is an object of %zu bytes; at most %zu are read", what, size,
+              most);
+    return error_hint(err, "Commit it again without what makes it that large.");
+}
+
 /* ---- who may own it ----------------------------------------------------------------- */
 
 static int owner_refused(const char *path, uid_t uid, const char *owner, struct error *err)

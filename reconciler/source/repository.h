@@ -22,7 +22,14 @@ struct source {
     uint64_t blobs_read;
 };
 
-enum { BLOB_MAX_BYTES = 16 << 20 };
+enum { BLOB_MAX_BYTES = 16 << 20, COMMIT_MAX_BYTES = 1 << 20, TREE_MAX_BYTES = 64 << 20 };
+
+/*
+ * ERR_INVALID if the object is larger than that: what has a message of a gigabyte is refused
+ * before it is read. What cannot be looked at passes; reading it says why.
+ */
+int size_check(struct source *source, const git_oid *id, size_t most, const char *what,
+               struct error *err);
 
 /* Fills `err` from libgit2's last error and its return code. */
 int git_failed(int rc, struct error *err, const char *fmt, ...)

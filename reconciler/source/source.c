@@ -286,7 +286,10 @@ static int commit_read(struct source *source, const char *hex, git_commit **comm
     git_oid id;
     if (!is_hex(hex) || strlen(hex) != GIT_OID_HEXSZ || git_oid_fromstr(&id, hex) < 0)
         return error_set(err, ERR_INVALID, "\"%.64s\" is not the id of a commit", hex);
-    int rc = git_commit_lookup(commit, source->repo, &id);
+    int rc = size_check(source, &id, COMMIT_MAX_BYTES, "the commit", err);
+    if (rc < 0)
+        return rc;
+    rc = git_commit_lookup(commit, source->repo, &id);
     if (rc == GIT_ENOTFOUND)
         return error_set(err, ERR_NOT_FOUND, "%s has no commit %.12s", source->path, hex);
     return rc < 0 ? git_failed(rc, err, "cannot read commit %.12s", hex) : 0;

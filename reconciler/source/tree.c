@@ -118,9 +118,13 @@ static int side_open(struct walk *walk, struct side *side, const git_oid *id, co
                                      "meant.");
     }
     walk->source->trees_read++;
-    int rc = git_tree_lookup(&side->tree, walk->source->repo, id);
+    const char *what = path[0] ? path : "the root folder";
+    int rc = size_check(walk->source, id, TREE_MAX_BYTES, what, walk->err);
     if (rc < 0)
-        return git_damaged(rc, walk->err, path[0] ? path : "the root folder", walk->source->path);
+        return rc;
+    rc = git_tree_lookup(&side->tree, walk->source->repo, id);
+    if (rc < 0)
+        return git_damaged(rc, walk->err, what, walk->source->path);
     side->entry = git_tree_entry_byindex(side->tree, 0);
     return 0;
 }

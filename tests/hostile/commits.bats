@@ -43,6 +43,25 @@ teardown() { daemon_stop; }
     [[ $output == *'too many folders'* ]]
 }
 
+@test "8: a commit with a message without end, and a folder that is one, are not read" {
+    message() { printf 'tree %s\nparent %s\nauthor A <a@b> 1 +0000\ncommitter A <a@b> 1 +0000\n\n' "$(bare rev-parse 'main^{tree}')" "$good"; head -c 268435456 /dev/zero | tr '\0' x; }
+    long=$(message | bare hash-object -w -t commit --literally --stdin)
+    echo "$good $long refs/heads/main" >updates
+    run sh -c 'ulimit -v 400000; spinel --site lab/spinel.yaml hook pre-receive <updates'
+    [ "$status" -eq 1 ]
+    [[ $(tr -s '\n ' ' ' <<<"$output") == *'the commit is an object of '*' bytes; at most 1048576 are read'* ]]
+    large=$(python3 -c '
+import sys
+sys.stdout.buffer.write(b"".join(b"100644 f%09d\0" % n + bytes.fromhex(sys.argv[1]) for n in range(1800000)))' "$starter" | tree)
+    is_refused "$(commit_tree "$large" main)" 'the root folder is an object of'
+}
+
+@test "12: a file that is no blob is refused" {
+    is_refused "$(commit_tree "$(entry 100644 a.yaml "$good" | tree)" main)" 'a.yaml is a commit of git'
+    is_refused "$(commit_tree "$(entry 100644 a.yaml "$(bare rev-parse 'main^{tree}')" | tree)" main)" 'a.yaml is a tree of git'
+    is_refused "$(commit_tree "$(entry 40000 d "$starter" | tree)" main)" 'cannot read d from'
+}
+
 @test "9: a pack that is cut, a bad trailer and a false object leave the daemon as it was" {
     daemon_start
     until_true 20 sh -c 'spinel status --json | jq -e .converged'

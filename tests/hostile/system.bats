@@ -181,6 +181,47 @@ PY
     until_true 20 sh -c 'spinel status --json | jq -e ".daemon != null"'
 }
 
+@test "one user of the socket cannot keep others out, or fill the memory" {
+    daemon_start
+    converged
+    chmod o+x lab/state
+    chmod o+rw lab/state/control.sock
+    python3 - "$PWD/lab/state" "$PWD/crowded" <<'PY' 3>&- &
+import os, socket, sys, time
+os.chdir(sys.argv[1])
+crowded = os.open(sys.argv[2] + ".new", os.O_CREAT | os.O_WRONLY)
+os.setgroups([])
+os.setresuid(65534, 65534, 65534)
+many, told = [], b""
+for n in range(600):
+    s = socket.socket(socket.AF_UNIX)
+    s.connect("control.sock")
+    s.settimeout(5)
+    try:
+        if n < 20:
+            for _ in range(40):
+                s.sendall(b"x" * (1 << 20))
+        else:
+            s.sendall(b'{"jsonrpc":"2.0","id":1,"meth')
+    except OSError:
+        pass
+    if n == 599:
+        told = s.recv(1000)
+    many.append(s)
+os.write(crowded, told)
+time.sleep(6)
+PY
+    crowd=$!
+    until_true 60 grep -q 'too many connections' crowded.new
+    run timeout 5 spinel status --json
+    jq -e '.daemon != null' <<<"$output"
+    timeout 5 spinel freeze --why='a crowd' >/dev/null
+    for pid in $(pgrep -P "$daemon"); do
+        [ "$(awk '/VmHWM/ {print $2}' "/proc/$pid/status")" -lt 400000 ]
+    done
+    wait "$crowd"
+}
+
 @test "a socket that somebody else made first is replaced, and its mode is ours" {
     mkdir -p lab/state
     python3 -c 'import os, socket; os.chdir("lab/state"); s = socket.socket(socket.AF_UNIX); s.bind("control.sock"); s.listen()'

@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+/* The supervisor runs as root; what it is sent comes from the core, which need not be ours any
+ * more. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <dirent.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include "reconciler/server/supervisor.h"
+
+struct seen {
+    int before, after;
+};
+
+static int descriptors_of(pid_t pid)
+{
+    char path[64];
+    int count = 0;
+    snprintf(path, sizeof path, "/proc/%d/fd", (int)pid);
+    DIR *dir = opendir(path);
+    while (dir && readdir(dir))
+        count++;
+    if (dir)
+        closedir(dir);
+    return count;
+}
+
+/* Waits until all that was sent is read. */
+static void sent_await(int channel)
+{
+    struct supervisor_message message;
+    int fds[3];
+    for (int i = 0; i < 200; i++) {
+        if (supervisor_receive(channel, &message, fds) > 0)
+            return;
+        usleep(10000);
+    }
+}
+
+static int core_that_sends_descriptors(void *context, int channel, pid_t supervisor)
+{
+    struct seen *seen = context;
+    const struct supervisor_message odd = {.verb = SUPERVISOR_STARTED, .driver = 77};
+    const struct supervisor_message start = {.verb = SUPERVISOR_START, .driver = 0};
+    const struct supervisor_message ready = {.verb = SUPERVISOR_READY};
+    const int fds[3] = {STDERR_FILENO, STDERR_FILENO, STDERR_FILENO};
+    seen->before = descriptors_of(supervisor);
+    for (int i = 0; i < 100; i++)
+        for (int count = 1; count <= 3; count++)
+            supervisor_send(channel, i % 2 ? &odd : &ready, fds, count);
+    supervisor_send(channel, &start, NULL, 0);
+    sent_await(channel); /* that the driver could not be started */
+    seen->after = descriptors_of(supervisor);
+    return 0;
+}
+
+static void descriptors_that_the_core_sends_are_closed(void **state)
+{
+    struct seen *seen =
+        mmap(NULL, sizeof *seen, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    const struct program program = {.name = "none", .path = "/nonexistent/driver"};
+    const struct supervisor_plan plan = {.programs = &program,
+                                         .program_count = 1,
+                                         .state_dir = "/nonexistent",
+                                         .log_format = "text",
+                                         .core = core_that_sends_descriptors,
+                                         .context = seen};
+    (void)state;
+    assert_true(seen != MAP_FAILED);
+    pid_t pid = fork();
+    if (pid == 0) {
+        struct error err = ERROR_INIT;
+        _exit(supervisor_run(&plan, &err) == 0 ? 0 : 1);
+    }
+    int status = -1;
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_int_equal(status, 0);
+    assert_true(seen->before > 0);
+    assert_in_range(seen->after, 1, seen->before + 2);
+    munmap(seen, sizeof *seen);
+}
+
+static void descriptors_come_as_many_as_were_sent(void **state)
+{
+    const struct supervisor_message message = {.verb = SUPERVISOR_STARTED};
+    struct supervisor_message got;
+    const int sent[3] = {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO};
+    int ends[2], fds[3];
+    (void)state;
+    assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends), 0);
+    for (int count = 0; count <= 3; count++) {
+        assert_int_equal(supervisor_send(ends[0], &message, sent, count), 0);
+        assert_int_equal(supervisor_receive(ends[1], &got, fds), 1);
+        for (int i = 0; i < 3; i++)
+            assert_true((fds[i] >= 0) == (i < count));
+        supervisor_fds_close(fds);
+    }
+    assert_int_equal(supervisor_receive(ends[1], &got, fds), 0);
+    assert_int_equal(send(ends[0], "short", 5, 0), 5);
+    assert_int_equal(supervisor_receive(ends[1], &got, fds), -1);
+    close(ends[0]);
+    close(ends[1]);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(descriptors_come_as_many_as_were_sent),
+        cmocka_unit_test(descriptors_that_the_core_sends_are_closed),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
