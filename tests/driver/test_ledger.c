@@ -9,6 +9,16 @@
 #define UID_A "0000000000000000000000000000000a"
 #define UID_B "0000000000000000000000000000000b"
 
+static unsigned syncs;
+
+int __real_fdatasync(int fd);
+int __wrap_fdatasync(int fd);
+int __wrap_fdatasync(int fd)
+{
+    syncs++;
+    return __real_fdatasync(fd);
+}
+
 struct place {
     char dir[64];
     struct ledger *ledger;
@@ -99,6 +109,30 @@ static void what_was_let_in_after_something_was_done_is_there_after_a_restart(vo
     assert_int_equal(ledger_acknowledged(place->ledger, UID_A), 3);
 }
 
+static void what_was_written_is_made_durable_once(void **state)
+{
+    struct place *place = *state;
+    struct error err = ERROR_INIT;
+    struct spinel_op op = op_of(UID_A, 1, SPINEL_CREATE);
+    assert_int_equal(ledger_admit(place->ledger, &op, &err), 0);
+    syncs = 0;
+    assert_int_equal(ledger_sync(place->ledger, &err), 0);
+    assert_int_equal(syncs, 1);
+    assert_int_equal(ledger_sync(place->ledger, &err), 0);
+    assert_int_equal(syncs, 1);
+}
+
+static void a_second_deletion_is_not_the_first(void **state)
+{
+    struct place *place = *state;
+    struct spinel_op first = op_of(UID_A, 3, SPINEL_DELETE),
+                     second = op_of(UID_A, 5, SPINEL_DELETE);
+    second.op = "another-op"; /* of what was made in between by a driver that died over it */
+    done(place, UID_A, 3, SPINEL_DELETE);
+    assert_true(ledger_has_deleted(place->ledger, &first));
+    assert_false(ledger_has_deleted(place->ledger, &second));
+}
+
 static void a_torn_last_line_is_dropped(void **state)
 {
     struct place *place = *state;
@@ -157,6 +191,8 @@ int main(void)
                                         teardown),
         cmocka_unit_test_setup_teardown(
             what_was_let_in_after_something_was_done_is_there_after_a_restart, setup, teardown),
+        cmocka_unit_test_setup_teardown(what_was_written_is_made_durable_once, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_second_deletion_is_not_the_first, setup, teardown),
         cmocka_unit_test_setup_teardown(a_torn_last_line_is_dropped, setup, teardown),
         cmocka_unit_test_setup_teardown(any_other_bad_line_is_named, setup, teardown),
         cmocka_unit_test_setup_teardown(a_delete_is_forgotten_once_something_newer_came, setup,

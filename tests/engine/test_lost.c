@@ -177,12 +177,29 @@ deletion_that_was_done_before_a_crash_is_recorded_while_deletions_are_frozen(voi
     assert_null(row_if_any(rack, "Volume"));
 }
 
+/* Nothing would run, because nobody knows whether anything should. */
+static void what_cannot_be_looked_at_is_not_converged(void **state)
+{
+    struct rack *rack = *state;
+    rack_boot(rack, "1");
+    assert_true(rack_run(rack, MINUTE_MS));
+    rack->blur = "db";
+    rack_boot(rack, "1");
+    rack_run(rack, MINUTE_MS);
+    assert_false(core_is_converged(rack->core));
+    rack->blur = NULL;
+    rack_boot(rack, "1");
+    assert_true(rack_run(rack, 10 * MINUTE_MS));
+    assert_true(core_is_converged(rack->core));
+}
+
 int main(void)
 {
 #define RACK_TEST(name) cmocka_unit_test_setup_teardown(name, rack_setup, rack_teardown)
     const struct CMUnitTest tests[] = {
         RACK_TEST(row_that_never_had_an_object_gives_way_to_one_that_is_there),
         RACK_TEST(rename_that_was_taken_back_is_undone_on_the_object),
+        RACK_TEST(what_cannot_be_looked_at_is_not_converged),
         RACK_TEST(epoch_that_was_only_let_in_is_learnt_from_the_refusal),
         RACK_TEST(what_waits_is_not_recorded_as_done_after_a_crash),
         RACK_TEST(deletion_that_was_done_before_a_crash_is_recorded_while_deletions_are_frozen),

@@ -20,6 +20,7 @@
 #include "drivers/lib/host.h"
 #include "drivers/lib/method.h"
 #include "model/json.h"
+#include "tests/sim/posix.h"
 #include "tests/sim/sim.h"
 
 enum { CALLS_AT_ONCE = 16, GRACE_MS = 1000, LATE_MAX_MS = 120000, START_MS = 40 };
@@ -154,19 +155,27 @@ static void answer_post(struct sim_driver *driver, const char *line, size_t len)
     line_post(driver, line, len);
 }
 
+/* What of the ledger is durable, if anything was made so since. */
+static void synced_note(struct sim_driver *driver, uint64_t syncs_before)
+{
+    struct stat st;
+    char path[160];
+    if (!driver->host || sim_posix_syncs == syncs_before)
+        return;
+    snprintf(path, sizeof path, "%s/ledger", driver->host->own_dir);
+    driver->synced_bytes = stat(path, &st) == 0 ? st.st_size : 0;
+}
+
 /* What the library wants to say is durable in its ledger before it is said. */
 static void output_post(struct sim_driver *driver)
 {
     struct spinel_host *host = driver->host;
     struct error err = ERROR_INIT;
-    struct stat st;
-    char path[160];
+    uint64_t syncs = sim_posix_syncs;
     if (!host || !wire_has_output(&host->wire))
         return;
-    if (host->ledger && ledger_sync(host->ledger, &err) == 0) {
-        snprintf(path, sizeof path, "%s/ledger", host->own_dir);
-        driver->synced_bytes = stat(path, &st) == 0 ? st.st_size : 0;
-    }
+    if (host->ledger && ledger_sync(host->ledger, &err) == 0)
+        synced_note(driver, syncs);
     char *at = host->wire.output.data, *end;
     while ((end = strchr(at, '\n'))) {
         answer_post(driver, at, (size_t)(end - at));
@@ -557,7 +566,9 @@ static void line_taken(struct sim *sim, void *data)
     struct sim_driver *driver = parcel->driver;
     if (driver->host && parcel->life == driver->life) {
         TRACE(sim, "%s < %.*s", driver->interface.name, (int)parcel->len, parcel->line);
+        uint64_t syncs = sim_posix_syncs;
         line_handle(driver->host, parcel->line, parcel->len);
+        synced_note(driver, syncs);
         calls_start(driver->host);
         output_post(driver);
         if (driver->host->exit_status >= 0)

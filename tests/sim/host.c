@@ -355,6 +355,9 @@ void daemon_disk_heals(struct sim *sim)
 static const char *const back[] = {
     [4] = "ALTER TABLE drift DROP COLUMN reason; DROP INDEX event_uid",
     [5] = "DROP TRIGGER object_added; DROP TRIGGER object_changed; DROP TRIGGER object_dropped",
+    [6] = "DROP TABLE mention; DROP INDEX object_name; DROP INDEX object_renamed;"
+          " DROP INDEX object_address;"
+          " CREATE INDEX object_gone ON object (kind, name, project) WHERE life = 3",
 };
 enum { OLDEST = 3, NEWEST = sizeof back / sizeof *back - 1 };
 

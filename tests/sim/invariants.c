@@ -82,14 +82,33 @@ static bool is_open_once(struct sim *sim, const struct moment *moment, char *why
     return true;
 }
 
-/* The storage's lock would refuse it; the core should not even ask, but in a circle. Of a
- * holder that the store has no record of, nobody but the driver can know. */
+/* The last look at it gave no answer. */
+static bool cannot_be_seen(struct sim *sim, const char *uid)
+{
+    struct arena *arena = arena_new();
+    struct error err = ERROR_INIT;
+    struct known *rows = NULL;
+    size_t count = 0;
+    bool is_unknown = false;
+    if (sim->host.store)
+        store_objects(sim->host.store, arena, &rows, &count, &err);
+    for (size_t i = 0; i < count; i++)
+        is_unknown |= strcmp(rows[i].uid, uid) == 0 && !rows[i].observed.known;
+    arena_free(arena);
+    return is_unknown;
+}
+
+/* The storage's lock would refuse it; the core should not even ask, but in a circle. Of a holder
+ * that the store has no record of, or that was said to have failed to get it and cannot be looked
+ * at, nobody but the driver can know. */
 static bool opens_once(struct sim *sim, const struct moment *moment, char *why)
 {
     const char *volume = "";
     const struct thing *holder = effect_holder(&sim->truth, moment->op, moment->thing, &volume);
     if (holder && daemon_is_up(sim) &&
         gives_up(sim, holder->uid)) /* a circle: the driver's lock decides */
+        return true;
+    if (holder && cannot_be_seen(sim, holder->uid))
         return true;
     if (!holder || !holder->tag || !holder->is_ours || !book_knows(&sim->book, holder->uid))
         return true;

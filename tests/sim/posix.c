@@ -311,13 +311,23 @@ int __wrap_ftruncate(int fd, off_t size)
     return 0;
 }
 
+uint64_t sim_posix_syncs;
+
+int __real_fdatasync(int fd);
+int __wrap_fdatasync(int fd);
+int __wrap_fdatasync(int fd) /* nothing on the simulated disk is synced so */
+{
+    sim_posix_syncs++;
+    return __real_fdatasync(fd);
+}
+
 int __real_fsync(int fd);
 int __wrap_fsync(int fd);
 int __wrap_fsync(int fd)
 {
     struct descriptor *ours = descriptor_of(fd);
     if (!ours)
-        return __real_fsync(fd);
+        return sim_posix_syncs++, __real_fsync(fd);
     enum sim_fault fault = enter_fd(ours, ours->is_directory ? SIM_SYNC_DIRECTORY : SIM_SYNC);
     if (fault != SIM_OK) {
         if (fault != SIM_GONE && !ours->is_directory)

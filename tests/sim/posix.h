@@ -17,4 +17,7 @@
  */
 void sim_posix_use(struct sim_disk *disk); /* borrowed; NULL: no path is ours any more */
 
+/* How often a file that is not on the simulated disk was made durable. */
+extern uint64_t sim_posix_syncs;
+
 #endif
