@@ -123,6 +123,21 @@ int supervisor_receive(int fd, struct supervisor_message *message, int fds[3])
     return 1;
 }
 
+/* A core that cannot be told or heard is to end, which it does when the channel does; its death
+ * comes as a signal, and another is started. */
+static void channel_lose(struct supervisor *supervisor)
+{
+    close(supervisor->channel);
+    supervisor->channel = -1;
+}
+
+static void core_tell(struct supervisor *supervisor, const struct supervisor_message *message,
+                      const int *fds, int count)
+{
+    if (supervisor->channel >= 0 && supervisor_send(supervisor->channel, message, fds, count) < 0)
+        channel_lose(supervisor);
+}
+
 /* ---- drivers ------------------------------------------------------------------------ */
 
 static void driver_start(struct supervisor *supervisor, unsigned driver)
@@ -135,12 +150,12 @@ static void driver_start(struct supervisor *supervisor, unsigned driver)
     if (program_launch(&supervisor->plan->programs[driver], &launched, &err) < 0) {
         answer.verb = SUPERVISOR_FAILED;
         snprintf(answer.text, sizeof answer.text, "%s", err.message);
-        supervisor_send(supervisor->channel, &answer, NULL, 0);
+        core_tell(supervisor, &answer, NULL, 0);
         return;
     }
     supervisor->drivers[driver] = answer.pid = launched.pid;
     const int fds[3] = {launched.to_in, launched.from_out, launched.from_err};
-    supervisor_send(supervisor->channel, &answer, fds, 3);
+    core_tell(supervisor, &answer, fds, 3);
     for (int i = 0; i < 3; i++)
         close(fds[i]);
 }
@@ -163,8 +178,7 @@ static void request_serve(struct supervisor *supervisor)
     int fds[3];
     int got = supervisor_receive(supervisor->channel, &message, fds);
     if (got < 0) {
-        close(supervisor->channel); /* its death comes as a signal */
-        supervisor->channel = -1;
+        channel_lose(supervisor);
         return;
     }
     if (got == 0)
@@ -301,8 +315,7 @@ static void driver_ended(struct supervisor *supervisor, pid_t pid, int status)
         if (supervisor->drivers[i] != pid)
             continue;
         supervisor->drivers[i] = 0;
-        if (supervisor->channel >= 0)
-            supervisor_send(supervisor->channel, &message, NULL, 0);
+        core_tell(supervisor, &message, NULL, 0);
     }
 }
 

@@ -159,11 +159,22 @@ static void file_load(const char *name, char text[OUTPUT_MAX])
 }
 
 /* Times, ids and digests differ from run to run: words of digits and hex become '#', and what
- * lines the columns up one space. */
+ * lines the columns up one space. An age is an age. */
 static void text_mask(char *text)
 {
+    static const char now[] = "just now", ago[] = " ago";
     char *to = text;
     for (char *from = text; *from;) {
+        if (strncmp(from, now, sizeof(now) - 1) == 0) {
+            *to++ = '#';
+            from += sizeof(now) - 1;
+            continue;
+        }
+        if (to > text && to[-1] == '#' && strchr("smhd", *from) &&
+            strncmp(from + 1, ago, sizeof(ago) - 1) == 0) {
+            from += sizeof(ago);
+            continue;
+        }
         size_t hex = strspn(from, "0123456789abcdef:"), digits = strspn(from, "0123456789");
         size_t spaces = strspn(from, " ");
         size_t len = spaces ? spaces : hex >= 8 ? hex : digits;
