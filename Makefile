@@ -164,7 +164,7 @@ $(fuzzers): $(BUILD)/fuzzer/%: $(BUILD)/obj/tests/fuzz/%.o $(call obj,$(addprefi
 	$(call say,LINK,$@)$(fuzz_link) -fsanitize=fuzzer
 
 # What a target links of a driver beside the files that it includes.
-$(foreach t,fuzz fuzzer,$(BUILD)/$(t)/netlink): $(call obj,$(addprefix drivers/linux-vpc/,conntrack.c dhcp_files.c link.c \
+$(foreach t,fuzz fuzzer,$(BUILD)/$(t)/netlink): $(call obj,$(addprefix drivers/linux-vpc/,conntrack.c dhcp_dir.c dhcp_files.c link.c \
     netns.c network.c policy.c records.c route.c))
 
 replays: $(replays)

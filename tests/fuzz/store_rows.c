@@ -129,7 +129,8 @@ static void plan_with(struct arena *arena, const struct known *rows, size_t coun
     const struct plan *plan = plan_make(arena, &input);
     plan_text(&out, plan_value(arena, plan), (struct plan_text_options){.columns = 80});
     for (size_t i = 0; i < plan->step_count; i++)
-        step_arguments(arena, plan, &input, &plan->steps[i]);
+        if (plan->steps[i].disposition == RUN)
+            step_arguments(arena, plan, &input, &plan->steps[i]);
     text_free(&out);
 }
 

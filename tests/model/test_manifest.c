@@ -34,7 +34,8 @@ static void an_envelope_is_refused_with_what_to_write_instead(void **state)
         const char *yaml, *words;
     } cases[] = {
         {META(", labels: [a]"), "labels: expected a map, found a list"},
-        {META(", labels: {role: 1}"), "role: expected text, found the whole number 1; put it in quotes"},
+        {META(", labels: {role: 1}"),
+         "role: expected text, found the whole number 1; put it in quotes"},
         {META(", labels: {role: true}"), "role: expected text, found true; put it in quotes"},
         {META(", labels: {role: [a]}"), "role: expected text, found a list"},
         {META(", driftPolicy: report"), "driftPolicy: expected a map such as {default: report}"},
