@@ -66,16 +66,19 @@ static bool is_later(const struct core *core, const struct resource *resource, c
 
 /* The row has no object, and nobody is making it one. Either it never had one: it was chosen
  * while the driver left out what was there. Or the store is older than the world: its object was
- * deleted since, and made anew under the next uid. To make it now would put an empty one beside
- * the data. */
+ * deleted since, and made anew under another uid: the next one, but for a still older copy of the
+ * store that was in use in between and has counted anew. To make it now would put an empty one
+ * beside the data. */
 static bool is_succeeded(struct core *core, const struct known *row,
                          const struct resource *resource, const char *uid)
 {
     const struct task *task = task_of_uid(core, row->uid);
     bool has_none = row->observed.known && row->observed.absent;
     bool may_come = task && task->state != TASK_WAITING;
-    return has_none && ((row->life == LIFE_NEW && !may_come) ||
-                        (row->life == LIFE_LIVE && is_later(core, resource, row->uid, uid)));
+    bool is_old_copy = core->is_restored || row->observed.epoch > row->epoch;
+    return has_none &&
+           ((row->life == LIFE_NEW && !may_come) ||
+            (row->life == LIFE_LIVE && (is_old_copy || is_later(core, resource, row->uid, uid))));
 }
 
 static void row_retire(struct core *core, struct known *row)
