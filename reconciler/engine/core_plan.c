@@ -176,6 +176,7 @@ struct known row_confirmed(struct core *core, struct arena *arena, const struct 
     invariant(resource ? spec && life == LIFE_LIVE : life == LIFE_GONE || life == LIFE_RELEASED,
               "%s %s is confirmed with life %d", row->kind, row->name, life);
     after.life = life;
+    after.tried = NULL;
     if (!resource)
         return after;
     after.applied = plan_redact(arena, resource->kind, spec, core->config.seed);

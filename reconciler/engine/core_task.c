@@ -83,6 +83,7 @@ static void known_copy(struct arena *arena, struct known *row)
     row->name = arena_text(arena, row->name);
     row->chosen = value_copy(arena, row->chosen);
     row->applied = row->applied ? value_copy(arena, row->applied) : NULL;
+    row->tried = row->tried ? value_copy(arena, row->tried) : NULL;
     row->labels = row->labels ? value_copy(arena, row->labels) : NULL;
     row->observed = (struct observation){0};
 }
@@ -148,8 +149,6 @@ static void task_rows(struct core *core, struct task *task, const struct step *s
     row.epoch = epoch;
     if (!row.chosen)
         row.chosen = value_map(task->arena);
-    save_object(core, &row);
-    seen_set_row(core, row.kind, row.uid, true);
 
     invariant(epoch > 0 && (!step->known || epoch >= step->known->epoch),
               "%s: epoch %llu after %llu", step->name, (unsigned long long)epoch,
@@ -160,6 +159,10 @@ static void task_rows(struct core *core, struct task *task, const struct step *s
     enum lifecycle life = is_delete ? LIFE_GONE : is_release ? LIFE_RELEASED : LIFE_LIVE;
     task->after = row_confirmed(core, core->plan_arena, &row, life,
                                 is_delete || is_release ? NULL : step->resource, step->spec);
+    if (!is_delete && !is_release && plan_kind_claims(step->kind))
+        row.tried = task->after.applied;
+    save_object(core, &row);
+    seen_set_row(core, row.kind, row.uid, true);
     task->after.project = step->project;
     task->after.name = step->name;
     task->after.generation = step->generation;

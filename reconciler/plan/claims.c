@@ -10,11 +10,17 @@
 #include "model/invariant.h"
 #include "reconciler/plan/claims.h"
 
-static void add(struct claim_list *list, const char *key, const struct step *step)
+/* Whose claims are being collected. */
+struct claimant {
+    const struct subject *subject;
+    const struct step *step; /* NULL: what nobody can look at */
+};
+
+static void add(struct claim_list *list, const char *key, struct claimant who)
 {
     invariant(list->count < list->room, "%s claims %s, and there is room for %zu claims",
-              step->name, key, list->room);
-    list->items[list->count++] = (struct claim_on){key, step};
+              who.subject->name, key, list->room);
+    list->items[list->count++] = (struct claim_on){key, who.subject, who.step};
 }
 
 static size_t disks_of(const struct value *spec)
@@ -24,52 +30,52 @@ static size_t disks_of(const struct value *spec)
     return value_is_list(disks) ? disks->count : 0;
 }
 
-static void instance_claims(struct claim_list *list, const struct match *match,
-                            const struct step *step, const struct value *spec)
+static void instance_claims(struct claim_list *list, const struct match *match, struct claimant who,
+                            const struct value *spec)
 {
     const struct value *disks = value_get(spec, "disks");
 
     for (size_t i = 0; i < disks_of(spec); i++) {
         const struct subject *volume = match_resolve(
-            match, "Volume", step->project, value_get_text(disks->items[i], "volume", NULL));
+            match, "Volume", who.subject->project, value_get_text(disks->items[i], "volume", NULL));
 
         if (volume)
-            add(list, arena_printf(list->arena, "volume %s", volume->uid), step);
+            add(list, arena_printf(list->arena, "volume %s", volume->uid), who);
     }
 }
 
-static void nic_claims(struct claim_list *list, const struct match *match, const struct step *step,
+static void nic_claims(struct claim_list *list, const struct match *match, struct claimant who,
                        const struct value *spec)
 {
     const struct subject *subnet =
-        match_resolve(match, "Subnet", step->project, value_get_text(spec, "subnet", NULL));
+        match_resolve(match, "Subnet", who.subject->project, value_get_text(spec, "subnet", NULL));
     const char *address = value_get_text(spec, "address", NULL);
 
     if (subnet && address)
-        add(list, arena_printf(list->arena, "address %s %s", subnet->uid, address), step);
+        add(list, arena_printf(list->arena, "address %s %s", subnet->uid, address), who);
 }
 
-static void floating_claims(struct claim_list *list, const struct match *match,
-                            const struct step *step, const struct value *spec)
+static void floating_claims(struct claim_list *list, const struct match *match, struct claimant who,
+                            const struct value *spec)
 {
     (void)match;
-    add(list, arena_printf(list->arena, "outside %s", value_get_text(spec, "address", "")), step);
+    add(list, arena_printf(list->arena, "outside %s", value_get_text(spec, "address", "")), who);
 }
 
-static void forward_claims(struct claim_list *list, const struct match *match,
-                           const struct step *step, const struct value *spec)
+static void forward_claims(struct claim_list *list, const struct match *match, struct claimant who,
+                           const struct value *spec)
 {
     (void)match;
     add(list,
         arena_printf(list->arena, "port %s %s %lld", value_get_text(spec, "address", "*"),
                      value_get_text(spec, "protocol", "tcp"),
                      (long long)value_get_int(spec, "port", 0)),
-        step);
+        who);
 }
 
 static const struct {
     const char *kind;
-    void (*claims)(struct claim_list *, const struct match *, const struct step *,
+    void (*claims)(struct claim_list *, const struct match *, struct claimant,
                    const struct value *);
 } claimants[] = {
     {"Instance", instance_claims},
@@ -78,12 +84,21 @@ static const struct {
     {"PortForward", forward_claims},
 };
 
-static void claims_of(struct claim_list *list, const struct match *match, const struct step *step,
+bool plan_kind_claims(const struct kind *kind)
+{
+    bool is_claimant = false;
+
+    for (size_t i = 0; i < sizeof(claimants) / sizeof(*claimants); i++)
+        is_claimant |= strcmp(claimants[i].kind, kind->name) == 0;
+    return is_claimant;
+}
+
+static void claims_of(struct claim_list *list, const struct match *match, struct claimant who,
                       const struct value *spec)
 {
     for (size_t i = 0; spec && i < sizeof(claimants) / sizeof(*claimants); i++)
-        if (strcmp(claimants[i].kind, step->kind->name) == 0)
-            claimants[i].claims(list, match, step, spec);
+        if (strcmp(claimants[i].kind, who.subject->kind->name) == 0)
+            claimants[i].claims(list, match, who, spec);
 }
 
 static int compare_keys(const void *left, const void *right)
@@ -120,26 +135,40 @@ static const struct value *spec_after(const struct step *step)
 
 typedef const struct value *spec_fn(const struct step *step);
 
-static size_t room_for(const struct plan *plan, spec_fn *spec)
+/* What nobody can look at may have what it was last told to have, and keeps it, whether or not the
+ * plan has a step for it. */
+static const struct value *spec_tried(const struct subject *subject)
+{
+    return subject->known ? known_tried(subject->known) : NULL;
+}
+
+static size_t room_for(const struct plan *plan, spec_fn *const *specs, size_t count)
 {
     size_t room = 1;
 
     for (size_t i = 0; i < plan->step_count; i++)
-        room += 1 + disks_of(spec(&plan->steps[i]));
+        for (size_t s = 0; s < count; s++)
+            room += 1 + disks_of(specs[s](&plan->steps[i]));
+    for (size_t i = 0; i < plan->match->count; i++)
+        if (spec_tried(&plan->match->subjects[i]))
+            room += 1 + disks_of(spec_tried(&plan->match->subjects[i]));
     return room;
 }
 
 static struct claim_list collect(struct arena *arena, const struct plan *plan,
                                  spec_fn *const *specs, size_t count)
 {
-    struct claim_list list = {.arena = arena};
+    struct claim_list list = {.arena = arena, .room = room_for(plan, specs, count)};
 
-    for (size_t s = 0; s < count; s++)
-        list.room += room_for(plan, specs[s]);
     list.items = arena_array(arena, list.room, sizeof(*list.items));
     for (size_t i = 0; i < plan->step_count; i++)
         for (size_t s = 0; s < count; s++)
-            claims_of(&list, plan->match, &plan->steps[i], specs[s](&plan->steps[i]));
+            claims_of(&list, plan->match,
+                      (struct claimant){plan->steps[i].subject, &plan->steps[i]},
+                      specs[s](&plan->steps[i]));
+    for (size_t i = 0; i < plan->match->count; i++)
+        claims_of(&list, plan->match, (struct claimant){.subject = &plan->match->subjects[i]},
+                  spec_tried(&plan->match->subjects[i]));
     qsort(list.items, list.count, sizeof(*list.items), compare_keys);
     return list;
 }

@@ -5,12 +5,13 @@
 #include "reconciler/plan/steps.h"
 
 /*
- * Claims of steps on what only one object may have, before and after the plan;
- * sorted by key. Private to plan/.
+ * Claims on what only one object may have, before and after the plan, of all that
+ * has a step and of what nobody can look at; sorted by key. Private to plan/.
  */
 struct claim_on {
     const char *key;
-    const struct step *step;
+    const struct subject *subject;
+    const struct step *step; /* NULL: of one that cannot be looked at, and keeps what it may have */
 };
 
 struct claim_list {

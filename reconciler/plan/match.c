@@ -365,6 +365,11 @@ const struct value *known_booted(const struct known *known)
                                                             : NULL;
 }
 
+const struct value *known_tried(const struct known *known)
+{
+    return known->observed.known ? NULL : map_or_null(known->tried);
+}
+
 static bool runs(const struct known *known)
 {
     return known && known_booted(known);

@@ -90,42 +90,46 @@ static bool list_has(const struct subject_list *list, const struct subject *subj
     return false;
 }
 
-static const struct value *used_now(const struct subject *subject)
-{
-    const struct known *known = subject->known;
-
-    if (!known)
-        return NULL;
-    return known_applied(known) ? known_applied(known) : known_observed(known);
-}
-
 static const char *still_used(struct arena *arena, const struct subject *user)
 {
     return arena_printf(arena, "still in use by %s",
                         identity_label(arena, user->kind->name, user->project, user->name));
 }
 
-/* What `user` uses now goes only once it uses it no more. */
-static void order_user(struct ordering *ordering, const struct subject *user)
+/* What `user` has by `spec` goes only once it has it no more. */
+static void order_used(struct ordering *ordering, const struct subject *user,
+                       const struct value *spec, const struct subject_list *then, bool is_kept)
 {
-    struct step *step = step_of(ordering, user);
-    struct subject_list now, then = {0};
+    const struct step *step = step_of(ordering, user);
+    struct subject_list now = spec_refs(ordering->arena, ordering->match, user->kind, user->project,
+                                        user->known ? user->known->name : user->name, spec);
 
-    now = spec_refs(ordering->arena, ordering->match, user->kind, user->project,
-                    user->known ? user->known->name : user->name, used_now(user));
-    if (user->resource)
-        then = spec_refs(ordering->arena, ordering->match, user->kind, user->project, user->name,
-                         step ? step->spec : user->spec);
     for (size_t i = 0; i < now.count; i++) {
         struct step *removal = step_of(ordering, now.items[i]);
 
         if (!removal || !step_removes(removal) || removal->kind->rank >= user->kind->rank)
             continue;
-        if (list_has(&then, now.items[i]))
+        if (is_kept || list_has(then, now.items[i]))
             step_withhold(removal, DEFERRED, still_used(ordering->arena, user));
         else if (step)
             edge_add(ordering, step, removal, EDGE_MUST);
     }
+}
+
+static void order_user(struct ordering *ordering, const struct subject *user)
+{
+    const struct step *step = step_of(ordering, user);
+    const struct known *known = user->known;
+    struct subject_list then = {0};
+
+    if (!known)
+        return;
+    if (user->resource)
+        then = spec_refs(ordering->arena, ordering->match, user->kind, user->project, user->name,
+                         step ? step->spec : user->spec);
+    order_used(ordering, user, known_applied(known), &then, false);
+    order_used(ordering, user, known_observed(known), &then, false);
+    order_used(ordering, user, known_tried(known), &then, true);
 }
 
 static void order_removals(struct ordering *ordering)
@@ -160,9 +164,9 @@ static bool claims_have(const struct claim_list *list, const char *key, const st
 }
 
 /* Of a machine that runs only its disks wait; anything else waits as a whole. */
-static void taker_wait(struct ordering *ordering, struct step *taker, const struct step *keeper)
+static void taker_wait(struct ordering *ordering, struct step *taker, const struct subject *keeper)
 {
-    const char *reason = still_used(ordering->arena, keeper->subject);
+    const char *reason = still_used(ordering->arena, keeper);
     bool is_part = false;
     bool changes = taker->action == ACTION_UPDATE || taker->action == ACTION_RESTART;
 
@@ -190,15 +194,17 @@ static bool takers_withhold(struct ordering *ordering, struct claim_list had,
 
     for (size_t w = 0, h = 0; w < wanted.count; w++) {
         const struct claim_on *want = &wanted.items[w];
-        struct step *taker = &ordering->plan->steps[want->step - ordering->plan->steps];
+        struct step *taker;
 
         while (h < had.count && strcmp(had.items[h].key, want->key) < 0)
             h++;
-        if (taker->disposition != RUN || claims_have(&had, want->key, taker))
+        if (!want->step || want->step->disposition != RUN ||
+            claims_have(&had, want->key, want->step))
             continue;
+        taker = &ordering->plan->steps[want->step - ordering->plan->steps];
         for (size_t i = h; i < had.count && strcmp(had.items[i].key, want->key) == 0; i++)
             if (claims_have(&wanted, want->key, had.items[i].step)) {
-                taker_wait(ordering, taker, had.items[i].step);
+                taker_wait(ordering, taker, had.items[i].subject);
                 is_any = true;
                 break;
             }

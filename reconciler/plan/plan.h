@@ -59,6 +59,8 @@ struct known {
                                   * released: a person has given it up */
     const struct value *chosen;  /* map; never NULL once live */
     const struct value *applied; /* desired spec last confirmed, redacted; NULL if never */
+    const struct value *tried;   /* spec of the last intent, redacted, of what only one object may
+                                  * have (claims.c); NULL once that is confirmed */
     const struct value *labels;  /* of the last applied; NULL allowed */
     struct observation observed;
     const char *etag;            /* of the list that the observation belongs to; NULL: none */
@@ -246,6 +248,9 @@ struct value *plan_value(struct arena *arena, const struct plan *plan);
 /* The arguments of `apply` to a driver, without op, epoch and deadline. */
 struct value *step_arguments(struct arena *arena, const struct plan *plan,
                              const struct plan_input *input, const struct step *step);
+
+/* Whether objects of the kind have what only one may have at a time: a volume, an address, a port. */
+bool plan_kind_claims(const struct kind *kind);
 
 /* `spec` with every sensitive leaf replaced by a text "keyed:<digest>"; one that is so
  * already stays. known.applied must be redacted with plan_input.seed as `key`: that is

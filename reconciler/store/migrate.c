@@ -94,6 +94,9 @@ static const char *const steps[] = {
      "CREATE INDEX object_address ON object (project,"
      " substr(chosen, instr(chosen, '\"address\":\"') + 11, 48)) WHERE kind = 'NIC' AND life <> "
      "3;"),
+
+    /* 7: what an object may have although it was never confirmed */
+    "ALTER TABLE object ADD COLUMN tried TEXT;",
 };
 enum { VERSION = sizeof(steps) / sizeof(steps[0]) };
 

@@ -36,13 +36,15 @@ int store_object_put(struct store *store, const struct known *known, struct erro
     struct query query;
     query_start(&query, store,
                 "INSERT INTO object (uid, kind, project, name, life, generation, epoch, protect,"
-                " remove_deletes, chosen, applied, labels, stopped_by_guest_at, start_failures,"
-                " next_start) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+                " remove_deletes, chosen, applied, tried, labels, stopped_by_guest_at,"
+                " start_failures, next_start)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
                 " ON CONFLICT (uid) DO UPDATE SET kind = excluded.kind,"
                 " project = excluded.project, name = excluded.name, life = excluded.life,"
                 " generation = excluded.generation, epoch = excluded.epoch,"
                 " protect = excluded.protect, remove_deletes = excluded.remove_deletes,"
-                " chosen = excluded.chosen, applied = excluded.applied, labels = excluded.labels,"
+                " chosen = excluded.chosen, applied = excluded.applied, tried = excluded.tried,"
+                " labels = excluded.labels,"
                 " stopped_by_guest_at = excluded.stopped_by_guest_at,"
                 " start_failures = excluded.start_failures, next_start = excluded.next_start",
                 err);
@@ -57,6 +59,7 @@ int store_object_put(struct store *store, const struct known *known, struct erro
     query_bind_int(&query, known->remove_deletes);
     query_bind_json(&query, known->chosen);
     query_bind_json(&query, known->applied);
+    query_bind_json(&query, known->tried);
     query_bind_json(&query, known->labels);
     query_bind_int(&query, known->stopped_by_guest_at);
     query_bind_int(&query, known->start_failures);
@@ -222,6 +225,7 @@ static struct known known_read(struct query *query, struct arena *arena, struct 
     known.remove_deletes = query_int(query) != 0;
     known.chosen = json_shared(query, arena, memo);
     known.applied = json_shared(query, arena, memo);
+    known.tried = json_shared(query, arena, memo);
     known.labels = json_shared(query, arena, memo);
     known.stopped_by_guest_at = query_int(query);
     known.start_failures = (unsigned)query_int(query);
@@ -295,7 +299,7 @@ static size_t objects_count(struct store *store)
 
 #define OBJECT_COLUMNS                                                           \
     "SELECT uid, kind, project, name, life, generation, epoch, protect,"         \
-    " remove_deletes, chosen, applied, labels, stopped_by_guest_at,"             \
+    " remove_deletes, chosen, applied, tried, labels, stopped_by_guest_at,"      \
     " start_failures, next_start, seen, seen_absent, seen_released, seen_epoch," \
     " seen_at, seen_spec, seen_booted, seen_status, seen_damage, seen_etag"      \
     " FROM object"

@@ -32,6 +32,7 @@ static const struct {
     {"object", "labels", false},        {"object", "seen_spec", false},
     {"object", "seen_booted", false},   {"object", "seen_status", false},
     {"object", "seen_damage", false},   {"object", "life", true},
+    {"object", "tried", false},
     {"object", "epoch", true},          {"object", "seen_epoch", true},
     {"object", "kind", false},          {"object", "uid", false},
     {"object", "project", false},       {"object", "name", false},

@@ -62,6 +62,51 @@ static void a_volume_that_is_given_up_at_the_next_stop_is_not_taken_before(void 
         value_at_text(world_row(w, "Instance", "b")->applied, "disks[root].volume", ""), "data");
 }
 
+/* An update may have had its effect although it was reported as failed; until somebody can look at
+ * the machine it has what it was told to have. */
+static void what_a_machine_may_have_taken_is_left_to_it(void **state)
+{
+    struct world *w = *state;
+    struct known *row;
+
+    world_converge(w, SHOP INSTANCE("a", "cpus: 1, memory: 256MiB"));
+    row = world_row(w, "Instance", "a");
+    row->tried = json(w, "{\"disks\":[{\"name\":\"root\",\"volume\":\"data\"}]}");
+    row->observed = (struct observation){0};
+    world_declare(w, SHOP INSTANCE("a", "cpus: 1, memory: 256MiB") INSTANCE("b", NOW "data}]"));
+    world_plan(w);
+    assert_null(world_step(w, "Instance", "a"));
+    assert_int_equal(world_step(w, "Instance", "b")->disposition, DEFERRED);
+    assert_string_equal(world_step(w, "Instance", "b")->reason, "still in use by Instance shop/a");
+
+    row = world_row(w, "Volume", "data");
+    row->protect = false;
+    row->remove_deletes = true;
+    world_declare(w, PROJECT NETWORK INSTANCE("a", "cpus: 1, memory: 256MiB"));
+    world_plan(w);
+    assert_int_equal(world_step(w, "Volume", "data")->action, ACTION_DELETE);
+    assert_int_equal(world_step(w, "Volume", "data")->disposition, DEFERRED);
+    assert_string_equal(world_step(w, "Volume", "data")->reason, "still in use by Instance shop/a");
+
+    world_row(w, "Instance", "a")->observed.known = true;
+    world_plan(w);
+    assert_int_equal(world_step(w, "Volume", "data")->disposition, RUN);
+}
+
+/* What was seen is as good as what was applied: it goes off the machine first. */
+static void a_volume_goes_after_it_was_taken_off_whoever_put_it_there(void **state)
+{
+    struct world *w = *state;
+
+    world_converge(w,
+                   SHOP VOLUME("more", "size: 1GiB, onRemove: delete") INSTANCE("a", NOW "data}]"));
+    world_tamper(w, "Instance", "a", "spec.disks",
+                 "[{\"name\":\"root\",\"volume\":\"data\"},{\"name\":\"x\",\"volume\":\"more\"}]");
+    world_declare(w, SHOP INSTANCE("a", NOW "data}]"));
+    world_plan(w);
+    assert_true(waits_for(world_step(w, "Volume", "more"), world_step(w, "Instance", "a")));
+}
+
 static void a_disk_that_was_detached_by_hand_lets_its_volume_go(void **state)
 {
     struct world *w = *state;
@@ -201,6 +246,8 @@ int main(void)
         WORLD_TEST(machines_that_swap_do_not_hold_up_the_order_of_others),
         WORLD_TEST(two_volumes_that_change_hands_are_one_wait),
         WORLD_TEST(a_volume_that_is_given_up_at_the_next_stop_is_not_taken_before),
+        WORLD_TEST(what_a_machine_may_have_taken_is_left_to_it),
+        WORLD_TEST(a_volume_goes_after_it_was_taken_off_whoever_put_it_there),
         WORLD_TEST(a_disk_that_was_detached_by_hand_lets_its_volume_go),
         WORLD_TEST(a_rack_of_hundreds_has_an_order),
         WORLD_TEST(projects_come_one_after_the_other),

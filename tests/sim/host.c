@@ -358,6 +358,7 @@ static const char *const back[] = {
     [6] = "DROP TABLE mention; DROP INDEX object_name; DROP INDEX object_renamed;"
           " DROP INDEX object_address;"
           " CREATE INDEX object_gone ON object (kind, name, project) WHERE life = 3",
+    [7] = "ALTER TABLE object DROP COLUMN tried",
 };
 enum { OLDEST = 3, NEWEST = sizeof back / sizeof *back - 1 };
 

@@ -46,13 +46,26 @@ static bool touches_ours_only(struct sim *sim, const struct moment *moment, char
                   moment->thing->native);
 }
 
-/* Whether it is being changed too: two that swap volumes are let go at the same time. */
-static bool gives_up(struct sim *sim, const char *uid)
+static const struct step *step_that_runs(struct sim *sim, const char *uid)
 {
-    const struct plan *plan = core_plan(sim->host.core);
+    const struct plan *plan = daemon_is_up(sim) ? core_plan(sim->host.core) : NULL;
     for (size_t i = 0; plan && i < plan->step_count; i++)
-        if (strcmp(plan->steps[i].uid, uid) == 0)
-            return plan->steps[i].disposition == RUN;
+        if (strcmp(plan->steps[i].uid, uid) == 0 && plan->steps[i].disposition == RUN)
+            return &plan->steps[i];
+    return NULL;
+}
+
+/* Two that swap volumes are let go at the same time: `holder` is to get one that `taker` has. */
+static bool is_swap(struct sim *sim, const struct thing *taker, const struct thing *holder)
+{
+    const struct step *step = step_that_runs(sim, holder->uid);
+    const struct value *disks = step ? value_get(step->spec, "disks") : NULL;
+    for (size_t i = 0; taker && taker->booted && value_is_list(disks) && i < disks->count; i++) {
+        const struct thing *volume = truth_volume(&sim->truth, holder->project,
+                                                  value_get_text(disks->items[i], "volume", ""));
+        if (volume && truth_has_open(taker, volume->uid))
+            return true;
+    }
     return false;
 }
 
@@ -82,33 +95,13 @@ static bool is_open_once(struct sim *sim, const struct moment *moment, char *why
     return true;
 }
 
-/* The last look at it gave no answer. */
-static bool cannot_be_seen(struct sim *sim, const char *uid)
-{
-    struct arena *arena = arena_new();
-    struct error err = ERROR_INIT;
-    struct known *rows = NULL;
-    size_t count = 0;
-    bool is_unknown = false;
-    if (sim->host.store)
-        store_objects(sim->host.store, arena, &rows, &count, &err);
-    for (size_t i = 0; i < count; i++)
-        is_unknown |= strcmp(rows[i].uid, uid) == 0 && !rows[i].observed.known;
-    arena_free(arena);
-    return is_unknown;
-}
-
-/* The storage's lock would refuse it; the core should not even ask, but in a circle. Of a holder
- * that the store has no record of, or that was said to have failed to get it and cannot be looked
- * at, nobody but the driver can know. */
+/* The storage's lock would refuse it; the core should not even ask, but in a circle, where that
+ * lock decides. Of a holder that the store has no record of nobody but the driver can know. */
 static bool opens_once(struct sim *sim, const struct moment *moment, char *why)
 {
     const char *volume = "";
     const struct thing *holder = effect_holder(&sim->truth, moment->op, moment->thing, &volume);
-    if (holder && daemon_is_up(sim) &&
-        gives_up(sim, holder->uid)) /* a circle: the driver's lock decides */
-        return true;
-    if (holder && cannot_be_seen(sim, holder->uid))
+    if (holder && is_swap(sim, moment->thing, holder))
         return true;
     if (!holder || !holder->tag || !holder->is_ours || !book_knows(&sim->book, holder->uid))
         return true;

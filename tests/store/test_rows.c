@@ -165,6 +165,7 @@ static struct known known_of(struct scene *scene, const char *kind, const char *
                           .protect = true,
                           .chosen = json(scene, "{\"mac\":\"02:00\"}"),
                           .applied = json(scene, "{\"size\":1}"),
+                          .tried = json(scene, "{\"size\":3}"),
                           .start_failures = 4,
                           .stopped_by_guest_at = 8,
                           .next_start = 9,
@@ -195,6 +196,7 @@ static void an_object_comes_back_whole_with_its_observation(void **state)
     assert_true(rows[0].protect && rows[0].remove_deletes);
     assert_true(value_equal(rows[0].chosen, known.chosen));
     assert_true(value_equal(rows[0].applied, known.applied));
+    assert_true(value_equal(rows[0].tried, known.tried));
     assert_null(rows[0].labels);
     assert_int_equal(rows[0].start_failures, 4);
     assert_int_equal(rows[0].stopped_by_guest_at, 8);
