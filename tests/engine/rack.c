@@ -715,3 +715,34 @@ void rack_notice(struct rack *rack, const char *driver, const char *uid, const c
     value_set(arena, message, "params", params);
     queue_put(rack, driver, message);
 }
+
+void rack_target(struct rack *rack, const char *commit)
+{
+    struct error err = ERROR_INIT;
+    assert_int_equal(core_target(rack->core, commit, "test", NULL, NULL, &err), 0);
+}
+
+void rack_approve_rebuild(struct rack *rack)
+{
+    struct error err = ERROR_INIT;
+    assert_int_equal(store_hold_approve(rack->store, "rebuild", "ann", 1, &err), 0);
+    core_policy_changed(rack->core);
+}
+
+const struct known *rack_row(struct rack *rack, const char *kind)
+{
+    struct error err = ERROR_INIT;
+    struct known *rows = NULL;
+    size_t count = 0;
+    assert_int_equal(store_objects(rack->store, rack->arena, &rows, &count, &err), 0);
+    for (size_t i = 0; i < count; i++)
+        if (!strcmp(rows[i].kind, kind))
+            return &rows[i];
+    return NULL;
+}
+
+int64_t rack_size(struct rack *rack)
+{
+    const struct rack_object *volume = rack_object(rack, "Volume", "db");
+    return volume ? value_get_int(volume->spec, "size", 0) : 0;
+}

@@ -116,6 +116,14 @@ void rack_backup(struct rack *rack);
 void rack_restore(struct rack *rack);
 /* A driver ends by itself; what it had in hand is lost with it. */
 void rack_lose_driver(struct rack *rack, const char *driver);
+/* Another commit is the target of the core that runs. */
+void rack_target(struct rack *rack, const char *commit);
+/* Somebody lets a store that was lost or came back be filled from what is there. */
+void rack_approve_rebuild(struct rack *rack);
+/* The record of the first object of the kind; NULL if there is none. */
+const struct known *rack_row(struct rack *rack, const char *kind);
+/* The size in bytes of volume "db" as it is; 0 if there is none. */
+int64_t rack_size(struct rack *rack);
 void rack_notice(struct rack *rack, const char *driver, const char *uid, const char *why);
 
 #endif

@@ -11,9 +11,6 @@
 enum { MINUTE_MS = 60000 };
 
 #define DISK "disks: [{name: a, volume: db}]"
-#define RENAMED(name, from)                                                      \
-    "apiVersion: spinel/v1\nkind: Volume\nmetadata: {project: shop, name: " name \
-    ", renamedFrom: " from "}\nspec: {size: 1GiB, pool: fast, onRemove: delete}\n---\n"
 
 static int rack_setup(void **state)
 {
@@ -35,38 +32,6 @@ static int rack_teardown(void **state)
     return 0;
 }
 
-static void target(struct rack *rack, const char *commit)
-{
-    struct error err = ERROR_INIT;
-    assert_int_equal(core_target(rack->core, commit, "test", NULL, NULL, &err), 0);
-}
-
-static void approve_rebuild(struct rack *rack)
-{
-    struct error err = ERROR_INIT;
-    assert_int_equal(store_hold_approve(rack->store, "rebuild", "ann", 1, &err), 0);
-    core_policy_changed(rack->core);
-}
-
-static const struct known *row_if_any(struct rack *rack, const char *kind)
-{
-    struct error err = ERROR_INIT;
-    struct known *rows = NULL;
-    size_t count = 0;
-    assert_int_equal(store_objects(rack->store, rack->arena, &rows, &count, &err), 0);
-    for (size_t i = 0; i < count; i++)
-        if (!strcmp(rows[i].kind, kind))
-            return &rows[i];
-    return NULL;
-}
-
-static const struct known *row_of_kind(struct rack *rack, const char *kind)
-{
-    const struct known *row = row_if_any(rack, kind);
-    assert_non_null(row);
-    return row;
-}
-
 /* A driver said "this is all" and left it out while the store was lost: a second one was chosen,
  * and not yet made when the first was seen. It had another name when its uid was chosen. */
 static void row_that_never_had_an_object_gives_way_to_one_that_is_there(void **state)
@@ -74,7 +39,7 @@ static void row_that_never_had_an_object_gives_way_to_one_that_is_there(void **s
     struct rack *rack = *state;
     rack_boot(rack, "1");
     assert_true(rack_run(rack, MINUTE_MS));
-    target(rack, "2");
+    rack_target(rack, "2");
     assert_true(rack_run(rack, MINUTE_MS));
     struct rack_object *volume = rack_object(rack, "Volume", "moved");
     rack_forget(rack);
@@ -83,15 +48,15 @@ static void row_that_never_had_an_object_gives_way_to_one_that_is_there(void **s
     rack->refuse_kind = "busy";
     rack_boot(rack, "3");
     rack_run(rack, MINUTE_MS);
-    assert_string_not_equal(row_of_kind(rack, "Volume")->uid, volume->uid);
+    assert_string_not_equal(rack_row(rack, "Volume")->uid, volume->uid);
     volume->exists = true;
     rack->refuse = NULL;
     rack_boot(rack, "3");
     rack_run(rack, MINUTE_MS);
-    approve_rebuild(rack);
+    rack_approve_rebuild(rack);
     assert_true(rack_run(rack, 10 * MINUTE_MS));
     assert_int_equal(rack_count(rack, "Volume", "moved"), 1);
-    assert_string_equal(row_of_kind(rack, "Volume")->uid, volume->uid);
+    assert_string_equal(rack_row(rack, "Volume")->uid, volume->uid);
     assert_int_equal(volume->made, 1);
 }
 
@@ -102,7 +67,7 @@ static void rename_that_was_taken_back_is_undone_on_the_object(void **state)
     struct rack *rack = *state;
     rack_boot(rack, "1");
     assert_true(rack_run(rack, MINUTE_MS));
-    target(rack, "2");
+    rack_target(rack, "2");
     rack->lose_replies = 1;
     assert_false(rack_run(rack, 3000));
     struct rack_object *volume = rack_object(rack, "Volume", "moved");
@@ -110,8 +75,8 @@ static void rename_that_was_taken_back_is_undone_on_the_object(void **state)
     rack_boot(rack, "1");
     assert_true(rack_run(rack, MINUTE_MS));
     assert_string_equal(volume->name, "db");
-    assert_string_equal(row_of_kind(rack, "Volume")->uid, volume->uid);
-    assert_null(value_get(row_of_kind(rack, "Volume")->chosen, "called"));
+    assert_string_equal(rack_row(rack, "Volume")->uid, volume->uid);
+    assert_null(value_get(rack_row(rack, "Volume")->chosen, "called"));
     unsigned applies = rack->applies;
     core_look(rack->core);
     assert_true(rack_run(rack, MINUTE_MS));
@@ -126,11 +91,11 @@ static void epoch_that_was_only_let_in_is_learnt_from_the_refusal(void **state)
     rack_boot(rack, "1");
     assert_true(rack_run(rack, MINUTE_MS));
     rack_object(rack, "Volume", "db")->fence[0] = 40;
-    target(rack, "4");
+    rack_target(rack, "4");
     assert_true(rack_run(rack, MINUTE_MS));
     assert_int_equal(rack->events_failed, 1);
     assert_true(core_is_converged(rack->core));
-    assert_true(row_of_kind(rack, "Volume")->epoch > 40);
+    assert_true(rack_row(rack, "Volume")->epoch > 40);
 }
 
 /* The disk is added while it runs, the rest waits for its stop; the daemon died before it could
@@ -140,7 +105,7 @@ static void what_waits_is_not_recorded_as_done_after_a_crash(void **state)
     struct rack *rack = *state;
     rack_boot(rack, "5");
     assert_true(rack_run(rack, MINUTE_MS));
-    target(rack, "6");
+    rack_target(rack, "6");
     rack->lose_replies = 1;
     assert_false(rack_run(rack, 3000));
     rack_die(rack);
@@ -150,7 +115,7 @@ static void what_waits_is_not_recorded_as_done_after_a_crash(void **state)
     machine->spec = spec;
     rack_boot(rack, "6");
     assert_true(rack_run(rack, MINUTE_MS));
-    assert_int_equal(value_get_int(row_of_kind(rack, "Instance")->applied, "maxCpus", 0), 2);
+    assert_int_equal(value_get_int(rack_row(rack, "Instance")->applied, "maxCpus", 0), 2);
     const struct plan *plan = core_plan(rack->core);
     assert_int_equal(plan->step_count, 1);
     assert_int_equal(plan->steps[0].cause, CAUSE_PENDING);
@@ -166,7 +131,7 @@ deletion_that_was_done_before_a_crash_is_recorded_while_deletions_are_frozen(voi
     rack->config.policy.collapse_percent = 100;
     rack_boot(rack, "1");
     assert_true(rack_run(rack, MINUTE_MS));
-    target(rack, "7");
+    rack_target(rack, "7");
     rack->lose_replies = 1;
     assert_false(rack_run(rack, 3000));
     assert_int_equal(rack_count(rack, "Volume", "db"), 0);
@@ -174,7 +139,7 @@ deletion_that_was_done_before_a_crash_is_recorded_while_deletions_are_frozen(voi
     rack_die(rack);
     rack_boot(rack, "7");
     assert_true(rack_run(rack, MINUTE_MS));
-    assert_null(row_if_any(rack, "Volume"));
+    assert_null(rack_row(rack, "Volume"));
 }
 
 /* Nothing would run, because nobody knows whether anything should. */
@@ -193,6 +158,30 @@ static void what_cannot_be_looked_at_is_not_converged(void **state)
     assert_true(core_is_converged(rack->core));
 }
 
+/* It has the disk, and nobody can say so: the record of what was tried is all that there is. */
+static void what_was_tried_is_on_record_until_it_is_confirmed(void **state)
+{
+    struct rack *rack = *state;
+    rack->commits[4] = POOL PROJECT VOLUME("db", "1GiB") MACHINE("maxCpus: 2, " DISK);
+    rack_boot(rack, "5");
+    assert_true(rack_run(rack, MINUTE_MS));
+    assert_null(rack_row(rack, "Instance")->tried);
+    rack->lose_replies = 1;
+    rack->blur = "web";
+    rack_target(rack, "4");
+    rack_run(rack, 10 * MINUTE_MS);
+    const struct known *row = rack_row(rack, "Instance");
+    assert_false(row->observed.known);
+    assert_null(value_at(row->applied, "disks[a]"));
+    assert_string_equal(value_at_text(row->tried, "disks[a].volume", ""), "db");
+    rack->blur = NULL;
+    rack_boot(rack, "4");
+    assert_true(rack_run(rack, 10 * MINUTE_MS));
+    row = rack_row(rack, "Instance");
+    assert_null(row->tried);
+    assert_string_equal(value_at_text(row->applied, "disks[a].volume", ""), "db");
+}
+
 int main(void)
 {
 #define RACK_TEST(name) cmocka_unit_test_setup_teardown(name, rack_setup, rack_teardown)
@@ -202,6 +191,7 @@ int main(void)
         RACK_TEST(what_cannot_be_looked_at_is_not_converged),
         RACK_TEST(epoch_that_was_only_let_in_is_learnt_from_the_refusal),
         RACK_TEST(what_waits_is_not_recorded_as_done_after_a_crash),
+        RACK_TEST(what_was_tried_is_on_record_until_it_is_confirmed),
         RACK_TEST(deletion_that_was_done_before_a_crash_is_recorded_while_deletions_are_frozen),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+/* The store was lost, or an older copy of it put back: what is there is taken up, and nothing is
+ * made twice. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <cmocka.h>
+#include <stdio.h>
+#include <string.h>
+#include "tests/engine/manifests.h"
+#include "tests/engine/rack.c"
+
+enum { MINUTE_MS = 60000 };
+
+static int rack_setup(void **state)
+{
+    struct rack *rack = rack_new();
+    rack->commits[1] = POOL PROJECT VOLUME("db", "1GiB") VPC("net");
+    rack->commits[2] = POOL PROJECT VOLUME("db", "2GiB") VPC("net");
+    rack->commits[3] = POOL PROJECT VPC("net");
+    *state = rack;
+    return 0;
+}
+
+static int rack_teardown(void **state)
+{
+    rack_free(*state);
+    return 0;
+}
+
+static void lost_store_makes_nothing_twice_and_asks_first(void **state)
+{
+    struct rack *rack = *state;
+    rack_boot(rack, "1");
+    assert_true(rack_run(rack, MINUTE_MS));
+    unsigned before = rack->applies;
+    rack_forget(rack); /* the database is gone, the world is not */
+    rack_boot(rack, "2");
+    rack_run(rack, MINUTE_MS);
+    assert_int_equal(rack->applies, before);
+    rack_approve_rebuild(rack);
+    assert_true(rack_run(rack, 10 * MINUTE_MS));
+    assert_int_equal(rack_count(rack, "Volume", "db"), 1);
+    assert_int_equal(rack_object(rack, "Volume", "db")->made, 1);
+    assert_int_equal(rack_size(rack), 2LL << 30);
+}
+
+static void lost_store_with_a_machine_that_runs_converges(void **state)
+{
+    struct rack *rack = *state;
+    rack->commits[4] = NETWORK MACHINE("nics: [{name: eth0, subnet: front}]");
+    rack_boot(rack, "4");
+    assert_true(rack_run(rack, MINUTE_MS));
+    rack_forget(rack);
+    rack_boot(rack, "4");
+    rack_run(rack, MINUTE_MS);
+    rack_approve_rebuild(rack);
+    assert_true(rack_run(rack, MINUTE_MS));
+    assert_true(core_is_converged(rack->core));
+    assert_int_equal(rack->events_failed, 0);
+}
+
+/* The machine's driver has let in many growths of the volume that the volume's own driver
+ * knows nothing of. */
+static void volume_that_a_machine_holds_grows_after_the_store_was_lost(void **state)
+{
+    struct rack *rack = *state;
+    rack->commits[4] = POOL PROJECT VOLUME("db", "1GiB") MACHINE("disks: [{name: a, volume: db}]");
+    rack->commits[5] = POOL PROJECT VOLUME("db", "2GiB") MACHINE("disks: [{name: a, volume: db}]");
+    rack_boot(rack, "4");
+    assert_true(rack_run(rack, MINUTE_MS));
+    rack_object(rack, "Volume", "db")->fence[1] = 40;
+    rack_forget(rack);
+    rack_boot(rack, "4");
+    rack_run(rack, MINUTE_MS);
+    rack_approve_rebuild(rack);
+    assert_true(rack_run(rack, MINUTE_MS));
+    rack_target(rack, "5");
+    assert_true(rack_run(rack, MINUTE_MS));
+    assert_true(core_is_converged(rack->core));
+    assert_int_equal(rack_size(rack), 2LL << 30);
+    assert_int_equal(rack->events_failed, 1);
+}
+
+/* The row's object was deleted and made anew after the backup: it is there, under its later
+ * uid, with its data. */
+static void store_from_a_backup_takes_the_later_object_and_makes_none(void **state)
+{
+    struct rack *rack = *state;
+    rack_boot(rack, "1");
+    assert_true(rack_run(rack, MINUTE_MS));
+    rack_backup(rack);
+    rack_boot(rack, "3");
+    assert_true(rack_run(rack, MINUTE_MS));
+    rack_boot(rack, "1");
+    assert_true(rack_run(rack, MINUTE_MS));
+    assert_int_equal(rack_count(rack, "Volume", "db"), 1);
+    rack_restore(rack);
+    rack_boot(rack, "1");
+    rack_run(rack, MINUTE_MS);
+    rack_approve_rebuild(rack);
+    assert_true(rack_run(rack, MINUTE_MS));
+    assert_true(core_is_converged(rack->core));
+    assert_int_equal(rack_count(rack, "Volume", "db"), 1);
+    assert_int_equal(rack_object(rack, "Volume", "db")->made, 1);
+}
+
+static void backup_restored(struct rack *rack, const char *name, const char *commit)
+{
+    struct error err = ERROR_INIT;
+    assert_int_equal(rename(arena_printf(rack->arena, "%s/%s", rack->dir, name),
+                            arena_printf(rack->arena, "%s/backup", rack->dir)),
+                     0);
+    rack_restore(rack);
+    rack_boot(rack, commit);
+    rack_run(rack, 10 * MINUTE_MS);
+    store_hold_approve(rack->store, "rebuild", "ann", 1, &err);
+    core_policy_changed(rack->core);
+    assert_true(rack_run(rack, 10 * MINUTE_MS));
+    assert_true(core_is_converged(rack->core));
+}
+
+static void backup_named(struct rack *rack, const char *name)
+{
+    rack_backup(rack);
+    assert_int_equal(rename(arena_printf(rack->arena, "%s/backup", rack->dir),
+                            arena_printf(rack->arena, "%s/%s", rack->dir, name)),
+                     0);
+}
+
+/* Two copies of the store came back, the older one first: what was made meanwhile has a uid from
+ * before that of the row. */
+static void store_from_a_backup_takes_what_an_older_backup_has_made(void **state)
+{
+    struct rack *rack = *state;
+    static const char *const commits[] = {"4", "1", "4", "1", "4"};
+    rack->commits[4] = POOL PROJECT VOLUME("db", "1GiB");
+    for (size_t i = 0; i < sizeof commits / sizeof *commits; i++) {
+        rack_boot(rack, commits[i]);
+        assert_true(rack_run(rack, MINUTE_MS));
+        if (i == 0)
+            backup_named(rack, "older");
+        if (i == 3)
+            backup_named(rack, "newer");
+    }
+    backup_restored(rack, "older", "1");
+    assert_int_equal(rack_count(rack, "VPC", "net"), 1);
+    backup_restored(rack, "newer", "1");
+    assert_int_equal(rack_count(rack, "VPC", "net"), 1);
+}
+
+/* The store does not know that the volume was grown, and there is nothing left to do: what is
+ * shown of it, and what counts as drift, still follow from what Git says. */
+static void store_from_a_backup_learns_what_was_applied_since(void **state)
+{
+    struct rack *rack = *state;
+    rack_boot(rack, "1");
+    assert_true(rack_run(rack, MINUTE_MS));
+    rack_backup(rack);
+    rack_boot(rack, "2");
+    assert_true(rack_run(rack, MINUTE_MS));
+    rack_restore(rack);
+    rack_boot(rack, "2");
+    rack_run(rack, MINUTE_MS);
+    rack_approve_rebuild(rack);
+    assert_true(rack_run(rack, MINUTE_MS));
+    assert_true(core_is_converged(rack->core));
+    assert_int_equal(rack_object(rack, "Volume", "db")->applied, 2);
+    assert_int_equal(value_get_int(rack_row(rack, "Volume")->applied, "size", 0), 2LL << 30);
+}
+
+/* What bears our tag and cannot be told about may be what is about to be made. */
+static void what_cannot_be_named_is_not_made_again(void **state)
+{
+    struct rack *rack = *state;
+    struct error err = ERROR_INIT;
+    static const char *const history[] = {"1", "3", "1"}; /* its uid is not the first of its name */
+    for (size_t i = 0; i < 3; i++) {
+        rack_boot(rack, history[i]);
+        assert_true(rack_run(rack, MINUTE_MS));
+    }
+    rack_forget(rack);
+    rack->blur = "db";
+    rack_boot(rack, "1");
+    rack_run(rack, MINUTE_MS);
+    store_hold_approve(rack->store, "rebuild", "ann", 1, &err);
+    core_policy_changed(rack->core);
+    rack_run(rack, 10 * MINUTE_MS);
+    assert_int_equal(rack_count(rack, "Volume", "db"), 1);
+    rack->blur = NULL;
+    rack_run(rack, 10 * MINUTE_MS);
+    store_hold_approve(rack->store, "rebuild", "ann", 1, &err);
+    core_policy_changed(rack->core);
+    assert_true(rack_run(rack, 30 * MINUTE_MS));
+    assert_int_equal(rack_count(rack, "Volume", "db"), 1);
+    assert_int_equal(rack_object(rack, "Volume", "db")->made, 1);
+}
+
+int main(void)
+{
+#define RACK_TEST(name) cmocka_unit_test_setup_teardown(name, rack_setup, rack_teardown)
+    const struct CMUnitTest tests[] = {
+        RACK_TEST(lost_store_makes_nothing_twice_and_asks_first),
+        RACK_TEST(lost_store_with_a_machine_that_runs_converges),
+        RACK_TEST(volume_that_a_machine_holds_grows_after_the_store_was_lost),
+        RACK_TEST(store_from_a_backup_takes_the_later_object_and_makes_none),
+        RACK_TEST(store_from_a_backup_takes_what_an_older_backup_has_made),
+        RACK_TEST(store_from_a_backup_learns_what_was_applied_since),
+        RACK_TEST(what_cannot_be_named_is_not_made_again),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
