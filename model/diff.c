@@ -161,7 +161,7 @@ static void diff_keyed(struct differ *differ, const struct field *field, const s
     }
 }
 
-static int text_compare(const void *a, const void *b)
+static int item_compare(const void *a, const void *b)
 {
     return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
@@ -177,7 +177,7 @@ static const char **set_texts(struct arena *arena, const struct value *set)
         texts[i] = json_text(arena, copy);
     }
     if (set->count > 1)
-        qsort(texts, set->count, sizeof(const char *), text_compare);
+        qsort(texts, set->count, sizeof(const char *), item_compare);
     return texts;
 }
 

@@ -137,13 +137,6 @@ void report_attach_source(struct report *report, const char *file, const char *d
     attach_lines(report, wanted, count, data, len);
 }
 
-static int text_compare(const char *a, const char *b)
-{
-    if (!a || !b)
-        return (a != NULL) - (b != NULL);
-    return strcmp(a, b);
-}
-
 static int problem_compare(const void *a, const void *b)
 {
     const struct problem *x = a;

@@ -85,6 +85,10 @@ void set_builder_drop(struct set_builder *builder);
 const struct resource *set_find(const struct set *set, const char *kind, const char *project,
                                 const char *name);
 
+/* For qsort() and bsearch() over pointers to resources, as a set is ordered: kind rank, project
+ * (none first), name. */
+int resource_compare(const void *a, const void *b);
+
 /* As a manifest's reference is resolved: in `project` first (if not NULL), then rack-wide. */
 const struct resource *set_resolve(const struct set *set, const char *kind, const char *project,
                                    const char *name);

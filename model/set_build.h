@@ -43,9 +43,6 @@ void set_check_cycles(struct checker *checker, const struct set *set);
 void set_check_networks(struct checker *checker, const struct set *set);
 void set_check_machines(struct checker *checker, const struct set *set);
 
-/* For qsort and bsearch over pointers to resources: kind rank, project, name. */
-int resource_compare(const void *a, const void *b);
-
 /* What `resource` means by `name`, or NULL; `name` may be NULL. */
 const struct resource *set_target(const struct set *set, const struct resource *resource,
                                   const char *kind, const char *name);

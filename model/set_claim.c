@@ -8,6 +8,7 @@
 
 #include "model/arena.h"
 #include "model/invariant.h"
+#include "model/text.h"
 
 void claim_add(struct arena *arena, struct claims *claims, struct claim claim)
 {
@@ -23,13 +24,6 @@ void claim_add(struct arena *arena, struct claims *claims, struct claim claim)
     invariant(claim.what && claims->count < claims->room, "claim %zu of %zu", claims->count,
               claims->room);
     claims->items[claims->count++] = claim;
-}
-
-static int text_compare(const char *a, const char *b)
-{
-    if (!a || !b)
-        return (a != NULL) - (b != NULL);
-    return strcmp(a, b);
 }
 
 static int position_compare(struct position a, struct position b)

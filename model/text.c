@@ -149,3 +149,8 @@ int text_columns(const char *utf8)
     }
     return columns;
 }
+
+int text_compare(const char *a, const char *b)
+{
+    return strcmp(a ? a : "", b ? b : "");
+}

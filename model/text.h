@@ -34,6 +34,9 @@ size_t text_next_shown(const char *bytes, size_t len, bool *is_shown);
 /* Hands the heap string over to the caller (free()); the text is empty again. */
 char *text_take(struct text *text) __attribute__((returns_nonnull));
 
+/* As strcmp(); NULL is as "", and comes first. */
+int text_compare(const char *a, const char *b);
+
 /* Columns that UTF-8 text takes on a terminal (libutf8proc); invalid bytes count 1. */
 int text_columns(const char *utf8);
 

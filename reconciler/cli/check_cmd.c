@@ -23,7 +23,7 @@ static struct {
     char *rev;
 } options;
 
-static int text_compare(const void *a, const void *b)
+static int item_compare(const void *a, const void *b)
 {
     return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
@@ -38,7 +38,7 @@ static size_t set_files(struct arena *arena, const struct set *set)
         if (set->resources[i]->at.file)
             names[count++] = set->resources[i]->at.file;
     }
-    qsort(names, count, sizeof(*names), text_compare);
+    qsort(names, count, sizeof(*names), item_compare);
     for (size_t i = 0; i < count; i++)
         distinct += i == 0 || strcmp(names[i], names[i - 1]) != 0;
     return distinct;

@@ -7,6 +7,7 @@
  * taken back before it was confirmed may have been carried out: the row remembers what its object
  * may be called (`chosen.called`), until it is told its name again.
  */
+#include "model/text.h"
 #include "reconciler/engine/core_state.h"
 
 #include <stdlib.h>
@@ -17,17 +18,12 @@ struct renames {
     size_t count;
 };
 
-static int texts_order(const char *a, const char *b)
-{
-    return strcmp(a ? a : "", b ? b : "");
-}
-
 static int rename_order(const void *left, const void *right)
 {
     const struct resource *a = *(const struct resource *const *)left;
     const struct resource *b = *(const struct resource *const *)right;
     int by_kind = strcmp(a->kind->name, b->kind->name);
-    int by_project = texts_order(a->project, b->project);
+    int by_project = text_compare(a->project, b->project);
     return by_kind ? by_kind : by_project ? by_project : strcmp(a->renamed_from, b->renamed_from);
 }
 
@@ -149,22 +145,13 @@ static void rows_named(struct rows *rows, const struct resource *resource, const
         rows_add(rows, found, count);
 }
 
-/* As the set is ordered. */
-static int identity_order(const struct resource *a, const struct resource *b)
-{
-    int by_project = texts_order(a->project, b->project);
-    if (a->kind != b->kind)
-        return a->kind->rank < b->kind->rank ? -1 : 1;
-    return by_project ? by_project : strcmp(a->name, b->name);
-}
-
 static bool promises_same(const struct resource *was, const struct resource *is)
 {
     return value_get_bool(was->spec, "protect", false) ==
                value_get_bool(is->spec, "protect", false) &&
-           texts_order(value_get_text(was->spec, "onRemove", NULL),
+           text_compare(value_get_text(was->spec, "onRemove", NULL),
                        value_get_text(is->spec, "onRemove", NULL)) == 0 &&
-           texts_order(was->renamed_from, is->renamed_from) == 0;
+           text_compare(was->renamed_from, is->renamed_from) == 0;
 }
 
 /* A fast path: what the commit before promised was kept when that was accepted, so that only
@@ -178,9 +165,9 @@ static bool rows_concerned(struct rows *rows, const struct set *was, const struc
     size_t count = 0, w = 0;
     for (size_t i = 0; was && i < is->count && rows->looked_up < LOOKED_UP_MAX; i++) {
         const struct resource *resource = is->resources[i];
-        while (w < was->count && identity_order(was->resources[w], resource) < 0)
+        while (w < was->count && resource_compare(&was->resources[w], &resource) < 0)
             w++;
-        if (w < was->count && identity_order(was->resources[w], resource) == 0 &&
+        if (w < was->count && resource_compare(&was->resources[w], &resource) == 0 &&
             promises_same(was->resources[w], resource))
             continue;
         rows_named(rows, resource, resource->name);

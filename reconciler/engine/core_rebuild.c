@@ -13,6 +13,7 @@
 #include <string.h>
 #include "model/invariant.h"
 #include "model/json.h"
+#include "model/text.h"
 
 static const char rebuild_hold[] = "rebuild";
 static const char restored_reason[] = "objects have seen newer intents than the store knows of; "
@@ -20,18 +21,13 @@ static const char restored_reason[] = "objects have seen newer intents than the 
 
 enum { INCARNATIONS_MAX = 4096 };
 
-static int texts_order(const char *a, const char *b)
-{
-    return strcmp(a ? a : "", b ? b : "");
-}
-
 static int known_order(const void *left, const void *right)
 {
     const struct known *a = left, *b = right;
     const struct kind *x = kind_find(a->kind), *y = kind_find(b->kind);
     int by_rank = (x ? x->rank : 0) - (y ? y->rank : 0);
-    int by_project = texts_order(a->project, b->project);
-    int by_name = texts_order(a->name, b->name);
+    int by_project = text_compare(a->project, b->project);
+    int by_name = text_compare(a->name, b->name);
     return by_rank ? by_rank : by_project ? by_project : by_name ? by_name : strcmp(a->uid, b->uid);
 }
 
@@ -41,7 +37,7 @@ static struct known *row_of(struct plan_input *input, const struct resource *res
     struct known *rows = (struct known *)(size_t)input->known;
     for (size_t i = 0; i < input->known_count; i++)
         if (rows[i].life != LIFE_GONE && !strcmp(rows[i].kind, resource->kind->name) &&
-            !texts_order(rows[i].project, resource->project) &&
+            !text_compare(rows[i].project, resource->project) &&
             !strcmp(rows[i].name, resource->name))
             return &rows[i];
     return NULL;
@@ -181,7 +177,7 @@ static bool name_import(struct core *core, struct plan_input *input, struct aren
         return false;
     const char *name = value_get_text(identity, "name", row->name);
     if (!strcmp(name, row->name) || strcmp(value_get_text(identity, "kind", ""), row->kind) ||
-        texts_order(value_get_text(identity, "project", NULL), row->project))
+        text_compare(value_get_text(identity, "project", NULL), row->project))
         return false;
     if (!set_find(input->set, row->kind, row->project, name) &&
         set_find(input->set, row->kind, row->project, row->name))

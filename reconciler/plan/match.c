@@ -11,6 +11,7 @@
 #include "model/sort.h"
 #include "reconciler/plan/match.h"
 #include "model/invariant.h"
+#include "model/text.h"
 
 struct row {
     const struct kind *kind;
@@ -33,11 +34,6 @@ struct rows {
     size_t moving_count;
 };
 
-static int compare_text(const char *a, const char *b)
-{
-    return strcmp(a ? a : "", b ? b : "");
-}
-
 static int compare_identity(const struct kind *kind_a, const char *project_a, const char *name_a,
                             const struct kind *kind_b, const char *project_b, const char *name_b)
 {
@@ -45,7 +41,7 @@ static int compare_identity(const struct kind *kind_a, const char *project_a, co
 
     if (kind_a != kind_b) /* each has a rank of its own */
         return kind_a->rank < kind_b->rank ? -1 : 1;
-    order = compare_text(project_a, project_b);
+    order = text_compare(project_a, project_b);
     return order ? order : strcmp(name_a, name_b);
 }
 
@@ -138,8 +134,8 @@ static struct row *find_moving(const struct set *set, const struct rows *rows,
         struct row *row = rows->moving[i];
 
         if (!row->is_taken && row->kind == resource->kind && row->known->life != LIFE_RELEASED &&
-            compare_text(row->known->project, resource->project) == 0 &&
-            compare_text(value_get_text(row->known->chosen, "becomes", ""), resource->name) == 0 &&
+            text_compare(row->known->project, resource->project) == 0 &&
+            text_compare(value_get_text(row->known->chosen, "becomes", ""), resource->name) == 0 &&
             !set_find(set, resource->kind->name, resource->project, row->known->name))
             return row;
     }
@@ -220,7 +216,7 @@ static const struct subject *name_user(const struct match *match, const struct n
     for (size_t i = 0; i < match->count; i++) {
         const struct subject *user = &match->subjects[i];
 
-        if (!user->known || (name->project && compare_text(name->project, user->project) != 0))
+        if (!user->known || (name->project && text_compare(name->project, user->project) != 0))
             continue;
         if (spec_names(user->kind->spec, known_applied(user->known), name->kind->name,
                        name->name) ||

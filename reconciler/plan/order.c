@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "model/invariant.h"
+#include "model/text.h"
 #include "reconciler/plan/claims.h"
 #include "reconciler/plan/steps.h"
 
@@ -237,11 +238,6 @@ static void order_handovers(struct ordering *ordering)
 
 /* ---- sorting ------------------------------------------------------------------------ */
 
-static int compare_names(const char *a, const char *b)
-{
-    return strcmp(a ? a : "", b ? b : "");
-}
-
 /* Removals come last, and what depends on others goes first among them. */
 static int compare_steps(const struct step *a, const struct step *b)
 {
@@ -252,7 +248,7 @@ static int compare_steps(const struct step *a, const struct step *b)
         return removes ? 1 : -1;
     if (a->kind->rank != b->kind->rank)
         return (a->kind->rank < b->kind->rank) != removes ? -1 : 1;
-    order = compare_names(a->project, b->project); /* each kind has a rank of its own */
+    order = text_compare(a->project, b->project); /* each kind has a rank of its own */
     if (order == 0)
         order = strcmp(a->name, b->name);
     return order ? order : strcmp(a->uid, b->uid);
