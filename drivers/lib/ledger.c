@@ -76,6 +76,7 @@ static struct entry *entry_need(struct ledger *ledger, const char *uid)
     struct entry *entry = entry_find(ledger, uid);
     if (entry)
         return entry;
+    invariant(strlen(uid) == UID_TEXT - 1, "a ledger of '%.80s'", uid);
     entry = memory_need(calloc(1, sizeof *entry));
     snprintf(entry->uid, sizeof entry->uid, "%s", uid);
     HASH_ADD_STR(ledger->entries, uid, entry);
@@ -94,6 +95,8 @@ static struct entry *entry_admit(struct ledger *ledger, const char *uid, uint64_
     if (epoch > entry->admitted)
         entry->admitted = epoch;
     ledger->open_count += is_open(entry);
+    invariant(ledger->open_count <= HASH_COUNT(ledger->entries), "%zu of %u entries are open",
+              ledger->open_count, HASH_COUNT(ledger->entries));
     return entry;
 }
 
@@ -110,6 +113,9 @@ static void entry_acknowledge(struct ledger *ledger, const char *uid, uint64_t e
     entry->acknowledged = epoch;
     ledger->open_count += is_open(entry);
     entry->verb = verb;
+    invariant(entry->acknowledged <= entry->admitted,
+              "%s: epoch %" PRIu64 " was ended, and only %" PRIu64 " was let in", uid,
+              entry->acknowledged, entry->admitted);
 }
 
 static void entries_free(struct ledger *ledger)
@@ -290,6 +296,7 @@ static int write_all(int fd, const char *data, size_t len)
 
 static void done_line(struct text *out, const struct entry *entry)
 {
+    invariant(entry->op && entry->acknowledged > 0, "%s has ended nothing", entry->uid);
     text_printf(out, "done %s %" PRIu64 " %s %s\n", entry->uid, entry->acknowledged,
                 verb_text(entry->verb), entry->op);
 }
@@ -376,6 +383,9 @@ out:
 
 static int line_append(struct ledger *ledger, const char *line, size_t len, struct error *err)
 {
+    invariant(ledger->fd >= 0, "%s is written, and was not claimed", ledger->path);
+    invariant(len > 0 && line[len - 1] == '\n', "%s: a line of %zu bytes that does not end",
+              ledger->path, len);
     if (write_all(ledger->fd, line, len) < 0) {
         int result = error_sys(err, "cannot write %s", ledger->path);
         /* Half a line would hide the next one. */
@@ -393,7 +403,10 @@ static int line_append(struct ledger *ledger, const char *line, size_t len, stru
 int ledger_admit(struct ledger *ledger, const struct spinel_op *op, struct error *err)
 {
     char line[128];
-    if (op->epoch <= ledger_admitted(ledger, op->uid))
+    invariant(op->epoch >= ledger_admitted(ledger, op->uid),
+              "%s: epoch %" PRIu64 " is let in after %" PRIu64, op->uid, op->epoch,
+              ledger_admitted(ledger, op->uid));
+    if (op->epoch == ledger_admitted(ledger, op->uid))
         return 0;
     int len = snprintf(line, sizeof line, "admit %s %" PRIu64 "\n", op->uid, op->epoch);
     int result = line_append(ledger, line, (size_t)len, err);
@@ -405,6 +418,8 @@ int ledger_admit(struct ledger *ledger, const struct spinel_op *op, struct error
 int ledger_acknowledge(struct ledger *ledger, const struct spinel_op *op, struct error *err)
 {
     char line[OP_MAX + 128];
+    invariant(ledger_takes(op->op) && op->epoch > 0, "op '%.130s' ends at epoch %" PRIu64, op->op,
+              op->epoch);
     int len = snprintf(line, sizeof line, "done %s %" PRIu64 " %s %s\n", op->uid, op->epoch,
                        verb_text(op->verb), op->op);
     int result = line_append(ledger, line, (size_t)len, err);
@@ -417,6 +432,7 @@ int ledger_sync(struct ledger *ledger, struct error *err)
 {
     if (!ledger->is_dirty)
         return 0;
+    invariant(ledger->fd >= 0, "%s has changes, and was not claimed", ledger->path);
     if (fdatasync(ledger->fd) < 0)
         return error_sys(err, "cannot make %s durable", ledger->path);
     ledger->is_dirty = false;

@@ -19,6 +19,7 @@
 #include "drivers/lib/lock.h"
 #include "model/arena.h"
 #include "model/digest.h"
+#include "model/invariant.h"
 #include "model/json.h"
 
 enum {
@@ -33,6 +34,7 @@ static const char *const verbs[] = {"create", "update", "restart", "delete", "re
 
 const char *verb_text(enum spinel_verb verb)
 {
+    invariant(verb < sizeof verbs / sizeof *verbs, "there is no verb %u", verb);
     return verbs[verb];
 }
 
@@ -307,6 +309,9 @@ static int apply_admit(struct spinel_host *host, const struct spinel_op *op, str
 static void apply_here(struct spinel_host *host, struct request *request,
                        const struct spinel_op *op, int64_t timeout_ms)
 {
+    invariant(host->is_driving && op->epoch >= ledger_admitted(host->ledger, op->uid),
+              "%s %s is changed at epoch %" PRIu64 " by who may not", op->kind, op->name,
+              op->epoch);
     struct error err = ERROR_INIT;
     struct text answer = TEXT_INIT;
     host->deadline_ms = host_now_ms() + timeout_ms;
@@ -337,6 +342,9 @@ static void apply_begin(struct spinel_host *host, struct request *request,
         return;
     }
     older_applies_kill(host, op);
+    invariant(host->is_driving && op->epoch == ledger_admitted(host->ledger, op->uid),
+              "%s %s is changed at epoch %" PRIu64 ", which was not let in", op->kind, op->name,
+              op->epoch);
     struct call *call = call_new(host, request->arena, CALL_APPLY, request->id);
     request->arena = NULL;
     call->op = *op;

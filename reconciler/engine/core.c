@@ -228,6 +228,7 @@ static int target_refuse(struct core *core, const char *commit, const char *who,
 {
     struct arena *arena = batch_arena(core);
     struct error ignored = ERROR_INIT;
+    invariant(report->count > 0, "commit %.12s is refused, and nothing is wrong with it", commit);
     struct refusal refusal = {.commit = commit,
                               .who = who,
                               .why = report->problems[0].message,
@@ -303,6 +304,10 @@ int core_target(struct core *core, const char *commit, const char *who, struct r
                    "commit %.12s is the target: %zu resources", commit, set->declared);
         target_take(core, arena, set, commit, id);
     }
+    invariant(core->set && strcmp(core->commit, commit) == 0,
+              "commit %.12s was taken, and %.12s is "
+              "the target",
+              commit, core->commit);
     core->wants_full = !core->config.cached;
     core->wants_plan |= core->config.cached;
     core->was_announced = false; /* who asks for the same target again waits for the word too */
@@ -429,6 +434,7 @@ const struct plan *core_plan_for(struct core *core, struct arena *arena, const s
         *err = core->failure;
         return NULL;
     }
+    invariant(input->set == set, "a plan for reading is of another set");
     return plan_make(arena, input);
 }
 
@@ -477,6 +483,8 @@ static void settled_record(struct core *core)
         core_fail(core, &err);
         return;
     }
+    invariant(core->is_converged && plan->run == 0 && plan->held == 0,
+              "settled with %zu steps to run and %zu held", plan->run, plan->held);
     struct arena *arena = batch_arena(core);
     struct value *settled = value_map(arena);
     value_set_text(arena, settled, "by", core->config.made_by);
@@ -556,6 +564,7 @@ static bool unknown_record(struct core *core)
                        "%s and %u more cannot be looked at: not converged", label, count - 1);
     }
     core->is_converged = core->is_converged && !count;
+    invariant(!core->is_converged || !first, "converged, and %s cannot be looked at", first->name);
     return count > 0;
 }
 

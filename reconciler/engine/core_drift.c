@@ -102,6 +102,8 @@ void contests_load(struct core *core)
     if (text && json_read(arena, text, strlen(text), &list, &err) == 0 && value_is_list(list))
         for (size_t i = 0; i < list->count; i++) {
             const struct value *entry = list->items[i];
+            if (value_get_int(entry, "last", 0) < 0 || value_get_int(entry, "nextTry", 0) < 0)
+                continue; /* no time that was ever written */
             struct contested *contest = contest_get(core, value_get_text(entry, "uid", ""),
                                                     value_get_text(entry, "path", ""));
             contest->count = (unsigned)value_get_int(entry, "count", 0);
@@ -185,6 +187,7 @@ struct open_rows {
 
 static struct drift_row *open_find(struct open_rows *open, const char *uid, const char *path)
 {
+    invariant(open->is_there, "drift is compared with rows that were not read");
     for (size_t i = 0; i < open->count; i++)
         if (!strcmp(open->rows[i].uid, uid) && !strcmp(open->rows[i].path, path)) {
             open->is_there[i] = true;
@@ -257,6 +260,8 @@ static void drift_seen(struct core *core, struct open_rows *open, struct drift_r
     invariant(row->path && row->desired && row->observed && row->disposition && row->reason,
               "drift of %s lacks a member", row->uid);
     const struct drift_row *before = open_find(open, row->uid, row->path);
+    invariant(!before || before->healed_at == 0, "drift of %s %s is open, and healed", row->uid,
+              row->path);
     if (before && !seen_why(core, row->uid))
         row->cause = before->cause; /* what was known when it was found stays known */
     if (before && row->last_seen - before->last_seen < REFRESH_S &&
@@ -296,6 +301,7 @@ static void step_drift(struct core *core, struct open_rows *open, const struct s
 {
     struct drift_row row = drift_row_of(core, step);
     bool is_gone = step->action == ACTION_CREATE && step->cause == CAUSE_DRIFT;
+    invariant(!is_gone || step->known, "%s is gone, and was never there", step->name);
     for (size_t i = 0; i < step->field_count && !is_gone; i++) {
         const struct plan_field *field = &step->fields[i];
         if (field->cause != CAUSE_DRIFT)
@@ -388,6 +394,8 @@ void drift_healed_by(struct core *core, const struct task *task)
     for (size_t i = 0; i < open.count; i++) {
         if (strcmp(open.rows[i].uid, task->intent.uid))
             continue;
+        invariant(task->intent.op && task->intent.op[0], "drift of %s is healed by nothing",
+                  task->intent.uid);
         row_heal(core, &open.rows[i], task->intent.op);
         contest_note(core, task, open.rows[i].path);
     }

@@ -44,7 +44,8 @@ struct seen *seen_find(struct core *core, const char *uid)
 static struct seen *seen_add(struct core *core, const char *uid)
 {
     struct seen *seen = memory_need(calloc(1, sizeof *seen));
-    invariant(strlen(uid) < sizeof seen->uid, "an object of uid '%.80s'", uid);
+    invariant(uid[0] && strlen(uid) < sizeof seen->uid, "an object of uid '%.80s'", uid);
+    invariant(!seen_find(core, uid), "%s is remembered twice", uid);
     strncpy(seen->uid, uid, sizeof seen->uid - 1);
     HASH_ADD_STR(core->seen, uid, seen);
     return seen;
@@ -146,6 +147,7 @@ void seen_take_rows(struct core *core, const struct known *rows, size_t count)
         }
         invariant(i == 0 || strcmp(rows[i - 1].uid, rows[i].uid) != 0, "two rows of uid %s",
                   rows[i].uid);
+        invariant(rows[i].life != LIFE_GONE, "%s is gone, and is among the rows", rows[i].uid);
         seen->has_row = true;
         seen->row_epoch = rows[i].epoch;
     }
@@ -223,6 +225,8 @@ static void running_observed(struct core *core, struct seen *seen,
                              const struct observation *observation)
 {
     bool is_running = observation->booted != NULL;
+    invariant(observation->known && !(is_running && observation->absent),
+              "%s runs, and is not there or not known", seen->uid);
     if (is_running && !seen->is_running)
         seen->running_since = core_now_s(core);
     if (!is_running && seen->is_running && !task_of_uid(core, seen->uid))
@@ -279,10 +283,12 @@ void object_observed(struct core *core, struct driver *driver, const struct requ
                      const struct value *object)
 {
     const char *uid = value_get_text(object, "uid", NULL);
-    if (!uid || strlen(uid) >= UID_TEXT || is_of_another(core, driver, uid))
+    if (!uid || !uid[0] || strlen(uid) >= UID_TEXT || is_of_another(core, driver, uid))
         return;
     struct seen *seen = seen_get(core, driver, uid);
     struct observation observation = observation_read(core, batch_arena(core), object);
+    invariant(seen->driver == driver, "%s is told of by driver %s, and looked after by another",
+              uid, driver->name);
     seen->is_dirty = seen->is_dirty && seen->noticed > request->asked;
     seen->looked_round = core->round.number;
     seen->has_details = observation.known;
@@ -334,6 +340,8 @@ struct asking {
 static void asking_add(struct asking *asking, const char *uid)
 {
     struct arena *arena = batch_arena(asking->core);
+    invariant(asking->driver->state == DRIVER_READY, "driver %s is asked for %s in state %d",
+              asking->driver->name, uid, asking->driver->state);
     if (!asking->uids)
         asking->uids = value_list(arena);
     value_append(arena, asking->uids, value_text(arena, uid));
@@ -370,6 +378,8 @@ static bool rows_load(struct core *core)
 {
     struct error err = ERROR_INIT;
     struct round *round = &core->round;
+    invariant(!round->is_active, "rows are read in the middle of round %llu",
+              (unsigned long long)round->number);
     rows_drop(core);
     round->arena = arena_new();
     if (core->env->ledger->objects(core->env->store, round->arena, &round->rows, &round->row_count,
@@ -483,11 +493,12 @@ void round_lost(struct core *core, struct driver *driver, uint64_t round)
 /* The list's own shape: [[uid, epoch, etag], ...]. */
 static bool list_take(struct core *core, struct driver *driver, const struct value *list)
 {
+    invariant(core->round.is_active, "driver %s lists outside of a round", driver->name);
     for (size_t i = 0; i < list->count; i++) {
         const struct value *entry = list->items[i];
         if (!value_is_list(entry) || entry->count < 3 || !value_is_text(entry->items[0]) ||
-            entry->items[0]->text_len >= UID_TEXT || entry->items[1]->type != VALUE_INT ||
-            !epoch_is_possible(entry->items[1]->integer))
+            entry->items[0]->text_len == 0 || entry->items[0]->text_len >= UID_TEXT ||
+            entry->items[1]->type != VALUE_INT || !epoch_is_possible(entry->items[1]->integer))
             return false;
         if (is_of_another(core, driver, entry->items[0]->text))
             continue;
@@ -523,6 +534,8 @@ static void strangers_take(struct driver *driver, const struct value *result)
 static void details_wanted(struct core *core, struct driver *driver)
 {
     struct asking asking = {.core = core, .driver = driver};
+    invariant(driver->is_listed, "driver %s has given no list, and what it lacks is asked for",
+              driver->name);
     for (struct seen *seen = core->seen, *next; seen; seen = next) {
         next = seen->hh.next;
         if (seen->driver != driver)
@@ -578,6 +591,9 @@ void round_details_answer(struct core *core, struct driver *driver, const struct
 static void strangers_save(struct core *core)
 {
     struct arena *arena = arena_new();
+    invariant(!core->round.is_active && core->round.is_full,
+              "who is a stranger is written down in the middle of round %llu",
+              (unsigned long long)core->round.number);
     const char *text = json_text(arena, core_strangers(core, arena));
     if (!core->orphans_text || strcmp(core->orphans_text, text)) {
         free(core->orphans_text);

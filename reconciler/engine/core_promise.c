@@ -22,6 +22,8 @@ static int rename_order(const void *left, const void *right)
 {
     const struct resource *a = *(const struct resource *const *)left;
     const struct resource *b = *(const struct resource *const *)right;
+    invariant(a->renamed_from && b->renamed_from, "%s or %s was never called anything else",
+              a->name, b->name);
     int by_kind = strcmp(a->kind->name, b->kind->name);
     int by_project = text_compare(a->project, b->project);
     return by_kind ? by_kind : by_project ? by_project : strcmp(a->renamed_from, b->renamed_from);
@@ -73,6 +75,8 @@ static bool protection_tighten(const struct resource *resource, struct known *ro
     bool is_deleted =
         row->remove_deletes && !strcmp(value_get_text(resource->spec, "onRemove", ""), "delete");
     bool is_tighter = is_protected != row->protect || is_deleted != row->remove_deletes;
+    invariant(is_protected >= row->protect && is_deleted <= row->remove_deletes,
+              "%s %s would be less safe by being promised more", row->kind, row->name);
     row->protect = is_protected;
     row->remove_deletes = is_deleted;
     return is_tighter;
@@ -81,6 +85,9 @@ static bool protection_tighten(const struct resource *resource, struct known *ro
 static bool rename_keep(struct arena *arena, const struct resource *resource, struct known *row)
 {
     const char *before = value_get_text(row->chosen, "becomes", row->name);
+    invariant(strcmp(resource->kind->name, row->kind) == 0 && row->life == LIFE_LIVE,
+              "%s %s would go on as %s %s", row->kind, row->name, resource->kind->name,
+              resource->name);
     if (!strcmp(before, resource->name))
         return false;
     struct value *chosen = row->chosen ? value_copy(arena, row->chosen) : value_map(arena);
@@ -118,6 +125,7 @@ struct rows {
 
 static void rows_add(struct rows *rows, const struct known *found, size_t count)
 {
+    invariant(found || count == 0, "%zu rows of nothing", count);
     if (rows->count + count > rows->room) {
         size_t room = 2 * (rows->count + count);
         struct known *more = arena_array(rows->arena, room, sizeof *more);
@@ -150,7 +158,7 @@ static bool promises_same(const struct resource *was, const struct resource *is)
     return value_get_bool(was->spec, "protect", false) ==
                value_get_bool(is->spec, "protect", false) &&
            text_compare(value_get_text(was->spec, "onRemove", NULL),
-                       value_get_text(is->spec, "onRemove", NULL)) == 0 &&
+                        value_get_text(is->spec, "onRemove", NULL)) == 0 &&
            text_compare(was->renamed_from, is->renamed_from) == 0;
 }
 
@@ -194,6 +202,7 @@ static void rows_all(struct rows *rows)
 void promises_keep(struct core *core, struct arena *arena, const struct set *set)
 {
     struct rows rows = {.core = core, .arena = arena};
+    invariant(set && set != core->set, "the target promises what it has promised already");
     if (!batch_open(core))
         return;
     if (!rows_concerned(&rows, core->set, set))

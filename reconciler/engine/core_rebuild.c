@@ -111,6 +111,8 @@ static void row_rebuild(struct core *core, struct plan_input *input, struct aren
 {
     struct known *rows = arena_array(arena, input->known_count + 1, sizeof *rows);
     invariant(!seen->has_row && seen->uid[0], "%s has a row, and would get another", seen->uid);
+    invariant(seen->epoch < (uint64_t)EPOCH_CREDIBLE && seen->driver,
+              "%s would be taken back at epoch %llu", seen->uid, (unsigned long long)seen->epoch);
     for (size_t i = 0; i < input->known_count; i++)
         rows[i] = input->known[i];
     struct known *row = &rows[input->known_count++];
@@ -192,6 +194,8 @@ static void epochs_import(struct core *core, struct plan_input *input, struct ar
     struct known *rows = (struct known *)(size_t)input->known;
     for (size_t i = 0; i < input->known_count; i++) {
         struct known *row = &rows[i];
+        if (row->life == LIFE_GONE) /* it has just given way: a tombstone keeps its name */
+            continue;
         if (!row->observed.known || row->observed.epoch <= row->epoch)
             continue;
         if (row->observed.epoch >= (uint64_t)EPOCH_CREDIBLE) {
@@ -211,6 +215,8 @@ static void epochs_import(struct core *core, struct plan_input *input, struct ar
 
 void rebuild_input(struct core *core, struct plan_input *input, struct arena *arena)
 {
+    invariant(input->set && (input->known || input->known_count == 0),
+              "%zu rows are rebuilt for no target", input->known_count);
     bool has_asked = core->is_restored; /* an approval of an earlier restore is not one of this */
     strangers_rebuild(core, input, arena);
     epochs_import(core, input, arena);

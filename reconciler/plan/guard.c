@@ -219,6 +219,7 @@ static void hold_all(struct guard *guard, const char *rule, const char *reason,
     size_t *approval = find_approval(guard, id);
     const struct hold *hold = NULL;
 
+    invariant(!guard->input->report_only, "%s is judged on a plan that is for reading", rule);
     if (!approval)
         hold = hold_add(guard, id, rule, reason, true);
     for (size_t i = 0; i < guard->plan->step_count; i++) {
@@ -267,6 +268,8 @@ static void judge_budget(struct guard *guard)
     int64_t allowed = share > policy->budget_count ? share : policy->budget_count;
     int64_t planned = count_steps(guard, is_destroyed);
 
+    invariant(allowed >= policy->budget_count, "%lld may be destroyed where %lld always may",
+              (long long)allowed, (long long)policy->budget_count);
     invariant(guard->input->destroyed_lately >= 0 && guard->baseline >= 0,
               "%lld were destroyed lately of %lld", (long long)guard->input->destroyed_lately,
               (long long)guard->baseline);
@@ -364,6 +367,8 @@ static void freeze_deletions(struct guard *guard)
 
         if (step->disposition == RUN && (step_removes(step) || step->action == ACTION_REPLACE))
             step_withhold(step, FROZEN, freeze_reason(guard, freeze));
+        invariant(!step->is_destructive || step->disposition != RUN,
+                  "%s would be destroyed while deletions are frozen", step->name);
     }
 }
 

@@ -176,6 +176,7 @@ static void add_left(struct match *match, const struct row *row)
     struct subject *subject = &match->subjects[match->count++];
     const struct known *known = row->known;
 
+    invariant(!row->is_taken, "%s has a manifest, and has left Git", known->uid);
     *subject = (struct subject){
         .kind = row->kind,
         .project = known->project,

@@ -37,8 +37,12 @@ struct ordering {
 
 static struct step *step_of(const struct ordering *ordering, const struct subject *subject)
 {
-    unsigned at = ordering->step_of[subject - ordering->match->subjects];
+    const struct match *match = ordering->match;
+    unsigned at;
 
+    invariant(subject >= match->subjects && subject < match->subjects + match->count,
+              "%s is a subject of another plan", subject->name);
+    at = ordering->step_of[subject - match->subjects];
     return at < ordering->plan->step_count ? &ordering->plan->steps[at] : NULL;
 }
 
@@ -110,6 +114,7 @@ static void order_used(struct ordering *ordering, const struct subject *user,
 
         if (!removal || !step_removes(removal) || removal->kind->rank >= user->kind->rank)
             continue;
+        invariant(removal != step, "%s is in use by itself", removal->name);
         if (is_kept || list_has(then, now.items[i]))
             step_withhold(removal, DEFERRED, still_used(ordering->arena, user));
         else if (step)
@@ -171,6 +176,9 @@ static void taker_wait(struct ordering *ordering, struct step *taker, const stru
     bool is_part = false;
     bool changes = taker->action == ACTION_UPDATE || taker->action == ACTION_RESTART;
 
+    invariant(taker->disposition == RUN && taker->subject != keeper,
+              "%s is %s, and would wait for %s", taker->name, disposition_text(taker->disposition),
+              keeper->name);
     for (size_t i = 0; changes && i < taker->field_count; i++) {
         struct plan_field *field = &taker->fields[i];
 
@@ -288,6 +296,7 @@ static unsigned ready_pop(struct ready *ready)
     unsigned first = ready->heap[0];
     size_t i = 0;
 
+    invariant(ready->count > 0, "nothing is ready, and a step is taken");
     ready->heap[0] = ready->heap[--ready->count];
     for (;;) {
         size_t least = i, left = 2 * i + 1, right = 2 * i + 2;
@@ -364,6 +373,8 @@ static size_t sort_once(const struct ordering *ordering, unsigned *sorted, unsig
     while (ready.count) {
         unsigned next = ready_pop(&ready);
 
+        invariant(next < total && count < total, "step %u of %zu comes at place %zu", next, total,
+                  count);
         sorted[count++] = next;
         for (size_t i = first_edge(ordering, next);
              i < ordering->edge_count && ordering->edges[i].before == next; i++)

@@ -28,6 +28,7 @@ static bool is_update(const struct step *step)
 
 void step_withhold(struct step *step, enum disposition disposition, const char *reason)
 {
+    invariant(disposition != RUN && reason, "%s is withheld for nothing", step->name);
     for (size_t i = 0; i < step->field_count; i++) {
         if (step->fields[i].disposition != RUN)
             continue;
@@ -149,6 +150,7 @@ static void settle_spec(struct arena *arena, struct step *step)
                  field->field->grows_only && field->from ? field->from
                                                          : spec_at(kept, field->path));
     }
+    invariant(!copy || kept, "%s keeps fields of nothing", step->name);
     if (copy)
         step->spec = copy;
 }
@@ -173,6 +175,8 @@ static uint64_t next_generation(const struct step *step)
 {
     bool is_pending = false;
 
+    invariant(!step->known || step->known->generation < INT64_MAX, "%s has had %llu forms",
+              step->name, (unsigned long long)step->known->generation);
     if (!step->known || !step->known->generation)
         return 1;
     for (size_t i = 0; i < step->field_count; i++)
@@ -193,6 +197,8 @@ static bool make_create(const struct states *states, struct step *step, enum cau
     step->action = ACTION_CREATE;
     step->cause = cause;
     step->reason = reason;
+    invariant(step->resource && states->subject->spec, "%s would be made, and nothing says how",
+              step->name);
     step->spec = states->subject->spec;
     take_fields(step, fields_new(states));
     for (size_t i = 0; i < step->field_count; i++)
@@ -204,6 +210,7 @@ static bool make_create(const struct states *states, struct step *step, enum cau
 
 static bool make_adopt(const struct states *states, struct step *step, const char *reason)
 {
+    invariant(step->known, "%s would be adopted, and has no row", step->name);
     take_fields(step, fields_find(states));
     for (size_t i = 0; i < step->field_count; i++)
         if (step->fields[i].disposition == RUN) {
@@ -340,6 +347,7 @@ static bool make_left(struct step *step)
     const struct observation *seen = &known->observed;
     bool is_there = seen->known && !seen->absent;
 
+    invariant(!step->resource, "%s is declared, and would go", step->name);
     step->action = ACTION_DELETE;
     step->cause = CAUSE_PENDING;
     step->spec = known_applied(known);
@@ -361,6 +369,9 @@ static bool make_left(struct step *step)
                            : "its manifest left Git, and it is gone already";
     }
     step->is_destructive = is_there && step->action == ACTION_DELETE && !step->kind->is_derived;
+    invariant(!step->is_destructive || !step->kind->holds_data ||
+                  (known->remove_deletes && !known->protect),
+              "%s holds data, nobody gave it up, and it would be destroyed", step->name);
     if (!seen->known)
         step_withhold(step, DEFERRED, "not observed yet");
     return true;
