@@ -92,7 +92,7 @@ static void rows_make(void)
              "INSERT INTO parse (blob, schema, documents) VALUES ('b1', '', '[]');"
              "INSERT INTO object VALUES (1, '" UID "', 'Volume', 'shop', 'db', 1, 1, 2, 0, 0, '{}',"
              " '{\"size\":1073741824,\"pool\":\"fast\"}', '{}', 0, 0, 0, 1, 0, 0, 2, 1700000000,"
-             " '{\"size\":536870912}', NULL, '{\"state\":\"x\"}', NULL, 'e');"
+             " '{\"size\":536870912}', NULL, '{\"state\":\"x\"}', NULL, 'e', NULL);"
              "INSERT INTO intent VALUES (1, 'op', '" UID "', 2, 'update', 'p', 'd', 'pending', 1,"
              " 5, 0, 0, '', '{\"fields\":[]}', 0, 0);"
              "INSERT INTO event VALUES (1, 1700000000000, 'op.confirmed', 't', '" UID "', 'Volume',"
