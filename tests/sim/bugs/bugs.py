@@ -17,9 +17,10 @@ import argparse, glob, os, subprocess, sys, time
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.abspath(os.path.join(HERE, '..', '..', '..'))
 UNITS = {
+    'reconciler/engine/part': ['engine/test_part'],
     'reconciler/engine': ['engine/test_core', 'engine/test_task', 'engine/test_lost'],
-    'reconciler/plan': ['plan/test_plan', 'plan/test_guard', 'plan/test_pains', 'plan/test_fixpoint',
-                        'engine/test_core', 'engine/test_lost'],
+    'reconciler/plan': ['plan/test_order', 'plan/test_plan', 'plan/test_guard', 'plan/test_pains',
+                        'plan/test_fixpoint', 'engine/test_core', 'engine/test_lost'],
     'reconciler/store': ['store/test_store', 'store/test_rows', 'sim/test_vfs'],
     'drivers/lib': ['driver/test_ledger', 'driver/test_call', 'driver/test_conformance'],
 }
