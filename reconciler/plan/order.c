@@ -19,6 +19,7 @@ enum edge_kind {
     EDGE_FIRST, /* it comes first if it runs at all */
     EDGE_MUST,  /* without it the other cannot be done */
     EDGE_TAKES, /* a hand-over: a must that gives way in a circle */
+    EDGE_SWAPS, /* one that gave way: no order, but neither goes without the other */
 };
 
 struct edge {
@@ -366,7 +367,7 @@ static size_t sort_once(const struct ordering *ordering, unsigned *sorted, unsig
 
     memset(waits, 0, total * sizeof(*waits));
     for (size_t i = 0; i < ordering->edge_count; i++)
-        waits[ordering->edges[i].after]++;
+        waits[ordering->edges[i].after] += ordering->edges[i].kind != EDGE_SWAPS;
     for (unsigned i = 0; i < total; i++)
         if (waits[i] == 0)
             ready_push(&ready, i);
@@ -378,7 +379,7 @@ static size_t sort_once(const struct ordering *ordering, unsigned *sorted, unsig
         sorted[count++] = next;
         for (size_t i = first_edge(ordering, next);
              i < ordering->edge_count && ordering->edges[i].before == next; i++)
-            if (--waits[ordering->edges[i].after] == 0)
+            if (ordering->edges[i].kind != EDGE_SWAPS && --waits[ordering->edges[i].after] == 0)
                 ready_push(&ready, ordering->edges[i].after);
     }
     return count;
@@ -386,20 +387,14 @@ static size_t sort_once(const struct ordering *ordering, unsigned *sorted, unsig
 
 /* Hand-overs between steps that are in or behind a circle give way: the two go at the same time,
  * and the driver's lock decides who comes first. */
-static void drop_handovers(struct ordering *ordering, const unsigned *waits)
+static void release_handovers(struct ordering *ordering, const unsigned *waits)
 {
-    struct step *steps = ordering->plan->steps;
-    size_t kept = 0;
-
     for (size_t i = 0; i < ordering->edge_count; i++) {
-        const struct edge *edge = &ordering->edges[i];
+        struct edge *edge = &ordering->edges[i];
 
-        if (edge->kind != EDGE_TAKES || waits[edge->after] == 0 || waits[edge->before] == 0)
-            ordering->edges[kept++] = *edge;
-        else
-            steps[edge->after].swaps_with = steps[edge->before].uid;
+        if (edge->kind == EDGE_TAKES && waits[edge->after] && waits[edge->before])
+            edge->kind = EDGE_SWAPS;
     }
-    ordering->edge_count = kept;
 }
 
 /* ---- writing down ------------------------------------------------------------------- */
@@ -411,6 +406,18 @@ static int compare_after(const void *left, const void *right)
     if (a->after != b->after)
         return a->after < b->after ? -1 : 1;
     return a->before < b->before ? -1 : 1;
+}
+
+static void write_edge(struct step *step, const struct edge *edge)
+{
+    if (edge->kind == EDGE_SWAPS) {
+        step->swaps[step->swap_count++] = edge->before + 1;
+        return;
+    }
+    invariant(edge->before < edge->after, "step %u (%s) would wait for a later one", step->id,
+              step->name);
+    step->after_must[step->after_count] = edge->kind != EDGE_FIRST;
+    step->after[step->after_count++] = edge->before + 1;
 }
 
 static void write_after(struct ordering *ordering)
@@ -428,13 +435,10 @@ static void write_after(struct ordering *ordering)
             end++;
         step->after = arena_array(ordering->arena, end - i, sizeof(*step->after));
         step->after_must = arena_array(ordering->arena, end - i, sizeof(*step->after_must));
+        step->swaps = arena_array(ordering->arena, end - i, sizeof(*step->swaps));
         invariant(step->after_count == 0, "step %u has its order already", step->id);
-        for (; i < end; i++) {
-            invariant(ordering->edges[i].before < ordering->edges[i].after,
-                      "step %u (%s) would wait for a later one", step->id, step->name);
-            step->after_must[step->after_count] = ordering->edges[i].kind != EDGE_FIRST;
-            step->after[step->after_count++] = ordering->edges[i].before + 1;
-        }
+        for (; i < end; i++)
+            write_edge(step, &ordering->edges[i]);
     }
 }
 
@@ -475,7 +479,7 @@ void steps_order(struct arena *arena, struct plan *plan)
     edges_unique(&ordering);
     placed = sort_once(&ordering, sorted, waits);
     if (placed < plan->step_count) {
-        drop_handovers(&ordering, waits);
+        release_handovers(&ordering, waits);
         placed = sort_once(&ordering, sorted, waits);
     }
     invariant(placed == plan->step_count, "%zu of %zu steps have a place: references go round",
@@ -499,19 +503,28 @@ static void wait_for(struct arena *arena, struct step *step, const struct step *
     step_settle(arena, step);
 }
 
-/* Nobody takes from another that does not give for now. */
-static void swaps_wait(struct arena *arena, struct plan *plan)
+/* Nobody takes from another that does not give for now; true if one more waits. */
+static bool swaps_wait(struct arena *arena, struct plan *plan)
 {
-    for (size_t i = 0; i < plan->step_count; i++)
-        for (size_t b = 0; plan->steps[i].swaps_with && b < plan->step_count; b++)
-            if (strcmp(plan->steps[b].uid, plan->steps[i].swaps_with) == 0 &&
-                plan->steps[b].disposition != RUN && plan->steps[i].disposition == RUN)
-                wait_for(arena, &plan->steps[i], &plan->steps[b]);
+    bool is_any = false;
+
+    for (size_t i = 0; i < plan->step_count; i++) {
+        struct step *step = &plan->steps[i];
+
+        for (size_t s = 0; s < step->swap_count && step->disposition == RUN; s++) {
+            const struct step *other = &plan->steps[step->swaps[s] - 1];
+
+            if (other->disposition == RUN)
+                continue;
+            wait_for(arena, step, other);
+            is_any = true;
+        }
+    }
+    return is_any;
 }
 
-void steps_wait(struct arena *arena, struct plan *plan)
+static void afters_wait(struct arena *arena, struct plan *plan)
 {
-    swaps_wait(arena, plan);
     for (size_t i = 0; i < plan->step_count; i++) {
         struct step *step = &plan->steps[i];
         size_t kept = 0;
@@ -528,4 +541,11 @@ void steps_wait(struct arena *arena, struct plan *plan)
         }
         step->after_count = kept;
     }
+}
+
+void steps_wait(struct arena *arena, struct plan *plan)
+{
+    do
+        afters_wait(arena, plan);
+    while (swaps_wait(arena, plan));
 }

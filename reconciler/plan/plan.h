@@ -187,7 +187,8 @@ struct step {
     bool *after_must;              /* of each `after`: without it this step cannot be done at all;
                                     * the others only come first if they run */
     const struct subject *subject; /* private to plan/ */
-    const char *swaps_with;        /* uid of what it exchanges something with; or NULL. Private */
+    unsigned *swaps;               /* ids of those that it exchanges something with, in a circle */
+    size_t swap_count;             /* private to plan/, as `subject` */
 };
 
 /* An object that is as declared, while its row says that something else was applied last: the

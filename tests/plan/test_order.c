@@ -236,6 +236,112 @@ static void an_update_waits_with_the_volume_that_is_held(void **state)
                         "waits for Volume shop/v, which is held");
 }
 
+/* What lost its tag is never touched: its step is held, after the order was made. */
+static void strip_tag(struct world *w, const char *instance)
+{
+    world_row(w, "Instance", instance)->observed.status = json(w, "{\"foreign\":true}");
+}
+
+static void assert_waits_for_held(struct world *w, const char *instance, const char *before)
+{
+    const struct step *step = world_step(w, "Instance", instance);
+    const char *why = arena_printf(w->arena, "waits for Instance shop/%s, which is held", before);
+
+    assert_int_equal(step->disposition, HELD);
+    assert_string_equal(step->reason, why);
+    assert_string_equal(step->hold, world_step(w, "Instance", before)->hold);
+}
+
+/* The order between two that swap was let go: what one of them keeps the other cannot take. */
+static void who_swaps_with_a_machine_that_is_held_waits(void **state)
+{
+    struct world *w = *state;
+
+    world_converge(w, SHOP VOLUME("more", "size: 1GiB") INSTANCE("a", NOW "data}]")
+                          INSTANCE("b", NOW "more}]"));
+    world_declare(w, SHOP VOLUME("more", "size: 1GiB") INSTANCE("a", NOW "more}]")
+                         INSTANCE("b", NOW "data}]"));
+    world_plan(w);
+    assert_int_equal(world_step(w, "Instance", "a")->disposition, RUN);
+    assert_int_equal(world_step(w, "Instance", "b")->disposition, RUN);
+    strip_tag(w, "a");
+    world_plan(w);
+    assert_waits_for_held(w, "b", "a");
+    world_row(w, "Instance", "a")->observed.status = NULL;
+    strip_tag(w, "b");
+    world_plan(w);
+    assert_waits_for_held(w, "a", "b");
+}
+
+/* One machine swaps with two others, of which either is held. */
+static void who_swaps_with_two_waits_for_each(void **state)
+{
+    struct world *w = *state;
+    const char *const others[] = {"n", "o"};
+
+    for (size_t i = 0; i < 2; i++) {
+        world_converge(w, SHOP VOLUME("b", "size: 1GiB") VOLUME("c", "size: 1GiB")
+                              VOLUME("d", "size: 1GiB")
+                                  INSTANCE("m", NOW "data}, {name: more, volume: b}]")
+                                      INSTANCE("n", NOW "c}]") INSTANCE("o", NOW "d}]"));
+        world_declare(w, SHOP VOLUME("b", "size: 1GiB") VOLUME("c", "size: 1GiB")
+                             VOLUME("d", "size: 1GiB")
+                                 INSTANCE("m", NOW "c}, {name: more, volume: d}]")
+                                     INSTANCE("n", NOW "data}]") INSTANCE("o", NOW "b}]"));
+        strip_tag(w, others[i]);
+        world_plan(w);
+        assert_waits_for_held(w, "m", others[i]);
+        world_row(w, "Instance", others[i])->observed.status = NULL;
+    }
+}
+
+#define THREE VOLUME("b", "size: 1GiB") VOLUME("c", "size: 1GiB")
+
+/* In a circle of three it does not matter which is held, nor how they are numbered. */
+static void all_of_a_circle_wait_for_the_one_that_is_held(void **state)
+{
+    struct world *w = *state;
+    const char *const names[] = {"m", "n", "o"};
+
+    world_converge(w, SHOP THREE INSTANCE("m", NOW "data}]") INSTANCE("n", NOW "b}]")
+                          INSTANCE("o", NOW "c}]"));
+    for (size_t way = 0; way < 2; way++) {
+        world_declare(w, way ? SHOP THREE INSTANCE("m", NOW "b}]") INSTANCE("n", NOW "c}]")
+                                   INSTANCE("o", NOW "data}]")
+                             : SHOP THREE INSTANCE("m", NOW "c}]") INSTANCE("n", NOW "data}]")
+                                   INSTANCE("o", NOW "b}]"));
+        for (size_t held = 0; held < 3; held++) {
+            strip_tag(w, names[held]);
+            world_plan(w);
+            for (size_t i = 0; i < 3; i++)
+                assert_int_equal(world_step(w, "Instance", names[i])->disposition, HELD);
+            world_row(w, "Instance", names[held])->observed.status = NULL;
+        }
+    }
+}
+
+/* It is not held itself: it waits for a volume whose data are lost. */
+static void who_swaps_with_a_machine_that_waits_waits_too(void **state)
+{
+    struct world *w = *state;
+
+    for (size_t way = 0; way < 2; way++) {
+        const char *waits = way ? "b" : "a", *other = way ? "a" : "b";
+
+        world_converge(w, SHOP THREE INSTANCE("a", NOW "data}]") INSTANCE("b", NOW "b}]"));
+        world_gone(w, "Volume", "c");
+        world_declare(w, way ? SHOP THREE INSTANCE("a", NOW "b}]")
+                                   INSTANCE("b", NOW "data}, {name: more, volume: c}]")
+                             : SHOP THREE INSTANCE("a", NOW "b}, {name: more, volume: c}]")
+                                   INSTANCE("b", NOW "data}]"));
+        world_plan(w);
+        assert_string_equal(world_step(w, "Instance", waits)->reason,
+                            "waits for Volume shop/c, which is held");
+        assert_int_equal(world_step(w, "Instance", other)->disposition, HELD);
+        w->count = 0;
+    }
+}
+
 #define WORLD_TEST(name) cmocka_unit_test_setup_teardown(name, world_setup, world_teardown)
 
 int main(void)
@@ -243,6 +349,10 @@ int main(void)
     const struct CMUnitTest tests[] = {
         WORLD_TEST(hand_overs_beside_a_circle_still_count),
         WORLD_TEST(an_update_waits_with_the_volume_that_is_held),
+        WORLD_TEST(who_swaps_with_a_machine_that_is_held_waits),
+        WORLD_TEST(who_swaps_with_two_waits_for_each),
+        WORLD_TEST(all_of_a_circle_wait_for_the_one_that_is_held),
+        WORLD_TEST(who_swaps_with_a_machine_that_waits_waits_too),
         WORLD_TEST(machines_that_swap_do_not_hold_up_the_order_of_others),
         WORLD_TEST(two_volumes_that_change_hands_are_one_wait),
         WORLD_TEST(a_volume_that_is_given_up_at_the_next_stop_is_not_taken_before),

@@ -41,6 +41,10 @@ bool quiet_settle(struct sim *sim)
         quiet.looks = core_looks(sim->host.core) - looks;
         if (operator_approves(sim, true) || operator_clears_orphans(sim))
             continue;
+        if (!daemon_is_up(sim)) { /* it died at the operator's own write, who then tries again */
+            daemon_pump(sim);
+            continue;
+        }
         if (is_at_rest || i >= PATIENCE)
             return is_at_rest;
     }

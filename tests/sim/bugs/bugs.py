@@ -25,6 +25,7 @@ def tests(folder):
 
 
 UNITS = {
+    'reconciler/engine/part': ['engine/test_part'],
     'reconciler/engine': tests('engine'),
     'reconciler/plan': tests('plan') + ['engine/test_core', 'engine/test_lost', 'engine/test_backup'],
     'reconciler/store': tests('store') + ['sim/test_vfs'],
@@ -63,8 +64,8 @@ def make(tree, targets):
 def suites(patch, options):
     sim = 'build/tests/sim/spinel-sim'
     touched = [line[6:].strip() for line in open(patch) if line.startswith('+++ b/')] if patch else []
-    units = [name for prefix, names in UNITS.items() for name in names
-             if not patch or touched[0].startswith(prefix)]
+    units = dict.fromkeys(name for prefix, names in UNITS.items() for name in names
+                          if not patch or touched[0].startswith(prefix))
     commands = {
         'units': [(unit, f'{"all " if unit.startswith("driver") else ""}build/tests/{unit}',
                    f'build/tests/{unit}') for unit in units],
