@@ -96,9 +96,9 @@ static struct intent intent_read(struct query *query, struct arena *arena)
     intent.arguments_digest = query_text(query, arena);
     intent.state = query_text(query, arena);
     intent.attempts = (unsigned)query_int(query);
-    intent.created_at = query_int(query);
-    intent.finished_at = query_int(query);
-    intent.not_before = query_int(query);
+    intent.created_at = query_time(query);
+    intent.finished_at = query_time(query);
+    intent.not_before = query_time(query);
     intent.error = query_text(query, arena);
     intent.step = query_json(query, arena);
     intent.is_destructive = query_int(query) != 0;

@@ -13,6 +13,8 @@
     "id, commit_id, parent, author, subject, pushed_by, state, message, at, converged_at," \
     " resources"
 
+enum { COMMIT_LONGEST = 64 }; /* of SHA-256 */
+
 static bool is_state(const char *word)
 {
     static const char *const states[] = {"target", "applied", "superseded", "refused"};
@@ -83,9 +85,12 @@ static struct revision revision_read(struct query *query, struct arena *arena)
     revision.pushed_by = query_text(query, arena);
     revision.state = query_text(query, arena);
     revision.message = query_text(query, arena);
-    revision.at = query_int(query);
-    revision.converged_at = query_int(query);
+    revision.at = query_time(query);
+    revision.converged_at = query_time(query);
     revision.resources = query_int(query);
+    if (query->failed == 0 &&
+        (revision.id <= 0 || !revision.commit[0] || strlen(revision.commit) > COMMIT_LONGEST))
+        query_refuse(query, "a revision has no number or is of no commit");
     return revision;
 }
 
