@@ -49,11 +49,12 @@ int store_revision_add(struct store *store, const struct revision *revision, int
     query_bind_int(&query, revision->converged_at);
     query_bind_int(&query, revision->resources);
     int rc = query_run(&query, NULL);
-    if (rc == 0 && id)
-        *id = sqlite3_last_insert_rowid(store->db);
-    invariant(rc < 0 || !id || *id > 0, "revision %s has number %lld", revision->commit,
-              id ? (long long)*id : 0);
-    return rc;
+    if (rc < 0 || !id)
+        return rc;
+    *id = sqlite3_last_insert_rowid(store->db);
+    if (*id > 0) /* else those before it were numbered by somebody else */
+        return 0;
+    return query_error(NULL, SQLITE_CORRUPT, store->path, "number a revision", err);
 }
 
 int store_revision_state(struct store *store, int64_t id, const char *state, int64_t converged_at,
