@@ -169,6 +169,8 @@ $(foreach t,fuzz fuzzer,$(BUILD)/$(t)/netlink): $(call obj,$(addprefix drivers/l
     netns.c network.c policy.c records.c route.c))
 $(foreach t,fuzz fuzzer,$(BUILD)/$(t)/instances): $(call obj,$(addprefix drivers/qemu/,argv.c cgroup.c instance.c machine.c \
     machine_value.c process.c qmp.c rundir.c serial_log.c tap.c))
+$(foreach t,fuzz fuzzer,$(BUILD)/$(t)/pools): $(call obj,$(addprefix drivers/file/,copy.c fetch.c image.c mark.c place.c pool.c qcow2.c \
+    seed.c staging.c volume.c watch.c))
 
 replays: $(replays)
 fuzzers: $(fuzzers)

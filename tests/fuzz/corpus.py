@@ -18,6 +18,10 @@ def seed(target, name, data):
     seeds.setdefault(target, {})[name] = data if isinstance(data, bytes) else data.encode()
 
 
+def lines(*some):
+    return "".join(line + "\n" for line in some)
+
+
 UID = "0123456789abcdef0123456789abcdef"
 UID2 = "fedcba9876543210fedcba9876543210"
 
@@ -189,6 +193,22 @@ seed("instances", "none", run_dir("", "", "", "", ""))
 seed("instances", "odd-record", run_dir(record=dict(RECORD, user="x", accel=[], machine=dict(MACHINE, disks=[MACHINE["disks"][0]] * 32)),
                                        process={"pid": 4294967297, "start": -1, "since": 1 << 62, "boot": "x" * 60}, exit=[]))
 
+# ---- the file driver's places (see pools.c)
+def tag(kind, name, uid=UID, **more):
+    return json.dumps(dict({"kind": kind, "project": "shop", "name": name, "uid": uid, "epoch": 3, "released": False,
+                            "extra": {"pool": "fast", "image": "base", "named": True, "size": 4, "changed": 5, "format": "qcow2",
+                                      "digest": "sha256:" + "a" * 64, "content": "x", "spec": {"metaData": "{}"}}}, **more))
+seed("pools", "all", lines("n %s {\"path\":\"state/pools/main\",\"device\":5}" % UID2, "u 99999999", "p " + tag("Pool", "fast", UID2),
+                           "g p %s.raw %s" % (UID, tag("Volume", "db")), "f p stranger x", "f t %s.1700000000.5 x" % UID2,
+                           "g i %s.tag %s" % (UID, tag("Image", "base")), "f i " + "a" * 64 + " x", "g s %s.img %s" % (UID, tag("Seed", "web"))))
+seed("pools", "qcow2", lines("g p %s.qcow2 %s" % (UID, tag("Volume", "db", epoch=-1, extra=[]))))
+seed("pools", "odd-trash", lines("u 9223372036854775807", "f t %s.-9223372036854775808.-1 x" % UID, "f t a.1.2 x", "f t %s.1.2.tag x" % UID,
+                                 "f t %s.9223372036854775807.99999999999999999999 x" % UID2, "f t %s.1.2x x" % UID))
+seed("pools", "odd-notes", lines("n %s {\"path\":5}" % UID, "n x []", "n y {\"path\":\"state/pools/main/f/g\"}", "f p f x",
+                                 "n z {\"path\":\"%s\"}" % ("d" * 300), "n w {"))
+seed("pools", "odd-uptime", lines("u -9223372036854775808", "f t %s.5.5 x" % UID))
+seed("pools", "unmounted", lines("n %s {\"path\":\"state/pools/main\",\"device\":-1}" % UID, "g p %s.raw {}" % UID))
+
 # ---- tags, ledgers
 seed("tags", "volume", json.dumps({"rack": "r1", "kind": "Volume", "project": "shop", "name": "db", "uid": UID, "epoch": 3,
                                    "released": False, "extra": {"a": 1}, "mac": "0" * 64}))
@@ -239,8 +259,6 @@ TRUE = "n\n" * 12
 OBJECT = {"uid": UID, "kind": "Volume", "project": "shop", "name": "db", "epoch": 1, "released": False,
           "spec": {"size": 1073741824, "pool": "fast"}, "booted": None, "status": {"state": "there"},
           "damage": [{"path": "status.file", "desired": "present", "observed": "missing"}]}
-def lines(*some):
-    return "".join(line + "\n" for line in some)
 seed("driver_frames", "true", TRUE * 4)
 seed("driver_frames", "change", TRUE * 4 + "c\n" + TRUE * 4)
 seed("driver_frames", "stranger", lines("n", "n", 'a {"list":[["%s",7,"e"]],"complete":true}' % UID, "n", "n",
