@@ -149,7 +149,7 @@ check-torture:  ## a sample of it
 	$(MAKE) torture SAMPLE=12 SCENE='check check-rev freeze plan-invalid apply-driver'
 
 # ---- fuzzing: one file a target; replay.c runs it on files, libFuzzer on inputs of its own
-fuzz_targets := $(filter-out replay directory scene,$(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/*.c)))
+fuzz_targets := $(filter-out replay directory scene restart shown_rows,$(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/*.c)))
 replays  := $(fuzz_targets:%=$(BUILD)/fuzz/%)
 fuzzers  := $(fuzz_targets:%=$(BUILD)/fuzzer/%)
 fuzz_libs = $(BUILD)/libcore.a $(BUILD)/libspinel-driver.a $(BUILD)/libmodel.a
@@ -163,9 +163,14 @@ $(fuzzers): $(BUILD)/fuzzer/%: $(BUILD)/obj/tests/fuzz/%.o $(call obj,$(addprefi
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)$(fuzz_link) -fsanitize=fuzzer
 
-# What a target links of a driver beside the files that it includes.
+# What a target links beside the files that it includes.
+$(foreach t,fuzz fuzzer,$(BUILD)/$(t)/store_rows): $(call obj,tests/fuzz/restart.c tests/fuzz/shown_rows.c)
 $(foreach t,fuzz fuzzer,$(BUILD)/$(t)/netlink): $(call obj,$(addprefix drivers/linux-vpc/,conntrack.c dhcp_dir.c dhcp_files.c link.c \
     netns.c network.c policy.c records.c route.c))
+$(foreach t,fuzz fuzzer,$(BUILD)/$(t)/instances): $(call obj,$(addprefix drivers/qemu/,argv.c cgroup.c instance.c machine.c \
+    machine_value.c process.c qmp.c rundir.c serial_log.c tap.c))
+$(foreach t,fuzz fuzzer,$(BUILD)/$(t)/pools): $(call obj,$(addprefix drivers/file/,copy.c fetch.c image.c mark.c place.c pool.c qcow2.c \
+    seed.c staging.c volume.c watch.c))
 
 replays: $(replays)
 fuzzers: $(fuzzers)

@@ -24,6 +24,19 @@ char *when_rfc3339(struct arena *arena, int64_t at)
     return arena_text(arena, text);
 }
 
+char *when_rfc3339_ms(struct arena *arena, int64_t at_ms)
+{
+    int64_t last = WHEN_LAST * 1000 + 999;
+    int64_t ms = at_ms < 0 ? 0 : at_ms > last ? last : at_ms;
+    time_t seconds = (time_t)(ms / 1000);
+    char text[32] = "";
+    struct tm parts;
+
+    if (gmtime_r(&seconds, &parts))
+        strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%S", &parts);
+    return arena_printf(arena, "%s.%03dZ", text, (int)(ms % 1000));
+}
+
 char *when_age(struct arena *arena, int64_t at, int64_t now)
 {
     int64_t age = now - at;
@@ -69,7 +82,7 @@ int when_read(const char *text, int sign, int64_t *at, struct error *err)
             return 0;
         }
     }
-    if (duration_read(text, &seconds, &ignored) == 0) {
+    if (duration_read(text, &seconds, &ignored) == 0 && seconds <= WHEN_LAST - when_now()) {
         *at = when_now() + sign * seconds;
         return 0;
     }

@@ -11,8 +11,15 @@
  */
 int64_t when_now(void);
 
+/* The last second that RFC 3339 can write, of the year 9999. */
+#define WHEN_LAST INT64_C(253402300799)
+
 /* "2026-01-31T23:59:59Z"; "" for 0. */
 char *when_rfc3339(struct arena *arena, int64_t at);
+
+/* "2026-01-31T23:59:59.999Z" of unix milliseconds: as long for each, of what lies outside of the
+ * years that it can write the nearest. */
+char *when_rfc3339_ms(struct arena *arena, int64_t at_ms);
 
 /* "just now", "40s ago", "3m ago", "2h ago", "5d ago"; "never" for 0. */
 char *when_age(struct arena *arena, int64_t at, int64_t now);

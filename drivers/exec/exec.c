@@ -108,6 +108,31 @@ static struct value *part(struct spinel_host *host, const struct value *output, 
     return value && value->type != VALUE_NULL ? value_copy(spinel_arena(host), value) : NULL;
 }
 
+/* A script is written in an afternoon: the daemon gets nothing of it that the protocol forbids. */
+static int object_check(const struct value *output, struct error *err)
+{
+    static const struct {
+        const char *key, *what;
+        enum value_type type;
+        bool is_needed;
+    } members[] = {
+        {"kind", "a text", VALUE_STRING, true},     {"name", "a text", VALUE_STRING, true},
+        {"project", "a text", VALUE_STRING, false}, {"epoch", "a number", VALUE_INT, false},
+        {"spec", "a map", VALUE_MAP, false},        {"booted", "a map", VALUE_MAP, false},
+        {"status", "a map", VALUE_MAP, false},      {"damage", "a list", VALUE_LIST, false},
+    };
+    for (size_t i = 0; i < sizeof members / sizeof *members; i++) {
+        const struct value *value = value_get(output, members[i].key);
+        bool is_there = value && value->type != VALUE_NULL;
+        if (is_there ? value->type != members[i].type : members[i].is_needed)
+            return error_set(err, ERR_INVALID, "\"%s\" of the script's object is not %s",
+                             members[i].key, members[i].what);
+    }
+    return value_get_int(output, "epoch", 0) < 0
+               ? error_set(err, ERR_INVALID, "\"epoch\" of the script's object is below 0")
+               : 0;
+}
+
 static int exec_look(struct spinel_host *host, struct spinel_object *object, struct error *err)
 {
     struct value *input = input_new(host), *output;
@@ -118,6 +143,8 @@ static int exec_look(struct spinel_host *host, struct spinel_object *object, str
     object->absent = !output || value_get_bool(output, "absent", false);
     if (object->absent)
         return 0;
+    if ((result = object_check(output, err)) < 0)
+        return result;
     object->kind = value_get_text(output, "kind", NULL);
     object->project = value_get_text(output, "project", NULL);
     object->name = value_get_text(output, "name", NULL);
@@ -127,8 +154,6 @@ static int exec_look(struct spinel_host *host, struct spinel_object *object, str
     object->booted = part(host, output, "booted");
     object->status = part(host, output, "status");
     object->damage = part(host, output, "damage");
-    if (!object->kind || !object->name)
-        return error_set(err, ERR_INVALID, "the script's object has no kind or no name");
     return 0;
 }
 

@@ -121,7 +121,7 @@ static int output_read(struct spinel_host *host, const struct streams *streams,
     char *text = stream_read(host, streams->out, &len);
     if (!text)
         return error_set(err, ERR_INVALID, "the script printed more than %d MiB", OUTPUT_MAX >> 20);
-    if (text[strspn(text, " \t\r\n")] == '\0') {
+    if (strspn(text, " \t\r\n") == len) {
         *output = NULL;
         return 0;
     }

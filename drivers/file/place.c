@@ -105,13 +105,14 @@ static int note_each(struct spinel_host *host, const char *dir, const char *name
     if (note_read(host, path, &note, err) < 0)
         return error_wrap(err, "the note on pool %s", name);
     const char *pool_dir = value_get_text(note, "path", "");
-    if (stat(pool_dir, &st) < 0 && errno == ENOENT)
+    bool can_look = stat(pool_dir, &st) == 0;
+    if (!can_look && errno == ENOENT)
         return 0;
     struct pool_place *place = place_add(host, context, pool_dir);
     if (!place || place->tag)
         return 0;
     place->uid = name;
-    place->is_unmounted = (int64_t)st.st_dev != value_get_int(note, "device", 0);
+    place->is_unmounted = !can_look || (int64_t)st.st_dev != value_get_int(note, "device", 0);
     return 0;
 }
 

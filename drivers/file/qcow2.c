@@ -96,7 +96,10 @@ int qcow2_check(struct spinel_host *host, const char *path, const char *what, st
         return error_wrap(err, "%s", what);
     if (json_read(spinel_arena(host), output, strlen(output), &info, err) < 0)
         return error_wrap(err, "qemu-img on %s", what);
-    if (value_get(info, "backing-filename") || value_at(info, "format-specific.data.data-file"))
+    if (strcmp(value_get_text(info, "format", ""), "qcow2") != 0)
+        return error_set(err, ERR_INVALID, "qemu-img does not describe %s as a qcow2 image", what);
+    if (value_get(info, "backing-filename") || value_get(info, "full-backing-filename") ||
+        value_at(info, "format-specific.data.data-file"))
         return error_set(err, ERR_INVALID, "%s leads to another file and is refused", what);
     return 0;
 }

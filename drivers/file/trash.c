@@ -6,6 +6,7 @@
  */
 #include "drivers/file/trash.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -20,6 +21,7 @@
 #include "drivers/file/staging.h"
 #include "model/digest.h"
 #include "model/unit.h"
+#include "model/when.h"
 
 enum { LOOK_EVERY_S = 600, RETENTION_S = 7 * 86400 };
 
@@ -35,11 +37,25 @@ struct item {
     int64_t wall_s, uptime_s;
 };
 
+/* Seconds that a clock can have said. */
+static bool seconds_read(const char **at, int64_t *seconds)
+{
+    char *end;
+    bool is_number = isdigit((unsigned char)**at);
+    *seconds = strtoll(*at, &end, 10);
+    *at = end;
+    return is_number && *seconds <= WHEN_LAST;
+}
+
+/* What has no name as trash_put() gives it was put there by somebody else. */
 static bool item_read(const char *name, struct item *item)
 {
-    char end;
-    return sscanf(name, "%32[0-9a-f].%" SCNd64 ".%" SCNd64 "%c", item->uid, &item->wall_s,
-                  &item->uptime_s, &end) == 3;
+    const char *at = name + UID_TEXT - 1;
+    if (strspn(name, "0123456789abcdef") != UID_TEXT - 1 || *at++ != '.')
+        return false;
+    snprintf(item->uid, sizeof item->uid, "%.32s", name);
+    return seconds_read(&at, &item->wall_s) && *at++ == '.' && seconds_read(&at, &item->uptime_s) &&
+           *at == '\0';
 }
 
 static char *trash_dir(struct spinel_host *host, const char *pool_dir)
@@ -70,7 +86,9 @@ static int64_t uptime_read(struct spinel_host *host)
     size_t len = fread(text, 1, sizeof text - 1, file);
     fclose(file);
     text[len] = '\0';
-    return strtoll(text, NULL, 10);
+    const char *at = text;
+    int64_t seconds;
+    return seconds_read(&at, &seconds) ? seconds : 0;
 }
 
 /* A number that is lost or old makes things lie longer, never shorter. */

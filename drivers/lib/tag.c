@@ -110,7 +110,8 @@ const struct value *spinel_tag_read(struct spinel_host *host, const char *text,
     value_unset(tag, "mac");
     tag_mac(host, tag, native_id, mac);
     if (sodium_memcmp(mac, given, DIGEST_TEXT) != 0 ||
-        strcmp(value_get_text(tag, "rack", ""), host->rack_id) != 0)
+        strcmp(value_get_text(tag, "rack", ""), host->rack_id) != 0 ||
+        value_get_int(tag, "epoch", 0) < 0 || !value_get_text(tag, "uid", NULL))
         return NULL;
     value_set_text(host->arena, tag, "mac", given);
     return tag;

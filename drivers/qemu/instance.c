@@ -157,6 +157,11 @@ int instance_monitor(struct instance *instance, int64_t timeout_ms, struct qmp *
     return status < 0 ? err->code : 0;
 }
 
+bool instance_is_emulated(const struct instance *instance)
+{
+    return instance->accel_used && strcmp(instance->accel_used, "tcg") == 0;
+}
+
 const char *instance_last_words(const struct instance *instance)
 {
     struct error ignored = ERROR_INIT;

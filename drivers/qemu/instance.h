@@ -61,6 +61,9 @@ void instance_refresh(struct instance *instance);
 int instance_monitor(struct instance *instance, int64_t timeout_ms, struct qmp **qmp,
                      struct error *err);
 
+/* Whether its CPUs are emulated, as far as the record tells. */
+bool instance_is_emulated(const struct instance *instance);
+
 /* Last line of QEMU's own log, for messages; "" if it said nothing. */
 const char *instance_last_words(const struct instance *instance);
 

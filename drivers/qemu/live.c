@@ -38,7 +38,7 @@ static int cpus_remove(struct live *live, const struct value *slots, int64_t wan
     static const char plugged[] = "/machine/peripheral/";
     /* QEMU's emulator keeps a pointer to a CPU that left, and follows it when the next
      * device comes or goes: the machine would die of a change that was to spare it. */
-    if (*present > wanted && strcmp(live->instance->accel_used, "tcg") == 0) {
+    if (*present > wanted && instance_is_emulated(live->instance)) {
         error_set(err, ERR_UNSUPPORTED, "QEMU cannot take CPUs from an emulated machine safely");
         return error_hint(err, "Fewer CPUs take a restart here; under KVM they leave live.");
     }

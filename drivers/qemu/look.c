@@ -261,7 +261,7 @@ static void status_basics(struct instance *instance, struct value *status)
 static void bounds_tell(const struct instance *instance, int64_t cpus, struct value *status)
 {
     struct arena *arena = instance->arena;
-    bool is_emulated = strcmp(instance->accel_used, "tcg") == 0; /* live.c says why */
+    bool is_emulated = instance_is_emulated(instance); /* live.c says why */
     int64_t started_with = value_get_int(instance->booted, "cpus", 1);
     struct value *bounds = value_set(arena, status, "bounds", value_map(arena));
     struct value *bound = value_set(arena, bounds, "spec.cpus", value_map(arena));

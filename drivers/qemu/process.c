@@ -123,6 +123,17 @@ bool process_read_exit(struct arena *arena, int dir_fd, const struct process *pr
     return true;
 }
 
+/* What a torn or a hostile line would do to the file: nobody could read any of it. */
+static bool is_json(const char *text)
+{
+    struct error ignored = ERROR_INIT;
+    struct arena *arena = arena_new();
+    struct value *value;
+    bool reads = json_read(arena, text, strlen(text), &value, &ignored) == 0;
+    arena_free(arena);
+    return reads;
+}
+
 int process_write_exit(int dir_fd, pid_t pid, int wait_status, const char *event, struct error *err)
 {
     struct text text = TEXT_INIT;
@@ -131,7 +142,7 @@ int process_write_exit(int dir_fd, pid_t pid, int wait_status, const char *event
         text_printf(&text, ",\"signal\":%d", WTERMSIG(wait_status));
     else
         text_printf(&text, ",\"code\":%d", WEXITSTATUS(wait_status));
-    text_printf(&text, ",\"event\":%s}\n", event ? event : "null");
+    text_printf(&text, ",\"event\":%s}\n", event && is_json(event) ? event : "null");
     int status = rundir_write(dir_fd, "exit.json", text.data, text.len, err);
     text_free(&text);
     return status;

@@ -9,7 +9,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "model/json.h"
 #include "model/unit.h"
 #include "model/when.h"
 #include "reconciler/cli/daemon.h"
@@ -66,11 +65,8 @@ static void trash_print(struct arena *arena, const struct value *items)
 /* What deletes took away and drivers still keep, as they last said. */
 static int trash_read(struct cli *cli, struct store *store, struct value **items, struct error *err)
 {
-    const char *text = NULL;
-    int rc = store_fact_get(store, cli->arena, "trash", &text, err);
+    int rc = store_fact_list(store, cli->arena, "trash", items, err);
 
-    if (rc == 0 && text)
-        rc = json_read(cli->arena, text, strlen(text), items, err);
     for (size_t i = 0; rc == 0 && i < (*items)->count; i++) {
         struct value *item = (*items)->items[i];
         static const char *const times[] = {"deletedAt", "until"};

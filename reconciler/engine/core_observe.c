@@ -516,9 +516,14 @@ static bool list_take(struct core *core, struct driver *driver, const struct val
     return true;
 }
 
+/* Of what a driver says only maps count: commands and the viewer show them. */
 static char *list_text(struct arena *arena, const struct value *list)
 {
-    return value_is_list(list) ? text_dup(json_text(arena, list)) : NULL;
+    struct value *maps = value_list(arena);
+    for (size_t i = 0; value_is_list(list) && i < list->count; i++)
+        if (value_is_map(list->items[i]))
+            value_append(arena, maps, value_copy(arena, list->items[i]));
+    return maps->count ? text_dup(json_text(arena, maps)) : NULL;
 }
 
 static void strangers_take(struct driver *driver, const struct value *result)

@@ -108,11 +108,20 @@ static void freezes_read(struct core *core, struct arena *arena, struct plan_inp
     input->freeze_count = kept;
 }
 
+/* As core.c writes it. The more there was, the more may be destroyed: what nobody can have written
+ * counts as nothing, and what is there counts instead. */
+static int64_t baseline_read(const char *text)
+{
+    enum { DIGITS_MOST = 9 };
+    size_t digits = text ? strspn(text, "0123456789") : 0;
+    bool is_number = digits > 0 && digits <= DIGITS_MOST && !text[digits];
+    return is_number ? strtoll(text, NULL, 10) : 0;
+}
+
 static void budget_read(struct core *core, struct arena *arena, struct plan_input *input)
 {
     struct error err = ERROR_INIT;
-    const char *baseline = load_fact(core, arena, "baseline");
-    input->baseline = baseline ? strtoll(baseline, NULL, 10) : 0;
+    input->baseline = baseline_read(load_fact(core, arena, "baseline"));
     if (core->env->ledger->destroyed_since(core->env->store, input->now - DAY_S,
                                            &input->destroyed_lately, &err) < 0)
         core_fail(core, &err);

@@ -5,7 +5,6 @@
 
 #include <string.h>
 
-#include "model/json.h"
 #include "reconciler/store/documents.h"
 #include "reconciler/store/trace.h"
 
@@ -45,11 +44,8 @@ static int strangers_put(struct view *view, struct arena *arena, struct value *d
     static const char *const keys[] = {"unmanaged", "orphans"};
     int status = 0;
     for (size_t i = 0; i < 2 && status == 0; i++) {
-        const char *text = NULL;
         struct value *list = NULL;
-        status = store_fact_get(view->shell->store, arena, keys[i], &text, err);
-        if (status == 0 && text)
-            status = json_read(arena, text, strlen(text), &list, err);
+        status = store_fact_list(view->shell->store, arena, keys[i], &list, err);
         value_set(arena, document, keys[i], list ? list : value_list(arena));
     }
     return status;

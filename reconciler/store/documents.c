@@ -50,11 +50,9 @@ struct value *intent_value(struct arena *arena, const struct intent *intent)
 struct value *event_value(struct arena *arena, const struct event *event)
 {
     struct value *value = value_map(arena);
-    char *seconds = when_rfc3339(arena, event->at_ms / 1000);
 
     value_set_int(arena, value, "seq", event->seq);
-    value_set(arena, value, "at",
-              value_printf(arena, "%.19s.%03dZ", seconds, (int)(event->at_ms % 1000)));
+    value_set_text(arena, value, "at", when_rfc3339_ms(arena, event->at_ms));
     value_set_text(arena, value, "type", event->type);
     value_set_text(arena, value, "text", event->text);
     value_set_text(arena, value, "uid", event->uid);

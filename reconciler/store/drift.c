@@ -96,6 +96,12 @@ int store_drift_healed(struct store *store, const char *uid, const char *path, i
     return query_batch_end(store, own, rc, err);
 }
 
+static const char *json_text_read(struct query *query, struct arena *arena)
+{
+    const char *text = query_text(query, arena);
+    return text ? text : "null";
+}
+
 static struct drift_row drift_read(struct query *query, struct arena *arena)
 {
     struct drift_row row = {.id = query_int(query)};
@@ -104,15 +110,15 @@ static struct drift_row drift_read(struct query *query, struct arena *arena)
     row.project = query_text(query, arena);
     row.name = query_text(query, arena);
     row.path = query_text(query, arena);
-    row.desired = query_text(query, arena);
-    row.observed = query_text(query, arena);
-    row.since = query_int(query);
-    row.last_seen = query_int(query);
+    row.desired = json_text_read(query, arena);
+    row.observed = json_text_read(query, arena);
+    row.since = query_time(query);
+    row.last_seen = query_time(query);
     row.detected_by = query_text(query, arena);
     row.cause = query_text(query, arena);
     row.disposition = query_text(query, arena);
     row.reason = query_text(query, arena);
-    row.healed_at = query_int(query);
+    row.healed_at = query_time(query);
     row.healed_by = query_text(query, arena);
     row.count = query_int(query);
     return row;

@@ -61,7 +61,7 @@ int store_event_add(struct store *store, const struct event *event, int64_t *seq
 static struct event event_read(struct query *query, struct arena *arena)
 {
     struct event event = {.seq = query_int(query)};
-    event.at_ms = query_int(query);
+    event.at_ms = query_time_ms(query);
     event.type = query_text(query, arena);
     event.text = query_text(query, arena);
     event.uid = query_text(query, arena);

@@ -7,6 +7,7 @@
 #include "reconciler/store/query.h"
 
 #include <string.h>
+#include "model/digest.h"
 #include "model/invariant.h"
 
 enum { KEPT_S = 90 * 24 * 3600 };
@@ -30,10 +31,11 @@ static bool is_one_of(const char *word, const char *const *words)
     return *words != NULL;
 }
 
+static const char *const open[] = {"pending", "claimed", NULL};
+static const char *const ended[] = {"confirmed", "failed", "superseded", NULL};
+
 static void intent_check(const struct intent *intent)
 {
-    static const char *const open[] = {"pending", "claimed", NULL};
-    static const char *const ended[] = {"confirmed", "failed", "superseded", NULL};
     invariant(intent->op && intent->op[0] && intent->uid && intent->verb, "an intent of nobody");
     invariant(intent->state && (is_one_of(intent->state, open) || is_one_of(intent->state, ended)),
               "op %s is %s", intent->op, intent->state ? intent->state : "in no state");
@@ -96,14 +98,27 @@ static struct intent intent_read(struct query *query, struct arena *arena)
     intent.arguments_digest = query_text(query, arena);
     intent.state = query_text(query, arena);
     intent.attempts = (unsigned)query_int(query);
-    intent.created_at = query_int(query);
-    intent.finished_at = query_int(query);
-    intent.not_before = query_int(query);
+    intent.created_at = query_time(query);
+    intent.finished_at = query_time(query);
+    intent.not_before = query_time(query);
     intent.error = query_text(query, arena);
     intent.step = query_json(query, arena);
     intent.is_destructive = query_int(query) != 0;
     intent.is_approved = query_int(query) != 0;
     return intent;
+}
+
+/* What the rest of the program relies on, of a row that may have been damaged or edited. */
+static const char *intent_wrong(const struct intent *intent)
+{
+    if (!intent->op[0] || !intent->uid[0] || strlen(intent->uid) >= UID_TEXT)
+        return "an intent is of no operation or of no object";
+    if (intent->epoch > UINT64_C(1) << 53)
+        return "an intent has an epoch that nobody can have reached";
+    if (!is_one_of(intent->state, ended) &&
+        (!is_one_of(intent->state, open) || intent->finished_at != 0))
+        return "an intent is in no state, or has ended and is open";
+    return NULL;
 }
 
 static int intents_collect(struct query *query, struct arena *arena, struct intent **out,
@@ -113,7 +128,11 @@ static int intents_collect(struct query *query, struct arena *arena, struct inte
     size_t n = 0, room = 0;
     while (query_next(query) > 0) {
         rows = query_room(arena, rows, n, &room, sizeof(*rows));
-        rows[n++] = intent_read(query, arena);
+        rows[n] = intent_read(query, arena);
+        const char *wrong = query->failed == 0 ? intent_wrong(&rows[n]) : NULL;
+        if (wrong)
+            query_refuse(query, wrong);
+        n++;
     }
     int rc = query_end(query);
     if (rc < 0)

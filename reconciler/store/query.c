@@ -13,6 +13,7 @@
 #include "model/invariant.h"
 #include "model/json.h"
 #include "model/text.h"
+#include "model/when.h"
 
 static bool is_full(sqlite3 *db, int rc)
 {
@@ -186,6 +187,25 @@ int64_t query_int(struct query *query)
     return sqlite3_column_int64(query->stmt, column_next(query));
 }
 
+static int64_t time_within(struct query *query, int64_t last)
+{
+    int64_t at = query_int(query);
+    if (at >= 0 && at <= last)
+        return at;
+    query_refuse(query, "a row has a time that no clock can have said");
+    return 0;
+}
+
+int64_t query_time(struct query *query)
+{
+    return time_within(query, WHEN_LAST);
+}
+
+int64_t query_time_ms(struct query *query)
+{
+    return time_within(query, WHEN_LAST * 1000 + 999);
+}
+
 /* Text that SQLite had no memory to terminate looks like NULL, and must not pass for it. */
 const char *query_peek(struct query *query)
 {
@@ -200,8 +220,12 @@ const char *query_text(struct query *query, struct arena *arena)
 {
     int column = query->next;
     const char *text = query_peek(query);
-    return text ? arena_text_n(arena, text, (size_t)sqlite3_column_bytes(query->stmt, column))
-                : NULL;
+    if (!text)
+        return NULL;
+    size_t len = (size_t)sqlite3_column_bytes(query->stmt, column);
+    if (memchr(text, '\0', len)) /* what SQLite tells apart would be the same to us */
+        query_refuse(query, "a text goes on behind its end");
+    return arena_text_n(arena, text, len);
 }
 
 const struct value *query_json(struct query *query, struct arena *arena)

@@ -58,6 +58,9 @@ void query_bind_json(struct query *query, const struct value *value); /* NULL is
 /* 1: there is a row to read; 0: no more; negative: failed. */
 int query_next(struct query *query);
 int64_t query_int(struct query *query);
+/* Unix seconds and milliseconds; the query fails as corrupt if no clock can have said them. */
+int64_t query_time(struct query *query);
+int64_t query_time_ms(struct query *query);
 /* NULL for NULL; SQLite's own, until the query goes on. */
 const char *query_peek(struct query *query);
 const char *query_text(struct query *query, struct arena *arena); /* NULL for NULL */

@@ -99,8 +99,8 @@ int store_plans(struct store *store, struct arena *arena, size_t limit, struct v
         struct value *plan = value_append(arena, plans, value_map(arena));
         value_set_text(arena, plan, "hash", query_text(&query, arena));
         value_set_text(arena, plan, "commit", query_text(&query, arena));
-        value_set_int(arena, plan, "at", query_int(&query));
-        value_set_int(arena, plan, "used", query_int(&query));
+        value_set_int(arena, plan, "at", query_time(&query));
+        value_set_int(arena, plan, "used", query_time(&query));
     }
     int rc = query_end(&query);
     if (rc == 0)
@@ -183,11 +183,11 @@ int store_holds(struct store *store, struct arena *arena, struct value **list, s
         value_set_text(arena, hold, "id", query_text(&query, arena));
         value_set_text(arena, hold, "rule", query_text(&query, arena));
         value_set_text(arena, hold, "reason", query_text(&query, arena));
-        value_set_int(arena, hold, "at", query_int(&query));
+        value_set_int(arena, hold, "at", query_time(&query));
         const char *approved_by = query_text(&query, arena);
         value_set_text(arena, hold, "approvedBy", approved_by);
         value_set(arena, hold, "approvedAt",
-                  approved_by ? value_int(arena, query_int(&query)) : value_null(arena));
+                  approved_by ? value_int(arena, query_time(&query)) : value_null(arena));
     }
     int rc = query_end(&query);
     if (rc == 0)
@@ -240,7 +240,7 @@ int store_freezes(struct store *store, struct arena *arena, struct freeze **out,
         rows[n].what = query_text(&query, arena);
         rows[n].who = query_text(&query, arena);
         rows[n].why = query_text(&query, arena);
-        rows[n++].until = query_int(&query);
+        rows[n++].until = query_time(&query);
     }
     int rc = query_end(&query);
     if (rc < 0)

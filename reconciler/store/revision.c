@@ -13,6 +13,8 @@
     "id, commit_id, parent, author, subject, pushed_by, state, message, at, converged_at," \
     " resources"
 
+enum { COMMIT_LONGEST = 64 }; /* of SHA-256 */
+
 static bool is_state(const char *word)
 {
     static const char *const states[] = {"target", "applied", "superseded", "refused"};
@@ -47,11 +49,12 @@ int store_revision_add(struct store *store, const struct revision *revision, int
     query_bind_int(&query, revision->converged_at);
     query_bind_int(&query, revision->resources);
     int rc = query_run(&query, NULL);
-    if (rc == 0 && id)
-        *id = sqlite3_last_insert_rowid(store->db);
-    invariant(rc < 0 || !id || *id > 0, "revision %s has number %lld", revision->commit,
-              id ? (long long)*id : 0);
-    return rc;
+    if (rc < 0 || !id)
+        return rc;
+    *id = sqlite3_last_insert_rowid(store->db);
+    if (*id > 0) /* else those before it were numbered by somebody else */
+        return 0;
+    return query_error(NULL, SQLITE_CORRUPT, store->path, "number a revision", err);
 }
 
 int store_revision_state(struct store *store, int64_t id, const char *state, int64_t converged_at,
@@ -83,9 +86,12 @@ static struct revision revision_read(struct query *query, struct arena *arena)
     revision.pushed_by = query_text(query, arena);
     revision.state = query_text(query, arena);
     revision.message = query_text(query, arena);
-    revision.at = query_int(query);
-    revision.converged_at = query_int(query);
+    revision.at = query_time(query);
+    revision.converged_at = query_time(query);
     revision.resources = query_int(query);
+    if (query->failed == 0 &&
+        (revision.id <= 0 || !revision.commit[0] || strlen(revision.commit) > COMMIT_LONGEST))
+        query_refuse(query, "a revision has no number or is of no commit");
     return revision;
 }
 

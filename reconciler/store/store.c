@@ -18,6 +18,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include "model/invariant.h"
+#include "model/json.h"
 #include "model/text.h"
 
 enum {
@@ -375,4 +376,31 @@ int store_fact_get(struct store *store, struct arena *arena, const char *key, co
     if (rc == 0)
         *text = found;
     return rc;
+}
+
+static bool is_list_of_maps(const struct value *list)
+{
+    size_t i = 0;
+    while (value_is_list(list) && i < list->count && value_is_map(list->items[i]))
+        i++;
+    return value_is_list(list) && i == list->count;
+}
+
+int store_fact_list(struct store *store, struct arena *arena, const char *key, struct value **list,
+                    struct error *err)
+{
+    struct error why = ERROR_INIT;
+    struct value *found = value_list(arena);
+    const char *text = NULL;
+    int rc = store_fact_get(store, arena, key, &text, err);
+    if (rc < 0)
+        return rc;
+    if (text &&
+        (json_read(arena, text, strlen(text), &found, &why) < 0 || !is_list_of_maps(found))) {
+        error_set(err, ERR_CORRUPT, "cannot read the store: '%s' in %s is not as Spinel wrote it",
+                  key, store->path);
+        return error_hint(err, "The daemon writes it anew with its next full look.");
+    }
+    *list = found;
+    return 0;
 }

@@ -245,5 +245,8 @@ int store_drifts(struct store *store, struct arena *arena, int64_t since, struct
 int store_fact_put(struct store *store, const char *key, const char *text, struct error *err);
 int store_fact_get(struct store *store, struct arena *arena, const char *key, const char **text,
                    struct error *err);
+/* One that is a list of maps in JSON; `*list` is empty if it is not set. */
+int store_fact_list(struct store *store, struct arena *arena, const char *key, struct value **list,
+                    struct error *err);
 
 #endif

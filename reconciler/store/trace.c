@@ -128,10 +128,12 @@ static const char *id_make(struct arena *arena, const char *text, size_t bytes)
     return arena_text(arena, hex);
 }
 
-static const char *time_ms(struct arena *arena, int64_t ms)
+/* How long something took, as an event tells it: what it cannot be is nothing. */
+static int64_t took_ms(const struct value *data, const char *key)
 {
-    char *seconds = when_rfc3339(arena, ms / 1000);
-    return arena_printf(arena, "%.19s.%03dZ", seconds, (int)(ms % 1000));
+    const int64_t most = INT64_C(1000) * 86400 * 36500;
+    int64_t ms = value_get_int(data, key, 0);
+    return ms < 0 || ms > most ? 0 : ms;
 }
 
 /* Of RFC 3339 with milliseconds; 0 if it is not. */
@@ -148,7 +150,7 @@ static int64_t ms_read(struct arena *arena, const char *text)
 static void span_end(struct making *making, struct value *span, int64_t end_ms, const char *status)
 {
     int64_t start = making->began_ms + value_get_int(span, "offset", 0);
-    value_set_text(making->arena, span, "end", time_ms(making->arena, end_ms));
+    value_set_text(making->arena, span, "end", when_rfc3339_ms(making->arena, end_ms));
     value_set_int(making->arena, span, "ms", end_ms - start);
     value_set_text(making->arena, span, "status", status);
 }
@@ -162,7 +164,7 @@ static struct value *span_begin(struct making *making, const struct value *paren
     value_set_text(arena, span, "span", id_make(arena, text, 8));
     value_set_text(arena, span, "parent", parent ? value_get_text(parent, "span", NULL) : NULL);
     value_set_text(arena, span, "name", name);
-    value_set_text(arena, span, "start", time_ms(arena, start_ms));
+    value_set_text(arena, span, "start", when_rfc3339_ms(arena, start_ms));
     value_set_int(arena, span, "offset", start_ms - making->began_ms);
     value_set(arena, span, "end", value_null(arena));
     value_set(arena, span, "ms", value_null(arena));
@@ -202,8 +204,8 @@ static void span_whole(struct making *making, const char *name, int64_t start_ms
 
 static void plan_take(struct making *making, const struct event *event)
 {
-    int64_t ms = value_get_int(event->data, "ms", 0);
-    int64_t look_ms = value_get_int(event->data, "lookMs", 0);
+    int64_t ms = took_ms(event->data, "ms");
+    int64_t look_ms = took_ms(event->data, "lookMs");
     int64_t look_at = event->at_ms - ms - look_ms;
     span_whole(making, "observe", look_at > making->began_ms ? look_at : making->began_ms, look_ms);
     struct value *span = span_begin(making, making->root, "plan", event->at_ms - ms);
@@ -257,7 +259,7 @@ static void op_end(struct making *making, const struct event *event)
     span_end(making, span, event->at_ms, is_good ? "ok" : is_bad ? "error" : "superseded");
     if (!call || call->type != VALUE_INT)
         return;
-    int64_t answered = start + call->integer;
+    int64_t answered = start + took_ms(event->data, "callMs");
     answered = answered < event->at_ms ? answered : event->at_ms;
     struct value *part = span_begin(making, span, "call", start);
     attribute(making, part, "driver", value_at(span, "attributes.driver"));
@@ -307,13 +309,13 @@ static size_t start_take(struct making *making, const struct event *events, size
         at++;
     invariant(at < count, "none of %zu events accepts the revision", count);
     const struct event *accepted = &events[at];
-    int64_t load_ms = value_get_int(accepted->data, "ms", 0);
+    int64_t load_ms = took_ms(accepted->data, "ms");
     making->began_ms = push ? check_at_ms(making->arena, push) : accepted->at_ms - load_ms;
     making->root = span_begin(making, NULL, "revision", making->began_ms);
     attribute(making, making->root, "commit", value_get(accepted->data, "commit"));
     attribute(making, making->root, "who", value_get(accepted->data, "who"));
     if (push && value_get(push->data, "checkMs")) {
-        int64_t check_ms = value_get_int(push->data, "checkMs", 0);
+        int64_t check_ms = took_ms(push->data, "checkMs");
         int64_t checked = making->began_ms + check_ms;
         span_whole(making, "check", making->began_ms, check_ms);
         if (accepted->at_ms - load_ms > checked) /* its own work, and our second hook's start */

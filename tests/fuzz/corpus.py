@@ -18,6 +18,10 @@ def seed(target, name, data):
     seeds.setdefault(target, {})[name] = data if isinstance(data, bytes) else data.encode()
 
 
+def lines(*some):
+    return "".join(line + "\n" for line in some)
+
+
 UID = "0123456789abcdef0123456789abcdef"
 UID2 = "fedcba9876543210fedcba9876543210"
 
@@ -128,6 +132,83 @@ seed("qcow2_headers", "backing", qcow2(backing=104, tail=b"/etc/shadow"))
 seed("qcow2_headers", "huge", qcow2(size=1 << 63))
 seed("qcow2_headers", "data-file", qcow2(incompatible=4))
 
+# ---- what programs print: their status, then their words
+IMAGE_INFO = {"virtual-size": 1 << 30, "filename": "/dev/fd/7", "cluster-size": 65536, "format": "qcow2", "actual-size": 200704,
+              "format-specific": {"type": "qcow2", "data": {"compat": "1.1", "compression-type": "zlib", "lazy-refcounts": False,
+                                                            "refcount-bits": 16, "corrupt": False, "extended-l2": False}}, "dirty-flag": False}
+for name, more in {"good": {}, "backing": {"backing-filename": "/etc/shadow", "full-backing-filename": "/etc/shadow"},
+                   "data-file": {"format-specific": {"data": {"data-file": "/etc/shadow"}}}, "raw": {"format": "raw"}}.items():
+    seed("program_outputs", name, b"\0" + json.dumps(dict(IMAGE_INFO, **more), indent=4).encode() + b"\n")
+seed("program_outputs", "failed", b"\x01qemu-img: Could not open '/dev/fd/7': Image is corrupt\n\n")
+seed("program_outputs", "full", b"\x01qemu-img: x: No space left on device\r\n")
+seed("program_outputs", "missing", b"\x7fcannot run qemu-img: No such file or directory\n")
+seed("program_outputs", "killed", b"\x89")
+seed("program_outputs", "noise", b"\0warning: \x1b[31mlazy refcounts\n{}")
+
+# ---- what a script behind the exec driver prints; a line "====", its messages
+VOLUME = {"kind": "Volume", "project": "shop", "name": "db", "epoch": 3, "released": False, "spec": {"size": 5}, "booted": None,
+          "status": {"state": "there"}, "damage": [{"path": "status.file", "desired": "present", "observed": "missing"}]}
+def script(first, output, messages=""):
+    return first + output.encode() + (b"\n====\n" + messages.encode() if messages else b"")
+seed("scripts", "object", script(b"\x00", json.dumps(VOLUME), "a warning"))
+seed("scripts", "absent", script(b"\x00", '{"absent":true,"epoch":4}'))
+seed("scripts", "nothing", script(b"\x00", " \n"))
+seed("scripts", "odd-object", script(b"\x00", json.dumps(dict(VOLUME, spec=[1], status="x", damage={}, epoch="3", project=7))))
+seed("scripts", "list", script(b"\x20", json.dumps({"list": [[UID, 3, "e"], [UID2, 0, ""]],
+                                                    "unmanaged": [{"kind": "Volume", "native": "/x\x1b[2J", "why": 5}, 7]})))
+seed("scripts", "odd-list", script(b"\x20", '{"list":[["x",-1,"e"],[1,2,3],{}]}'))
+seed("scripts", "applied", script(b"\x10", "done"))
+for status in (1, 2, 3, 4, 127 & 0x0f, 0x89):
+    seed("scripts", "failed-%02x" % status, script(bytes([0x10 | status]), "x", "first\nno room on /x  \n\n"))
+
+# ---- the run directory of a machine, and what its QEMU says (see instances.c)
+MACHINE = {"uid": UID, "title": "shop/web", "type": "pc-q35-7.2", "accel": "auto", "cpuModel": None, "cpus": 1, "maxCpus": 2,
+           "memory": 1 << 28, "maxMemory": 1 << 29, "target": 1 << 28, "uefi": False, "serial": True, "kernel": None, "initrd": None,
+           "cmdline": "console=ttyS0", "seed": None, "sparePorts": 4, "ports": 8,
+           "disks": [{"name": "d", "volume": "db", "uid": UID2, "path": "/p", "format": "raw", "bus": "virtio", "serial": "s",
+                      "readOnly": False, "bootOrder": 1, "slot": 0}],
+           "nics": [{"name": "n", "uid": UID2, "mac": "52:54:00:aa:bb:cc", "address": "10.0.0.5", "netns": "sp-x", "tap": "t",
+                     "connected": True, "slot": 1, "fd": 40}]}
+RECORD = {"tag": "", "user": 64001, "accel": {"used": "tcg", "reason": "no KVM"}, "stoppingSince": 0, "machine": MACHINE,
+          "booted": {"cpus": 1, "memory": 1 << 28}}
+PROCESS = {"pid": 4194304, "launcher": 4194303, "start": 5, "launcherStart": 4, "since": 1700000000, "boot": "0" * 36}
+EXIT = {"pid": 4194304, "at": 1700000001, "code": 0, "event": {"event": "SHUTDOWN", "data": {"guest": True, "reason": "guest-shutdown"}}}
+def said(*answers, events=""):
+    return GREETING + '{"return":{},"id":1}\n' + events + "".join(
+        json.dumps({"return": answer, "id": n + 2}) + "\n" for n, answer in enumerate(answers))
+LOOK = ({"status": "running", "running": True}, [{"cpu-index": 0}], [{"name": "disk0", "type": "child<x>"}, {"name": "nic1", "type": "child<y>"}],
+        {"actual": 1 << 28}, 1)
+def run_dir(record=RECORD, process=PROCESS, exit=EXIT, log="qemu: last words\n", monitor=said(*LOOK)):
+    return "\n====\n".join([*(part if isinstance(part, str) else json.dumps(part) for part in (record, process, exit)), log, monitor])
+ENDED = '{"timestamp": {"seconds": 1, "microseconds": 2}, "event": "SHUTDOWN", "data": {"guest": true, "reason": "guest-reset"}}\n'
+seed("instances", "running", run_dir())
+seed("instances", "odd-answers", run_dir(monitor=said("running", {"a": 1}, "disk0", [1], events=event)))
+seed("instances", "paused", run_dir(monitor=said({"status": "io-error"}, [], [{"name": 5}, 7], {"actual": "x"})))
+seed("instances", "ended", run_dir(monitor=GREETING + ENDED))
+seed("instances", "panicked", run_dir(monitor=GREETING + ENDED.replace("SHUTDOWN", "GUEST_PANICKED") + ENDED))
+seed("instances", "torn-event", run_dir(monitor=GREETING + '{"event": "SHUTDOWN", "data": {"reason": "x\n'))
+seed("instances", "killed", run_dir(exit={"pid": 4194304, "at": -1, "signal": 9}))
+seed("instances", "no-accel", run_dir(record={"machine": MACHINE}))
+seed("instances", "none", run_dir("", "", "", "", ""))
+seed("instances", "odd-record", run_dir(record=dict(RECORD, user="x", accel=[], machine=dict(MACHINE, disks=[MACHINE["disks"][0]] * 32)),
+                                       process={"pid": 4294967297, "start": -1, "since": 1 << 62, "boot": "x" * 60}, exit=[]))
+
+# ---- the file driver's places (see pools.c)
+def tag(kind, name, uid=UID, **more):
+    return json.dumps(dict({"kind": kind, "project": "shop", "name": name, "uid": uid, "epoch": 3, "released": False,
+                            "extra": {"pool": "fast", "image": "base", "named": True, "size": 4, "changed": 5, "format": "qcow2",
+                                      "digest": "sha256:" + "a" * 64, "content": "x", "spec": {"metaData": "{}"}}}, **more))
+seed("pools", "all", lines("n %s {\"path\":\"state/pools/main\",\"device\":5}" % UID2, "u 99999999", "p " + tag("Pool", "fast", UID2),
+                           "g p %s.raw %s" % (UID, tag("Volume", "db")), "f p stranger x", "f t %s.1700000000.5 x" % UID2,
+                           "g i %s.tag %s" % (UID, tag("Image", "base")), "f i " + "a" * 64 + " x", "g s %s.img %s" % (UID, tag("Seed", "web"))))
+seed("pools", "qcow2", lines("g p %s.qcow2 %s" % (UID, tag("Volume", "db", epoch=-1, extra=[]))))
+seed("pools", "odd-trash", lines("u 9223372036854775807", "f t %s.-9223372036854775808.-1 x" % UID, "f t a.1.2 x", "f t %s.1.2.tag x" % UID,
+                                 "f t %s.9223372036854775807.99999999999999999999 x" % UID2, "f t %s.1.2x x" % UID))
+seed("pools", "odd-notes", lines("n %s {\"path\":5}" % UID, "n x []", "n y {\"path\":\"state/pools/main/f/g\"}", "f p f x",
+                                 "n z {\"path\":\"%s\"}" % ("d" * 300), "n w {"))
+seed("pools", "odd-uptime", lines("u -9223372036854775808", "f t %s.5.5 x" % UID))
+seed("pools", "unmounted", lines("n %s {\"path\":\"state/pools/main\",\"device\":-1}" % UID, "g p %s.raw {}" % UID))
+
 # ---- tags, ledgers
 seed("tags", "volume", json.dumps({"rack": "r1", "kind": "Volume", "project": "shop", "name": "db", "uid": UID, "epoch": 3,
                                    "released": False, "extra": {"a": 1}, "mac": "0" * 64}))
@@ -178,8 +259,6 @@ TRUE = "n\n" * 12
 OBJECT = {"uid": UID, "kind": "Volume", "project": "shop", "name": "db", "epoch": 1, "released": False,
           "spec": {"size": 1073741824, "pool": "fast"}, "booted": None, "status": {"state": "there"},
           "damage": [{"path": "status.file", "desired": "present", "observed": "missing"}]}
-def lines(*some):
-    return "".join(line + "\n" for line in some)
 seed("driver_frames", "true", TRUE * 4)
 seed("driver_frames", "change", TRUE * 4 + "c\n" + TRUE * 4)
 seed("driver_frames", "stranger", lines("n", "n", 'a {"list":[["%s",7,"e"]],"complete":true}' % UID, "n", "n",
@@ -219,6 +298,19 @@ seed("store_rows", "deep", lines("[" * 64 + "]" * 64, "{}", "{}", '{"size":"x","
 seed("store_rows", "kinds", lines("null", "null", "[]", "{}", "{}", "[]", "{}", "2", "5", "1", "Instance", UID2, "other", "x", "-5", "-1", "9", "9",
                                   '{"fields":[{"path":1}]}', "-1", '{"op":[],"ms":"x"}', "plan.made", "-1", '{"steps":[{"fields":{}}]}'))
 seed("store_rows", "life", lines("{}", "{}", "{}", "{}", "{}", "{}", "[]", "99", "1", "1", "Nothing"))
+
+seed("store_rows", "numbers", lines("@00" + "9223372036854775807", *["9223372036854775807"] * 5))
+seed("store_rows", "times", "".join("@%02x-9223372036854775808\n" % cell for cell in (10, 11, 12, 20, 21, 22, 25, 28, 29, 31, 40, 41)))
+seed("store_rows", "nothing", lines(*["\\N"] * 32) + lines("@00", *["\\N"] * 92))
+seed("store_rows", "events", lines(
+    '@23{"checkedAt":"9999-12-31T23:59:59.999Z","checkMs":9223372036854775807}',
+    '{"revision":1,"commit":"c1","ms":-9223372036854775808}', '{"ms":9223372036854775807,"lookMs":-1,"summary":[]}',
+    '{"op":"op","verb":5}', '{"op":"op","callMs":9223372036854775807}', "0", "1", "op.started", "revision.accepted", "9223372036854775807", '[{"kind":5}]'))
+seed("store_rows", "facts", lines('@2d[5]', '{"a":1}', '[{"uid":5,"count":-1,"last":9223372036854775807,"nextTry":-9223372036854775808},7]', "-9223372036854775808",
+                                  "pending"))
+seed("store_rows", "instance", lines('@33{"formerly":"x","becomes":"y","address":"10.0.0.1"}', '{"cpus":"x"}', "1", '{"power":5,"disks":[{"name":1}]}'))
+seed("store_rows", "intents", lines("@07delete", "claimed", "-1", "1", "0", "9223372036854775807", "1", "0") + "@37" + UID2 + "\nx\n")
+seed("store_rows", "life-of-two", lines("@352", "@39other", "p", "Nothing", "@1b\u001b[2J", "5", "-1", "sleep", "253402300800", "0" * 32, "../x", ""))
 
 # ---- clients of the control socket
 seed("control", "reports", lines(*[rpc(n, m, p) for n, (m, p) in enumerate([

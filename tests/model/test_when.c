@@ -60,6 +60,9 @@ static void a_time_is_read_as_people_type_it(void **state)
     assert_int_equal(when_read("1970-01-02 and more", 1, &at, &err), ERR_INVALID);
     assert_int_equal(when_read("tomorrow", 1, &at, &err), ERR_INVALID);
     assert_non_null(strstr(err.message, "tomorrow"));
+    /* Beyond the year 9999, which cannot be written. */
+    assert_int_equal(when_read("9223372036854775807s", 1, &at, &err), ERR_INVALID);
+    assert_int_equal(when_read("400000000000s", 1, &at, &err), ERR_INVALID);
 }
 
 static void programs_get_utc_and_nothing_for_never(void **state)
@@ -71,6 +74,16 @@ static void programs_get_utc_and_nothing_for_never(void **state)
     assert_string_equal(when_rfc3339(f->arena, INT64_MAX), ""); /* beyond what a calendar holds */
 }
 
+static void a_time_with_milliseconds_is_as_long_for_each(void **state)
+{
+    struct fixture *f = *state;
+
+    assert_string_equal(when_rfc3339_ms(f->arena, 0), "1970-01-01T00:00:00.000Z");
+    assert_string_equal(when_rfc3339_ms(f->arena, 86400007), "1970-01-02T00:00:00.007Z");
+    assert_string_equal(when_rfc3339_ms(f->arena, INT64_MIN), "1970-01-01T00:00:00.000Z");
+    assert_string_equal(when_rfc3339_ms(f->arena, INT64_MAX), "9999-12-31T23:59:59.999Z");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -78,6 +91,7 @@ int main(void)
         MODEL_TEST(how_long_it_took_has_as_many_digits_as_matter),
         MODEL_TEST(a_time_is_read_as_people_type_it),
         MODEL_TEST(programs_get_utc_and_nothing_for_never),
+        MODEL_TEST(a_time_with_milliseconds_is_as_long_for_each),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
