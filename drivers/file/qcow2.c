@@ -84,7 +84,7 @@ int qcow2_check(struct spinel_host *host, const char *path, const char *what, st
         "-f",      "qcow2",           "--output=json", path,       NULL};
     unsigned char header[HEADER_BYTES];
     struct value *info;
-    char *output;
+    char *output = NULL;
     int result = header_read(path, what, header, err);
     if (result < 0)
         return result;
