@@ -47,6 +47,15 @@ void sim_fault_note(struct sim *sim, enum fault fault)
     TRACE(sim, "fault %s", fault_names[fault]);
 }
 
+/* As much happens in a time that is so much longer. */
+static void swarm_slow(struct swarm *swarm, int64_t times)
+{
+    swarm->active_ms *= times;
+    swarm->edit_every_ms *= times * 3 / 4;
+    swarm->act_every_ms *= times * 3 / 4;
+    swarm->fault_every_ms *= times * 3 / 4;
+}
+
 static struct swarm swarm_choose(struct prng *prng, const struct options *options)
 {
     static const unsigned rates[] = {3, 10, 30, 80, 200};
@@ -69,11 +78,12 @@ static struct swarm swarm_choose(struct prng *prng, const struct options *option
         swarm.rates[i] = is_on && !is_left_out ? rate : 0;
     }
     if (prng_chance(prng, 60)) { /* at times a long and slow one */
-        swarm.active_ms *= 40;
-        swarm.edit_every_ms *= 30;
-        swarm.act_every_ms *= 30;
-        swarm.fault_every_ms *= 30;
+        swarm_slow(&swarm, 40);
         swarm.resync_ms = HOUR_MS;
+        if (prng_chance(prng, 600)) { /* of up to a year, for what is kept for days or months */
+            swarm_slow(&swarm, 40);
+            swarm.resync_ms = 12 * HOUR_MS;
+        }
     }
     if (options->active_ms)
         swarm.active_ms = options->active_ms;
