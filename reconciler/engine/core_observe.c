@@ -660,12 +660,20 @@ int64_t round_next_ms(const struct core *core)
     return !core->wants_full && core->resync_at_ms < soonest ? core->resync_at_ms : soonest;
 }
 
+/* It bears a name that nobody has told yet: it has no row, or was changed by an intent that its row
+ * does not know of, which may have been a rename. */
+static bool is_nameless(const struct seen *seen)
+{
+    return seen->driver && seen->etag && !seen->identity &&
+           (!seen->has_row || seen->epoch > seen->row_epoch);
+}
+
 void nameless_find(struct core *core)
 {
     for (size_t i = 0; i < core->config.driver_count; i++)
         core->drivers[i].has_nameless = false;
     for (const struct seen *seen = core->seen; seen; seen = seen->hh.next)
-        if (seen->driver && !seen->has_row && seen->etag && !seen->identity)
+        if (is_nameless(seen))
             seen->driver->has_nameless = true;
     for (size_t i = 0; i < core->config.driver_count; i++) {
         struct driver *driver = &core->drivers[i];

@@ -213,6 +213,23 @@ static void epochs_import(struct core *core, struct plan_input *input, struct ar
         qsort(rows, input->known_count, sizeof *rows, known_order);
 }
 
+/* A later commit may have said that the data stay, before one left them out: who asks an old copy
+ * cannot know. Nothing that Git does not declare is destroyed by its word; once declared again it
+ * is as that says. */
+static void data_keep(struct core *core, struct plan_input *input)
+{
+    struct known *rows = (struct known *)(size_t)input->known;
+    for (size_t i = 0; core->is_restored && i < input->known_count; i++) {
+        struct known *row = &rows[i];
+        const struct kind *kind = kind_find(row->kind);
+        if (!kind || !kind->holds_data || row->life != LIFE_LIVE || !row->remove_deletes ||
+            set_find(input->set, row->kind, row->project, row->name))
+            continue;
+        row->remove_deletes = false;
+        save_object(core, row);
+    }
+}
+
 void rebuild_input(struct core *core, struct plan_input *input, struct arena *arena)
 {
     invariant(input->set && (input->known || input->known_count == 0),
@@ -220,6 +237,7 @@ void rebuild_input(struct core *core, struct plan_input *input, struct arena *ar
     bool has_asked = core->is_restored; /* an approval of an earlier restore is not one of this */
     strangers_rebuild(core, input, arena);
     epochs_import(core, input, arena);
+    data_keep(core, input);
     for (size_t i = 0; has_asked && i < input->approved_count; i++)
         if (!strcmp(input->approved[i], rebuild_hold)) {
             core->is_restored = false;

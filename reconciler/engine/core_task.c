@@ -163,6 +163,7 @@ static void task_rows(struct core *core, struct task *task, const struct step *s
         row.tried = task->after.applied;
     save_object(core, &row);
     seen_set_row(core, row.kind, row.uid, true);
+    seen_find(core, row.uid)->row_epoch = epoch;
     task->after.project = step->project;
     task->after.name = step->name;
     task->after.generation = step->generation;

@@ -205,10 +205,22 @@ static bool is_as_seen(const struct states *states)
            (!booted || value_equal(booted, states->desired));
 }
 
+/* A promise of a commit in between may be stricter than what was applied before and is again. */
+static bool is_as_promised(const struct states *states)
+{
+    const struct known *known = states->subject->known;
+    const struct value *spec = states->subject->spec;
+
+    return !states->subject->kind->holds_data ||
+           (known->protect == value_get_bool(spec, "protect", false) &&
+            known->remove_deletes == (strcmp(value_get_text(spec, "onRemove", ""), "delete") == 0));
+}
+
 struct field_list fields_find(const struct states *states)
 {
     bool is_applied = is_as_applied(states);
-    struct field_list list = {.is_unrecorded = !is_applied || !states->is_confirmed};
+    struct field_list list = {.is_unrecorded =
+                                  !is_applied || !states->is_confirmed || !is_as_promised(states)};
 
     add_name_and_labels(states, &list);
     if (!is_applied || !is_as_seen(states))

@@ -196,10 +196,31 @@ static void what_cannot_be_named_is_not_made_again(void **state)
     assert_int_equal(rack_object(rack, "Volume", "db")->made, 1);
 }
 
+/* A commit said that the data stay, and the next left them out; the old copy knows of neither. */
+static void old_copy_destroys_nothing_that_git_does_not_declare(void **state)
+{
+    struct rack *rack = *state;
+    rack->config.policy.collapse_percent = 100;
+    rack->commits[4] = POOL PROJECT KEPT("db", "size: 2GiB, onRemove: release") VPC("net");
+    rack_boot(rack, "1");
+    assert_true(rack_run(rack, MINUTE_MS));
+    rack_backup(rack);
+    rack_boot(rack, "4");
+    assert_true(rack_run(rack, MINUTE_MS));
+    rack_restore(rack);
+    rack_boot(rack, "3");
+    rack_run(rack, MINUTE_MS);
+    rack_approve_rebuild(rack);
+    assert_true(rack_run(rack, 10 * MINUTE_MS));
+    assert_int_equal(rack_count(rack, "Volume", "db"), 1);
+    assert_int_equal(rack_row(rack, "Volume")->life, LIFE_RELEASED);
+}
+
 int main(void)
 {
 #define RACK_TEST(name) cmocka_unit_test_setup_teardown(name, rack_setup, rack_teardown)
     const struct CMUnitTest tests[] = {
+        RACK_TEST(old_copy_destroys_nothing_that_git_does_not_declare),
         RACK_TEST(lost_store_makes_nothing_twice_and_asks_first),
         RACK_TEST(lost_store_with_a_machine_that_runs_converges),
         RACK_TEST(volume_that_a_machine_holds_grows_after_the_store_was_lost),

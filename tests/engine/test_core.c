@@ -537,6 +537,21 @@ static void keeping_counts_from_when_it_is_accepted(void **state)
     assert_int_equal(rack_count(rack, "Volume", "db"), 1);
 }
 
+/* The promise to keep it was never carried out, and Git has taken it back: it is deleted. */
+static void promise_that_git_takes_back_is_forgotten(void **state)
+{
+    struct rack *rack = *state;
+    rack->commits[4] = POOL PROJECT KEPT("db", "size: 1GiB") VPC("net");
+    rack_boot(rack, "1");
+    assert_true(rack_run(rack, minute));
+    rack_target(rack, "4");
+    rack_target(rack, "1");
+    assert_true(rack_run(rack, minute));
+    rack_target(rack, "3");
+    assert_true(rack_run(rack, minute));
+    assert_int_equal(rack_count(rack, "Volume", "db"), 0);
+}
+
 /* Approves the one hold that there is. */
 static void approve(struct rack *rack)
 {
@@ -704,6 +719,7 @@ int main(void)
         RACK_TEST(new_kind_of_etag_brings_everything_to_be_looked_at),
         RACK_TEST(etag_of_before_a_step_says_nothing_of_after_it),
         RACK_TEST(keeping_counts_from_when_it_is_accepted),
+        RACK_TEST(promise_that_git_takes_back_is_forgotten),
         RACK_TEST(approval_is_good_for_one_loss),
         RACK_TEST(approval_of_a_revision_ends_with_its_last_step),
         RACK_TEST(a_nic_moves_to_another_subnet_while_its_machine_runs),

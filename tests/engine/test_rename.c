@@ -103,10 +103,31 @@ static void rename_is_known_after_a_backup_came_back(void **state)
     assert_string_equal(rack_object(rack, "Volume", "moved")->uid, uid);
 }
 
+/* Its list says that more was done to it than the old copy knows, and not yet under which name. */
+static void name_is_waited_for_after_a_backup_came_back(void **state)
+{
+    struct rack *rack = *state;
+    rack->commits[5] = POOL PROJECT VOLUME("moved", "1GiB") VPC("net");
+    rack_boot(rack, "1");
+    assert_true(rack_run(rack, MINUTE_MS));
+    rack_backup(rack);
+    rack_boot(rack, "4");
+    assert_true(rack_run(rack, MINUTE_MS));
+    rack_restore(rack);
+    rack->answer_ms = 1100; /* a plan is made after two seconds, with what has come */
+    rack_boot(rack, "5");
+    rack_run(rack, MINUTE_MS);
+    rack_approve_rebuild(rack);
+    assert_true(rack_run(rack, 10 * MINUTE_MS));
+    assert_int_equal(rack_count(rack, "Volume", "moved"), 1);
+    assert_int_equal(rack_object(rack, "Volume", "moved")->made, 1);
+}
+
 int main(void)
 {
 #define RACK_TEST(name) cmocka_unit_test_setup_teardown(name, rack_setup, rack_teardown)
     const struct CMUnitTest tests[] = {
+        RACK_TEST(name_is_waited_for_after_a_backup_came_back),
         RACK_TEST(rename_that_was_accepted_holds_until_it_is_done),
         RACK_TEST(second_rename_goes_on_from_the_first),
         RACK_TEST(rename_of_what_is_under_way_is_kept),
