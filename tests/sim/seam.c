@@ -255,7 +255,8 @@ static int seam_revision_add(struct store *store, const struct revision *revisio
 {
     if (writes(err) < 0)
         return err->code;
-    strncpy(bound->host.accepting, revision->commit, sizeof bound->host.accepting - 1);
+    if (!strcmp(revision->state, "target"))
+        strncpy(bound->host.accepting, revision->commit, sizeof bound->host.accepting - 1);
     return store_revision_add(store, revision, id, err);
 }
 
