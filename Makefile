@@ -171,6 +171,7 @@ $(foreach t,fuzz fuzzer,$(BUILD)/$(t)/instances): $(call obj,$(addprefix drivers
     machine_value.c process.c qmp.c rundir.c serial_log.c tap.c))
 $(foreach t,fuzz fuzzer,$(BUILD)/$(t)/pools): $(call obj,$(addprefix drivers/file/,copy.c fetch.c image.c mark.c place.c pool.c qcow2.c \
     seed.c staging.c volume.c watch.c))
+$(foreach t,fuzz fuzzer,$(BUILD)/$(t)/seeds): $(call obj,$(addprefix drivers/file/,mark.c place.c staging.c))
 
 replays: $(replays)
 fuzzers: $(fuzzers)

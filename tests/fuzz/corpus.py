@@ -209,6 +209,14 @@ seed("pools", "odd-notes", lines("n %s {\"path\":5}" % UID, "n x []", "n y {\"pa
 seed("pools", "odd-uptime", lines("u -9223372036854775808", "f t %s.5.5 x" % UID))
 seed("pools", "unmounted", lines("n %s {\"path\":\"state/pools/main\",\"device\":-1}" % UID, "g p %s.raw {}" % UID))
 
+# ---- what is given to cloud-init: a byte, then an instance's cloudInit
+for name, given in {"all": {"userData": "#cloud-config\npassword: a-secret-that-nobody-guesses-at-all-40\n", "networkConfig": "version: 2\n",
+                            "hostname": "db-1", "sshKeys": ["ann"], "instanceIdPolicy": "bump"},
+                    "empty": {}, "only-user": {"userData": "#!/bin/sh\n\u0001\ttrue # \u00e9\u2028"}, "nobody": {"sshKeys": ["bob"]},
+                    "slip": {"hostname": "a\npublic-keys: [x]", "networkConfig": "\"\\: {}\r\n---\n"}}.items():
+    seed("seeds", name, b"\0" + json.dumps(given).encode())
+seed("seeds", "long", b"\xff" + json.dumps({"userData": "x" * 60}).encode())
+
 # ---- tags, ledgers
 seed("tags", "volume", json.dumps({"rack": "r1", "kind": "Volume", "project": "shop", "name": "db", "uid": UID, "epoch": 3,
                                    "released": False, "extra": {"a": 1}, "mac": "0" * 64}))
