@@ -171,6 +171,8 @@ $(foreach t,fuzz fuzzer,$(BUILD)/$(t)/instances): $(call obj,$(addprefix drivers
     machine_value.c process.c qmp.c rundir.c serial_log.c tap.c))
 $(foreach t,fuzz fuzzer,$(BUILD)/$(t)/pools): $(call obj,$(addprefix drivers/file/,copy.c fetch.c image.c mark.c place.c pool.c qcow2.c \
     seed.c staging.c volume.c watch.c))
+$(foreach t,fuzz fuzzer,$(BUILD)/$(t)/seeds): $(call obj,$(addprefix drivers/file/,mark.c place.c staging.c))
+$(foreach t,fuzz fuzzer,$(BUILD)/$(t)/networks): $(call obj,$(addprefix drivers/linux-vpc/,compile.c dhcp_files.c network.c policy.c))
 
 replays: $(replays)
 fuzzers: $(fuzzers)
@@ -281,8 +283,7 @@ coverage: tests/coverage/keep.c  ## line and branch coverage, and fails below th
 	@build-cov/tests/sim/spinel-sim crash --sample 100 --jobs 2 >build-cov/crash.log || { cat build-cov/crash.log; exit 1; }
 	@BUILD=build-cov build-cov/torture --brief >build-cov/torture.log || { cat build-cov/torture.log; exit 1; }
 	@python3 tests/coverage/report.py build-cov/obj
-# netlink holds functions of a driver that only an optimizer leaves out.
-coverage_replays := $(patsubst %,build-cov/fuzz/%,$(filter-out netlink,$(fuzz_targets)))
+coverage_replays := $(fuzz_targets:%=build-cov/fuzz/%)
 coverage_bats := $(wildcard tests/cli/*.bats tests/hostile/*.bats) tests/e2e/engine-sim.bats
 
 check-layers:  ## who may include whom

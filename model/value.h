@@ -96,6 +96,8 @@ const struct value *value_at(const struct value *root, const char *path);
 const char *value_get_text(const struct value *map, const char *key, const char *fallback);
 int64_t value_get_int(const struct value *map, const char *key, int64_t fallback);
 bool value_get_bool(const struct value *map, const char *key, bool fallback);
+/* Of a list; "" for what is no text. */
+const char *value_item_text(const struct value *list, size_t i);
 const char *value_at_text(const struct value *root, const char *path, const char *fallback);
 int64_t value_at_int(const struct value *root, const char *path, int64_t fallback);
 bool value_at_bool(const struct value *root, const char *path, bool fallback);

@@ -110,6 +110,11 @@ static bool bool_or(const struct value *value, bool fallback)
     return value && value->type == VALUE_BOOL ? value->boolean : fallback;
 }
 
+const char *value_item_text(const struct value *list, size_t i)
+{
+    return text_or(list->items[i], "");
+}
+
 const char *value_get_text(const struct value *map, const char *key, const char *fallback)
 {
     return text_or(value_get(map, key), fallback);

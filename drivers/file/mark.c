@@ -13,7 +13,7 @@
 #include "drivers/file/staging.h"
 
 #define ATTRIBUTE "user.spinel"
-enum { TAG_MAX = 1 << 18 };
+enum { TAG_MAX = 2 << 20 }; /* a seed with as many and as long keys as may be is half of it */
 
 static const char *base_name(const char *path)
 {

@@ -108,7 +108,7 @@ static void ports_write(struct text *match, const char *protocol, const struct v
 {
     text_printf(match, "%s dport { ", protocol);
     for (size_t i = 0; i < ports->count; i++)
-        text_printf(match, "%s%s", i ? ", " : "", ports->items[i]->text);
+        text_printf(match, "%s%s", i ? ", " : "", value_item_text(ports, i));
     text_add(match, " } ");
 }
 
@@ -121,7 +121,7 @@ static size_t types_write(struct text *out, const struct policy_rule *rule, size
         struct text match = TEXT_INIT;
         int type;
         int code;
-        policy_icmp(types->items[i]->text, &type, &code);
+        policy_icmp(value_item_text(types, i), &type, &code);
         if (code < 0) {
             text_printf(&plain, "%s%d", plain.len ? ", " : "", type);
         } else {

@@ -40,8 +40,8 @@ static void subnet_config(struct text *out, const struct network_subnet *subnet)
         return;
     text_printf(out, "local=/%s/\ndomain=%s,%s\n", subnet->domain, subnet->domain,
                 prefix_text(&subnet->cidr, text));
-    for (size_t i = 0; subnet->servers && i < subnet->servers->count; i++)
-        text_printf(out, "server=%s\n", subnet->servers->items[i]->text);
+    for (size_t i = 0; value_is_list(subnet->servers) && i < subnet->servers->count; i++)
+        text_printf(out, "server=%s\n", value_item_text(subnet->servers, i));
 }
 
 void dhcp_write_config(struct text *out, const struct network *network, const char *dir,
@@ -89,8 +89,8 @@ static void dns_option(struct text *out, const struct network_subnet *subnet, co
     text_printf(out, "tag:%s,option:dns-server", subnet->bridge);
     if (subnet->has_dns)
         text_printf(out, ",%s", gateway);
-    for (size_t i = 0; !subnet->has_dns && servers && i < servers->count; i++)
-        text_printf(out, ",%s", servers->items[i]->text);
+    for (size_t i = 0; !subnet->has_dns && value_is_list(servers) && i < servers->count; i++)
+        text_printf(out, ",%s", value_item_text(servers, i));
     text_add_char(out, '\n');
 }
 

@@ -40,7 +40,7 @@ static const struct nft_change *change_of(const struct view *view, const struct 
 static bool text_in(const struct value *list, const char *text)
 {
     for (size_t i = 0; i < list->count; i++)
-        if (strcmp(list->items[i]->text, text) == 0)
+        if (strcmp(value_item_text(list, i), text) == 0)
             return true;
     return false;
 }
@@ -52,7 +52,7 @@ static bool members_same(const struct value *a, const struct value *b)
     if (count != (value_is_list(b) ? b->count : 0))
         return false;
     for (size_t i = 0; i < count; i++)
-        if (!text_in(b, a->items[i]->text))
+        if (!text_in(b, value_item_text(a, i)))
             return false;
     return true;
 }

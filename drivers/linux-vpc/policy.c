@@ -238,7 +238,7 @@ static bool ports_have(const struct value *ports, int port)
     for (size_t i = 0; i < ports->count; i++) {
         int first;
         int last;
-        policy_ports(ports->items[i]->text, &first, &last);
+        policy_ports(value_item_text(ports, i), &first, &last);
         if (first <= port && port <= last)
             return true;
     }
@@ -252,7 +252,7 @@ static bool types_have(const struct value *types, const struct flow *flow)
     for (size_t i = 0; i < types->count; i++) {
         int type;
         int code;
-        policy_icmp(types->items[i]->text, &type, &code);
+        policy_icmp(value_item_text(types, i), &type, &code);
         if (type == flow->icmp_type && (code < 0 || code == flow->icmp_code))
             return true;
     }

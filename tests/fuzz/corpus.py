@@ -209,6 +209,39 @@ seed("pools", "odd-notes", lines("n %s {\"path\":5}" % UID, "n x []", "n y {\"pa
 seed("pools", "odd-uptime", lines("u -9223372036854775808", "f t %s.5.5 x" % UID))
 seed("pools", "unmounted", lines("n %s {\"path\":\"state/pools/main\",\"device\":-1}" % UID, "g p %s.raw {}" % UID))
 
+# ---- what is given to cloud-init: a byte, then an instance's cloudInit
+for name, given in {"all": {"userData": "#cloud-config\npassword: a-secret-that-nobody-guesses-at-all-40\n", "networkConfig": "version: 2\n",
+                            "hostname": "db-1", "sshKeys": ["ann"], "instanceIdPolicy": "bump"},
+                    "empty": {}, "only-user": {"userData": "#!/bin/sh\n\u0001\ttrue # \u00e9\u2028"}, "nobody": {"sshKeys": ["bob"]},
+                    "slip": {"hostname": "a\npublic-keys: [x]", "networkConfig": "\"\\: {}\r\n---\n"}}.items():
+    seed("seeds", name, b"\0" + json.dumps(given).encode())
+seed("seeds", "long", b"\xff" + json.dumps({"userData": "x" * 60}).encode())
+
+# ---- records of a VPC, a line each
+def record(kind, name, spec, chosen={}, uid=UID):
+    return json.dumps({"kind": kind, "uid": uid, "project": "shop", "name": name, "epoch": 1, "released": False, "spec": spec, "chosen": chosen})
+NETWORK = [
+    record("VPC", "net", {"prefixes": ["10.0.0.0/16"], "nat": True, "mtu": 1450}, {"transit": 3, "tag": "t", "inode": 5}),
+    record("Subnet", "apps", {"vpc": "net", "cidr": "10.0.1.0/24", "gateway": "10.0.1.1", "dhcp": True,
+                              "dns": {"enabled": True, "domain": "internal", "servers": ["192.0.2.53"]}}, uid="1" * 32),
+    record("NIC", "web.eth0", {"instance": "web", "interface": "eth0", "subnet": "apps", "address": "10.0.1.5", "mac": "02:00:00:00:00:05",
+                               "labels": {"role": "web"}}, uid="2" * 32),
+    record("NIC", "db.eth0", {"instance": "db", "interface": "eth0", "subnet": "apps", "address": "10.0.1.6", "mac": "02:00:00:00:00:06"}, uid="3" * 32),
+    record("Firewall", "fw", {"vpc": "net", "rules": [
+        {"name": "web", "direction": "in", "action": "allow", "targets": [{"label": "role=web"}], "hosts": [{"cidr": "0.0.0.0/0"}],
+         "protocols": [{"protocol": "tcp", "ports": ["80", "443-445"]}, {"protocol": "icmp", "icmpTypes": ["echo-request", "3/4"]}], "log": True},
+        {"name": "none", "direction": "out", "action": "deny", "priority": 5, "targets": [{"instance": "db"}], "hosts": [{"subnet": "apps"}, {"vpc": "net"}]}]}),
+    record("FloatingIP", "ip", {"address": "192.0.2.7", "instance": "web"}),
+    record("PortForward", "fwd", {"protocol": "tcp", "port": 8080, "instance": "web", "nic": "eth0", "targetPort": 80, "address": "192.0.2.8"}, {"transitPort": 9})]
+seed("networks", "whole", lines(*NETWORK))
+seed("networks", "bare", lines(NETWORK[0], record("Subnet", "s", {"cidr": "10.0.9.0/30"}), record("NIC", "n", {"address": "10.0.9.2", "mac": "02:00:00:00:00:09"})))
+seed("networks", "closed", lines(*NETWORK[:4], record("Firewall", "fw", {"rules": [{"name": "x", "action": "deny", "priority": -1}]})))
+seed("networks", "odd-lists", lines(*NETWORK[:4], record("Subnet", "t", {"cidr": "10.0.2.0/24", "dns": {"enabled": False, "servers": [5, {}]}}),
+                                   record("Subnet", "u", {"cidr": "10.0.3.0/24", "dns": {"servers": "x"}}),
+                                   record("Firewall", "fw", {"rules": [7, {"protocols": [5, {"protocol": "tcp", "ports": [80, []]}, {"protocol": "icmp", "icmpTypes": [8, {}]}],
+                                                                           "targets": [1], "hosts": [{"label": 5}]}]})))
+seed("networks", "odd-numbers", lines(record("VPC", "net", {"mtu": 1 << 62}, {"transit": -1}), record("PortForward", "f", {"port": -1, "targetPort": 1 << 40})))
+
 # ---- tags, ledgers
 seed("tags", "volume", json.dumps({"rack": "r1", "kind": "Volume", "project": "shop", "name": "db", "uid": UID, "epoch": 3,
                                    "released": False, "extra": {"a": 1}, "mac": "0" * 64}))
