@@ -16,7 +16,7 @@
 #include "model/invariant.h"
 #include "model/json.h"
 
-enum { GOODBYE_MS = 3000, OLD_DEATH_MS = 5000 };
+enum { GOODBYE_MS = 3000, OLD_DEATH_MS = 5000, GARBAGE_MAX = 1000 };
 
 static void pause_ms(long ms)
 {
@@ -85,6 +85,18 @@ void process_kill_old(struct process *process)
 
 /* ---- streams ------------------------------------------------------------------------ */
 
+/* Some lines of a library's chatter cost nothing; one who says nothing else is no driver. */
+static void garbage_taken(struct process *process)
+{
+    shell_log(process->shell, "driver.noise", process->program->name,
+              "a line that is not JSON-RPC");
+    if (++process->garbage != GARBAGE_MAX)
+        return;
+    snprintf(process->channel.last_error, sizeof process->channel.last_error,
+             "it wrote %d lines that are no JSON-RPC", GARBAGE_MAX);
+    process->shell->starter->kill(process->shell, process);
+}
+
 static void line_taken(void *context, struct channel *channel, const char *data, size_t len)
 {
     struct process *process = context;
@@ -94,7 +106,7 @@ static void line_taken(void *context, struct channel *channel, const char *data,
     struct value *message = NULL;
     (void)channel;
     if (json_read(arena, data, len, &message, &err) < 0 || !value_is_map(message)) {
-        shell_log(shell, "driver.noise", process->program->name, "a line that is not JSON-RPC");
+        garbage_taken(process);
     } else {
         core_message(shell->core, process->program->name, message);
         shell->has_news = true;
@@ -128,6 +140,7 @@ void process_ended(struct process *process, const char *why)
     snprintf(full, sizeof full, "%s%s%s", why, last[0] ? ": " : "", last);
     channel_detach(&process->channel);
     process->channel.last_error[0] = '\0';
+    process->garbage = 0;
     process->pid = 0;
     core_driver_down(shell->core, process->program->name, full);
     shell->has_news = true;
