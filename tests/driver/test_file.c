@@ -281,6 +281,35 @@ static void a_volume_of_an_unmounted_pool_is_unknown_and_not_absent(void **state
     assert_refused(rack, list, "busy", dir);
 }
 
+/* Some mounters make the directory and remove it again. */
+static void a_pool_whose_mount_point_is_gone_is_unmounted_too(void **state)
+{
+    struct rack *rack = *state;
+    const char *dir = arena_printf(rack->arena, "%s/media/small", rack->dir);
+    mkdir(arena_printf(rack->arena, "%s/media", rack->dir), 0755);
+    small_mount(rack, dir);
+    assert_applied(rack, rack_apply(rack, 1, 1, "create", "Pool", POOL(dir)));
+    assert_applied(rack, rack_apply(rack, 2, 1, "create", "Volume", volume_in_pool(rack, dir, 1)));
+    assert_int_equal(umount(dir), 0);
+    assert_int_equal(rmdir(dir), 0);
+    assert_true(value_get_bool(rack_look(rack, 2), "unknown", false));
+    assert_true(value_get_bool(rack_look(rack, 1), "unknown", false));
+    assert_refused(rack, rack_apply(rack, 1, 2, "create", "Pool", POOL(dir)), "busy", dir);
+    assert_int_equal(access(dir, F_OK), -1);
+}
+
+/* That one is not a mount point: it is made again, and what was in it, too. */
+static void a_pool_whose_directory_was_removed_is_absent(void **state)
+{
+    struct rack *rack = *state;
+    const char *dir = arena_printf(rack->arena, "%s/plain", rack->dir);
+    assert_applied(rack, rack_apply(rack, 1, 1, "create", "Pool", POOL(dir)));
+    assert_int_equal(unlink(arena_printf(rack->arena, "%s/.spinel-pool", dir)), 0);
+    assert_int_equal(rmdir(dir), 0);
+    assert_true(is_absent(rack_look(rack, 1)));
+    assert_applied(rack, rack_apply(rack, 1, 2, "create", "Pool", POOL(dir)));
+}
+
 static void a_full_disk_is_said_to_be_full_and_leaves_nothing(void **state)
 {
     struct rack *rack = *state;
@@ -494,6 +523,8 @@ int main(void)
         TEST(what_carries_no_valid_tag_is_never_touched),
         TEST(a_pool_that_holds_anything_is_kept),
         TEST(a_volume_of_an_unmounted_pool_is_unknown_and_not_absent),
+        TEST(a_pool_whose_mount_point_is_gone_is_unmounted_too),
+        TEST(a_pool_whose_directory_was_removed_is_absent),
         TEST(a_full_disk_is_said_to_be_full_and_leaves_nothing),
         TEST(an_image_with_another_digest_is_refused_and_not_kept),
         TEST(an_image_from_a_file_that_not_everybody_may_read_is_refused),
