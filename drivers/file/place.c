@@ -96,23 +96,40 @@ static int note_read(struct spinel_host *host, const char *path, struct value **
     return result;
 }
 
+/* Whether a file system is missing. A directory that is gone was removed, or its mount took it
+ * along: then it was on another device than what is above it. What cannot be looked at may be. */
+static bool is_missing(struct spinel_host *host, const char *dir, int64_t device, bool *is_there)
+{
+    struct stat st;
+    char *path = arena_text(spinel_arena(host), dir);
+    *is_there = true;
+    while (stat(path, &st) < 0) {
+        char *slash = strrchr(path, '/');
+        if (errno != ENOENT || !slash || strcmp(path, "/") == 0)
+            return true;
+        slash[slash == path] = '\0';
+        *is_there = false;
+    }
+    return (int64_t)st.st_dev != device;
+}
+
 static int note_each(struct spinel_host *host, const char *dir, const char *name, void *context,
                      struct error *err)
 {
     struct value *note;
-    struct stat st;
+    bool is_there;
     const char *path = arena_printf(spinel_arena(host), "%s/%s", dir, name);
     if (note_read(host, path, &note, err) < 0)
         return error_wrap(err, "the note on pool %s", name);
     const char *pool_dir = value_get_text(note, "path", "");
-    bool can_look = stat(pool_dir, &st) == 0;
-    if (!can_look && errno == ENOENT)
+    bool is_unmounted = is_missing(host, pool_dir, value_get_int(note, "device", 0), &is_there);
+    if (!is_there && !is_unmounted)
         return 0;
     struct pool_place *place = place_add(host, context, pool_dir);
     if (!place || place->tag)
         return 0;
     place->uid = name;
-    place->is_unmounted = !can_look || (int64_t)st.st_dev != value_get_int(note, "device", 0);
+    place->is_unmounted = is_unmounted;
     return 0;
 }
 

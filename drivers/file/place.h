@@ -14,7 +14,7 @@ struct pool_place {
     const char *dir;
     const char *uid;         /* NULL if no Pool has it: the default one */
     const struct value *tag; /* the valid tag in it, or NULL */
-    bool is_unmounted;       /* the directory is there, but it is not the one we knew */
+    bool is_unmounted;       /* not the directory that we knew, or gone with its mount */
 };
 
 struct pool_places {

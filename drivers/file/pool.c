@@ -174,14 +174,16 @@ static int pool_remove(struct spinel_host *host, const struct pool_place *place,
 static int pool_apply(struct spinel_host *host, const struct spinel_op *op, struct error *err)
 {
     struct pool_places places;
-    if (op->verb == SPINEL_CREATE || op->verb == SPINEL_UPDATE || op->verb == SPINEL_RESTART)
-        return pool_make(host, op, err);
     int result = places_read(host, &places, err);
     const struct pool_place *place = result == 0 ? place_find(&places, op->uid) : NULL;
-    if (result < 0 || (place && (result = mark_admit(place->tag, op, err)) < 0))
+    if (result == 0 && place && place->is_unmounted)
+        result = unmounted(place, err);
+    if (result < 0)
         return result;
-    if (place && place->is_unmounted)
-        return unmounted(place, err);
+    if (op->verb == SPINEL_CREATE || op->verb == SPINEL_UPDATE || op->verb == SPINEL_RESTART)
+        return pool_make(host, op, err);
+    if (place && (result = mark_admit(place->tag, op, err)) < 0)
+        return result;
     if (op->verb == SPINEL_DELETE)
         return place ? pool_remove(host, place, err) : 0;
     if (!place)

@@ -199,12 +199,16 @@ static int lines_read(struct ledger *ledger, char *data, size_t len, struct erro
 
 static int file_read(const char *path, char **data, size_t *len, struct error *err)
 {
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     struct stat st;
     *data = NULL;
     *len = 0;
     if (fd < 0)
         return errno == ENOENT ? 0 : error_sys(err, "cannot open %s", path);
+    if (fstat(fd, &st) == 0 && !S_ISREG(st.st_mode)) {
+        close(fd);
+        return error_set(err, ERR_CORRUPT, "%s is not a regular file", path);
+    }
     if (fstat(fd, &st) < 0 || !(*data = malloc((size_t)st.st_size + 1)))
         goto fail;
     for (ssize_t got; *len < (size_t)st.st_size; *len += (size_t)got) {

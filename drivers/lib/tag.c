@@ -52,12 +52,12 @@ int key_open(const char *path, uint8_t key[32], struct error *err)
     char data[80] = "";
     if (sodium_init() < 0)
         return error_set(err, ERR_SYSTEM, "libsodium cannot start");
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     if (fd < 0 && errno == ENOENT)
         return key_make(path, key, err);
     if (fd < 0)
         return error_sys(err, "cannot open the key file %s", path);
-    ssize_t len = read(fd, data, sizeof data - 1);
+    ssize_t len = read(fd, data, sizeof data - 1); /* of a pipe: nothing, and no waiting */
     int result = len < 0 ? error_sys(err, "cannot read the key file %s", path)
                          : key_parse(path, data, (size_t)len, key, err);
     sodium_memzero(data, sizeof data);

@@ -10,11 +10,13 @@
 #include "reconciler/cli/command.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "model/report.h"
 #include "reconciler/cli/terminal.h"
@@ -246,6 +248,16 @@ static int output_finish(int status)
     return EXIT_ERROR;
 }
 
+/* Started without one of the three, the next file that is opened would have its number, and be
+ * what errors are written to. What stands in cannot be used: nobody shall think that a result
+ * reached its reader. */
+static void streams_need(void)
+{
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+        if (fcntl(fd, F_GETFD) < 0)
+            (void)!open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY);
+}
+
 int command_main(int argc, const char **argv, const struct command *const *commands)
 {
     struct cli cli = {
@@ -255,6 +267,7 @@ int command_main(int argc, const char **argv, const struct command *const *comma
     };
     int status;
 
+    streams_need();
     signal(SIGPIPE, SIG_IGN);
     terminal_init();
     status = output_finish(program_run(&cli, argc, argv));

@@ -50,11 +50,27 @@ static int stdout_write(const struct text *text, struct error *err)
     return 0;
 }
 
+int file_need_own(struct arena *arena, const char **path, struct error *err)
+{
+    struct stat st;
+    char *real = realpath(*path, NULL);
+
+    if (real)
+        *path = arena_text(arena, real);
+    free(real);
+    if (stat(*path, &st) < 0 || S_ISREG(st.st_mode))
+        return 0;
+    error_set(err, ERR_INVALID, "%s is there, and is not a regular file", *path);
+    return error_hint(err, "- stands for standard output.");
+}
+
 int report_file_write(struct arena *arena, const char *path, const struct text *text,
                       struct error *err)
 {
     if (file_is_stdout(path))
         return stdout_write(text, err);
+    if (file_need_own(arena, &path, err) < 0)
+        return err->code;
     char *beside = arena_printf(arena, "%s.XXXXXX", path);
     int fd = mkostemp(beside, O_CLOEXEC);
     FILE *out = fd < 0 ? NULL : fdopen(fd, "w");

@@ -16,6 +16,10 @@ void markup_add(struct text *out, const char *text);
 /* Whether the FILE that an option was given is "-": standard output. NULL is none. */
 bool file_is_stdout(const char *path);
 
+/* Sees to it that a file that is renamed to `*path` takes no other's place: a device or a pipe is
+ * refused, and where a link leads to takes the place of the link. */
+int file_need_own(struct arena *arena, const char **path, struct error *err);
+
 /* Writes the file beside its name and then gives it the name; readable by everybody. "-" is
  * standard output. */
 int report_file_write(struct arena *arena, const char *path, const struct text *text,

@@ -37,7 +37,7 @@ static int all_write(int fd, const struct text *text)
 int saved_write(struct arena *arena, const char *path, const struct value *plan, struct error *err)
 {
     struct text text = TEXT_INIT;
-    char *beside = arena_printf(arena, "%s.XXXXXX", path);
+    char *beside;
     int rc = 0;
 
     json_write_pretty(&text, plan_save_document(arena, plan));
@@ -47,6 +47,11 @@ int saved_write(struct arena *arena, const char *path, const struct value *plan,
         text_free(&text);
         return rc;
     }
+    if (file_need_own(arena, &path, err) < 0) {
+        text_free(&text);
+        return err->code;
+    }
+    beside = arena_printf(arena, "%s.XXXXXX", path);
     int fd = mkostemp(beside, O_CLOEXEC); /* mode 0600 */
     if (fd < 0) {
         text_free(&text);

@@ -12,7 +12,12 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { CHUNK = 1 << 16, INPUT_KEPT = 1 << 18, ERROR_LINE_MAX = 4096 };
+enum {
+    CHUNK = 1 << 16,
+    INPUT_KEPT = 1 << 18,
+    ERROR_LINE_MAX = 4096,
+    DRAIN_CHUNKS = 16, /* more than a pipe holds */
+};
 
 static void front_drop(struct text *text, size_t count)
 {
@@ -80,13 +85,16 @@ static void in_ready(struct ev_loop *loop, struct ev_io *io, int events)
 
 static void error_lines_give(struct channel *channel)
 {
+    size_t start = 0;
     char *end;
-    while ((end = memchr(channel->errors.data, '\n', channel->errors.len))) {
+    while ((end = memchr(channel->errors.data + start, '\n', channel->errors.len - start))) {
+        const char *line = channel->errors.data + start;
         *end = '\0';
-        snprintf(channel->last_error, sizeof channel->last_error, "%s", channel->errors.data);
-        channel->events->noise(channel->context, channel, channel->errors.data);
-        front_drop(&channel->errors, (size_t)(end - channel->errors.data) + 1);
+        snprintf(channel->last_error, sizeof channel->last_error, "%s", line);
+        channel->events->noise(channel->context, channel, line);
+        start = (size_t)(end - channel->errors.data) + 1;
     }
+    front_drop(&channel->errors, start);
     if (channel->errors.len > ERROR_LINE_MAX)
         text_reset(&channel->errors);
 }
@@ -174,13 +182,17 @@ void channel_attach(struct channel *channel, int to_in, int from_out, int from_e
     output_write(channel);
 }
 
+/* No more than was there when the process ended: one that it left behind may hold the other end,
+ * and write for ever. */
 void channel_drain(struct channel *channel)
 {
     if (!channel->is_attached)
         return;
-    while (fd_read(channel->err.fd, &channel->errors) > 0)
+    for (int i = 0; i < DRAIN_CHUNKS && fd_read(channel->err.fd, &channel->errors) > 0; i++)
         error_lines_give(channel);
-    while (channel->is_attached && fd_read(channel->in.fd, &channel->input) > 0)
+    for (int i = 0;
+         i < DRAIN_CHUNKS && channel->is_attached && fd_read(channel->in.fd, &channel->input) > 0;
+         i++)
         lines_give(channel);
 }
 

@@ -16,7 +16,7 @@
 #include "model/invariant.h"
 #include "model/json.h"
 
-enum { GOODBYE_MS = 3000, OLD_DEATH_MS = 5000 };
+enum { GOODBYE_MS = 3000, OLD_DEATH_MS = 5000, GARBAGE_MAX = 1000 };
 
 static void pause_ms(long ms)
 {
@@ -26,19 +26,22 @@ static void pause_ms(long ms)
 
 /* ---- what a run before may have left ------------------------------------------------ */
 
-/* Clock ticks since boot at which a process started: with its pid, its name for ever. */
-static long long start_time(pid_t pid)
+/* Clock ticks since boot at which a process started: with its pid, its name for ever. A dead one
+ * keeps it until its parent has heard of the death, and some parents never listen. */
+static long long start_time(pid_t pid, bool *is_dead)
 {
     char path[64], stat[1024];
     long long ticks = -1;
     snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
     FILE *file = fopen(path, "re");
+    *is_dead = true;
     if (!file)
         return -1;
     size_t len = fread(stat, 1, sizeof stat - 1, file);
     fclose(file);
     stat[len] = '\0';
     char *field = strrchr(stat, ')'); /* the command's name may hold anything */
+    *is_dead = field && (field[2] == 'Z' || field[2] == 'X');
     for (int i = 0; field && i < 20; i++)
         field = strchr(field + 1, ' ');
     if (field)
@@ -56,10 +59,12 @@ void process_note_pid(struct process *process, pid_t pid)
     struct shell *shell = process->shell;
     struct error err = ERROR_INIT;
     struct arena *arena = arena_new();
+    bool is_dead;
     process->pid = pid;
     if (shell->mode == SHELL_WRITE)
         (void)store_fact_put(shell->store, pid_fact(arena, process),
-                             arena_printf(arena, "%d %lld", (int)pid, start_time(pid)), &err);
+                             arena_printf(arena, "%d %lld", (int)pid, start_time(pid, &is_dead)),
+                             &err);
     arena_free(arena);
 }
 
@@ -72,18 +77,33 @@ void process_kill_old(struct process *process)
     const char *text = NULL;
     int pid = 0;
     long long ticks = 0;
+    bool is_dead;
     if (shell->mode == SHELL_WRITE &&
         store_fact_get(shell->store, arena, pid_fact(arena, process), &text, &err) == 0 && text &&
-        sscanf(text, "%d %lld", &pid, &ticks) == 2 && pid > 1 && start_time(pid) == ticks) {
+        sscanf(text, "%d %lld", &pid, &ticks) == 2 && pid > 1 && ticks >= 0 &&
+        start_time(pid, &is_dead) == ticks) {
         shell_log(shell, "driver.old", "driver", process->program->name);
         program_kill(pid);
-        for (int waited = 0; waited < OLD_DEATH_MS && start_time(pid) == ticks; waited += 10)
+        for (int waited = 0;
+             waited < OLD_DEATH_MS && start_time(pid, &is_dead) == ticks && !is_dead; waited += 10)
             pause_ms(10);
     }
     arena_free(arena);
 }
 
 /* ---- streams ------------------------------------------------------------------------ */
+
+/* Some lines of a library's chatter cost nothing; one who says nothing else is no driver. */
+static void garbage_taken(struct process *process)
+{
+    shell_log(process->shell, "driver.noise", process->program->name,
+              "a line that is not JSON-RPC");
+    if (++process->garbage != GARBAGE_MAX)
+        return;
+    snprintf(process->channel.last_error, sizeof process->channel.last_error,
+             "it wrote %d lines that are no JSON-RPC", GARBAGE_MAX);
+    process->shell->starter->kill(process->shell, process);
+}
 
 static void line_taken(void *context, struct channel *channel, const char *data, size_t len)
 {
@@ -94,7 +114,7 @@ static void line_taken(void *context, struct channel *channel, const char *data,
     struct value *message = NULL;
     (void)channel;
     if (json_read(arena, data, len, &message, &err) < 0 || !value_is_map(message)) {
-        shell_log(shell, "driver.noise", process->program->name, "a line that is not JSON-RPC");
+        garbage_taken(process);
     } else {
         core_message(shell->core, process->program->name, message);
         shell->has_news = true;
@@ -128,6 +148,7 @@ void process_ended(struct process *process, const char *why)
     snprintf(full, sizeof full, "%s%s%s", why, last[0] ? ": " : "", last);
     channel_detach(&process->channel);
     process->channel.last_error[0] = '\0';
+    process->garbage = 0;
     process->pid = 0;
     core_driver_down(shell->core, process->program->name, full);
     shell->has_news = true;

@@ -16,6 +16,9 @@
 #include "model/text.h"
 #include "reconciler/engine/probes.h"
 
+/* Of a driver's lines in the log. */
+enum { HEARD_FOR_MS = 10000, HEARD_MAX = 200 };
+
 static int64_t clock_ms(clockid_t clock)
 {
     struct timespec now;
@@ -136,7 +139,7 @@ struct value *event_notice(struct arena *arena, const struct event *event)
     return value;
 }
 
-void shell_log(struct shell *shell, const char *event, const char *key, const char *text)
+static void log_line(struct shell *shell, const char *event, const char *key, const char *text)
 {
     struct arena *arena = arena_new();
     if (shell->is_serving) {
@@ -152,6 +155,50 @@ void shell_log(struct shell *shell, const char *event, const char *key, const ch
         text_free(&shown);
     }
     arena_free(arena);
+}
+
+static struct process *said_by(struct shell *shell, const char *event, const char *key,
+                               const char *text)
+{
+    for (size_t i = 0; shell->processes && i < shell->program_count; i++) {
+        const char *name = shell->programs[i].name;
+        if (strcmp(event + strlen("driver."), name) == 0 || strcmp(key, name) == 0 ||
+            strcmp(text, name) == 0)
+            return &shell->processes[i];
+    }
+    return NULL;
+}
+
+/* A driver that says more than anyone reads would fill the disk that the store is on: some of it
+ * is kept, and how much was not. */
+static bool is_heard(struct shell *shell, struct process *process)
+{
+    int64_t now_ms = clock_ms(CLOCK_MONOTONIC);
+    if (now_ms - process->heard.since_ms >= HEARD_FOR_MS) {
+        unsigned left_out = process->heard.left_out;
+        char text[64];
+        process->heard.since_ms = now_ms;
+        process->heard.said = process->heard.left_out = 0;
+        snprintf(text, sizeof text, "%u lines of it were left out", left_out);
+        if (left_out)
+            log_line(shell, "driver.flood", process->program->name, text);
+    }
+    if (process->heard.said < HEARD_MAX) {
+        process->heard.said++;
+        return true;
+    }
+    if (process->heard.left_out++ == 0)
+        log_line(shell, "driver.flood", process->program->name,
+                 "it says too much, and lines of it are left out for some seconds");
+    return false;
+}
+
+void shell_log(struct shell *shell, const char *event, const char *key, const char *text)
+{
+    struct process *process =
+        strncmp(event, "driver.", strlen("driver.")) == 0 ? said_by(shell, event, key, text) : NULL;
+    if (!process || is_heard(shell, process))
+        log_line(shell, event, key, text);
 }
 
 /* The ids that lead from a commit to a plan, to operations, to a driver's call. */

@@ -13,6 +13,7 @@
 #include <sodium.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include "model/invariant.h"
 
@@ -47,11 +48,16 @@ static int file_read(int dir, struct rack_identity *rack, enum kept *kept, struc
 {
     char text[128];
     *kept = KEPT_NONE;
-    int fd = openat(dir, "rack", O_RDONLY | O_CLOEXEC);
+    struct stat st;
+    int fd = openat(dir, "rack", O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     if (fd < 0 && errno == ENOENT)
         return 0;
-    ssize_t got = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
-    if (got < 0)
+    bool is_file = fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode);
+    ssize_t got = is_file ? read(fd, text, sizeof(text) - 1) : -1;
+    if (got < 0 && fd >= 0 && !is_file)
+        error_set(err, ERR_CORRUPT,
+                  "the rack's identity beside the store, `rack`, is not a regular file");
+    else if (got < 0)
         error_sys(err, "cannot read the rack's identity beside the store");
     if (fd >= 0)
         close(fd);

@@ -231,6 +231,39 @@ static void what_carries_no_valid_tag_is_never_touched(void **state)
     assert_string_equal(value_get_text(strangers->items[0], "native", ""), copy);
 }
 
+/* The same bytes under the same name with the same tag, as a restored backup has them. */
+static void a_file_that_took_the_place_of_the_tagged_one_is_not_it(void **state)
+{
+    struct rack *rack = *state;
+    assert_applied(rack, rack_apply(rack, 1, 1, "create", "Volume", VOLUME("1048576", "raw")));
+    const char *own = path_of(rack, 1), *copy = arena_printf(rack->arena, "%s/copy", rack->dir);
+    char tag[4096];
+    ssize_t len = getxattr(own, "user.spinel", tag, sizeof tag);
+    if (len < 0)
+        skip();
+    file_write(copy, "theirs", 6, 0600);
+    assert_int_equal(setxattr(copy, "user.spinel", tag, (size_t)len, 0), 0);
+    assert_int_equal(rename(copy, own), 0);
+    assert_true(is_absent(rack_look(rack, 1)));
+    rack_apply(rack, 1, 2, "delete", "Volume", VOLUME("1048576", "raw"));
+    assert_int_equal(access(own, F_OK), 0);
+}
+
+/* The tag alone knows of it, as after the loss of the driver's own directory. */
+static void an_epoch_in_a_tag_counts_without_a_ledger(void **state)
+{
+    struct rack *rack = *state;
+    assert_applied(rack, rack_apply(rack, 1, 5, "create", "Volume", VOLUME("1048576", "raw")));
+    const char *own = path_of(rack, 1);
+    subject_kill(&rack->subject);
+    assert_int_equal(unlink(arena_printf(rack->arena, "%s/state/drivers/file/ledger", rack->dir)),
+                     0);
+    rack_start(rack, "{}");
+    assert_refused(rack, rack_apply(rack, 1, 4, "delete", "Volume", VOLUME("1048576", "raw")),
+                   "stale", "seen epoch 5");
+    assert_int_equal(access(own, F_OK), 0);
+}
+
 /* ---- pools -------------------------------------------------------------------------- */
 
 #define POOL(path) arena_printf(rack->arena, "{\"spec\":{\"path\":\"%s\"},\"project\":null}", path)
@@ -256,6 +289,32 @@ static void a_pool_that_holds_anything_is_kept(void **state)
     assert_int_equal(access(dir, F_OK), -1);
 }
 
+static void a_pool_that_holds_trash_is_kept(void **state)
+{
+    struct rack *rack = *state;
+    const char *dir = arena_printf(rack->arena, "%s/pool", rack->dir);
+    const char *trash = arena_printf(rack->arena, "%s/.trash", dir);
+    assert_applied(rack, rack_apply(rack, 1, 1, "create", "Pool", POOL(dir)));
+    assert_applied(rack, rack_apply(rack, 2, 1, "create", "Volume", volume_in_pool(rack, dir, 1)));
+    assert_applied(rack, rack_apply(rack, 2, 2, "delete", "Volume", volume_in_pool(rack, dir, 1)));
+    int before = names_count(trash);
+    assert_refused(rack, rack_apply(rack, 1, 2, "delete", "Pool", POOL(dir)), "busy",
+                   "still holds");
+    assert_int_equal(names_count(trash), before);
+    assert_false(is_absent(rack_look(rack, 1)));
+}
+
+static void a_directory_is_one_pool_only(void **state)
+{
+    struct rack *rack = *state;
+    const char *dir = arena_printf(rack->arena, "%s/pool", rack->dir);
+    assert_applied(rack, rack_apply(rack, 1, 1, "create", "Pool", POOL(dir)));
+    assert_refused(rack, rack_apply(rack, 2, 1, "create", "Pool", POOL(dir)), "denied",
+                   "another pool");
+    assert_false(is_absent(rack_look(rack, 1)));
+    assert_true(is_absent(rack_look(rack, 2)));
+}
+
 static void small_mount(struct rack *rack, const char *dir)
 {
     if (mkdir(dir, 0755) < 0 && errno != EEXIST)
@@ -279,6 +338,35 @@ static void a_volume_of_an_unmounted_pool_is_unknown_and_not_absent(void **state
     assert_true(value_get_bool(rack_look(rack, 1), "unknown", false));
     const struct value *list = subject_call(&rack->subject, "observe", value_map(rack->arena));
     assert_refused(rack, list, "busy", dir);
+}
+
+/* Some mounters make the directory and remove it again. */
+static void a_pool_whose_mount_point_is_gone_is_unmounted_too(void **state)
+{
+    struct rack *rack = *state;
+    const char *dir = arena_printf(rack->arena, "%s/media/small", rack->dir);
+    mkdir(arena_printf(rack->arena, "%s/media", rack->dir), 0755);
+    small_mount(rack, dir);
+    assert_applied(rack, rack_apply(rack, 1, 1, "create", "Pool", POOL(dir)));
+    assert_applied(rack, rack_apply(rack, 2, 1, "create", "Volume", volume_in_pool(rack, dir, 1)));
+    assert_int_equal(umount(dir), 0);
+    assert_int_equal(rmdir(dir), 0);
+    assert_true(value_get_bool(rack_look(rack, 2), "unknown", false));
+    assert_true(value_get_bool(rack_look(rack, 1), "unknown", false));
+    assert_refused(rack, rack_apply(rack, 1, 2, "create", "Pool", POOL(dir)), "busy", dir);
+    assert_int_equal(access(dir, F_OK), -1);
+}
+
+/* That one is not a mount point: it is made again, and what was in it, too. */
+static void a_pool_whose_directory_was_removed_is_absent(void **state)
+{
+    struct rack *rack = *state;
+    const char *dir = arena_printf(rack->arena, "%s/plain", rack->dir);
+    assert_applied(rack, rack_apply(rack, 1, 1, "create", "Pool", POOL(dir)));
+    assert_int_equal(unlink(arena_printf(rack->arena, "%s/.spinel-pool", dir)), 0);
+    assert_int_equal(rmdir(dir), 0);
+    assert_true(is_absent(rack_look(rack, 1)));
+    assert_applied(rack, rack_apply(rack, 1, 2, "create", "Pool", POOL(dir)));
 }
 
 static void a_full_disk_is_said_to_be_full_and_leaves_nothing(void **state)
@@ -319,6 +407,21 @@ static void an_image_with_another_digest_is_refused_and_not_kept(void **state)
     assert_refused(rack, answer, "invalid", hex);
     assert_int_equal(names_count(arena_printf(rack->arena, "%s/state/images", rack->dir)), 0);
     assert_true(is_absent(rack_look(rack, 1)));
+}
+
+static void bytes_that_another_image_uses_stay(void **state)
+{
+    struct rack *rack = *state;
+    char hex[65];
+    const char *source = source_make(rack, "os.raw", MIB, hex);
+    const char *json = image_json(rack, "path", source, hex);
+    assert_applied(rack, rack_apply(rack, 1, 1, "create", "Image", json));
+    assert_applied(rack, rack_apply(rack, 2, 1, "create", "Image", json));
+    assert_applied(rack, rack_apply(rack, 1, 2, "delete", "Image", json));
+    assert_int_equal(access(path_of(rack, 2), F_OK), 0);
+    const char *path = path_of(rack, 2);
+    assert_applied(rack, rack_apply(rack, 2, 2, "delete", "Image", json));
+    assert_int_equal(access(path, F_OK), -1);
 }
 
 /* The driver is root and whoever pushes names the path. */
@@ -492,10 +595,17 @@ int main(void)
         TEST(a_purge_empties_the_trash_of_that_volume_alone),
         TEST(the_trash_is_emptied_when_both_clocks_say_so),
         TEST(what_carries_no_valid_tag_is_never_touched),
+        TEST(a_file_that_took_the_place_of_the_tagged_one_is_not_it),
+        TEST(an_epoch_in_a_tag_counts_without_a_ledger),
         TEST(a_pool_that_holds_anything_is_kept),
+        TEST(a_pool_that_holds_trash_is_kept),
+        TEST(a_directory_is_one_pool_only),
         TEST(a_volume_of_an_unmounted_pool_is_unknown_and_not_absent),
+        TEST(a_pool_whose_mount_point_is_gone_is_unmounted_too),
+        TEST(a_pool_whose_directory_was_removed_is_absent),
         TEST(a_full_disk_is_said_to_be_full_and_leaves_nothing),
         TEST(an_image_with_another_digest_is_refused_and_not_kept),
+        TEST(bytes_that_another_image_uses_stay),
         TEST(an_image_from_a_file_that_not_everybody_may_read_is_refused),
         TEST(a_url_that_does_not_answer_is_tried_again),
         TEST(an_image_that_was_changed_is_damage),

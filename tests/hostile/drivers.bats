@@ -58,6 +58,33 @@ comes_back() {
     comes_back
 }
 
+@test "28: a process that a driver leaves behind, and that writes without end, holds nobody up" {
+    for stream in out err; do
+        daemon_start
+        echo leave $stream >$lie
+        timeout 60 spinel drift --json >drift.json || [ $? -le 2 ]
+        timeout 20 spinel status --json | jq -e '.daemon != null'
+        all_is_there
+        spinel events --json | jq -e '[.events[] | select(.type == "driver.stopped")] | length > 0'
+        comes_back
+        daemon_stop
+    done
+}
+
+@test "28: what a driver says without end fills no log, and how much was left out is said" {
+    looks chatter
+    all_is_there
+    comes_back
+    daemon_stop
+    [ "$(wc -l <serve.log)" -lt 5000 ]
+    grep -q 'chatter' serve.log
+    grep -q 'lines of it are left out' serve.log
+    looks babble
+    all_is_there
+    spinel events --json | jq -e '[.events[] | select(.type == "driver.stopped" and (.text | contains("no JSON-RPC")))] | length > 0'
+    comes_back
+}
+
 @test "28: an empty list is no end of everything, and a broken one is none at all" {
     for word in partial shapes; do
         looks $word

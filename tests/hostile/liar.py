@@ -4,6 +4,7 @@
 a word, and perhaps a uid."""
 import json
 import os
+import subprocess
 import sys
 import time
 
@@ -114,7 +115,7 @@ def object_answer(uid, word, victim):
     return answer
 
 
-def frame_lies(word):
+def frame_lies(word, uid):
     """What is no answer at all; True if nothing else is to be said."""
     if word == "flood-line":
         chunk = b"x" * (1 << 20)
@@ -138,6 +139,19 @@ def frame_lies(word):
             send({"method": "changed", "params": {"uid": "%032x" % n, "why": EVIL}})
         send({"method": "progress", "params": {"op": "x", "percent": 1 << 62, "what": EVIL}})
         send({"method": "log", "params": {"level": "info", "message": EVIL}})
+    elif word == "leave":
+        subprocess.Popen(["yes", "left behind"], start_new_session=True, stderr=1 if uid == "out" else 2, stdout=1 if uid == "out" else 2)
+        time.sleep(0.5)
+        os._exit(1)
+    elif word == "chatter":
+        for n in range(20000):
+            send({"method": "log", "params": {"level": "info", "message": "chatter %d" % n}})
+            send({"id": 1 << 40, "result": {}})
+        os.write(2, b"chatter\n" * 200000)
+    elif word == "babble":
+        for _ in range(100000):
+            raw(b"babble\n")
+        time.sleep(60)
     elif word == "stderr":
         os.write(2, (EVIL + "\n").encode() + b"\xff\xfe\n")
 
@@ -161,7 +175,7 @@ def answer(method, params):
         load()
         return {"result": {"name": "liar", "version": "1", "kinds": ["Volume", "Pool"], "notices": True, "capabilities": {}}}
     word, uid = (lie() + [""])[:2]
-    frame_lies(word)
+    frame_lies(word, uid)
     if method == "observe" and "uids" in params:
         return {"result": {"objects": [object_answer(u, word, uid) for u in params["uids"]], "complete": True}}
     if method == "observe":

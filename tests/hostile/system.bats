@@ -426,3 +426,66 @@ C
     [ ! -e ran ]
     [ ! -e "link/it's \$(touch ran) \`touch ran\`/manifests/ran" ]
 }
+
+@test "a report and a saved plan take the place of no device, pipe or link" {
+    mkfifo pipe
+    ln -s elsewhere link
+    echo old >elsewhere
+    ln -s /dev/full device
+    for file in pipe device; do
+        run spinel drift --html $file
+        [ "$status" -eq 1 ]
+        [[ $output == *"not a regular file"* ]]
+        run spinel plan -o $file
+        [ "$status" -eq 1 ]
+        [[ $output == *"not a regular file"* ]]
+    done
+    [ -p pipe ]
+    [ -L device ]
+    spinel drift --html link >/dev/null
+    [ -L link ]
+    grep -q '<html' elsewhere
+}
+
+@test "started without standard streams, no file of ours takes their numbers" {
+    spinel serve <&- >&- 2>&- 3>&- &
+    daemon=$!
+    until_true 20 sh -c 'spinel status --json | jq -e ".daemon != null"'
+    for process in $daemon $(pgrep -P $daemon); do
+        for stream in 0 1 2; do
+            run readlink /proc/$process/fd/$stream
+            [[ $output == /dev/null || $output == pipe:* ]] || { echo "$process has $output as $stream"; false; }
+        done
+    done
+    run bash -c 'spinel status >&-'
+    [ "$status" -eq 1 ]
+}
+
+@test "a pipe in place of the identity, of a ledger or of the key is refused, not waited for" {
+    spinel apply --yes --wait=60s >/dev/null
+    for file in lab/state/rack lab/state/drivers/sim/ledger lab/spinel.key; do
+        mv $file kept
+        mkfifo $file
+        run timeout 20 spinel apply --yes
+        [ "$status" -eq 1 ] || { echo "$file: $status $output"; false; }
+        [[ $output == *"$(basename $file)"* ]] || { echo "$output"; false; }
+        rm $file
+        mv kept $file
+    done
+}
+
+@test "an old driver that is dead, and whose parent does not listen, is not waited for" {
+    spinel apply --yes --wait=60s >/dev/null
+    setsid bash -c 'sleep 0 & echo $! >dead; exec sleep 60' 3>&- &
+    parent=$!
+    until_true 10 sh -c 'grep -q "^State:.Z" /proc/$(cat dead)/status'
+    dead=$(cat dead)
+    ticks=$(sed 's/.*) //' "/proc/$dead/stat" | cut -d' ' -f20)
+    sqlite3 lab/state/spinel.db "UPDATE fact SET text = '$dead $ticks' WHERE key = 'driver.sim'"
+    daemon_start
+    converged
+    kill $parent
+    grep -q 'event=driver.old' serve.log
+    between=$(grep -E 'event=driver.(old|started)' serve.log | sed 's/at=\([^ ]*\).*/\1/' | date -f - +%s | paste -sd' ')
+    [ $((${between#* } - ${between% *})) -lt 4 ]
+}
