@@ -52,9 +52,9 @@ static int file_read(int dir, struct rack_identity *rack, enum kept *kept, struc
     int fd = openat(dir, "rack", O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     if (fd < 0 && errno == ENOENT)
         return 0;
-    bool is_file = fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode);
-    ssize_t got = is_file ? read(fd, text, sizeof(text) - 1) : -1;
-    if (got < 0 && fd >= 0 && !is_file)
+    bool is_other = fd >= 0 && fstat(fd, &st) == 0 && !S_ISREG(st.st_mode);
+    ssize_t got = fd >= 0 && !is_other ? read(fd, text, sizeof(text) - 1) : -1;
+    if (is_other)
         error_set(err, ERR_CORRUPT,
                   "the rack's identity beside the store, `rack`, is not a regular file");
     else if (got < 0)
