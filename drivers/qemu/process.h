@@ -45,7 +45,8 @@ bool process_read_exit(struct arena *arena, int dir_fd, const struct process *pr
                        struct process_exit *out);
 
 int process_write(int dir_fd, const struct process *process, struct error *err);
-/* `event` is the line that QEMU's monitor sent, as it came, or NULL. What is no JSON is left out. */
+/* `event` is the line that QEMU's monitor sent, as it came, or NULL. What is no JSON is left out.
+ */
 int process_write_exit(int dir_fd, pid_t pid, int wait_status, const char *event,
                        struct error *err);
 
