@@ -137,6 +137,8 @@ static int volume_describe(struct spinel_host *host, struct spinel_object *objec
         value_set_text(arena, object->spec, "image", value_get_text(extra, "image", NULL));
     if (value_get(extra, "pool"))
         value_set_text(arena, object->spec, "pool", value_get_text(extra, "pool", NULL));
+    if (value_get(extra, "protect"))
+        value_set_bool(arena, object->spec, "protect", value_get_bool(extra, "protect", false));
     value_set_text(arena, object->status, "state", object->released ? "released" : "ready");
     value_set_text(arena, object->status, "path", found->path);
     value_set_int(arena, object->status, "allocated", (int64_t)st.st_blocks * 512);
@@ -276,6 +278,17 @@ static struct value *volume_extra(struct arena *arena, const struct spinel_op *o
         value_set_text(arena, extra, "image", value_get_text(op->spec, "image", NULL));
     if (value_get(op->spec, "pool"))
         value_set_text(arena, extra, "pool", value_get_text(op->spec, "pool", NULL));
+    value_set_bool(arena, extra, "protect", value_get_bool(op->spec, "protect", false));
+    return extra;
+}
+
+/* What a volume was made of stays; how safe it is to be may change. */
+static const struct value *extra_changed(struct arena *arena, const struct found *found,
+                                         const struct spinel_op *op)
+{
+    const struct value *had = value_get(found->tag, "extra");
+    struct value *extra = had ? value_copy(arena, had) : value_map(arena);
+    value_set_bool(arena, extra, "protect", value_get_bool(op->spec, "protect", false));
     return extra;
 }
 
@@ -365,13 +378,20 @@ static int volume_change(struct spinel_host *host, const struct spinel_op *op,
                          now_bytes, wanted_bytes);
     if (wanted_bytes > now_bytes)
         result = volume_grow(host, found, wanted_bytes, err);
-    return result < 0 ? result : mark_rewrite(host, found->path, op, NULL, err);
+    return result < 0 ? result
+                      : mark_rewrite(host, found->path, op,
+                                     extra_changed(spinel_arena(host), found, op), err);
 }
 
-/* A purge says that nothing of it is to be kept, in the trash either. */
+/* A purge says that nothing of it is to be kept, in the trash either. What is protected says so by
+ * itself, whatever the daemon's records have come to. */
 static int volume_delete(struct spinel_host *host, const struct spinel_op *op,
                          const struct found *found, struct error *err)
 {
+    if (value_get_bool(value_get(found->tag, "extra"), "protect", false)) {
+        error_set(err, ERR_DENIED, "volume %s is protected", op->name);
+        return error_hint(err, "Lift protect in one commit, and remove it in a later one.");
+    }
     int result = free_need(found->path, err);
     if (result == 0)
         result = trash_put(host, found->path, op->uid, err);

@@ -115,7 +115,7 @@ static const char *why_lost(const struct guard *guard, const struct step *step)
 static const char *why_protected(const struct guard *guard, const struct step *step)
 {
     (void)guard;
-    if (!step->known || !step->known->protect)
+    if (!step->known || !known_protects(step->known))
         return NULL;
     if (step->action != ACTION_DELETE && step->action != ACTION_REPLACE)
         return NULL;

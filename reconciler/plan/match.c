@@ -362,6 +362,11 @@ const struct value *known_booted(const struct known *known)
                                                             : NULL;
 }
 
+bool known_protects(const struct known *known)
+{
+    return known->protect || value_get_bool(known_observed(known), "protect", false);
+}
+
 const struct value *known_tried(const struct known *known)
 {
     return known->observed.known ? NULL : map_or_null(known->tried);

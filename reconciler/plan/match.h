@@ -59,6 +59,8 @@ const struct contest *match_contest(const struct match *match, const char *uid, 
 const struct value *known_applied(const struct known *known);
 const struct value *known_observed(const struct known *known);
 const struct value *known_booted(const struct known *known);
+/* By the record or by what the object itself was seen to say: the two are lifted together. */
+bool known_protects(const struct known *known);
 const struct value *known_tried(const struct known *known); /* of what nobody can look at */
 
 /* Fills uid, chosen and spec of every subject (choose.c). */

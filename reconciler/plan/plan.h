@@ -112,9 +112,9 @@ struct plan_input {
     size_t approved_count;
     const struct contest *contests;
     size_t contest_count;
-    int64_t baseline;                      /* resources at the last approved revision */
-    int64_t destroyed_lately;              /* destructive steps of the last 24 h, not approved */
-    bool report_only;                      /* after a lost store: show, and run nothing */
+    int64_t baseline;         /* resources at the last approved revision */
+    int64_t destroyed_lately; /* destructive steps of the last 24 h, not approved */
+    bool report_only;         /* after a lost store: show, and run nothing */
     const char *world; /* digest of the rows of which `known` are some; NULL: `known` are all */
     int64_t world_at;  /* unix seconds of the oldest observation among them */
     const char *daemon_driver_of_instance; /* unused by drivers that share nothing; NULL ok */
@@ -250,7 +250,8 @@ struct value *plan_value(struct arena *arena, const struct plan *plan);
 struct value *step_arguments(struct arena *arena, const struct plan *plan,
                              const struct plan_input *input, const struct step *step);
 
-/* Whether objects of the kind have what only one may have at a time: a volume, an address, a port. */
+/* Whether objects of the kind have what only one may have at a time: a volume, an address, a port.
+ */
 bool plan_kind_claims(const struct kind *kind);
 
 /* `spec` with every sensitive leaf replaced by a text "keyed:<digest>"; one that is so

@@ -360,7 +360,8 @@ static bool make_left(struct step *step)
     if (!step->kind->driver)
         return true;
     if (step->kind->holds_data && !(seen->known && seen->absent) &&
-        (known->protect || !known->remove_deletes)) {
+        (!known->remove_deletes ||
+         (known->life == LIFE_RELEASED ? known->protect : known_protects(known)))) {
         step->action = ACTION_RELEASE;
         step->reason = "its manifest left Git; the data are kept";
     } else if (seen->known && seen->absent) {

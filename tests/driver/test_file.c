@@ -144,6 +144,27 @@ static void a_released_volume_keeps_its_bytes(void **state)
     close(fd);
 }
 
+#define SAFE(bytes, protect) \
+    "{\"spec\":{\"size\":" bytes ",\"format\":\"raw\",\"protect\":" protect "}}"
+
+/* Whatever the daemon has come to believe. */
+static void a_protected_volume_is_not_deleted(void **state)
+{
+    struct rack *rack = *state;
+    assert_applied(rack, rack_apply(rack, 1, 1, "create", "Volume", SAFE("1048576", "true")));
+    assert_int_equal(value_at(rack_look(rack, 1), "spec.protect")->boolean, true);
+    assert_refused(rack, rack_apply(rack, 1, 2, "delete", "Volume", SAFE("1048576", "false")),
+                   "denied", "is protected");
+    assert_refused(rack, rack_apply(rack, 1, 3, "delete", "Volume", "{\"purge\":true}"), "denied",
+                   "is protected");
+    assert_applied(rack, rack_apply(rack, 1, 4, "release", "Volume", SAFE("1048576", "true")));
+    assert_applied(rack, rack_apply(rack, 1, 5, "adopt", "Volume", SAFE("1048576", "true")));
+    assert_refused(rack, rack_apply(rack, 1, 6, "delete", "Volume", SAFE("1048576", "true")),
+                   "denied", "is protected");
+    assert_applied(rack, rack_apply(rack, 1, 7, "update", "Volume", SAFE("1048576", "false")));
+    assert_applied(rack, rack_apply(rack, 1, 8, "delete", "Volume", SAFE("1048576", "false")));
+}
+
 static void a_deleted_volume_lies_in_the_trash(void **state)
 {
     struct rack *rack = *state;
@@ -590,6 +611,7 @@ int main(void)
         TEST(a_volume_grows_in_place_and_never_shrinks),
         TEST(a_volume_that_a_process_holds_is_left_alone),
         TEST(a_released_volume_keeps_its_bytes),
+        TEST(a_protected_volume_is_not_deleted),
         TEST(a_deleted_volume_lies_in_the_trash),
         TEST(a_directory_in_use_for_something_else_is_no_pool),
         TEST(a_purge_empties_the_trash_of_that_volume_alone),

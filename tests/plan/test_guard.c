@@ -260,6 +260,25 @@ static void a_protected_object_is_not_replaced(void **state)
     assert_int_equal(world_step(w, "Instance", "a")->action, ACTION_REPLACE);
 }
 
+/* One bit of the record may have turned; the object says it, too. */
+static void an_object_that_says_so_is_protected(void **state)
+{
+    struct world *w = *state;
+    struct known *row;
+
+    world_converge(w, PROJECT VOLUME("v1", "size: 1GiB, onRemove: delete, protect: true"));
+    row = world_row(w, "Volume", "v1");
+    row->protect = false;
+    assert_true(value_get_bool(row->observed.spec, "protect", false));
+    world_declare(w, PROJECT);
+    world_plan(w);
+    assert_int_equal(world_step(w, "Volume", "v1")->action, ACTION_RELEASE);
+    row->life = LIFE_RELEASED; /* and somebody has given it up */
+    world_plan(w);
+    assert_int_equal(world_step(w, "Volume", "v1")->action, ACTION_DELETE);
+    assert_int_equal(world_step(w, "Volume", "v1")->disposition, HELD);
+}
+
 static void a_protected_object_may_be_changed(void **state)
 {
     struct world *w = *state;
@@ -524,6 +543,7 @@ int main(void)
         TEST(an_empty_set_on_an_empty_rack_is_nothing),
         TEST(protection_is_of_the_last_applied_revision),
         TEST(a_protected_object_is_not_replaced),
+        TEST(an_object_that_says_so_is_protected),
         TEST(a_protected_object_may_be_changed),
         TEST(what_does_not_carry_our_tag_is_never_touched),
         TEST(a_higher_epoch_stops_and_asks),

@@ -11,7 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { JOBS_MAX = 64, SEED_CPU_S = 180 };
+enum { JOBS_MAX = 64, SEED_CPU_S = 900 };
 
 struct slot {
     pid_t pid; /* 0: free */
