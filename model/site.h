@@ -16,7 +16,7 @@ struct report;
 struct site {
     const char *name;
     const char *file; /* as it was named */
-    const char *dir; /* of the site file: what relative paths are relative to */
+    const char *dir;  /* of the site file: what relative paths are relative to */
     struct {
         const char *path;
         const char *branch;
@@ -35,10 +35,10 @@ struct site {
     int64_t parallelism;
     int64_t resync_s;
     int64_t push_wait_s;
-    const char *web_listen; /* "ADDRESS:PORT" or "unix:PATH"; NULL: no viewer */
+    const char *web_listen;     /* "ADDRESS:PORT" or "unix:PATH"; NULL: no viewer */
     const char *web_token_file; /* absolute; NULL: the viewer decides nothing */
-    const char *log_format; /* "logfmt" or "json" */
-    const char *traces_otlp; /* URL of a collector; NULL: none */
+    const char *log_format;     /* "logfmt" or "json" */
+    const char *traces_otlp;    /* URL of a collector; NULL: none */
     struct {
         int64_t count;
         int64_t percent;

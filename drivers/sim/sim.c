@@ -247,8 +247,8 @@ static int work_begin(struct spinel_host *host, const struct spinel_op *op, stru
     work->spec = value_get(before, "spec");
     work->booted = map_or_null(value_get(before, "booted"));
     work->starts = value_at_int(before, "status.starts", 0);
-    bool changes = op->verb == SPINEL_CREATE || op->verb == SPINEL_UPDATE ||
-                   op->verb == SPINEL_RESTART;
+    bool changes =
+        op->verb == SPINEL_CREATE || op->verb == SPINEL_UPDATE || op->verb == SPINEL_RESTART;
     return op->spec && changes ? shape_check(work->kind->spec, work->spec, op->spec, err) : 0;
 }
 

@@ -23,9 +23,9 @@ struct client {
     struct server *server;
     struct ev_io in, out;
     struct text input, output;
-    size_t scanned;  /* of input: no newline before this */
-    size_t written;  /* of output */
-    char who[64];    /* user at the other end */
+    size_t scanned; /* of input: no newline before this */
+    size_t written; /* of output */
+    char who[64];   /* user at the other end */
     uid_t uid;
     bool is_trusted; /* root, or us: may say for whom it speaks */
     bool is_following;
