@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <sodium.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include "drivers/lib/host.h"
 #include "model/arena.h"
@@ -47,6 +48,19 @@ static int key_parse(const char *path, const char *data, size_t len, uint8_t key
     return error_set(err, ERR_CORRUPT, "the key file %s is not 32 bytes, raw or hexadecimal", path);
 }
 
+/* Whoever reads it can make tags, and whoever writes it can make all of ours strangers. */
+static int key_is_private(const char *path, int fd, struct error *err)
+{
+    struct stat st;
+    if (fstat(fd, &st) < 0)
+        return error_sys(err, "cannot look at the key file %s", path);
+    if ((st.st_mode & 077) == 0)
+        return 0;
+    error_set(err, ERR_DENIED, "the key file %s is open to others: its mode is %04o", path,
+              (unsigned)st.st_mode & 07777);
+    return error_hint(err, "See who could have read it, then: chmod 600 %s", path);
+}
+
 int key_open(const char *path, uint8_t key[32], struct error *err)
 {
     char data[80] = "";
@@ -57,9 +71,14 @@ int key_open(const char *path, uint8_t key[32], struct error *err)
         return key_make(path, key, err);
     if (fd < 0)
         return error_sys(err, "cannot open the key file %s", path);
+    int result = key_is_private(path, fd, err);
+    if (result < 0) {
+        close(fd);
+        return result;
+    }
     ssize_t len = read(fd, data, sizeof data - 1); /* of a pipe: nothing, and no waiting */
-    int result = len < 0 ? error_sys(err, "cannot read the key file %s", path)
-                         : key_parse(path, data, (size_t)len, key, err);
+    result = len < 0 ? error_sys(err, "cannot read the key file %s", path)
+                     : key_parse(path, data, (size_t)len, key, err);
     sodium_memzero(data, sizeof data);
     close(fd);
     return result;

@@ -503,6 +503,21 @@ static void wait_for(struct arena *arena, struct step *step, const struct step *
     step_settle(arena, step);
 }
 
+/* Whether the step gives up nothing for now: it waits, or what it does leaves its disks alone,
+ * which are frozen, or as somebody may have them. */
+static bool gives_nothing(const struct step *step)
+{
+    if (step->disposition != RUN)
+        return true;
+    if (step->action != ACTION_UPDATE && step->action != ACTION_RESTART)
+        return false;
+    for (size_t i = 0; i < step->field_count; i++)
+        if (step->fields[i].disposition != RUN &&
+            strncmp(step->fields[i].path, "spec.disks", 10) == 0)
+            return true;
+    return false;
+}
+
 /* Nobody takes from another that does not give for now; true if one more waits. */
 static bool swaps_wait(struct arena *arena, struct plan *plan)
 {
@@ -514,7 +529,7 @@ static bool swaps_wait(struct arena *arena, struct plan *plan)
         for (size_t s = 0; s < step->swap_count && step->disposition == RUN; s++) {
             const struct step *other = &plan->steps[step->swaps[s] - 1];
 
-            if (other->disposition == RUN)
+            if (!gives_nothing(other))
                 continue;
             wait_for(arena, step, other);
             is_any = true;
@@ -536,7 +551,7 @@ static void afters_wait(struct arena *arena, struct plan *plan)
                 continue;
             step->after_must[kept] = step->after_must[a];
             step->after[kept++] = step->after[a];
-            if (before->disposition != RUN && step->disposition == RUN)
+            if (step->after_must[kept - 1] && gives_nothing(before) && step->disposition == RUN)
                 wait_for(arena, step, before);
         }
         step->after_count = kept;

@@ -474,6 +474,18 @@ C
     done
 }
 
+@test "a key that others may read or write is refused" {
+    spinel apply --yes --wait=60s >/dev/null
+    for mode in 0644 0660 0602; do
+        chmod $mode lab/spinel.key
+        run timeout 20 spinel apply --yes
+        [ "$status" -eq 1 ] || { echo "$mode: $status $output"; false; }
+        [[ $output == *"spinel.key is open to others: its mode is $mode"*"chmod 600"* ]] || { echo "$output"; false; }
+    done
+    chmod 0600 lab/spinel.key
+    spinel apply --yes
+}
+
 @test "an old driver that is dead, and whose parent does not listen, is not waited for" {
     spinel apply --yes --wait=60s >/dev/null
     setsid bash -c 'sleep 0 & echo $! >dead; exec sleep 60' 3>&- &

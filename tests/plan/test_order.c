@@ -107,6 +107,28 @@ static void a_volume_goes_after_it_was_taken_off_whoever_put_it_there(void **sta
     assert_true(waits_for(world_step(w, "Volume", "more"), world_step(w, "Instance", "a")));
 }
 
+/* Its memory changes, and the disk that somebody put into it stays for now. */
+static void a_disk_that_is_frozen_where_it_is_goes_to_nobody(void **state)
+{
+    static const struct freeze freeze = {"healing", "ann", "why", 0};
+    struct world *w = *state;
+
+    world_converge(w, SHOP INSTANCE("a", "cpus: 1, memory: 256MiB, maxMemory: 1GiB"));
+    world_tamper(w, "Instance", "a", "spec.disks",
+                 "[{\"name\":\"x\",\"volume\":\"data\",\"bus\":\"virtio\"}]");
+    world_declare(w, SHOP INSTANCE("a", "cpus: 1, memory: 512MiB, maxMemory: 1GiB")
+                         INSTANCE("b", NOW "data}]"));
+    world_plan(w);
+    assert_int_equal(world_step(w, "Instance", "b")->disposition, RUN);
+    assert_true(waits_for(world_step(w, "Instance", "b"), world_step(w, "Instance", "a")));
+    w->input.freezes = &freeze;
+    w->input.freeze_count = 1;
+    world_plan(w);
+    assert_int_equal(world_step(w, "Instance", "a")->disposition, RUN);
+    assert_int_equal(world_step(w, "Instance", "b")->disposition, DEFERRED);
+    assert_string_equal(world_step(w, "Instance", "b")->reason, "waits for Instance shop/a");
+}
+
 static void a_disk_that_was_detached_by_hand_lets_its_volume_go(void **state)
 {
     struct world *w = *state;
@@ -357,6 +379,7 @@ int main(void)
         WORLD_TEST(two_volumes_that_change_hands_are_one_wait),
         WORLD_TEST(a_volume_that_is_given_up_at_the_next_stop_is_not_taken_before),
         WORLD_TEST(what_a_machine_may_have_taken_is_left_to_it),
+        WORLD_TEST(a_disk_that_is_frozen_where_it_is_goes_to_nobody),
         WORLD_TEST(a_volume_goes_after_it_was_taken_off_whoever_put_it_there),
         WORLD_TEST(a_disk_that_was_detached_by_hand_lets_its_volume_go),
         WORLD_TEST(a_rack_of_hundreds_has_an_order),
