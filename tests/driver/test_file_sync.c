@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+/*
+ * What the file driver has said to be done is on disk: bytes and tag before the name, and the
+ * directories that hold the name before the answer. A power loss shows it only at times; the
+ * order of the calls shows it always (tests/driver/sync_log.c).
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include "tests/driver/rack.h"
+
+#define VOLUME(protect) "{\"spec\":{\"size\":1048576,\"format\":\"raw\",\"protect\":" protect "}}"
+
+static int setup(void **state)
+{
+    struct rack *rack = rack_new("file");
+    const char *build = getenv("BUILD");
+    const char *log = arena_printf(rack->arena, "%s/log", rack->dir);
+    setenv("SYNC_LOG", log, 1);
+    setenv("LD_PRELOAD",
+           arena_printf(rack->arena, "%s/tests/driver/sync_log.so", build ? build : "build"), 1);
+#ifndef __SANITIZE_ADDRESS__
+    rack_start(rack, NULL);
+#endif
+    unsetenv("LD_PRELOAD");
+    *state = rack;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    rack_free(*state);
+    return 0;
+}
+
+/* AddressSanitizer has to be loaded before anything else, and refuses to start. */
+static void skip_with_address_sanitizer(void)
+{
+#ifdef __SANITIZE_ADDRESS__
+    print_message("SKIP: nothing can be preloaded before AddressSanitizer\n");
+    skip();
+#endif
+}
+
+static char *log_take(struct rack *rack)
+{
+    const char *path = arena_printf(rack->arena, "%s/log", rack->dir);
+    char *text = arena_alloc(rack->arena, 65536);
+    int fd = open(path, O_RDWR | O_CLOEXEC);
+    assert_true(fd >= 0);
+    ssize_t len = read(fd, text, 65535);
+    assert_true(len > 0 && len < 65535);
+    assert_int_equal(ftruncate(fd, 0), 0);
+    close(fd);
+    return text;
+}
+
+static const char *path_of(struct rack *rack)
+{
+    return value_at_text(
+        subject_receive(
+            &rack->subject,
+            subject_send(&rack->subject, "observe",
+                         json_of(rack->arena, arena_printf(rack->arena, "{\"uids\":[\"%s\"]}",
+                                                           uid_of(rack, 1))))),
+        "result.objects[0].status.path", "");
+}
+
+static ino_t inode_of(const char *path)
+{
+    struct stat st;
+    if (stat(path, &st) < 0)
+        fail_msg("%s: %s", path, strerror(errno));
+    return st.st_ino;
+}
+
+static char *dir_of(struct rack *rack, const char *path)
+{
+    return arena_text_n(rack->arena, path, (size_t)(strrchr(path, '/') - path));
+}
+
+/* Where the log says that; NULL: nowhere. */
+static const char *find(struct rack *rack, const char *log, const char *what, ino_t inode)
+{
+    return strstr(log, arena_printf(rack->arena, "%s %ju ", what, (uintmax_t)inode));
+}
+
+static void a_new_volume_is_on_disk_before_it_has_its_name(void **state)
+{
+    struct rack *rack = *state;
+    skip_with_address_sanitizer();
+    assert_applied(rack, rack_apply(rack, 1, 1, "create", "Volume", VOLUME("false")));
+    const char *log = log_take(rack), *path = path_of(rack);
+    ino_t inode = inode_of(path);
+    const char *synced = find(rack, log, "sync", inode), *named = find(rack, log, "name", inode);
+    assert_non_null(named);
+    assert_non_null(synced);
+    assert_true(synced < named);
+    assert_non_null(find(rack, named, "sync", inode_of(dir_of(rack, path))));
+}
+
+static void a_tag_that_changes_is_on_disk_before_the_answer(void **state)
+{
+    struct rack *rack = *state;
+    skip_with_address_sanitizer();
+    assert_applied(rack, rack_apply(rack, 1, 1, "create", "Volume", VOLUME("false")));
+    const char *path = path_of(rack);
+    log_take(rack);
+    assert_applied(rack, rack_apply(rack, 1, 2, "update", "Volume", VOLUME("true")));
+    assert_non_null(find(rack, log_take(rack), "sync", inode_of(path)));
+}
+
+static void a_volume_is_on_disk_in_the_trash_before_the_answer(void **state)
+{
+    struct rack *rack = *state;
+    skip_with_address_sanitizer();
+    assert_applied(rack, rack_apply(rack, 1, 1, "create", "Volume", VOLUME("false")));
+    const char *path = path_of(rack), *dir = dir_of(rack, path);
+    ino_t inode = inode_of(path);
+    log_take(rack);
+    assert_applied(rack, rack_apply(rack, 1, 2, "delete", "Volume", VOLUME("false")));
+    const char *log = log_take(rack), *named = find(rack, log, "name", inode);
+    assert_non_null(named);
+    char *to = arena_text(rack->arena, strchr(named, '/'));
+    *strchr(to, '\n') = '\0';
+    assert_non_null(find(rack, named, "sync", inode_of(dir_of(rack, to))));
+    assert_non_null(find(rack, named, "sync", inode_of(dir)));
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+    const struct CMUnitTest tests[] = {
+        TEST(a_new_volume_is_on_disk_before_it_has_its_name),
+        TEST(a_tag_that_changes_is_on_disk_before_the_answer),
+        TEST(a_volume_is_on_disk_in_the_trash_before_the_answer),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
