@@ -132,8 +132,9 @@ static int target_resume(struct core *core, struct error *err)
     if (status == 0 && report.count)
         status = error_set(err, ERR_INVALID, "commit %.12s, the target, is no longer valid: %s",
                            target.commit, report.problems[0].message);
-    if (status == ERR_NOT_FOUND || status == ERR_INVALID) {
-        /* History was rewritten, or a newer schema is stricter: the branch's head decides anew. */
+    if (status == ERR_NOT_FOUND || status == ERR_INVALID || status == ERR_CORRUPT) {
+        /* History was rewritten, a newer schema is stricter, or the repository is damaged there:
+         * the branch's head decides anew, and is refused if it cannot be read either. */
         core_event(core, "target.lost", NULL, NULL, "%s; the branch's head is taken instead",
                    err->message);
         *err = (struct error)ERROR_INIT;

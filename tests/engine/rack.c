@@ -84,7 +84,8 @@ static int rack_load(void *context, struct arena *arena, const char *commit, con
     struct rack *rack = context;
     const char *text = rack->commits[atoi(commit)];
     struct value *docs = NULL;
-    (void)err;
+    if (rack->torn && !strcmp(rack->torn, commit))
+        return error_set(err, ERR_CORRUPT, "commit %s: an object is corrupt", commit);
     yaml_read(arena, "rack.yaml", text, strlen(text), &docs, report);
     struct set_builder *builder = set_builder_new(arena, report);
     for (size_t i = 0; i < docs->count; i++)

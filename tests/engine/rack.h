@@ -87,6 +87,7 @@ struct rack {
     const char *lie_verb; /* for this verb only; NULL: for all */
     const char *blur;     /* name of the object that cannot be told about, in answers to looks */
     const char *hide;     /* name of the object that such answers leave out */
+    const char *torn;     /* commit that cannot be read */
     const char *bare;     /* name of the object that is shown without a spec */
     bool vanish;          /* what is to be released is gone by then */
     bool lose_cancels;

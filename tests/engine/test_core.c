@@ -552,6 +552,19 @@ static void promise_that_git_takes_back_is_forgotten(void **state)
     assert_int_equal(rack_count(rack, "Volume", "db"), 0);
 }
 
+/* The commit that was the target is damaged in the repository, and the branch has gone on. */
+static void target_that_cannot_be_read_gives_way_to_the_head(void **state)
+{
+    struct rack *rack = *state;
+    rack_boot(rack, "1");
+    assert_true(rack_run(rack, minute));
+    rack->torn = "1";
+    rack_boot(rack, "2");
+    assert_true(rack_run(rack, minute));
+    assert_string_equal(core_commit(rack->core), "2");
+    assert_int_equal(rack_size(rack), 2LL << 30);
+}
+
 /* Approves the one hold that there is. */
 static void approve(struct rack *rack)
 {
@@ -720,6 +733,7 @@ int main(void)
         RACK_TEST(etag_of_before_a_step_says_nothing_of_after_it),
         RACK_TEST(keeping_counts_from_when_it_is_accepted),
         RACK_TEST(promise_that_git_takes_back_is_forgotten),
+        RACK_TEST(target_that_cannot_be_read_gives_way_to_the_head),
         RACK_TEST(approval_is_good_for_one_loss),
         RACK_TEST(approval_of_a_revision_ends_with_its_last_step),
         RACK_TEST(a_nic_moves_to_another_subnet_while_its_machine_runs),
