@@ -192,7 +192,7 @@ static bool is_destroyed(const struct step *step)
  * nothing but that. */
 static bool is_destroyed_unseen(const struct step *step)
 {
-    return step->action == ACTION_DELETE && step->disposition == DEFERRED && step->kind->driver &&
+    return step->action == ACTION_DELETE && step->disposition == DEFERRED &&
            !step->kind->is_derived && !step->known->observed.known;
 }
 

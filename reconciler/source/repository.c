@@ -58,12 +58,20 @@ int git_failed(int rc, struct error *err, const char *fmt, ...)
     return err->code;
 }
 
+int git_hint(struct error *err)
+{
+    return err->code != ERR_CORRUPT
+               ? err->code
+               : error_hint(err,
+                            "`git fsck` in the repository shows what is damaged; push or fetch "
+                            "the missing objects from a clone that has them.");
+}
+
 int git_damaged(int rc, struct error *err, const char *what, const char *where)
 {
     git_failed(rc, err, "cannot read %s from %s", what, where);
-    error_hint(err, "`git fsck` in the repository shows what is damaged; push or fetch the missing "
-                    "objects from a clone that has them.");
-    return err->code = ERR_CORRUPT;
+    err->code = ERR_CORRUPT;
+    return git_hint(err);
 }
 
 int size_check(struct source *source, const git_oid *id, size_t most, const char *what,

@@ -36,6 +36,8 @@ int git_failed(int rc, struct error *err, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 /* An object of the repository is missing or not what its id says: ERR_CORRUPT. */
 int git_damaged(int rc, struct error *err, const char *what, const char *where);
+/* Says how to mend it, if the error is of a damaged repository. Returns the error's code. */
+int git_hint(struct error *err);
 
 /* Opens and checks the repository; refuses what git and libgit2 would read differently. */
 int repository_open(struct source *source, struct error *err);

@@ -292,7 +292,9 @@ static int commit_read(struct source *source, const char *hex, git_commit **comm
     rc = git_commit_lookup(commit, source->repo, &id);
     if (rc == GIT_ENOTFOUND)
         return error_set(err, ERR_NOT_FOUND, "%s has no commit %.12s", source->path, hex);
-    return rc < 0 ? git_failed(rc, err, "cannot read commit %.12s", hex) : 0;
+    if (rc < 0)
+        git_failed(rc, err, "cannot read commit %.12s from %s", hex, source->path);
+    return rc < 0 ? git_hint(err) : 0;
 }
 
 /* Commits hold any bytes; what is shown is text of one line. */

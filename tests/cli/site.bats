@@ -190,6 +190,29 @@ teardown() { daemon_stop; }
     [[ $output == *"did you mean 'volume'?"* ]]
 }
 
+damage() {
+    file=lab/manifests.git/objects/${1:0:2}/${1:2}
+    chmod u+w "$file"
+    printf garbage >"$file"
+}
+
+@test "a damaged target gives way to the head, and of a damaged head it is said what to do" {
+    spinel apply --yes --wait=60s >/dev/null
+    old=$(git -C lab/manifests rev-parse HEAD)
+    echo '# more' >>lab/manifests/$(git -C lab/manifests ls-files '*.yaml' | head -1)
+    git -C lab/manifests -c user.name=a -c user.email=a@b commit -qam two
+    git -C lab/manifests push -q
+    damage "$old"
+    spinel apply --yes --wait=60s
+    run spinel plan
+    [ "$status" -eq 0 ]
+    new=$(git -C lab/manifests rev-parse HEAD)
+    damage "$new"
+    run spinel apply --yes
+    [ "$status" -eq 1 ]
+    [[ $output == *"cannot read commit ${new:0:12} from "*"git fsck"* ]] || { echo "$output"; false; }
+}
+
 @test "a corrupt store and a second daemon are told clearly" {
     daemon_start
     run timeout 20 spinel serve
