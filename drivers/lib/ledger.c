@@ -407,10 +407,10 @@ static int line_append(struct ledger *ledger, const char *line, size_t len, stru
 int ledger_admit(struct ledger *ledger, const struct spinel_op *op, struct error *err)
 {
     char line[128];
-    invariant(op->epoch >= ledger_admitted(ledger, op->uid),
-              "%s: epoch %" PRIu64 " is let in after %" PRIu64, op->uid, op->epoch,
-              ledger_admitted(ledger, op->uid));
-    if (op->epoch == ledger_admitted(ledger, op->uid))
+    uint64_t admitted = ledger_admitted(ledger, op->uid);
+    invariant(op->epoch >= admitted, "%s: epoch %" PRIu64 " is let in after %" PRIu64, op->uid,
+              op->epoch, admitted);
+    if (op->epoch == admitted)
         return 0;
     int len = snprintf(line, sizeof line, "admit %s %" PRIu64 "\n", op->uid, op->epoch);
     int result = line_append(ledger, line, (size_t)len, err);

@@ -306,9 +306,7 @@ int core_target(struct core *core, const char *commit, const char *who, struct r
         target_take(core, arena, set, commit, id);
     }
     invariant(core->set && strcmp(core->commit, commit) == 0,
-              "commit %.12s was taken, and %.12s is "
-              "the target",
-              commit, core->commit);
+              "commit %.12s was taken, and the target is %.12s", commit, core->commit);
     core->wants_full = !core->config.cached;
     core->wants_plan |= core->config.cached;
     core->was_announced = false; /* who asks for the same target again waits for the word too */

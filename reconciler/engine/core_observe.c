@@ -45,7 +45,6 @@ static struct seen *seen_add(struct core *core, const char *uid)
 {
     struct seen *seen = memory_need(calloc(1, sizeof *seen));
     invariant(uid[0] && strlen(uid) < sizeof seen->uid, "an object of uid '%.80s'", uid);
-    invariant(!seen_find(core, uid), "%s is remembered twice", uid);
     strncpy(seen->uid, uid, sizeof seen->uid - 1);
     HASH_ADD_STR(core->seen, uid, seen);
     return seen;
@@ -116,9 +115,11 @@ void seen_mark_dirty(struct core *core, struct driver *driver, const char *uid, 
         core->coalesce_at_ms = mono(core) + (driver ? COALESCE_MS : 0);
 }
 
-void seen_set_row(struct core *core, const char *kind, const char *uid, bool has_row)
+void seen_set_row(struct core *core, const struct known *row)
 {
-    seen_get(core, driver_of_kind(core, kind), uid)->has_row = has_row;
+    struct seen *seen = seen_get(core, driver_of_kind(core, row->kind), row->uid);
+    seen->has_row = row->life != LIFE_GONE;
+    seen->row_epoch = row->epoch;
 }
 
 /* What a process before this one saw, to be told apart by its etag from what is there now. */

@@ -425,7 +425,7 @@ static void intent_settle(struct core *core, const struct intent *intent, const 
     if (is_acknowledged && is_delete && seen->absent) {
         struct known gone = row_confirmed(core, core->plan_arena, row, LIFE_GONE, NULL, NULL);
         save_object(core, &gone);
-        seen_set_row(core, row->kind, row->uid, false);
+        seen_set_row(core, &gone);
         intent_finish(core, intent, "confirmed");
     } else if (is_acknowledged && !is_delete && !seen->absent && resource) {
         row_settle(core, row, resource, spec_settled(core, row, resource));

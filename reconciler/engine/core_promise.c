@@ -7,11 +7,12 @@
  * taken back before it was confirmed may have been carried out: the row remembers what its object
  * may be called (`chosen.called`), until it is told its name again.
  */
-#include "model/text.h"
 #include "reconciler/engine/core_state.h"
 
 #include <stdlib.h>
 #include <string.h>
+#include "model/invariant.h"
+#include "model/text.h"
 
 struct renames {
     const struct resource **items; /* of the set, sorted by kind, project and the former name */

@@ -21,16 +21,6 @@ static const char restored_reason[] = "objects have seen newer intents than the 
 
 enum { INCARNATIONS_MAX = 4096 };
 
-static int known_order(const void *left, const void *right)
-{
-    const struct known *a = left, *b = right;
-    const struct kind *x = kind_find(a->kind), *y = kind_find(b->kind);
-    int by_rank = (x ? x->rank : 0) - (y ? y->rank : 0);
-    int by_project = text_compare(a->project, b->project);
-    int by_name = text_compare(a->name, b->name);
-    return by_rank ? by_rank : by_project ? by_project : by_name ? by_name : strcmp(a->uid, b->uid);
-}
-
 /* The row that the store has of what `resource` declares, or NULL. */
 static struct known *row_of(struct plan_input *input, const struct resource *resource)
 {
@@ -83,7 +73,7 @@ static void row_retire(struct core *core, struct known *row)
               "%s %s gives way, and is there", row->kind, row->name);
     row->life = LIFE_GONE;
     save_object(core, row);
-    seen_set_row(core, row->kind, row->uid, false);
+    seen_set_row(core, row);
 }
 
 static void rebuild_raise(struct core *core, const char *reason)
@@ -160,7 +150,8 @@ static void strangers_rebuild(struct core *core, struct plan_input *input, struc
     }
     if (input->known_count == before)
         return;
-    qsort((void *)(size_t)input->known, input->known_count, sizeof *input->known, known_order);
+    qsort((void *)(size_t)input->known, input->known_count, sizeof *input->known,
+          plan_known_order);
     rebuild_raise(core, "objects that bear this rack's tag had no row in the store; "
                         "it was lost or is not the one they were made with");
 }
@@ -210,7 +201,7 @@ static void epochs_import(struct core *core, struct plan_input *input, struct ar
             rebuild_raise(core, restored_reason);
     }
     if (is_renamed)
-        qsort(rows, input->known_count, sizeof *rows, known_order);
+        qsort(rows, input->known_count, sizeof *rows, plan_known_order);
 }
 
 /* A later commit may have said that the data stay, before one left them out: who asks an old copy

@@ -315,7 +315,7 @@ void seen_free(struct core *core);
 void nameless_find(struct core *core);
 /* Takes stock of rows: who has one, who ran when the store was last written. */
 void seen_take_rows(struct core *core, const struct known *rows, size_t count);
-void seen_set_row(struct core *core, const char *kind, const char *uid, bool has_row);
+void seen_set_row(struct core *core, const struct known *row);
 /* Objects that bear our tag and have no row: [{"uid","kind","project","name","driver"}]. */
 struct value *orphans_value(const struct core *core, struct arena *arena);
 struct value *unmanaged_value(const struct core *core, struct arena *arena);

@@ -162,8 +162,7 @@ static void task_rows(struct core *core, struct task *task, const struct step *s
     if (!is_delete && !is_release && plan_kind_claims(step->kind))
         row.tried = task->after.applied;
     save_object(core, &row);
-    seen_set_row(core, row.kind, row.uid, true);
-    seen_find(core, row.uid)->row_epoch = epoch;
+    seen_set_row(core, &row);
     task->after.project = step->project;
     task->after.name = step->name;
     task->after.generation = step->generation;
@@ -388,7 +387,7 @@ static void task_confirm(struct core *core, struct task *task)
     task->intent.state = "confirmed";
     task->intent.finished_at = core_now_s(core);
     save_object(core, &task->after);
-    seen_set_row(core, task->after.kind, task->after.uid, task->after.life != LIFE_GONE);
+    seen_set_row(core, &task->after);
     save_intent(core, &task->intent);
     if (task->approval)
         approval_drop(core, task->approval);

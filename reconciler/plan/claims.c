@@ -10,17 +10,12 @@
 #include "model/invariant.h"
 #include "reconciler/plan/claims.h"
 
-/* Whose claims are being collected. */
-struct claimant {
-    const struct subject *subject;
-    const struct step *step; /* NULL: what nobody can look at */
-};
-
-static void add(struct claim_list *list, const char *key, struct claimant who)
+static void add(struct claim_list *list, const char *key, struct claim_on who)
 {
     invariant(list->count < list->room, "%s claims %s, and there is room for %zu claims",
               who.subject->name, key, list->room);
-    list->items[list->count++] = (struct claim_on){key, who.subject, who.step};
+    who.key = key;
+    list->items[list->count++] = who;
 }
 
 static size_t disks_of(const struct value *spec)
@@ -30,7 +25,7 @@ static size_t disks_of(const struct value *spec)
     return value_is_list(disks) ? disks->count : 0;
 }
 
-static void instance_claims(struct claim_list *list, const struct match *match, struct claimant who,
+static void instance_claims(struct claim_list *list, const struct match *match, struct claim_on who,
                             const struct value *spec)
 {
     const struct value *disks = value_get(spec, "disks");
@@ -44,7 +39,7 @@ static void instance_claims(struct claim_list *list, const struct match *match, 
     }
 }
 
-static void nic_claims(struct claim_list *list, const struct match *match, struct claimant who,
+static void nic_claims(struct claim_list *list, const struct match *match, struct claim_on who,
                        const struct value *spec)
 {
     const struct subject *subnet =
@@ -55,14 +50,14 @@ static void nic_claims(struct claim_list *list, const struct match *match, struc
         add(list, arena_printf(list->arena, "address %s %s", subnet->uid, address), who);
 }
 
-static void floating_claims(struct claim_list *list, const struct match *match, struct claimant who,
+static void floating_claims(struct claim_list *list, const struct match *match, struct claim_on who,
                             const struct value *spec)
 {
     (void)match;
     add(list, arena_printf(list->arena, "outside %s", value_get_text(spec, "address", "")), who);
 }
 
-static void forward_claims(struct claim_list *list, const struct match *match, struct claimant who,
+static void forward_claims(struct claim_list *list, const struct match *match, struct claim_on who,
                            const struct value *spec)
 {
     (void)match;
@@ -75,7 +70,7 @@ static void forward_claims(struct claim_list *list, const struct match *match, s
 
 static const struct {
     const char *kind;
-    void (*claims)(struct claim_list *, const struct match *, struct claimant,
+    void (*claims)(struct claim_list *, const struct match *, struct claim_on,
                    const struct value *);
 } claimants[] = {
     {"Instance", instance_claims},
@@ -93,7 +88,7 @@ bool plan_kind_claims(const struct kind *kind)
     return is_claimant;
 }
 
-static void claims_of(struct claim_list *list, const struct match *match, struct claimant who,
+static void claims_of(struct claim_list *list, const struct match *match, struct claim_on who,
                       const struct value *spec)
 {
     for (size_t i = 0; spec && i < sizeof(claimants) / sizeof(*claimants); i++)
@@ -149,7 +144,7 @@ static size_t room_for(const struct plan *plan, spec_fn *const *specs, size_t co
     for (size_t i = 0; i < plan->step_count; i++)
         for (size_t s = 0; s < count; s++)
             room += 1 + disks_of(specs[s](&plan->steps[i]));
-    for (size_t i = 0; i < plan->match->count; i++)
+    for (size_t i = 0; plan->match->has_tried && i < plan->match->count; i++)
         if (spec_tried(&plan->match->subjects[i]))
             room += 1 + disks_of(spec_tried(&plan->match->subjects[i]));
     return room;
@@ -164,10 +159,10 @@ static struct claim_list collect(struct arena *arena, const struct plan *plan,
     for (size_t i = 0; i < plan->step_count; i++)
         for (size_t s = 0; s < count; s++)
             claims_of(&list, plan->match,
-                      (struct claimant){plan->steps[i].subject, &plan->steps[i]},
+                      (struct claim_on){.subject = plan->steps[i].subject, .step = &plan->steps[i]},
                       specs[s](&plan->steps[i]));
-    for (size_t i = 0; i < plan->match->count; i++)
-        claims_of(&list, plan->match, (struct claimant){.subject = &plan->match->subjects[i]},
+    for (size_t i = 0; plan->match->has_tried && i < plan->match->count; i++)
+        claims_of(&list, plan->match, (struct claim_on){.subject = &plan->match->subjects[i]},
                   spec_tried(&plan->match->subjects[i]));
     qsort(list.items, list.count, sizeof(*list.items), compare_keys);
     return list;

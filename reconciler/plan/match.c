@@ -32,6 +32,7 @@ struct rows {
     size_t count;
     struct row **moving; /* those that an earlier commit gave another name */
     size_t moving_count;
+    bool has_tried;
 };
 
 static int compare_identity(const struct kind *kind_a, const char *project_a, const char *name_a,
@@ -69,6 +70,29 @@ static int compare_names(const void *left, const void *right)
     return order;
 }
 
+/* A kind that this program does not know (of a newer one) comes last. */
+static int kind_rank(const char *name)
+{
+    const struct kind *kind = kind_find(name);
+    return kind ? kind->rank : INT32_MAX;
+}
+
+int plan_known_order(const void *left, const void *right)
+{
+    const struct known *a = left, *b = right;
+    int order = strcmp(a->kind, b->kind);
+
+    if (order != 0) {
+        int a_rank = kind_rank(a->kind), b_rank = kind_rank(b->kind);
+
+        return a_rank != b_rank ? (a_rank > b_rank) - (a_rank < b_rank) : order;
+    }
+    order = text_compare(a->project, b->project);
+    if (order == 0)
+        order = strcmp(a->name, b->name);
+    return order ? order : strcmp(a->uid, b->uid);
+}
+
 /* Rows of a kind that this program does not know are left alone. */
 static struct rows rows_read(struct arena *arena, const struct plan_input *input)
 {
@@ -82,9 +106,11 @@ static struct rows rows_read(struct arena *arena, const struct plan_input *input
     }
     sort_items(rows.items, rows.count, sizeof(struct row), compare_rows);
     rows.moving = arena_array(arena, rows.count + 1, sizeof(struct row *));
-    for (size_t i = 0; i < rows.count; i++)
+    for (size_t i = 0; i < rows.count; i++) {
         if (value_get_text(rows.items[i].known->chosen, "becomes", NULL))
             rows.moving[rows.moving_count++] = &rows.items[i];
+        rows.has_tried |= known_tried(rows.items[i].known) != NULL;
+    }
     return rows;
 }
 
@@ -462,6 +488,7 @@ const struct match *match_make(struct arena *arena, const struct plan_input *inp
     struct rows rows = rows_read(arena, input);
 
     match->input = input;
+    match->has_tried = rows.has_tried;
     match->subjects =
         arena_array(arena, input->set->count + rows.count + 1, sizeof(struct subject));
     for (size_t i = 0; i < input->set->count; i++)

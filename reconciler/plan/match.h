@@ -37,6 +37,7 @@ struct match {
     struct name_entry *names; /* sorted; names that were moved away from are in it too */
     size_t name_count;
     struct contest *contests; /* the input's, sorted */
+    bool has_tried;           /* known_tried() of somebody: hardly ever */
 };
 
 const struct match *match_make(struct arena *arena, const struct plan_input *input);

@@ -69,6 +69,9 @@ struct known {
     int64_t next_start;          /* unix seconds before which restartPolicy waits; 0 */
 };
 
+/* For qsort(): the order of plan_input.known. A kind that this program does not know comes last. */
+int plan_known_order(const void *left, const void *right);
+
 /* ---- policy and its records --------------------------------------------------------- */
 
 struct plan_policy {

@@ -359,6 +359,7 @@ static bool make_left(struct step *step)
     }
     if (!step->kind->driver)
         return true;
+    /* What a person has given up is not released once more; the guard holds what is protected. */
     if (step->kind->holds_data && !(seen->known && seen->absent) &&
         (!known->remove_deletes ||
          (known->life == LIFE_RELEASED ? known->protect : known_protects(known)))) {

@@ -10,7 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include "model/invariant.h"
-#include "model/kind.h"
 #include "model/sort.h"
 
 static void known_check(const struct known *known)
@@ -265,27 +264,6 @@ static const char *known_wrong(const struct known *row)
     return NULL;
 }
 
-/* A kind that this program does not know (of a newer one) comes last. */
-static int kind_rank(const char *name)
-{
-    const struct kind *kind = kind_find(name);
-    return kind ? kind->rank : INT32_MAX;
-}
-
-static int known_compare(const void *left, const void *right)
-{
-    const struct known *a = left, *b = right;
-    int by = strcmp(a->kind, b->kind);
-    if (by != 0) {
-        int a_rank = kind_rank(a->kind), b_rank = kind_rank(b->kind);
-        return a_rank != b_rank ? (a_rank > b_rank) - (a_rank < b_rank) : by;
-    }
-    by = strcmp(a->project ? a->project : "", b->project ? b->project : "");
-    if (by == 0)
-        by = strcmp(a->name, b->name);
-    return by != 0 ? by : strcmp(a->uid, b->uid);
-}
-
 /* So that the array is made once, in its size: it is the largest thing that is read. */
 static size_t objects_count(struct store *store)
 {
@@ -341,7 +319,7 @@ int store_objects(struct store *store, struct arena *arena, struct known **out, 
     invariant(rows.count <= rows.room, "%zu objects where there is room for %zu", rows.count,
               rows.room);
     if (rows.count > 0)
-        sort_items(rows.items, rows.count, sizeof(*rows.items), known_compare);
+        sort_items(rows.items, rows.count, sizeof(*rows.items), plan_known_order);
     *out = rows.items;
     *count = rows.count;
     return 0;

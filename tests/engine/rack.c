@@ -4,6 +4,7 @@
  * delivered one by one; when the queue is empty the clock jumps to the core's timer.
  * A driver that is killed or whose core died forgets what it had not done.
  */
+#include "tests/engine/manifests.h"
 #include "tests/engine/rack.h"
 
 #include <assert.h>
@@ -746,4 +747,34 @@ int64_t rack_size(struct rack *rack)
 {
     const struct rack_object *volume = rack_object(rack, "Volume", "db");
     return volume ? value_get_int(volume->spec, "size", 0) : 0;
+}
+
+int rack_setup_volume(void **state)
+{
+    struct rack *rack = rack_new();
+    rack->commits[1] = POOL PROJECT VOLUME("db", "1GiB") VPC("net");
+    rack->commits[2] = POOL PROJECT VOLUME("db", "2GiB") VPC("net");
+    rack->commits[3] = POOL PROJECT VPC("net");
+    *state = rack;
+    return 0;
+}
+
+int rack_teardown(void **state)
+{
+    rack_free(*state);
+    return 0;
+}
+
+void rack_settle(struct rack *rack, const char *commit)
+{
+    rack_boot(rack, commit);
+    assert_true(rack_run(rack, 60000));
+}
+
+void rack_rebuild(struct rack *rack, const char *commit)
+{
+    rack_boot(rack, commit);
+    rack_run(rack, 60000);
+    rack_approve_rebuild(rack);
+    assert_true(rack_run(rack, 60000));
 }

@@ -117,6 +117,14 @@ void rack_backup(struct rack *rack);
 void rack_restore(struct rack *rack);
 /* A driver ends by itself; what it had in hand is lost with it. */
 void rack_lose_driver(struct rack *rack, const char *driver);
+/* Set-up and tear-down of a cmocka test: commits 1 to 3 have volume "db" of 1 GiB and VPC "net",
+ * the same with 2 GiB, and the VPC alone. */
+int rack_setup_volume(void **state);
+int rack_teardown(void **state);
+/* Boots with the commit, and has to settle within a minute. */
+void rack_settle(struct rack *rack, const char *commit);
+/* The same of a store that was lost or came back: it waits to be approved. */
+void rack_rebuild(struct rack *rack, const char *commit);
 /* Another commit is the target of the core that runs. */
 void rack_target(struct rack *rack, const char *commit);
 /* Somebody lets a store that was lost or came back be filled from what is there. */

@@ -12,27 +12,10 @@
 
 enum { MINUTE_MS = 60000 };
 
-static int rack_setup(void **state)
-{
-    struct rack *rack = rack_new();
-    rack->commits[1] = POOL PROJECT VOLUME("db", "1GiB") VPC("net");
-    rack->commits[2] = POOL PROJECT VOLUME("db", "2GiB") VPC("net");
-    rack->commits[3] = POOL PROJECT VPC("net");
-    *state = rack;
-    return 0;
-}
-
-static int rack_teardown(void **state)
-{
-    rack_free(*state);
-    return 0;
-}
-
 static void lost_store_makes_nothing_twice_and_asks_first(void **state)
 {
     struct rack *rack = *state;
-    rack_boot(rack, "1");
-    assert_true(rack_run(rack, MINUTE_MS));
+    rack_settle(rack, "1");
     unsigned before = rack->applies;
     rack_forget(rack); /* the database is gone, the world is not */
     rack_boot(rack, "2");
@@ -49,13 +32,9 @@ static void lost_store_with_a_machine_that_runs_converges(void **state)
 {
     struct rack *rack = *state;
     rack->commits[4] = NETWORK MACHINE("nics: [{name: eth0, subnet: front}]");
-    rack_boot(rack, "4");
-    assert_true(rack_run(rack, MINUTE_MS));
+    rack_settle(rack, "4");
     rack_forget(rack);
-    rack_boot(rack, "4");
-    rack_run(rack, MINUTE_MS);
-    rack_approve_rebuild(rack);
-    assert_true(rack_run(rack, MINUTE_MS));
+    rack_rebuild(rack, "4");
     assert_true(core_is_converged(rack->core));
     assert_int_equal(rack->events_failed, 0);
 }
@@ -67,14 +46,10 @@ static void volume_that_a_machine_holds_grows_after_the_store_was_lost(void **st
     struct rack *rack = *state;
     rack->commits[4] = POOL PROJECT VOLUME("db", "1GiB") MACHINE("disks: [{name: a, volume: db}]");
     rack->commits[5] = POOL PROJECT VOLUME("db", "2GiB") MACHINE("disks: [{name: a, volume: db}]");
-    rack_boot(rack, "4");
-    assert_true(rack_run(rack, MINUTE_MS));
+    rack_settle(rack, "4");
     rack_object(rack, "Volume", "db")->fence[1] = 40;
     rack_forget(rack);
-    rack_boot(rack, "4");
-    rack_run(rack, MINUTE_MS);
-    rack_approve_rebuild(rack);
-    assert_true(rack_run(rack, MINUTE_MS));
+    rack_rebuild(rack, "4");
     rack_target(rack, "5");
     assert_true(rack_run(rack, MINUTE_MS));
     assert_true(core_is_converged(rack->core));
@@ -87,19 +62,14 @@ static void volume_that_a_machine_holds_grows_after_the_store_was_lost(void **st
 static void store_from_a_backup_takes_the_later_object_and_makes_none(void **state)
 {
     struct rack *rack = *state;
-    rack_boot(rack, "1");
-    assert_true(rack_run(rack, MINUTE_MS));
+    rack_settle(rack, "1");
     rack_backup(rack);
-    rack_boot(rack, "3");
-    assert_true(rack_run(rack, MINUTE_MS));
+    rack_settle(rack, "3");
     rack_boot(rack, "1");
     assert_true(rack_run(rack, MINUTE_MS));
     assert_int_equal(rack_count(rack, "Volume", "db"), 1);
     rack_restore(rack);
-    rack_boot(rack, "1");
-    rack_run(rack, MINUTE_MS);
-    rack_approve_rebuild(rack);
-    assert_true(rack_run(rack, MINUTE_MS));
+    rack_rebuild(rack, "1");
     assert_true(core_is_converged(rack->core));
     assert_int_equal(rack_count(rack, "Volume", "db"), 1);
     assert_int_equal(rack_object(rack, "Volume", "db")->made, 1);
@@ -136,8 +106,7 @@ static void store_from_a_backup_takes_what_an_older_backup_has_made(void **state
     static const char *const commits[] = {"4", "1", "4", "1", "4"};
     rack->commits[4] = POOL PROJECT VOLUME("db", "1GiB");
     for (size_t i = 0; i < sizeof commits / sizeof *commits; i++) {
-        rack_boot(rack, commits[i]);
-        assert_true(rack_run(rack, MINUTE_MS));
+        rack_settle(rack, commits[i]);
         if (i == 0)
             backup_named(rack, "older");
         if (i == 3)
@@ -154,16 +123,11 @@ static void store_from_a_backup_takes_what_an_older_backup_has_made(void **state
 static void store_from_a_backup_learns_what_was_applied_since(void **state)
 {
     struct rack *rack = *state;
-    rack_boot(rack, "1");
-    assert_true(rack_run(rack, MINUTE_MS));
+    rack_settle(rack, "1");
     rack_backup(rack);
-    rack_boot(rack, "2");
-    assert_true(rack_run(rack, MINUTE_MS));
+    rack_settle(rack, "2");
     rack_restore(rack);
-    rack_boot(rack, "2");
-    rack_run(rack, MINUTE_MS);
-    rack_approve_rebuild(rack);
-    assert_true(rack_run(rack, MINUTE_MS));
+    rack_rebuild(rack, "2");
     assert_true(core_is_converged(rack->core));
     assert_int_equal(rack_object(rack, "Volume", "db")->applied, 2);
     assert_int_equal(value_get_int(rack_row(rack, "Volume")->applied, "size", 0), 2LL << 30);
@@ -176,8 +140,7 @@ static void what_cannot_be_named_is_not_made_again(void **state)
     struct error err = ERROR_INIT;
     static const char *const history[] = {"1", "3", "1"}; /* its uid is not the first of its name */
     for (size_t i = 0; i < 3; i++) {
-        rack_boot(rack, history[i]);
-        assert_true(rack_run(rack, MINUTE_MS));
+        rack_settle(rack, history[i]);
     }
     rack_forget(rack);
     rack->blur = "db";
@@ -202,23 +165,18 @@ static void old_copy_destroys_nothing_that_git_does_not_declare(void **state)
     struct rack *rack = *state;
     rack->config.policy.collapse_percent = 100;
     rack->commits[4] = POOL PROJECT KEPT("db", "size: 2GiB, onRemove: release") VPC("net");
-    rack_boot(rack, "1");
-    assert_true(rack_run(rack, MINUTE_MS));
+    rack_settle(rack, "1");
     rack_backup(rack);
-    rack_boot(rack, "4");
-    assert_true(rack_run(rack, MINUTE_MS));
+    rack_settle(rack, "4");
     rack_restore(rack);
-    rack_boot(rack, "3");
-    rack_run(rack, MINUTE_MS);
-    rack_approve_rebuild(rack);
-    assert_true(rack_run(rack, 10 * MINUTE_MS));
+    rack_rebuild(rack, "3");
     assert_int_equal(rack_count(rack, "Volume", "db"), 1);
     assert_int_equal(rack_row(rack, "Volume")->life, LIFE_RELEASED);
 }
 
 int main(void)
 {
-#define RACK_TEST(name) cmocka_unit_test_setup_teardown(name, rack_setup, rack_teardown)
+#define RACK_TEST(name) cmocka_unit_test_setup_teardown(name, rack_setup_volume, rack_teardown)
     const struct CMUnitTest tests[] = {
         RACK_TEST(old_copy_destroys_nothing_that_git_does_not_declare),
         RACK_TEST(lost_store_makes_nothing_twice_and_asks_first),

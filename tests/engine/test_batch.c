@@ -22,12 +22,6 @@ static int rack_setup(void **state)
     return 0;
 }
 
-static int rack_teardown(void **state)
-{
-    rack_free(*state);
-    return 0;
-}
-
 /* On the way from a converged commit to the next, the n-th of these calls fails, for every n:
  * effects end there, the core says why, and the next start finishes the work once. */
 static void fail_each(struct rack *like, enum ledger_call call)

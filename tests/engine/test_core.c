@@ -10,22 +10,6 @@
 #include "tests/engine/manifests.h"
 #include "tests/engine/rack.c"
 
-static int rack_setup(void **state)
-{
-    struct rack *rack = rack_new();
-    rack->commits[1] = POOL PROJECT VOLUME("db", "1GiB") VPC("net");
-    rack->commits[2] = POOL PROJECT VOLUME("db", "2GiB") VPC("net");
-    rack->commits[3] = POOL PROJECT VPC("net");
-    *state = rack;
-    return 0;
-}
-
-static int rack_teardown(void **state)
-{
-    rack_free(*state);
-    return 0;
-}
-
 static const int64_t minute = 60000;
 
 static void creates_what_is_declared_and_says_converged_once(void **state)
@@ -707,7 +691,7 @@ static void etag_of_before_a_step_says_nothing_of_after_it(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-#define RACK_TEST(name) cmocka_unit_test_setup_teardown(name, rack_setup, rack_teardown)
+#define RACK_TEST(name) cmocka_unit_test_setup_teardown(name, rack_setup_volume, rack_teardown)
         RACK_TEST(creates_what_is_declared_and_says_converged_once),
         RACK_TEST(second_look_sends_nothing),
         RACK_TEST(second_look_writes_no_row),

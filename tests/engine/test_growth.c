@@ -31,12 +31,6 @@ static int rack_setup(void **state)
     return 0;
 }
 
-static int rack_teardown(void **state)
-{
-    rack_free(*state);
-    return 0;
-}
-
 /* The rack's own memory is not the core's: objects are copied out of its arena now and then. */
 static void rack_trim(struct rack *rack)
 {

@@ -26,12 +26,6 @@ static int rack_setup(void **state)
     return 0;
 }
 
-static int rack_teardown(void **state)
-{
-    rack_free(*state);
-    return 0;
-}
-
 /* A driver said "this is all" and left it out while the store was lost: a second one was chosen,
  * and not yet made when the first was seen. It had another name when its uid was chosen. */
 static void row_that_never_had_an_object_gives_way_to_one_that_is_there(void **state)

@@ -89,12 +89,6 @@ static int rack_setup(void **state)
     return 0;
 }
 
-static int rack_teardown(void **state)
-{
-    rack_free(*state);
-    return 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {

@@ -12,18 +12,8 @@ enum { MINUTE_MS = 60000 };
 
 static int rack_setup(void **state)
 {
-    struct rack *rack = rack_new();
-    rack->commits[1] = POOL PROJECT VOLUME("db", "1GiB") VPC("net");
-    rack->commits[2] = POOL PROJECT VOLUME("db", "2GiB") VPC("net");
-    rack->commits[3] = POOL PROJECT VPC("net");
-    rack->commits[4] = POOL PROJECT RENAMED("moved", "db") VPC("net");
-    *state = rack;
-    return 0;
-}
-
-static int rack_teardown(void **state)
-{
-    rack_free(*state);
+    rack_setup_volume(state);
+    ((struct rack *)*state)->commits[4] = POOL PROJECT RENAMED("moved", "db") VPC("net");
     return 0;
 }
 
@@ -34,8 +24,7 @@ static void rename_that_was_accepted_holds_until_it_is_done(void **state)
     struct rack *rack = *state;
     char uid[33];
     rack->commits[5] = POOL PROJECT VOLUME("moved", "1GiB") VPC("net");
-    rack_boot(rack, "1");
-    assert_true(rack_run(rack, MINUTE_MS));
+    rack_settle(rack, "1");
     strcpy(uid, rack_object(rack, "Volume", "db")->uid);
     rack_target(rack, "4");
     rack_target(rack, "5");
@@ -51,8 +40,7 @@ static void second_rename_goes_on_from_the_first(void **state)
     struct rack *rack = *state;
     char uid[33];
     rack->commits[5] = POOL PROJECT RENAMED("again", "moved") VPC("net");
-    rack_boot(rack, "1");
-    assert_true(rack_run(rack, MINUTE_MS));
+    rack_settle(rack, "1");
     strcpy(uid, rack_object(rack, "Volume", "db")->uid);
     rack_target(rack, "4");
     rack_target(rack, "5");
@@ -68,8 +56,7 @@ static void rename_of_what_is_under_way_is_kept(void **state)
     struct rack *rack = *state;
     char uid[33];
     rack->commits[5] = POOL PROJECT VOLUME("moved", "2GiB") VPC("net");
-    rack_boot(rack, "1");
-    assert_true(rack_run(rack, MINUTE_MS));
+    rack_settle(rack, "1");
     strcpy(uid, rack_object(rack, "Volume", "db")->uid);
     rack->lose_replies = 1;
     rack_target(rack, "2");
@@ -86,12 +73,10 @@ static void rename_is_known_after_a_backup_came_back(void **state)
     struct rack *rack = *state;
     char uid[33];
     rack->commits[5] = POOL PROJECT VOLUME("moved", "1GiB") VPC("net");
-    rack_boot(rack, "1");
-    assert_true(rack_run(rack, MINUTE_MS));
+    rack_settle(rack, "1");
     strcpy(uid, rack_object(rack, "Volume", "db")->uid);
     rack_backup(rack);
-    rack_boot(rack, "4");
-    assert_true(rack_run(rack, MINUTE_MS));
+    rack_settle(rack, "4");
     rack_restore(rack);
     rack_boot(rack, "3"); /* it is not declared when its epoch is seen */
     rack_run(rack, MINUTE_MS);
@@ -108,17 +93,12 @@ static void name_is_waited_for_after_a_backup_came_back(void **state)
 {
     struct rack *rack = *state;
     rack->commits[5] = POOL PROJECT VOLUME("moved", "1GiB") VPC("net");
-    rack_boot(rack, "1");
-    assert_true(rack_run(rack, MINUTE_MS));
+    rack_settle(rack, "1");
     rack_backup(rack);
-    rack_boot(rack, "4");
-    assert_true(rack_run(rack, MINUTE_MS));
+    rack_settle(rack, "4");
     rack_restore(rack);
     rack->answer_ms = 1100; /* a plan is made after two seconds, with what has come */
-    rack_boot(rack, "5");
-    rack_run(rack, MINUTE_MS);
-    rack_approve_rebuild(rack);
-    assert_true(rack_run(rack, 10 * MINUTE_MS));
+    rack_rebuild(rack, "5");
     assert_int_equal(rack_count(rack, "Volume", "moved"), 1);
     assert_int_equal(rack_object(rack, "Volume", "moved")->made, 1);
 }

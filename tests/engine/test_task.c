@@ -21,12 +21,6 @@ static int rack_setup(void **state)
     return 0;
 }
 
-static int rack_teardown(void **state)
-{
-    rack_free(*state);
-    return 0;
-}
-
 static void target(struct rack *rack, const char *commit)
 {
     struct error err = ERROR_INIT;
