@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <string.h>
@@ -112,6 +113,25 @@ static int fetch_fault(const struct fetch *fetch, struct error *err)
 }
 
 /* ---- from a path -------------------------------------------------------------------- */
+
+/* Whether every user of the host gets as far as the file that is open: its own mode says nothing of
+ * the directories above it. */
+static bool is_in_open_directories(int fd)
+{
+    char link[32], path[PATH_MAX];
+    struct stat st;
+    snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+    ssize_t len = readlink(link, path, sizeof path - 1);
+    if (len <= 0 || path[0] != '/')
+        return false;
+    path[len] = '\0';
+    for (char *slash = strrchr(path, '/'); slash != path; slash = strrchr(path, '/')) {
+        *slash = '\0';
+        if (stat(path, &st) < 0 || !(st.st_mode & S_IXOTH))
+            return false;
+    }
+    return true;
+}
 
 /* We read as root, for somebody who may only push. What a machine shall be made from has to be a
  * file that every user of the host may read. */
@@ -233,16 +253,24 @@ int fetch_verified(struct spinel_host *host, const char *source, const struct ch
     char hex[129];
     fetch_begin(&fetch);
     const char *path = strncmp(source, "file://", 7) == 0 ? source + 7 : source;
+    bool is_secret = false;
     int from = -1, result;
     if (path[0] != '/')
         result = url_read(&fetch, source, err);
-    else if ((result = path_open_public(path, &from, err)) == 0)
+    else if ((result = path_open_public(path, &from, err)) == 0) {
+        is_secret = !is_in_open_directories(from);
         result = file_read(&fetch, path, from, err);
+    }
     if (result < 0)
         return result;
     fetch_hex(&fetch, hex);
     if (strcmp(hex, expected->hex) == 0)
         return 0;
+    if (is_secret) {
+        error_set(err, ERR_INVALID, "%s has another digest than %s", source, expected->hex);
+        return error_hint(err, "Its digest is not told here: not every user of this host may enter "
+                               "the directories above it. Compute it there.");
+    }
     error_set(err, ERR_INVALID, "%s has another digest: expected %s, found %s", source,
               expected->hex, hex);
     return error_hint(err, "Correct spec.digest if these bytes are the wanted ones.");

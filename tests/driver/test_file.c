@@ -420,6 +420,7 @@ static void an_image_with_another_digest_is_refused_and_not_kept(void **state)
     struct rack *rack = *state;
     char hex[65], wrong[65];
     const char *source = source_make(rack, "os.raw", MIB, hex);
+    assert_int_equal(chmod(rack->dir, 0711), 0);
     memcpy(wrong, hex, sizeof wrong);
     wrong[0] = wrong[0] == '0' ? '1' : '0';
     const struct value *answer =
@@ -463,6 +464,23 @@ static void an_image_from_a_file_that_not_everybody_may_read_is_refused(void **s
         rack, rack_apply(rack, 1, 3, "create", "Image", image_json(rack, "path", "/dev/zero", hex)),
         "denied", "not a regular file");
     assert_true(is_absent(rack_look(rack, 1)));
+}
+
+/* Else two pushes would read it: one to be told its digest, one to name it. */
+static void the_digest_of_a_file_in_a_closed_directory_is_not_told(void **state)
+{
+    struct rack *rack = *state;
+    char hex[65], wrong[65];
+    const char *source = source_make(rack, "secret.raw", MIB, hex);
+    assert_int_equal(chmod(rack->dir, 0700), 0);
+    memcpy(wrong, hex, sizeof wrong);
+    wrong[0] = wrong[0] == '0' ? '1' : '0';
+    const struct value *answer =
+        rack_apply(rack, 1, 1, "create", "Image", image_json(rack, "path", source, wrong));
+    assert_refused(rack, answer, "invalid", wrong);
+    assert_null(strstr(json_text(rack->arena, answer), hex));
+    assert_applied(
+        rack, rack_apply(rack, 1, 2, "create", "Image", image_json(rack, "path", source, hex)));
 }
 
 static void a_url_that_does_not_answer_is_tried_again(void **state)
@@ -629,6 +647,7 @@ int main(void)
         TEST(an_image_with_another_digest_is_refused_and_not_kept),
         TEST(bytes_that_another_image_uses_stay),
         TEST(an_image_from_a_file_that_not_everybody_may_read_is_refused),
+        TEST(the_digest_of_a_file_in_a_closed_directory_is_not_told),
         TEST(a_url_that_does_not_answer_is_tried_again),
         TEST(an_image_that_was_changed_is_damage),
         TEST(an_image_that_leads_to_another_file_is_refused),
