@@ -92,7 +92,8 @@ static void encoding_refuse(struct walk *walk, size_t at)
 
     if (at == 0 && (c == 0xFF || c == 0xFE))
         report_add(walk->report, walk_position(walk, at), "bad-encoding",
-                   "the file looks like UTF-16; save it as UTF-8");
+                   "the file looks like UTF-%d; save it as UTF-8",
+                   walk->len >= 4 && memcmp(walk->data, "\xff\xfe\0\0", 4) == 0 ? 32 : 16);
     else
         report_add(walk->report, walk_position(walk, at), "bad-encoding",
                    "invalid UTF-8 (byte 0x%02x); save the file as UTF-8", c);

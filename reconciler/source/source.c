@@ -280,6 +280,21 @@ int source_resolve(struct source *source, const char *rev, char commit[65], stru
 
 /* ---- commits ------------------------------------------------------------------------ */
 
+static int commit_missing(struct source *source, const git_oid *id, const char *hex,
+                          struct error *err)
+{
+    size_t size;
+    git_object_t type;
+    if (git_odb_read_header(&size, &type, source->odb, id) < 0)
+        return error_set(err, ERR_NOT_FOUND, "%s has no commit %.12s", source->path, hex);
+    error_set(err, ERR_NOT_FOUND, "%.12s in %s is a %s, not a commit", hex, source->path,
+              git_object_type2string(type));
+    return type == GIT_OBJECT_TAG
+               ? error_hint(err, "Push what it points at: git push origin TAG^{commit}:%s",
+                            source->branch)
+               : err->code;
+}
+
 static int commit_read(struct source *source, const char *hex, git_commit **commit,
                        struct error *err)
 {
@@ -291,7 +306,7 @@ static int commit_read(struct source *source, const char *hex, git_commit **comm
         return rc;
     rc = git_commit_lookup(commit, source->repo, &id);
     if (rc == GIT_ENOTFOUND)
-        return error_set(err, ERR_NOT_FOUND, "%s has no commit %.12s", source->path, hex);
+        return commit_missing(source, &id, hex, err);
     if (rc < 0)
         git_failed(rc, err, "cannot read commit %.12s from %s", hex, source->path);
     return rc < 0 ? git_hint(err) : 0;

@@ -138,7 +138,7 @@ static int file_find(const char *path, struct error *err)
     struct stat st;
     if (stat(path, &st) == 0)
         return S_ISREG(st.st_mode) ? 0 : file_refused(path, err);
-    if (errno != ENOENT && errno != ENOTDIR)
+    if (errno != ENOENT)
         return error_sys(err, "cannot look at the store %s", path);
     error_set(err, ERR_NOT_FOUND, "there is no store at %s yet", path);
     return error_hint(err, "Start the daemon with `spinel serve`, or run `spinel apply`.");

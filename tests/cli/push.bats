@@ -85,6 +85,15 @@ reads_well() {
     spinel trace | grep -q '^revision 1,'
 }
 
+@test "a tag that is pushed at the branch is told what it is, and what to push" {
+    sed -i "s/64MiB/128MiB/" lab/manifests/starter.yaml
+    commit grow
+    git -C lab/manifests tag -a v1 -m one
+    run push origin v1:refs/heads/main
+    [ "$status" -ne 0 ]
+    [[ $output == *'is a tag, not a commit'* && $output == *'git push origin TAG^{commit}:main'* ]]
+}
+
 @test "another branch is refused" {
     git -C lab/manifests checkout -qb feature
     git -C lab/manifests commit -q --allow-empty -m try

@@ -86,6 +86,8 @@ pool() { printf 'apiVersion: spinel/v1\nkind: Pool\nmetadata: {name: %s}\nspec: 
     refused bom.yaml 'byte-order mark U+FEFF is not allowed'
     pool a | iconv -t UTF-16 >utf16.yaml
     refused utf16.yaml 'looks like UTF-16'
+    { printf '\xff\xfe\0\0'; pool a | iconv -t UTF-32LE; } >utf32.yaml
+    refused utf32.yaml 'looks like UTF-32'
     { pool a | head -c 40; printf '\0'; pool a | tail -c +41; } >nul.yaml
     refused nul.yaml 'control character U+0000'
     for name in 'a\u202eb' 'a\u200bb' 'a\u2066b' '\u0430pool' 'A' 'a_b' 'a.b' '-a' "$(printf 'a%.0s' $(seq 64))"; do

@@ -176,6 +176,7 @@ static void an_id_of_a_blob_is_no_commit(void **state)
     struct commit_info info;
     assert_int_equal(resolve_code(scene, source, id), ERR_NOT_FOUND);
     assert_int_equal(source_commit(source, scene->arena, id, &info, &scene->err), ERR_NOT_FOUND);
+    assert_non_null(strstr(scene->err.message, "is a blob, not a commit"));
     assert_int_equal(source_commit(source, scene->arena, "main", &info, &scene->err), ERR_INVALID);
     source_close(source);
 }

@@ -117,6 +117,8 @@ static void a_state_directory_that_is_a_file_is_refused_by_name(void **state)
 
     assert_int_equal(store_open(path, STORE_WRITE, &store, &scene->err), ERR_INVALID);
     assert_non_null(strstr(scene->err.message, path));
+    assert_int_equal(store_open(path, STORE_READ, &store, &scene->err), ERR_SYSTEM);
+    assert_non_null(strstr(scene->err.message, path));
 }
 
 static void an_unwritable_state_directory_says_so(void **state)
