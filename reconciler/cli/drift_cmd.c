@@ -178,7 +178,9 @@ static int drift_show(struct cli *cli, const struct site *site, const struct val
     else if (rows->count > 0)
         rows_print(cli->arena, rows);
     else
-        puts("No drift.");
+        puts(value_get_text(document, "commit", "")[0]
+                 ? "No drift."
+                 : "No drift: nothing is the target yet. 'spinel status' tells more.");
     if (!options.json) {
         strangers_print(document, "unmanaged", "not ours");
         strangers_print(document, "orphans", "orphan");

@@ -100,6 +100,21 @@ static int plan_cached(struct cli *cli, const struct site *site, struct value **
     return rc;
 }
 
+/* What is declared cannot be read, so that what is true of it cannot be told. */
+static void status_unreadable(struct arena *arena, struct value *document,
+                              const struct revision *target, const struct error *why)
+{
+    struct value *counts = value_map(arena);
+
+    value_set_text(arena, document, "commit", target->commit);
+    value_set_bool(arena, document, "converged", false);
+    value_set_int(arena, counts, "total", target->resources);
+    value_set(arena, document, "resources", counts);
+    value_set_text(
+        arena, document, "headProblem",
+        arena_printf(arena, "%s%s%s", why->message, why->hint[0] ? "; " : "", why->hint));
+}
+
 /* Before the first revision there is nothing to be true or false. */
 static void status_empty(struct arena *arena, struct value *document)
 {
@@ -126,6 +141,10 @@ static int status_stored(struct cli *cli, const struct site *site, struct value 
     }
     if (rc == 0)
         rc = plan_cached(cli, site, &plan, err);
+    if (rc == ERR_NOT_FOUND || rc == ERR_CORRUPT || rc == ERR_INVALID) {
+        status_unreadable(cli->arena, document, &target, err);
+        return 0;
+    }
     if (rc < 0)
         return rc;
     value_set_text(cli->arena, document, "commit", target.commit);

@@ -40,9 +40,12 @@ static void problems_print(struct arena *arena, const struct value *document)
 {
     const struct value *problems = value_get(document, "problems");
     const char *driver = value_get_text(document, "driverProblem", NULL);
+    const char *head = value_get_text(document, "headProblem", NULL);
     const char *next = value_get_text(document, "nextTry", NULL);
     struct follow out = {.out = stdout, .width = terminal_columns(stdout)};
 
+    if (head)
+        follow_say(&out, 2, arena_printf(arena, "! %s", head));
     if (driver)
         follow_say(&out, 2, arena_printf(arena, "! %s", driver));
     for (size_t i = 0; value_is_list(problems) && i < problems->count; i++)
@@ -67,9 +70,11 @@ static void status_print(struct arena *arena, const struct value *document)
                    : is_true     ? "converged"
                              : "nothing left to do, and not as Git says: 'spinel plan' says why",
                    paint(stdout, PAINT_PLAIN));
-    terminal_print(stdout, "resources  %lld declared, %lld true",
-                   (long long)value_at_int(document, "resources.total", 0),
-                   (long long)value_at_int(document, "resources.true", 0));
+    terminal_print(stdout, "resources  %lld declared",
+                   (long long)value_at_int(document, "resources.total", 0));
+    if (value_at(document, "resources.true"))
+        terminal_print(stdout, ", %lld true",
+                       (long long)value_at_int(document, "resources.true", 0));
     count_print(document, "resources.pending", "pending", PAINT_WARN);
     count_print(document, "resources.drifting", "drifting", PAINT_BAD);
     count_print(document, "resources.held", "held", PAINT_WARN);

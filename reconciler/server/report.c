@@ -124,6 +124,8 @@ struct value *status_report(struct server *server, struct arena *arena)
         core_driver_problem(core, &driver)
             ? arena_printf(arena, "%s%s%s", driver.message, driver.hint[0] ? "; " : "", driver.hint)
             : NULL);
+    value_set_text(arena, status, "headProblem",
+                   server->head_problem[0] ? server->head_problem : NULL);
     int64_t next = core_next_try(core);
     value_set_text(arena, status, "nextTry", next ? when_rfc3339(arena, next / 1000) : NULL);
     return status;

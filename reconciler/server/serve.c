@@ -70,6 +70,18 @@ static void signals_watch(struct server *server)
     ev_signal_start(loop, &server->interrupt);
 }
 
+/* Said once, and shown by `spinel status` for as long as it is so. */
+static void head_problem_set(struct server *server, const struct error *why)
+{
+    char problem[sizeof server->head_problem];
+    snprintf(problem, sizeof problem, "%s%s%s", why->message, why->hint[0] ? "; " : "", why->hint);
+    if (!strcmp(problem, server->head_problem))
+        return;
+    memcpy(server->head_problem, problem, sizeof problem);
+    if (why->code != ERR_INVALID) /* the core has told that one */
+        core_announce(server->shell->core, "head.unreadable", NULL, problem);
+}
+
 int server_take_head(struct server *server, struct error *err)
 {
     struct shell *shell = server->shell;
@@ -78,11 +90,16 @@ int server_take_head(struct server *server, struct error *err)
     char head[65] = "";
     report_init(&report, arena);
     int status = source_head(shell->source, head, err);
-    if (status == 0 && strcmp(head, server->refused) && strcmp(head, core_commit(shell->core)))
+    bool is_refused = status == 0 && strcmp(head, server->refused) == 0;
+    if (status == 0 && !is_refused && strcmp(head, core_commit(shell->core)))
         status = core_target(shell->core, head, "", &report, NULL, err);
     if (status == ERR_INVALID)
-        memcpy(server->refused, head, sizeof head); /* said once */
-    if (status == ERR_NOT_FOUND || status == ERR_INVALID)
+        memcpy(server->refused, head, sizeof head);
+    if (status == ERR_INVALID || status == ERR_CORRUPT || (status == ERR_NOT_FOUND && head[0]))
+        head_problem_set(server, err);
+    else if (!is_refused)
+        server->head_problem[0] = '\0';
+    if (status == ERR_NOT_FOUND || status == ERR_INVALID || status == ERR_CORRUPT)
         status = 0;
     arena_free(arena);
     return status;

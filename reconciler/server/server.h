@@ -71,11 +71,13 @@ struct server {
         int64_t at_ms, took_ms; /* unix milliseconds; of the request "check" */
     } checked;                  /* last commit that a push was checked for */
     char refused[65];           /* last head that was not valid; "" */
+    char head_problem[1100];    /* why the branch's head is not the target; "" */
     uint64_t looks;             /* core_looks() when the head was last asked for */
 };
 
 /* Makes the branch's head the target if it is not: a push whose hook did not reach us. A
- * head that is refused leaves the last good one in force, and the refusal is an event. */
+ * head that is refused or cannot be read leaves the last good one in force, which is an event and
+ * head_problem; one that cannot be read is asked for again after each look. */
 int server_take_head(struct server *server, struct error *err);
 int server_open(struct server *server, struct error *err);
 void server_close(struct server *server);

@@ -285,8 +285,11 @@ static int commit_missing(struct source *source, const git_oid *id, const char *
 {
     size_t size;
     git_object_t type;
-    if (git_odb_read_header(&size, &type, source->odb, id) < 0)
-        return error_set(err, ERR_NOT_FOUND, "%s has no commit %.12s", source->path, hex);
+    if (git_odb_read_header(&size, &type, source->odb, id) < 0) {
+        error_set(err, ERR_NOT_FOUND, "%s has no commit %.12s", source->path, hex);
+        return error_hint(err, "If a branch points at it, the repository is damaged: `git fsck` "
+                               "there shows it, and a push from a clone that has it mends it.");
+    }
     error_set(err, ERR_NOT_FOUND, "%.12s in %s is a %s, not a commit", hex, source->path,
               git_object_type2string(type));
     return type == GIT_OBJECT_TAG

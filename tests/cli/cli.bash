@@ -45,6 +45,8 @@ daemon_stop() {
     daemon=
 }
 
+is_converged() { spinel status --json | jq -e '.daemon != null and .converged'; }
+
 # until_true SECONDS COMMAND...
 until_true() {
     local end=$((SECONDS + $1))

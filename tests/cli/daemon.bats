@@ -16,7 +16,6 @@ push() {
 grow() { # grow SIZE
     sed -i -E "s/^spec: \{size: [0-9]+MiB\}/spec: {size: $1}/" lab/manifests/starter.yaml
 }
-is_converged() { spinel status --json | jq -e '.daemon != null and .converged'; }
 
 # terminal COLUMNS ANSWER COMMAND...: on a terminal of so many columns, asked ANSWER
 terminal() {

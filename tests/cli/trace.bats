@@ -11,7 +11,6 @@ teardown() {
     [ -z "$collector" ] || kill "$collector" 2>/dev/null || true
 }
 
-is_converged() { spinel status --json | jq -e .converged; }
 is_noted() { git -C lab/manifests.git notes --ref=spinel show main; }
 
 @test "a revision's trace leads from the push to each driver call, and its parts fit in it" {

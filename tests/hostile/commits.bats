@@ -262,3 +262,28 @@ sys.stdout.buffer.write(b"".join(b"100644 f%09d\0" % n + bytes.fromhex(sys.argv[
     done
     spinel plan >/dev/null || [ $? -eq 2 ]
 }
+
+@test "a damaged head does not end the daemon: told, served without it, taken when it is mended" {
+    daemon_start
+    until_true 20 is_converged
+    daemon_stop
+    object=$repo/objects/${good:0:2}/${good:2}
+    cp "$object" whole
+    chmod u+w "$object"
+    echo garbage >"$object"
+
+    run spinel status
+    [ "$status" -eq 0 ]
+    [[ $output == *"! cannot read commit ${good:0:12}"*'git fsck'* && $output != *true* ]]
+
+    daemon_start
+    spinel status --json | jq -e '.commit == null and (.headProblem | test("cannot read commit"))'
+    [[ $(spinel drift) == *"nothing is the target yet"* ]]
+    spinel get volumes | grep -q web-1-data
+    [ "$(spinel events --json | grep -c head.unreadable)" -eq 1 ]
+
+    cp whole "$object"
+    spinel plan >/dev/null
+    until_true 20 is_converged
+    spinel status --json | jq -e '.headProblem == null'
+}
