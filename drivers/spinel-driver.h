@@ -93,6 +93,8 @@ void spinel_list_add(struct spinel_list *list, const char *uid, uint64_t epoch, 
  * not there as `absent`). If not every one is told, all are reported as unknown. */
 const char *const *spinel_list_wanted(const struct spinel_list *list, size_t *count);
 void spinel_list_object(struct spinel_list *list, const struct spinel_object *object);
+/* The same for one that cannot be told, and why. */
+void spinel_list_unknown(struct spinel_list *list, const char *uid, const struct error *why);
 
 /* Something in our places that carries no valid tag: reported, never touched. */
 void spinel_list_unmanaged(struct spinel_list *list, const char *kind, const char *native,
@@ -144,6 +146,17 @@ struct spinel_driver {
 
     /* Optional: several objects in full at once, for drivers that look faster in bulk. */
     int (*look_all)(struct spinel_host *host, struct spinel_list *list, struct error *err);
+
+    /* Optional, both or neither: for a driver whose every step costs what all that is there
+     * costs, such as the rules of a network that are written as a whole. `group` tells, in the
+     * main process and without blocking, with which others a step may be carried out: those of
+     * the same text (in the call's arena; NULL: with none). While one group's steps run, more
+     * of it wait, and are then carried out together, in one process, by `apply_all`: in their
+     * order, with one outcome each (`outcomes` are without error at first). If that process
+     * dies, none of them was acknowledged, and for a while each runs alone, by `apply`. */
+    const char *(*group)(struct spinel_host *host, const struct spinel_op *op);
+    void (*apply_all)(struct spinel_host *host, const struct spinel_op *const *ops, size_t count,
+                      struct error *outcomes);
 };
 
 int spinel_driver_main(const struct spinel_driver *driver, int argc, char **argv);

@@ -11,6 +11,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -27,6 +28,8 @@
 
 enum {
     CALLS_AT_ONCE = 32,
+    GROUP_MAX = 512,    /* steps of one process */
+    ALONE_MS = 60000,   /* for how long after a group died its kind goes one by one */
     DEATHS_MAX = 3,     /* of one look request, before the rest is given up */
     GRACE_MS = 250,     /* past its deadline a callback may still say so itself */
     DYING_LOOK_MS = 20, /* how often to look at a group whose members are not ours to reap */
@@ -35,6 +38,11 @@ enum {
 struct frame_head {
     uint32_t len;
     uint32_t frame;
+};
+
+struct outcome {
+    uint32_t member;
+    struct error err; /* code 0: done */
 };
 
 struct call *call_new(struct spinel_host *host, struct arena *arena, enum call_kind kind,
@@ -113,6 +121,24 @@ static void look_all_run(struct spinel_host *host, const struct call *call)
     text_free(&objects);
 }
 
+static void group_run(struct spinel_host *host, const struct call *call)
+{
+    const struct spinel_op **ops = arena_array(call->arena, call->member_count, sizeof *ops);
+    struct error *outcomes = arena_array(call->arena, call->member_count, sizeof *outcomes);
+    int64_t timeout_ms = call->timeout_ms;
+    for (size_t i = 0; i < call->member_count; i++) {
+        ops[i] = &call->members[i]->op;
+        if (call->members[i]->timeout_ms < timeout_ms)
+            timeout_ms = call->members[i]->timeout_ms;
+    }
+    host->deadline_ms = host_now_ms() + timeout_ms;
+    callback_apply_all(host, ops, call->member_count, outcomes);
+    for (size_t i = 0; i < call->member_count; i++) {
+        const struct outcome outcome = {(uint32_t)i, outcomes[i]};
+        frame_send(host->call_fd, FRAME_OUTCOME, (const char *)&outcome, sizeof outcome);
+    }
+}
+
 static void callback_run(struct spinel_host *host, const struct call *call)
 {
     struct error err = ERROR_INIT;
@@ -145,7 +171,10 @@ static _Noreturn void child_main(struct spinel_host *host, const struct call *ca
     lock_share(host);
     guard_enter(host->guard_fd);
     host->call_fd = fd;
-    callback_run(host, call);
+    if (call->member_count > 1)
+        group_run(host, call);
+    else
+        callback_run(host, call);
     _exit(0);
 }
 
@@ -207,6 +236,15 @@ static void call_finish(struct spinel_host *host, struct call *call)
     call_free(host, call);
 }
 
+/* How many processes are at work, those that end included. */
+static size_t processes_count(const struct spinel_host *host)
+{
+    size_t count = 0;
+    for (const struct call *call = host->calls; call; call = call->next)
+        count += call->state != CALL_WAITING && !call->is_member;
+    return count;
+}
+
 static bool uid_is_busy(const struct spinel_host *host, const struct call *call)
 {
     for (const struct call *other = host->calls; other != call; other = other->next)
@@ -215,19 +253,80 @@ static bool uid_is_busy(const struct spinel_host *host, const struct call *call)
     return false;
 }
 
+static bool is_of_group(const struct call *call, const char *group)
+{
+    return call->group && group && strcmp(call->group, group) == 0;
+}
+
+static bool group_is_busy(const struct spinel_host *host, const char *group)
+{
+    for (const struct call *call = host->calls; call; call = call->next)
+        if (call->state != CALL_WAITING && is_of_group(call, group))
+            return true;
+    return false;
+}
+
+static bool may_start(const struct spinel_host *host, const struct call *call)
+{
+    return call->state == CALL_WAITING &&
+           (call->kind != CALL_APPLY ||
+            (!uid_is_busy(host, call) && !group_is_busy(host, call->group)));
+}
+
+/* Whoever waits and is of the group of `first` goes with it. */
+static void group_gather(struct spinel_host *host, struct call *first)
+{
+    size_t room = 0;
+    if (!first->group || host_now_ms() < host->alone_until_ms)
+        return;
+    for (const struct call *call = first; call; call = call->next)
+        room += is_of_group(call, first->group);
+    first->members = arena_array(first->arena, room, sizeof(struct call *));
+    for (struct call *call = first; call && first->member_count < GROUP_MAX; call = call->next)
+        if (is_of_group(call, first->group) && may_start(host, call))
+            first->members[first->member_count++] = call;
+}
+
+static void members_start(struct spinel_host *host, const struct call *first)
+{
+    for (size_t i = 1; i < first->member_count; i++) {
+        struct call *call = first->members[i];
+        call->is_member = true;
+        call->state = CALL_RUNNING;
+        call->pid = first->pid;
+        call->deadline_ms = host_now_ms() + call->timeout_ms + GRACE_MS;
+        host->apply_moves++;
+    }
+}
+
 void calls_start(struct spinel_host *host)
 {
-    size_t running = 0;
-    for (struct call *call = host->calls; call; call = call->next)
-        running += call->state != CALL_WAITING;
+    size_t running = processes_count(host);
     for (struct call *call = host->calls, *next; call && running < CALLS_AT_ONCE; call = next) {
         next = call->next;
-        if (call->state != CALL_WAITING || (call->kind == CALL_APPLY && uid_is_busy(host, call)))
+        if (!may_start(host, call))
             continue;
         running++;
+        group_gather(host, call);
         if (call_fork(host, call, &call->err) < 0)
             call_finish(host, call);
+        else
+            members_start(host, call);
     }
+}
+
+static void outcome_take(const struct call *call, const char *data, size_t len)
+{
+    struct outcome outcome;
+    assert(len == sizeof outcome);
+    memcpy(&outcome, data, len);
+    assert(outcome.member < call->member_count);
+    struct call *member = call->members[outcome.member];
+    member->is_answered = outcome.err.code == ERR_NONE;
+    if (member->is_answered)
+        text_printf(&member->answer, "{\"epoch\":%" PRIu64 "}", member->op.epoch);
+    else if (member->err.code == ERR_NONE)
+        member->err = outcome.err;
 }
 
 static void frame_take(struct spinel_host *host, struct call *call, enum frame frame,
@@ -251,6 +350,9 @@ static void frame_take(struct spinel_host *host, struct call *call, enum frame f
         break;
     case FRAME_NOTICE:
         text_add_n(&host->wire.output, data, len);
+        break;
+    case FRAME_OUTCOME:
+        outcome_take(call, data, len);
         break;
     }
 }
@@ -310,6 +412,8 @@ static void call_expire(struct spinel_host *host, struct call *call)
 {
     struct error late = ERROR_INIT;
     size_t deaths = call->deaths;
+    if (call->group)
+        host->alone_until_ms = host_now_ms() + ALONE_MS;
     error_set(&late, ERR_BUSY, "%s gave no answer within %lld s and was killed", call_what(call),
               (long long)(call->timeout_ms / 1000));
     call_kill(host, call, &late);
@@ -362,17 +466,45 @@ static bool look_goes_on(struct spinel_host *host, struct call *call)
     return call_fork(host, call, &call->err) == 0;
 }
 
+/* Who had no answer yet when its group's process ended hears of whom that was for. */
+static void group_explain(struct spinel_host *host, struct call *first)
+{
+    const struct call *cause = NULL;
+    bool is_wanted = false;
+    for (size_t i = 0; i < first->member_count; i++) {
+        const struct call *call = first->members[i];
+        is_wanted |= call->state == CALL_DYING;
+        if (!cause && call->state == CALL_DYING && call->err.code != ERR_NONE)
+            cause = call;
+    }
+    for (size_t i = 0; i < first->member_count; i++) {
+        struct call *call = first->members[i];
+        if (call->is_answered || call->err.code != ERR_NONE)
+            continue;
+        if (cause)
+            error_set(&call->err, ERR_BUSY, "ended with %s %s, which it was carried out with: %s",
+                      cause->op.kind, cause->op.name, cause->err.message);
+        if (!is_wanted)
+            host->alone_until_ms = host_now_ms() + ALONE_MS;
+    }
+}
+
 static void child_reap(struct spinel_host *host, pid_t pid)
 {
     struct call *call = host->calls;
     int status;
-    while (call && (call->state == CALL_WAITING || call->pid != pid))
+    while (call && (call->state == CALL_WAITING || call->pid != pid || call->is_member))
         call = call->next;
     if (call)
         kill(-pid, SIGKILL); /* while the zombie still pins the number */
     if (waitpid(pid, &status, WNOHANG) != pid || !call)
         return;
     call_read(host, call);
+    group_explain(host, call);
+    for (size_t i = 1; i < call->member_count; i++) {
+        call_explain(call->members[i], status);
+        call->members[i]->state = CALL_DYING;
+    }
     call_explain(call, status);
     call->state = CALL_DYING;
 }
@@ -388,7 +520,8 @@ void calls_reap(struct spinel_host *host)
         next = call->next;
         if (call->state != CALL_DYING || kill(-call->pid, 0) == 0 || errno != ESRCH)
             continue;
-        guard_leave(host->guard_fd, call->pid);
+        if (!call->is_member)
+            guard_leave(host->guard_fd, call->pid);
         if (!look_goes_on(host, call))
             call_finish(host, call);
     }

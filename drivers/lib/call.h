@@ -32,7 +32,13 @@ struct call {
     struct arena *arena; /* holds the request; the call is in it too */
     const char *id;      /* of the request, as JSON */
     struct spinel_op op; /* apply */
-    const char **uids;   /* look; `done` of them are answered */
+    const char *group;   /* of an apply, see struct spinel_driver; NULL: none */
+    /* Of the first of a group that runs: all of them, itself the first. The others are
+     * is_member: they have its pid, no pipe, and their own deadline, answer and end. */
+    struct call **members;
+    size_t member_count;
+    bool is_member;
+    const char **uids; /* look; `done` of them are answered */
     size_t uid_count, done, deaths;
     int64_t timeout_ms; /* of a callback: an apply, a list, each look */
     int64_t deadline_ms;
@@ -49,7 +55,8 @@ struct call {
 struct call *call_new(struct spinel_host *host, struct arena *arena, enum call_kind kind,
                       const char *id);
 
-/* Starts every waiting call that may: at most so many at a time, one apply a uid. */
+/* Starts every waiting call that may: at most so many processes at a time, one apply a uid, one
+ * process a group. */
 void calls_start(struct spinel_host *host);
 
 /* Reads what the call's process sent: answers, and notices which it passes on. */
@@ -68,7 +75,13 @@ void calls_reap(struct spinel_host *host);
 void calls_end(struct spinel_host *host);
 
 /* What a call's process sends to the main one. */
-enum frame { FRAME_RESULT = 'r', FRAME_ERROR = 'e', FRAME_OBJECT = 'o', FRAME_NOTICE = 'n' };
+enum frame {
+    FRAME_RESULT = 'r',
+    FRAME_ERROR = 'e',
+    FRAME_OBJECT = 'o',
+    FRAME_NOTICE = 'n',
+    FRAME_OUTCOME = 'u', /* of one of a group: struct outcome */
+};
 void frame_send(int fd, enum frame frame, const char *data, size_t len);
 
 #endif

@@ -105,3 +105,13 @@ int callback_apply(struct spinel_host *host, const struct spinel_op *op, struct 
     host->arena = outer;
     return result;
 }
+
+void callback_apply_all(struct spinel_host *host, const struct spinel_op *const *ops, size_t count,
+                        struct error *outcomes)
+{
+    struct arena *outer = host->arena;
+    host->arena = arena_new();
+    host->driver->apply_all(host, ops, count, outcomes);
+    arena_free(host->arena);
+    host->arena = outer;
+}

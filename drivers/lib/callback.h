@@ -9,6 +9,9 @@
 int callback_list(struct spinel_host *host, struct text *out, struct error *err);
 int callback_apply(struct spinel_host *host, const struct spinel_op *op, struct text *out,
                    struct error *err);
+/* Several of one group, with an outcome for each. */
+void callback_apply_all(struct spinel_host *host, const struct spinel_op *const *ops, size_t count,
+                        struct error *outcomes);
 /* Always appends something: the object, or that it cannot be told. */
 void callback_look(struct spinel_host *host, const char *uid, struct text *out);
 /* The same for many at once, by look_all. */

@@ -4,6 +4,7 @@
 
 #include <inttypes.h>
 #include <string.h>
+#include "drivers/lib/callback.h"
 #include "drivers/lib/host.h"
 #include "drivers/lib/ledger.h"
 #include "model/json.h"
@@ -91,6 +92,14 @@ void spinel_list_object(struct spinel_list *list, const struct spinel_object *ob
     if (list->objects.len > 0)
         text_add_char(&list->objects, ',');
     object_write(list->host, &list->objects, object);
+    list->told++;
+}
+
+void spinel_list_unknown(struct spinel_list *list, const char *uid, const struct error *why)
+{
+    if (list->objects.len > 0)
+        text_add_char(&list->objects, ',');
+    unknown_write(&list->objects, uid, why);
     list->told++;
 }
 

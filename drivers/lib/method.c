@@ -117,6 +117,8 @@ static void initialize(struct spinel_host *host, struct request *request)
         value_set_text(request->arena, capabilities, "etags", program_stamp(request->arena));
     if (host->driver->flags & SPINEL_IN_PROCESS)
         value_set_bool(request->arena, capabilities, "queue", true);
+    if (host->driver->group)
+        value_set_bool(request->arena, capabilities, "groups", true);
     value_set_text(request->arena, reply, "name", host->driver->name);
     value_set_text(request->arena, reply, "version", host->driver->version);
     value_set(request->arena, reply, "kinds", kinds_list(request->arena, host->driver->kinds));
@@ -349,6 +351,11 @@ static void apply_begin(struct spinel_host *host, struct request *request,
     request->arena = NULL;
     call->op = *op;
     call->timeout_ms = timeout_ms;
+    if (host->driver->group) {
+        host->arena = call->arena;
+        call->group = host->driver->group(host, &call->op);
+        host->arena = host->forever;
+    }
 }
 
 static void apply(struct spinel_host *host, struct request *request)

@@ -2,7 +2,9 @@
 /*
  * A step changes one record and then makes the kernel agree with all records of
  * that VPC. So a step that comes again, a repair, and the rebuilding of everything
- * after a reboot are the same thing.
+ * after a reboot are the same thing. Rules are written as a whole, so that steps of
+ * one VPC that wait together are carried out together: first all records, then the
+ * links of each, then the rules once.
  */
 #include <string.h>
 #include <unistd.h>
@@ -20,11 +22,18 @@ struct step {
     struct arena *arena;
     const char *own_dir;
     const struct vpc_settings *settings;
-    const struct spinel_op *op;
+    const struct spinel_op *op; /* the one of the group that is carried out now */
     enum record_kind kind;
     const char *vpc; /* uid */
     struct records records;
     struct network network;
+};
+
+/* The group, beside what its steps share. */
+struct group {
+    const struct spinel_op **ops;
+    struct error **outcomes;
+    size_t count;
 };
 
 static struct realise realise_of(const struct step *step)
@@ -49,13 +58,20 @@ static const char *vpc_of_refs(const struct spinel_op *op)
 }
 
 /* NULL: neither a record nor the step knows, so there is nothing here. */
-static const char *vpc_of(const struct step *step)
+static const char *vpc_of(struct spinel_host *host, const struct spinel_op *op)
 {
-    if (step->kind == RECORD_VPC)
-        return step->op->uid;
-    const char *named = vpc_of_refs(step->op);
-    const char *known = records_vpc_of(step->arena, step->own_dir, step->kind, step->op->uid);
-    return known ? known : named;
+    enum record_kind kind;
+    if (record_kind_read(op->kind, &kind) < 0)
+        return NULL;
+    if (kind == RECORD_VPC)
+        return op->uid;
+    const char *known = records_vpc_of(spinel_arena(host), spinel_own_dir(host), kind, op->uid);
+    return known ? known : vpc_of_refs(op);
+}
+
+const char *vpc_group(struct spinel_host *host, const struct spinel_op *op)
+{
+    return strcmp(op->kind, record_kind_text(RECORD_VPC)) == 0 ? NULL : vpc_of(host, op);
 }
 
 static int step_reload(struct step *step, struct error *err)
@@ -122,13 +138,22 @@ static int vpc_record(struct step *step, struct value *chosen, struct error *err
     return result;
 }
 
+/* One that cannot be realised would be in the way of all others. */
+static int record_check(const struct step *step, struct record *record, struct error *err)
+{
+    const struct records alone = {.vpc = step->vpc, .items = record, .count = 1};
+    struct network probe;
+    return network_make(step->arena, &alone, &probe, err);
+}
+
 static int child_record(struct step *step, struct value *chosen, struct error *err)
 {
     if (step->kind == RECORD_PORTFORWARD)
         value_set_int(step->arena, chosen, "transitPort",
                       admission_transit_port(&step->records, step->op->uid, step->op->spec));
     struct record record = record_of(step, chosen);
-    if (admission_check(step->arena, step->own_dir, &record, err) < 0)
+    if (record_check(step, &record, err) < 0 ||
+        admission_check(step->arena, step->own_dir, &record, err) < 0)
         return err->code;
     return record_write(step->own_dir, step->vpc, &record, err);
 }
@@ -218,16 +243,17 @@ static int step_assert(struct step *step, struct error *err)
     struct value *chosen = chosen_of(step);
     if (step->kind != RECORD_VPC && vpc_must_be_there(step, err) < 0)
         return err->code;
-    int result =
-        step->kind == RECORD_VPC ? vpc_record(step, chosen, err) : child_record(step, chosen, err);
-    if (result < 0 || step_reload(step, err) < 0)
-        return err->code;
+    return step->kind == RECORD_VPC ? vpc_record(step, chosen, err)
+                                    : child_record(step, chosen, err);
+}
+
+/* What its record asks for and is its own, such as its link. */
+static int step_realise(struct step *step, struct error *err)
+{
+    struct realise realise = realise_of(step);
     if (step->kind == RECORD_VPC && namespace_converge(step, err) < 0)
         return err->code;
-    struct realise realise = realise_of(step);
-    if (kind_converge(step, &realise, err) < 0)
-        return err->code;
-    return rules_converge(step, err);
+    return kind_converge(step, &realise, err);
 }
 
 static int vpc_delete(const struct step *step, struct error *err)
@@ -278,16 +304,14 @@ static int own_parts_remove(const struct step *step, const struct realise *reali
     }
 }
 
-/* Without its record, too, the rest has to agree: who removed it may have died right after. */
 static int child_delete(struct step *step, struct error *err)
 {
     struct realise realise = realise_of(step);
     const struct record *record = records_find(&step->records, step->op->uid);
-    if (record &&
-        (own_parts_remove(step, &realise, record, err) < 0 ||
-         record_remove(step->own_dir, step->vpc, record, err) < 0 || step_reload(step, err) < 0))
+    if (record && (own_parts_remove(step, &realise, record, err) < 0 ||
+                   record_remove(step->own_dir, step->vpc, record, err) < 0))
         return err->code;
-    return netns_inode(step->network.netns) && step->network.vpc ? rules_converge(step, err) : 0;
+    return 0;
 }
 
 static int step_delete(struct step *step, struct error *err)
@@ -324,33 +348,127 @@ static int namespace_is_ours(const struct step *step, struct error *err)
     return error_hint(err, "Its record was altered, or the rack's key is another one.");
 }
 
+static bool is_assert(const struct spinel_op *op)
+{
+    return op->verb != SPINEL_DELETE && op->verb != SPINEL_RELEASE;
+}
+
+/* Makes `op` the one that the step is about. */
+static void step_turn(struct step *step, const struct spinel_op *op)
+{
+    step->op = op;
+    record_kind_read(op->kind, &step->kind);
+}
+
+/* A NIC's record says nothing that the next one's depends on. */
+static void records_change(struct step *step, const struct group *group)
+{
+    for (size_t i = 0; i < group->count; i++) {
+        struct error *err = group->outcomes[i];
+        step_turn(step, group->ops[i]);
+        int result = verbs[step->op->verb](step, err);
+        if (result == 0 && group->count > 1 && step->kind != RECORD_NIC)
+            step_reload(step, err);
+    }
+}
+
+static void group_fail(const struct group *group, const struct error *err)
+{
+    for (size_t i = 0; i < group->count; i++)
+        if (group->outcomes[i]->code == ERR_NONE)
+            *group->outcomes[i] = *err;
+}
+
+/* Without its record, too, the rest has to agree: who removed it may have died right after. */
+static bool needs_rules(const struct step *step, const struct group *group)
+{
+    bool is_whole = netns_inode(step->network.netns) && step->network.vpc;
+    bool needs = false;
+    for (size_t i = 0; i < group->count; i++)
+        needs |= group->outcomes[i]->code == ERR_NONE &&
+                 (is_assert(group->ops[i]) || (is_whole && group->ops[i]->verb == SPINEL_DELETE));
+    return needs;
+}
+
+static int group_run(struct step *step, const struct group *group, struct error *err)
+{
+    if (step_reload(step, err) < 0 || namespace_is_ours(step, err) < 0)
+        return err->code;
+    records_change(step, group);
+    if (step_reload(step, err) < 0)
+        return err->code;
+    for (size_t i = 0; i < group->count; i++) {
+        step_turn(step, group->ops[i]);
+        if (group->outcomes[i]->code == ERR_NONE && is_assert(step->op))
+            step_realise(step, group->outcomes[i]);
+    }
+    return needs_rules(step, group) ? rules_converge(step, err) : 0;
+}
+
+static void group_carry_out(struct step *step, const struct group *group)
+{
+    struct error err = ERROR_INIT;
+    int lock = records_lock(step->own_dir, step->vpc, &err);
+    if (lock < 0 || group_run(step, group, &err) < 0)
+        group_fail(group, &err);
+    if (lock < 0)
+        return;
+    if (step->records.count == 0 && group->outcomes[0]->code != ERR_NONE)
+        records_forget_empty(step->own_dir, step->vpc);
+    close(lock);
+}
+
+/* NULL: it is done, or refused. */
+static const char *step_vpc(struct spinel_host *host, const struct spinel_op *op, struct error *err)
+{
+    enum record_kind kind;
+    if (record_kind_read(op->kind, &kind) < 0) {
+        error_set(err, ERR_UNSUPPORTED, "linux-vpc does not know kind %s", op->kind);
+        return NULL;
+    }
+    const char *vpc = vpc_of(host, op);
+    if (is_assert(op) && (!vpc || !op->spec)) {
+        error_set(err, ERR_INVALID, "%s %s does not say in which VPC it is", op->kind, op->name);
+        return NULL;
+    }
+    return vpc;
+}
+
+void vpc_apply_all(struct spinel_host *host, const struct vpc_settings *settings,
+                   const struct spinel_op *const *ops, size_t count, struct error *outcomes)
+{
+    struct arena *arena = spinel_arena(host);
+    const char **vpcs = arena_array(arena, count, sizeof *vpcs);
+    struct group group = {.ops = arena_array(arena, count, sizeof *group.ops),
+                          .outcomes = arena_array(arena, count, sizeof *group.outcomes)};
+    for (size_t i = 0; i < count; i++)
+        vpcs[i] = step_vpc(host, ops[i], &outcomes[i]);
+    for (size_t i = 0; i < count; i++) {
+        if (!vpcs[i])
+            continue;
+        struct step step = {.host = host,
+                            .arena = arena,
+                            .own_dir = spinel_own_dir(host),
+                            .settings = settings,
+                            .vpc = vpcs[i]};
+        group.count = 0;
+        for (size_t n = i; n < count; n++) {
+            if (!vpcs[n] || strcmp(vpcs[n], step.vpc) != 0)
+                continue;
+            group.ops[group.count] = ops[n];
+            group.outcomes[group.count++] = &outcomes[n];
+            vpcs[n] = NULL;
+        }
+        group_carry_out(&step, &group);
+    }
+}
+
 int vpc_apply(struct spinel_host *host, const struct vpc_settings *settings,
               const struct spinel_op *op, struct error *err)
 {
-    struct step step = {.host = host,
-                        .arena = spinel_arena(host),
-                        .own_dir = spinel_own_dir(host),
-                        .settings = settings,
-                        .op = op};
-    if (record_kind_read(op->kind, &step.kind) < 0)
-        return error_set(err, ERR_UNSUPPORTED, "linux-vpc does not know kind %s", op->kind);
-    step.vpc = vpc_of(&step);
-    bool is_leaving = op->verb == SPINEL_DELETE || op->verb == SPINEL_RELEASE;
-    if (!step.vpc && is_leaving)
-        return 0;
-    if (!step.vpc || (!is_leaving && !op->spec))
-        return error_set(err, ERR_INVALID, "%s %s does not say in which VPC it is", op->kind,
-                         op->name);
-    int lock = records_lock(step.own_dir, step.vpc, err);
-    if (lock < 0)
-        return lock;
-    int result = step_reload(&step, err);
-    if (result == 0)
-        result = namespace_is_ours(&step, err);
-    if (result == 0)
-        result = verbs[op->verb](&step, err);
-    if (result < 0 && step.records.count == 0)
-        records_forget_empty(step.own_dir, step.vpc);
-    close(lock);
-    return result;
+    struct error outcome = ERROR_INIT;
+    vpc_apply_all(host, settings, &op, 1, &outcome);
+    if (outcome.code != ERR_NONE)
+        *err = outcome;
+    return outcome.code;
 }

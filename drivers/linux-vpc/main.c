@@ -94,6 +94,12 @@ static int apply(struct spinel_host *host, const struct spinel_op *op, struct er
     return vpc_apply(host, &vpc_settings, op, err);
 }
 
+static void apply_all(struct spinel_host *host, const struct spinel_op *const *ops, size_t count,
+                      struct error *outcomes)
+{
+    vpc_apply_all(host, &vpc_settings, ops, count, outcomes);
+}
+
 static const struct spinel_driver linux_vpc = {
     .name = "linux-vpc",
     .version = "1",
@@ -102,6 +108,9 @@ static const struct spinel_driver linux_vpc = {
     .list = vpc_list,
     .look = vpc_look,
     .apply = apply,
+    .look_all = vpc_look_all,
+    .group = vpc_group,
+    .apply_all = apply_all,
 };
 
 SPINEL_DRIVER(linux_vpc)

@@ -152,21 +152,73 @@ static const char *vpc_of_uid(struct spinel_host *host, const char *uid)
     return NULL;
 }
 
-int vpc_look(struct spinel_host *host, struct spinel_object *object, struct error *err)
+/* One VPC of a look, read when the first of it is asked for. */
+struct looked {
+    const char *vpc;
+    struct view view;
+    struct error err;
+};
+
+static int look_in(struct spinel_host *host, struct looked *looked, const char *vpc)
 {
-    struct view *view = arena_alloc(spinel_arena(host), sizeof *view);
-    const char *vpc = vpc_of_uid(host, object->uid);
-    const struct record *record = NULL;
-    if (vpc && view_make(spinel_arena(host), spinel_own_dir(host), vpc, view, err) < 0)
-        return err->code;
-    if (vpc && view->is_there && !vpc_tag_verifies(host, &view->network))
-        return error_set(err, ERR_DENIED, "the tag of namespace %s does not verify",
-                         view->network.netns);
-    if (vpc && view->is_there)
-        record = records_find(&view->records, object->uid);
+    looked->vpc = vpc;
+    if (view_make(spinel_arena(host), spinel_own_dir(host), vpc, &looked->view, &looked->err) < 0)
+        return looked->err.code;
+    if (looked->view.is_there && !vpc_tag_verifies(host, &looked->view.network))
+        error_set(&looked->err, ERR_DENIED, "the tag of namespace %s does not verify",
+                  looked->view.network.netns);
+    return looked->err.code;
+}
+
+static void looked_tell(const struct looked *looked, const char *uid, struct spinel_object *object)
+{
+    const struct record *record =
+        looked && looked->view.is_there ? records_find(&looked->view.records, uid) : NULL;
     if (record)
-        object_fill(view, record, object);
+        object_fill(&looked->view, record, object);
     else
         object->absent = true;
+}
+
+int vpc_look(struct spinel_host *host, struct spinel_object *object, struct error *err)
+{
+    struct looked *looked = arena_alloc(spinel_arena(host), sizeof *looked);
+    const char *vpc = vpc_of_uid(host, object->uid);
+    if (vpc && look_in(host, looked, vpc) < 0) {
+        *err = looked->err;
+        return err->code;
+    }
+    looked_tell(vpc ? looked : NULL, object->uid, object);
+    return 0;
+}
+
+static struct looked *looked_find(struct spinel_host *host, struct looked *all, size_t *count,
+                                  const char *vpc)
+{
+    for (size_t i = 0; i < *count; i++)
+        if (strcmp(all[i].vpc, vpc) == 0)
+            return &all[i];
+    struct looked *looked = &all[(*count)++];
+    look_in(host, looked, vpc);
+    return looked;
+}
+
+int vpc_look_all(struct spinel_host *host, struct spinel_list *list, struct error *err)
+{
+    (void)err;
+    size_t count, looked_count = 0;
+    const char *const *uids = spinel_list_wanted(list, &count);
+    struct looked *all = arena_array(spinel_arena(host), count + 1, sizeof *all);
+    for (size_t i = 0; i < count; i++) {
+        struct spinel_object object = {.uid = uids[i]};
+        const char *vpc = vpc_of_uid(host, uids[i]);
+        const struct looked *looked = vpc ? looked_find(host, all, &looked_count, vpc) : NULL;
+        if (looked && looked->err.code != ERR_NONE) {
+            spinel_list_unknown(list, uids[i], &looked->err);
+            continue;
+        }
+        looked_tell(looked, uids[i], &object);
+        spinel_list_object(list, &object);
+    }
     return 0;
 }

@@ -230,11 +230,13 @@ static int record_load(struct arena *arena, const char *own_dir, const char *nam
                   name);
         return error_hint(err, "Remove the file; the next apply writes it anew.");
     }
-    struct record *more = arena_array(arena, out->count + 1, sizeof *more);
-    if (out->count)
-        memcpy(more, out->items, out->count * sizeof *more);
-    more[out->count++] = record;
-    out->items = more;
+    if ((out->count & (out->count - 1)) == 0) { /* room doubles at each power of two */
+        struct record *more = arena_array(arena, out->count ? 2 * out->count : 1, sizeof *more);
+        if (out->count)
+            memcpy(more, out->items, out->count * sizeof *more);
+        out->items = more;
+    }
+    out->items[out->count++] = record;
     return 0;
 }
 

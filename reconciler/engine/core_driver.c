@@ -274,7 +274,8 @@ static void initialize_answered(struct core *core, struct driver *driver, const 
     }
     etags_judge(core, driver, result);
     driver->keeps_queue = value_at_bool(result, "capabilities.queue", false);
-    driver->window = core->config.parallelism;
+    driver->makes_groups = value_at_bool(result, "capabilities.groups", false);
+    driver->window = window_begin(core, driver);
     driver->state = DRIVER_READY;
     driver->was_ready = true;
     driver->problem = (struct error)ERROR_INIT;
@@ -290,15 +291,16 @@ static void initialize_answered(struct core *core, struct driver *driver, const 
 static void look_answered(struct core *core, struct driver *driver, const struct request *request,
                           const struct value *result)
 {
-    struct task *task = request->task;
-    invariant(request->kind == REQUEST_LOOK && task->intent.uid, "request %lld is no look",
-              (long long)request->id);
     const struct value *objects = value_get(result, "objects");
-    const struct value *object =
-        value_is_list(objects) ? value_find(objects, "uid", task->intent.uid) : NULL;
-    if (object)
-        object_observed(core, driver, request, object);
-    task_looked(core, task, object);
+    struct task *task;
+    invariant(request->kind == REQUEST_LOOK, "request %lld is no look", (long long)request->id);
+    while ((task = task_of_look(core, driver, request->id))) {
+        const struct value *object =
+            value_is_list(objects) ? value_find(objects, "uid", task->intent.uid) : NULL;
+        if (object)
+            object_observed(core, driver, request, object);
+        task_looked(core, task, object);
+    }
 }
 
 static void apply_answered(struct core *core, struct driver *driver, struct task *task,
@@ -337,8 +339,7 @@ static void request_answered(struct core *core, struct driver *driver,
         round_details_answer(core, driver, request, result);
         return;
     case REQUEST_LOOK:
-        if (request->task)
-            look_answered(core, driver, request, result);
+        look_answered(core, driver, request, result);
         return;
     case REQUEST_APPLY:
         if (request->task)
@@ -463,8 +464,7 @@ static void request_expired(struct core *core, struct driver *driver, const stru
         driver_kill(core, driver, "it does not answer observe");
         return;
     case REQUEST_LOOK:
-        if (request->task)
-            task_looked(core, request->task, NULL);
+        look_answered(core, driver, request, NULL);
         return;
     case REQUEST_CANCEL:
         driver_kill(core, driver, "it does not answer cancel");

@@ -46,7 +46,7 @@ struct request {
     enum request_kind kind;
     int64_t deadline_ms; /* of the monotonic clock */
     uint64_t asked;      /* core.notices when it was made: what it can know of */
-    struct task *task;   /* of LOOK, APPLY and CANCEL; NULL once the task is gone */
+    struct task *task;   /* of APPLY and CANCEL; NULL once the task is gone */
     uint64_t round;      /* of LIST and DETAILS */
     struct request *prev, *next;
 };
@@ -70,6 +70,7 @@ struct driver {
     unsigned in_flight;     /* tasks sent to it */
     unsigned window;        /* most of them at once */
     bool keeps_queue;       /* what is sent beyond the first waits within it */
+    bool makes_groups;      /* what waits within it is carried out together */
     struct task *waiting;   /* for it, in the order of the plan */
     unsigned list_failures; /* since its last complete list */
     int64_t relist_at_ms;   /* when it is asked again; 0: it need not be */
@@ -116,8 +117,8 @@ enum task_state {
     TASK_WAITING, /* its intent is durable; others come first */
     TASK_SENT,
     TASK_CANCELLING, /* past its deadline */
+    TASK_PAUSED,     /* looks at look_at_ms */
     TASK_LOOKING,
-    TASK_PAUSED, /* looks again at look_at_ms */
 };
 
 /* One step under way. Owns what it needs, so that plans may come and go meanwhile. */
@@ -139,6 +140,7 @@ struct task {
     struct dependant *dependants;
     int64_t started_ms, answered_ms; /* 0: not yet */
     int64_t deadline_ms, look_at_ms, look_pause_ms, look_until_ms;
+    int64_t look;         /* of TASK_LOOKING: the request's id, which others may share */
     const char *approval; /* hold id that is used up once it is confirmed; NULL: none */
     bool is_late;         /* past its deadline: confirmed or failed at the next look */
     struct task **list;   /* that it is in: one of those that wait, or core.active */
@@ -351,6 +353,8 @@ struct task *task_of_uid(struct core *core, const char *uid); /* NULL: none */
 const char *step_what(const struct step *step, char *what);
 struct task *task_new(struct core *core, const struct step *step, const struct intent *open);
 void task_link(struct task *task, struct task *before); /* task waits for before */
+/* Most tasks at once with a driver that has just started. */
+unsigned window_begin(const struct core *core, const struct driver *driver);
 void tasks_drop_waiting(struct core *core);
 void tasks_advance(struct core *core); /* starts what may start; deadlines; repeated looks */
 void tasks_free(struct core *core);
@@ -359,6 +363,8 @@ void task_fenced(struct core *core, const struct task *task, int64_t epoch);
 void task_answered(struct core *core, struct task *task, const struct error *refusal,
                    bool is_final);
 void task_cancelled(struct core *core, struct task *task);
+/* One of those that wait for this look; NULL: none is left. */
+struct task *task_of_look(const struct core *core, const struct driver *driver, int64_t look);
 void task_looked(struct core *core, struct task *task, const struct value *object);
 void tasks_driver_lost(struct core *core, struct driver *driver);
 int64_t tasks_next_ms(const struct core *core);

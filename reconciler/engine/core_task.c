@@ -27,7 +27,8 @@ enum {
     LOOK_PAUSE_MS = 200,
     WINDOW_MAX = 256, /* tasks with a driver that keeps a queue, while it answers quickly */
     QUICK_MS = 1000,
-    STEP_S = 60, /* deadlines of a step */
+    GROUP_QUICK_MS = 20000, /* the same, of a driver that carries out together what waits */
+    STEP_S = 60,            /* deadlines of a step */
     IMAGE_S = 1800,
     SHUTDOWN_S = 60,
 };
@@ -495,14 +496,41 @@ static const char *task_doubt(struct task *task, const struct observation *seen)
     return NULL;
 }
 
-static void task_look(struct core *core, struct task *task)
+/* Soon: those that are due together are one request. */
+static void task_look(const struct core *core, struct task *task)
+{
+    task->state = TASK_PAUSED;
+    task->look_at_ms = mono(core);
+}
+
+static void tasks_look(struct core *core, struct driver *driver)
 {
     struct arena *arena = batch_arena(core);
     struct value *params = value_map(arena), *uids = value_list(arena);
-    value_append(arena, uids, value_text(arena, task->intent.uid));
+    int64_t now = mono(core);
+    struct task *task;
+    DL_FOREACH(core->active, task)
+        if (task->look_driver == driver && task->state == TASK_PAUSED && task->look_at_ms <= now)
+            value_append(arena, uids, value_text(arena, task->intent.uid));
+    if (!uids->count)
+        return;
     value_set(arena, params, "uids", uids);
-    task->state = TASK_LOOKING;
-    driver_request(core, task->look_driver, REQUEST_LOOK, "observe", params, LOOK_MS)->task = task;
+    int64_t look = driver_request(core, driver, REQUEST_LOOK, "observe", params, LOOK_MS)->id;
+    DL_FOREACH(core->active, task) {
+        if (task->look_driver != driver || task->state != TASK_PAUSED || task->look_at_ms > now)
+            continue;
+        task->state = TASK_LOOKING;
+        task->look = look;
+    }
+}
+
+struct task *task_of_look(const struct core *core, const struct driver *driver, int64_t look)
+{
+    struct task *task;
+    DL_FOREACH(core->active, task)
+        if (task->state == TASK_LOOKING && task->look_driver == driver && task->look == look)
+            return task;
+    return NULL;
 }
 
 void task_looked(struct core *core, struct task *task, const struct value *object)
@@ -530,13 +558,22 @@ void task_looked(struct core *core, struct task *task, const struct value *objec
     task->look_pause_ms *= 2;
 }
 
+unsigned window_begin(const struct core *core, const struct driver *driver)
+{
+    return driver->makes_groups && core->config.parallelism < WINDOW_MAX ? WINDOW_MAX
+                                                                         : core->config.parallelism;
+}
+
 /* A driver that works one after the other is not asked for more at once by being sent more; but
  * what comes together is made durable together, on both sides. It is sent more for each quick
  * answer, and what the site allows once one was slow: each task has its deadline from when it
  * was sent. */
 static void window_adapt(const struct core *core, struct driver *driver, int64_t took_ms)
 {
-    if (driver->keeps_queue && took_ms > QUICK_MS)
+    if (driver->makes_groups)
+        driver->window =
+            took_ms > GROUP_QUICK_MS ? core->config.parallelism : window_begin(core, driver);
+    else if (driver->keeps_queue && took_ms > QUICK_MS)
         driver->window = core->config.parallelism;
     else if (driver->keeps_queue && driver->window < WINDOW_MAX)
         driver->window++;
@@ -664,12 +701,11 @@ static void tasks_go_on(struct core *core)
 {
     int64_t now = mono(core);
     struct task *task;
-    DL_FOREACH(core->active, task) {
+    DL_FOREACH(core->active, task)
         if (task->state == TASK_SENT && task->deadline_ms <= now)
             task_cancel(core, task);
-        else if (task->state == TASK_PAUSED && task->look_at_ms <= now)
-            task_look(core, task);
-    }
+    for (size_t i = 0; i < core->config.driver_count; i++)
+        tasks_look(core, &core->drivers[i]);
 }
 
 static bool driver_has_room(const struct driver *driver)
