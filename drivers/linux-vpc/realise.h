@@ -58,6 +58,8 @@ extern const struct realise_setting realise_bridge_settings[];
 extern const struct mac realise_gateway_mac;
 
 #define REALISE_COMMITTED "committed.json"
+/* See seal.h; taken for nothing as soon as it does not fit. */
+#define REALISE_SEAL "seal.json"
 
 /* "inet spinel_<uplink>" */
 const char *realise_host_table(struct arena *arena, const struct network *network);

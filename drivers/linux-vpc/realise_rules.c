@@ -12,6 +12,7 @@
 #include "drivers/linux-vpc/realise.h"
 #include "drivers/linux-vpc/route.h"
 #include "drivers/linux-vpc/rtnl.h"
+#include "drivers/linux-vpc/seal.h"
 #include "model/arena.h"
 #include "model/error.h"
 #include "model/text.h"
@@ -52,6 +53,21 @@ static int tables_write(const struct realise *realise, const struct policy *poli
     return result;
 }
 
+static int seal_write(const struct realise *realise, uint32_t generation,
+                      const char *const comments[2], struct error *err)
+{
+    struct rtnl *inside;
+    struct link_list links;
+    if (rtnl_open_in(realise->network->netns, NETLINK_ROUTE, &inside, err) < 0)
+        return err->code;
+    int result = link_list(inside, realise->arena, &links, err);
+    rtnl_close(inside);
+    if (result < 0 || seal_generation(realise->network->netns) != generation)
+        return result; /* somebody else commits, too: what was read is compared each time */
+    return records_write_file(realise->own_dir, realise->network->records->vpc, REALISE_SEAL,
+                              seal_make(realise->arena, generation, &links, comments), err);
+}
+
 /* Reads back what the kernel made of it, for later comparison. */
 static int tables_keep(const struct realise *realise, struct error *err)
 {
@@ -65,14 +81,19 @@ static int tables_keep(const struct realise *realise, struct error *err)
         {NULL, realise_host_table(realise->arena, network)},
     };
     struct value *entries = value_list(realise->arena);
+    const char *comments[sizeof tables / sizeof *tables];
+    uint32_t generation = seal_generation(network->netns);
     for (size_t i = 0; i < sizeof tables / sizeof *tables; i++) {
         struct nft_table table;
         if (nft_read(realise->arena, tables[i].netns, tables[i].table, &table, err) < 0)
             return err->code;
         nft_entries_save(realise->arena, entries, &table);
+        comments[i] = table.comment;
     }
-    return records_write_file(realise->own_dir, network->records->vpc, REALISE_COMMITTED, entries,
-                              err);
+    if (records_write_file(realise->own_dir, network->records->vpc, REALISE_COMMITTED, entries,
+                           err) < 0)
+        return err->code;
+    return seal_write(realise, generation, comments, err);
 }
 
 /* ---- floating IPs on the host ------------------------------------------------------- */

@@ -150,8 +150,7 @@ static void strangers_rebuild(struct core *core, struct plan_input *input, struc
     }
     if (input->known_count == before)
         return;
-    qsort((void *)(size_t)input->known, input->known_count, sizeof *input->known,
-          plan_known_order);
+    qsort((void *)(size_t)input->known, input->known_count, sizeof *input->known, plan_known_order);
     rebuild_raise(core, "objects that bear this rack's tag had no row in the store; "
                         "it was lost or is not the one they were made with");
 }

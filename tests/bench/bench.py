@@ -166,8 +166,9 @@ def baseline_write(path, result):
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--build", required=True)
-    parser.add_argument("--sizes", type=int, nargs="+", default=[1000, 10000, 100000])
+    parser.add_argument("--sizes", type=int, nargs="*", default=[1000, 10000, 100000])
     parser.add_argument("--machines", type=int, default=10)
+    parser.add_argument("--nics", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=20261127)
     parser.add_argument("--out", required=True)
     parser.add_argument("--baseline", default=os.path.join(os.path.dirname(os.path.abspath(__file__)), "baseline.json"))
@@ -190,6 +191,11 @@ def main():
             machines.bench(args, base, result)
         else:
             print("\nmachines: SKIP: needs root, qemu-system-x86_64 and MACHINES above 0")
+        if os.geteuid() == 0 and shutil.which("dnsmasq") and args.nics:
+            import network
+            network.bench(args, base, result)
+        else:
+            print("\nnetwork: SKIP: needs root, dnsmasq and NICS above 0")
     finally:
         shutil.rmtree(base, ignore_errors=True)
     with open(args.out, "w") as out:

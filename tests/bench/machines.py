@@ -132,7 +132,7 @@ def usage(pids):
     for pid in pids:
         try:
             fields = open("/proc/%d/stat" % pid).read().rsplit(")", 1)[1].split()
-            ticks += int(fields[11]) + int(fields[12])
+            ticks += sum(int(field) for field in fields[11:15])  # with those of children that ended
             for line in open("/proc/%d/smaps_rollup" % pid):
                 if line.startswith("Pss:"):
                     rss += int(line.split()[1])

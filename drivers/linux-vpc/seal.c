@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+#include "drivers/linux-vpc/seal.h"
+
+#include <arpa/inet.h>
+#include <linux/netfilter/nf_tables.h>
+#include <linux/netfilter/nfnetlink.h>
+#include <string.h>
+#include "drivers/linux-vpc/link.h"
+#include "drivers/linux-vpc/rtnl.h"
+#include "model/arena.h"
+#include "model/digest.h"
+#include "model/error.h"
+#include "model/text.h"
+#include "model/value.h"
+
+static const char *const comment_keys[] = {"inside", "spoof"};
+
+static int generation_attribute(const struct nlattr *attr, void *context)
+{
+    if (mnl_attr_get_type(attr) == NFTA_GEN_ID)
+        *(uint32_t *)context = ntohl(rtnl_u32(attr));
+    return MNL_CB_OK;
+}
+
+static int generation_message(const struct nlmsghdr *message, void *context)
+{
+    return rtnl_head(message, sizeof(struct nfgenmsg))
+               ? mnl_attr_parse(message, sizeof(struct nfgenmsg), generation_attribute, context)
+               : MNL_CB_OK;
+}
+
+uint32_t seal_generation(const char *netns)
+{
+    struct error ignored = ERROR_INIT;
+    struct nfgenmsg *head;
+    struct rtnl *rtnl;
+    uint32_t generation = 0;
+    if (rtnl_open_in(netns, NETLINK_NETFILTER, &rtnl, &ignored) < 0)
+        return 0;
+    struct nlmsghdr *request =
+        rtnl_request(rtnl, NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_GETGEN, 0, sizeof *head, &head);
+    if (rtnl_get(rtnl, request, generation_message, &generation) < 0)
+        generation = 0;
+    rtnl_close(rtnl);
+    return generation;
+}
+
+static void links_digest(const struct link_list *links, char digest[DIGEST_TEXT])
+{
+    struct text text = TEXT_INIT;
+    for (size_t i = 0; i < links->count; i++)
+        text_printf(&text, "%s=%d ", links->items[i].name, links->items[i].index);
+    digest_bytes(text.len ? text.data : "", text.len, digest);
+    text_free(&text);
+}
+
+struct value *seal_make(struct arena *arena, uint32_t generation, const struct link_list *links,
+                        const char *const comments[2])
+{
+    char digest[DIGEST_TEXT];
+    struct value *seal = value_map(arena);
+    links_digest(links, digest);
+    value_set_int(arena, seal, "generation", generation);
+    value_set_text(arena, seal, "links", digest);
+    for (size_t i = 0; i < sizeof comment_keys / sizeof *comment_keys; i++)
+        value_set_text(arena, seal, comment_keys[i], comments[i]);
+    return seal;
+}
+
+bool seal_holds(const struct value *seal, const char *netns, const struct link_list *links)
+{
+    char digest[DIGEST_TEXT];
+    int64_t generation = value_get_int(seal, "generation", 0);
+    links_digest(links, digest);
+    return generation > 0 && strcmp(value_get_text(seal, "links", ""), digest) == 0 &&
+           seal_generation(netns) == generation;
+}
+
+const char *seal_comment(const struct value *seal, int table)
+{
+    return value_get_text(seal, comment_keys[table], "");
+}

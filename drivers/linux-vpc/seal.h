@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+#ifndef LINUX_VPC_SEAL_H
+#define LINUX_VPC_SEAL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct arena;
+struct link_list;
+struct value;
+
+/*
+ * Spares the reading of rules that nobody can have changed, which takes longer than all the
+ * rest of a look. Two things tell: the generation of the namespace's ruleset, which each
+ * commit to it counts up (NFT_MSG_GETGEN, linux/netfilter/nf_tables.h), and the indices of its
+ * links, since a chain goes with the link that it is bound to without any commit.
+ */
+
+/* Of the namespace of that name; 0 if it cannot be told. */
+uint32_t seal_generation(const char *netns);
+
+/* What is kept beside the committed rules, which were read at this generation; `comments` are
+ * those of the tables, in the order of enum view_table. Both in the arena. */
+struct value *seal_make(struct arena *arena, uint32_t generation, const struct link_list *links,
+                        const char *const comments[2]);
+
+/* Whether what was committed under `seal` (NULL: nothing) is still what is there. */
+bool seal_holds(const struct value *seal, const char *netns, const struct link_list *links);
+const char *seal_comment(const struct value *seal, int table);
+
+#endif
