@@ -80,6 +80,12 @@ void compile_rule_mark(char out[COMPILE_COMMENT_MAX], const char *firewall, cons
         snprintf(out + len, MARK_DIGITS, "#");
 }
 
+static void match_write(struct text *line, const char *end, const struct policy_set *set)
+{
+    if (set->name)
+        text_printf(line, "ip %s %s%s ", end, set->is_prefix ? "" : "@", set->name);
+}
+
 /* One nft rule: `match` between the sets and the verdict. */
 static void rule_write(struct text *out, const struct policy_rule *rule, size_t n,
                        const char *match)
@@ -89,10 +95,8 @@ static void rule_write(struct text *out, const struct policy_rule *rule, size_t 
     struct text line = TEXT_INIT;
     const char *target = rule->is_in ? "daddr" : "saddr";
     const char *host = rule->is_in ? "saddr" : "daddr";
-    if (rule->targets->name)
-        text_printf(&line, "ip %s @%s ", target, rule->targets->name);
-    if (rule->hosts->name)
-        text_printf(&line, "ip %s @%s ", host, rule->hosts->name);
+    match_write(&line, target, rule->targets);
+    match_write(&line, host, rule->hosts);
     text_add(&line, match);
     if (rule->is_logged)
         text_printf(&line, "counter log prefix \"spinel %.40s/%.40s \" group %d ",

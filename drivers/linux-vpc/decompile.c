@@ -16,11 +16,13 @@ char *decompile_shown(struct arena *arena, const char *rule)
     return comment ? arena_text_n(arena, rule, (size_t)(comment - rule)) : arena_text(arena, rule);
 }
 
-/* Moves past "ip daddr @sel_x ip saddr @sel_y "; what it moved past is the scope. */
+/* Moves past "ip daddr @sel_x ip saddr 192.0.2.0/24 "; what it moved past is the scope. */
 static const char *scope_end(const char *rule)
 {
-    while (strncmp(rule, "ip saddr @", 10) == 0 || strncmp(rule, "ip daddr @", 10) == 0) {
-        rule += 10;
+    enum { END_LEN = sizeof "ip saddr " - 1 };
+    while ((strncmp(rule, "ip saddr ", END_LEN) == 0 || strncmp(rule, "ip daddr ", END_LEN) == 0) &&
+           strspn(rule + END_LEN, "@0123456789") > 0) {
+        rule += END_LEN;
         rule += strcspn(rule, " ");
         rule += *rule == ' ';
     }

@@ -91,12 +91,33 @@ static struct policy_set *set_find(const struct policy *policy, const char *name
     return NULL;
 }
 
+/* NULL unless the one selector is a prefix that is no more than that. */
+static const struct policy_set *prefix_of(struct arena *arena, const struct value *selectors)
+{
+    struct error ignored = ERROR_INIT;
+    char text[PREFIX_MAX_TEXT];
+    struct prefix prefix;
+    const char *cidr = value_get_text(selectors->items[0], "cidr", NULL);
+    if (selectors->count != 1 || !cidr || prefix_read(cidr, &prefix, &ignored) < 0 ||
+        prefix.address.family != 4 || prefix.length == 0)
+        return NULL;
+    struct policy_set *set = arena_alloc(arena, sizeof *set);
+    set->items = arena_array(arena, 1, sizeof *set->items);
+    set_add(set, prefix);
+    set->name = arena_text(arena, prefix_text(set->items, text));
+    set->is_prefix = true;
+    return set;
+}
+
 static const struct policy_set *set_of(struct arena *arena, struct policy *policy,
                                        const struct network *network, const struct value *selectors)
 {
     char digest[DIGEST_TEXT];
     if (!value_is_list(selectors) || selectors->count == 0)
         return &everyone;
+    const struct policy_set *prefix = prefix_of(arena, selectors);
+    if (prefix)
+        return prefix;
     const char *name = arena_printf(arena, "sel_%.12s", digest_value(selectors, digest));
     struct policy_set *set = set_find(policy, name);
     if (set)

@@ -17,6 +17,8 @@ struct arena;
  */
 struct policy_set {
     const char *name;     /* of the nft set, from the selectors; NULL: anyone */
+    bool is_prefix;       /* one prefix, whoever comes and goes: rules name it, and there is no set.
+                           * A set each would slow down every other rule's commit. */
     struct prefix *items; /* ordered, without duplicates */
     size_t count;
 };

@@ -45,6 +45,23 @@ static void ports_and_verdict_are_read_back(void **state)
     arena_free(arena);
 }
 
+static void a_rule_that_names_a_prefix_is_read_back_with_it(void **state)
+{
+    static const char asked[] =
+        "ip saddr 192.0.2.0/24 tcp dport 80 accept comment \"fw/web#aaaaaaaa\"";
+    struct arena *arena = arena_new();
+    struct decompiled found;
+    (void)state;
+    assert_true(decompile_rule(arena, asked, "ip saddr 192.0.2.0/24 tcp dport 81 drop", &found));
+    assert_string_equal(found.verdict, "drop");
+    assert_string_equal(json_text(arena, value_get(found.protocol, "ports")), "[\"81\"]");
+    assert_false(decompile_rule(arena, asked, "ip saddr 192.0.2.0/25 tcp dport 80 accept", &found));
+    assert_false(decompile_rule(arena, asked, "tcp dport 80 accept", &found));
+    assert_false(
+        decompile_rule(arena, asked, "ip saddr != 192.0.2.0/24 tcp dport 80 accept", &found));
+    arena_free(arena);
+}
+
 static void more_than_a_manifest_can_say_is_left_as_text(void **state)
 {
     struct arena *arena = arena_new();
@@ -79,6 +96,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(ports_and_verdict_are_read_back),
+        cmocka_unit_test(a_rule_that_names_a_prefix_is_read_back_with_it),
         cmocka_unit_test(more_than_a_manifest_can_say_is_left_as_text),
         cmocka_unit_test(map_elements_are_found_by_key),
     };
