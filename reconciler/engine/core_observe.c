@@ -87,8 +87,6 @@ void seen_free(struct core *core)
     struct seen *seen, *next;
     HASH_ITER(hh, core->seen, seen, next)
         seen_drop(core, seen);
-    arena_free(core->round.arena);
-    core->round.arena = NULL;
     for (size_t i = 0; i < core->config.driver_count; i++)
         drop_lists(&core->drivers[i]);
 }
@@ -123,35 +121,65 @@ void seen_set_row(struct core *core, const struct known *row)
 }
 
 /* What a process before this one saw, to be told apart by its etag from what is there now. */
-static void seen_recall(struct seen *seen, const struct known *row)
+static void seen_recall(struct seen *seen, const struct sighting *row)
 {
     if (!seen->driver || !seen->driver->keeps_etags || !row->etag || !*row->etag ||
-        !row->observed.known || row->observed.absent)
+        !row->is_known || row->is_absent)
         return;
     seen->etag = text_dup(row->etag);
-    seen->epoch = row->observed.epoch;
+    seen->epoch = row->seen_epoch;
     seen->has_details = true;
+}
+
+static void sighting_take(void *context, const struct sighting *row)
+{
+    struct core *core = context;
+    struct seen *seen = seen_find(core, row->uid);
+    if (!seen) {
+        seen = seen_add(core, row->uid);
+        seen->driver = driver_of_kind(core, row->kind);
+        seen->epoch = row->epoch;
+        seen->is_running = row->is_known && row->is_running;
+        seen_recall(seen, row);
+    }
+    invariant(!seen->has_row, "two rows of uid %s", row->uid);
+    seen->has_row = true;
+    seen->row_epoch = row->epoch;
+}
+
+static void rows_forget(struct core *core)
+{
+    for (struct seen *seen = core->seen; seen; seen = seen->hh.next)
+        seen->has_row = false;
 }
 
 void seen_take_rows(struct core *core, const struct known *rows, size_t count)
 {
-    for (struct seen *seen = core->seen; seen; seen = seen->hh.next)
-        seen->has_row = false;
+    rows_forget(core);
     for (size_t i = 0; i < count; i++) {
-        struct seen *seen = seen_find(core, rows[i].uid);
-        if (!seen) {
-            seen = seen_add(core, rows[i].uid);
-            seen->driver = driver_of_kind(core, rows[i].kind);
-            seen->epoch = rows[i].epoch;
-            seen->is_running = rows[i].observed.known && value_is_map(rows[i].observed.booted);
-            seen_recall(seen, &rows[i]);
-        }
-        invariant(i == 0 || strcmp(rows[i - 1].uid, rows[i].uid) != 0, "two rows of uid %s",
-                  rows[i].uid);
-        invariant(rows[i].life != LIFE_GONE, "%s is gone, and is among the rows", rows[i].uid);
-        seen->has_row = true;
-        seen->row_epoch = rows[i].epoch;
+        const struct known *row = &rows[i];
+        invariant(row->life != LIFE_GONE, "%s is gone, and is among the rows", row->uid);
+        sighting_take(core, &(struct sighting){.uid = row->uid,
+                                               .kind = row->kind,
+                                               .etag = row->etag,
+                                               .epoch = row->epoch,
+                                               .seen_epoch = row->observed.epoch,
+                                               .is_known = row->observed.known,
+                                               .is_absent = row->observed.absent,
+                                               .is_running = value_is_map(row->observed.booted)});
     }
+}
+
+/* Rows themselves are read for a plan: by then there is more to know. */
+static bool stock_take(struct core *core)
+{
+    struct error err = ERROR_INIT;
+    rows_forget(core);
+    if (core->env->ledger->sightings_each(core->env->store, sighting_take, core, &err) < 0) {
+        core_fail(core, &err);
+        return false;
+    }
+    return true;
 }
 
 /* ---- objects ------------------------------------------------------------------------ */
@@ -367,45 +395,6 @@ static void list_ask(struct core *core, struct driver *driver)
     core->round.waiting++;
 }
 
-static void rows_drop(struct core *core)
-{
-    arena_free(core->round.arena);
-    core->round.arena = NULL;
-    core->round.rows = NULL;
-    core->round.row_count = 0;
-}
-
-static bool rows_load(struct core *core)
-{
-    struct error err = ERROR_INIT;
-    struct round *round = &core->round;
-    invariant(!round->is_active, "rows are read in the middle of round %llu",
-              (unsigned long long)round->number);
-    rows_drop(core);
-    round->arena = arena_new();
-    if (core->env->ledger->objects(core->env->store, round->arena, &round->rows, &round->row_count,
-                                   &err) < 0) {
-        core_fail(core, &err);
-        return false;
-    }
-    seen_take_rows(core, round->rows, round->row_count);
-    if (!core->is_reader) /* it reads them anew for its plan: by then there is more to know */
-        rows_drop(core);
-    return true;
-}
-
-bool round_rows_give(struct core *core, struct known **rows, size_t *count)
-{
-    struct round *round = &core->round;
-    if (!core->is_reader || !round->rows)
-        return false;
-    invariant(!core->config.effects, "a core that writes plans from rows of a while ago");
-    *rows = round->rows;
-    *count = round->row_count;
-    round->rows = NULL;
-    return true;
-}
-
 /* At the start all drivers get a moment, so that the first plan knows the whole world. */
 static bool drivers_are_starting(const struct core *core)
 {
@@ -437,7 +426,7 @@ void round_begin(struct core *core)
         return;
     if (core->wants_full && drivers_are_starting(core))
         return;
-    if (!rows_load(core))
+    if (!stock_take(core))
         return;
     struct round *round = &core->round;
     invariant(!round->is_active && round->waiting == 0,

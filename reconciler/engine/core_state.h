@@ -173,9 +173,6 @@ struct round {
     bool is_active, is_full;
     uint64_t number;
     unsigned waiting;    /* requests that are out */
-    struct arena *arena; /* of rows */
-    struct known *rows;  /* as they were when it began */
-    size_t row_count;
     int64_t began_ms;    /* of the monotonic clock */
     int64_t took_ms;     /* the last that ended */
     int64_t patience_ms; /* when the plan is made without those that have not answered */
@@ -216,6 +213,8 @@ struct core {
     int64_t resync_at_ms;
 
     /* the last plan */
+    struct known *part_rows; /* of a plan that is of a part (core_part.c); NULL: of the whole */
+    size_t part_row_count;
     struct arena *plan_arena;
     struct plan_input *input;
     const struct plan *plan;
@@ -287,9 +286,6 @@ int64_t drivers_next_try_ms(const struct core *core);
 
 /* core_observe.c */
 void round_begin(struct core *core);
-/* The rows that the round began with, once, to a core that writes nothing: false if there are
- * none. They live until the next round begins. */
-bool round_rows_give(struct core *core, struct known **rows, size_t *count);
 void round_expire(struct core *core);
 void round_list_answer(struct core *core, struct driver *driver, uint64_t round,
                        const struct value *result);
@@ -327,6 +323,8 @@ int64_t round_next_ms(const struct core *core);
 /* core_plan.c */
 struct plan_input *input_make(struct core *core, struct arena *arena, const struct set *set,
                               const char *commit);
+/* Gives a row what was seen since it was stored; what that is lives in the arena. */
+void observation_refresh(struct core *core, struct arena *arena, struct known *row);
 void core_replan(struct core *core);
 /* Whether the last plan has a step of this uid that runs. */
 bool plan_runs(const struct core *core, const char *uid);
@@ -337,6 +335,11 @@ struct known row_confirmed(struct core *core, struct arena *arena, const struct 
 
 /* An approval whose steps have ended lets nothing more through. */
 void approval_drop(struct core *core, const char *id);
+
+/* core_quiet.c */
+/* A plan without a line, made as rows are read, for a core that only reads; NULL: whatever is to be
+ * planned, the whole of it has to be. */
+const struct plan *quiet_find(struct core *core, struct arena *arena);
 
 /* core_rebuild.c */
 /* Takes objects that bear our tag, have no row and are declared back into the store, and
