@@ -34,8 +34,8 @@ void observation_refresh(struct core *core, struct arena *arena, struct known *r
     if (!driver)
         return;
     const struct seen *seen = seen_find(core, row->uid);
-    if (seen && seen->object)
-        row->observed = observation_read(core, arena, seen->object);
+    if (seen && seen_rare(seen)->object)
+        row->observed = observation_read(core, arena, seen_rare(seen)->object);
     if (!driver->is_listed || !seen || !seen->has_details)
         row->observed.known = false;
     else if (row->observed.at < driver->listed_at)
@@ -56,7 +56,8 @@ static void restart_policy_note(struct core *core, struct known *row)
         seen->has_stopped = false;
         int64_t pause = value_get_int(policy, "backoff", 1);
         int64_t longest = value_get_int(policy, "maxBackoff", 300);
-        bool has_lasted = !seen->running_since || now - seen->running_since >= LASTING_START_S;
+        bool has_lasted = !seen_rare(seen)->running_since ||
+                          now - seen_rare(seen)->running_since >= LASTING_START_S;
         unsigned failures = has_lasted ? 0 : row->start_failures;
         for (unsigned i = 1; i < failures && pause < longest; i++)
             pause *= 2;

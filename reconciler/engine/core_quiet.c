@@ -27,7 +27,7 @@ static bool row_taken(void *context, const struct known *row)
  * or changed. */
 static bool has_news(const struct core *core)
 {
-    for (const struct seen *seen = core->seen; seen; seen = seen->hh.next)
+    for (const struct seen *seen = core->seen.first; seen; seen = seen->next)
         if (!seen->has_row || seen->has_stopped)
             return true;
     return false;
