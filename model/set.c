@@ -294,7 +294,7 @@ const struct set *set_builder_finish(struct set_builder *builder)
     set->resources = list->items;
     set->count = list->count;
     for (size_t i = 0; i < set->count; i++)
-        resource_resolve(checker, set, set->resources[i]);
+        resource_resolve(checker, set, set->resources[i], i ? set->resources[i - 1] : NULL);
     set_check_order(set);
     check_renames(checker, set);
     set_check_cycles(checker, set);

@@ -20,9 +20,8 @@ enum { MANY_BLOBS = 1000 };
 
 struct manifest_file {
     const char *path;
+    const struct changed *given; /* its bytes are the caller's; NULL: in the repository */
     git_oid blob;
-    const char *data; /* given by the caller; NULL: in the repository */
-    size_t len;
     bool is_gone;
     bool has_source; /* its problems have their lines */
 };
@@ -101,8 +100,7 @@ static int file_change(struct manifest_file *file, const struct changed *changed
     *file = (struct manifest_file){.path = changed->path};
     int rc = 0;
     if (changed->data) {
-        file->data = changed->data;
-        file->len = changed->len;
+        file->given = changed;
         rc = git_odb_hash(&file->blob, changed->data, changed->len, GIT_OBJECT_BLOB);
     } else if (changed->blob) {
         rc = git_oid_fromstr(&file->blob, changed->blob);
@@ -166,9 +164,9 @@ static int cached_add(struct loader *loader, const struct manifest_file *file, s
 static int data_get(struct loader *loader, struct arena *arena, const struct manifest_file *file,
                     const char **data, size_t *len, struct error *err)
 {
-    if (file->data) {
-        *data = file->data;
-        *len = file->len;
+    if (file->given) {
+        *data = file->given->data;
+        *len = file->given->len;
         return 0;
     }
     return blob_read(loader->source, arena, &file->blob, file->path, &loader->bytes, loader->report,
@@ -307,7 +305,10 @@ static int set_load(struct loader *loader, const struct set **set, struct error 
 {
     loader->builder = set_builder_new(loader->arena, loader->report);
     set_builder_watch(loader->builder, normal_keep, loader);
+    uint64_t blobs_read = loader->source->blobs_read;
     int rc = files_add_all(loader, err);
+    if (rc == 0 && loader->source->blobs_read - blobs_read > MANY_BLOBS)
+        rc = repository_rest(loader->source, err);
     if (rc < 0) {
         set_builder_drop(loader->builder);
         return rc;
@@ -331,14 +332,11 @@ int source_overlay(struct source *source, struct store *store, struct arena *are
 {
     struct loader loader = {
         .source = source, .store = store, .arena = arena, .scratch = arena_new(), .report = report};
-    uint64_t blobs_read = source->blobs_read;
     int rc = files_list(&loader, base_commit, err);
     if (rc == 0)
         rc = files_overlay(&loader, changes, count, err);
     if (rc == 0)
         rc = set_load(&loader, set, err);
-    if (rc == 0 && source->blobs_read - blobs_read > MANY_BLOBS)
-        rc = repository_rest(source, err);
     arena_free(loader.scratch);
     free(loader.files);
     return rc;

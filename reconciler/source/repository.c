@@ -21,7 +21,9 @@
 #include "model/invariant.h"
 #include "model/text.h"
 
-enum { CONFIG_MAX_BYTES = 1 << 16 };
+/* Of packs no more is mapped at a time: libgit2 would map them whole, and each page that was read
+ * counts as memory of ours. */
+enum { CONFIG_MAX_BYTES = 1 << 16, WINDOW_BYTES = 1 << 20, MAPPED_BYTES = 6 << 20 };
 
 /* ---- errors ------------------------------------------------------------------------- */
 
@@ -250,6 +252,8 @@ static void library_settle(void)
     for (size_t i = 0; i < sizeof(levels) / sizeof(levels[0]); i++)
         git_libgit2_opts(GIT_OPT_SET_SEARCH_PATH, levels[i], "");
     git_libgit2_opts(GIT_OPT_SET_OWNER_VALIDATION, 0);
+    git_libgit2_opts(GIT_OPT_SET_MWINDOW_SIZE, (size_t)WINDOW_BYTES);
+    git_libgit2_opts(GIT_OPT_SET_MWINDOW_MAPPED_LIMIT, (size_t)MAPPED_BYTES);
     git_libgit2_opts(GIT_OPT_ENABLE_STRICT_HASH_VERIFICATION, 1);
 }
 
