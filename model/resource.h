@@ -60,6 +60,13 @@ void set_builder_watch(struct set_builder *builder,
  * checks find more. */
 void set_builder_add(struct set_builder *builder, const struct value *document);
 
+/* The two halves of it: checks a document by itself, into an arena and a report of its own, and
+ * false if nothing can be made of it; adds what was made, a copy. The first may run in any thread.
+ */
+bool resource_read(struct arena *arena, struct report *report, const struct value *document,
+                   struct resource *made);
+void set_builder_take(struct set_builder *builder, const struct resource *made);
+
 /* Adds a resource that was checked before (from the parse cache): `normal` is what
  * resource_value() gave, and is copied. */
 void set_builder_add_normal(struct set_builder *builder, const struct value *normal,

@@ -14,6 +14,7 @@
 #include "model/kind.h"
 #include "model/sort.h"
 #include "model/yaml.h"
+#include "reconciler/source/ahead.h"
 #include "reconciler/store/store.h"
 
 enum { MANY_BLOBS = 1000 };
@@ -238,6 +239,23 @@ static int documents_add(struct loader *loader, const struct manifest_file *file
     return loader->normals && loader->report->count == problems ? parse_put(loader, file, err) : 0;
 }
 
+/* What was read ahead has no problem: the rest is as of a file that is read here. */
+static int taken_add(struct loader *loader, const struct manifest_file *file,
+                     struct ahead_taken taken, struct error *err)
+{
+    loader->source->blobs_read++;
+    int rc = bytes_count(loader->source, &loader->bytes, taken.bytes, err);
+    if (rc < 0)
+        return rc;
+    loader->normals = fills_cache(loader) ? value_list(loader->scratch) : NULL;
+    loader->is_sensitive = false;
+    for (size_t i = 0; i < taken.count; i++)
+        set_builder_take(loader->builder, &taken.made[i]);
+    rc = loader->normals ? parse_put(loader, file, err) : 0;
+    arena_reset(loader->scratch);
+    return rc;
+}
+
 static int file_add(struct loader *loader, const struct manifest_file *file, struct error *err)
 {
     const char *data = NULL;
@@ -276,12 +294,25 @@ static int sources_attach(struct loader *loader, struct error *err)
     return 0;
 }
 
+static struct ahead_file file_ahead(const void *context, size_t i)
+{
+    const struct loader *loader = context;
+    const struct manifest_file *file = &loader->files[i];
+    return (struct ahead_file){file->path, file->given || file->is_gone ? NULL : &file->blob};
+}
+
 static int files_add(struct loader *loader, struct error *err)
 {
     int rc = loader->store ? store_has_parses(loader->store, err) : 0;
     loader->has_parses = rc > 0;
-    for (size_t i = 0; rc >= 0 && i < loader->count; i++)
-        rc = file_add(loader, &loader->files[i], err);
+    struct ahead *ahead = rc == 0 ? ahead_start(loader->source, loader->count, file_ahead, loader)
+                                  : NULL; /* what is cached is not read */
+    for (size_t i = 0; rc >= 0 && i < loader->count; i++) {
+        struct ahead_taken taken = ahead_take(ahead, i);
+        rc = taken.made ? taken_add(loader, &loader->files[i], taken, err)
+                        : file_add(loader, &loader->files[i], err);
+    }
+    ahead_stop(ahead);
     return rc < 0 ? rc : 0;
 }
 

@@ -292,14 +292,19 @@ int repository_open(struct source *source, struct error *err)
     return rc < 0 ? git_failed(rc, err, "cannot open the objects of %s", source->path) : 0;
 }
 
-int repository_rest(struct source *source, struct error *err)
+void repository_close(struct source *source)
 {
-    if (source->is_quarantine) /* it lives as long as a hook, and sees more than it would then */
-        return 0;
     git_odb_free(source->odb);
     git_repository_free(source->repo);
     source->odb = NULL;
     source->repo = NULL;
+}
+
+int repository_rest(struct source *source, struct error *err)
+{
+    if (source->is_quarantine) /* it lives as long as a hook, and sees more than it would then */
+        return 0;
+    repository_close(source);
     return repository_open(source, err);
 }
 

@@ -42,6 +42,8 @@ int git_hint(struct error *err);
 /* Opens and checks the repository; refuses what git and libgit2 would read differently. */
 int repository_open(struct source *source, struct error *err);
 
+void repository_close(struct source *source);
+
 /* Closes and opens it again, after very much was read: libgit2 keeps what it has unpacked, and the
  * pages of its packs, for as long as they are open. */
 int repository_rest(struct source *source, struct error *err);
@@ -58,6 +60,9 @@ int commit_tree(struct source *source, const char *commit, git_oid *tree, struct
 bool path_is_fit(const char *path);
 /* "*.yaml" or "*.yml", not hidden, not spinel.yaml. `name` is the last part of a path. */
 bool name_is_manifest(const char *name);
+
+/* Counts bytes that were read up to the site's limit over one operation. */
+int bytes_count(struct source *source, int64_t *bytes, size_t more, struct error *err);
 
 /*
  * A blob's bytes, in the arena and NUL-terminated. What is larger than BLOB_MAX_BYTES is
