@@ -196,11 +196,27 @@ static void workers_start(struct ahead *ahead, const struct source *source, unsi
     pthread_sigmask(SIG_SETMASK, &before, NULL);
 }
 
-struct ahead *ahead_start_threads(const struct source *source, size_t count, ahead_file_of *file_of,
-                                  const void *context, unsigned threads)
+static unsigned threads_for(const struct source *source, size_t count)
 {
-    struct ahead *ahead = memory_need(calloc(1, sizeof(*ahead)));
+    long processors = sysconf(_SC_NPROCESSORS_ONLN);
+    if (source->is_quarantine || source->ahead_threads < 0)
+        return 0;
+    if (source->ahead_threads > 0)
+        return (unsigned)source->ahead_threads;
+    if (count < FILES_MIN || processors < 2)
+        return 0;
+    return processors < THREADS_MAX ? (unsigned)processors : THREADS_MAX;
+}
+
+struct ahead *ahead_start(const struct source *source, size_t count, ahead_file_of *file_of,
+                          const void *context)
+{
+    unsigned threads = threads_for(source, count);
     size_t kinds;
+    if (threads == 0)
+        return NULL;
+    invariant(threads <= THREADS_MAX, "%u threads read ahead", threads);
+    struct ahead *ahead = memory_need(calloc(1, sizeof(*ahead)));
     (void)kinds_get(&kinds); /* made by the first who asks */
     ahead->count = count;
     ahead->file_of = file_of;
@@ -209,20 +225,11 @@ struct ahead *ahead_start_threads(const struct source *source, size_t count, ahe
     pthread_cond_init(&ahead->changed, NULL);
     for (size_t i = 0; i < RING; i++)
         ahead->ring[i].arena = arena_new();
-    workers_start(ahead, source, threads < THREADS_MAX ? threads : THREADS_MAX);
+    workers_start(ahead, source, threads);
     if (ahead->worker_count > 0)
         return ahead;
     ahead_stop(ahead);
     return NULL;
-}
-
-struct ahead *ahead_start(const struct source *source, size_t count, ahead_file_of *file_of,
-                          const void *context)
-{
-    long processors = sysconf(_SC_NPROCESSORS_ONLN);
-    if (count < FILES_MIN || processors < 2 || source->is_quarantine)
-        return NULL;
-    return ahead_start_threads(source, count, file_of, context, (unsigned)processors);
 }
 
 void ahead_stop(struct ahead *ahead)

@@ -23,10 +23,6 @@ typedef struct ahead_file ahead_file_of(const void *context, size_t i);
 /* NULL where it would not help or cannot be: few files, one processor, objects in quarantine. */
 struct ahead *ahead_start(const struct source *source, size_t count, ahead_file_of *file_of,
                           const void *context);
-/* As ahead_start(), however few files there are; for tests. */
-struct ahead *ahead_start_threads(const struct source *source, size_t count, ahead_file_of *file_of,
-                                  const void *context, unsigned threads);
-
 /* What file i declares; `made` NULL if it is left. Lives until the next is taken. */
 struct ahead_taken {
     const struct resource *made;

@@ -11,6 +11,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <pwd.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -305,6 +306,7 @@ int repository_rest(struct source *source, struct error *err)
     if (source->is_quarantine) /* it lives as long as a hook, and sees more than it would then */
         return 0;
     repository_close(source);
+    malloc_trim(0); /* what threads have freed lies where no other would use it */
     return repository_open(source, err);
 }
 

@@ -16,6 +16,8 @@ struct source {
     char *subdir; /* "" or "a/b": no slash at either end */
     char *owner;  /* as the site names it; NULL: whoever runs us */
     bool is_quarantine;
+    int ahead_threads; /* that read ahead (ahead.h); 0: as many as help. Negative: none, for tests
+                        */
     int64_t max_files;
     int64_t max_bytes;
     uint64_t trees_read; /* since it was opened: shows that equal subtrees cost nothing */
