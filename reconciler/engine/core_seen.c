@@ -45,10 +45,22 @@ struct seen *seen_find(struct core *core, const char *uid)
     return seen;
 }
 
+static struct seen *seen_new(struct seen_table *table)
+{
+    struct seen *seen = table->spare;
+    if (!table->arena)
+        table->arena = arena_new();
+    if (!seen)
+        return arena_alloc(table->arena, sizeof *seen);
+    table->spare = seen->next;
+    *seen = (struct seen){0};
+    return seen;
+}
+
 struct seen *seen_add(struct core *core, const char *uid)
 {
     struct seen_table *table = &core->seen;
-    struct seen *seen = memory_need(calloc(1, sizeof *seen));
+    struct seen *seen = seen_new(table);
     invariant(uid[0] && strlen(uid) < sizeof seen->uid, "an object of uid '%.80s'", uid);
     if (table->count == table->slot_count)
         table_grow(table);
@@ -59,6 +71,17 @@ struct seen *seen_add(struct core *core, const char *uid)
     table->last = seen;
     table->count++;
     return seen;
+}
+
+/* What it owns. */
+static void seen_release(struct seen *seen)
+{
+    if (seen->rare) {
+        free(seen->rare->why);
+        free(seen->rare->identity);
+        free(seen->rare);
+    }
+    free(seen->etag);
 }
 
 void seen_drop(struct core *core, struct seen *seen)
@@ -73,19 +96,16 @@ void seen_drop(struct core *core, struct seen *seen)
     *(seen->prev ? &seen->prev->next : &table->first) = seen->next;
     *(seen->next ? &seen->next->prev : &table->last) = seen->prev;
     table->count--;
-    if (seen->rare) {
-        free(seen->rare->why);
-        free(seen->rare->identity);
-        free(seen->rare);
-    }
-    free(seen->etag);
-    free(seen);
+    seen_release(seen);
+    seen->next = table->spare;
+    table->spare = seen;
 }
 
 void seen_clear(struct core *core)
 {
-    while (core->seen.first)
-        seen_drop(core, core->seen.first);
+    for (struct seen *seen = core->seen.first; seen; seen = seen->next)
+        seen_release(seen);
+    arena_free(core->seen.arena);
     free(core->seen.slots);
     core->seen = (struct seen_table){0};
 }

@@ -110,7 +110,9 @@ struct seen_table {
     struct seen *first, *last;
     size_t count;
     struct seen **slots;
-    size_t slot_count; /* a power of two, or 0 */
+    size_t slot_count;   /* a power of two, or 0 */
+    struct arena *arena; /* of them all */
+    struct seen *spare;  /* that were dropped */
 };
 
 struct retry {

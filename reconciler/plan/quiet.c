@@ -30,7 +30,8 @@ struct quiet {
     struct arena *arena;
     struct arena *scratch; /* of the row that is judged; heap */
     const struct plan_input *input;
-    struct match match; /* of nobody: no name in it is looked up where nothing differs */
+    struct plan_input few; /* what a row is judged by */
+    struct match match;    /* of nobody: what it would tell matters only where something differs */
     struct world *world;
     uint8_t (*digests)[DIGEST_BYTES]; /* of each resource's row */
     bool *is_seen;                    /* of each resource: it has a row */
@@ -223,7 +224,11 @@ struct quiet *quiet_begin(struct arena *arena, const struct plan_input *input)
 
     quiet->arena = arena;
     quiet->scratch = arena_new();
-    quiet->input = quiet->match.input = input;
+    quiet->input = input;
+    quiet->few = (struct plan_input){.set = input->set};
+    memcpy(quiet->few.seed, input->seed, sizeof(quiet->few.seed));
+    quiet->match.input = &quiet->few;
+    quiet->match.contests = arena_array(arena, 1, sizeof(*quiet->match.contests));
     quiet->world = world_new(arena);
     quiet->digests = arena_array(arena, count + 1, sizeof(*quiet->digests));
     quiet->is_seen = arena_array(arena, count + 1, sizeof(*quiet->is_seen));
