@@ -160,9 +160,14 @@ void *arena_array(struct arena *arena, size_t count, size_t size)
     return arena_alloc(arena, count * size);
 }
 
+char *arena_text_room(struct arena *arena, size_t len)
+{
+    return arena_take(arena, len + 1, 1);
+}
+
 char *arena_text_n(struct arena *arena, const char *data, size_t len)
 {
-    char *copy = arena_take(arena, len + 1, 1);
+    char *copy = arena_text_room(arena, len);
 
     invariant(data || len == 0, "%zu bytes of no text", len);
     if (len > 0)

@@ -23,6 +23,8 @@ void arena_reset(struct arena *arena);
 void *arena_alloc(struct arena *arena, size_t size) __attribute__((returns_nonnull));
 void *arena_array(struct arena *arena, size_t count, size_t size) __attribute__((returns_nonnull));
 
+/* Zeroed room for a text of `len` bytes and its end, without a gap before it. */
+char *arena_text_room(struct arena *arena, size_t len) __attribute__((returns_nonnull));
 /* NUL-terminated copies; arena_text() is NULL for NULL. */
 char *arena_text(struct arena *arena, const char *text);
 char *arena_text_n(struct arena *arena, const char *data, size_t len)

@@ -22,7 +22,7 @@ static void hashed(int rc)
 
 /* As sodium_bin2hex(), which takes as long as the digest: it hides what it writes from an
  * observer of time, and a digest is no secret. */
-static char *hex_write(char *hex, const unsigned char hash[DIGEST_BYTES])
+char *digest_hex(const uint8_t hash[DIGEST_BYTES], char *hex)
 {
     static const char digits[] = "0123456789abcdef";
 
@@ -40,12 +40,17 @@ char *digest_keyed(const void *key, size_t key_len, const void *data, size_t len
 
     invariant(!key || (key_len >= 16 && key_len <= 64), "a key of %zu bytes", key_len);
     hashed(crypto_generichash(hash, sizeof(hash), data, len, key, key ? key_len : 0));
-    return hex_write(hex, hash);
+    return digest_hex(hash, hex);
 }
 
 char *digest_bytes(const void *data, size_t len, char *hex)
 {
     return digest_keyed(NULL, 0, data, len, hex);
+}
+
+void digest_raw(const void *data, size_t len, uint8_t digest[DIGEST_BYTES])
+{
+    hashed(crypto_generichash(digest, DIGEST_BYTES, data, len, NULL, 0));
 }
 
 struct digest_sum {
@@ -73,7 +78,7 @@ char *digest_sum_end(struct digest_sum *sum, char *hex)
     unsigned char hash[DIGEST_BYTES];
 
     hashed(crypto_generichash_final(sum->state, hash, sizeof(hash)));
-    return hex_write(hex, hash);
+    return digest_hex(hash, hex);
 }
 
 char *digest_value(const struct value *value, char *hex)

@@ -15,6 +15,10 @@ enum { DIGEST_BYTES = 32, DIGEST_TEXT = 65, UID_TEXT = 33 };
 char *digest_bytes(const void *data, size_t len, char *hex);
 char *digest_value(const struct value *value, char *hex);
 
+/* The digest of bytes as it is, where many are kept; and its text. */
+void digest_raw(const void *data, size_t len, uint8_t digest[DIGEST_BYTES]);
+char *digest_hex(const uint8_t digest[DIGEST_BYTES], char *hex);
+
 /* The same of bytes that come in parts; lives in the arena. digest_sum_end() returns `hex`. */
 struct arena;
 struct digest_sum;

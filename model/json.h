@@ -22,6 +22,20 @@ struct text;
 int json_read(struct arena *arena, const char *data, size_t len, struct value **out,
               struct error *err);
 
+/*
+ * The same for an answer whose "list" in its "result" may be long. If each of its elements is a
+ * plain list of texts and numbers, they are checked and left as text, and in their place stands an
+ * empty list: `rows` gives them one by one, and borrows from `data`. As values they would be many
+ * times as large. In any other case there are no rows, and the list is where it belongs.
+ */
+struct json_rows {
+    const char *at, *end;
+};
+int json_read_message(struct arena *arena, const char *data, size_t len, struct value **out,
+                      struct json_rows *rows, struct error *err);
+/* The next row, in the arena; NULL if there is none. `rows` NULL has none. */
+const struct value *json_rows_next(struct json_rows *rows, struct arena *arena);
+
 /* Appends to `out`: one line, in key order as built. NULL writes null. */
 void json_write(struct text *out, const struct value *value);
 

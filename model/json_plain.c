@@ -28,6 +28,8 @@ struct plain {
     const char *end;
     int depth;
     struct gather gather;
+    struct json_rows *rows; /* NULL: all lists are read */
+    bool in_result;
 };
 
 static struct value *value_read(struct plain *plain);
@@ -163,6 +165,68 @@ static struct value *map_end(struct plain *plain, size_t first)
     return map;
 }
 
+static bool is_row(const struct value *value)
+{
+    if (!value_is_list(value))
+        return false;
+    for (size_t i = 0; i < value->count; i++)
+        if (!value_is_text(value->items[i]) && value->items[i]->type != VALUE_INT)
+            return false;
+    return true;
+}
+
+/* Reads rows and drops them, up to the end of their list: NULL if they are no plain rows. */
+static const char *rows_pass(struct plain *plain)
+{
+    struct arena *arena = plain->arena, *scratch = arena_new();
+    bool are_rows;
+
+    plain->arena = scratch;
+    do {
+        are_rows = is_row(value_read(plain));
+        arena_reset(scratch);
+    } while (are_rows && char_take(plain, ','));
+    plain->arena = arena;
+    arena_free(scratch);
+    blank_skip(plain);
+    return are_rows && plain->at < plain->end && *plain->at == ']' ? plain->at++ : NULL;
+}
+
+/* A list that is left as text: an empty one, or NULL with nothing read. */
+static struct value *rows_find(struct plain *plain)
+{
+    struct plain start;
+
+    blank_skip(plain);
+    start = *plain;
+    if (char_take(plain, '[')) {
+        const char *first = plain->at, *end = rows_pass(plain);
+
+        if (end) {
+            *plain->rows = (struct json_rows){first, end};
+            return value_list(plain->arena);
+        }
+    }
+    start.gather.pairs = plain->gather.pairs; /* it may have grown */
+    start.gather.room = plain->gather.room;
+    *plain = start;
+    return NULL;
+}
+
+static struct value *member_read(struct plain *plain, const char *key)
+{
+    bool was_in_result = plain->in_result;
+    struct value *value = NULL;
+
+    if (plain->rows && plain->depth == 2 && was_in_result && strcmp(key, "list") == 0)
+        value = rows_find(plain);
+    plain->in_result = plain->depth == 1 ? strcmp(key, "result") == 0 : was_in_result;
+    if (!value)
+        value = value_read(plain);
+    plain->in_result = was_in_result;
+    return value;
+}
+
 static bool pair_read(struct plain *plain)
 {
     size_t len;
@@ -172,7 +236,7 @@ static bool pair_read(struct plain *plain)
     if (!key || !char_take(plain, ':'))
         return false;
     key = arena_text_n(plain->arena, key, len);
-    value = value_read(plain);
+    value = member_read(plain, key);
     if (value)
         gather_add(&plain->gather, key, value);
     return value != NULL;
@@ -239,8 +303,33 @@ static struct value *value_read(struct plain *plain)
 
 struct value *json_plain_read(struct arena *arena, const char *data, size_t len)
 {
-    struct plain plain = {.arena = arena, .at = data, .end = data + len};
-    struct value *value = value_read(&plain);
+    return json_plain_message(arena, data, len, NULL);
+}
+
+const struct value *json_rows_next(struct json_rows *rows, struct arena *arena)
+{
+    struct plain plain = {.arena = arena, .at = rows ? rows->at : NULL};
+    struct value *row;
+
+    if (!plain.at)
+        return NULL;
+    plain.end = rows->end;
+    row = value_read(&plain);
+    invariant(is_row(row), "a row that was one is none");
+    rows->at = char_take(&plain, ',') ? plain.at : NULL;
+    free(plain.gather.pairs);
+    return row;
+}
+
+struct value *json_plain_message(struct arena *arena, const char *data, size_t len,
+                                 struct json_rows *rows)
+{
+    struct plain plain = {.arena = arena, .at = data, .end = data + len, .rows = rows};
+    struct value *value;
+
+    if (rows)
+        *rows = (struct json_rows){0};
+    value = value_read(&plain);
 
     blank_skip(&plain);
     if (plain.at != plain.end)

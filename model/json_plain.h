@@ -3,6 +3,7 @@
 #define MODEL_JSON_PLAIN_H
 
 #include <stddef.h>
+#include "model/json.h"
 #include "model/value.h"
 
 struct arena;
@@ -15,6 +16,10 @@ struct error;
 
 /* The value, the same as the slow path gives; NULL for all else, valid or not. */
 struct value *json_plain_read(struct arena *arena, const char *data, size_t len);
+
+/* The same, with `rows` as json_read_message() gives them. */
+struct value *json_plain_message(struct arena *arena, const char *data, size_t len,
+                                 struct json_rows *rows);
 
 /* The slow path, by jansson: what json_read() was without the other. */
 int json_read_any(struct arena *arena, const char *data, size_t len, struct value **out,

@@ -142,6 +142,19 @@ int json_read_any(struct arena *arena, const char *data, size_t len, struct valu
     return 0;
 }
 
+int json_read_message(struct arena *arena, const char *data, size_t len, struct value **out,
+                      struct json_rows *rows, struct error *err)
+{
+    struct value *plain = json_plain_message(arena, data, len, rows);
+
+    if (plain) {
+        *out = plain;
+        return 0;
+    }
+    *rows = (struct json_rows){0};
+    return json_read_any(arena, data, len, out, err);
+}
+
 int json_read(struct arena *arena, const char *data, size_t len, struct value **out,
               struct error *err)
 {

@@ -24,18 +24,19 @@ struct resource {
     const struct kind *kind;
     const char *project; /* NULL if rack-wide */
     const char *name;
-    const char *renamed_from;         /* metadata.renamedFrom, or NULL */
-    const struct value *labels;       /* map, never NULL */
-    const struct value *annotations;  /* map, never NULL; empty in a set that is watched */
-    const struct value *drift_policy; /* map of "default", "object" or a field's path to "heal",
-                                       * "report" or "ignore"; never NULL */
-    const struct value *spec;         /* map, normalised, never NULL */
-    const struct value *own_spec;     /* spec without what only the whole set can fill in (the
-                                       * nic of a PortForward that names none); NULL if equal */
-    const struct resource *owner;     /* the resource this one was derived from, or NULL */
-    struct position at;               /* of the document; file names the manifest */
-    struct position project_at;       /* of metadata.project, or of the document */
-    const struct resource **refs;     /* what it refers to, in rank order, no duplicates */
+    const char *renamed_from;           /* metadata.renamedFrom, or NULL */
+    const struct value *labels;         /* map, never NULL */
+    const struct value *annotations;    /* map, never NULL; empty in a set that is watched */
+    const struct value *drift_policy;   /* map of "default", "object" or a field's path to "heal",
+                                         * "report" or "ignore"; never NULL */
+    const struct value *spec;           /* map, normalised, never NULL */
+    const struct value *own_spec;       /* spec without what only the whole set can fill in (the
+                                         * nic of a PortForward that names none); NULL if equal */
+    const struct resource *owner;       /* the resource this one was derived from, or NULL */
+    struct position at;                 /* of the document; file names the manifest */
+    struct position project_at;         /* of metadata.project, or of the document */
+    const struct resource *const *refs; /* what it refers to, in rank order, no duplicates; a
+                                         * neighbour may share it */
     size_t ref_count;
 };
 
@@ -58,6 +59,13 @@ void set_builder_watch(struct set_builder *builder,
  * of its file. Problems go to the report; whatever can still be used is kept, so that later
  * checks find more. */
 void set_builder_add(struct set_builder *builder, const struct value *document);
+
+/* The two halves of it: checks a document by itself, into an arena and a report of its own, and
+ * false if nothing can be made of it; adds what was made, a copy. The first may run in any thread.
+ */
+bool resource_read(struct arena *arena, struct report *report, const struct value *document,
+                   struct resource *made);
+void set_builder_take(struct set_builder *builder, const struct resource *made);
 
 /* Adds a resource that was checked before (from the parse cache): `normal` is what
  * resource_value() gave, and is copied. */

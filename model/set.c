@@ -80,18 +80,18 @@ static void resource_keep(struct set_builder *builder, const struct resource *ma
     resource_append(arena, &builder->list, resource);
 }
 
-static void document_add(struct set_builder *builder, struct checker *checker,
-                         const struct value *document)
+bool resource_read(struct arena *arena, struct report *report, const struct value *document,
+                   struct resource *made)
 {
-    struct resource resource;
+    struct checker checker = {.arena = arena, .report = report};
     struct document head;
 
-    if (!document_check(checker, document, DOCUMENT_MANIFEST, &head)) {
+    if (!document_check(&checker, document, DOCUMENT_MANIFEST, &head)) {
         if (head.kind)
-            check_spec(checker, head.kind, head.spec, head.at);
-        return;
+            check_spec(&checker, head.kind, head.spec, head.at);
+        return false;
     }
-    resource = (struct resource){
+    *made = (struct resource){
         .kind = head.kind,
         .project = head.project,
         .name = head.name,
@@ -101,21 +101,26 @@ static void document_add(struct set_builder *builder, struct checker *checker,
         .drift_policy = head.drift_policy,
         .at = head.at,
         .project_at = head.project_at,
-        .spec = check_spec(checker, head.kind, head.spec, head.at),
+        .spec = check_spec(&checker, head.kind, head.spec, head.at),
     };
-    resource_complete(checker, &resource);
-    resource_check(checker, &resource, head.spec);
+    resource_complete(&checker, made);
+    resource_check(&checker, made, head.spec);
+    return true;
+}
+
+void set_builder_take(struct set_builder *builder, const struct resource *made)
+{
     if (builder->made)
-        builder->made(builder->made_context, &resource);
-    resource_keep(builder, &resource);
+        builder->made(builder->made_context, made);
+    resource_keep(builder, made);
 }
 
 void set_builder_add(struct set_builder *builder, const struct value *document)
 {
-    struct checker checker = builder->checker;
+    struct resource made;
 
-    checker.arena = builder->scratch;
-    document_add(builder, &checker, document);
+    if (resource_read(builder->scratch, builder->checker.report, document, &made))
+        set_builder_take(builder, &made);
     arena_reset(builder->scratch);
 }
 
@@ -294,7 +299,7 @@ const struct set *set_builder_finish(struct set_builder *builder)
     set->resources = list->items;
     set->count = list->count;
     for (size_t i = 0; i < set->count; i++)
-        resource_resolve(checker, set, set->resources[i]);
+        resource_resolve(checker, set, set->resources[i], i ? set->resources[i - 1] : NULL);
     set_check_order(set);
     check_renames(checker, set);
     set_check_cycles(checker, set);

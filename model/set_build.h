@@ -33,8 +33,10 @@ void resource_append(struct arena *arena, struct resource_list *list, struct res
 void instance_derive(struct arena *arena, const struct set *declared,
                      const struct resource *instance, struct resource_list *list);
 
-/* Resolves what `resource` refers to; dangling references are reported. */
-void resource_resolve(struct checker *checker, const struct set *set, struct resource *resource);
+/* Resolves what `resource` refers to; dangling references are reported. `before` was resolved just
+ * before, or is NULL: if it refers to the same, they share that. */
+void resource_resolve(struct checker *checker, const struct set *set, struct resource *resource,
+                      const struct resource *before);
 
 /* Reports each cycle of references once, link by link. */
 void set_check_cycles(struct checker *checker, const struct set *set);

@@ -187,10 +187,14 @@ static void overlap_report(struct checker *checker, const struct placed *wide,
 
 static void check_subnets(struct checker *checker, const struct set *set)
 {
-    struct placed *all = arena_array(checker->arena, set->count, sizeof(*all));
-    const struct placed *wide = all;
+    struct placed *all;
+    const struct placed *wide;
     size_t count = 0;
 
+    for (size_t i = 0; i < set->count; i++)
+        count += is_a(set->resources[i], "Subnet");
+    wide = all = arena_array(checker->arena, count, sizeof(*all));
+    count = 0;
     for (size_t i = 0; i < set->count; i++) {
         const struct resource *subnet = set->resources[i];
         struct placed placed = {.subnet = subnet};

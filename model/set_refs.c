@@ -182,9 +182,28 @@ static void derived_resolve(struct resolver *resolver)
         ref_add(resolver, seed);
 }
 
+static void refs_keep(struct arena *arena, struct resource *resource, const struct resource *before,
+                      const struct resource *const *refs, size_t count)
+{
+    const struct resource **kept;
+    bool is_same = before && before->ref_count == count;
+
+    for (size_t i = 0; is_same && i < count; i++)
+        is_same = before->refs[i] == refs[i];
+    resource->ref_count = count;
+    if (is_same) {
+        resource->refs = before->refs;
+        return;
+    }
+    resource->refs = kept = arena_array(arena, count, sizeof(*kept));
+    for (size_t i = 0; i < count; i++)
+        kept[i] = refs[i];
+}
+
 /* The kind's fields with references in a derived resource are its owner's too:
  * what dangles there was reported there. */
-void resource_resolve(struct checker *checker, const struct set *set, struct resource *resource)
+void resource_resolve(struct checker *checker, const struct set *set, struct resource *resource,
+                      const struct resource *before)
 {
     struct report muted;
     struct checker silent = {.arena = checker->arena, .report = &muted};
@@ -203,10 +222,7 @@ void resource_resolve(struct checker *checker, const struct set *set, struct res
     for (size_t i = 0; i < resolver.count; i++)
         if (kept == 0 || resolver.refs[kept - 1] != resolver.refs[i])
             resolver.refs[kept++] = resolver.refs[i];
-    resource->refs = arena_array(checker->arena, kept, sizeof(*resource->refs));
-    for (size_t i = 0; i < kept; i++)
-        resource->refs[i] = resolver.refs[i];
-    resource->ref_count = kept;
+    refs_keep(checker->arena, resource, before, resolver.refs, kept);
     if (resolver.refs != resolver.few)
         free(resolver.refs);
 }

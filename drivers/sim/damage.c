@@ -36,7 +36,7 @@ static const struct thing *thing_need(const struct command *command, struct valu
     const struct thing *thing = world_find(command->world, command->args[0]);
     if (!thing)
         error_set(command->err, ERR_NOT_FOUND, "no object %s in this world", command->args[0]);
-    else if (json_read(command->arena, thing->json, strlen(thing->json), body, command->err) < 0)
+    else if (world_body(command->world, command->arena, thing, body, command->err) < 0)
         return NULL;
     return thing;
 }
@@ -46,7 +46,7 @@ static int command_list(const struct command *command)
     struct error ignored = ERROR_INIT;
     for (const struct thing *thing = world_first(command->world); thing; thing = thing->hh.next) {
         struct value *body;
-        if (json_read(command->arena, thing->json, strlen(thing->json), &body, &ignored) < 0)
+        if (world_body(command->world, command->arena, thing, &body, &ignored) < 0)
             continue;
         const char *project = value_get_text(body, "project", NULL);
         printf("%s  %-11s  %s%s%s  %s\n", thing->uid, value_get_text(body, "kind", "?"),

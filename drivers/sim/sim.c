@@ -114,7 +114,7 @@ static const struct value *map_or_null(const struct value *value)
 static int thing_read(struct spinel_host *host, const struct thing *thing, struct value **body,
                       struct error *err)
 {
-    int result = json_read(spinel_arena(host), thing->json, strlen(thing->json), body, err);
+    int result = world_body(sim.world, spinel_arena(host), thing, body, err);
     return result < 0 ? error_wrap(err, "the world's %s", thing->uid) : 0;
 }
 

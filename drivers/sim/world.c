@@ -25,7 +25,7 @@
 #include "model/json.h"
 #include "model/text.h"
 
-enum { COMPACT_SLACK = 1000 };
+enum { COMPACT_SLACK = 1000, READ_BYTES = 1 << 18 };
 
 struct world {
     char *path;
@@ -50,7 +50,6 @@ static uint64_t text_hash(const char *text)
 static void thing_drop(struct world *world, struct thing *thing)
 {
     HASH_DEL(world->things, thing);
-    free(thing->json);
     free(thing);
 }
 
@@ -76,17 +75,17 @@ static struct thing *thing_find(const struct world *world, const char *uid)
     return thing;
 }
 
-static void thing_set(struct world *world, const char *uid, uint64_t epoch, const char *json)
+static void thing_set(struct world *world, const char *uid, uint64_t epoch, const char *json,
+                      off_t at)
 {
     struct thing *thing = thing_find(world, uid);
-    char *copy = memory_need(strdup(json));
     if (!thing) {
         thing = memory_need(calloc(1, sizeof *thing));
         snprintf(thing->uid, sizeof thing->uid, "%s", uid);
         HASH_ADD_STR(world->things, uid, thing);
     }
-    free(thing->json);
-    thing->json = copy;
+    thing->at = at;
+    thing->len = strlen(json);
     thing->epoch = epoch;
     thing->etag = text_hash(json) ^ epoch;
 }
@@ -108,7 +107,8 @@ static int head_take(char *line, uint64_t *number, const char **rest)
     return 0;
 }
 
-static int line_take(struct world *world, char *line, seen_fn *seen, void *context)
+/* `at` is where the line begins in the file. */
+static int line_take(struct world *world, char *line, off_t at, seen_fn *seen, void *context)
 {
     const char *word = line, *rest;
     uint64_t number;
@@ -122,7 +122,7 @@ static int line_take(struct world *world, char *line, seen_fn *seen, void *conte
     bool is_gone = strcmp(rest, "-") == 0;
     struct thing *thing = thing_find(world, word);
     if (!is_gone)
-        thing_set(world, word, number, rest);
+        thing_set(world, word, number, rest, at + (rest - line));
     else if (thing)
         thing_drop(world, thing);
     if (seen)
@@ -136,7 +136,7 @@ static int lines_take(struct world *world, char *data, size_t len, seen_fn *seen
     char *line = data;
     for (char *end; (end = memchr(line, '\n', len - (size_t)(line - data))); line = end + 1) {
         *end = '\0';
-        if (line_take(world, line, seen, context) < 0)
+        if (line_take(world, line, world->offset + (line - data), seen, context) < 0)
             return error_set(err, ERR_CORRUPT, "%s:%zu: not a line of a world", world->path,
                              world->line_count + 1);
     }
@@ -146,16 +146,21 @@ static int lines_take(struct world *world, char *data, size_t len, seen_fn *seen
 
 static int tail_take(struct world *world, seen_fn *seen, void *context, struct error *err)
 {
-    struct stat st;
-    if (fstat(world->fd, &st) < 0)
-        return error_sys(err, "cannot read %s", world->path);
-    if (st.st_size <= world->offset)
-        return 0;
-    size_t room = (size_t)(st.st_size - world->offset);
+    size_t room = READ_BYTES;
     char *data = memory_need(malloc(room));
-    ssize_t got = pread(world->fd, data, room, world->offset);
-    int result = got < 0 ? error_sys(err, "cannot read %s", world->path)
-                         : lines_take(world, data, (size_t)got, seen, context, err);
+    ssize_t got;
+    int result = 0;
+    while (result == 0 && (got = pread(world->fd, data, room, world->offset)) > 0) {
+        off_t before = world->offset;
+        result = lines_take(world, data, (size_t)got, seen, context, err);
+        if (world->offset > before)
+            continue;
+        if ((size_t)got < room)
+            break; /* half a line, whose writer has not come to its end */
+        data = memory_need(realloc(data, room *= 2));
+    }
+    if (result == 0 && got < 0)
+        result = error_sys(err, "cannot read %s", world->path);
     free(data);
     return result;
 }
@@ -282,6 +287,42 @@ int world_note_draws(struct world *world, uint64_t draws, struct error *err)
     return result;
 }
 
+/* On the heap, to be freed; NULL with `err`. */
+static char *body_text(const struct world *world, const struct thing *thing, struct error *err)
+{
+    char *text = memory_need(malloc(thing->len + 1));
+    ssize_t got = pread(world->fd, text, thing->len, thing->at);
+    text[thing->len] = '\0';
+    if (got >= 0 && (size_t)got == thing->len)
+        return text;
+    error_set(err, ERR_CORRUPT, "%s: cannot read what it says of %s", world->path, thing->uid);
+    free(text);
+    return NULL;
+}
+
+int world_body(const struct world *world, struct arena *arena, const struct thing *thing,
+               struct value **body, struct error *err)
+{
+    char *text = body_text(world, thing, err);
+    int result = text ? json_read(arena, text, thing->len, body, err) : err->code;
+    free(text);
+    return result;
+}
+
+static int things_write(const struct world *world, struct text *out, struct error *err)
+{
+    for (const struct thing *thing = world->things; thing; thing = thing->hh.next) {
+        char *body = body_text(world, thing, err);
+        if (!body)
+            return err->code;
+        text_printf(out, "%s %" PRIu64 " ", thing->uid, thing->epoch);
+        text_add_n(out, body, thing->len);
+        text_add_char(out, '\n');
+        free(body);
+    }
+    return 0;
+}
+
 static int world_compact(struct world *world, struct error *err)
 {
     struct text whole = TEXT_INIT;
@@ -292,11 +333,10 @@ static int world_compact(struct world *world, struct error *err)
     if (asprintf(&fresh, "%s.new", world->path) < 0)
         memory_out();
     text_printf(&whole, "draws %" PRIu64 " -\n", world->draws);
-    for (const struct thing *thing = world->things; thing; thing = thing->hh.next)
-        text_printf(&whole, "%s %" PRIu64 " %s\n", thing->uid, thing->epoch, thing->json);
-    int fd = open(fresh, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-    if (fd < 0 || write_whole(fd, whole.data, whole.len) < 0 || fsync(fd) < 0 ||
-        rename(fresh, world->path) < 0)
+    result = things_write(world, &whole, err);
+    int fd = result < 0 ? -1 : open(fresh, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    if (result == 0 && (fd < 0 || write_whole(fd, whole.data, whole.len) < 0 || fsync(fd) < 0 ||
+                        rename(fresh, world->path) < 0))
         result = error_sys(err, "cannot write %s", fresh);
     if (fd >= 0)
         close(fd);

@@ -3,6 +3,8 @@
 #define SIM_WORLD_H
 
 #include <stdint.h>
+#include <sys/types.h>
+#include "model/arena.h"
 #include "model/hash.h"
 #include "model/digest.h"
 #include "model/error.h"
@@ -16,7 +18,8 @@ struct thing {
     char uid[UID_TEXT];
     uint64_t epoch;
     uint64_t etag;
-    char *json; /* {"kind","project","name","released","spec","booted","status"} */
+    off_t at; /* in the file, of its body and how long that is */
+    size_t len;
     UT_hash_handle hh;
 };
 
@@ -32,6 +35,10 @@ int world_refresh(struct world *world, void (*seen)(void *context, const char *u
 
 const struct thing *world_find(const struct world *world, const char *uid);
 const struct thing *world_first(const struct world *world); /* then thing->hh.next */
+/* {"kind","project","name","released","spec","booted","status"}, in the arena: read from the file,
+ * so that a driver at rest does not hold the world a second time. */
+int world_body(const struct world *world, struct arena *arena, const struct thing *thing,
+               struct value **body, struct error *err);
 size_t world_count(const struct world *world);
 
 int world_put(struct world *world, const char *uid, uint64_t epoch, const struct value *body,

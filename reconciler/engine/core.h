@@ -73,6 +73,10 @@ struct refusal {
 };
 int core_refused(struct core *core, const struct refusal *refusal, struct error *err);
 void core_message(struct core *core, const char *driver, const struct value *message);
+/* The same of a message whose list was left as text (json_read_message()); NULL: it was not. */
+struct json_rows;
+void core_message_rows(struct core *core, const char *driver, const struct value *message,
+                       struct json_rows *rows);
 void core_driver_down(struct core *core, const char *driver, const char *why);
 void core_timer(struct core *core);
 /* Approvals and freezes have changed in the store: plan again. */

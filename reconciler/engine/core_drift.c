@@ -241,7 +241,7 @@ static void drift_event(struct core *core, const char *type, const struct drift_
 static const char *seen_why(struct core *core, const char *uid)
 {
     const struct seen *seen = seen_find(core, uid);
-    return seen ? seen->why : NULL;
+    return seen ? seen_rare(seen)->why : NULL;
 }
 
 /* Never more than there is evidence for. */
@@ -358,15 +358,17 @@ static bool open_load(struct core *core, struct open_rows *open)
 
 static void why_forget(struct seen *seen)
 {
-    free(seen->why);
-    seen->why = NULL;
+    if (!seen->rare)
+        return;
+    free(seen->rare->why);
+    seen->rare->why = NULL;
 }
 
 /* A notice explains what the look after it shows, and nothing that comes later. */
 static void whys_settle(struct core *core)
 {
-    for (struct seen *seen = core->seen; seen; seen = seen->hh.next)
-        if (seen->why && !seen->is_dirty && !task_of_uid(core, seen->uid))
+    for (struct seen *seen = core->seen.first; seen; seen = seen->next)
+        if (seen_rare(seen)->why && !seen->is_dirty && !task_of_uid(core, seen->uid))
             why_forget(seen);
 }
 

@@ -318,7 +318,8 @@ static void apply_answered(struct core *core, struct driver *driver, struct task
 }
 
 static void request_answered(struct core *core, struct driver *driver,
-                             const struct request *request, const struct value *message)
+                             const struct request *request, const struct value *message,
+                             struct json_rows *rows)
 {
     const struct value *error = value_get(message, "error");
     const struct value *result = value_get(message, "result");
@@ -333,7 +334,7 @@ static void request_answered(struct core *core, struct driver *driver,
     case REQUEST_LIST:
         if (error)
             driver->problem = refusal_read(driver, error);
-        round_list_answer(core, driver, request->round, result);
+        round_list_answer(core, driver, request->round, result, rows);
         return;
     case REQUEST_DETAILS:
         round_details_answer(core, driver, request, result);
@@ -411,6 +412,12 @@ static bool is_deep(const struct value *value, unsigned left)
 
 void core_message(struct core *core, const char *name, const struct value *message)
 {
+    core_message_rows(core, name, message, NULL);
+}
+
+void core_message_rows(struct core *core, const char *name, const struct value *message,
+                       struct json_rows *rows)
+{
     struct driver *driver = driver_find(core, name);
     if (!driver || driver->state == DRIVER_DOWN || driver->state == DRIVER_DYING)
         return;
@@ -434,7 +441,7 @@ void core_message(struct core *core, const char *name, const struct value *messa
         return;
     }
     DL_DELETE(driver->requests, request);
-    request_answered(core, driver, request, message);
+    request_answered(core, driver, request, message, rows);
     free(request);
 }
 

@@ -34,22 +34,6 @@ static char *text_dup(const char *text)
 
 /* ---- what was seen ------------------------------------------------------------------ */
 
-struct seen *seen_find(struct core *core, const char *uid)
-{
-    struct seen *seen;
-    HASH_FIND_STR(core->seen, uid, seen);
-    return seen;
-}
-
-static struct seen *seen_add(struct core *core, const char *uid)
-{
-    struct seen *seen = memory_need(calloc(1, sizeof *seen));
-    invariant(uid[0] && strlen(uid) < sizeof seen->uid, "an object of uid '%.80s'", uid);
-    strncpy(seen->uid, uid, sizeof seen->uid - 1);
-    HASH_ADD_STR(core->seen, uid, seen);
-    return seen;
-}
-
 static struct seen *seen_get(struct core *core, struct driver *driver, const char *uid)
 {
     struct seen *seen = seen_find(core, uid);
@@ -60,18 +44,9 @@ static struct seen *seen_get(struct core *core, struct driver *driver, const cha
     return seen;
 }
 
-static void seen_drop(struct core *core, struct seen *seen)
-{
-    HASH_DEL(core->seen, seen);
-    free(seen->etag);
-    free(seen->why);
-    free(seen->identity);
-    free(seen);
-}
-
 void seen_forget(struct core *core, const struct driver *driver)
 {
-    for (struct seen *seen = core->seen; seen; seen = seen->hh.next)
+    for (struct seen *seen = core->seen.first; seen; seen = seen->next)
         if (seen->driver == driver)
             seen->has_details = false;
 }
@@ -84,11 +59,7 @@ static void drop_lists(struct driver *driver)
 
 void seen_free(struct core *core)
 {
-    struct seen *seen, *next;
-    HASH_ITER(hh, core->seen, seen, next)
-        seen_drop(core, seen);
-    arena_free(core->round.arena);
-    core->round.arena = NULL;
+    seen_clear(core);
     for (size_t i = 0; i < core->config.driver_count; i++)
         drop_lists(&core->drivers[i]);
 }
@@ -104,12 +75,13 @@ void seen_mark_dirty(struct core *core, struct driver *driver, const char *uid, 
         core->wants_plan = true;
     else if (seen) {
         seen->is_dirty = true;
-        seen->noticed = ++core->notices;
+        seen_rare_set(seen)->noticed = ++core->notices;
     } else if (driver)
         driver->is_dirty = true;
     if (seen && why) {
-        free(seen->why);
-        seen->why = text_dup(why);
+        struct seen_rare *rare = seen_rare_set(seen);
+        free(rare->why);
+        rare->why = text_dup(why);
     }
     if (!core->coalesce_at_ms)
         core->coalesce_at_ms = mono(core) + (driver ? COALESCE_MS : 0);
@@ -123,35 +95,65 @@ void seen_set_row(struct core *core, const struct known *row)
 }
 
 /* What a process before this one saw, to be told apart by its etag from what is there now. */
-static void seen_recall(struct seen *seen, const struct known *row)
+static void seen_recall(struct seen *seen, const struct sighting *row)
 {
     if (!seen->driver || !seen->driver->keeps_etags || !row->etag || !*row->etag ||
-        !row->observed.known || row->observed.absent)
+        !row->is_known || row->is_absent)
         return;
     seen->etag = text_dup(row->etag);
-    seen->epoch = row->observed.epoch;
+    seen->epoch = row->seen_epoch;
     seen->has_details = true;
+}
+
+static void sighting_take(void *context, const struct sighting *row)
+{
+    struct core *core = context;
+    struct seen *seen = seen_find(core, row->uid);
+    if (!seen) {
+        seen = seen_add(core, row->uid);
+        seen->driver = driver_of_kind(core, row->kind);
+        seen->epoch = row->epoch;
+        seen->is_running = row->is_known && row->is_running;
+        seen_recall(seen, row);
+    }
+    invariant(!seen->has_row, "two rows of uid %s", row->uid);
+    seen->has_row = true;
+    seen->row_epoch = row->epoch;
+}
+
+static void rows_forget(struct core *core)
+{
+    for (struct seen *seen = core->seen.first; seen; seen = seen->next)
+        seen->has_row = false;
 }
 
 void seen_take_rows(struct core *core, const struct known *rows, size_t count)
 {
-    for (struct seen *seen = core->seen; seen; seen = seen->hh.next)
-        seen->has_row = false;
+    rows_forget(core);
     for (size_t i = 0; i < count; i++) {
-        struct seen *seen = seen_find(core, rows[i].uid);
-        if (!seen) {
-            seen = seen_add(core, rows[i].uid);
-            seen->driver = driver_of_kind(core, rows[i].kind);
-            seen->epoch = rows[i].epoch;
-            seen->is_running = rows[i].observed.known && value_is_map(rows[i].observed.booted);
-            seen_recall(seen, &rows[i]);
-        }
-        invariant(i == 0 || strcmp(rows[i - 1].uid, rows[i].uid) != 0, "two rows of uid %s",
-                  rows[i].uid);
-        invariant(rows[i].life != LIFE_GONE, "%s is gone, and is among the rows", rows[i].uid);
-        seen->has_row = true;
-        seen->row_epoch = rows[i].epoch;
+        const struct known *row = &rows[i];
+        invariant(row->life != LIFE_GONE, "%s is gone, and is among the rows", row->uid);
+        sighting_take(core, &(struct sighting){.uid = row->uid,
+                                               .kind = row->kind,
+                                               .etag = row->etag,
+                                               .epoch = row->epoch,
+                                               .seen_epoch = row->observed.epoch,
+                                               .is_known = row->observed.known,
+                                               .is_absent = row->observed.absent,
+                                               .is_running = value_is_map(row->observed.booted)});
     }
+}
+
+/* Rows themselves are read for a plan: by then there is more to know. */
+static bool stock_take(struct core *core)
+{
+    struct error err = ERROR_INIT;
+    rows_forget(core);
+    if (core->env->ledger->sightings_each(core->env->store, sighting_take, core, &err) < 0) {
+        core_fail(core, &err);
+        return false;
+    }
+    return true;
 }
 
 /* ---- objects ------------------------------------------------------------------------ */
@@ -229,7 +231,7 @@ static void running_observed(struct core *core, struct seen *seen,
     invariant(observation->known && !(is_running && observation->absent),
               "%s runs, and is not there or not known", seen->uid);
     if (is_running && !seen->is_running)
-        seen->running_since = core_now_s(core);
+        seen_rare_set(seen)->running_since = core_now_s(core);
     if (!is_running && seen->is_running && !task_of_uid(core, seen->uid))
         seen->has_stopped = true;
     seen->is_running = is_running;
@@ -261,8 +263,8 @@ static void identity_keep(struct seen *seen, const struct value *object)
     static const char *const members[] = {"kind", "project", "name"};
     for (size_t i = 0; i < 3; i++)
         value_set_text(arena, identity, members[i], value_get_text(object, members[i], NULL));
-    free(seen->identity);
-    seen->identity = text_dup(json_text(arena, identity));
+    free(seen_rare(seen)->identity);
+    seen_rare_set(seen)->identity = text_dup(json_text(arena, identity));
     arena_free(arena);
 }
 
@@ -290,8 +292,7 @@ void object_observed(struct core *core, struct driver *driver, const struct requ
     struct observation observation = observation_read(core, batch_arena(core), object);
     invariant(seen->driver == driver, "%s is told of by driver %s, and looked after by another",
               uid, driver->name);
-    seen->is_dirty = seen->is_dirty && seen->noticed > request->asked;
-    seen->looked_round = core->round.number;
+    seen->is_dirty = seen->is_dirty && seen_rare(seen)->noticed > request->asked;
     seen->has_details = observation.known;
     if (observation.known) {
         seen->epoch = observation.epoch;
@@ -306,7 +307,7 @@ void object_observed(struct core *core, struct driver *driver, const struct requ
         }
     }
     if (!core->config.effects)
-        seen->object = value_copy(core->object_arena, object);
+        seen_rare_set(seen)->object = value_copy(core->object_arena, object);
     if (seen->has_row)
         save_observation(core, uid, &observation, seen->etag);
 }
@@ -367,45 +368,6 @@ static void list_ask(struct core *core, struct driver *driver)
     core->round.waiting++;
 }
 
-static void rows_drop(struct core *core)
-{
-    arena_free(core->round.arena);
-    core->round.arena = NULL;
-    core->round.rows = NULL;
-    core->round.row_count = 0;
-}
-
-static bool rows_load(struct core *core)
-{
-    struct error err = ERROR_INIT;
-    struct round *round = &core->round;
-    invariant(!round->is_active, "rows are read in the middle of round %llu",
-              (unsigned long long)round->number);
-    rows_drop(core);
-    round->arena = arena_new();
-    if (core->env->ledger->objects(core->env->store, round->arena, &round->rows, &round->row_count,
-                                   &err) < 0) {
-        core_fail(core, &err);
-        return false;
-    }
-    seen_take_rows(core, round->rows, round->row_count);
-    if (!core->is_reader) /* it reads them anew for its plan: by then there is more to know */
-        rows_drop(core);
-    return true;
-}
-
-bool round_rows_give(struct core *core, struct known **rows, size_t *count)
-{
-    struct round *round = &core->round;
-    if (!core->is_reader || !round->rows)
-        return false;
-    invariant(!core->config.effects, "a core that writes plans from rows of a while ago");
-    *rows = round->rows;
-    *count = round->row_count;
-    round->rows = NULL;
-    return true;
-}
-
 /* At the start all drivers get a moment, so that the first plan knows the whole world. */
 static bool drivers_are_starting(const struct core *core)
 {
@@ -423,7 +385,7 @@ static void dirty_ask(struct core *core)
         struct asking asking = {.core = core, .driver = driver};
         if (driver->state != DRIVER_READY)
             continue;
-        for (struct seen *seen = core->seen; seen; seen = seen->hh.next)
+        for (struct seen *seen = core->seen.first; seen; seen = seen->next)
             if (seen->is_dirty && seen->driver == driver)
                 asking_add(&asking, seen->uid);
         asking_end(&asking);
@@ -437,7 +399,7 @@ void round_begin(struct core *core)
         return;
     if (core->wants_full && drivers_are_starting(core))
         return;
-    if (!rows_load(core))
+    if (!stock_take(core))
         return;
     struct round *round = &core->round;
     invariant(!round->is_active && round->waiting == 0,
@@ -491,29 +453,25 @@ void round_lost(struct core *core, struct driver *driver, uint64_t round)
         round_answered(core, driver);
 }
 
-/* The list's own shape: [[uid, epoch, etag], ...]. */
-static bool list_take(struct core *core, struct driver *driver, const struct value *list)
+/* Of the list: [uid, epoch, etag]. False: it is none. */
+static bool entry_take(struct core *core, struct driver *driver, const struct value *entry)
 {
-    invariant(core->round.is_active, "driver %s lists outside of a round", driver->name);
-    for (size_t i = 0; i < list->count; i++) {
-        const struct value *entry = list->items[i];
-        if (!value_is_list(entry) || entry->count < 3 || !value_is_text(entry->items[0]) ||
-            entry->items[0]->text_len == 0 || entry->items[0]->text_len >= UID_TEXT ||
-            entry->items[1]->type != VALUE_INT || !epoch_is_possible(entry->items[1]->integer))
-            return false;
-        if (is_of_another(core, driver, entry->items[0]->text))
-            continue;
-        struct seen *seen = seen_get(core, driver, entry->items[0]->text);
-        const char *etag = value_is_text(entry->items[2]) ? entry->items[2]->text : "";
-        uint64_t epoch = (uint64_t)entry->items[1]->integer;
-        seen->listed_round = core->round.number;
-        if (seen->etag && !strcmp(seen->etag, etag) && seen->epoch == epoch)
-            continue;
-        free(seen->etag);
-        seen->etag = text_dup(etag);
-        seen->epoch = epoch;
-        seen->has_details = false;
-    }
+    if (!value_is_list(entry) || entry->count < 3 || !value_is_text(entry->items[0]) ||
+        entry->items[0]->text_len == 0 || entry->items[0]->text_len >= UID_TEXT ||
+        entry->items[1]->type != VALUE_INT || !epoch_is_possible(entry->items[1]->integer))
+        return false;
+    if (is_of_another(core, driver, entry->items[0]->text))
+        return true;
+    struct seen *seen = seen_get(core, driver, entry->items[0]->text);
+    const char *etag = value_is_text(entry->items[2]) ? entry->items[2]->text : "";
+    uint64_t epoch = (uint64_t)entry->items[1]->integer;
+    seen->listed_round = core->round.number;
+    if (seen->etag && !strcmp(seen->etag, etag) && seen->epoch == epoch)
+        return true;
+    free(seen->etag);
+    seen->etag = text_dup(etag);
+    seen->epoch = epoch;
+    seen->has_details = false;
     return true;
 }
 
@@ -542,8 +500,8 @@ static void details_wanted(struct core *core, struct driver *driver)
     struct asking asking = {.core = core, .driver = driver};
     invariant(driver->is_listed, "driver %s has given no list, and what it lacks is asked for",
               driver->name);
-    for (struct seen *seen = core->seen, *next; seen; seen = next) {
-        next = seen->hh.next;
+    for (struct seen *seen = core->seen.first, *next; seen; seen = next) {
+        next = seen->next;
         if (seen->driver != driver)
             continue;
         bool is_listed = seen->listed_round == core->round.number;
@@ -556,8 +514,26 @@ static void details_wanted(struct core *core, struct driver *driver)
     asking_end(&asking);
 }
 
+/* What is in the list itself, then what was left as text (model/json.h). */
+static bool listing_take(struct core *core, struct driver *driver, const struct value *list,
+                         struct json_rows *rows)
+{
+    struct arena *scratch = arena_new();
+    const struct value *row;
+    bool is_fit = true;
+    invariant(core->round.is_active, "driver %s lists outside of a round", driver->name);
+    for (size_t i = 0; is_fit && i < list->count; i++)
+        is_fit = entry_take(core, driver, list->items[i]);
+    while (is_fit && (row = json_rows_next(rows, scratch))) {
+        is_fit = entry_take(core, driver, row);
+        arena_reset(scratch);
+    }
+    arena_free(scratch);
+    return is_fit;
+}
+
 void round_list_answer(struct core *core, struct driver *driver, uint64_t round,
-                       const struct value *result)
+                       const struct value *result, struct json_rows *rows)
 {
     const struct value *list = value_get(result, "list");
     bool is_current = round == core->round.number && core->round.is_active;
@@ -565,7 +541,7 @@ void round_list_answer(struct core *core, struct driver *driver, uint64_t round,
         return;
     round_answered(core, driver);
     driver->is_listed = value_get_bool(result, "complete", false) && value_is_list(list) &&
-                        list_take(core, driver, list);
+                        listing_take(core, driver, list, rows);
     if (!driver->is_listed) {
         driver_list_failed(core, driver);
         return;
@@ -665,7 +641,7 @@ int64_t round_next_ms(const struct core *core)
  * does not know of, which may have been a rename. */
 static bool is_nameless(const struct seen *seen)
 {
-    return seen->driver && seen->etag && !seen->identity &&
+    return seen->driver && seen->etag && !seen_rare(seen)->identity &&
            (!seen->has_row || seen->epoch > seen->row_epoch);
 }
 
@@ -673,7 +649,7 @@ void nameless_find(struct core *core)
 {
     for (size_t i = 0; i < core->config.driver_count; i++)
         core->drivers[i].has_nameless = false;
-    for (const struct seen *seen = core->seen; seen; seen = seen->hh.next)
+    for (const struct seen *seen = core->seen.first; seen; seen = seen->next)
         if (is_nameless(seen))
             seen->driver->has_nameless = true;
     for (size_t i = 0; i < core->config.driver_count; i++) {
@@ -714,11 +690,12 @@ struct value *trash_value(const struct core *core, struct arena *arena)
 struct value *orphans_value(const struct core *core, struct arena *arena)
 {
     struct value *list = value_list(arena);
-    for (const struct seen *seen = core->seen; seen; seen = seen->hh.next) {
+    for (const struct seen *seen = core->seen.first; seen; seen = seen->next) {
         struct error err = ERROR_INIT;
         struct value *orphan = NULL;
-        if (seen->has_row || !seen->etag || !seen->identity ||
-            json_read(arena, seen->identity, strlen(seen->identity), &orphan, &err) < 0)
+        if (seen->has_row || !seen->etag || !seen_rare(seen)->identity ||
+            json_read(arena, seen_rare(seen)->identity, strlen(seen_rare(seen)->identity), &orphan,
+                      &err) < 0)
             continue;
         value_unset(orphan, "chosen");
         value_set_text(arena, orphan, "uid", seen->uid);

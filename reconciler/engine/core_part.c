@@ -14,10 +14,10 @@ const struct plan *core_plan_part(struct core *core, struct arena *arena, const 
 {
     invariant(core->is_reader && core->config.cached && !core->round.is_active,
               "a part is planned by a core that only reads");
-    core->round.rows = part->rows; /* as if a round had begun with them: see round_rows_give() */
-    core->round.row_count = part->row_count;
+    core->part_rows = part->rows;
+    core->part_row_count = part->row_count;
     struct plan_input *input = input_make(core, arena, part->set, commit);
-    core->round.rows = NULL;
+    core->part_rows = NULL;
     if (!input) {
         *err = core->failure;
         return NULL;

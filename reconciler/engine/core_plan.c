@@ -28,14 +28,14 @@ static uint64_t incarnations(void *context, const char *kind, const char *projec
     return count;
 }
 
-static void observation_refresh(struct core *core, struct arena *arena, struct known *row)
+void observation_refresh(struct core *core, struct arena *arena, struct known *row)
 {
     const struct driver *driver = core->config.cached ? NULL : driver_of_kind(core, row->kind);
     if (!driver)
         return;
     const struct seen *seen = seen_find(core, row->uid);
-    if (seen && seen->object)
-        row->observed = observation_read(core, arena, seen->object);
+    if (seen && seen_rare(seen)->object)
+        row->observed = observation_read(core, arena, seen_rare(seen)->object);
     if (!driver->is_listed || !seen || !seen->has_details)
         row->observed.known = false;
     else if (row->observed.at < driver->listed_at)
@@ -56,7 +56,8 @@ static void restart_policy_note(struct core *core, struct known *row)
         seen->has_stopped = false;
         int64_t pause = value_get_int(policy, "backoff", 1);
         int64_t longest = value_get_int(policy, "maxBackoff", 300);
-        bool has_lasted = !seen->running_since || now - seen->running_since >= LASTING_START_S;
+        bool has_lasted = !seen_rare(seen)->running_since ||
+                          now - seen_rare(seen)->running_since >= LASTING_START_S;
         unsigned failures = has_lasted ? 0 : row->start_failures;
         for (unsigned i = 1; i < failures && pause < longest; i++)
             pause *= 2;
@@ -132,6 +133,10 @@ static void budget_read(struct core *core, struct arena *arena, struct plan_inpu
 static bool rows_read(struct core *core, struct arena *arena, struct known **rows, size_t *count)
 {
     struct error err = ERROR_INIT;
+    *rows = core->part_rows;
+    *count = core->part_row_count;
+    if (*rows)
+        return true;
     if (core->env->ledger->objects(core->env->store, arena, rows, count, &err) < 0) {
         core_fail(core, &err);
         return false;
@@ -147,7 +152,7 @@ struct plan_input *input_make(struct core *core, struct arena *arena, const stru
     struct known *rows = NULL;
     size_t count = 0;
     invariant(set && commit, "a plan without a set, or of no commit");
-    if (!round_rows_give(core, &rows, &count) && !rows_read(core, arena, &rows, &count))
+    if (!rows_read(core, arena, &rows, &count))
         return NULL;
     for (size_t i = 0; i < count; i++) {
         observation_refresh(core, arena, &rows[i]);
@@ -673,22 +678,42 @@ static void pass_forget(struct core *core)
     core->input = input;
 }
 
+/* The old plan goes once there is a new one. */
+static bool plan_take(struct core *core, struct arena *arena, const struct plan *plan)
+{
+    if (!plan) {
+        arena_free(arena);
+        return false;
+    }
+    arena_free(core->plan_arena);
+    core->plan_arena = arena;
+    core->plan = plan;
+    return true;
+}
+
+static bool quiet_plan(struct core *core)
+{
+    struct arena *arena = arena_new();
+    return plan_take(core, arena, quiet_find(core, arena));
+}
+
+static bool whole_plan(struct core *core)
+{
+    struct arena *arena = arena_new();
+    struct plan_input *input = input_make(core, arena, core->set, core->commit);
+    if (input)
+        core->input = input;
+    return plan_take(core, arena, input ? plan_make(arena, input) : NULL);
+}
+
 void core_replan(struct core *core)
 {
     core->wants_plan = false;
     if (!core->set)
         return;
     int64_t began_ms = core->env->mono_ms(core->env->context);
-    struct arena *arena = arena_new();
-    struct plan_input *input = input_make(core, arena, core->set, core->commit);
-    if (!input) {
-        arena_free(arena);
+    if (!quiet_plan(core) && !whole_plan(core))
         return;
-    }
-    arena_free(core->plan_arena);
-    core->plan_arena = arena;
-    core->input = input;
-    core->plan = plan_make(arena, input);
     invariant(core->config.effects || !core->tasks, "a plan that is only shown has tasks");
     core->planned_ms = core->env->mono_ms(core->env->context);
     core->plan_ms = core->planned_ms - began_ms;

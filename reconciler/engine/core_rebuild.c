@@ -115,12 +115,12 @@ static void row_rebuild(struct core *core, struct plan_input *input, struct aren
         .epoch = seen->epoch,
         .chosen = chosen ? value_copy(arena, chosen) : value_map(arena),
     };
-    if (seen->object)
-        row->observed = observation_read(core, arena, seen->object);
+    if (seen_rare(seen)->object)
+        row->observed = observation_read(core, arena, seen_rare(seen)->object);
     input->known = rows;
     save_object(core, row);
     seen->has_row = true;
-    seen->has_details = seen->object != NULL; /* looked at again, and stored this time */
+    seen->has_details = seen_rare(seen)->object != NULL; /* looked at again, and stored this time */
     core->wants_full |= core->config.effects;
     const struct about about = {row->uid, row->kind, row->project, row->name};
     core_event(core, "adopted", &about, NULL, "%s: found by its tag and taken back into the store",
@@ -130,11 +130,12 @@ static void row_rebuild(struct core *core, struct plan_input *input, struct aren
 static void strangers_rebuild(struct core *core, struct plan_input *input, struct arena *arena)
 {
     size_t before = input->known_count;
-    for (struct seen *seen = core->seen; seen; seen = seen->hh.next) {
+    for (struct seen *seen = core->seen.first; seen; seen = seen->next) {
         struct error err = ERROR_INIT;
         struct value *identity = NULL;
-        if (seen->has_row || !seen->etag || !seen->identity ||
-            json_read(arena, seen->identity, strlen(seen->identity), &identity, &err) < 0)
+        if (seen->has_row || !seen->etag || !seen_rare(seen)->identity ||
+            json_read(arena, seen_rare(seen)->identity, strlen(seen_rare(seen)->identity),
+                      &identity, &err) < 0)
             continue;
         const struct resource *resource = set_find(input->set, value_get_text(identity, "kind", ""),
                                                    value_get_text(identity, "project", NULL),
@@ -164,8 +165,9 @@ static bool name_import(struct core *core, struct plan_input *input, struct aren
     struct error err = ERROR_INIT;
     struct value *identity = NULL;
     const struct seen *seen = seen_find(core, row->uid);
-    if (!seen || !seen->identity ||
-        json_read(arena, seen->identity, strlen(seen->identity), &identity, &err) < 0)
+    if (!seen || !seen_rare(seen)->identity ||
+        json_read(arena, seen_rare(seen)->identity, strlen(seen_rare(seen)->identity), &identity,
+                  &err) < 0)
         return false;
     const char *name = value_get_text(identity, "name", row->name);
     if (!strcmp(name, row->name) || strcmp(value_get_text(identity, "kind", ""), row->kind) ||

@@ -78,26 +78,41 @@ struct driver {
     struct request *requests;
 };
 
-/* What a driver last said of a uid. */
+/* What a driver last said of a uid. There is one for each object at all times: what few of them
+ * have stands in `rare`. */
 struct seen {
     char uid[UID_TEXT];
+    bool has_details; /* the store (or `object`) holds what belongs to epoch and etag */
+    bool has_row;     /* the store has an object of this uid that is not gone */
+    bool is_dirty;
+    bool is_running;  /* an Instance whose guest ran at the last look */
+    bool has_stopped; /* it no longer did, and nothing of ours stopped it */
     struct driver *driver;
     uint64_t epoch, row_epoch; /* row_epoch: what the store knows of */
-    uint64_t fence;            /* that a driver has refused us for; 0: none */
-    char *etag;                /* of the list; NULL if not listed */
-    char *why;                 /* of the last notice; NULL if none */
     uint64_t listed_round;     /* of the last list that had it */
-    uint64_t looked_round;     /* of the last details */
-    bool has_details;          /* the store (or `object`) holds what belongs to epoch and etag */
-    bool has_row;              /* the store has an object of this uid that is not gone */
-    bool is_dirty;
-    uint64_t noticed;      /* number of the notice that made it dirty; 0: none yet */
-    bool is_running;       /* an Instance whose guest ran at the last look */
-    bool has_stopped;      /* it no longer did, and nothing of ours stopped it */
-    int64_t running_since; /* unix seconds; 0 if unknown */
-    char *identity;        /* JSON of kind, project, name and what was chosen: to tell strangers */
+    char *etag;                /* of the list; NULL if not listed */
+    struct seen_rare *rare;    /* NULL: nothing of it */
+    struct seen *prev, *next;  /* in the order in which uids came */
+    struct seen *chained;      /* private to core_seen.c */
+};
+
+struct seen_rare {
+    uint64_t fence;             /* that a driver has refused us for; 0: none */
+    char *why;                  /* of the last notice; NULL if none */
+    uint64_t noticed;           /* number of the notice that made it dirty; 0: none yet */
+    int64_t running_since;      /* unix seconds; 0 if unknown */
+    char *identity;             /* JSON of kind, project, name and what was chosen: to tell
+                                 * strangers */
     const struct value *object; /* without effects: the answer itself */
-    UT_hash_handle hh;
+};
+
+struct seen_table {
+    struct seen *first, *last;
+    size_t count;
+    struct seen **slots;
+    size_t slot_count;   /* a power of two, or 0 */
+    struct arena *arena; /* of them all */
+    struct seen *spare;  /* that were dropped */
 };
 
 struct retry {
@@ -173,9 +188,6 @@ struct round {
     bool is_active, is_full;
     uint64_t number;
     unsigned waiting;    /* requests that are out */
-    struct arena *arena; /* of rows */
-    struct known *rows;  /* as they were when it began */
-    size_t row_count;
     int64_t began_ms;    /* of the monotonic clock */
     int64_t took_ms;     /* the last that ended */
     int64_t patience_ms; /* when the plan is made without those that have not answered */
@@ -202,7 +214,7 @@ struct core {
     int64_t planned_ms; /* monotonic, when it was made */
 
     /* what was seen */
-    struct seen *seen;
+    struct seen_table seen;
     uint64_t notices; /* counts what was marked dirty */
     struct retry *retries;
     struct retry *awaited; /* of these, those whose time is to be waited for */
@@ -216,6 +228,8 @@ struct core {
     int64_t resync_at_ms;
 
     /* the last plan */
+    struct known *part_rows; /* of a plan that is of a part (core_part.c); NULL: of the whole */
+    size_t part_row_count;
     struct arena *plan_arena;
     struct plan_input *input;
     const struct plan *plan;
@@ -285,14 +299,20 @@ int64_t drivers_next_ms(const struct core *core);
 /* When one is started or asked again; INT64_MAX: none is to be. */
 int64_t drivers_next_try_ms(const struct core *core);
 
+/* core_seen.c */
+struct seen *seen_find(struct core *core, const char *uid); /* NULL: never */
+/* Of a uid that is not there yet. */
+struct seen *seen_add(struct core *core, const char *uid);
+void seen_drop(struct core *core, struct seen *seen);
+void seen_clear(struct core *core);
+const struct seen_rare *seen_rare(const struct seen *seen); /* never NULL */
+struct seen_rare *seen_rare_set(struct seen *seen);         /* to be written to */
+
 /* core_observe.c */
 void round_begin(struct core *core);
-/* The rows that the round began with, once, to a core that writes nothing: false if there are
- * none. They live until the next round begins. */
-bool round_rows_give(struct core *core, struct known **rows, size_t *count);
 void round_expire(struct core *core);
 void round_list_answer(struct core *core, struct driver *driver, uint64_t round,
-                       const struct value *result);
+                       const struct value *result, struct json_rows *rows);
 void round_details_answer(struct core *core, struct driver *driver, const struct request *request,
                           const struct value *result);
 void driver_list_failed(struct core *core, struct driver *driver);
@@ -305,7 +325,6 @@ struct observation observation_read(const struct core *core, struct arena *arena
  * after the driver was asked stays to be looked at. */
 void object_observed(struct core *core, struct driver *driver, const struct request *request,
                      const struct value *object);
-struct seen *seen_find(struct core *core, const char *uid);
 /* What was seen of a driver's objects before counts no more. */
 void seen_forget(struct core *core, const struct driver *driver);
 void seen_mark_dirty(struct core *core, struct driver *driver, const char *uid, const char *why);
@@ -327,6 +346,8 @@ int64_t round_next_ms(const struct core *core);
 /* core_plan.c */
 struct plan_input *input_make(struct core *core, struct arena *arena, const struct set *set,
                               const char *commit);
+/* Gives a row what was seen since it was stored; what that is lives in the arena. */
+void observation_refresh(struct core *core, struct arena *arena, struct known *row);
 void core_replan(struct core *core);
 /* Whether the last plan has a step of this uid that runs. */
 bool plan_runs(const struct core *core, const char *uid);
@@ -337,6 +358,11 @@ struct known row_confirmed(struct core *core, struct arena *arena, const struct 
 
 /* An approval whose steps have ended lets nothing more through. */
 void approval_drop(struct core *core, const char *id);
+
+/* core_quiet.c */
+/* A plan without a line, made as rows are read, for a core that only reads; NULL: whatever is to be
+ * planned, the whole of it has to be. */
+const struct plan *quiet_find(struct core *core, struct arena *arena);
 
 /* core_rebuild.c */
 /* Takes objects that bear our tag, have no row and are declared back into the store, and

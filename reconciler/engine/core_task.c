@@ -187,7 +187,7 @@ static uint64_t epoch_known(struct core *core, const struct step *step)
 {
     const struct known *known = step->known;
     const struct seen *seen = seen_find(core, step->uid);
-    uint64_t epoch = seen ? seen->fence : 0;
+    uint64_t epoch = seen ? seen_rare(seen)->fence : 0;
     if (known)
         epoch = higher(epoch, higher(known->epoch, known->observed.epoch));
     invariant(epoch <= (uint64_t)EPOCH_MAX, "%s: epoch %llu", step->name,
@@ -588,7 +588,7 @@ void task_fenced(struct core *core, const struct task *task, int64_t epoch)
     struct seen *seen = seen_find(core, task->intent.uid);
     invariant(seen, "%s has an intent and no row", task->intent.uid);
     if (epoch > 0 && epoch < EPOCH_CREDIBLE)
-        seen->fence = (uint64_t)epoch;
+        seen_rare_set(seen)->fence = (uint64_t)epoch;
 }
 
 void task_answered(struct core *core, struct task *task, const struct error *refusal, bool is_final)

@@ -27,6 +27,8 @@ struct ledger {
     int (*revision_state)(struct store *, int64_t, const char *, int64_t, struct error *);
     int (*revision_target)(struct store *, struct arena *, struct revision *, struct error *);
     int (*objects)(struct store *, struct arena *, struct known **, size_t *, struct error *);
+    int (*objects_each)(struct store *, struct arena *, store_row_taken *, void *, struct error *);
+    int (*sightings_each)(struct store *, store_sighting_taken *, void *, struct error *);
     int (*objects_named)(struct store *, struct arena *, const char *, const char *, const char *,
                          struct known **, size_t *, struct error *);
     int (*objects_renamed)(struct store *, struct arena *, size_t, struct known **, size_t *,

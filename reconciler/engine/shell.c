@@ -6,6 +6,7 @@
  */
 #include "reconciler/engine/shell_state.h"
 
+#include <malloc.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -67,9 +68,18 @@ void shell_store_close(struct shell *shell)
     shell->store = NULL;
 }
 
+/* Arenas live as long as a pass, a plan, a target, and their chunks are large: what ends goes back
+ * to the system, instead of to a heap whose top is what happens to live longest. */
+static void memory_settle(void)
+{
+    mallopt(M_MMAP_THRESHOLD, 256 << 10);
+    mallopt(M_TRIM_THRESHOLD, 1 << 20);
+}
+
 int shell_open(const struct site *site, enum shell_mode mode, const char *program,
                struct shell **out, struct error *err)
 {
+    memory_settle();
     struct arena *arena = arena_new();
     struct shell *shell = arena_alloc(arena, sizeof *shell);
     shell->arena = arena;

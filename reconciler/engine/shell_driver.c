@@ -113,10 +113,11 @@ static void line_taken(void *context, struct channel *channel, const char *data,
     struct error err = ERROR_INIT;
     struct value *message = NULL;
     (void)channel;
-    if (json_read(arena, data, len, &message, &err) < 0 || !value_is_map(message)) {
+    struct json_rows rows;
+    if (json_read_message(arena, data, len, &message, &rows, &err) < 0 || !value_is_map(message)) {
         garbage_taken(process);
     } else {
-        core_message(shell->core, process->program->name, message);
+        core_message_rows(shell->core, process->program->name, message, &rows);
         shell->has_news = true;
     }
     arena_free(arena);

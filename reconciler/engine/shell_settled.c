@@ -60,7 +60,7 @@ int shell_settled(struct shell *shell, struct arena *arena, const char *commit,
     if (!is_same_commit(shell, value_get_text(settled, "commit", ""), commit))
         return 0;
     const struct plan *plan =
-        plan_settled(arena, commit, (size_t)value_get_int(settled, "resources", 0),
+        plan_settled(arena, commit, "", (size_t)value_get_int(settled, "resources", 0),
                      value_get_text(settled, "world", ""), value_get_int(settled, "observedAt", 0));
     *document = plan_value(arena, plan);
     return 1;

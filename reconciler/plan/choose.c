@@ -160,10 +160,10 @@ static bool is_claimed(const struct pool *pool, const struct subject *subnet,
 }
 
 /* Of a subnet that is declared: the model has given it a gateway. */
-static void subnet_read(const struct subject *subnet, struct prefix *cidr, struct address *gateway)
+static void subnet_read(const struct resource *subnet, struct prefix *cidr, struct address *gateway)
 {
     struct error err = ERROR_INIT;
-    const struct value *spec = subnet->resource->spec;
+    const struct value *spec = subnet->spec;
     int rc = prefix_read(value_get_text(spec, "cidr", ""), cidr, &err);
     bool has_gateway = read_address(value_get_text(spec, "gateway", NULL), gateway);
 
@@ -194,7 +194,7 @@ static const char *lowest_free(struct pool *pool, const struct subject *subnet)
 
     invariant(at < pool->match->count, "subnet %s is at %zu of %zu", subnet->name, at,
               pool->match->count);
-    subnet_read(subnet, &cidr, &gateway);
+    subnet_read(subnet->resource, &cidr, &gateway);
     if (*next == 0)
         *next = 1;
     while (prefix_nth(&cidr, *next, &address, &ignored) == 0) {
@@ -206,16 +206,24 @@ static const char *lowest_free(struct pool *pool, const struct subject *subnet)
     return NULL;
 }
 
+static bool lies_in(const struct resource *subnet, const char *text, struct address *address)
+{
+    struct address gateway;
+    struct prefix cidr;
+
+    subnet_read(subnet, &cidr, &gateway);
+    return read_address(text, address) && prefix_has(&cidr, address) &&
+           !address_equal(address, &gateway);
+}
+
 /* What was chosen before still holds if it lies in the subnet and no manifest took it. */
 static bool is_still_good(const struct pool *pool, const struct subject *nic,
                           const struct subject *subnet, const char *text)
 {
-    struct address address, gateway;
-    struct prefix cidr;
+    struct address address;
 
-    subnet_read(subnet, &cidr, &gateway);
-    return read_address(text, &address) && prefix_has(&cidr, &address) &&
-           !address_equal(&address, &gateway) && !is_claimed(pool, subnet, &address, nic, true);
+    return lies_in(subnet->resource, text, &address) &&
+           !is_claimed(pool, subnet, &address, nic, true);
 }
 
 static const char *choose_address(struct pool *pool, struct subject *nic)
@@ -272,19 +280,37 @@ static struct value *shallow_copy(struct arena *arena, const struct value *map)
     return copy;
 }
 
+static const struct value *nic_spec(struct arena *arena, const struct subject *nic,
+                                    const char *address, const char *mac)
+{
+    struct value *spec = shallow_copy(arena, nic->resource->spec);
+
+    if (address)
+        value_set_text(arena, spec, "address", address);
+    value_set_text(arena, spec, "mac", mac);
+    return spec;
+}
+
 static void choose_nic(struct pool *pool, struct subject *nic, struct value *chosen)
 {
-    struct value *spec = shallow_copy(pool->arena, nic->resource->spec);
     const char *address = choose_address(pool, nic);
     const char *mac = choose_mac(pool->arena, nic);
 
-    if (address) {
+    if (address)
         value_set_text(pool->arena, chosen, "address", address);
-        value_set_text(pool->arena, spec, "address", address);
-    }
     value_set_text(pool->arena, chosen, "mac", mac);
-    value_set_text(pool->arena, spec, "mac", mac);
-    nic->spec = spec;
+    nic->spec = nic_spec(pool->arena, nic, address, mac);
+}
+
+const struct value *choose_nothing(struct arena *arena, const struct subject *nic,
+                                   const struct resource *subnet, struct address *address)
+{
+    const char *text = value_get_text(nic->resource->spec, "address", NULL);
+
+    if (!text)
+        text = value_get_text(nic->known->chosen, "address", NULL);
+    return lies_in(subnet, text, address) ? nic_spec(arena, nic, text, choose_mac(arena, nic))
+                                          : NULL;
 }
 
 static void choose(struct pool *pool, struct subject *subject)

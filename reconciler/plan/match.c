@@ -476,8 +476,7 @@ const struct contest *match_contest(const struct match *match, const char *uid, 
                    compare_contests);
 }
 
-/* Released, and nobody has given it up since. */
-static bool is_kept(const struct known *known)
+bool known_is_kept(const struct known *known)
 {
     return known->life == LIFE_RELEASED && (known->protect || !known->remove_deletes);
 }
@@ -498,7 +497,7 @@ const struct match *match_make(struct arena *arena, const struct plan_input *inp
     invariant(match->desired == input->set->count, "%zu resources are %zu subjects",
               input->set->count, match->desired);
     for (size_t i = 0; i < rows.count; i++)
-        if (!rows.items[i].is_taken && !is_kept(rows.items[i].known))
+        if (!rows.items[i].is_taken && !known_is_kept(rows.items[i].known))
             add_left(match, &rows.items[i]);
     names_index(arena, match);
     contests_index(arena, match);

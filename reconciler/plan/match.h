@@ -2,6 +2,7 @@
 #ifndef RECONCILER_PLAN_MATCH_H
 #define RECONCILER_PLAN_MATCH_H
 
+#include "model/net.h"
 #include "reconciler/plan/plan.h"
 
 /*
@@ -62,9 +63,16 @@ const struct value *known_observed(const struct known *known);
 const struct value *known_booted(const struct known *known);
 /* By the record or by what the object itself was seen to say: the two are lifted together. */
 bool known_protects(const struct known *known);
+/* Released, and nobody has given it up since. */
+bool known_is_kept(const struct known *known);
 const struct value *known_tried(const struct known *known); /* of what nobody can look at */
 
 /* Fills uid, chosen and spec of every subject (choose.c). */
 void choose_all(struct arena *arena, struct match *match);
+/* The spec of a NIC with its uid and a row, and its address, if both address and MAC are what its
+ * manifest says or was chosen before; else NULL. Not seen to: another NIC that has the address by
+ * its manifest. */
+const struct value *choose_nothing(struct arena *arena, const struct subject *nic,
+                                   const struct resource *subnet, struct address *address);
 
 #endif

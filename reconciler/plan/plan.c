@@ -162,15 +162,15 @@ const struct plan *plan_make(struct arena *arena, const struct plan_input *input
     return plan;
 }
 
-const struct plan *plan_settled(struct arena *arena, const char *commit, size_t resources,
-                                const char *world, int64_t observed_at)
+const struct plan *plan_settled(struct arena *arena, const char *commit, const char *parent,
+                                size_t resources, const char *world, int64_t observed_at)
 {
     struct plan *plan = arena_alloc(arena, sizeof(*plan));
 
     invariant(commit && world && strlen(world) < sizeof(plan->world),
               "a settled plan without a commit or a world");
     plan->commit = arena_text(arena, commit);
-    plan->parent = "";
+    plan->parent = arena_text(arena, parent);
     plan->resources = resources;
     plan->observed_at = observed_at;
     strncpy(plan->world, world, sizeof(plan->world) - 1);

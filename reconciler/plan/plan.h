@@ -239,8 +239,8 @@ const struct plan *plan_make(struct arena *arena, const struct plan_input *input
 
 /* What plan_make() gives when it finds nothing at all to tell: the same document and hash from
  * the little that they depend on then. `world` is an earlier plan's. */
-const struct plan *plan_settled(struct arena *arena, const char *commit, size_t resources,
-                                const char *world, int64_t observed_at);
+const struct plan *plan_settled(struct arena *arena, const char *commit, const char *parent,
+                                size_t resources, const char *world, int64_t observed_at);
 
 /* 2 if anything would run, else 3 if anything is held, else 0. */
 int plan_exit(const struct plan *plan);

@@ -31,6 +31,14 @@ void steps_wait(struct arena *arena, struct plan *plan);
 /* Fills `world` and `observed_at` of the plan (world.c). */
 void world_digest(struct arena *arena, const struct plan_input *input, struct plan *plan);
 
+/* The same digest by parts: each row's, in any order, and their sum in the order of rows. What a
+ * row shares with others must live until world_end(), which is to be called in any case. */
+struct world;
+struct world *world_new(struct arena *arena);
+void world_row(struct world *world, const struct known *known, uint8_t digest[DIGEST_BYTES]);
+void world_add(struct world *world, const uint8_t digest[DIGEST_BYTES]);
+char *world_end(struct world *world, char *hex);
+
 /* What a spec refers to, NICs and Seed of an Instance included (refs.c). */
 struct subject_list {
     const struct subject **items;

@@ -22,6 +22,7 @@ struct content {
 };
 
 struct world {
+    struct digest_sum *sum;
     struct content kept[KEPT];
     struct text row;
 };
@@ -86,21 +87,36 @@ static void row_write(struct world *world, const struct known *known)
     text_add_char(row, ']');
 }
 
-static struct world *world_new(struct arena *arena)
+struct world *world_new(struct arena *arena)
 {
     struct world *world = arena_alloc(arena, sizeof(*world));
 
+    world->sum = digest_sum_new(arena);
     for (size_t i = 0; i < KEPT; i++)
         world->kept[i].json = (struct text)TEXT_INIT;
     world->row = (struct text)TEXT_INIT;
     return world;
 }
 
-static void world_free(struct world *world)
+void world_row(struct world *world, const struct known *known, uint8_t digest[DIGEST_BYTES])
+{
+    row_write(world, known);
+    digest_raw(world->row.data, world->row.len, digest);
+}
+
+void world_add(struct world *world, const uint8_t digest[DIGEST_BYTES])
+{
+    char hex[DIGEST_TEXT];
+
+    digest_sum_add(world->sum, digest_hex(digest, hex), DIGEST_TEXT - 1);
+}
+
+char *world_end(struct world *world, char *hex)
 {
     for (size_t i = 0; i < KEPT; i++)
         text_free(&world->kept[i].json);
     text_free(&world->row);
+    return digest_sum_end(world->sum, hex);
 }
 
 /* Whoever gives some of the rows knows what all of them came to. */
@@ -116,19 +132,16 @@ void world_digest(struct arena *arena, const struct plan_input *input, struct pl
         world_take(input, plan);
         return;
     }
-    struct digest_sum *sum = digest_sum_new(arena);
     struct world *world = world_new(arena);
-    char digest[DIGEST_TEXT];
+    uint8_t digest[DIGEST_BYTES];
 
     for (size_t i = 0; i < input->known_count; i++) {
         const struct observation *seen = &input->known[i].observed;
 
-        row_write(world, &input->known[i]);
-        digest_bytes(world->row.data, world->row.len, digest);
-        digest_sum_add(sum, digest, DIGEST_TEXT - 1);
+        world_row(world, &input->known[i], digest);
+        world_add(world, digest);
         if (seen->known && (plan->observed_at == 0 || seen->at < plan->observed_at))
             plan->observed_at = seen->at;
     }
-    digest_sum_end(sum, plan->world);
-    world_free(world);
+    world_end(world, plan->world);
 }

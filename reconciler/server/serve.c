@@ -4,7 +4,6 @@
  * opens store, repository and socket for itself, takes the branch's head for its
  * target and then sleeps until something happens.
  */
-#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -148,14 +147,6 @@ static int core_run(struct server *server, struct error *err)
     return server->is_stopping ? 0 : error_set(err, ERR_SYSTEM, "lost the supervisor");
 }
 
-/* Arenas live as long as a pass, a plan, a target, and their chunks are large: what ends goes back
- * to the system, instead of to a heap whose top is what happens to live longest. */
-static void memory_settle(void)
-{
-    mallopt(M_MMAP_THRESHOLD, 256 << 10);
-    mallopt(M_TRIM_THRESHOLD, 1 << 20);
-}
-
 static int core_process(void *context, int channel, pid_t supervisor)
 {
     struct shell *shell = context;
@@ -165,7 +156,6 @@ static int core_process(void *context, int channel, pid_t supervisor)
                             .channel = channel,
                             .supervisor = supervisor,
                             .since = (int64_t)time(NULL)};
-    memory_settle();
     signal(SIGPIPE, SIG_IGN);
     shell->starter = &starter_remote;
     shell->is_serving = true;

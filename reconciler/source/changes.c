@@ -17,7 +17,7 @@ struct collection {
     int64_t bytes;
 };
 
-static int bytes_count(struct source *source, int64_t *bytes, size_t more, struct error *err)
+int bytes_count(struct source *source, int64_t *bytes, size_t more, struct error *err)
 {
     *bytes += (int64_t)more;
     if (*bytes <= source->max_bytes)

@@ -14,15 +14,15 @@
 #include "model/kind.h"
 #include "model/sort.h"
 #include "model/yaml.h"
+#include "reconciler/source/ahead.h"
 #include "reconciler/store/store.h"
 
 enum { MANY_BLOBS = 1000 };
 
 struct manifest_file {
     const char *path;
+    const struct changed *given; /* its bytes are the caller's; NULL: in the repository */
     git_oid blob;
-    const char *data; /* given by the caller; NULL: in the repository */
-    size_t len;
     bool is_gone;
     bool has_source; /* its problems have their lines */
 };
@@ -101,8 +101,7 @@ static int file_change(struct manifest_file *file, const struct changed *changed
     *file = (struct manifest_file){.path = changed->path};
     int rc = 0;
     if (changed->data) {
-        file->data = changed->data;
-        file->len = changed->len;
+        file->given = changed;
         rc = git_odb_hash(&file->blob, changed->data, changed->len, GIT_OBJECT_BLOB);
     } else if (changed->blob) {
         rc = git_oid_fromstr(&file->blob, changed->blob);
@@ -166,9 +165,9 @@ static int cached_add(struct loader *loader, const struct manifest_file *file, s
 static int data_get(struct loader *loader, struct arena *arena, const struct manifest_file *file,
                     const char **data, size_t *len, struct error *err)
 {
-    if (file->data) {
-        *data = file->data;
-        *len = file->len;
+    if (file->given) {
+        *data = file->given->data;
+        *len = file->given->len;
         return 0;
     }
     return blob_read(loader->source, arena, &file->blob, file->path, &loader->bytes, loader->report,
@@ -240,6 +239,23 @@ static int documents_add(struct loader *loader, const struct manifest_file *file
     return loader->normals && loader->report->count == problems ? parse_put(loader, file, err) : 0;
 }
 
+/* What was read ahead has no problem: the rest is as of a file that is read here. */
+static int taken_add(struct loader *loader, const struct manifest_file *file,
+                     struct ahead_taken taken, struct error *err)
+{
+    loader->source->blobs_read++;
+    int rc = bytes_count(loader->source, &loader->bytes, taken.bytes, err);
+    if (rc < 0)
+        return rc;
+    loader->normals = fills_cache(loader) ? value_list(loader->scratch) : NULL;
+    loader->is_sensitive = false;
+    for (size_t i = 0; i < taken.count; i++)
+        set_builder_take(loader->builder, &taken.made[i]);
+    rc = loader->normals ? parse_put(loader, file, err) : 0;
+    arena_reset(loader->scratch);
+    return rc;
+}
+
 static int file_add(struct loader *loader, const struct manifest_file *file, struct error *err)
 {
     const char *data = NULL;
@@ -278,12 +294,25 @@ static int sources_attach(struct loader *loader, struct error *err)
     return 0;
 }
 
+static struct ahead_file file_ahead(const void *context, size_t i)
+{
+    const struct loader *loader = context;
+    const struct manifest_file *file = &loader->files[i];
+    return (struct ahead_file){file->path, file->given || file->is_gone ? NULL : &file->blob};
+}
+
 static int files_add(struct loader *loader, struct error *err)
 {
     int rc = loader->store ? store_has_parses(loader->store, err) : 0;
     loader->has_parses = rc > 0;
-    for (size_t i = 0; rc >= 0 && i < loader->count; i++)
-        rc = file_add(loader, &loader->files[i], err);
+    struct ahead *ahead = rc == 0 ? ahead_start(loader->source, loader->count, file_ahead, loader)
+                                  : NULL; /* what is cached is not read */
+    for (size_t i = 0; rc >= 0 && i < loader->count; i++) {
+        struct ahead_taken taken = ahead_take(ahead, i);
+        rc = taken.made ? taken_add(loader, &loader->files[i], taken, err)
+                        : file_add(loader, &loader->files[i], err);
+    }
+    ahead_stop(ahead);
     return rc < 0 ? rc : 0;
 }
 
@@ -307,7 +336,10 @@ static int set_load(struct loader *loader, const struct set **set, struct error 
 {
     loader->builder = set_builder_new(loader->arena, loader->report);
     set_builder_watch(loader->builder, normal_keep, loader);
+    uint64_t blobs_read = loader->source->blobs_read;
     int rc = files_add_all(loader, err);
+    if (rc == 0 && loader->source->blobs_read - blobs_read > MANY_BLOBS)
+        rc = repository_rest(loader->source, err);
     if (rc < 0) {
         set_builder_drop(loader->builder);
         return rc;
@@ -331,14 +363,11 @@ int source_overlay(struct source *source, struct store *store, struct arena *are
 {
     struct loader loader = {
         .source = source, .store = store, .arena = arena, .scratch = arena_new(), .report = report};
-    uint64_t blobs_read = source->blobs_read;
     int rc = files_list(&loader, base_commit, err);
     if (rc == 0)
         rc = files_overlay(&loader, changes, count, err);
     if (rc == 0)
         rc = set_load(&loader, set, err);
-    if (rc == 0 && source->blobs_read - blobs_read > MANY_BLOBS)
-        rc = repository_rest(source, err);
     arena_free(loader.scratch);
     free(loader.files);
     return rc;

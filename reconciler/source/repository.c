@@ -11,6 +11,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <pwd.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -21,7 +22,9 @@
 #include "model/invariant.h"
 #include "model/text.h"
 
-enum { CONFIG_MAX_BYTES = 1 << 16 };
+/* Of packs no more is mapped at a time: libgit2 would map them whole, and each page that was read
+ * counts as memory of ours. */
+enum { CONFIG_MAX_BYTES = 1 << 16, WINDOW_BYTES = 1 << 20, MAPPED_BYTES = 6 << 20 };
 
 /* ---- errors ------------------------------------------------------------------------- */
 
@@ -250,6 +253,8 @@ static void library_settle(void)
     for (size_t i = 0; i < sizeof(levels) / sizeof(levels[0]); i++)
         git_libgit2_opts(GIT_OPT_SET_SEARCH_PATH, levels[i], "");
     git_libgit2_opts(GIT_OPT_SET_OWNER_VALIDATION, 0);
+    git_libgit2_opts(GIT_OPT_SET_MWINDOW_SIZE, (size_t)WINDOW_BYTES);
+    git_libgit2_opts(GIT_OPT_SET_MWINDOW_MAPPED_LIMIT, (size_t)MAPPED_BYTES);
     git_libgit2_opts(GIT_OPT_ENABLE_STRICT_HASH_VERIFICATION, 1);
 }
 
@@ -288,14 +293,20 @@ int repository_open(struct source *source, struct error *err)
     return rc < 0 ? git_failed(rc, err, "cannot open the objects of %s", source->path) : 0;
 }
 
-int repository_rest(struct source *source, struct error *err)
+void repository_close(struct source *source)
 {
-    if (source->is_quarantine) /* it lives as long as a hook, and sees more than it would then */
-        return 0;
     git_odb_free(source->odb);
     git_repository_free(source->repo);
     source->odb = NULL;
     source->repo = NULL;
+}
+
+int repository_rest(struct source *source, struct error *err)
+{
+    if (source->is_quarantine) /* it lives as long as a hook, and sees more than it would then */
+        return 0;
+    repository_close(source);
+    malloc_trim(0); /* what threads have freed lies where no other would use it */
     return repository_open(source, err);
 }
 

@@ -16,6 +16,8 @@ struct source {
     char *subdir; /* "" or "a/b": no slash at either end */
     char *owner;  /* as the site names it; NULL: whoever runs us */
     bool is_quarantine;
+    int ahead_threads; /* that read ahead (ahead.h); 0: as many as help. Negative: none, for tests
+                        */
     int64_t max_files;
     int64_t max_bytes;
     uint64_t trees_read; /* since it was opened: shows that equal subtrees cost nothing */
@@ -42,6 +44,8 @@ int git_hint(struct error *err);
 /* Opens and checks the repository; refuses what git and libgit2 would read differently. */
 int repository_open(struct source *source, struct error *err);
 
+void repository_close(struct source *source);
+
 /* Closes and opens it again, after very much was read: libgit2 keeps what it has unpacked, and the
  * pages of its packs, for as long as they are open. */
 int repository_rest(struct source *source, struct error *err);
@@ -58,6 +62,9 @@ int commit_tree(struct source *source, const char *commit, git_oid *tree, struct
 bool path_is_fit(const char *path);
 /* "*.yaml" or "*.yml", not hidden, not spinel.yaml. `name` is the last part of a path. */
 bool name_is_manifest(const char *name);
+
+/* Counts bytes that were read up to the site's limit over one operation. */
+int bytes_count(struct source *source, int64_t *bytes, size_t more, struct error *err);
 
 /*
  * A blob's bytes, in the arena and NUL-terminated. What is larger than BLOB_MAX_BYTES is

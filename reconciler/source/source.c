@@ -110,8 +110,7 @@ void source_close(struct source *source)
 {
     if (!source)
         return;
-    git_odb_free(source->odb);
-    git_repository_free(source->repo);
+    repository_close(source);
     free(source->path);
     free(source->branch);
     free(source->subdir);

@@ -235,7 +235,7 @@ static const char *path_join(struct arena *arena, const char *folder, const char
     size_t folder_len = strlen(folder), name_len = strlen(name);
     if (folder_len == 0)
         return arena_text(arena, name);
-    char *path = arena_alloc(arena, folder_len + 1 + name_len + 1);
+    char *path = arena_text_room(arena, folder_len + 1 + name_len);
     memcpy(path, folder, folder_len);
     path[folder_len] = '/';
     memcpy(path + folder_len + 1, name, name_len);

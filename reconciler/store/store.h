@@ -111,6 +111,23 @@ int store_mentions(struct store *store, struct arena *arena, int64_t key, size_t
 /* All rows but the GONE ones, in plan_input's order, observations included. */
 int store_objects(struct store *store, struct arena *arena, struct known **out, size_t *count,
                   struct error *err);
+/*
+ * The same rows one at a time, in no order. What only this row has (its uid, name and etag) is
+ * there until `taken` returns; what rows share lives in the arena. It ends when `taken` says false.
+ */
+typedef bool store_row_taken(void *context, const struct known *row);
+int store_objects_each(struct store *store, struct arena *arena, store_row_taken *taken,
+                       void *context, struct error *err);
+/* Of a row, what tells whether the world has changed since it was looked at. Borrowed. */
+struct sighting {
+    const char *uid, *kind;
+    const char *etag; /* NULL: none */
+    uint64_t epoch, seen_epoch;
+    bool is_known, is_absent, is_running;
+};
+typedef void store_sighting_taken(void *context, const struct sighting *sighting);
+int store_sightings_each(struct store *store, store_sighting_taken *taken, void *context,
+                         struct error *err);
 /* Of these, those of one identity; those that bore another name before, `limit` at most; the NICs
  * of a project for which an address was chosen. Each by an index, and in no order. */
 int store_objects_named(struct store *store, struct arena *arena, const char *kind,

@@ -107,6 +107,65 @@ static void fast_path_reads_what_the_slow_one_reads(void **state)
     assert_true(taken > 10000 && left > 10000); /* both were tried */
 }
 
+/* ---- rows that are left as text ------------------------------------------------------ */
+
+/* The message with its rows put back into their list. */
+static struct value *rows_join(struct arena *arena, struct value *message, struct json_rows *rows)
+{
+    struct value *list = (struct value *)(size_t)value_at(message, "result.list");
+    const struct value *row;
+    while ((row = json_rows_next(rows, arena)))
+        value_append(arena, list, (struct value *)(size_t)row);
+    return message;
+}
+
+static void message_add(struct text *out)
+{
+    static const char *const wholes[] = {"{\"id\":1,\"result\":{",
+                                         "{\"result\" : {\"complete\":true,", "{\"params\":{",
+                                         "{\"a\":{\"result\":{", "{\"result\":{"};
+    unsigned whole = draw(5), rows = draw(6);
+    text_printf(out, "%s\"%s\":[", wholes[whole], draw(6) ? "list" : "other");
+    for (unsigned i = 0; i < rows; i++) {
+        text_add(out, i ? (draw(4) ? "," : " , ") : "");
+        if (draw(12))
+            text_printf(out, "[\"u%u\",%u,\"e%u\"]", draw(9), draw(99), draw(9));
+        else
+            value_add(out, 3);
+    }
+    text_add(out, draw(3) ? "]" : "],\"unmanaged\":[],\"n\":{\"list\":[[1]]}");
+    text_add(out, draw(20) ? "" : ",\"list\":[[2]]");
+    text_add(out, whole == 3 ? "}}}" : "}}");
+}
+
+static void a_list_left_as_text_is_the_list(void **state)
+{
+    unsigned left = 0, kept = 0, refused = 0;
+    (void)state;
+    for (int i = 0; i < 60000; i++) {
+        struct arena *arena = arena_new();
+        struct text text = TEXT_INIT;
+        struct error err = ERROR_INIT, same = ERROR_INIT;
+        struct value *whole = NULL, *message = NULL;
+        struct json_rows rows;
+        message_add(&text);
+        damage(&text);
+        int rc = json_read(arena, text.data, text.len, &whole, &err);
+        assert_int_equal(json_read_message(arena, text.data, text.len, &message, &rows, &same), rc);
+        assert_string_equal(same.message, err.message);
+        if (rc == 0) {
+            left += rows.at != NULL;
+            kept += rows.at == NULL;
+            message = rows_join(arena, message, &rows);
+            assert_string_equal(json_text(arena, message), json_text(arena, whole));
+        }
+        refused += rc != 0;
+        text_free(&text);
+        arena_free(arena);
+    }
+    assert_true(left > 10000 && kept > 10000 && refused > 5000);
+}
+
 static void assert_taken(const char *text, bool is_taken)
 {
     struct arena *arena = arena_new();
@@ -152,6 +211,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(fast_path_reads_what_the_slow_one_reads),
+        cmocka_unit_test(a_list_left_as_text_is_the_list),
         cmocka_unit_test(fast_path_takes_what_our_programs_write),
         cmocka_unit_test(nesting_ends_where_the_slow_path_ends_it),
     };

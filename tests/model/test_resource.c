@@ -224,9 +224,10 @@ static void a_cycle_is_named_link_by_link(void **state)
     struct checker checker = {.arena = f->arena, .report = &f->report};
 
     fixture_valid(f, yaml);
-    f->set->resources[1]->refs[0] = f->set->resources[2]; /* a to b */
-    f->set->resources[2]->refs[0] = f->set->resources[1]; /* b to a */
-    f->set->resources[3]->refs[0] = f->set->resources[1]; /* c is behind the circle */
+    const struct resource *const a = f->set->resources[1], *const b = f->set->resources[2];
+    f->set->resources[1]->refs = &b;
+    f->set->resources[2]->refs = &a;
+    f->set->resources[3]->refs = &a; /* c is behind the circle */
     set_check_cycles(&checker, f->set);
     assert_int_equal(f->report.count, 1);
     assert_string_equal(f->report.problems[0].code, "cycle");

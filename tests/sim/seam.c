@@ -303,6 +303,13 @@ READS(objects,
       (struct store * store, struct arena *arena, struct known **out, size_t *count,
        struct error *err),
       store, arena, out, count, err)
+READS(objects_each,
+      (struct store * store, struct arena *arena, store_row_taken *taken, void *context,
+       struct error *err),
+      store, arena, taken, context, err)
+READS(sightings_each,
+      (struct store * store, store_sighting_taken *taken, void *context, struct error *err), store,
+      taken, context, err)
 READS(objects_named,
       (struct store * store, struct arena *arena, const char *kind, const char *project,
        const char *name, struct known **out, size_t *count, struct error *err),
@@ -344,6 +351,8 @@ static const struct ledger seam_ledger = {
     .revision_state = seam_revision_state,
     .revision_target = seam_revision_target,
     .objects = seam_objects,
+    .objects_each = seam_objects_each,
+    .sightings_each = seam_sightings_each,
     .objects_named = seam_objects_named,
     .objects_renamed = seam_objects_renamed,
     .object_put = seam_object_put,

@@ -15,6 +15,7 @@
 #include <grp.h>
 #include <jansson.h>
 #include <poll.h>
+#include <pthread.h>
 #include <pwd.h>
 #include <signal.h>
 #include <sodium.h>
@@ -104,6 +105,7 @@ WRAP(inotify_add_watch, int, -1, ENOSPC, (int fd, const char *a, uint32_t m), (f
 
 /* ---- processes ---- */
 WRAP(fork, pid_t, -1, EAGAIN, (void), ())
+WRAP(pthread_create, int, EAGAIN, EAGAIN, (pthread_t *t, const pthread_attr_t *a, void *(*f)(void *), void *x), (t, a, f, x))
 WRAP(pipe2, int, -1, EMFILE, (int p[2], int f), (p, f))
 WRAP(execvp, int, -1, ENOENT, (const char *a, char *const v[]), (a, v))
 WRAP(posix_spawn, int, EAGAIN, EAGAIN, (pid_t *p, const char *a, const posix_spawn_file_actions_t *x, const posix_spawnattr_t *y, char *const v[], char *const e[]), (p, a, x, y, v, e))
