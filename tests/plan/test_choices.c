@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MPL-2.0 */
 /* Addresses that are kept or chosen anew, and what a driver is sent for a step. */
-#include "tests/plan/world.h"
+#include "tests/plan/expect.h"
 
 #define SUBNET(cidr, more)                                                      \
     PROJECT DOC("VPC", "project: shop, name: net", "{prefixes: [10.0.0.0/16]}") \
@@ -16,6 +16,50 @@ static const char *kept(struct world *w, const char *before, const char *yaml)
     world_declare(w, yaml);
     world_plan(w);
     return value_get_text(world_step(w, "NIC", "a.eth0")->chosen, "address", "none");
+}
+
+static void addresses_are_the_lowest_that_nobody_has(void **state)
+{
+    struct world *w = *state;
+
+    world_declare(w, SHOP INSTANCE("a", "cpus: 1, memory: 256MiB, " NIC)
+                         INSTANCE("b", "cpus: 1, memory: 256MiB, nics: [{name: eth0, subnet: "
+                                       "front, address: 10.0.1.2}]"));
+    world_plan(w);
+    assert_string_equal(value_get_text(world_step(w, "NIC", "a.eth0")->spec, "address", ""),
+                        "10.0.1.3"); /* .1 is the gateway */
+    assert_string_equal(value_get_text(world_step(w, "NIC", "b.eth0")->chosen, "address", ""),
+                        "10.0.1.2");
+}
+
+static void a_chosen_address_is_kept(void **state)
+{
+    struct world *w = *state;
+
+    world_converge(w, SHOP INSTANCE("b", "cpus: 1, memory: 256MiB, " NIC));
+    world_converge(w, SHOP INSTANCE("a", "cpus: 1, memory: 256MiB, " NIC)
+                          INSTANCE("b", "cpus: 1, memory: 256MiB, " NIC));
+    assert_string_equal(value_get_text(world_row(w, "NIC", "b.eth0")->chosen, "address", ""),
+                        "10.0.1.2");
+    assert_string_equal(value_get_text(world_row(w, "NIC", "a.eth0")->chosen, "address", ""),
+                        "10.0.1.3");
+}
+
+static void a_full_subnet_defers_and_says_so(void **state)
+{
+    struct world *w = *state;
+
+    world_declare(w,
+                  PROJECT DOC("VPC", "project: shop, name: net", "{prefixes: [10.0.0.0/16]}")
+                      DOC("Subnet", "project: shop, name: front", "{vpc: net, cidr: 10.0.1.0/30}")
+                          INSTANCE("a", "cpus: 1, memory: 256MiB, " NIC)
+                              INSTANCE("b", "cpus: 1, memory: 256MiB, " NIC));
+    world_plan(w);
+    assert_step(w, "NIC", "a.eth0", ACTION_CREATE, RUN);
+    assert_step(w, "NIC", "b.eth0", ACTION_CREATE, DEFERRED);
+    assert_string_equal(world_step(w, "NIC", "b.eth0")->reason,
+                        "Subnet front has no free address left");
+    assert_step(w, "Instance", "b", ACTION_CREATE, DEFERRED);
 }
 
 static void a_record_that_is_no_address_is_chosen_anew(void **state)
@@ -239,27 +283,28 @@ static void records_of_an_odd_shape_refer_to_what_they_can(void **state)
     assert_int_equal(value_get(arguments(w, "Instance", "web-1"), "refs")->pair_count, 0);
 }
 
-#define WORLD_TEST(name) cmocka_unit_test_setup_teardown(name, world_setup, world_teardown)
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        WORLD_TEST(what_is_being_made_has_its_address_already),
-        WORLD_TEST(a_subnet_of_the_sixth_version_has_no_broadcast_address),
-        WORLD_TEST(records_of_an_odd_shape_refer_to_what_they_can),
-        WORLD_TEST(a_record_that_is_no_address_is_chosen_anew),
-        WORLD_TEST(an_address_of_another_family_is_chosen_anew),
-        WORLD_TEST(an_address_outside_its_subnet_is_chosen_anew),
-        WORLD_TEST(an_address_that_became_the_gateway_is_chosen_anew),
-        WORLD_TEST(an_address_that_a_manifest_gives_to_another_is_chosen_anew),
-        WORLD_TEST(two_that_were_given_the_same_address_keep_it),
-        WORLD_TEST(a_subnet_gives_all_but_gateway_and_broadcast),
-        WORLD_TEST(a_mac_that_is_declared_is_used),
-        WORLD_TEST(a_machine_that_is_replaced_is_deleted_first),
-        WORLD_TEST(what_goes_and_was_never_applied_is_told_as_it_was_seen),
-        WORLD_TEST(what_a_machine_used_is_told_when_it_goes),
-        WORLD_TEST(a_firewall_that_goes_does_not_carry_its_targets),
-        WORLD_TEST(a_volume_in_use_goes_to_its_own_driver_for_all_but_growing),
+        TEST(what_is_being_made_has_its_address_already),
+        TEST(a_subnet_of_the_sixth_version_has_no_broadcast_address),
+        TEST(records_of_an_odd_shape_refer_to_what_they_can),
+        TEST(addresses_are_the_lowest_that_nobody_has),
+        TEST(a_chosen_address_is_kept),
+        TEST(a_full_subnet_defers_and_says_so),
+        TEST(a_record_that_is_no_address_is_chosen_anew),
+        TEST(an_address_of_another_family_is_chosen_anew),
+        TEST(an_address_outside_its_subnet_is_chosen_anew),
+        TEST(an_address_that_became_the_gateway_is_chosen_anew),
+        TEST(an_address_that_a_manifest_gives_to_another_is_chosen_anew),
+        TEST(two_that_were_given_the_same_address_keep_it),
+        TEST(a_subnet_gives_all_but_gateway_and_broadcast),
+        TEST(a_mac_that_is_declared_is_used),
+        TEST(a_machine_that_is_replaced_is_deleted_first),
+        TEST(what_goes_and_was_never_applied_is_told_as_it_was_seen),
+        TEST(what_a_machine_used_is_told_when_it_goes),
+        TEST(a_firewall_that_goes_does_not_carry_its_targets),
+        TEST(a_volume_in_use_goes_to_its_own_driver_for_all_but_growing),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

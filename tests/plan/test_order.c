@@ -1,14 +1,6 @@
 /* SPDX-License-Identifier: MPL-2.0 */
 /* What comes before what, in the cases that are rare: many, twice, in a circle, seen by nobody. */
-#include "tests/plan/world.h"
-
-static bool waits_for(const struct step *step, const struct step *before)
-{
-    for (size_t i = 0; i < step->after_count; i++)
-        if (step->after[i] == before->id)
-            return true;
-    return false;
-}
+#include "tests/plan/expect.h"
 
 #define NOW \
     "cpus: 1, memory: 256MiB, updatePolicy: {restart: immediate}, disks: [{name: root, volume: "
