@@ -90,7 +90,7 @@ $(BUILD)/gen/version.h: FORCE
 	@mkdir -p $(@D)
 	@echo '#define SPINEL_VERSION "$(VERSION)"' | cmp -s - $@ || echo '#define SPINEL_VERSION "$(VERSION)"' >$@
 versioned := $(call obj,$(wildcard reconciler/cli/*.c) reconciler/server/web_metrics.c)
-$(versioned): ALL_CFLAGS += -I$(BUILD)/gen
+$(versioned): private ALL_CFLAGS += -I$(BUILD)/gen
 $(versioned): | $(BUILD)/gen/version.h
 
 # An assembler file that a .c includes is not in the .d that the compiler writes.
