@@ -41,6 +41,11 @@ static void what_is_held_runs(struct world *w)
     step(w, "Instance", "c")->disposition = RUN;
 }
 
+static void a_hold_is_made_up(struct world *w)
+{
+    step(w, "Instance", "c")->hold = "hold-0";
+}
+
 static void a_hold_is_forgotten(struct world *w)
 {
     step(w, "Instance", "c")->hold = NULL;
@@ -124,6 +129,14 @@ static void frozen_changes_run(struct world *w)
     w->input.freeze_count = 1;
 }
 
+static void changes_run_that_are_frozen_until_tomorrow(struct world *w)
+{
+    static const struct freeze freeze = {"changes", "ana", "the fair", WORLD_START + 86400};
+
+    w->input.freezes = &freeze;
+    w->input.freeze_count = 1;
+}
+
 static void a_new_one_is_made_over_one_that_is_there(struct world *w)
 {
     struct step *machine = step(w, "Instance", "b");
@@ -159,6 +172,7 @@ static void a_plan_that_breaks_its_promises_ends_the_process(void **state)
         void (*breaks)(struct world *);
     } ways[] = {
         BREAK(what_is_held_runs),
+        BREAK(a_hold_is_made_up),
         BREAK(a_hold_is_forgotten),
         BREAK(data_are_deleted),
         BREAK(all_that_is_held_runs_without_a_hold),
@@ -170,6 +184,7 @@ static void a_plan_that_breaks_its_promises_ends_the_process(void **state)
         BREAK(a_total_is_wrong),
         BREAK(a_report_would_run),
         BREAK(frozen_changes_run),
+        BREAK(changes_run_that_are_frozen_until_tomorrow),
         BREAK(a_new_one_is_made_over_one_that_is_there),
     };
     struct world *w = *state;

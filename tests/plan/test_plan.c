@@ -35,6 +35,11 @@ static void what_could_not_be_looked_at_is_not_said_to_match(void **state)
     plan_text(&text, plan_value(w->arena, w->plan), (struct plan_text_options){.columns = 80});
     assert_non_null(strstr(text.data, "1 object of"));
     assert_null(strstr(text.data, "matches"));
+    text_reset(&text);
+    world_row(w, "VPC", "net")->observed = (struct observation){0};
+    world_plan(w);
+    plan_text(&text, plan_value(w->arena, w->plan), (struct plan_text_options){.columns = 80});
+    assert_non_null(strstr(text.data, "2 objects of"));
     text_free(&text);
 }
 

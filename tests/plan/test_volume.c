@@ -81,6 +81,19 @@ static void a_volume_that_another_keeps_until_its_stop_is_not_taken(void **state
                         "still in use by Instance shop/a");
 }
 
+static void one_that_would_restart_into_it_waits_with_its_disk(void **state)
+{
+    struct world *w = *state;
+
+    world_converge(w, TWO_DISKS(ROOT("data"), ROOT("more"), "onNextStop"));
+    world_declare(w, TWO_DISKS(ROOT("more"), ROOT("data"), "onNextStop"));
+    world_plan(w);
+    assert_field(w, "Instance", "a", "spec.disks[root].volume", CHANGE_RESTART, DEFERRED);
+    assert_field(w, "Instance", "b", "spec.disks[root].volume", CHANGE_RESTART, DEFERRED);
+    assert_string_equal(world_step(w, "Instance", "b")->fields[0].reason,
+                        "still in use by Instance shop/a");
+}
+
 static void a_stopped_machine_has_nothing_open(void **state)
 {
     struct world *w = *state;
@@ -202,6 +215,7 @@ int main(void)
         TEST(what_is_freed_is_taken_only_then),
         TEST(two_machines_that_swap_volumes_still_get_an_order),
         TEST(a_volume_that_another_keeps_until_its_stop_is_not_taken),
+        TEST(one_that_would_restart_into_it_waits_with_its_disk),
         TEST(a_stopped_machine_has_nothing_open),
         TEST(what_a_held_volume_is_called_is_told_before_it_grows),
         TEST(a_size_that_is_refused_does_not_go_along),

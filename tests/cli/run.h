@@ -1,0 +1,272 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+#ifndef TESTS_CLI_RUN_H
+#define TESTS_CLI_RUN_H
+
+/*
+ * A command in a process of its own, as main() would run it, on a site of one test's own: what
+ * it said, and what it exited with. In place of a daemon stands a process that sends what the
+ * test wrote down.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <fcntl.h>
+#include <pty.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include "model/json.h"
+#include "model/text.h"
+#include "reconciler/cli/command.h"
+#include "reconciler/server/address.h"
+#include "reconciler/store/store.h"
+
+struct scene {
+    char dir[64], state[80];
+    struct arena *arena;
+    struct error err;
+    pid_t daemon; /* 0: none */
+};
+
+struct ran {
+    int status; /* exit status; -1: it was ended by a signal */
+    char *out, *err;
+};
+
+#define SCENE_FN static inline __attribute__((unused))
+
+SCENE_FN void file_put(const struct scene *scene, const char *name, const char *text)
+{
+    char path[128];
+    snprintf(path, sizeof path, "%s/%s", scene->dir, name);
+    FILE *file = fopen(path, "we");
+    assert_non_null(file);
+    fputs(text, file);
+    assert_int_equal(fclose(file), 0);
+}
+
+SCENE_FN char *file_get(const struct scene *scene, const char *name)
+{
+    char path[128], chunk[4096];
+    struct text text = TEXT_INIT;
+    size_t len;
+    snprintf(path, sizeof path, "%s/%s", scene->dir, name);
+    FILE *file = fopen(path, "re");
+    assert_non_null(file);
+    while ((len = fread(chunk, 1, sizeof chunk, file)) > 0)
+        text_add_n(&text, chunk, len);
+    fclose(file);
+    char *copy = arena_text_n(scene->arena, text.data ? text.data : "", text.len);
+    text_free(&text);
+    return copy;
+}
+
+SCENE_FN void shell(const struct scene *scene, const char *script)
+{
+    char *whole = arena_printf(
+        scene->arena,
+        "cd %s && export HOME=%s GIT_CONFIG_NOSYSTEM=1 GIT_AUTHOR_NAME=Ann GIT_COMMITTER_NAME=Ann "
+        "GIT_AUTHOR_EMAIL=ann@example.org GIT_COMMITTER_EMAIL=ann@example.org && set -e\n%s",
+        scene->dir, scene->dir, script);
+    assert_int_equal(system(whole), 0);
+}
+
+#define SITE_FILE                                                                   \
+    "apiVersion: spinel/v1\nkind: Site\nmetadata: {name: lab}\n"                    \
+    "spec:\n  repository: {path: ./manifests.git, branch: main}\n"                  \
+    "  stateDir: ./state\n  drivers: {default: sim}\n  driverDirs: [./drivers]\n"
+
+/* The site's file and a state directory, no repository and no store. */
+SCENE_FN int scene_set_up(void **state)
+{
+    struct scene *scene = calloc(1, sizeof *scene);
+    assert_non_null(scene);
+    strcpy(scene->dir, "/tmp/spinel-cli-XXXXXX");
+    assert_non_null(mkdtemp(scene->dir));
+    snprintf(scene->state, sizeof scene->state, "%s/state", scene->dir);
+    assert_int_equal(mkdir(scene->state, 0700), 0);
+    scene->arena = arena_new();
+    file_put(scene, "spinel.yaml", SITE_FILE);
+    *state = scene;
+    return 0;
+}
+
+SCENE_FN void daemon_end(struct scene *scene)
+{
+    int status;
+    if (!scene->daemon)
+        return;
+    kill(scene->daemon, SIGTERM);
+    waitpid(scene->daemon, &status, 0);
+    scene->daemon = 0;
+}
+
+SCENE_FN int scene_tear_down(void **state)
+{
+    struct scene *scene = *state;
+    char script[128];
+    daemon_end(scene);
+    snprintf(script, sizeof script, "rm -rf %s", scene->dir);
+    assert_int_equal(system(script), 0);
+    arena_free(scene->arena);
+    free(scene);
+    return 0;
+}
+
+#define CASE(name) cmocka_unit_test_setup_teardown(name, scene_set_up, scene_tear_down)
+
+SCENE_FN struct store *store_of(struct scene *scene)
+{
+    struct store *store = NULL;
+    if (store_open(scene->state, STORE_WRITE, &store, &scene->err) != 0)
+        fail_msg("%s", scene->err.message);
+    return store;
+}
+
+SCENE_FN struct value *json(struct scene *scene, const char *text)
+{
+    struct value *value = NULL;
+    if (json_read(scene->arena, text, strlen(text), &value, &scene->err) != 0)
+        fail_msg("%s: %s", text, scene->err.message);
+    return value;
+}
+
+/* ---- a daemon of the test's own ------------------------------------------------------- */
+
+/* Answers the nth line of any client with the nth text, and then closes; more than one client
+ * come one after the other. */
+SCENE_FN void daemon_says(struct scene *scene, const char *const *answers)
+{
+    int listening;
+    assert_int_equal(control_listen(scene->state, &listening, &scene->err), 0);
+    fcntl(listening, F_SETFL, 0);
+    scene->daemon = fork();
+    assert_true(scene->daemon >= 0);
+    if (scene->daemon > 0) {
+        close(listening);
+        return;
+    }
+    signal(SIGTERM, SIG_DFL);
+    signal(SIGPIPE, SIG_IGN);
+    for (int fd; (fd = accept(listening, NULL, NULL)) >= 0; close(fd)) {
+        FILE *in = fdopen(dup(fd), "r");
+        char line[65536];
+        while (*answers && fgets(line, sizeof line, in)) {
+            if (send(fd, *answers, strlen(*answers), MSG_NOSIGNAL) < 0)
+                break;
+            answers++;
+        }
+        fclose(in);
+    }
+    _exit(0);
+}
+
+#define ANSWERS(...) ((const char *const[]){__VA_ARGS__, NULL})
+
+/* ---- a command ------------------------------------------------------------------------ */
+
+/* `words` begin with the command. */
+SCENE_FN _Noreturn void command_do(const struct scene *scene, const char *const *words)
+{
+    static const struct command *const commands[] = {
+        &init_command,    &serve_command,   &check_command,   &explain_command, &schema_command,
+        &plan_command,    &apply_command,   &approve_command, &freeze_command,  &purge_command,
+        &status_command,  &get_command,     &describe_command, &drift_command,  &history_command,
+        &events_command,  &trace_command,   &top_command,     &console_command, &hook_command,
+        &version_command, &help_command,    NULL,
+    };
+    const char *argv[32] = {"spinel"};
+    int argc = 1;
+    while (*words && argc < 31)
+        argv[argc++] = *words++;
+    if (chdir(scene->dir) != 0)
+        _exit(99);
+    unsetenv("SPINEL_SITE");
+    unsetenv("SUDO_USER");
+    int status = command_main(argc, argv, commands);
+    fflush(NULL);
+    _exit(status);
+}
+
+/* Standard input is empty; standard output and error are files. */
+SCENE_FN struct ran command_words(struct scene *scene, const char *const *words)
+{
+    struct ran ran = {.status = -1};
+    int status;
+    fflush(NULL);
+    pid_t pid = fork();
+    assert_true(pid >= 0);
+    if (pid == 0) {
+        char path[128];
+        snprintf(path, sizeof path, "%s/.out", scene->dir);
+        bool is_good = freopen("/dev/null", "r", stdin) && freopen(path, "w", stdout);
+        snprintf(path, sizeof path, "%s/.err", scene->dir);
+        if (!is_good || !freopen(path, "w", stderr))
+            _exit(98);
+        command_do(scene, words);
+    }
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    if (WIFEXITED(status))
+        ran.status = WEXITSTATUS(status);
+    ran.out = file_get(scene, ".out");
+    ran.err = file_get(scene, ".err");
+    return ran;
+}
+
+#define RUN(scene, ...) command_words(scene, (const char *const[]){__VA_ARGS__, NULL})
+
+SCENE_FN void assert_says(const char *said, const char *wanted)
+{
+    if (!strstr(said, wanted))
+        fail_msg("no \"%s\" in:\n%s", wanted, said);
+}
+
+SCENE_FN void assert_not_says(const char *said, const char *unwanted)
+{
+    if (strstr(said, unwanted))
+        fail_msg("\"%s\" in:\n%s", unwanted, said);
+}
+
+/* On a terminal of so many columns, where `typed` is typed; what both streams said is in .out. */
+SCENE_FN struct ran command_on_terminal(struct scene *scene, unsigned short columns,
+                                        const char *typed, const char *const *words)
+{
+    struct winsize size = {.ws_col = columns, .ws_row = 24};
+    struct ran ran = {.status = -1, .err = ""};
+    struct text said = TEXT_INIT;
+    char chunk[4096];
+    ssize_t got;
+    int fd, status;
+    fflush(NULL);
+    pid_t pid = forkpty(&fd, NULL, NULL, &size);
+    assert_true(pid >= 0);
+    if (pid == 0) {
+        setenv("TERM", "xterm", 1);
+        unsetenv("NO_COLOR");
+        command_do(scene, words);
+    }
+    assert_int_equal(write(fd, typed, strlen(typed)), (ssize_t)strlen(typed));
+    while ((got = read(fd, chunk, sizeof chunk)) > 0)
+        text_add_n(&said, chunk, (size_t)got);
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    close(fd);
+    if (WIFEXITED(status))
+        ran.status = WEXITSTATUS(status);
+    ran.out = arena_text_n(scene->arena, said.data ? said.data : "", said.len);
+    text_free(&said);
+    return ran;
+}
+
+#define RUN_ON_TERMINAL(scene, columns, typed, ...) \
+    command_on_terminal(scene, columns, typed, (const char *const[]){__VA_ARGS__, NULL})
+
+#endif
