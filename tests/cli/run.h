@@ -7,6 +7,8 @@
  * it said, and what it exited with. In place of a daemon stands a process that sends what the
  * test wrote down.
  */
+#include "reconciler/cli/command.h" /* before cmocka, whose fail() is a macro */
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -26,7 +28,6 @@
 #include <unistd.h>
 #include "model/json.h"
 #include "model/text.h"
-#include "reconciler/cli/command.h"
 #include "reconciler/server/address.h"
 #include "reconciler/store/store.h"
 
@@ -80,9 +81,9 @@ SCENE_FN void shell(const struct scene *scene, const char *script)
     assert_int_equal(system(whole), 0);
 }
 
-#define SITE_FILE                                                                   \
-    "apiVersion: spinel/v1\nkind: Site\nmetadata: {name: lab}\n"                    \
-    "spec:\n  repository: {path: ./manifests.git, branch: main}\n"                  \
+#define SITE_FILE                                                  \
+    "apiVersion: spinel/v1\nkind: Site\nmetadata: {name: lab}\n"   \
+    "spec:\n  repository: {path: ./manifests.git, branch: main}\n" \
     "  stateDir: ./state\n  drivers: {default: sim}\n  driverDirs: [./drivers]\n"
 
 /* The site's file and a state directory, no repository and no store. */
@@ -178,11 +179,29 @@ SCENE_FN void daemon_says(struct scene *scene, const char *const *answers)
 SCENE_FN _Noreturn void command_do(const struct scene *scene, const char *const *words)
 {
     static const struct command *const commands[] = {
-        &init_command,    &serve_command,   &check_command,   &explain_command, &schema_command,
-        &plan_command,    &apply_command,   &approve_command, &freeze_command,  &purge_command,
-        &status_command,  &get_command,     &describe_command, &drift_command,  &history_command,
-        &events_command,  &trace_command,   &top_command,     &console_command, &hook_command,
-        &version_command, &help_command,    NULL,
+        &init_command,
+        &serve_command,
+        &check_command,
+        &explain_command,
+        &schema_command,
+        &plan_command,
+        &apply_command,
+        &approve_command,
+        &freeze_command,
+        &purge_command,
+        &status_command,
+        &get_command,
+        &describe_command,
+        &drift_command,
+        &history_command,
+        &events_command,
+        &trace_command,
+        &top_command,
+        &console_command,
+        &hook_command,
+        &version_command,
+        &help_command,
+        NULL,
     };
     const char *argv[32] = {"spinel"};
     int argc = 1;
