@@ -45,6 +45,15 @@ static bool is_declared(const struct value *step)
     return strcmp(action, "delete") != 0 && strcmp(action, "release") != 0;
 }
 
+/* As the daemon counts: what is ignored is true, and what was derived goes with its owner. */
+static bool is_without_weight(const struct value *step)
+{
+    const struct kind *kind = kind_find(value_get_text(step, "kind", ""));
+
+    return strcmp(value_get_text(step, "disposition", ""), "ignored") == 0 ||
+           (kind && kind->is_derived && !is_declared(step));
+}
+
 /* One tally for each owner; the worst mark of its steps wins. */
 static void tally_add(struct tally *tallies, size_t *count, char *owner, enum mark mark)
 {
@@ -71,6 +80,8 @@ static struct value *resources_count(struct arena *arena, int64_t total, const s
     for (size_t i = 0; i < room; i++) {
         const struct value *step = steps->items[i];
 
+        if (is_without_weight(step))
+            continue;
         if (is_declared(step))
             tally_add(tallies, &declared, owner_key(arena, step), step_mark(step));
         else
