@@ -35,7 +35,8 @@ struct scene {
     char dir[64], state[80];
     struct arena *arena;
     struct error err;
-    pid_t daemon; /* 0: none */
+    pid_t daemon;    /* 0: none */
+    const char *out; /* where standard output goes; NULL: to be read; "": it is closed */
 };
 
 struct ran {
@@ -227,16 +228,19 @@ SCENE_FN struct ran command_words(struct scene *scene, const char *const *words)
     if (pid == 0) {
         char path[128];
         snprintf(path, sizeof path, "%s/.out", scene->dir);
-        bool is_good = freopen("/dev/null", "r", stdin) && freopen(path, "w", stdout);
+        bool is_good = freopen("/dev/null", "r", stdin) &&
+                       freopen(scene->out && *scene->out ? scene->out : path, "w", stdout);
         snprintf(path, sizeof path, "%s/.err", scene->dir);
         if (!is_good || !freopen(path, "w", stderr))
             _exit(98);
+        if (scene->out && !*scene->out)
+            close(STDOUT_FILENO);
         command_do(scene, words);
     }
     assert_int_equal(waitpid(pid, &status, 0), pid);
     if (WIFEXITED(status))
         ran.status = WEXITSTATUS(status);
-    ran.out = file_get(scene, ".out");
+    ran.out = scene->out ? "" : file_get(scene, ".out");
     ran.err = file_get(scene, ".err");
     return ran;
 }
