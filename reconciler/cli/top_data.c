@@ -198,8 +198,11 @@ static struct marked *marks_index(struct top_data *data)
     size_t count = value_is_map(data->marks) ? data->marks->pair_count : 0;
     struct marked *all = arena_array(data->arena, count + 1, sizeof *all), *index = NULL;
     for (size_t i = 0; i < count; i++) {
-        all[i].uid = data->marks->pairs[i].key;
-        all[i].mark = data->marks->pairs[i].value->text;
+        const struct pair *pair = &data->marks->pairs[i];
+        if (!value_is_text(pair->value))
+            continue;
+        all[i].uid = pair->key;
+        all[i].mark = pair->value->text;
         HASH_ADD_KEYPTR(hh, index, all[i].uid, strlen(all[i].uid), &all[i]);
     }
     return index;

@@ -16,6 +16,7 @@
 #include <cmocka.h>
 
 #include <fcntl.h>
+#include <poll.h>
 #include <pty.h>
 #include <signal.h>
 #include <stdio.h>
@@ -144,32 +145,46 @@ SCENE_FN struct value *json(struct scene *scene, const char *text)
 
 /* ---- a daemon of the test's own ------------------------------------------------------- */
 
-/* Answers the nth line of any client with the nth text, and then closes; more than one client
- * come one after the other. */
+/* What `fd` has sent answers the next lines; false: there is no more, of it or for it. */
+SCENE_FN bool client_serve(int fd, const char *const **answers)
+{
+    char chunk[4096];
+    ssize_t got = recv(fd, chunk, sizeof chunk, 0);
+    for (ssize_t i = 0; i < got; i++) {
+        if (chunk[i] != '\n')
+            continue;
+        if (!**answers || send(fd, **answers, strlen(**answers), MSG_NOSIGNAL) < 0)
+            return false;
+        ++*answers;
+    }
+    return got > 0 && **answers;
+}
+
+/* Answers the nth line of all clients with the nth text, and closes after the last. */
 SCENE_FN void daemon_says(struct scene *scene, const char *const *answers)
 {
-    int listening;
-    assert_int_equal(control_listen(scene->state, &listening, &scene->err), 0);
-    fcntl(listening, F_SETFL, 0);
+    enum { CLIENTS = 8 };
+    struct pollfd polls[CLIENTS + 1] = {{.events = POLLIN}};
+    assert_int_equal(control_listen(scene->state, &polls[0].fd, &scene->err), 0);
     scene->daemon = fork();
     assert_true(scene->daemon >= 0);
     if (scene->daemon > 0) {
-        close(listening);
+        close(polls[0].fd);
         return;
     }
     signal(SIGTERM, SIG_DFL);
-    signal(SIGPIPE, SIG_IGN);
-    for (int fd; (fd = accept(listening, NULL, NULL)) >= 0; close(fd)) {
-        FILE *in = fdopen(dup(fd), "r");
-        char line[65536];
-        while (*answers && fgets(line, sizeof line, in)) {
-            if (send(fd, *answers, strlen(*answers), MSG_NOSIGNAL) < 0)
-                break;
-            answers++;
+    for (nfds_t count = 1; poll(polls, count, -1) > 0;) {
+        for (nfds_t i = 1; i < count; i++) {
+            if (!polls[i].revents || client_serve(polls[i].fd, &answers))
+                continue;
+            close(polls[i].fd);
+            polls[i--] = polls[--count];
         }
-        fclose(in);
+        if (polls[0].revents && count <= CLIENTS)
+            polls[count++] =
+                (struct pollfd){.fd = accept(polls[0].fd, NULL, NULL), .events = POLLIN};
     }
-    _exit(0);
+    _exit(1);
 }
 
 #define ANSWERS(...) ((const char *const[]){__VA_ARGS__, NULL})
@@ -259,15 +274,30 @@ SCENE_FN void assert_not_says(const char *said, const char *unwanted)
         fail_msg("\"%s\" in:\n%s", unwanted, said);
 }
 
-/* On a terminal of so many columns, where `typed` is typed; what both streams said is in .out. */
-SCENE_FN struct ran command_on_terminal(struct scene *scene, unsigned short columns,
-                                        const char *typed, const char *const *words)
+/* What is shown until it is silent; false: it has ended. */
+SCENE_FN bool screen_read(int fd, struct text *said, int first_ms)
 {
+    enum { SILENT_MS = 20 };
+    struct pollfd screen = {.fd = fd, .events = POLLIN};
+    char chunk[4096];
+    for (int wait_ms = first_ms; poll(&screen, 1, wait_ms) > 0; wait_ms = SILENT_MS) {
+        ssize_t got = read(fd, chunk, sizeof chunk);
+        if (got <= 0)
+            return false;
+        text_add_n(said, chunk, (size_t)got);
+    }
+    return true;
+}
+
+/* On a terminal of so many columns, where the keys are typed one after the other, each once what
+ * the last one led to is shown; what both streams said is in .out. */
+SCENE_FN struct ran command_on_terminal(struct scene *scene, unsigned short columns,
+                                        const char *keys, const char *const *words)
+{
+    enum { ANSWER_MS = 300 };
     struct winsize size = {.ws_col = columns, .ws_row = 24};
     struct ran ran = {.status = -1, .err = ""};
     struct text said = TEXT_INIT;
-    char chunk[4096];
-    ssize_t got;
     int fd, status;
     fflush(NULL);
     pid_t pid = forkpty(&fd, NULL, NULL, &size);
@@ -277,9 +307,17 @@ SCENE_FN struct ran command_on_terminal(struct scene *scene, unsigned short colu
         unsetenv("NO_COLOR");
         command_do(scene, words);
     }
-    assert_int_equal(write(fd, typed, strlen(typed)), (ssize_t)strlen(typed));
-    while ((got = read(fd, chunk, sizeof chunk)) > 0)
-        text_add_n(&said, chunk, (size_t)got);
+    bool is_there = screen_read(fd, &said, -1);
+    while (is_there && *keys) {
+        size_t len = *keys == '\033' && keys[1] && strchr("[O", keys[1])
+                         ? 3 + strcspn(keys + 2, "ABCDZ~")
+                         : 1;
+        assert_int_equal(write(fd, keys, len), (ssize_t)len);
+        keys += len;
+        is_there = screen_read(fd, &said, ANSWER_MS);
+    }
+    while (is_there && screen_read(fd, &said, -1))
+        continue;
     assert_int_equal(waitpid(pid, &status, 0), pid);
     close(fd);
     if (WIFEXITED(status))
@@ -289,7 +327,7 @@ SCENE_FN struct ran command_on_terminal(struct scene *scene, unsigned short colu
     return ran;
 }
 
-#define RUN_ON_TERMINAL(scene, columns, typed, ...) \
-    command_on_terminal(scene, columns, typed, (const char *const[]){__VA_ARGS__, NULL})
+#define RUN_ON_TERMINAL(scene, columns, keys, ...) \
+    command_on_terminal(scene, columns, keys, (const char *const[]){__VA_ARGS__, NULL})
 
 #endif
