@@ -148,9 +148,7 @@ static void task_rows(struct core *core, struct task *task, const struct step *s
 {
     struct known row = row_of_step(core, step);
     row.epoch = epoch;
-    if (!row.chosen)
-        row.chosen = value_map(task->arena);
-
+    invariant(row.chosen, "%s: nothing was chosen for it", step->name);
     invariant(epoch > 0 && (!step->known || epoch >= step->known->epoch),
               "%s: epoch %llu after %llu", step->name, (unsigned long long)epoch,
               step->known ? (unsigned long long)step->known->epoch : 0);

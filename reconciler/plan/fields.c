@@ -192,7 +192,7 @@ static void add_damage(const struct states *states, struct field_list *list)
 
 static bool is_as_applied(const struct states *states)
 {
-    return value_is_map(states->desired) && value_equal(states->applied, states->desired);
+    return value_equal(states->applied, states->desired);
 }
 
 /* With it all three states say the same: then what is current is what is desired, whichever of

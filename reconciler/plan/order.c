@@ -102,13 +102,13 @@ static const char *still_used(struct arena *arena, const struct subject *user)
                         identity_label(arena, user->kind->name, user->project, user->name));
 }
 
-/* What `user` has by `spec` goes only once it has it no more. */
+/* What `user`, which has a row, has by `spec` goes only once it has it no more. */
 static void order_used(struct ordering *ordering, const struct subject *user,
                        const struct value *spec, const struct subject_list *then, bool is_kept)
 {
     const struct step *step = step_of(ordering, user);
     struct subject_list now = spec_refs(ordering->arena, ordering->match, user->kind, user->project,
-                                        user->known ? user->known->name : user->name, spec);
+                                        user->known->name, spec);
 
     for (size_t i = 0; i < now.count; i++) {
         struct step *removal = step_of(ordering, now.items[i]);

@@ -251,7 +251,7 @@ static void growth_wait(const struct states *states, struct field_list *list)
         else
             others++;
     }
-    if (!growth || !others || !states->subject->holder || !states->subject->kind->holds_data)
+    if (!growth || !others || !states->subject->holder)
         return;
     growth->disposition = DEFERRED;
     growth->reason = "comes once the rest of it is done";

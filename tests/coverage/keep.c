@@ -48,7 +48,7 @@ static void counts_write_and_end(int signal)
 
 static void endings_watch(void)
 {
-    static const int endings[] = {SIGHUP, SIGINT, SIGTERM, SIGPIPE};
+    static const int endings[] = {SIGHUP, SIGINT, SIGTERM, SIGPIPE, SIGABRT};
     for (unsigned i = 0; i < sizeof endings / sizeof *endings; i++) {
         struct sigaction was, action = {.sa_handler = counts_write_and_end};
         if (sigaction(endings[i], NULL, &was) == 0 && was.sa_handler == SIG_DFL)
