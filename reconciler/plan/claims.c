@@ -108,7 +108,7 @@ static int compare_keys(const void *left, const void *right)
  * or have taken up what was never confirmed. One that does not run has nothing open. */
 static bool is_seen_machine(const struct step *step)
 {
-    return step->known && strcmp(step->kind->name, "Instance") == 0 && step->known->observed.known;
+    return strcmp(step->kind->name, "Instance") == 0 && step->known->observed.known;
 }
 
 static const struct value *spec_applied(const struct step *step)

@@ -133,9 +133,7 @@ static void settle_reason(struct arena *arena, struct step *step)
 static void settle_spec(struct arena *arena, struct step *step)
 {
     const struct known *known = step->known;
-    const struct value *kept = !known                 ? NULL
-                               : known_applied(known) ? known_applied(known)
-                                                      : known_observed(known);
+    const struct value *kept = known_applied(known) ? known_applied(known) : known_observed(known);
     struct value *copy = NULL;
 
     step->spec = step->subject->spec;
@@ -259,10 +257,8 @@ static void growth_wait(const struct states *states, struct field_list *list)
 
 /* It is there, only nobody has confirmed it, and what is wanted has changed since in a way that to
  * create it once more would not bring about. */
-static bool is_made_otherwise(const struct known *known, const struct field_list *list)
+static bool is_made_otherwise(const struct field_list *list)
 {
-    if (!known_observed(known))
-        return false;
     for (size_t i = 0; i < list->count; i++)
         if (list->items[i].change == CHANGE_RESTART || list->items[i].change == CHANGE_REPLACE ||
             list->items[i].change == CHANGE_REFUSE)
@@ -277,7 +273,7 @@ static bool make_update(const struct states *states, struct step *step)
     step->is_unrecorded = list.count == 0 && list.is_unrecorded;
     if (list.count == 0)
         return false;
-    if (step->known->life == LIFE_NEW && !is_made_otherwise(step->known, &list))
+    if (step->known->life == LIFE_NEW && !is_made_otherwise(&list))
         return make_create(states, step, CAUSE_PENDING, "its creation was not finished");
     growth_wait(states, &list);
     step->action = ACTION_UPDATE;
@@ -360,9 +356,8 @@ static bool make_left(struct step *step)
     if (!step->kind->driver)
         return true;
     /* What a person has given up is not released once more; the guard holds what is protected. */
-    if (step->kind->holds_data && !(seen->known && seen->absent) &&
-        (!known->remove_deletes ||
-         (known->life == LIFE_RELEASED ? known->protect : known_protects(known)))) {
+    if (step->kind->holds_data && !(seen->known && seen->absent) && known->life != LIFE_RELEASED &&
+        (!known->remove_deletes || known_protects(known))) {
         step->action = ACTION_RELEASE;
         step->reason = "its manifest left Git; the data are kept";
     } else if (seen->known && seen->absent) {

@@ -52,7 +52,8 @@ static void an_accepted_rename_of_something_else_takes_no_name(void **state)
 {
     struct world *w = *state;
 
-    world_converge(w, PROJECT NETWORK VOLUME("old", "size: 1GiB") VOLUME("kept", "size: 1GiB"));
+    world_converge(w, PROJECT NETWORK VOLUME("old", "size: 1GiB") VOLUME("kept", "size: 1GiB")
+                          VOLUME("zeta", "size: 1GiB"));
     row_becomes(w, world_row(w, "VPC", "net"), "new");
     row_becomes(w, world_row(w, "Volume", "kept"), "new");
     row_becomes(w, world_row(w, "Volume", "old"), "another");
@@ -63,7 +64,9 @@ static void an_accepted_rename_of_something_else_takes_no_name(void **state)
     struct known *elsewhere = row_like(w, "Volume", "old", "eeee0000ffff0000ffff0000ffff0000");
     elsewhere->project = "other";
     row_becomes(w, elsewhere, "new");
-    world_declare(w, PROJECT NETWORK VOLUME("new", "size: 1GiB") VOLUME("kept", "size: 1GiB"));
+    row_becomes(w, world_row(w, "Volume", "zeta"), "new"); /* and is still declared */
+    world_declare(w, PROJECT NETWORK VOLUME("new", "size: 1GiB") VOLUME("kept", "size: 1GiB")
+                         VOLUME("zeta", "size: 1GiB"));
     world_plan(w);
     assert_step(w, "Volume", "new", ACTION_CREATE, RUN);
     assert_null(world_step(w, "Volume", "new")->renamed_from);
@@ -84,7 +87,10 @@ static void a_name_that_was_only_seen_in_use_is_not_given_anew(void **state)
     volume->chosen = chosen;
     volume->name = "moved";
     struct known *machine = world_row(w, "Instance", "web-1");
-    machine->applied = json(w, "{\"novelty\":{\"volume\":\"data\"},\"disks\":null,\"cpus\":2}");
+    machine->applied = json(w, "{\"novelty\":{\"volume\":\"data\"},\"disks\":null,\"cpus\":2,"
+                               "\"nics\":[{\"name\":\"eth0\",\"subnet\":7}]}");
+    world_tamper(w, "Instance", "web-1", "spec.disks",
+                 "[{\"name\":\"a\",\"volume\":\"data\"},{\"name\":\"b\",\"volume\":\"data\"}]");
     row_like(w, "Instance", "web-1", "ffff0000ffff0000ffff0000ffff0000")->project = "other";
     world_row(w, "VPC", "net")->applied = NULL;
     world_declare(w, SHOP DOC("Project", "name: other", "{}") WEB(BOUNDED)
@@ -93,6 +99,40 @@ static void a_name_that_was_only_seen_in_use_is_not_given_anew(void **state)
     assert_step(w, "Volume", "data", ACTION_CREATE, DEFERRED);
     assert_string_equal(world_step(w, "Volume", "data")->reason,
                         "Instance shop/web-1 still has Volume moved on record by this name");
+}
+
+static void a_name_of_the_racks_own_is_in_use_in_any_project(void **state)
+{
+    struct world *w = *state;
+
+    world_converge(w, PROJECT DOC("Pool", "name: fast", "{}")
+                          VOLUME("data", "size: 1GiB, pool: fast"));
+    world_converge(w, PROJECT DOC("Pool", "name: quick, renamedFrom: fast", "{}")
+                          VOLUME("data", "size: 1GiB, pool: quick"));
+    world_tamper(w, "Volume", "data", "spec.pool", "\"fast\"");
+    world_declare(w, PROJECT DOC("Pool", "name: quick", "{}") DOC("Pool", "name: fast", "{}")
+                         VOLUME("data", "size: 1GiB, pool: quick"));
+    world_plan(w);
+    assert_step(w, "Pool", "fast", ACTION_CREATE, DEFERRED);
+    assert_string_equal(world_step(w, "Pool", "fast")->reason,
+                        "Volume shop/data still has Pool quick on record by this name");
+}
+
+/* A driver that tells of an object, and not what it is like. */
+static void what_was_seen_without_a_spec(void **state)
+{
+    struct world *w = *state;
+    struct known *machine;
+
+    world_converge(w, PROJECT INSTANCE("web-1", BOUNDED));
+    machine = world_row(w, "Instance", "web-1");
+    machine->applied = machine->observed.spec = machine->observed.booted = NULL;
+    world_declare(w, PROJECT INSTANCE("web-1", BOUNDED ", firmware: uefi"));
+    world_plan(w);
+    assert_field(w, "Instance", "web-1", "spec.firmware", CHANGE_REPLACE, REPORTED);
+    machine->life = LIFE_NEW;
+    world_plan(w);
+    assert_null(world_step(w, "Instance", "web-1")); /* it was sent like this, and is there */
 }
 
 /* A machine that nobody has looked at has what was applied, for all that is known. */
@@ -166,6 +206,21 @@ static void what_is_protected_and_given_up_is_kept(void **state)
     assert_int_equal(world_step(w, "Volume", "data")->action, ACTION_DELETE);
 }
 
+/* What a commit in between promised and this one does not is taken back from the record. */
+static void a_promise_that_is_no_longer_given_is_to_be_recorded(void **state)
+{
+    struct world *w = *state;
+
+    world_converge(w, SHOP);
+    assert_int_equal(w->plan->unrecorded_count, 0);
+    world_row(w, "Volume", "data")->protect = true;
+    assert_int_equal(world_plan(w)->unrecorded_count, 1);
+    world_row(w, "Volume", "data")->protect = false;
+    world_row(w, "Volume", "data")->remove_deletes = true;
+    assert_int_equal(world_plan(w)->unrecorded_count, 1);
+    assert_int_equal(w->plan->step_count, 0);
+}
+
 /* Rows that share their content are written to the digest once: it is the same as without. */
 static void the_digest_of_a_world_does_not_depend_on_what_rows_share(void **state)
 {
@@ -209,10 +264,13 @@ int main(void)
         TEST(kinds_of_a_newer_program_come_last_by_their_names),
         TEST(an_accepted_rename_of_something_else_takes_no_name),
         TEST(a_name_that_was_only_seen_in_use_is_not_given_anew),
+        TEST(a_name_of_the_racks_own_is_in_use_in_any_project),
+        TEST(what_was_seen_without_a_spec),
         TEST(an_unseen_machine_keeps_its_disk_from_others),
         TEST(what_is_not_there_can_be_taken_away),
         TEST(what_was_begun_and_is_wanted_otherwise),
         TEST(what_is_protected_and_given_up_is_kept),
+        TEST(a_promise_that_is_no_longer_given_is_to_be_recorded),
         TEST(the_digest_of_a_world_does_not_depend_on_what_rows_share),
     };
 
