@@ -76,15 +76,16 @@ static void task_list(struct task *task, struct task **list)
 
 /* ---- making one --------------------------------------------------------------------- */
 
+/* Of a row as it will be confirmed: nothing that was tried is left of it. */
 static void known_copy(struct arena *arena, struct known *row)
 {
+    invariant(!row->tried, "%s is confirmed, and something is still tried", row->uid);
     row->uid = arena_text(arena, row->uid);
     row->kind = arena_text(arena, row->kind);
     row->project = arena_text(arena, row->project);
     row->name = arena_text(arena, row->name);
     row->chosen = value_copy(arena, row->chosen);
     row->applied = row->applied ? value_copy(arena, row->applied) : NULL;
-    row->tried = row->tried ? value_copy(arena, row->tried) : NULL;
     row->labels = row->labels ? value_copy(arena, row->labels) : NULL;
     row->observed = (struct observation){0};
 }

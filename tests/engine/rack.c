@@ -367,6 +367,7 @@ static struct value *initialize(struct rack *rack)
 {
     struct value *result = value_map(rack->arena), *capabilities = value_map(rack->arena);
     value_set(rack->arena, result, "capabilities", capabilities);
+    value_set_bool(rack->arena, capabilities, "queue", rack->has_queue);
     if (rack->etags)
         value_set_text(rack->arena, capabilities, "etags", rack->etags);
     return result;
@@ -646,6 +647,8 @@ void rack_boot(struct rack *rack, const char *commit)
 static void message_deliver(struct rack *rack)
 {
     const struct rack_message *next = &rack->queue[rack->queue_first++];
+    const int64_t under_way = core_load(rack->core).under_way;
+    rack->most_under_way = under_way > rack->most_under_way ? under_way : rack->most_under_way;
     rack->now_ms += rack->answer_ms;
     if (next->driver && next->message)
         core_message(rack->core, next->driver, next->message);

@@ -76,11 +76,13 @@ struct rack {
     bool move_behind;             /* the next details are old when they arrive, after the notice */
     const struct value *set_back; /* what the next object looked at is once it was told */
     const char *etags;            /* what drivers say that their etags are made by; NULL: nothing */
+    bool has_queue;               /* drivers say that they keep what they cannot begin at once */
     int64_t lie_epoch;            /* what drivers say of every epoch; 0: the truth */
     bool deny_epochs;             /* deletes are not acknowledged */
     int64_t answer_ms;            /* how long each message is on its way */
     int64_t plan_ms;              /* how long reading all rows takes */
 
+    int64_t most_under_way; /* of all steps, since it was set to 0 */
     unsigned events_converged, events_failed, applies, plans, details;
     const char *hint;     /* that it comes with */
     const char *lie;      /* name of the object of which "done" is said and nothing done */

@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+/* Many steps at once: how many a driver is given, and what was approved for all of them while some
+ * are done. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <cmocka.h>
+#include <string.h>
+#include "model/text.h"
+#include "tests/engine/manifests.h"
+#include "tests/engine/rack.c"
+
+static const int64_t minute = 60000;
+
+static int rack_setup(void **state)
+{
+    struct rack *rack = rack_new();
+    rack->config.policy.collapse_percent = 100;
+    *state = rack;
+    return 0;
+}
+
+/* A project of so many volumes. */
+static const char *volumes(struct rack *rack, int count)
+{
+    struct text text = TEXT_INIT;
+    text_add(&text, POOL PROJECT);
+    for (int i = 0; i < count; i++)
+        text_printf(&text,
+                    "apiVersion: spinel/v1\nkind: Volume\nmetadata: {project: shop, name: v%03d}\n"
+                    "spec: {size: 1GiB, pool: fast, onRemove: delete}\n---\n",
+                    i);
+    const char *made = arena_text(rack->arena, text.data);
+    text_free(&text);
+    return made;
+}
+
+/* The most that are under way at once until all is done. */
+static int64_t most_under_way(struct rack *rack, const char *commit, int64_t answer_ms)
+{
+    rack->answer_ms = answer_ms;
+    rack->most_under_way = 0;
+    rack_target(rack, commit);
+    assert_true(rack_run(rack, 60 * minute));
+    return rack->most_under_way;
+}
+
+static void a_driver_with_a_queue_is_given_more_for_each_quick_answer(void **state)
+{
+    struct rack *rack = *state;
+    rack->has_queue = true;
+    rack->commits[1] = POOL PROJECT;
+    rack->commits[2] = volumes(rack, 100);
+    rack->commits[3] = volumes(rack, 101);
+    rack->commits[4] = volumes(rack, 140);
+    rack_settle(rack, "1");
+    assert_true(most_under_way(rack, "2", 0) > rack->config.parallelism);
+    most_under_way(rack, "3", 3000); /* one that is slow, and they are few again */
+    assert_int_equal(most_under_way(rack, "4", 3000), rack->config.parallelism);
+}
+
+static void a_driver_without_one_is_given_as_many_as_the_site_allows(void **state)
+{
+    struct rack *rack = *state;
+    rack->commits[1] = POOL PROJECT;
+    rack->commits[2] = volumes(rack, 40);
+    rack_settle(rack, "1");
+    assert_int_equal(most_under_way(rack, "2", 0), rack->config.parallelism);
+}
+
+#define KEY(name)                                                                      \
+    "apiVersion: spinel/v1\nkind: SSHKey\nmetadata: {project: shop, name: " name "}\n" \
+    "spec: {publicKey: \"ssh-ed25519 "                                                 \
+    "AAAAC3NzaC1lZDI1NTE5AAAAIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f\"}\n---\n"
+
+/* No driver carries out what becomes of a key; it waits for its machine's all the same. */
+static void a_key_goes_after_the_machine_that_has_it(void **state)
+{
+    struct rack *rack = *state;
+    rack->commits[1] = POOL PROJECT KEY("ann") MACHINE("cloudInit: {sshKeys: [ann]}");
+    rack->commits[2] = POOL PROJECT;
+    rack_settle(rack, "1");
+    rack->refuse = "web";
+    rack->refuse_kind = "busy";
+    rack_target(rack, "2");
+    rack_run(rack, 1000);
+    assert_non_null(rack_row(rack, "SSHKey"));
+    rack->refuse = NULL;
+    assert_true(rack_run(rack, 60 * minute));
+    assert_int_equal(rack_count(rack, "Instance", "web"), 0);
+    assert_null(rack_row(rack, "SSHKey"));
+}
+
+static void approve_all(struct rack *rack)
+{
+    struct error err = ERROR_INIT;
+    struct value *holds = NULL;
+    assert_int_equal(store_holds(rack->store, rack->arena, &holds, &err), 0);
+    assert_true(holds->count > 0);
+    for (size_t i = 0; i < holds->count; i++)
+        assert_int_equal(store_hold_approve(rack->store, value_get_text(holds->items[i], "id", ""),
+                                            "ann", 1, &err),
+                         0);
+    core_policy_changed(rack->core);
+}
+
+/* Five go, two more than may; once some are gone the rest would need no approval, and still is
+ * what somebody approved. */
+static void what_was_approved_stays_so_when_it_is_sent_again(void **state)
+{
+    struct rack *rack = *state;
+    struct error err = ERROR_INIT;
+    int64_t unapproved = -1;
+    rack->commits[1] = volumes(rack, 5);
+    rack->commits[2] = POOL PROJECT;
+    rack_settle(rack, "1");
+    rack_target(rack, "2");
+    rack_run(rack, minute);
+    assert_int_equal(rack_count(rack, "Volume", "v000"), 1);
+    rack->answer_ms = 400;
+    approve_all(rack);
+    rack_run(rack, 1000);
+    rack_die(rack);
+    rack->answer_ms = 0;
+    rack_boot(rack, "2");
+    assert_true(rack_run(rack, 60 * minute));
+    for (int i = 0; i < 5; i++)
+        assert_int_equal(rack_count(rack, "Volume", arena_printf(rack->arena, "v%03d", i)), 0);
+    assert_int_equal(store_destroyed_since(rack->store, 0, &unapproved, &err), 0);
+    assert_int_equal(unapproved, 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+#define RACK_TEST(name) cmocka_unit_test_setup_teardown(name, rack_setup, rack_teardown)
+        RACK_TEST(a_driver_with_a_queue_is_given_more_for_each_quick_answer),
+        RACK_TEST(a_driver_without_one_is_given_as_many_as_the_site_allows),
+        RACK_TEST(a_key_goes_after_the_machine_that_has_it),
+        RACK_TEST(what_was_approved_stays_so_when_it_is_sent_again),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
