@@ -135,6 +135,7 @@ SCENE_FN pid_t viewer_fork(struct scene *scene)
     snprintf(path, sizeof path, "%s/log", scene->dir);
     if (!freopen(path, "w", stderr))
         _exit(98);
+    alarm(60); /* whatever a test does wrong */
     int status = web_run(scene->site, "spinel", &scene->meter);
     fflush(NULL);
     _exit(status);
