@@ -50,9 +50,9 @@ static void a_driver_with_a_queue_is_given_more_for_each_quick_answer(void **sta
     struct rack *rack = *state;
     rack->has_queue = true;
     rack->commits[1] = POOL PROJECT;
-    rack->commits[2] = volumes(rack, 100);
-    rack->commits[3] = volumes(rack, 101);
-    rack->commits[4] = volumes(rack, 140);
+    rack->commits[2] = volumes(rack, 400);
+    rack->commits[3] = volumes(rack, 401);
+    rack->commits[4] = volumes(rack, 440);
     rack_settle(rack, "1");
     assert_true(most_under_way(rack, "2", 0) > rack->config.parallelism);
     most_under_way(rack, "3", 3000); /* one that is slow, and they are few again */
@@ -117,11 +117,12 @@ static void what_was_approved_stays_so_when_it_is_sent_again(void **state)
     rack_target(rack, "2");
     rack_run(rack, minute);
     assert_int_equal(rack_count(rack, "Volume", "v000"), 1);
-    rack->answer_ms = 400;
+    rack->lose_applies = 2;
     approve_all(rack);
-    rack_run(rack, 1000);
+    rack_run(rack, 5000);
+    assert_int_equal(rack_count(rack, "Volume", "v000"), 1);
+    assert_int_equal(rack_count(rack, "Volume", "v004"), 0);
     rack_die(rack);
-    rack->answer_ms = 0;
     rack_boot(rack, "2");
     assert_true(rack_run(rack, 60 * minute));
     for (int i = 0; i < 5; i++)
