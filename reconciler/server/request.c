@@ -278,6 +278,8 @@ static int refused_method(struct request *request, struct value **result, struct
     if (strlen(refusal.commit) < 40 || strlen(refusal.commit) > 64 ||
         refusal.commit[strspn(refusal.commit, "0123456789abcdef")])
         return error_set(err, ERR_INVALID, "refused: %.70s is no commit", refusal.commit);
+    if (!refusal.why[0])
+        return error_set(err, ERR_INVALID, "refused: it does not say why");
     for (size_t i = 0; value_is_list(given) && i < given->count && i < PROBLEMS_MAX; i++)
         value_append(request->arena, problems, given->items[i]);
     int status = core_refused(request->shell->core, &refusal, err);
