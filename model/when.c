@@ -78,7 +78,10 @@ int when_read(const char *text, int sign, int64_t *at, struct error *err)
         const char *end = strptime(text, forms[i], &parts);
 
         if (end && *end == '\0') {
-            *at = (int64_t)timegm(&parts);
+            seconds = (int64_t)timegm(&parts);
+            if (seconds < 0)
+                break;
+            *at = seconds;
             return 0;
         }
     }

@@ -8,6 +8,7 @@
 
 #include <string.h>
 #include "model/invariant.h"
+#include "model/when.h"
 
 enum { PLAN_KEPT_S = 90 * 24 * 3600 };
 
@@ -202,6 +203,9 @@ int store_freeze_put(struct store *store, const struct freeze *freeze, int64_t a
 {
     struct query query;
     invariant(freeze->what && freeze->what[0], "a freeze of nothing");
+    if (freeze->until < 0 || freeze->until > WHEN_LAST) /* it could not be read again */
+        return error_set(err, ERR_INVALID, "%lld is no time at which a freeze can end",
+                         (long long)freeze->until);
     query_start(&query, store,
                 "INSERT INTO freeze (what, who, why, until, at) VALUES (?, ?, ?, ?, ?)"
                 " ON CONFLICT (what) DO UPDATE SET who = excluded.who, why = excluded.why,"

@@ -60,6 +60,7 @@ static void a_time_is_read_as_people_type_it(void **state)
     assert_int_equal(when_read("1970-01-02 and more", 1, &at, &err), ERR_INVALID);
     assert_int_equal(when_read("tomorrow", 1, &at, &err), ERR_INVALID);
     assert_non_null(strstr(err.message, "tomorrow"));
+    assert_int_equal(when_read("1969-12-31", 1, &at, &err), ERR_INVALID); /* before any clock's */
     /* Beyond the year 9999, which cannot be written. */
     assert_int_equal(when_read("9223372036854775807s", 1, &at, &err), ERR_INVALID);
     assert_int_equal(when_read("400000000000s", 1, &at, &err), ERR_INVALID);

@@ -113,6 +113,42 @@ static void what_is_no_request_is_refused_and_the_next_one_served(void **state)
     close(fd);
 }
 
+/* Types and sizes that nobody sends: each has an answer, and the daemon is there afterwards. */
+static void odd_values_are_answered(void **state)
+{
+    static const char *const params[] = {
+        "7",
+        "[]",
+        "null",
+        "{}",
+        "{\"commit\":7,\"hold\":7,\"what\":7,\"uid\":[],\"seq\":\"x\",\"since\":{},\"who\":9}",
+        "{\"commit\":\"../../x\",\"hold\":\"\",\"what\":\"changes\",\"why\":\"\",\"until\":-1,"
+        "\"seq\":-5,\"since\":-1,\"uid\":\"\"}",
+        "{\"commit\":\"abcd\",\"what\":\"healing\",\"why\":\"\\u0000\\u001b\",\"until\":"
+        "9223372036854775807,\"seq\":9223372036854775807,\"since\":9223372036854775807,"
+        "\"saved\":{},\"changes\":[7,{\"path\":7},{\"path\":\"a.yaml\",\"data\":9}]}",
+    };
+    static const char *const methods[] = {"status",  "plan",    "check", "pushed", "apply",
+                                          "drift",   "approve", "lift",  "freeze", "purge",
+                                          "observe", "refused", "follow"};
+    struct scene *scene = *state;
+    commit_put(scene, GOOD);
+    daemon_start(scene);
+    for (size_t m = 0; m < sizeof methods / sizeof *methods; m++) {
+        int fd = client_new(scene);
+        for (size_t i = 0; i < sizeof params / sizeof *params; i++)
+            assert_says(
+                ask(scene, fd,
+                    arena_printf(scene->arena, "{\"id\":1,\"method\":\"%s\",\"params\":%s}\n",
+                                 methods[m], params[i])),
+                "\"jsonrpc\":\"2.0\"");
+        close(fd);
+    }
+    int fd = client_new(scene);
+    assert_says(ask(scene, fd, METHOD("status", "")), "\"result\":");
+    close(fd);
+}
+
 static void a_plan_can_be_asked_for_of_any_commit(void **state)
 {
     struct scene *scene = *state;
@@ -325,6 +361,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         CASE(a_daemon_without_a_commit_has_no_plan),
         CASE(what_is_no_request_is_refused_and_the_next_one_served),
+        CASE(odd_values_are_answered),
         CASE(a_plan_can_be_asked_for_of_any_commit),
         CASE(a_head_that_is_not_valid_is_refused_and_on_record),
         CASE(a_refusal_names_a_commit_and_its_first_problems),

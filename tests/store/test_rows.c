@@ -576,6 +576,12 @@ static void freezes_are_replaced_and_lifted(void **state)
     assert_int_equal(count, 1);
     assert_int_equal(rows[0].until, 99);
     assert_string_equal(rows[0].why, "work");
+    freeze.until = -1; /* what could not be read again is not written */
+    assert_int_equal(store_freeze_put(scene->store, &freeze, 7, &scene->err), ERR_INVALID);
+    freeze.until = INT64_MAX;
+    assert_int_equal(store_freeze_put(scene->store, &freeze, 7, &scene->err), ERR_INVALID);
+    ok(scene, store_freezes(scene->store, scene->arena, &rows, &count, &scene->err));
+    assert_int_equal(rows[0].until, 99);
     ok(scene, store_freeze_lift(scene->store, "healing", &scene->err));
     assert_int_equal(store_freeze_lift(scene->store, "healing", &scene->err), ERR_NOT_FOUND);
 }
