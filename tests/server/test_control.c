@@ -160,6 +160,24 @@ static void a_daemon_that_ends_is_told_from_one_that_is_slow(void **state)
     assert_true(call(scene, &result, NULL) < 0);
 }
 
+static void a_place_where_no_socket_can_be_is_an_error(void **state)
+{
+    struct scene *scene = *state;
+    int fd = -1;
+    assert_true(control_listen("/nonexistent", &fd, &scene->err) < 0);
+    assert_non_null(strstr(scene->err.message, "cannot open the state directory"));
+    assert_int_equal(control_connect("/nonexistent", &fd, &scene->err), ERR_NOT_FOUND);
+    control_forget("/nonexistent");
+    control_forget(scene->dir);
+    assert_int_equal(control_connect(scene->dir, &fd, &scene->err), ERR_NOT_FOUND);
+    char path[64];
+    snprintf(path, sizeof path, "%s/control.sock", scene->dir);
+    assert_int_equal(mkdir(path, 0700), 0);
+    assert_true(control_listen(scene->dir, &fd, &scene->err) < 0);
+    assert_non_null(strstr(scene->err.message, "cannot listen on"));
+    assert_int_equal(fd, -1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -169,6 +187,7 @@ int main(void)
         CASE(a_refusal_keeps_its_code_its_hint_and_its_data),
         CASE(what_is_no_answer_is_an_error_and_no_crash),
         CASE(a_daemon_that_says_nothing_is_waited_for_as_long_as_asked),
+        CASE(a_place_where_no_socket_can_be_is_an_error),
         CASE(a_daemon_that_ends_is_told_from_one_that_is_slow),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -9,8 +9,11 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include "reconciler/server/supervisor.h"
@@ -87,6 +90,95 @@ static void descriptors_that_the_core_sends_are_closed(void **state)
     munmap(seen, sizeof *seen);
 }
 
+/* ---- a core's life ------------------------------------------------------------------- */
+
+/* Where a core may count, being another process each time. */
+static int *counter_map(void)
+{
+    int *counter =
+        mmap(NULL, sizeof *counter, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    assert_true(counter != MAP_FAILED);
+    *counter = 0;
+    return counter;
+}
+
+static int supervised(int (*core)(void *context, int channel, pid_t supervisor), int *counter)
+{
+    const struct supervisor_plan plan = {
+        .state_dir = "/nonexistent", .log_format = "text", .core = core, .context = counter};
+    int status = -1;
+    pid_t pid = fork();
+    if (pid == 0) {
+        struct error err = ERROR_INIT;
+        _exit(supervisor_run(&plan, &err) == 0 ? 0 : 1);
+    }
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_true(WIFEXITED(status));
+    return WEXITSTATUS(status);
+}
+
+static int core_that_cannot_start(void *context, int channel, pid_t supervisor)
+{
+    (void)channel, (void)supervisor;
+    ++*(int *)context;
+    return 3;
+}
+
+static int core_that_falls_once(void *context, int channel, pid_t supervisor)
+{
+    const struct supervisor_message ready = {.verb = SUPERVISOR_READY};
+    (void)supervisor;
+    supervisor_send(channel, &ready, NULL, 0);
+    return ++*(int *)context == 1 ? 3 : 0;
+}
+
+static void a_core_that_cannot_start_is_not_started_again(void **state)
+{
+    int *starts = counter_map();
+    (void)state;
+    assert_int_equal(supervised(core_that_cannot_start, starts), 1);
+    assert_int_equal(*starts, 1);
+    munmap(starts, sizeof *starts);
+}
+
+static void a_core_that_falls_is_started_again(void **state)
+{
+    int *starts = counter_map();
+    (void)state;
+    assert_int_equal(supervised(core_that_falls_once, starts), 0);
+    assert_int_equal(*starts, 2);
+    munmap(starts, sizeof *starts);
+}
+
+static void systemd_is_told_once_that_it_is_ready(void **state)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    char name[sizeof address.sun_path + 32], said[64];
+    int *starts = counter_map();
+    int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    (void)state;
+    int len =
+        snprintf(address.sun_path + 1, sizeof address.sun_path - 1, "spinel-%d", (int)getpid());
+    assert_int_equal(bind(fd, (struct sockaddr *)&address,
+                          (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + (size_t)len)),
+                     0);
+    snprintf(name, sizeof name, "@%s", address.sun_path + 1);
+    setenv("NOTIFY_SOCKET", name, 1);
+    assert_int_equal(supervised(core_that_falls_once, starts), 0);
+    assert_int_equal(recv(fd, said, sizeof said, 0), strlen("READY=1"));
+    assert_memory_equal(said, "READY=1", strlen("READY=1"));
+    assert_int_equal(recv(fd, said, sizeof said, 0), -1);
+    setenv("NOTIFY_SOCKET", "", 1); /* none, and one that no address can hold */
+    assert_int_equal(supervised(core_that_falls_once, starts), 0);
+    memset(name, 'x', sizeof name - 1);
+    name[sizeof name - 1] = '\0';
+    setenv("NOTIFY_SOCKET", name, 1);
+    assert_int_equal(supervised(core_that_falls_once, starts), 0);
+    unsetenv("NOTIFY_SOCKET");
+    close(fd);
+    munmap(starts, sizeof *starts);
+}
+
 static void descriptors_come_as_many_as_were_sent(void **state)
 {
     const struct supervisor_message message = {.verb = SUPERVISOR_STARTED};
@@ -114,6 +206,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(descriptors_come_as_many_as_were_sent),
         cmocka_unit_test(descriptors_that_the_core_sends_are_closed),
+        cmocka_unit_test(a_core_that_cannot_start_is_not_started_again),
+        cmocka_unit_test(a_core_that_falls_is_started_again),
+        cmocka_unit_test(systemd_is_told_once_that_it_is_ready),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
