@@ -53,7 +53,7 @@ static void what_is_no_saved_plan_is_not_applied(void **state)
 static void a_saved_plan_is_handed_to_the_daemon(void **state)
 {
     struct scene *scene = *state;
-    const struct plan *settled = plan_settled(scene->arena, "abc", 3, "world", 1700000000);
+    const struct plan *settled = plan_settled(scene->arena, "abc", "", 3, "world", 1700000000);
     const char *plan = arena_printf(scene->arena, "{\"id\":1,\"result\":%s}\n",
                                     json_text(scene->arena, plan_value(scene->arena, settled)));
     daemon_says(scene, ANSWERS(plan, "{\"id\":1,\"result\":{\"revision\":1,\"seq\":1}}\n",
