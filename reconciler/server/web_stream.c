@@ -196,6 +196,9 @@ void streams_close(struct streams *streams)
         MHD_stop_daemon(streams->web->http); /* ends every connection, and frees its stream */
         streams->web->http = NULL;
     }
+    ev_io_stop(streams->web->loop, &streams->changed);
+    ev_timer_stop(streams->web->loop, &streams->gather);
+    ev_timer_stop(streams->web->loop, &streams->alive);
     if (streams->changed.fd >= 0)
         close(streams->changed.fd);
     store_close(streams->store);

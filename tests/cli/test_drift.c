@@ -65,10 +65,11 @@ static void what_is_ignored_or_healed_is_told_to_who_asks(void **state)
 static void no_drift_is_said_and_is_a_test_that_passes(void **state)
 {
     struct scene *scene = *state;
-    daemon_says(scene, ANSWERS(none, none));
+    daemon_says(scene, ANSWERS(none, "{\"id\":1,\"result\":{\"drift\":[]}}\n", none));
     struct ran ran = RUN(scene, "drift");
     assert_int_equal(ran.status, 0);
     assert_string_equal(ran.out, "No drift.\n");
+    assert_says(RUN(scene, "drift").out, "nothing is the target yet");
     ran = RUN(scene, "drift", "--junit=-");
     assert_says(ran.out, "tests=\"1\" failures=\"0\"");
     assert_not_says(ran.out, "No drift.");
@@ -154,10 +155,11 @@ static void only_one_document_goes_to_standard_output(void **state)
 static void a_daemon_that_answers_with_something_else_shows_no_drift_of_its_own(void **state)
 {
     struct scene *scene = *state;
-    daemon_says(scene, ANSWERS("{\"id\":1,\"result\":{\"drift\":7,\"unmanaged\":\"all\"}}\n",
-                               "{\"id\":1,\"error\":{\"code\":-32000,\"message\":\"not now\"}}\n",
-                               "what?\n"));
-    assert_says(RUN(scene, "drift").out, "No drift: nothing is the target yet.");
+    daemon_says(
+        scene,
+        ANSWERS("{\"id\":1,\"result\":{\"commit\":\"abc\",\"drift\":7,\"unmanaged\":\"all\"}}\n",
+                "{\"id\":1,\"error\":{\"code\":-32000,\"message\":\"not now\"}}\n", "what?\n"));
+    assert_string_equal(RUN(scene, "drift").out, "No drift.\n");
     struct ran ran = RUN(scene, "drift");
     assert_int_equal(ran.status, 1);
     assert_says(ran.err, "not now");

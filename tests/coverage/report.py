@@ -18,15 +18,20 @@ import tempfile
 # (what, least percentage of lines, least percentage of branches)
 FLOORS = [
     ("reconciler/plan/guard.c", 100, 100),
-    ("reconciler/plan/", 99.5, 98),
-    ("reconciler/engine/core_task.c", 99.5, 98),
+    ("reconciler/plan/", 99.5, 99.5),
+    ("reconciler/engine/core_task.c", 99.5, 99.5),
     ("reconciler/engine/core_ledger.c", 100, 100),
     ("model/json.c", 100, 100),
     ("model/check.c", 100, 100),
     ("model/format.c", 100, 100),
     ("model/digest.c", 100, 100),
-    ("model/", 98, 92),
-    ("reconciler/", 95, 85), # 90 of branches is the aim
+    ("model/", 98.5, 95),
+    ("reconciler/cli/", 98, 91),
+    ("reconciler/engine/", 98, 90),
+    ("reconciler/server/", 97, 88), # 90 of branches is the aim
+    ("reconciler/source/", 98, 90),
+    ("reconciler/store/", 98, 90),
+    ("reconciler/", 98, 92),
 ]
 
 COUNTED = ("model/", "reconciler/")

@@ -26,7 +26,7 @@
 #include "model/text.h"
 #include "reconciler/server/web.h"
 
-enum { ANSWER_MS = 10000 };
+enum { ANSWER_MS = 60000 };
 
 struct scene {
     char dir[64], state[80], socket[96];
@@ -135,7 +135,7 @@ SCENE_FN pid_t viewer_fork(struct scene *scene)
     snprintf(path, sizeof path, "%s/log", scene->dir);
     if (!freopen(path, "w", stderr))
         _exit(98);
-    alarm(60); /* whatever a test does wrong */
+    alarm(600); /* whatever a test does wrong */
     int status = web_run(scene->site, "spinel", &scene->meter);
     fflush(NULL);
     _exit(status);
