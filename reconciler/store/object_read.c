@@ -191,10 +191,11 @@ int store_sightings_each(struct store *store, store_sighting_taken *taken, void 
                          struct error *err)
 {
     struct query query;
-    query_start(&query, store,
-                "SELECT uid, kind, epoch, seen_epoch, seen <> 0, seen_absent <> 0,"
-                " seen_booted LIKE '{%', seen_etag FROM object WHERE life <> 3",
-                err);
+    query_start(
+        &query, store,
+        "SELECT uid, kind, epoch, seen_epoch, seen <> 0, seen_absent <> 0,"
+        " seen_booted IS NOT NULL AND seen_booted <> 'null', seen_etag FROM object WHERE life <> 3",
+        err);
     while (query_next(&query) > 0) {
         struct sighting sighting = {.uid = query_peek(&query), .kind = query_peek(&query)};
         sighting.epoch = (uint64_t)query_int(&query);
