@@ -9,26 +9,24 @@
     ",\"cause\":\"somebody\"" more "}"
 #define HEALED(op) ",\"healed\":{\"at\":\"2026-01-01T00:02:00Z\",\"by\":\"" op "\",\"after\":7}"
 
-static const char
-    rows[] =
-        "{\"id\":1,\"result\":{\"schema\":\"spinel/drift/v1\",\"at\":\"2026-01-01T00:03:00Z\","
-        "\"commit\":\"abc\",\"drift\":[" ROW("open", ",\"disposition\":\"run\",\"count\":1") "," ROW("held", ",\"disposition\":\"held\",\"reason\":\"the budget\",\"count\":3") "," ROW("odd", ",\"disposition\":\"postponed\"") "," ROW(
-            "aside",
-            ",\"disposition\":\"ignored\"") "," ROW("mended",
-                                                    ",\"disposition\":\"run\"" HEALED(
-                                                        "0123456789abcdef")) "," ROW("alone",
-                                                                                     ",\"dispositio"
-                                                                                     "n\":"
-                                                                                     "\"run"
-                                                                                     "\"" HEALED(
-                                                                                         "")) "," ROW("often",
-                                                                                                      ",\"disposition\":\"run\"" HEALED(
-                                                                                                          "aa")) "," ROW("often",
-                                                                                                                         ",\"disposition\":\"run\"") ",{\"kind\":\"Pool\",\"name\":\"fast\",\"uid\":\"p\",\"path\":\"object\",\"desired\":\"present\","
-                                                                                                                                                     "\"observed\":null,\"since\":\"yesterday <b>&\\u0001\",\"disposition\":\"reported\"}"
-                                                                                                                                                     "],\"unmanaged\":[{\"kind\":\"Volume\",\"native\":\"/pool/<x>\",\"why\":\"no tag\"},"
-                                                                                                                                                     "{\"kind\":\"Volume\",\"uid\":\"u2\"}],\"orphans\":[{\"kind\":\"VPC\",\"uid\":\"u3\","
-                                                                                                                                                     "\"why\":\"of no row\"}]}}\n";
+/* clang-format off */
+static const char rows[] =
+    "{\"id\":1,\"result\":{\"schema\":\"spinel/drift/v1\",\"at\":\"2026-01-01T00:03:00Z\","
+    "\"commit\":\"abc\",\"drift\":["
+    ROW("open", ",\"disposition\":\"run\",\"count\":1") ","
+    ROW("held", ",\"disposition\":\"held\",\"reason\":\"the budget\",\"count\":3") ","
+    ROW("odd", ",\"disposition\":\"postponed\"") ","
+    ROW("aside", ",\"disposition\":\"ignored\"") ","
+    ROW("mended", ",\"disposition\":\"run\"" HEALED("0123456789abcdef")) ","
+    ROW("alone", ",\"disposition\":\"run\"" HEALED("")) ","
+    ROW("often", ",\"disposition\":\"run\"" HEALED("aa")) ","
+    ROW("often", ",\"disposition\":\"run\"") ","
+    "{\"kind\":\"Pool\",\"name\":\"fast\",\"uid\":\"p\",\"path\":\"object\",\"desired\":\"present\","
+    "\"observed\":null,\"since\":\"yesterday <b>&\\u0001\",\"disposition\":\"reported\"}"
+    "],\"unmanaged\":[{\"kind\":\"Volume\",\"native\":\"/pool/<x>\",\"why\":\"no tag\"},"
+    "{\"kind\":\"Volume\",\"uid\":\"u2\"}],\"orphans\":[{\"kind\":\"VPC\",\"uid\":\"u3\","
+    "\"why\":\"of no row\"}]}}\n";
+/* clang-format on */
 
 static const char none[] = "{\"id\":1,\"result\":{\"commit\":\"abc\",\"drift\":[]}}\n";
 
