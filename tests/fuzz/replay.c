@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MPL-2.0 */
 /*
  * Runs a target on files: the committed corpora, and the inputs that once broke something.
- * Without a sanitizer it measures too: an input that takes more than 100 ms of CPU, or one
+ * Optimized and without a sanitizer it measures too: an input that takes more than 100 ms of CPU, or one
  * under 1 MiB that costs more than 64 MiB of heap, fails. CPU time is the least of three
  * runs, so that a busy machine is not taken for a slow program.
  *
@@ -22,6 +22,9 @@
 #endif
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define IS_SANITIZED 1
+#endif
+#if !defined(IS_SANITIZED) && defined(__OPTIMIZE__)
+#define IS_MEASURED 1
 #endif
 
 enum { CPU_MAX_US = 100000, HEAP_MAX = 64 << 20, SMALL_INPUT = 1 << 20 };
@@ -109,7 +112,7 @@ static void input_judge(const char *path, const char *data, size_t len, struct w
         worst->heap = heap;
         snprintf(worst->largest, sizeof worst->largest, "%s", path);
     }
-#ifndef IS_SANITIZED
+#ifdef IS_MEASURED
     bool is_over = least > CPU_MAX_US || (len < SMALL_INPUT && heap > HEAP_MAX);
     if (is_over)
         printf("# %s: %lld us of CPU, %zu bytes of heap\n", path, least, heap);
