@@ -7,6 +7,7 @@
 #include "reconciler/engine/core_state.h"
 
 #include <string.h>
+#include "model/invariant.h"
 #include "reconciler/plan/quiet.h"
 
 struct quiet_pass {
@@ -39,6 +40,7 @@ const struct plan *quiet_find(struct core *core, struct arena *arena)
     struct plan_input *input = arena_alloc(arena, sizeof *input);
     if (!core->is_reader || core->is_restored || (!core->config.cached && has_news(core)))
         return NULL;
+    invariant(core->set && !core->tasks, "a reader without a set, or with steps under way");
     *input = (struct plan_input){.set = core->set, .commit = core->commit, .parent = core->parent};
     memcpy(input->seed, core->config.seed, sizeof input->seed);
     struct quiet_pass pass = {core, arena, quiet_begin(arena, input)};

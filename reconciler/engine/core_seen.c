@@ -32,6 +32,8 @@ static void table_grow(struct seen_table *table)
     free(table->slots);
     table->slot_count = table->slot_count ? 2 * table->slot_count : SLOTS_FIRST;
     table->slots = memory_need(calloc(table->slot_count, sizeof(struct seen *)));
+    invariant((table->slot_count & (table->slot_count - 1)) == 0, "%zu slots for what was seen",
+              table->slot_count);
     for (struct seen *seen = table->first; seen; seen = seen->next)
         chain_add(table, seen);
 }
@@ -93,6 +95,8 @@ void seen_drop(struct core *core, struct seen *seen)
         at = &(*at)->chained;
     }
     *at = seen->chained;
+    invariant(table->count > 0 && (table->count > 1) == (table->first != table->last),
+              "%s is dropped from %zu objects", seen->uid, table->count);
     *(seen->prev ? &seen->prev->next : &table->first) = seen->next;
     *(seen->next ? &seen->next->prev : &table->last) = seen->prev;
     table->count--;

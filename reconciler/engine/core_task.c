@@ -498,6 +498,7 @@ static const char *task_doubt(struct task *task, const struct observation *seen)
 /* Soon: those that are due together are one request. */
 static void task_look(const struct core *core, struct task *task)
 {
+    invariant(task->look_driver, "op %s is looked at by nobody", task->intent.op);
     task->state = TASK_PAUSED;
     task->look_at_ms = mono(core);
 }

@@ -90,6 +90,8 @@ static void pins_find(struct quiet *quiet)
         pin->nic = nic;
         quiet->pin_count++;
     }
+    invariant(quiet->pin_count < room, "%zu NICs have addresses, of %zu", quiet->pin_count,
+              room - 1);
     qsort(quiet->pins, quiet->pin_count, sizeof(*quiet->pins), compare_pins);
 }
 
@@ -129,6 +131,7 @@ static const struct resource *resource_take(struct quiet *quiet, const struct ki
     if (!found)
         return NULL;
     *at = (size_t)(found - set->resources);
+    invariant(*at < set->count, "resource %zu of %zu", *at, set->count);
     quiet->next = *at + 1;
     if (quiet->is_seen[*at])
         return NULL;
@@ -222,6 +225,7 @@ struct quiet *quiet_begin(struct arena *arena, const struct plan_input *input)
     struct quiet *quiet = arena_alloc(arena, sizeof(*quiet));
     size_t count = input->set->count;
 
+    invariant(input->set && input->commit, "rows are judged by no set");
     quiet->arena = arena;
     quiet->scratch = arena_new();
     quiet->input = input;
@@ -260,6 +264,8 @@ static void world_sum(struct quiet *quiet)
     struct kept **kept = kept_sort(quiet);
     size_t at = 0;
 
+    invariant(quiet->seen == set->count, "%zu of %zu resources have a digest", quiet->seen,
+              set->count);
     for (size_t i = 0; i < set->count; i++) {
         const struct resource *resource = set->resources[i];
         const struct known row = {.uid = "",
