@@ -360,15 +360,16 @@ static void step_turn(struct step *step, const struct spinel_op *op)
     record_kind_read(op->kind, &step->kind);
 }
 
-/* A NIC's record says nothing that the next one's depends on. */
+/* What a NIC's record is to say depends on no other's; the rest has to see what came before. */
 static void records_change(struct step *step, const struct group *group)
 {
+    bool is_changed = false;
     for (size_t i = 0; i < group->count; i++) {
         struct error *err = group->outcomes[i];
         step_turn(step, group->ops[i]);
-        int result = verbs[step->op->verb](step, err);
-        if (result == 0 && group->count > 1 && step->kind != RECORD_NIC)
-            step_reload(step, err);
+        if (is_changed && step->kind != RECORD_NIC && step_reload(step, err) < 0)
+            continue;
+        is_changed = verbs[step->op->verb](step, err) == 0 || is_changed;
     }
 }
 

@@ -236,6 +236,40 @@ world_build() {
     [ "$(damage "$DB")" = "" ]
 }
 
+# together VERB NIC-NUMBER...: all at once, answers awaited afterwards; request 9000 + n, uid 100 + n
+together() {
+    local verb=$1 n epoch spec
+    shift
+    epoch=$(($(cat "$W/epoch") + 1))
+    echo $epoch >"$W/epoch"
+    for n in "$@"; do
+        spec=null
+        [ "$verb" = delete ] || spec=$(nic_spec "many$n" back "10.0.2.$((100 + n))" "02:00:00:00:03:$(printf %02x "$n")")
+        [ "$n" -ne 13 ] || spec=${spec/10.0.2.113/fd00::13}
+        jq -cn --argjson id $((9000 + epoch * 100 + n)) --argjson e $epoch --arg v "$verb" --arg u "$(uid $((100 + n)))" \
+            --argjson s "$spec" --argjson r "$REFS_A" --arg n "many$n.eth0" '{jsonrpc:"2.0",id:$id,method:"apply",params:{
+            op:"\($v)\($e)-\($n)",uid:$u,epoch:$e,verb:$v,kind:"NIC",project:"shop",name:$n,generation:1,spec:$s,
+            labels:{},changed:[],refs:(if $v == "delete" then {} else $r end),deadline:30}}'
+    done >"$W/together"
+    cat "$W/together" >"$W/in"
+    for n in "$@"; do wait_until "grep -q '\"id\":$((9000 + epoch * 100 + n))[,}]' '$W/out'"; done
+    grep '"id":' "$W/out" | jq -c "select(.id > $((9000 + epoch * 100)))" >"$W/answers"
+}
+
+@test "NICs that come at once are made together, and one that cannot be is refused alone" {
+    together create $(seq 1 20)
+    [ "$(jq -s 'map(select(.result)) | length' "$W/answers")" = 19 ]
+    [ "$(jq -r 'select(.error) | .error.data.kind' "$W/answers")" = unsupported ]
+    for n in 1 2 19 20; do [ "$(damage "$(uid $((100 + n)))")" = "" ]; done
+    [ "$(look "$(uid 113)" .absent)" = true ]
+    in_vpc nft list chain netdev spinel "$(look "$(uid 120)" .status.tap)" | grep -q 10.0.2.120
+    [ "$(damage "$FIREWALL")" = "" ]
+    together delete $(seq 1 20)
+    [ "$(jq -s 'map(select(.result)) | length' "$W/answers")" = 20 ]
+    [ "$(look "$(uid 101)" .absent)" = true ]
+    [ "$(ip -n "$NS" -br link | grep -c '^spt')" = 3 ]
+}
+
 @test "an address that changes takes lease, name and anti-spoofing with it" {
     apply update NIC db.eth0 "$DB" "$(nic_spec db front 10.0.1.60 02:00:00:00:01:06)" "$REFS_A"
     fails in_guest db ping -c 1 -W 1 10.0.1.5
