@@ -98,6 +98,20 @@ static void a_new_volume_is_on_disk_before_it_has_its_name(void **state)
     assert_non_null(find(rack, named, "sync", inode_of(dir_of(rack, path))));
 }
 
+static void the_ledger_is_on_disk_before_it_has_its_name(void **state)
+{
+    struct rack *rack = *state;
+    skip_with_address_sanitizer();
+    assert_applied(rack, rack_apply(rack, 1, 1, "create", "Volume", VOLUME("false")));
+    const char *path = arena_printf(rack->arena, "%s/state/drivers/file/ledger", rack->dir);
+    const char *log = log_take(rack);
+    const char *synced = find(rack, log, "sync", inode_of(path)),
+               *named = find(rack, log, "name", inode_of(path));
+    assert_non_null(named);
+    assert_true(synced && synced < named);
+    assert_non_null(find(rack, named, "sync", inode_of(dir_of(rack, path))));
+}
+
 static void a_tag_that_changes_is_on_disk_before_the_answer(void **state)
 {
     struct rack *rack = *state;
@@ -131,6 +145,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
         TEST(a_new_volume_is_on_disk_before_it_has_its_name),
+        TEST(the_ledger_is_on_disk_before_it_has_its_name),
         TEST(a_tag_that_changes_is_on_disk_before_the_answer),
         TEST(a_volume_is_on_disk_in_the_trash_before_the_answer),
     };
