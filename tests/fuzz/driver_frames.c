@@ -128,6 +128,36 @@ static int objects(struct store *store, struct arena *arena, struct known **out,
     return 0;
 }
 
+static int objects_each(struct store *store, struct arena *arena, store_row_taken *taken,
+                        void *context, struct error *err)
+{
+    struct known *rows;
+    size_t count;
+    objects(store, arena, &rows, &count, err);
+    for (size_t i = 0; i < count && taken(context, &rows[i]); i++)
+        continue;
+    return 0;
+}
+
+static int sightings_each(struct store *store, store_sighting_taken *taken, void *context,
+                          struct error *err)
+{
+    (void)store, (void)err;
+    for (size_t i = 0; i < world->row_count; i++) {
+        const struct known *row = &world->rows[i];
+        if (row->life != LIFE_GONE)
+            taken(context, &(struct sighting){.uid = row->uid,
+                                              .kind = row->kind,
+                                              .etag = row->etag,
+                                              .epoch = row->epoch,
+                                              .seen_epoch = row->observed.epoch,
+                                              .is_known = row->observed.known,
+                                              .is_absent = row->observed.absent,
+                                              .is_running = value_is_map(row->observed.booted)});
+    }
+    return 0;
+}
+
 static bool is_named(const struct known *row, const char *kind, const char *project,
                      const char *name)
 {
@@ -363,6 +393,8 @@ static const struct ledger ledger = {
     .revision_state = revision_state,
     .revision_target = revision_target,
     .objects = objects,
+    .objects_each = objects_each,
+    .sightings_each = sightings_each,
     .objects_named = objects_named,
     .objects_renamed = objects_renamed,
     .object_put = object_put,
