@@ -11,6 +11,7 @@
 #include "reconciler/cli/daemon.h"
 #include "reconciler/cli/objects.h"
 #include "reconciler/engine/shell.h"
+#include "reconciler/source/source.h"
 
 enum mark { MARK_PENDING, MARK_DRIFTING, MARK_HELD };
 
@@ -134,6 +135,28 @@ static void status_empty(struct arena *arena, struct value *document)
     value_set(arena, document, "resources", resources_count(arena, 0, NULL));
 }
 
+/* Whether it is the branch's head that nothing can be planned for; then `err` says why. */
+static bool head_fails(struct cli *cli, const struct site *site, struct error *err)
+{
+    struct source *source = NULL;
+    const struct set *set;
+    struct report report;
+    char head[65];
+
+    report_init(&report, cli->arena);
+    int rc = source_open(site, &source, err);
+    bool is_open = rc == 0;
+    if (rc == 0)
+        rc = source_head(source, head, err);
+    if (rc == 0)
+        rc = source_load(source, NULL, cli->arena, head, &set, &report, err);
+    if (rc == 0 && report.count)
+        rc = error_set(err, ERR_INVALID, "commit %.12s is not valid: %s", head,
+                       report.problems[0].message);
+    source_close(source);
+    return is_open && rc < 0;
+}
+
 static int status_stored(struct cli *cli, const struct site *site, struct value *document,
                          struct error *err)
 {
@@ -150,14 +173,17 @@ static int status_stored(struct cli *cli, const struct site *site, struct value 
         status_empty(cli->arena, document);
         return 0;
     }
-    if (rc == 0)
-        rc = plan_cached(cli, site, &plan, err);
-    if (rc == ERR_NOT_FOUND || rc == ERR_CORRUPT || rc == ERR_INVALID) {
-        status_unreadable(cli->arena, document, &target, err);
-        return 0;
-    }
     if (rc < 0)
         return rc;
+    rc = plan_cached(cli, site, &plan, err);
+    if (rc < 0) {
+        struct error why = ERROR_INIT;
+
+        if (!head_fails(cli, site, &why))
+            return rc;
+        status_unreadable(cli->arena, document, &target, &why);
+        return 0;
+    }
     value_set_text(cli->arena, document, "commit", target.commit);
     /* What is not observed yet has nothing to run either: only the ledger knows it was done. */
     value_set_bool(cli->arena, document, "converged",

@@ -495,7 +495,7 @@ static const char *task_doubt(struct task *task, const struct observation *seen)
     return NULL;
 }
 
-/* Soon: those that are due together are one request. */
+/* Soon: those that are due together may be one request. */
 static void task_look(const struct core *core, struct task *task)
 {
     invariant(task->look_driver, "op %s is looked at by nobody", task->intent.op);
@@ -503,22 +503,29 @@ static void task_look(const struct core *core, struct task *task)
     task->look_at_ms = mono(core);
 }
 
+static bool is_due(const struct core *core, const struct task *task, const struct driver *driver)
+{
+    return task->look_driver == driver && task->state == TASK_PAUSED &&
+           task->look_at_ms <= mono(core);
+}
+
+/* One request for all that are due if the driver looks at them together; else one each, so that
+ * an object whose look hangs costs no other's. */
 static void tasks_look(struct core *core, struct driver *driver)
 {
     struct arena *arena = batch_arena(core);
-    struct value *params = value_map(arena), *uids = value_list(arena);
-    int64_t now = mono(core);
+    struct value *uids = NULL;
     struct task *task;
-    DL_FOREACH(core->active, task)
-        if (task->look_driver == driver && task->state == TASK_PAUSED && task->look_at_ms <= now)
-            value_append(arena, uids, value_text(arena, task->intent.uid));
-    if (!uids->count)
-        return;
-    value_set(arena, params, "uids", uids);
-    int64_t look = driver_request(core, driver, REQUEST_LOOK, "observe", params, LOOK_MS)->id;
+    int64_t look = 0;
     DL_FOREACH(core->active, task) {
-        if (task->look_driver != driver || task->state != TASK_PAUSED || task->look_at_ms > now)
+        if (!is_due(core, task, driver))
             continue;
+        if (!uids || !driver->makes_groups) {
+            struct value *params = value_map(arena);
+            uids = value_set(arena, params, "uids", value_list(arena));
+            look = driver_request(core, driver, REQUEST_LOOK, "observe", params, LOOK_MS)->id;
+        } /* it leaves at the end of the turn, with all that is added until then */
+        value_append(arena, uids, value_text(arena, task->intent.uid));
         task->state = TASK_LOOKING;
         task->look = look;
     }
@@ -564,15 +571,25 @@ unsigned window_begin(const struct core *core, const struct driver *driver)
                                                                          : core->config.parallelism;
 }
 
+/* A group that died goes one by one for a while, and each has its deadline from when it was sent.
+ */
+static void window_narrow(const struct core *core, struct driver *driver)
+{
+    if (driver->makes_groups)
+        driver->window = core->config.parallelism;
+}
+
 /* A driver that works one after the other is not asked for more at once by being sent more; but
  * what comes together is made durable together, on both sides. It is sent more for each quick
  * answer, and what the site allows once one was slow: each task has its deadline from when it
  * was sent. */
 static void window_adapt(const struct core *core, struct driver *driver, int64_t took_ms)
 {
-    if (driver->makes_groups)
-        driver->window =
-            took_ms > GROUP_QUICK_MS ? core->config.parallelism : window_begin(core, driver);
+    unsigned most = window_begin(core, driver), more = driver->window + core->config.parallelism;
+    if (driver->makes_groups && took_ms > GROUP_QUICK_MS)
+        window_narrow(core, driver);
+    else if (driver->makes_groups)
+        driver->window = more < most ? more : most;
     else if (driver->keeps_queue && took_ms > QUICK_MS)
         driver->window = core->config.parallelism;
     else if (driver->keeps_queue && driver->window < WINDOW_MAX)
@@ -596,6 +613,8 @@ void task_answered(struct core *core, struct task *task, const struct error *ref
     if (task->state != TASK_SENT)
         return; /* being cancelled: the look decides */
     if (refusal) {
+        if (refusal->code == ERR_SYSTEM || refusal->code == ERR_BUSY)
+            window_narrow(core, task->driver);
         if (refusal->code == ERR_STALE)
             seen_mark_dirty(core, task->look_driver, task->intent.uid, NULL);
         task_fail(core, task, refusal, is_final, "failed");
@@ -614,6 +633,7 @@ void task_answered(struct core *core, struct task *task, const struct error *ref
 void task_cancelled(struct core *core, struct task *task)
 {
     invariant(task->state == TASK_CANCELLING, "a cancel is answered once");
+    window_narrow(core, task->driver);
     task_leave_driver(task);
     task->answered_ms = mono(core);
     task->is_late = true;

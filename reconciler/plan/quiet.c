@@ -152,7 +152,9 @@ static bool is_named_plainly(const struct known *row)
 static bool is_as_declared(struct quiet *quiet, const struct resource *resource,
                            const struct known *row)
 {
+    const struct resource *of = resource->owner;
     struct step step;
+    struct subject owner = {0};
     struct subject subject = {
         .kind = resource->kind,
         .project = resource->project,
@@ -167,6 +169,14 @@ static bool is_as_declared(struct quiet *quiet, const struct resource *resource,
     if (row->life != LIFE_LIVE || !value_is_map(row->chosen) || !is_named_plainly(row) ||
         (resource->kind->driver && !row->observed.known))
         return false;
+    if (of) {
+        owner = (struct subject){.kind = of->kind,
+                                 .project = of->project,
+                                 .name = of->name,
+                                 .resource = of,
+                                 .spec = of->spec};
+        subject.owner = &owner; /* whose policy is asked as soon as something differs */
+    }
     subject.spec = is_nic(resource) ? nic_spec(quiet, &subject) : resource->spec;
     return subject.spec && !step_make(quiet->scratch, &quiet->match, &subject, &step) &&
            !step.is_unrecorded;
@@ -195,6 +205,8 @@ static bool row_judge(struct quiet *quiet, const struct known *row)
     if (!kind)
         return false;
     if (known_is_kept(row)) {
+        if (row->observed.known && row->observed.epoch > row->epoch)
+            return false; /* its row is an older one than what it was last done with */
         if (set_find(quiet->input->set, row->kind, row->project, row->name))
             return false; /* it is to be adopted */
         kept_add(quiet, row);

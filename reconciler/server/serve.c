@@ -92,6 +92,8 @@ int server_take_head(struct server *server, struct error *err)
     bool is_refused = status == 0 && strcmp(head, server->refused) == 0;
     if (status == 0 && !is_refused && strcmp(head, core_commit(shell->core)))
         status = core_target(shell->core, head, "", &report, NULL, err);
+    if (!is_refused) /* told anew if it comes again */
+        server->refused[0] = '\0';
     if (status == ERR_INVALID)
         memcpy(server->refused, head, sizeof head);
     if (status == ERR_INVALID || status == ERR_CORRUPT || (status == ERR_NOT_FOUND && head[0]))
