@@ -287,3 +287,14 @@ sys.stdout.buffer.write(b"".join(b"100644 f%09d\0" % n + bytes.fromhex(sys.argv[
     until_true 20 is_converged
     spinel status --json | jq -e '.headProblem == null'
 }
+
+@test "a damaged store is no damaged head" {
+    daemon_start
+    until_true 20 is_converged
+    daemon_stop
+    sqlite3 lab/state/spinel.db "UPDATE object SET chosen = '{' WHERE kind = 'Volume'"
+    run spinel status
+    [ "$status" -eq 1 ]
+    [[ $output == *'does not read as Spinel wrote it'* || $output == *'not as Spinel wrote it'* ]]
+    [[ $output != *'git fsck'* ]]
+}
