@@ -153,7 +153,8 @@ struct spinel_driver {
      * the same text (in the call's arena; NULL: with none). While one group's steps run, more
      * of it wait, and are then carried out together, in one process, by `apply_all`: in their
      * order, with one outcome each (`outcomes` are without error at first). If that process
-     * dies, none of them was acknowledged, and for a while each runs alone, by `apply`. */
+     * dies, none of them was acknowledged, and for a while each runs alone, by `apply`. Such a
+     * driver is asked to look at many objects at once: it wants look_all, too. */
     const char *(*group)(struct spinel_host *host, const struct spinel_op *op);
     void (*apply_all)(struct spinel_host *host, const struct spinel_op *const *ops, size_t count,
                       struct error *outcomes);

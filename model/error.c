@@ -94,3 +94,9 @@ const char *error_code_text(enum error_code code)
 
     return index < sizeof(words) / sizeof(words[0]) ? words[index] : "unknown";
 }
+
+char *error_line(const struct error *err, char line[ERROR_LINE])
+{
+    snprintf(line, ERROR_LINE, "%s%s%s", err->message, err->hint[0] ? "; " : "", err->hint);
+    return line;
+}

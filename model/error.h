@@ -56,6 +56,10 @@ int error_wrap(struct error *err, const char *fmt, ...)
 int error_hint(struct error *err, const char *fmt, ...)
     __attribute__((format(printf, 2, 3), nonnull(1, 2)));
 
+/* Message and hint as one line, cut to what fits into ERROR_LINE. Returns `line`. */
+enum { ERROR_LINE = 1028 };
+char *error_line(const struct error *err, char line[ERROR_LINE]);
+
 /* The code as a stable lower-case word for JSON: "invalid", "busy", ... Static. */
 const char *error_code_text(enum error_code code);
 

@@ -11,7 +11,6 @@
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -324,7 +323,7 @@ static void outcome_take(const struct call *call, const char *data, size_t len)
     struct call *member = call->members[outcome.member];
     member->is_answered = outcome.err.code == ERR_NONE;
     if (member->is_answered)
-        text_printf(&member->answer, "{\"epoch\":%" PRIu64 "}", member->op.epoch);
+        applied_write(&member->answer, &member->op);
     else if (member->err.code == ERR_NONE)
         member->err = outcome.err;
 }

@@ -91,6 +91,11 @@ void callback_look_all(struct spinel_host *host, const char *const *uids, size_t
     host->arena = outer;
 }
 
+void applied_write(struct text *out, const struct spinel_op *op)
+{
+    text_printf(out, "{\"epoch\":%" PRIu64 "}", op->epoch);
+}
+
 int callback_apply(struct spinel_host *host, const struct spinel_op *op, struct text *out,
                    struct error *err)
 {
@@ -100,7 +105,7 @@ int callback_apply(struct spinel_host *host, const struct spinel_op *op, struct 
     int result = give_reason(host, host->driver->apply(host, op, err), err);
     host->op = NULL;
     if (result == 0)
-        text_printf(out, "{\"epoch\":%" PRIu64 "}", op->epoch);
+        applied_write(out, op);
     arena_free(host->arena);
     host->arena = outer;
     return result;

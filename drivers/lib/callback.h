@@ -9,6 +9,8 @@
 int callback_list(struct spinel_host *host, struct text *out, struct error *err);
 int callback_apply(struct spinel_host *host, const struct spinel_op *op, struct text *out,
                    struct error *err);
+/* What an apply that was carried out is answered with. */
+void applied_write(struct text *out, const struct spinel_op *op);
 /* Several of one group, with an outcome for each. */
 void callback_apply_all(struct spinel_host *host, const struct spinel_op *const *ops, size_t count,
                         struct error *outcomes);

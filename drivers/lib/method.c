@@ -383,8 +383,10 @@ static void apply(struct spinel_host *host, struct request *request)
         return;
     }
     if (ledger_has_deleted(host->ledger, &op)) {
-        char *answer = arena_printf(request->arena, "{\"epoch\":%" PRIu64 "}", op.epoch);
-        wire_result(&host->wire, request->id, answer, strlen(answer));
+        struct text answer = TEXT_INIT;
+        applied_write(&answer, &op);
+        wire_result(&host->wire, request->id, answer.data, answer.len);
+        text_free(&answer);
         return;
     }
     apply_begin(host, request, &op, deadline_s * 1000);

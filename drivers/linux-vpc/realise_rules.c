@@ -29,21 +29,23 @@ static bool links_have(void *context, const char *tap)
     return link_find(context, tap) != NULL;
 }
 
-static int tables_write(const struct realise *realise, const struct policy *policy,
-                        struct error *err)
+static int links_read(const struct realise *realise, struct link_list *links, struct error *err)
 {
     struct rtnl *inside;
-    struct link_list links;
+    if (rtnl_open_in(realise->network->netns, NETLINK_ROUTE, &inside, err) < 0)
+        return err->code;
+    int result = link_list(inside, realise->arena, links, err);
+    rtnl_close(inside);
+    return result;
+}
+
+static int tables_write(const struct realise *realise, const struct policy *policy,
+                        struct link_list *links, struct error *err)
+{
     struct text text = TEXT_INIT;
     const struct network *network = realise->network;
-    if (rtnl_open_in(network->netns, NETLINK_ROUTE, &inside, err) < 0)
-        return err->code;
-    int result = link_list(inside, realise->arena, &links, err);
-    rtnl_close(inside);
-    if (result == 0) {
-        compile_inside(&text, network, policy, links_have, &links);
-        result = nft_apply(network->netns, text.data, err);
-    }
+    compile_inside(&text, network, policy, links_have, links);
+    int result = nft_apply(network->netns, text.data, err);
     if (result == 0) {
         text_reset(&text);
         compile_host(&text, network);
@@ -53,23 +55,20 @@ static int tables_write(const struct realise *realise, const struct policy *poli
     return result;
 }
 
+/* `links` are those that the rules were written for: whoever changed one since breaks the seal. */
 static int seal_write(const struct realise *realise, uint32_t generation,
-                      const char *const comments[2], struct error *err)
+                      const struct link_list *links, const char *const comments[2],
+                      struct error *err)
 {
-    struct rtnl *inside;
-    struct link_list links;
-    if (rtnl_open_in(realise->network->netns, NETLINK_ROUTE, &inside, err) < 0)
-        return err->code;
-    int result = link_list(inside, realise->arena, &links, err);
-    rtnl_close(inside);
-    if (result < 0 || seal_generation(realise->network->netns) != generation)
-        return result; /* somebody else commits, too: what was read is compared each time */
+    if (seal_generation(realise->network->netns) != generation)
+        return 0; /* somebody else commits, too: what was read is compared each time */
     return records_write_file(realise->own_dir, realise->network->records->vpc, REALISE_SEAL,
-                              seal_make(realise->arena, generation, &links, comments), err);
+                              seal_make(realise->arena, generation, links, comments), err);
 }
 
 /* Reads back what the kernel made of it, for later comparison. */
-static int tables_keep(const struct realise *realise, struct error *err)
+static int tables_keep(const struct realise *realise, const struct link_list *links,
+                       struct error *err)
 {
     const struct network *network = realise->network;
     const struct {
@@ -93,7 +92,7 @@ static int tables_keep(const struct realise *realise, struct error *err)
     if (records_write_file(realise->own_dir, network->records->vpc, REALISE_COMMITTED, entries,
                            err) < 0)
         return err->code;
-    return seal_write(realise, generation, comments, err);
+    return seal_write(realise, generation, links, comments, err);
 }
 
 /* ---- floating IPs on the host ------------------------------------------------------- */
@@ -175,9 +174,10 @@ int realise_remove_proxy(const struct realise *realise, const struct address *ad
 int realise_rules(const struct realise *realise, size_t *ended, struct error *err)
 {
     struct policy policy = policy_make(realise->arena, realise->network);
+    struct link_list links;
     size_t count = 0;
-    if (tables_write(realise, &policy, err) < 0 || floating_make(realise, err) < 0 ||
-        tables_keep(realise, err) < 0 ||
+    if (links_read(realise, &links, err) < 0 || tables_write(realise, &policy, &links, err) < 0 ||
+        floating_make(realise, err) < 0 || tables_keep(realise, &links, err) < 0 ||
         dhcp_converge(realise->arena, realise->own_dir, realise->network, realise->dhcp, err) < 0 ||
         conntrack_flush(realise->arena, realise->network, &policy, &count, err) < 0)
         return err->code;

@@ -39,14 +39,6 @@ struct world {
 
 typedef void seen_fn(void *context, const char *uid, bool is_gone);
 
-static uint64_t text_hash(const char *text)
-{
-    uint64_t hash = 14695981039346656037u; /* FNV-1a */
-    for (; *text; text++)
-        hash = (hash ^ (unsigned char)*text) * 1099511628211u;
-    return hash;
-}
-
 static void thing_drop(struct world *world, struct thing *thing)
 {
     HASH_DEL(world->things, thing);
@@ -87,7 +79,7 @@ static void thing_set(struct world *world, const char *uid, uint64_t epoch, cons
     thing->at = at;
     thing->len = strlen(json);
     thing->epoch = epoch;
-    thing->etag = text_hash(json) ^ epoch;
+    thing->etag = hash_text(json) ^ epoch;
 }
 
 /* ---- reading ------------------------------------------------------------------------ */

@@ -117,14 +117,13 @@ static void status_unreadable(struct arena *arena, struct value *document,
                               const struct revision *target, const struct error *why)
 {
     struct value *counts = value_map(arena);
+    char line[ERROR_LINE];
 
     value_set_text(arena, document, "commit", target->commit);
     value_set_bool(arena, document, "converged", false);
     value_set_int(arena, counts, "total", target->resources);
     value_set(arena, document, "resources", counts);
-    value_set_text(
-        arena, document, "headProblem",
-        arena_printf(arena, "%s%s%s", why->message, why->hint[0] ? "; " : "", why->hint));
+    value_set_text(arena, document, "headProblem", error_line(why, line));
 }
 
 /* Before the first revision there is nothing to be true or false. */

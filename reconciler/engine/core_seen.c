@@ -8,15 +8,14 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include "model/hash.h"
 #include "model/invariant.h"
 
 enum { SLOTS_FIRST = 64 };
 
 static size_t slot_of(const struct seen_table *table, const char *uid)
 {
-    uint64_t hash = UINT64_C(14695981039346656037); /* FNV-1a */
-    for (; *uid != '\0'; uid++)
-        hash = (hash ^ (unsigned char)*uid) * UINT64_C(1099511628211);
+    uint64_t hash = hash_text(uid);
     return (size_t)(hash ^ hash >> 32) & (table->slot_count - 1);
 }
 

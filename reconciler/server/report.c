@@ -118,12 +118,10 @@ struct value *status_report(struct server *server, struct arena *arena)
     value_set_text(arena, daemon, "since", when_rfc3339(arena, server->since));
     value_set(arena, status, "daemon", daemon);
     struct error driver = ERROR_INIT;
+    char line[ERROR_LINE];
     value_set(arena, status, "problems", step_problems(server, arena));
-    value_set_text(
-        arena, status, "driverProblem",
-        core_driver_problem(core, &driver)
-            ? arena_printf(arena, "%s%s%s", driver.message, driver.hint[0] ? "; " : "", driver.hint)
-            : NULL);
+    value_set_text(arena, status, "driverProblem",
+                   core_driver_problem(core, &driver) ? error_line(&driver, line) : NULL);
     value_set_text(arena, status, "headProblem",
                    server->head_problem[0] ? server->head_problem : NULL);
     int64_t next = core_next_try(core);

@@ -72,9 +72,8 @@ static void signals_watch(struct server *server)
 /* Said once, and shown by `spinel status` for as long as it is so. */
 static void head_problem_set(struct server *server, const struct error *why)
 {
-    char problem[sizeof server->head_problem];
-    snprintf(problem, sizeof problem, "%s%s%s", why->message, why->hint[0] ? "; " : "", why->hint);
-    if (!strcmp(problem, server->head_problem))
+    char problem[ERROR_LINE];
+    if (!strcmp(error_line(why, problem), server->head_problem))
         return;
     memcpy(server->head_problem, problem, sizeof problem);
     if (why->code != ERR_INVALID) /* the core has told that one */

@@ -68,11 +68,11 @@ struct server {
     } outcome;
     struct {
         char commit[65];
-        int64_t at_ms, took_ms; /* unix milliseconds; of the request "check" */
-    } checked;                  /* last commit that a push was checked for */
-    char refused[65];           /* last head that was not valid; "" */
-    char head_problem[1100];    /* why the branch's head is not the target; "" */
-    uint64_t looks;             /* core_looks() when the head was last asked for */
+        int64_t at_ms, took_ms;    /* unix milliseconds; of the request "check" */
+    } checked;                     /* last commit that a push was checked for */
+    char refused[65];              /* last head that was not valid; "" */
+    char head_problem[ERROR_LINE]; /* why the branch's head is not the target; "" */
+    uint64_t looks;                /* core_looks() when the head was last asked for */
 };
 
 /* Makes the branch's head the target if it is not: a push whose hook did not reach us. A

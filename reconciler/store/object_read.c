@@ -7,6 +7,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include "model/hash.h"
 #include "model/invariant.h"
 #include "model/sort.h"
 
@@ -27,9 +28,7 @@ struct memo {
 
 static size_t memo_slot(const char *text)
 {
-    uint64_t hash = UINT64_C(14695981039346656037); /* FNV-1a */
-    for (; *text != '\0'; text++)
-        hash = (hash ^ (unsigned char)*text) * UINT64_C(1099511628211);
+    uint64_t hash = hash_text(text);
     return (size_t)((hash ^ hash >> 32) % MEMO_SLOTS);
 }
 

@@ -76,6 +76,7 @@ struct rack {
     bool move_behind;             /* the next details are old when they arrive, after the notice */
     const struct value *set_back; /* what the next object looked at is once it was told */
     const char *etags;            /* what drivers say that their etags are made by; NULL: nothing */
+    bool makes_groups;            /* drivers say that they carry out together what waits */
     bool has_queue;               /* drivers say that they keep what they cannot begin at once */
     int64_t lie_epoch;            /* what drivers say of every epoch; 0: the truth */
     bool deny_epochs;             /* deletes are not acknowledged */
@@ -131,6 +132,8 @@ void rack_rebuild(struct rack *rack, const char *commit);
 void rack_target(struct rack *rack, const char *commit);
 /* Somebody lets a store that was lost or came back be filled from what is there. */
 void rack_approve_rebuild(struct rack *rack);
+/* Somebody lets through all that is held. */
+void rack_approve_all(struct rack *rack);
 /* The record of the first object of the kind; NULL if there is none. */
 const struct known *rack_row(struct rack *rack, const char *kind);
 /* The size in bytes of volume "db" as it is; 0 if there is none. */

@@ -68,6 +68,16 @@ static void a_driver_without_one_is_given_as_many_as_the_site_allows(void **stat
     assert_int_equal(most_under_way(rack, "2", 0), rack->config.parallelism);
 }
 
+static void a_driver_that_makes_groups_is_given_many_at_once(void **state)
+{
+    struct rack *rack = *state;
+    rack->makes_groups = true;
+    rack->commits[1] = POOL PROJECT;
+    rack->commits[2] = volumes(rack, 300);
+    rack_settle(rack, "1");
+    assert_int_equal(most_under_way(rack, "2", 0), 256);
+}
+
 #define KEY(name)                                                                      \
     "apiVersion: spinel/v1\nkind: SSHKey\nmetadata: {project: shop, name: " name "}\n" \
     "spec: {publicKey: \"ssh-ed25519 "                                                 \
@@ -91,19 +101,6 @@ static void a_key_goes_after_the_machine_that_has_it(void **state)
     assert_null(rack_row(rack, "SSHKey"));
 }
 
-static void approve_all(struct rack *rack)
-{
-    struct error err = ERROR_INIT;
-    struct value *holds = NULL;
-    assert_int_equal(store_holds(rack->store, rack->arena, &holds, &err), 0);
-    assert_true(holds->count > 0);
-    for (size_t i = 0; i < holds->count; i++)
-        assert_int_equal(store_hold_approve(rack->store, value_get_text(holds->items[i], "id", ""),
-                                            "ann", 1, &err),
-                         0);
-    core_policy_changed(rack->core);
-}
-
 /* Five go, two more than may; once some are gone the rest would need no approval, and still is
  * what somebody approved. */
 static void what_was_approved_stays_so_when_it_is_sent_again(void **state)
@@ -118,7 +115,7 @@ static void what_was_approved_stays_so_when_it_is_sent_again(void **state)
     rack_run(rack, minute);
     assert_int_equal(rack_count(rack, "Volume", "v000"), 1);
     rack->lose_applies = 2;
-    approve_all(rack);
+    rack_approve_all(rack);
     rack_run(rack, 5000);
     assert_int_equal(rack_count(rack, "Volume", "v000"), 1);
     assert_int_equal(rack_count(rack, "Volume", "v004"), 0);
@@ -137,6 +134,7 @@ int main(void)
 #define RACK_TEST(name) cmocka_unit_test_setup_teardown(name, rack_setup, rack_teardown)
         RACK_TEST(a_driver_with_a_queue_is_given_more_for_each_quick_answer),
         RACK_TEST(a_driver_without_one_is_given_as_many_as_the_site_allows),
+        RACK_TEST(a_driver_that_makes_groups_is_given_many_at_once),
         RACK_TEST(a_key_goes_after_the_machine_that_has_it),
         RACK_TEST(what_was_approved_stays_so_when_it_is_sent_again),
     };

@@ -38,19 +38,6 @@ static void move(struct rack *rack, const char *from, const char *to)
     target(rack, "7");
 }
 
-static void approve_all(struct rack *rack)
-{
-    struct error err = ERROR_INIT;
-    struct value *holds = NULL;
-    assert_int_equal(store_holds(rack->store, rack->arena, &holds, &err), 0);
-    assert_true(holds->count > 0);
-    for (size_t i = 0; i < holds->count; i++)
-        assert_int_equal(store_hold_approve(rack->store, value_get_text(holds->items[i], "id", ""),
-                                            "ann", 1, &err),
-                         0);
-    core_policy_changed(rack->core);
-}
-
 static void assert_failed(const struct rack *rack, const char *words)
 {
     if (!strstr(rack->failed, words))
@@ -566,7 +553,7 @@ static void two_losses_that_were_approved_are_each_made_once(void **state)
     rack_notice(rack, "disk", rack_object(rack, "Volume", "a")->uid, "gone");
     rack_notice(rack, "disk", rack_object(rack, "Volume", "b")->uid, "gone");
     rack_run(rack, minute);
-    approve_all(rack);
+    rack_approve_all(rack);
     assert_true(rack_run(rack, minute));
     assert_int_equal(rack_object(rack, "Volume", "a")->made, 2);
     assert_int_equal(rack_object(rack, "Volume", "b")->made, 2);

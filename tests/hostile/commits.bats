@@ -298,3 +298,18 @@ sys.stdout.buffer.write(b"".join(b"100644 f%09d\0" % n + bytes.fromhex(sys.argv[
     [[ $output == *'does not read as Spinel wrote it'* || $output == *'not as Spinel wrote it'* ]]
     [[ $output != *'git fsck'* ]]
 }
+
+@test "a head that is refused, left and comes again is told again" {
+    bad=$(bare mktree </dev/null | { read -r tree; blob <<<'kind: {' >blob; entry 100644 a.yaml "$(cat blob)" | tree; })
+    bad=$(commit_tree "$bad" main)
+    daemon_start
+    until_true 20 is_converged
+    for _ in 1 2; do
+        bare update-ref refs/heads/main "$bad"
+        spinel plan >/dev/null 2>&1 || true
+        until_true 20 sh -c "spinel status --json | jq -e '.headProblem != null'"
+        bare update-ref refs/heads/main "$good"
+        spinel plan >/dev/null
+        until_true 20 sh -c "spinel status --json | jq -e '.headProblem == null'"
+    done
+}
