@@ -255,6 +255,7 @@ static struct value *observe(struct rack *rack, const char *driver, const struct
         return result;
     }
     struct value *objects = value_set(arena, result, "objects", value_list(arena));
+    rack->looks++;
     rack->details += (unsigned)uids->count;
     for (size_t i = 0; i < uids->count; i++) {
         const struct rack_object *object = object_get(rack, uids->items[i]->text);
@@ -353,6 +354,15 @@ static void move_behind(struct rack *rack, const char *driver, const struct valu
     rack_notice(rack, driver, object->uid, "moved meanwhile");
 }
 
+static bool look_hangs(struct rack *rack, const struct value *params)
+{
+    const struct value *uids = value_get(params, "uids");
+    if (!uids || uids->count == 0 || uids->count != rack->hang_looks_of)
+        return false;
+    rack->hang_looks_of = 0;
+    return true;
+}
+
 /* Somebody sets an object back just after it was looked at, and nobody tells. */
 static void set_back(struct rack *rack, const struct value *params)
 {
@@ -387,6 +397,8 @@ static void rack_send(void *context, const char *driver, const struct value *bor
         return;
     }
     if (!strcmp(method, "cancel") && rack->lose_cancels)
+        return;
+    if (look_hangs(rack, value_get(message, "params")))
         return;
     if (!strcmp(method, "cancel") && rack->kept)
         queue_put(rack, driver, rack->kept); /* it was done at the last moment */
@@ -665,7 +677,9 @@ bool rack_run(struct rack *rack, int64_t limit_ms)
     for (int i = 0; i < 20000; i++) {
         core_pump(rack->core);
         if (rack->queue_first < rack->queue_end) {
-            message_deliver(rack);
+            do
+                message_deliver(rack);
+            while (rack->in_bursts && rack->queue_first < rack->queue_end);
             continue;
         }
         if (core_has_failed(rack->core, NULL))

@@ -72,19 +72,21 @@ struct rack {
     const char *refuse;           /* name of the object whose applies are refused */
     const char *refuse_kind;      /* word of the refusal */
     unsigned lose_replies;        /* answers to apply that never arrive, but the effect does */
+    size_t hang_looks_of;         /* the next look at so many is never answered; 0: none */
     unsigned lose_applies;        /* applies that arrive and come to nothing, and no word of it */
     bool move_behind;             /* the next details are old when they arrive, after the notice */
     const struct value *set_back; /* what the next object looked at is once it was told */
     const char *etags;            /* what drivers say that their etags are made by; NULL: nothing */
     bool makes_groups;            /* drivers say that they carry out together what waits */
     bool has_queue;               /* drivers say that they keep what they cannot begin at once */
+    bool in_bursts;               /* what is there to be read is taken in before the next turn */
     int64_t lie_epoch;            /* what drivers say of every epoch; 0: the truth */
     bool deny_epochs;             /* deletes are not acknowledged */
     int64_t answer_ms;            /* how long each message is on its way */
     int64_t plan_ms;              /* how long reading all rows takes */
 
     int64_t most_under_way; /* of all steps, since it was set to 0 */
-    unsigned events_converged, events_failed, applies, plans, details;
+    unsigned events_converged, events_failed, applies, plans, looks, details;
     const char *hint;     /* that it comes with */
     const char *lie;      /* name of the object of which "done" is said and nothing done */
     const char *lie_verb; /* for this verb only; NULL: for all */

@@ -78,6 +78,82 @@ static void a_driver_that_makes_groups_is_given_many_at_once(void **state)
     assert_int_equal(most_under_way(rack, "2", 0), 256);
 }
 
+/* Steps that are sent before the first of them is answered. */
+static int64_t sent_at_once(struct rack *rack, const char *commit)
+{
+    rack->lose_replies = RACK_OBJECTS;
+    rack_target(rack, commit);
+    assert_false(rack_run(rack, 1000));
+    return core_load(rack->core).under_way;
+}
+
+/* One volume fails in this way; then many come. */
+static int64_t sent_after_a_failure(struct rack *rack, const char *kind)
+{
+    rack->makes_groups = true;
+    rack->commits[1] = POOL PROJECT;
+    rack->commits[2] = volumes(rack, 1);
+    rack->commits[3] = volumes(rack, 300);
+    rack_settle(rack, "1");
+    rack->refuse = "v000";
+    rack->refuse_kind = kind;
+    rack_target(rack, "2");
+    rack_run(rack, 1000);
+    assert_true(rack->events_failed > 0);
+    return sent_at_once(rack, "3");
+}
+
+static void after_a_group_that_died_few_are_sent_at_once(void **state)
+{
+    struct rack *rack = *state;
+    assert_int_equal(sent_after_a_failure(rack, "busy"), rack->config.parallelism);
+}
+
+static void after_a_refusal_as_many_as_before_are_sent(void **state)
+{
+    assert_int_equal(sent_after_a_failure(*state, "invalid"), 256);
+}
+
+/* Requests to look at objects, from the commit until all forty are made; the round's own look at
+ * all of them is one. */
+static unsigned looks_of_forty(struct rack *rack)
+{
+    rack->in_bursts = true;
+    rack->config.parallelism = 40;
+    rack->commits[1] = POOL PROJECT;
+    rack->commits[2] = volumes(rack, 40);
+    rack_settle(rack, "1");
+    rack->looks = rack->applies = 0;
+    rack_target(rack, "2");
+    assert_true(rack_run(rack, 60 * minute));
+    assert_int_equal(rack->applies, 40);
+    return rack->looks;
+}
+
+static void what_goes_together_is_looked_at_by_one_request(void **state)
+{
+    struct rack *rack = *state;
+    rack->makes_groups = true;
+    assert_int_equal(looks_of_forty(rack), 1 + 1);
+}
+
+static void what_goes_one_by_one_is_looked_at_one_by_one(void **state)
+{
+    assert_int_equal(looks_of_forty(*state), 40 + 1);
+}
+
+/* Nobody knows what became of any of them; the next round finds all as declared, and none is sent
+ * once more. */
+static void a_look_of_many_that_hangs_sends_none_again(void **state)
+{
+    struct rack *rack = *state;
+    rack->makes_groups = true;
+    rack->hang_looks_of = 40;
+    assert_int_equal(looks_of_forty(rack), 1);
+    assert_int_equal(rack->hang_looks_of, 0);
+    assert_int_equal(rack->events_failed, 40);
+}
+
 #define KEY(name)                                                                      \
     "apiVersion: spinel/v1\nkind: SSHKey\nmetadata: {project: shop, name: " name "}\n" \
     "spec: {publicKey: \"ssh-ed25519 "                                                 \
@@ -135,6 +211,11 @@ int main(void)
         RACK_TEST(a_driver_with_a_queue_is_given_more_for_each_quick_answer),
         RACK_TEST(a_driver_without_one_is_given_as_many_as_the_site_allows),
         RACK_TEST(a_driver_that_makes_groups_is_given_many_at_once),
+        RACK_TEST(after_a_group_that_died_few_are_sent_at_once),
+        RACK_TEST(after_a_refusal_as_many_as_before_are_sent),
+        RACK_TEST(what_goes_together_is_looked_at_by_one_request),
+        RACK_TEST(what_goes_one_by_one_is_looked_at_one_by_one),
+        RACK_TEST(a_look_of_many_that_hangs_sends_none_again),
         RACK_TEST(a_key_goes_after_the_machine_that_has_it),
         RACK_TEST(what_was_approved_stays_so_when_it_is_sent_again),
     };
