@@ -89,6 +89,15 @@ static struct chunk *chunk_new(size_t size)
     return chunk;
 }
 
+struct arena *arena_new_sized(size_t room)
+{
+    struct arena *arena = arena_new();
+
+    if (!ARENA_SEPARATE)
+        arena->chunks = chunk_new(room);
+    return arena;
+}
+
 static void *chunk_take(struct chunk *chunk, size_t size)
 {
     void *taken = chunk->bytes + chunk->used;

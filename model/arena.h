@@ -15,6 +15,9 @@ struct arena;
 
 /* Heap object, owned by the caller until arena_free(); never NULL. */
 struct arena *arena_new(void);
+/* The same; what it is made for takes `room` bytes, more or less, and that is got at once. For many
+ * arenas that live long. */
+struct arena *arena_new_sized(size_t room);
 void arena_free(struct arena *arena); /* NULL is allowed */
 /* Everything in it dies; some of its memory is kept for what comes next. */
 void arena_reset(struct arena *arena);

@@ -8,6 +8,7 @@
 
 #include <stdio.h>
 
+#include "model/arena.h"
 #include "model/unit.h"
 #include "reconciler/cli/daemon.h"
 #include "reconciler/cli/follow.h"
@@ -86,23 +87,26 @@ static int apply_by_daemon(struct cli *cli, const struct site *site, const struc
     return rc < 0 ? rc : 1;
 }
 
-/* The plan that a person says yes to. */
+/* The plan that a person says yes to, and its exit status. It is shown and forgotten: of a first
+ * apply it would be a good part of all memory. */
 static int plan_show(struct cli *cli, const struct site *site, const struct value *saved,
-                     const struct value **plan, struct error *err)
+                     int *status, struct error *err)
 {
-    struct value *fresh;
+    struct cli shown = *cli;
+    const struct value *plan = value_get(saved, "plan");
+    struct value *fresh = NULL;
     int rc = 0;
 
-    if (saved) {
-        *plan = value_get(saved, "plan");
-    } else {
-        rc = planning_make(cli, site, NULL, false, &fresh, err);
-        if (rc < 0)
-            return rc;
-        *plan = fresh;
-    }
-    if (!options.json)
-        planning_print(*plan);
+    shown.arena = arena_new();
+    if (!saved)
+        rc = planning_make(&shown, site, NULL, false, &fresh, err);
+    if (fresh)
+        plan = fresh;
+    if (rc == 0 && !options.json)
+        planning_print(plan);
+    if (rc == 0)
+        *status = planning_status(plan);
+    arena_free(shown.arena);
     return rc;
 }
 
@@ -133,9 +137,8 @@ static int apply_run(struct cli *cli)
     struct error err = ERROR_INIT;
     const struct site *site;
     struct value *saved = NULL;
-    const struct value *plan = NULL;
     int64_t wait_s = 600;
-    int rc;
+    int rc, status = EXIT_OK;
 
     if (options.wait && duration_read(options.wait, &wait_s, &err) < 0)
         return usage_error(cli, "--wait: %s", err.message);
@@ -145,10 +148,10 @@ static int apply_run(struct cli *cli)
     if (rc == 0 && cli->operand_count > 0)
         rc = saved_read(cli->arena, cli->operands[0], &saved, &err);
     if (rc == 0)
-        rc = plan_show(cli, site, saved, &plan, &err);
+        rc = plan_show(cli, site, saved, &status, &err);
     if (rc < 0)
         return fail(cli, &err);
-    if (planning_status(plan) == EXIT_OPEN && !options.yes && !terminal_ask("Do this?")) {
+    if (status == EXIT_OPEN && !options.yes && !terminal_ask("Do this?")) {
         note("spinel apply: nothing was done");
         return EXIT_OPEN;
     }

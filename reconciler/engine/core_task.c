@@ -27,6 +27,7 @@ enum {
     LOOK_PAUSE_MS = 200,
     WINDOW_MAX = 256, /* tasks with a driver that keeps a queue, while it answers quickly */
     QUICK_MS = 1000,
+    TASK_ROOM = 5632,       /* bytes: what a volume's task takes, and a little more */
     GROUP_QUICK_MS = 20000, /* the same, of a driver that carries out together what waits */
     STEP_S = 60,            /* deadlines of a step */
     IMAGE_S = 1800,
@@ -244,7 +245,7 @@ static const char *approval_of(const struct core *core, const struct step *step)
 
 struct task *task_new(struct core *core, const struct step *step, const struct intent *open)
 {
-    struct arena *arena = arena_new();
+    struct arena *arena = arena_new_sized(TASK_ROOM);
     struct task *task = arena_alloc(arena, sizeof *task);
     invariant(core->config.effects && step->disposition == RUN, "%s is %s and would be begun",
               step->name, disposition_text(step->disposition));
