@@ -52,9 +52,7 @@ static int compare_pins(const void *left, const void *right)
     const struct pin *a = left, *b = right;
 
     if (a->subnet != b->subnet)
-        return a->subnet < b->subnet ? -1 : 1;
-    if (a->address.family != b->address.family)
-        return a->address.family - b->address.family;
+        return a->subnet < b->subnet ? -1 : 1; /* each has addresses of one family */
     return memcmp(a->address.bytes, b->address.bytes, sizeof(a->address.bytes));
 }
 
@@ -63,35 +61,38 @@ static bool is_nic(const struct resource *resource)
     return strcmp(resource->kind->name, "NIC") == 0;
 }
 
+static bool is_pinned(const struct resource *resource)
+{
+    return is_nic(resource) && value_get(resource->spec, "address");
+}
+
 static const struct resource *subnet_of(const struct quiet *quiet, const struct resource *nic)
 {
-    const char *name = value_get_text(nic->spec, "subnet", NULL);
-
-    return name ? set_resolve(quiet->input->set, "Subnet", nic->project, name) : NULL;
+    return set_resolve(quiet->input->set, "Subnet", nic->project,
+                       value_get_text(nic->spec, "subnet", ""));
 }
 
 static void pins_find(struct quiet *quiet)
 {
     const struct set *set = quiet->input->set;
-    struct error ignored = ERROR_INIT;
+    struct error err = ERROR_INIT;
     size_t room = 1;
 
     for (size_t i = 0; i < set->count; i++)
-        room += is_nic(set->resources[i]) && value_get(set->resources[i]->spec, "address");
+        room += is_pinned(set->resources[i]);
     quiet->pins = arena_array(quiet->arena, room, sizeof(*quiet->pins));
-    for (size_t i = 0; i < set->count && room > 1; i++) {
+    for (size_t i = 0; i < set->count; i++) {
         const struct resource *nic = set->resources[i];
         struct pin *pin = &quiet->pins[quiet->pin_count];
-        const char *text = is_nic(nic) ? value_get_text(nic->spec, "address", NULL) : NULL;
 
-        if (!text || address_read(text, &pin->address, &ignored) < 0)
+        if (!is_pinned(nic))
             continue;
+        int rc = address_read(value_get_text(nic->spec, "address", ""), &pin->address, &err);
+        invariant(rc == 0, "NIC %s is in the set: %s", nic->name, err.message);
         pin->subnet = subnet_of(quiet, nic);
         pin->nic = nic;
         quiet->pin_count++;
     }
-    invariant(quiet->pin_count < room, "%zu NICs have addresses, of %zu", quiet->pin_count,
-              room - 1);
     qsort(quiet->pins, quiet->pin_count, sizeof(*quiet->pins), compare_pins);
 }
 

@@ -159,6 +159,8 @@ static int database_open(struct store *store, struct error *err)
     sqlite3_busy_timeout(store->db, BUSY_TIMEOUT_MS);
     sqlite3_db_config(store->db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
     sqlite3_db_config(store->db, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
+    /* Else each new value of `kind = ?` is held against the partial indexes, by compiling anew. */
+    sqlite3_db_config(store->db, SQLITE_DBCONFIG_ENABLE_QPSG, 1, NULL);
     return pragmas_run(store, "PRAGMA cell_size_check = ON; PRAGMA foreign_keys = ON;", err);
 }
 

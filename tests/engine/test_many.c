@@ -114,6 +114,30 @@ static void after_a_refusal_as_many_as_before_are_sent(void **state)
     assert_int_equal(sent_after_a_failure(*state, "invalid"), 256);
 }
 
+static void after_a_group_that_was_slow_few_are_sent_at_once(void **state)
+{
+    struct rack *rack = *state;
+    rack->makes_groups = true;
+    rack->commits[1] = POOL PROJECT;
+    rack->commits[2] = volumes(rack, 1);
+    rack->commits[3] = volumes(rack, 300);
+    rack_settle(rack, "1");
+    most_under_way(rack, "2", 25000);
+    rack->answer_ms = 0;
+    assert_int_equal(sent_at_once(rack, "3"), rack->config.parallelism);
+}
+
+static void a_site_may_allow_more_than_a_group_is_given(void **state)
+{
+    struct rack *rack = *state;
+    rack->makes_groups = true;
+    rack->config.parallelism = 280;
+    rack->commits[1] = POOL PROJECT;
+    rack->commits[2] = volumes(rack, 300);
+    rack_settle(rack, "1");
+    assert_int_equal(most_under_way(rack, "2", 0), 280);
+}
+
 /* Requests to look at objects, from the commit until all forty are made; the round's own look at
  * all of them is one. */
 static unsigned looks_of_forty(struct rack *rack)
@@ -213,6 +237,8 @@ int main(void)
         RACK_TEST(a_driver_that_makes_groups_is_given_many_at_once),
         RACK_TEST(after_a_group_that_died_few_are_sent_at_once),
         RACK_TEST(after_a_refusal_as_many_as_before_are_sent),
+        RACK_TEST(after_a_group_that_was_slow_few_are_sent_at_once),
+        RACK_TEST(a_site_may_allow_more_than_a_group_is_given),
         RACK_TEST(what_goes_together_is_looked_at_by_one_request),
         RACK_TEST(what_goes_one_by_one_is_looked_at_one_by_one),
         RACK_TEST(a_look_of_many_that_hangs_sends_none_again),

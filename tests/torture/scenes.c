@@ -13,7 +13,9 @@ const struct scene scenes[] = {
     {"check-rev", .prepare = "new", .argv = {"check", "--rev", "main"}},
     {"explain", .prepare = "new", .argv = {"explain", "instance.spec"}},
     {"schema", .prepare = "new", .argv = {"schema", "instance"}},
-    {"init", .prepare = "new", .argv = {"init", "other", "--drivers=sim"}, .changes = true},
+    /* Without what is installed beside it, it writes a smaller example. */
+    {"init", .prepare = "new", .argv = {"init", "other", "--drivers=sim"}, .changes = true,
+     .says = "example committed and not yet pushed"},
     {"plan-new", .prepare = "new", .argv = {"plan"}, .changes = true, .heals = true},
     {"plan-invalid", .prepare = "invalid", .argv = {"plan"}},
     {"plan", .prepare = "pushed", .argv = {"plan", "--json"}, .changes = true, .heals = true},
