@@ -262,6 +262,21 @@ static void objects_come_in_the_plans_order(void **state)
         assert_string_equal(rows[i].uid, expected[i]);
 }
 
+/* There are partial indexes on one kind: what a statement is asked for must not compile it anew. */
+static void a_statement_is_compiled_once(void **state)
+{
+    struct scene *scene = *state;
+    static const char *const kinds[] = {"Volume", "NIC", "VPC"};
+    uint64_t gone;
+
+    for (size_t i = 0; i < 2 * sizeof(kinds) / sizeof(*kinds); i++)
+        ok(scene, store_incarnations(scene->store, kinds[i % 3], "shop", "db", &gone, &scene->err));
+    for (size_t i = 0; i < scene->store->cached; i++)
+        assert_int_equal(
+            sqlite3_stmt_status(scene->store->cache[i].stmt, SQLITE_STMTSTATUS_REPREPARE, 0), 0);
+    assert_true(scene->store->cached > 0);
+}
+
 static void gone_objects_are_counted_and_not_listed(void **state)
 {
     struct scene *scene = *state;
@@ -732,6 +747,7 @@ int main(void)
         CASE(each_row_keeps_its_own_values),
         CASE(an_observation_of_nothing_recorded_is_refused),
         CASE(objects_come_in_the_plans_order),
+        CASE(a_statement_is_compiled_once),
         CASE(gone_objects_are_counted_and_not_listed),
         CASE(open_intents_come_oldest_first),
         CASE(history_is_newest_first_and_limited),
