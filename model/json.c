@@ -44,6 +44,11 @@ static size_t character(const char *text, size_t len)
     return taken > 0 ? (size_t)taken : 0;
 }
 
+static bool is_plain(unsigned char c)
+{
+    return c >= 0x20 && c < 0x80 && c != '"' && c != '\\';
+}
+
 static void write_text(struct text *out, const char *text, size_t len)
 {
     size_t start = 0, step;
@@ -51,10 +56,10 @@ static void write_text(struct text *out, const char *text, size_t len)
     text_add_char(out, '"');
     for (size_t i = 0; i < len; i += step) {
         unsigned char c = (unsigned char)text[i];
-        size_t taken = character(text + i, len - i);
+        size_t taken = is_plain(c) ? 1 : character(text + i, len - i);
 
         step = taken ? taken : 1;
-        if (taken && c >= 0x20 && c != '"' && c != '\\')
+        if (is_plain(c) || (taken && c >= 0x80))
             continue;
         text_add_n(out, text + start, i - start);
         if (taken)

@@ -64,7 +64,9 @@ void text_add(struct text *text, const char *more)
 
 void text_add_char(struct text *text, char c)
 {
-    text_add_n(text, &c, 1);
+    text_reserve(text, 1);
+    text->data[text->len++] = c;
+    text->data[text->len] = '\0';
 }
 
 void text_printf(struct text *text, const char *fmt, ...)

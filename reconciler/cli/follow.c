@@ -57,33 +57,44 @@ void follow_finish(struct follow *follow)
     fflush(follow->out);
 }
 
-/* As follow_say(), with the first word painted. */
-static void paragraph_put(struct follow *follow, int indent, const char *text, enum paint color)
+/* Standard error is not buffered: the paragraph is put together, and written at once. */
+static void words_add(struct follow *follow, struct text *out, int indent, const char *text,
+                      enum paint color)
 {
     int column = 0;
 
-    line_clear(follow);
     while (*text) {
         size_t len = strcspn(text, " \n");
         int width = text_columns(text) - text_columns(text + len);
 
         if (column > 0 && follow->width > 0 && column + 1 + width > follow->width) {
-            terminal_print(follow->out, "\n%*s", indent, "");
+            text_printf(out, "\n%*s", indent, "");
             column = indent;
         } else if (column > 0) {
-            fputc(' ', follow->out);
+            text_add_char(out, ' ');
             column++;
         }
-        if (column == 0 && color != PAINT_PLAIN)
-            terminal_print(follow->out, "%s%.*s%s", paint(follow->out, color), (int)len, text,
-                           paint(follow->out, PAINT_PLAIN));
-        else
-            terminal_write(follow->out, text, len);
+        if (column == 0)
+            text_add(out, paint(follow->out, color));
+        text_add_n(out, text, len);
+        if (column == 0)
+            text_add(out, paint(follow->out, PAINT_PLAIN));
         column += width;
         text += len;
         text += strspn(text, " \n");
     }
-    fputc('\n', follow->out);
+    text_add_char(out, '\n');
+}
+
+/* As follow_say(), with the first word painted. */
+static void paragraph_put(struct follow *follow, int indent, const char *text, enum paint color)
+{
+    struct text out = TEXT_INIT;
+
+    line_clear(follow);
+    words_add(follow, &out, indent, text, color);
+    terminal_write(follow->out, out.data, out.len);
+    text_free(&out);
     fflush(follow->out);
 }
 

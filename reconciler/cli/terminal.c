@@ -12,6 +12,20 @@
 
 static enum color_when color_when;
 
+/* Of standard input, output and error: 0 until it was asked, -1 if it is no terminal. */
+static signed char terminals[3];
+
+static bool is_terminal(FILE *stream)
+{
+    int fd = fileno(stream);
+
+    if (fd < 0 || fd > STDERR_FILENO)
+        return isatty(fd) == 1;
+    if (terminals[fd] == 0)
+        terminals[fd] = isatty(fd) == 1 ? 1 : -1;
+    return terminals[fd] > 0;
+}
+
 void terminal_init(void)
 {
     const char *no_color = getenv("NO_COLOR");
@@ -31,7 +45,7 @@ bool terminal_has_color(FILE *stream)
 {
     if (color_when != COLOR_AUTO)
         return color_when == COLOR_ALWAYS;
-    return isatty(fileno(stream)) == 1;
+    return is_terminal(stream);
 }
 
 const char *paint(FILE *stream, enum paint paint)
@@ -47,7 +61,9 @@ const char *paint(FILE *stream, enum paint paint)
 /* The length of a paint of ours at `bytes`, or 0. */
 static size_t paint_at(FILE *stream, const char *bytes, size_t len)
 {
-    for (enum paint i = PAINT_PLAIN; terminal_has_color(stream) && i <= PAINT_FAINT; i++) {
+    if (bytes[0] != '\033' || !terminal_has_color(stream))
+        return 0;
+    for (enum paint i = PAINT_PLAIN; i <= PAINT_FAINT; i++) {
         size_t size = strlen(paint(stream, i));
 
         if (size <= len && memcmp(bytes, paint(stream, i), size) == 0)
@@ -99,7 +115,7 @@ int terminal_columns(FILE *stream)
 {
     struct winsize size;
 
-    if (isatty(fileno(stream)) != 1)
+    if (!is_terminal(stream))
         return 0;
     if (ioctl(fileno(stream), TIOCGWINSZ, &size) == 0 && size.ws_col > 0)
         return size.ws_col;
@@ -108,7 +124,7 @@ int terminal_columns(FILE *stream)
 
 bool terminal_can_ask(void)
 {
-    return isatty(STDIN_FILENO) == 1 && isatty(STDERR_FILENO) == 1;
+    return is_terminal(stdin) && is_terminal(stderr);
 }
 
 bool terminal_ask(const char *question)
