@@ -28,6 +28,8 @@ enum store_mode {
 /* ERR_BUSY names the pid that holds the lock; ERR_STALE: made by a newer Spinel. */
 int store_open(const char *state_dir, enum store_mode mode, struct store **out, struct error *err);
 void store_close(struct store *store); /* NULL is allowed */
+/* Gives back the memory that pages are held in; for who has nothing to do. */
+void store_rest(struct store *store);
 
 /* One batch, one transaction, durable (synchronous=FULL) when commit returns 0.
  * Writing functions called outside of one run in a transaction of their own. */
