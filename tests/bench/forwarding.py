@@ -1,88 +1,21 @@
 # SPDX-License-Identifier: MPL-2.0
-"""Forwarding through a VPC, beside the same topology wired by hand: a namespace that routes
-between the isolated taps of one bridge, rules for what a guest may receive, and a guard on each
-tap. Both stand at once and are measured in turns, so that what else the machine does meets both.
+"""Forwarding through a VPC, beside the same topology wired by hand (by_hand.py). Both stand at once
+and are measured in turns, so that what else the machine does meets both.
 
 TCP: iperf3 between two namespaces behind the taps. UDP: small packets written to one tap and read
 from the other; the kernel forwards within the write, so its CPU seconds are those of the path."""
 import json, os, shutil, subprocess
 
+import by_hand
 from measure import compile_c, shell, timed, usage, wait_for, write
 from rack_site import Site
 
 TURNS, PACKETS = 15, 100000
-GATEWAY = "06:53:50:00:00:01"
-
-MANIFEST = """apiVersion: spinel/v1
-kind: Project
-metadata: {name: bench}
----
-apiVersion: spinel/v1
-kind: VPC
-metadata: {name: main, project: bench}
-spec: {prefixes: [10.41.0.0/16], nat: true}
----
-apiVersion: spinel/v1
-kind: Subnet
-metadata: {name: apps, project: bench}
-spec: {vpc: main, cidr: 10.41.1.0/24}
----
-apiVersion: spinel/v1
-kind: Firewall
-metadata: {name: main, project: bench}
-spec:
-  vpc: main
-  rules:
-    - {name: ping, protocols: [{protocol: icmp, icmpTypes: [echo-request]}]}
-    - {name: web, protocols: [{protocol: tcp, ports: [80, 443]}], targets: [{label: role=web}]}
-    - {name: ssh, protocols: [{protocol: tcp, ports: [22]}], hosts: [{cidr: 192.0.2.0/24}]}
-    - {name: load, protocols: [{protocol: tcp, ports: [5201]}, {protocol: udp, ports: [5201]}]}
-"""
 MACHINE = """---
 apiVersion: spinel/v1
 kind: Instance
 metadata: {name: %s, project: bench, labels: {role: web}}
 spec: {cpus: 1, memory: 64MiB, nics: [{name: eth0, subnet: apps}]}
-"""
-
-# What a careful person writes for two guests that must not trust each other.
-RULES = """
-table inet filter {
-    set web { type ipv4_addr; elements = { 10.41.1.2, 10.41.1.3 } }
-    chain forward {
-        type filter hook forward priority filter; policy drop;
-        ct state established,related accept
-        ct state invalid drop
-        oifname "br0" icmp type echo-request accept
-        oifname "br0" ip daddr @web tcp dport { 80, 443 } accept
-        oifname "br0" ip saddr 192.0.2.0/24 tcp dport 22 accept
-        oifname "br0" tcp dport 5201 accept
-        oifname "br0" udp dport 5201 accept
-        iifname "br0" oifname "uplink" accept
-    }
-    chain input {
-        type filter hook input priority filter; policy drop;
-        ct state established,related accept
-        iifname "lo" accept
-        iifname "br0" udp dport { 53, 67 } accept
-        iifname "br0" icmp type echo-request accept
-    }
-    chain postrouting {
-        type nat hook postrouting priority srcnat; policy accept;
-        oifname "uplink" masquerade
-    }
-}
-"""
-GUARD = """
-table netdev guard {
-    chain %(tap)s {
-        type filter hook ingress device "%(tap)s" priority -300; policy drop;
-        ether saddr != %(mac)s drop
-        ip saddr %(ip)s accept
-        arp saddr ip { 0.0.0.0, %(ip)s } accept
-        ip saddr 0.0.0.0 udp dport 67 accept
-    }
-}
 """
 
 
@@ -97,7 +30,7 @@ class Wiring:
     def flood(self, wire):
         a, b = self.ends
         came, wall, cpu = shell([wire, "flood", self.netns, a["tap"], a["mac"], a["ip"], b["tap"], b["mac"], b["ip"],
-                                 GATEWAY, str(PACKETS)]).split()
+                                 by_hand.GATEWAY, str(PACKETS)]).split()
         if int(came) < 0.98 * PACKETS:
             raise SystemExit("bench: of %d packets %s came through %s" % (PACKETS, came, self.netns))
         return {"per cpu s": int(came) / 1e6 / float(cpu), "per s": int(came) / 1e6 / float(wall)}
@@ -132,32 +65,17 @@ class Wiring:
 
 
 class ByHand(Wiring):
-    def __init__(self, base):
+    def __init__(self):
         super().__init__("bhand%d" % os.getpid(),
                          [{"tap": "tap" + side, "mac": "02:00:00:00:41:0%d" % n, "ip": "10.41.1.%d" % n} for side, n in (("a", 2), ("b", 3))])
-        shell(["ip", "netns", "add", self.netns])
-        links = ["link set lo up", "link add br0 address %s type bridge mcast_snooping 0" % GATEWAY]
-        ports, rules = [], RULES
-        for end in self.ends:
-            links += ["tuntap add %s mode tap" % end["tap"], "link set %s master br0 up" % end["tap"]]
-            ports += ["link set dev %s isolated on learning off flood off" % end["tap"],
-                      "fdb add %s dev %s master static" % (end["mac"], end["tap"])]
-            rules += GUARD % end
-        links += ["link set br0 up", "addr add 10.41.1.1/24 dev br0"]
-        links += ["neigh add %s lladdr %s dev br0 nud permanent" % (end["ip"], end["mac"]) for end in self.ends]
-        for name, lines in (("links", links), ("ports", ports)):
-            write("%s/%s" % (base, name), "\n".join(lines) + "\n")
-        write(base + "/rules", rules)
-        shell(["ip", "-n", self.netns, "-batch", base + "/links"])
-        shell(["bridge", "-n", self.netns, "-batch", base + "/ports"])
-        inside = ["ip", "netns", "exec", self.netns]
-        shell([*inside, "sh", "-c", "cd /proc/sys/net/ipv4; echo 1 >ip_forward; echo 0 >conf/br0/send_redirects;"
-                                    " echo 1 >conf/br0/proxy_arp_pvlan; echo 1 >conf/br0/proxy_arp; echo 0 >neigh/br0/proxy_delay"])
-        shell([*inside, "nft", "-f", base + "/rules"])
+
+    def build(self, base):
+        write(base + "/wire.sh", by_hand.network(self.netns, "bh%d" % os.getpid(), self.ends))
+        shell(["sh", base + "/wire.sh"])
 
     def close(self):
         super().close()
-        shell(["ip", "netns", "delete", self.netns])
+        by_hand.remove(self.netns, "bh%d" % os.getpid())
 
 
 def by_spinel(site):
@@ -180,8 +98,9 @@ def bench(args, base, report):
     site, hand, ours = Site(args, base, "forwarding", {"instance": "sim", "volume": "sim"}), None, None
     try:
         wire = compile_c(base, "wire")
-        site.converge("A network", network=MANIFEST, machines=MACHINE % "a" + MACHINE % "b")
-        hand = ByHand(base)
+        site.converge("A network", network=by_hand.NETWORK, machines=MACHINE % "a" + MACHINE % "b")
+        hand = ByHand()
+        hand.build(base)
         ours = by_spinel(site)
         spinel, other = in_turns(ours, hand, lambda wiring: wiring.flood(wire))
         report.pairs("forwarding: small UDP packets a CPU second", None, "M", spinel["per cpu s"], other["per cpu s"], "wired by hand", 0.95)

@@ -32,7 +32,9 @@ def plan_one(pid, rack, control, report):
     """The commit comes by a fetch, which runs no hooks: nothing is applied."""
     rack.change_one(push=False)
     git(rack.repository, "fetch", "-q", rack.work, "main:refs/bench/one")
-    figure = cpu_of(pid, lambda: control.ask("plan", commit=rack.head(), cached=True), 100)
+    commit = rack.head()
+    control.ask("plan", commit=commit, cached=True)
+    figure = cpu_of(pid, lambda: control.ask("plan", commit=commit, cached=True), 200)
     report.value("plan of one change, in the daemon", rack.count, "s CPU", figure, 0.001, growth=FLAT)
 
 
@@ -69,10 +71,23 @@ def step_times(rack, control, follower):
     return found
 
 
+def settle(pid):
+    """Waits until nothing works any more: a note in Git and a trace come after a revision has ended."""
+    last = [-1.0]
+
+    def is_quiet():
+        time.sleep(1)
+        now, _ = usage(family(pid))
+        was, last[0] = last[0], now
+        return now == was
+    wait_for(is_quiet, 120)
+
+
 def begin(args, rack):
     child = subprocess.Popen([args.spinel, "--site", rack.site, "serve"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     wait_for(lambda: '"pid"' in daemon.answers(args.spinel, rack.site), 120)
     wait_for(lambda: '"converged": true' in daemon.answers(args.spinel, rack.site), 600)
+    settle(child.pid)
     return child
 
 
