@@ -6,11 +6,11 @@ run at once and are measured in turns."""
 import glob, os, re, subprocess
 
 import by_hand
-from measure import holders, shell, usage, wait_for, write
+from measure import holders, ran, shell, wait_for, write
 from machines import CMDLINE, IMAGES, digests, ready, words_of
 from rack_site import Site
 
-TURNS, MIB, BLOCKS = 6, 192, 1500
+TURNS, MIB, BLOCKS = 10, 192, 2000
 GUEST_RUN = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../contrib/guest-run")
 MANIFEST = """apiVersion: spinel/v1
 kind: Project
@@ -33,7 +33,7 @@ spec:
 """
 WORKS = {name: (command, count * block) for name, command, count, block in (
     ("write", "dd if=/dev/zero of=/dev/vda bs=1M count=%d oflag=direct conv=fsync,notrunc" % MIB, MIB, 1 << 20),
-    ("read", "dd if=/dev/vda of=/dev/null bs=1M count=%d iflag=direct" % MIB, MIB, 1 << 20),
+    ("read", "for i in 1 2 3 4; do dd if=/dev/vda of=/dev/null bs=1M count=%d iflag=direct; done" % MIB, 4 * MIB, 1 << 20),
     ("4 KiB writes", "dd if=/dev/zero of=/dev/vda bs=4k count=%d oflag=direct conv=fsync,notrunc" % BLOCKS, BLOCKS, 4096))}
 
 
@@ -74,9 +74,9 @@ def throughput(machine, work):
     """MB a second by the guest's clock, and for each CPU second of its QEMU."""
     console, pid = machine
     command, size = WORKS[work]
-    before, _ = usage([pid])
-    said = shell([GUEST_RUN, console, "120", "cat /proc/uptime; %s 2>/dev/null; cat /proc/uptime" % command])
-    after, _ = usage([pid])
+    before = ran(pid)
+    said = shell([GUEST_RUN, console, "120", "cat /proc/uptime; { %s; } 2>/dev/null; cat /proc/uptime" % command])
+    after = ran(pid)
     began, ended = (float(line.split()[0]) for line in said.splitlines() if re.fullmatch(r"[\d.]+ [\d.]+", line))
     return {"per s": size / 1e6 / (ended - began), "per cpu s": size / 1e6 / (after - before)}
 

@@ -108,6 +108,18 @@ def usage(pids):
     return ticks / os.sysconf("SC_CLK_TCK"), pss / 1024
 
 
+def ran(pid):
+    """Seconds that a process's threads were on a processor, to the nanosecond; those that ended are not counted."""
+    total = 0
+    for path in glob.glob("/proc/%d/task/*/schedstat" % pid):
+        try:
+            with open(path) as file:
+                total += int(file.read().split()[0])
+        except OSError:
+            pass
+    return total / 1e9
+
+
 def write(path, text):
     with open(path, "w") as file:
         file.write(text)
