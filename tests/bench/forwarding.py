@@ -97,7 +97,7 @@ def in_turns(ours, hand, run):
 def bench(args, base, report):
     site, hand, ours = Site(args, base, "forwarding", {"instance": "sim", "volume": "sim"}), None, None
     try:
-        wire = compile_c(base, "wire")
+        wire = compile_c("wire")
         site.converge("A network", network=by_hand.NETWORK, machines=MACHINE % "a" + MACHINE % "b")
         hand = ByHand()
         hand.build(base)

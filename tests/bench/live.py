@@ -23,7 +23,7 @@ def cpu_of(pid, work, rounds):
 
 def resync(base, pid, rack, control, report):
     figure = cpu_of(pid, lambda: control.ask("observe"), ROUNDS)
-    floor = measure([compile_c(base, "floor_lines", "-ljansson"), "list", str(rack.count)], 5)["cpu"]
+    floor = measure([compile_c("floor_lines", "-ljansson"), "list", str(rack.count)], 5)["cpu"]
     report.cost("resync: full listing, nothing changed", rack.count, "s CPU", figure, floor, "a listing written and parsed", 2, growth=1.05)
     report.skip("resync: with a change token", "the driver protocol has none yet")
 

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: MPL-2.0
 """Times, processes and waiting: what all rows are measured with."""
-import glob, os, statistics, subprocess, time
+import glob, os, statistics, subprocess, tempfile, time
+
+PROGRAMS = tempfile.TemporaryDirectory(prefix="spinel-bench-programs.")  # goes when this process ends
 
 
 def measure(argv, runs, env=None, cwd=None, ok=(0,), before=None, warm=True):
@@ -9,20 +11,29 @@ def measure(argv, runs, env=None, cwd=None, ok=(0,), before=None, warm=True):
     for turn in range(runs + warm):
         if before:
             before()
-        began = time.monotonic()
-        child = subprocess.Popen(argv, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=env, cwd=cwd)
-        message = child.stderr.read()
-        _, status, usage = os.wait4(child.pid, 0)
-        child.returncode = 0
-        wall = time.monotonic() - began
-        code = os.waitstatus_to_exitcode(status)
-        if code not in ok:
-            raise SystemExit("%s: exit %d: %s" % (" ".join(argv), code, message.decode()[-500:]))
+        figures = run(argv, env, cwd, ok)
         if turn >= warm:
-            rows.append((wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024))
+            rows.append(figures)
     columns = list(zip(*rows))
     return {"wall": statistics.median(columns[0]), "cpu": statistics.median(columns[1]),
             "mib": max(columns[2]), "spread": [min(columns[1]), max(columns[1])], "runs": runs}
+
+
+def run(argv, env, cwd, ok):
+    """Wall and CPU seconds and peak MiB of one run (run.c)."""
+    told, tell = os.pipe()
+    child = subprocess.Popen([compile_c("run"), str(tell), *argv], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                             stderr=subprocess.PIPE, env=env, cwd=cwd, pass_fds=[tell])
+    os.close(tell)
+    try:
+        message = child.stderr.read()
+    finally:
+        child.wait()
+    with os.fdopen(told) as file:
+        wall, cpu, kib, code = file.read().split()
+    if int(code) not in ok:
+        raise SystemExit("%s: exit %s: %s" % (" ".join(argv), code, message.decode()[-500:]))
+    return float(wall), float(cpu), int(kib) / 1024
 
 
 def shell(argv, **options):
@@ -45,10 +56,10 @@ def timed(argv):
     return {"wall": time.monotonic() - began, "cpu": used.ru_utime + used.ru_stime, "stdout": said}
 
 
-def compile_c(base, name, *libraries):
-    """The program of `name`.c beside this file, built into `base`."""
+def compile_c(name, *libraries):
+    """The program of `name`.c beside this file."""
     here = os.path.dirname(os.path.abspath(__file__))
-    program = os.path.join(base, name)
+    program = os.path.join(PROGRAMS.name, name)
     if not os.path.exists(program):
         shell(["cc", "-O2", "-std=c17", "-D_GNU_SOURCE", "-o", program, os.path.join(here, name + ".c"), *libraries])
     return program

@@ -3,14 +3,14 @@
 set on the same repository, and beside the peers on as much work."""
 import json, os, signal, sqlite3, subprocess
 
-import daemon, peers
+import daemon
 from measure import compile_c, measure, wait_for
 from report import FLAT
 
 
 def floors(base, rack):
     """CPU and wall of what the libraries take by themselves."""
-    manifests = compile_c(base, "floor_manifests", "-lgit2", "-lyaml")
+    manifests = compile_c("floor_manifests", "-lgit2", "-lyaml")
     path = os.path.join(base, "floor%d.db" % rack.count)
 
     def clean():
@@ -18,8 +18,8 @@ def floors(base, rack):
             if os.path.exists(path + end):
                 os.unlink(path + end)
     return {"process": measure([manifests, "head", rack.repository], 5), "events": measure([manifests, "events", rack.repository], 3),
-            "store": measure([compile_c(base, "floor_store", "-lsqlite3"), path, str(rack.count)], 3, before=clean),
-            "calls": measure([compile_c(base, "floor_lines", "-ljansson"), "calls", str(rack.count)], 3)}
+            "store": measure([compile_c("floor_store", "-lsqlite3"), path, str(rack.count)], 3, before=clean),
+            "calls": measure([compile_c("floor_lines", "-ljansson"), "calls", str(rack.count)], 3)}
 
 
 def row(report, work, rack, figure, floor, floor_is, asked=None, growth=1.05):

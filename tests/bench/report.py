@@ -74,11 +74,15 @@ class Report:
         """How each row's cost grows with N, where there is more than one N."""
         for what, (limit, points) in self.growths.items():
             if len({n for n, _ in points}) > 1:
-                self.value("growth: " + what, None, "", exponent(points), limit, beside_is="CPU ~ N to the power of")
+                before, now = self.last.get("exponent", {}).get(what), exponent(points)
+                note = "recorded %.2f%s" % (before, ": GROWS FASTER" * (now > before + 0.1)) if before is not None else ""
+                self.value("growth: " + what, None, "", now, limit, beside_is="CPU ~ N to the power of", note=note)
 
     def baseline(self):
         ratios = {key(row): round(row["ratio"], 3) for row in self.rows if row.get("ratio")}
-        return {"schema": "spinel/bench-baseline/v2", "ratio": dict(self.last.get("ratio", {}), **ratios)}
+        grown = {row["what"][8:]: round(row["spinel"], 2) for row in self.rows if row["what"].startswith("growth: ")}
+        return {"schema": "spinel/bench-baseline/v2", "ratio": dict(self.last.get("ratio", {}), **ratios),
+                "exponent": dict(self.last.get("exponent", {}), **grown)}
 
 
 def key(row):

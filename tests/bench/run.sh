@@ -5,5 +5,6 @@
 # The peers and tools from the distribution: contrib/setup bench
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
+# shellcheck disable=SC2086
 exec python3 -u "$here/bench.py" --build "${BUILD:-$here/../../build}" --sizes ${SIZES-1000 10000} --rows "${ROWS:-}" \
     --machines "${MACHINES:-20}" --nics "${NICS:-1000}" --out "${OUT:-$here/../../build/bench.json}" ${RECORD:+--record}
