@@ -11,7 +11,7 @@ from measure import holders, ran, shell, wait_for, write
 from machines import CMDLINE, IMAGES, digests, ready, words_of
 from rack_site import Site
 
-BOOTS, TURNS, MIB, BLOCKS = 4, 4, 192, 2000
+BOOTS, TURNS, MIB, BLOCKS = 3, 4, 192, 2000
 GUEST_RUN = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../contrib/guest-run")
 MANIFEST = """apiVersion: spinel/v1
 kind: Project
