@@ -321,7 +321,7 @@ demo: setup  ## two real machines on a real network, damaged, healed, changed, r
 	@$(MAKE) --no-print-directory all guest
 	@BUILD=$(CURDIR)/$(BUILD) KEEP=$(KEEP) sh contrib/demo.sh
 
-bench: all  ## figures beside the peers and the floors of this machine
+bench: all  ## figures beside the peers and the floors of this machine: ROWS=plan,disk SIZES="1000 10000" MACHINES=20 NICS=1000; docs/performance.md
 	@BUILD=$(CURDIR)/$(BUILD) sh tests/bench/run.sh
 
 bench-viewer: all  ## the viewer's figures beside a file that nginx serves

@@ -64,6 +64,19 @@ void seen_free(struct core *core)
         drop_lists(&core->drivers[i]);
 }
 
+/* A rack that changes by itself, or by a driver that works for long, tells of it all the time, and
+ * each plan is of the whole rack: plans have at most a fifth of the time. */
+static int64_t rested_ms(const struct core *core)
+{
+    return core->planned_ms + 4 * core->plan_ms;
+}
+
+static int64_t notices_end_ms(const struct core *core)
+{
+    int64_t soon_ms = mono(core) + COALESCE_MS;
+    return soon_ms > rested_ms(core) ? soon_ms : rested_ms(core);
+}
+
 void seen_mark_dirty(struct core *core, struct driver *driver, const char *uid, const char *why)
 {
     struct seen *seen = uid ? seen_find(core, uid) : NULL;
@@ -84,7 +97,7 @@ void seen_mark_dirty(struct core *core, struct driver *driver, const char *uid, 
         rare->why = text_dup(why);
     }
     if (!core->coalesce_at_ms)
-        core->coalesce_at_ms = mono(core) + (driver ? COALESCE_MS : 0);
+        core->coalesce_at_ms = driver ? notices_end_ms(core) : mono(core);
 }
 
 void seen_set_row(struct core *core, const struct known *row)
@@ -587,14 +600,8 @@ static void strangers_save(struct core *core)
     arena_free(arena);
 }
 
-/* An overdue round plans again with what has come since, but a large rack answers in hundreds
- * of parts, and each plan is of all of it: plans have at most a fifth of the time. */
-static int64_t overdue_plan_ms(const struct core *core)
-{
-    return core->planned_ms + 4 * core->plan_ms;
-}
-
-/* A round ends when all have answered; one that is overdue plans with what there is. */
+/* A round ends when all have answered; one that is overdue plans with what there is, and again with
+ * what has come since, of which a large rack has hundreds of parts. */
 void round_expire(struct core *core)
 {
     struct round *round = &core->round;
@@ -603,7 +610,7 @@ void round_expire(struct core *core)
     if (round->waiting && !round->is_overdue && mono(core) >= round->patience_ms) {
         round->is_overdue = round->has_more = true;
     }
-    if (round->waiting && round->has_more && mono(core) >= overdue_plan_ms(core)) {
+    if (round->waiting && round->has_more && mono(core) >= rested_ms(core)) {
         round->has_more = false;
         core->wants_plan = true;
     }
@@ -626,7 +633,7 @@ void round_expire(struct core *core)
 int64_t round_next_ms(const struct core *core)
 {
     if (core->round.is_active && core->round.is_overdue)
-        return core->round.has_more ? overdue_plan_ms(core) : INT64_MAX;
+        return core->round.has_more ? rested_ms(core) : INT64_MAX;
     if (core->round.is_active)
         return core->round.patience_ms;
     int64_t soonest = core->coalesce_at_ms ? core->coalesce_at_ms : INT64_MAX;

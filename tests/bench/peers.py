@@ -23,8 +23,10 @@ def cfengine(measure, base, count):
                       % (folder, i, 64 + i % 7 * 64, i % 3, i % 17))
         out.write("}\n")
     os.chmod(policy, 0o600)
-    return {"apply": measure([agent, "-K", "-f", policy], 1, warm=False),
-            "plan": measure([agent, "-n", "-K", "-f", policy], 3 if count < 100000 else 1)}
+    found = {"apply": measure([agent, "-K", "-f", policy], 1, warm=False),
+             "plan": measure([agent, "-n", "-K", "-f", policy], 3 if count < 100000 else 1)}
+    shutil.rmtree(folder)
+    return found
 
 
 def terraform(measure, base, count):
@@ -41,7 +43,14 @@ def terraform(measure, base, count):
         if subprocess.run([program, *argv], cwd=folder, env=env, stdout=subprocess.DEVNULL,
                           stderr=subprocess.DEVNULL).returncode:
             return None
-    return {"plan": measure([program, "plan", "-input=false"], 3, env=env, cwd=folder)}
+    found = {"plan": measure([program, "plan", "-input=false"], 3, env=env, cwd=folder)}
+    shutil.rmtree(folder)
+    return found
+
+
+def beside(measure, base, count):
+    """Of each peer, None if it is not there or not run at this size."""
+    return {"CFEngine": cfengine(measure, base, count), "Terraform": terraform(measure, base, count)}
 
 
 def versions():

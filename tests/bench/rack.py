@@ -1,16 +1,18 @@
 # SPDX-License-Identifier: MPL-2.0
 """A rack of any size, the same from the same seed: a project, then volumes, one manifest a
 file, a thousand files a folder; its bare repository, packed; and a site on the simulated driver."""
-import os, random, sqlite3, subprocess
+import os, random, shutil, sqlite3, subprocess
+
+from measure import write
 
 
-def manifest(draw, i, size):
+def manifest(draw, i, size, formats):
     return ("# Made by the benchmark; the same from the same seed.\n"
             "apiVersion: spinel/v1\nkind: Volume\nmetadata:\n  name: v%07d\n  project: bench\n"
             "  labels:\n    tier: t%d\n    owner: team-%d\n"
             "  annotations:\n    example.org/ticket: OPS-%06d\nspec:\n  size: %dMiB\n  format: %s\n"
             "  onRemove: %s\n" % (i, draw.randrange(3), draw.randrange(17), draw.randrange(10 ** 6), size,
-                                 draw.choice(("raw", "qcow2")), draw.choice(("release", "delete"))))
+                                 draw.choice(formats), draw.choice(("release", "delete"))))
 
 
 def git(folder, *args):
@@ -19,7 +21,8 @@ def git(folder, *args):
 
 
 class Rack:
-    def __init__(self, base, count, seed):
+    def __init__(self, base, count, seed, driver="sim", formats=("raw", "qcow2")):
+        self.formats = formats
         self.count = count
         self.work = os.path.join(base, "work%d" % count)
         self.dir = os.path.join(base, "site%d" % count)
@@ -32,9 +35,8 @@ class Rack:
         git(self.work, "init", "-q", "-b", "main")
         self.push("bench")
         git(self.repository, "gc", "-q")
-        with open(self.site, "w") as out:
-            out.write("apiVersion: spinel/v1\nkind: Site\nmetadata: {name: bench}\nspec:\n"
-                      "  repository: {path: ./manifests.git}\n  stateDir: ./state\n  drivers: {default: sim}\n")
+        write(self.site, "apiVersion: spinel/v1\nkind: Site\nmetadata: {name: bench}\nspec:\n"
+                         "  repository: {path: ./manifests.git}\n  stateDir: ./state\n  drivers: {default: %s}\n" % driver)
 
     def path(self, i):
         return os.path.join(self.work, "%04d" % (i // 1000), "v%07d.yaml" % i)
@@ -46,14 +48,14 @@ class Rack:
         for i in range(self.count - 1):
             os.makedirs(os.path.dirname(self.path(i)), exist_ok=True)
             with open(self.path(i), "w") as out:
-                out.write(manifest(self.draw, i, 64 + self.draw.randrange(7) * 64))
+                out.write(manifest(self.draw, i, 64 + self.draw.randrange(7) * 64, self.formats))
 
     def push(self, message):
         git(self.work, "add", "-A")
         git(self.work, "commit", "-qm", message)
         git(self.work, "push", "-q", self.repository, "main")
 
-    def change_one(self):
+    def change_one(self, push=True):
         """A larger size for one volume in the middle, as a new commit."""
         middle = self.path(self.count // 2)
         with open(middle) as file:
@@ -61,7 +63,34 @@ class Rack:
         size = int(text.split("size: ")[1].split("MiB")[0])
         with open(middle, "w") as out:
             out.write(text.replace("size: %dMiB" % size, "size: %dMiB" % (size + 64)))
-        self.push("one change")
+        git(self.work, "commit", "-qam", "one change")
+        if push:
+            git(self.work, "push", "-q", self.repository, "main")
+
+    def apply(self, spinel):
+        subprocess.run([spinel, "--site", self.site, "apply", "--yes", "--wait=1h"], check=True, stdout=subprocess.DEVNULL,
+                       stderr=subprocess.DEVNULL)
+
+    def forget(self):
+        """As if nothing had ever been applied."""
+        shutil.rmtree(os.path.join(self.dir, "state"), ignore_errors=True)
+
+    def remove(self):
+        for path in (self.work, self.dir):
+            shutil.rmtree(path, ignore_errors=True)
+
+    def hooks(self, spinel):
+        """Ours, as `spinel init` puts them into a repository."""
+        here = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../contrib/hooks")
+        for name in os.listdir(here):
+            with open(os.path.join(here, name)) as file:
+                text = file.read()
+            path = os.path.join(self.repository, "hooks", name)
+            write(path, text.replace("@SPINEL@", spinel).replace("@SITE@", self.site))
+            os.chmod(path, 0o755)
+
+    def head(self):
+        return subprocess.run(["git", "-C", self.work, "rev-parse", "HEAD"], capture_output=True, text=True).stdout.strip()
 
     def empty_cache(self):
         """What plan --cached and parses go by is taken from the store."""

@@ -634,6 +634,24 @@ static void slow_look_is_not_planned_at_each_answer(void **state)
     free(text);
 }
 
+static void storm_of_notices_is_not_planned_at_each(void **state)
+{
+    struct rack *rack = *state;
+    rack_settle(rack, "1");
+    struct rack_object *volume = rack_object(rack, "Volume", "db");
+    rack->plan_ms = 5000;
+    rack->plans = 0;
+    for (int i = 0; i < 300; i++) { /* a minute of them */
+        rack_notice(rack, "disk", volume->uid, "it was written to");
+        rack_run(rack, 200);
+    }
+    assert_in_range(rack->plans, 2, 4);
+    volume->damages = 1;
+    rack_notice(rack, "disk", volume->uid, "it was hurt");
+    assert_true(rack_run(rack, minute));
+    assert_int_equal(volume->damages, 0);
+}
+
 static unsigned details_of_a_start(struct rack *rack)
 {
     rack->details = 0;
@@ -709,6 +727,7 @@ int main(void)
         RACK_TEST(new_target_does_not_wait_for_the_back_off),
         RACK_TEST(silent_driver_delays_nobody_else),
         RACK_TEST(slow_look_is_not_planned_at_each_answer),
+        RACK_TEST(storm_of_notices_is_not_planned_at_each),
         RACK_TEST(secret_that_a_driver_says_back_is_not_kept),
         RACK_TEST(notice_explains_the_next_look_and_nothing_later),
         RACK_TEST(notice_that_overtakes_an_older_answer_is_not_lost),
