@@ -18,6 +18,7 @@
 #include "model/invariant.h"
 #include "model/json.h"
 #include "model/text.h"
+#include "reconciler/plan/fields.h"
 
 enum {
     GRACE_MS = 5000, /* for a driver that keeps its own deadline */
@@ -447,23 +448,20 @@ static bool damage_has(const struct value *damage, const char *path)
     return value_is_list(damage) && value_find(damage, "path", path) != NULL;
 }
 
-static bool field_is_true(struct arena *arena, const struct plan_field *field,
-                          const struct observation *seen, bool may_be_booted)
+static bool field_is_true(const struct plan_field *field, const struct observation *seen,
+                          bool may_be_booted)
 {
     if (!field->field)
         return !damage_has(seen->damage, field->path);
     if (field->field->is_sensitive || field->change == CHANGE_METADATA)
         return true;
-    struct value *spec = value_map(arena), *booted = value_map(arena);
-    value_set(arena, spec, "spec", seen->spec ? value_copy(arena, seen->spec) : NULL);
-    value_set(arena, booted, "spec", seen->booted ? value_copy(arena, seen->booted) : NULL);
-    const struct value *now = value_at(spec, field->path);
-    /* Of what changes while it runs, the start proves nothing, neither for nor against. */
-    const struct value *then = may_be_booted ? value_at(booted, field->path) : NULL;
-    if (!now && !then)
-        return true;             /* not looked at, or gone as it should be */
     if (value_is_map(field->to)) /* an element of a keyed list: its fields show at the next pass */
         return true;
+    const struct value *now = spec_at(seen->spec, field->path);
+    /* Of what changes while it runs, the start proves nothing, neither for nor against. */
+    const struct value *then = may_be_booted ? spec_at(seen->booted, field->path) : NULL;
+    if (!now && !then)
+        return true; /* not looked at, or gone as it should be */
     return value_equal(now, field->to) || (then && value_equal(then, field->to));
 }
 
@@ -490,7 +488,7 @@ static const char *task_doubt(struct task *task, const struct observation *seen)
         return "it is still marked released";
     bool is_boot = !strcmp(verb, "restart") || !strcmp(verb, "create");
     for (size_t i = 0; i < task->field_count; i++)
-        if (!field_is_true(task->arena, &task->fields[i], seen,
+        if (!field_is_true(&task->fields[i], seen,
                            is_boot || task->fields[i].change == CHANGE_RESTART))
             return arena_printf(task->arena, "%s is not as asked", task->fields[i].path);
     return NULL;
