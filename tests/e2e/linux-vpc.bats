@@ -256,6 +256,42 @@ together() {
     grep '"id":' "$W/out" | jq -c "select(.id > $((9000 + epoch * 100)))" >"$W/answers"
 }
 
+# firewall_send COUNT PORT: the firewall fw with so many more rules of which the middle one allows PORT
+firewall_send() {
+    local epoch
+    epoch=$(($(cat "$W/epoch") + 1))
+    echo $epoch >"$W/epoch"
+    jq -cn --argjson count "$1" --arg port "$2" --argjson rules "$RULES" '{vpc:"a",rules:($rules + [range($count) |
+        {name:"r\(.)",direction:"in",action:"allow",priority:2000,targets:[{label:"role=web"}],
+         hosts:[{cidr:"10.\(100 + (. / 250 | floor)).\(. % 250).0/24"}],log:false,
+         protocols:[{protocol:"tcp",ports:[if . == ($count / 2 | floor) then $port else "\(2000 + .)" end]}]}])}' >"$W/spec"
+    jq -cn --argjson id $((5000 + epoch)) --argjson e $epoch --arg u "$FIREWALL" --slurpfile s "$W/spec" \
+        --argjson r "$REFS_A" '{jsonrpc:"2.0",id:$id,method:"apply",params:{op:"op\($e)",uid:$u,epoch:$e,verb:"update",
+        kind:"Firewall",project:"shop",name:"fw",generation:1,spec:$s[0],labels:{},changed:[],refs:$r,deadline:30}}' >"$W/big"
+    cat "$W/big" >"$W/in"
+}
+
+firewall_answered() {
+    local id=$((5000 + $(cat "$W/epoch")))
+    wait_until "grep -q '\"id\":$id[,}]' '$W/out'"
+    grep "\"id\":$id[,}]" "$W/out" | jq -e .result
+}
+
+@test "however much a step changes, a driver that is slow to hear of it does not lose count" {
+    lines=$(wc -l <"$W/out")
+    driver=$(cat "$W/driver")
+    firewall_send 2000 7
+    wait_until "! flock -n -s $W/state/drivers/linux-vpc/$VPC_A true" # its call is at work
+    kill -STOP "$driver"
+    wait_until "in_vpc nft list chain inet spinel in | grep -q 'tcp dport 7 accept'"
+    kill -CONT "$driver"
+    firewall_answered
+    firewall_send 0 7
+    firewall_answered
+    [ "$(tail -n +$((lines + 1)) "$W/out" | grep -c '"changed"')" = 0 ]
+    [ "$(damage "$FIREWALL")" = "" ]
+}
+
 @test "NICs that come at once are made together, and one that cannot be is refused alone" {
     together create $(seq 1 20)
     [ "$(jq -s 'map(select(.result)) | length' "$W/answers")" = 19 ]
