@@ -113,16 +113,16 @@ int link_list(struct rtnl *rtnl, struct arena *arena, struct link_list *out, str
     int result = rtnl_dump(rtnl, request, link_message, &reading);
     if (result < 0)
         return rtnl_error(err, result, "cannot list the links");
+    reading.list.by_name = names_make(arena, reading.list.count);
+    for (size_t i = 0; i < reading.list.count; i++)
+        names_add(&reading.list.by_name, reading.list.items[i].name, &reading.list.items[i]);
     *out = reading.list;
     return 0;
 }
 
 const struct link *link_find(const struct link_list *list, const char *name)
 {
-    for (size_t i = 0; i < list->count; i++)
-        if (strcmp(list->items[i].name, name) == 0)
-            return &list->items[i];
-    return NULL;
+    return names_find(&list->by_name, name);
 }
 
 const struct link *link_at(const struct link_list *list, int index)

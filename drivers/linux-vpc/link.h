@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include "drivers/linux-vpc/names.h"
 #include "model/net.h"
 
 struct arena;
@@ -32,6 +33,7 @@ struct link {
 struct link_list {
     struct link *items;
     size_t count;
+    struct names by_name;
 };
 int link_list(struct rtnl *rtnl, struct arena *arena, struct link_list *out, struct error *err);
 

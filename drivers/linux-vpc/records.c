@@ -260,16 +260,16 @@ int records_load(struct arena *arena, const char *own_dir, const char *vpc, stru
         return result;
     if (records.count)
         qsort(records.items, records.count, sizeof *records.items, record_order);
+    records.by_uid = names_make(arena, records.count);
+    for (size_t i = 0; i < records.count; i++)
+        names_add(&records.by_uid, records.items[i].uid, &records.items[i]);
     *out = records;
     return 0;
 }
 
 const struct record *records_find(const struct records *records, const char *uid)
 {
-    for (size_t i = 0; i < records->count; i++)
-        if (strcmp(records->items[i].uid, uid) == 0)
-            return &records->items[i];
-    return NULL;
+    return names_find(&records->by_uid, uid);
 }
 
 /* ---- directories -------------------------------------------------------------------- */

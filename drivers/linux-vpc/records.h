@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include "drivers/linux-vpc/names.h"
 #include "model/value.h"
 
 struct arena;
@@ -41,6 +42,7 @@ struct records {
     const char *vpc; /* uid */
     struct record *items;
     size_t count;
+    struct names by_uid;
 };
 
 const char *record_kind_text(enum record_kind kind); /* "VPC", "Subnet", ... */

@@ -135,9 +135,10 @@ int view_make(struct arena *arena, const char *own_dir, const char *vpc, struct 
 
 const char *view_definition(const struct view *view, enum view_table table, const char *place)
 {
-    const struct nft_table *observed = &view->observed[table];
-    for (size_t i = 0; i < observed->count; i++)
-        if (!observed->entries[i].comment && strcmp(observed->entries[i].place, place) == 0)
-            return observed->entries[i].text;
+    const struct nft_entry *entries;
+    size_t count = nft_place(&view->observed[table], place, &entries);
+    for (size_t i = 0; i < count; i++)
+        if (!entries[i].comment)
+            return entries[i].text;
     return NULL;
 }

@@ -81,6 +81,14 @@ world_build() {
     done
 }
 
+@test "a look tells the etag that the object is listed under" {
+    rpc observe '{}' | jq -r '.result.list[] | "\(.[0]) \(.[2])"' | sort >"$W/listed"
+    rpc observe "$(jq -Rcn '{uids:[inputs | split(" ")[0]]}' <"$W/listed")" |
+        jq -r '.result.objects[] | "\(.uid) \(.etag)"' | sort >"$W/looked"
+    [ "$(wc -l <"$W/listed")" = 7 ]
+    diff "$W/listed" "$W/looked"
+}
+
 @test "names of instances resolve, others do not" {
     in_guest db busybox nslookup web.internal 10.0.1.1 | grep 10.0.1.5
     in_guest app busybox nslookup web.internal 10.0.2.1 | grep 10.0.1.5
