@@ -34,6 +34,13 @@ int realise_nic(const struct realise *realise, const struct network_nic *nic, st
  * kept in the VPC's directory, for the observer to compare. */
 int realise_rules(const struct realise *realise, size_t *ended, struct error *err);
 
+/* Of these, the tables: written and read back as far as they differ from what is known to be there
+ * (realise_tables.c). `links` are those of the namespace. */
+struct link_list;
+struct policy;
+int realise_tables(const struct realise *realise, const struct policy *policy,
+                   const struct link_list *links, struct error *err);
+
 /* Absent already is success. */
 int realise_remove_link(const struct realise *realise, const char *name, struct error *err);
 int realise_remove_vpc(const struct realise *realise, struct error *err);
@@ -58,6 +65,7 @@ extern const struct realise_setting realise_bridge_settings[];
 extern const struct mac realise_gateway_mac;
 
 #define REALISE_COMMITTED "committed.json"
+#define REALISE_COMMITTED_SPOOF "committed-spoof.json" /* of the table of the taps' chains */
 /* See seal.h; taken for nothing as soon as it does not fit. */
 #define REALISE_SEAL "seal.json"
 

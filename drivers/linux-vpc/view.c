@@ -82,12 +82,15 @@ static int tables_read(struct view *view, const char *own_dir, struct error *err
     };
     const struct value *committed =
         records_read_file(view->arena, own_dir, view->records.vpc, REALISE_COMMITTED);
+    const struct value *spoof =
+        records_read_file(view->arena, own_dir, view->records.vpc, REALISE_COMMITTED_SPOOF);
     const struct value *seal =
         records_read_file(view->arena, own_dir, view->records.vpc, REALISE_SEAL);
     bool is_sealed = seal_holds(seal, view->network.netns, &view->inside);
     for (int i = 0; i < VIEW_TABLES; i++) {
         const char *netns = i == VIEW_HOST ? NULL : view->network.netns;
-        view->expected[i] = nft_entries_load(view->arena, committed, names[i]);
+        view->expected[i] =
+            nft_entries_load(view->arena, i == VIEW_SPOOF && spoof ? spoof : committed, names[i]);
         if (is_sealed && i != VIEW_HOST) {
             view->observed[i] = view->expected[i];
             view->observed[i].comment = seal_comment(seal, i);
