@@ -27,6 +27,7 @@ struct step {
     const char *vpc; /* uid */
     struct records records;
     struct network network;
+    struct realise_session session;
 };
 
 /* The group, beside what its steps share. */
@@ -36,12 +37,13 @@ struct group {
     size_t count;
 };
 
-static struct realise realise_of(const struct step *step)
+static struct realise realise_of(struct step *step)
 {
     return (struct realise){.arena = step->arena,
                             .own_dir = step->own_dir,
                             .dhcp = &step->settings->dhcp,
-                            .network = &step->network};
+                            .network = &step->network,
+                            .session = &step->session};
 }
 
 /* ---- which VPC ---------------------------------------------------------------------- */
@@ -223,7 +225,7 @@ static int kind_converge(const struct step *step, const struct realise *realise,
     return 0;
 }
 
-static int rules_converge(const struct step *step, struct error *err)
+static int rules_converge(struct step *step, struct error *err)
 {
     size_t ended;
     struct realise realise = realise_of(step);
@@ -256,7 +258,7 @@ static int step_realise(struct step *step, struct error *err)
     return kind_converge(step, &realise, err);
 }
 
-static int vpc_delete(const struct step *step, struct error *err)
+static int vpc_delete(struct step *step, struct error *err)
 {
     struct realise realise = realise_of(step);
     struct value *left;
@@ -412,6 +414,7 @@ static void group_carry_out(struct step *step, const struct group *group)
     int lock = records_lock(step->own_dir, step->vpc, &err);
     if (lock < 0 || group_run(step, group, &err) < 0)
         group_fail(group, &err);
+    realise_session_close(&step->session);
     if (lock < 0)
         return;
     if (step->records.count == 0 && group->outcomes[0]->code != ERR_NONE)

@@ -65,9 +65,12 @@ struct link_change {
 };
 int link_set(struct rtnl *rtnl, const char *name, const struct link_change *change,
              struct error *err);
+/* The same of one whose index is known; the name is for the error. */
+int link_set_at(struct rtnl *rtnl, int index, const char *name, const struct link_change *change,
+                struct error *err);
 
 /* Makes a bridge port isolated, without learning and without unknown unicast. */
-int link_close_port(struct rtnl *rtnl, const char *name, struct error *err);
+int link_close_port(struct rtnl *rtnl, int index, const char *name, struct error *err);
 
 /* Absent already is success. */
 int link_delete(struct rtnl *rtnl, const char *name, struct error *err);

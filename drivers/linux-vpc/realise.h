@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include "drivers/linux-vpc/dhcp.h"
 #include "drivers/linux-vpc/network.h"
+#include "drivers/linux-vpc/route.h"
 
 struct arena;
 struct error;
@@ -20,7 +21,17 @@ struct realise {
     const char *own_dir;
     const struct dhcp_settings *dhcp;
     const struct network *network;
+    struct realise_session *session;
 };
+
+/* What the steps of a group need of the namespace and have together: hundreds of NICs would each
+ * open a socket and list the neighbours of all. Begins as all zero; to be closed. */
+struct realise_session {
+    struct rtnl *inside;
+    bool has_neighbours;
+    struct route_neighbours neighbours; /* those that were removed since have index 0 */
+};
+void realise_session_close(struct realise_session *session);
 
 /* The namespace, its settings and the link to the host. */
 int realise_vpc(const struct realise *realise, struct error *err);
