@@ -26,10 +26,11 @@ enum {
     LOOK_MS = 15000,     /* one look */
     LOOK_FOR_MS = 15000, /* how long a claim may take to become true */
     LOOK_PAUSE_MS = 200,
-    WINDOW_MAX = 256, /* tasks with a driver that keeps a queue, while it answers quickly */
+    WINDOW_MAX = 256,   /* tasks with a driver that keeps a queue, while it answers quickly */
+    GROUP_WINDOW = 512, /* the same, of a driver that carries out together what waits */
     QUICK_MS = 1000,
     TASK_ROOM = 5632,       /* bytes: what a volume's task takes, and a little more */
-    GROUP_QUICK_MS = 20000, /* the same, of a driver that carries out together what waits */
+    GROUP_QUICK_MS = 20000, /* the same, of groups */
     STEP_S = 60,            /* deadlines of a step */
     IMAGE_S = 1800,
     SHUTDOWN_S = 60,
@@ -566,8 +567,9 @@ void task_looked(struct core *core, struct task *task, const struct value *objec
 
 unsigned window_begin(const struct core *core, const struct driver *driver)
 {
-    return driver->makes_groups && core->config.parallelism < WINDOW_MAX ? WINDOW_MAX
-                                                                         : core->config.parallelism;
+    return driver->makes_groups && core->config.parallelism < GROUP_WINDOW
+               ? GROUP_WINDOW
+               : core->config.parallelism;
 }
 
 /* A group that died goes one by one for a while, and each has its deadline from when it was sent.
