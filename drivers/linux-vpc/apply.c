@@ -184,7 +184,8 @@ static int namespace_converge(struct step *step, struct error *err)
     struct value *chosen = value_copy(step->arena, vpc->chosen);
     value_set_int(step->arena, chosen, "inode", (int64_t)netns_inode(netns));
     record.chosen = chosen;
-    if (record_write(step->own_dir, step->vpc, &record, err) < 0)
+    if (record_write(step->own_dir, step->vpc, &record, err) < 0 ||
+        records_sync(step->own_dir, step->vpc, err) < 0)
         return err->code;
     return step_reload(step, err);
 }
@@ -398,7 +399,7 @@ static int group_run(struct step *step, const struct group *group, struct error 
     if (step_reload(step, err) < 0 || namespace_is_ours(step, err) < 0)
         return err->code;
     records_change(step, group);
-    if (step_reload(step, err) < 0)
+    if (records_sync(step->own_dir, step->vpc, err) < 0 || step_reload(step, err) < 0)
         return err->code;
     for (size_t i = 0; i < group->count; i++) {
         step_turn(step, group->ops[i]);

@@ -197,9 +197,9 @@ static int tables_keep(const struct tables *tables, struct seal *seal, struct er
         return err->code;
     if (tables->is_written[TABLE_SPOOF] &&
         (table_keep(tables, TABLE_SPOOF, NULL, &seal->comments[TABLE_SPOOF], spoof, err) < 0 ||
-         records_write_file(realise->own_dir, vpc, REALISE_COMMITTED_SPOOF, spoof, err) < 0))
+         records_note_file(realise->own_dir, vpc, REALISE_COMMITTED_SPOOF, spoof, err) < 0))
         return err->code;
-    return records_write_file(realise->own_dir, vpc, REALISE_COMMITTED, entries, err);
+    return records_note_file(realise->own_dir, vpc, REALISE_COMMITTED, entries, err);
 }
 
 /* ---- all together ------------------------------------------------------------------- */
@@ -234,8 +234,8 @@ static int tables_turn(struct tables *tables, const struct value *old, bool *is_
     *is_settled = generation == 0 || (is_ours && seal_generation(netns) == seal.generation);
     if (!*is_settled || generation == 0) /* 0: this kernel does not tell it */
         return 0;
-    return records_write_file(realise->own_dir, realise->network->records->vpc, REALISE_SEAL,
-                              seal_make(realise->arena, &seal), err);
+    return records_note_file(realise->own_dir, realise->network->records->vpc, REALISE_SEAL,
+                             seal_make(realise->arena, &seal), err);
 }
 
 int realise_tables(const struct realise *realise, const struct policy *policy,

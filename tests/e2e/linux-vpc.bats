@@ -381,6 +381,23 @@ firewall_answered() {
     [ "$(ip -n "$NS" -br link | grep -c '^spt')" = 3 ]
 }
 
+@test "records of a group are on disk, and so is their directory, before anything is made of them" {
+    : >"$W/syncs"
+    together create 1 2 3
+    directory=$(stat -c %i "$(own_files)")
+    for n in 1 2 3; do
+        record=$(own_files)/NIC-$(uid $((100 + n))).json
+        inode=$(stat -c %i "$record")
+        [ "$(grep -n "^sync $inode " "$W/syncs" | head -1 | cut -d: -f1)" -lt "$(grep -n "^name $inode " "$W/syncs" | cut -d: -f1)" ]
+    done
+    # Of two groups at most (the first may have gone alone) each: records, their directory, the tables' notes.
+    [ "$(awk -v d="$directory" '/NIC-.*json$/ {open = 1} $1 == "sync" && $2 == d {open = 0}
+        /committed.*json$/ && open {bad++} END {print bad + 0}' "$W/syncs")" = 0 ]
+    grep -q "^sync $directory " "$W/syncs"
+    grep -q 'committed-spoof.json$' "$W/syncs"
+    together delete 1 2 3
+}
+
 @test "an address that changes takes lease, name and anti-spoofing with it" {
     apply update NIC db.eth0 "$DB" "$(nic_spec db front 10.0.1.60 02:00:00:00:01:06)" "$REFS_A"
     fails in_guest db ping -c 1 -W 1 10.0.1.5
