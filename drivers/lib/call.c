@@ -265,11 +265,13 @@ static bool group_is_busy(const struct spinel_host *host, const char *group)
     return false;
 }
 
+/* Of a busy group hundreds may wait and be asked at each turn: what answers at once is asked first,
+ * since whoever runs stands before them. */
 static bool may_start(const struct spinel_host *host, const struct call *call)
 {
     return call->state == CALL_WAITING &&
            (call->kind != CALL_APPLY ||
-            (!uid_is_busy(host, call) && !group_is_busy(host, call->group)));
+            (!group_is_busy(host, call->group) && !uid_is_busy(host, call)));
 }
 
 /* Whoever waits and is of the group of `first` goes with it. */

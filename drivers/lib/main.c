@@ -21,7 +21,10 @@
 #include "model/arena.h"
 #include "model/invariant.h"
 
-enum { GATHER_MAX = 1 << 20 };
+enum {
+    GATHER_MAX = 1 << 20,
+    REST_MS = 100, /* at most, for the rest of a message that does not fit into the pipe at once */
+};
 
 /* The slots of the pollfd array: these first, then the calls, then the watches. */
 enum { SLOT_IN, SLOT_OUT, SLOT_SIGNAL, SLOT_REST };
@@ -41,15 +44,20 @@ static void output_send(struct spinel_host *host, bool is_last)
         host->exit_status = 0; /* nobody listens any more */
 }
 
-static bool has_more_input(const struct spinel_host *host)
+/* A pipe holds 64 KiB: of a hundred steps that were sent together the last ones come when the
+ * first were read. Half a message says that there are more, and that they are on their way. */
+static bool has_more_input(const struct spinel_host *host, int64_t until_ms)
 {
     struct pollfd in = {.fd = host->wire.in, .events = POLLIN};
-    return host->wire.output.len < GATHER_MAX && poll(&in, 1, 0) > 0 && in.revents == POLLIN;
+    int64_t left_ms = host->wire.used < host->wire.input.len ? until_ms - host_now_ms() : 0;
+    return host->wire.output.len < GATHER_MAX && poll(&in, 1, left_ms > 0 ? (int)left_ms : 0) > 0 &&
+           in.revents == POLLIN;
 }
 
 static void input_take(struct spinel_host *host)
 {
     struct error err = ERROR_INIT;
+    int64_t until_ms = host_now_ms() + REST_MS;
     const char *line;
     size_t len;
     do {
@@ -60,7 +68,7 @@ static void input_take(struct spinel_host *host)
         }
         while (host->exit_status < 0 && (line = wire_next(&host->wire, &len)))
             line_handle(host, line, len);
-    } while (host->exit_status < 0 && !host->wire.is_ended && has_more_input(host));
+    } while (host->exit_status < 0 && !host->wire.is_ended && has_more_input(host, until_ms));
     if (host->wire.is_ended)
         host->exit_status = 0;
 }

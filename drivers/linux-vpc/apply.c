@@ -27,6 +27,7 @@ struct step {
     const char *vpc; /* uid */
     struct records records;
     struct network network;
+    struct realise_session session;
 };
 
 /* The group, beside what its steps share. */
@@ -36,12 +37,13 @@ struct group {
     size_t count;
 };
 
-static struct realise realise_of(const struct step *step)
+static struct realise realise_of(struct step *step)
 {
     return (struct realise){.arena = step->arena,
                             .own_dir = step->own_dir,
                             .dhcp = &step->settings->dhcp,
-                            .network = &step->network};
+                            .network = &step->network,
+                            .session = &step->session};
 }
 
 /* ---- which VPC ---------------------------------------------------------------------- */
@@ -182,7 +184,8 @@ static int namespace_converge(struct step *step, struct error *err)
     struct value *chosen = value_copy(step->arena, vpc->chosen);
     value_set_int(step->arena, chosen, "inode", (int64_t)netns_inode(netns));
     record.chosen = chosen;
-    if (record_write(step->own_dir, step->vpc, &record, err) < 0)
+    if (record_write(step->own_dir, step->vpc, &record, err) < 0 ||
+        records_sync(step->own_dir, step->vpc, err) < 0)
         return err->code;
     return step_reload(step, err);
 }
@@ -223,7 +226,7 @@ static int kind_converge(const struct step *step, const struct realise *realise,
     return 0;
 }
 
-static int rules_converge(const struct step *step, struct error *err)
+static int rules_converge(struct step *step, struct error *err)
 {
     size_t ended;
     struct realise realise = realise_of(step);
@@ -256,7 +259,7 @@ static int step_realise(struct step *step, struct error *err)
     return kind_converge(step, &realise, err);
 }
 
-static int vpc_delete(const struct step *step, struct error *err)
+static int vpc_delete(struct step *step, struct error *err)
 {
     struct realise realise = realise_of(step);
     struct value *left;
@@ -396,7 +399,7 @@ static int group_run(struct step *step, const struct group *group, struct error 
     if (step_reload(step, err) < 0 || namespace_is_ours(step, err) < 0)
         return err->code;
     records_change(step, group);
-    if (step_reload(step, err) < 0)
+    if (records_sync(step->own_dir, step->vpc, err) < 0 || step_reload(step, err) < 0)
         return err->code;
     for (size_t i = 0; i < group->count; i++) {
         step_turn(step, group->ops[i]);
@@ -412,6 +415,7 @@ static void group_carry_out(struct step *step, const struct group *group)
     int lock = records_lock(step->own_dir, step->vpc, &err);
     if (lock < 0 || group_run(step, group, &err) < 0)
         group_fail(group, &err);
+    realise_session_close(&step->session);
     if (lock < 0)
         return;
     if (step->records.count == 0 && group->outcomes[0]->code != ERR_NONE)

@@ -351,7 +351,7 @@ static void nat_write(struct text *out, const struct network *network)
 
 /* ---- inside: anti-spoofing ---------------------------------------------------------- */
 
-static void spoof_write(struct text *out, const struct network_nic *nic)
+void compile_chain(struct text *out, const struct network_nic *nic)
 {
     char mac[MAC_TEXT];
     const char *address = a_text(&nic->address);
@@ -371,8 +371,31 @@ static void spoof_write(struct text *out, const struct network_nic *nic)
     chain_end(out);
 }
 
-void compile_inside(struct text *out, const struct network *network, const struct policy *policy,
-                    bool (*has_tap)(void *context, const char *tap), void *context)
+/* A chain goes with its tap, so that it may be gone: what is not there cannot be deleted, and what
+ * is there may be added. */
+void compile_chain_removal(struct text *out, const char *tap)
+{
+    text_printf(out,
+                "add chain netdev " COMPILE_TABLE " %s\ndelete chain netdev " COMPILE_TABLE " %s\n",
+                tap, tap);
+}
+
+void compile_chain_made(struct text *out, const char *chain)
+{
+    text_printf(out, "table netdev " COMPILE_TABLE " {\n%s}\n", chain);
+}
+
+void compile_spoof(struct text *out, const struct network *network,
+                   bool (*has_tap)(void *context, const char *tap), void *context)
+{
+    table_begin(out, "netdev", COMPILE_TABLE);
+    for (size_t i = 0; i < network->nic_count; i++)
+        if (has_tap(context, network->nics[i].tap))
+            compile_chain(out, &network->nics[i]);
+    text_add(out, "}\n");
+}
+
+void compile_rules(struct text *out, const struct network *network, const struct policy *policy)
 {
     table_begin(out, "inet", COMPILE_TABLE);
     text_printf(out, "\tcomment \"%s\"\n", network->mark);
@@ -387,11 +410,13 @@ void compile_inside(struct text *out, const struct network *network, const struc
     input_write(out, network);
     nat_write(out, network);
     text_add(out, "}\n");
-    table_begin(out, "netdev", COMPILE_TABLE);
-    for (size_t i = 0; i < network->nic_count; i++)
-        if (has_tap(context, network->nics[i].tap))
-            spoof_write(out, &network->nics[i]);
-    text_add(out, "}\n");
+}
+
+void compile_inside(struct text *out, const struct network *network, const struct policy *policy,
+                    bool (*has_tap)(void *context, const char *tap), void *context)
+{
+    compile_rules(out, network, policy);
+    compile_spoof(out, network, has_tap, context);
 }
 
 /* ---- host --------------------------------------------------------------------------- */

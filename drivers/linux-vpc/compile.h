@@ -18,10 +18,18 @@ struct text;
 
 enum { COMPILE_COMMENT_MAX = 128 };
 
-/* Tables of the namespace. `has_tap` says whether a tap exists: the kernel refuses a
+/* Tables of the namespace, both or one. `has_tap` says whether a tap exists: the kernel refuses a
  * chain on a link that does not. */
 void compile_inside(struct text *out, const struct network *network, const struct policy *policy,
                     bool (*has_tap)(void *context, const char *tap), void *context);
+void compile_rules(struct text *out, const struct network *network, const struct policy *policy);
+void compile_spoof(struct text *out, const struct network *network,
+                   bool (*has_tap)(void *context, const char *tap), void *context);
+
+/* Of the second table one chain: its text alone, and what removes it whether it is there or not. */
+void compile_chain(struct text *out, const struct network_nic *nic);
+void compile_chain_removal(struct text *out, const char *tap);
+void compile_chain_made(struct text *out, const char *chain);
 
 /* The table of the host side: "spinel_<uplink>", family inet. */
 void compile_host(struct text *out, const struct network *network);

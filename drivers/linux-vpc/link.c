@@ -113,16 +113,16 @@ int link_list(struct rtnl *rtnl, struct arena *arena, struct link_list *out, str
     int result = rtnl_dump(rtnl, request, link_message, &reading);
     if (result < 0)
         return rtnl_error(err, result, "cannot list the links");
+    reading.list.by_name = names_make(arena, reading.list.count);
+    for (size_t i = 0; i < reading.list.count; i++)
+        names_add(&reading.list.by_name, reading.list.items[i].name, &reading.list.items[i]);
     *out = reading.list;
     return 0;
 }
 
 const struct link *link_find(const struct link_list *list, const char *name)
 {
-    for (size_t i = 0; i < list->count; i++)
-        if (strcmp(list->items[i].name, name) == 0)
-            return &list->items[i];
-    return NULL;
+    return names_find(&list->by_name, name);
 }
 
 const struct link *link_at(const struct link_list *list, int index)
@@ -228,8 +228,13 @@ int link_add_tap(const char *netns, const char *name, struct error *err)
 int link_set(struct rtnl *rtnl, const char *name, const struct link_change *change,
              struct error *err)
 {
+    return link_set_at(rtnl, link_index(rtnl, name), name, change, err);
+}
+
+int link_set_at(struct rtnl *rtnl, int index, const char *name, const struct link_change *change,
+                struct error *err)
+{
     struct ifinfomsg *info;
-    int index = link_index(rtnl, name);
     if (!index)
         return error_set(err, ERR_NOT_FOUND, "there is no link %s", name);
     struct nlmsghdr *request = rtnl_request(rtnl, RTM_NEWLINK, 0, sizeof *info, &info);
@@ -250,10 +255,9 @@ int link_set(struct rtnl *rtnl, const char *name, const struct link_change *chan
     return result < 0 ? rtnl_error(err, result, "cannot change link %s", name) : 0;
 }
 
-int link_close_port(struct rtnl *rtnl, const char *name, struct error *err)
+int link_close_port(struct rtnl *rtnl, int index, const char *name, struct error *err)
 {
     struct ifinfomsg *info;
-    int index = link_index(rtnl, name);
     struct nlmsghdr *request = rtnl_request(rtnl, RTM_NEWLINK, 0, sizeof *info, &info);
     info->ifi_index = index;
     struct nlattr *kind = mnl_attr_nest_start(request, IFLA_LINKINFO);

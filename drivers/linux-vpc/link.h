@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include "drivers/linux-vpc/names.h"
 #include "model/net.h"
 
 struct arena;
@@ -32,6 +33,7 @@ struct link {
 struct link_list {
     struct link *items;
     size_t count;
+    struct names by_name;
 };
 int link_list(struct rtnl *rtnl, struct arena *arena, struct link_list *out, struct error *err);
 
@@ -63,9 +65,12 @@ struct link_change {
 };
 int link_set(struct rtnl *rtnl, const char *name, const struct link_change *change,
              struct error *err);
+/* The same of one whose index is known; the name is for the error. */
+int link_set_at(struct rtnl *rtnl, int index, const char *name, const struct link_change *change,
+                struct error *err);
 
 /* Makes a bridge port isolated, without learning and without unknown unicast. */
-int link_close_port(struct rtnl *rtnl, const char *name, struct error *err);
+int link_close_port(struct rtnl *rtnl, int index, const char *name, struct error *err);
 
 /* Absent already is success. */
 int link_delete(struct rtnl *rtnl, const char *name, struct error *err);

@@ -182,6 +182,9 @@ int network_make(struct arena *arena, const struct records *records, struct netw
         if (is_last_nic)
             qsort(network.nics, network.nic_count, sizeof *network.nics, nic_order);
     }
+    network.nics_by_uid = names_make(arena, network.nic_count);
+    for (size_t i = 0; i < network.nic_count; i++)
+        names_add(&network.nics_by_uid, network.nics[i].record->uid, &network.nics[i]);
     *out = network;
     return 0;
 }
@@ -196,10 +199,7 @@ const struct network_subnet *network_subnet_find(const struct network *network, 
 
 const struct network_nic *network_nic_find(const struct network *network, const char *uid)
 {
-    for (size_t i = 0; i < network->nic_count; i++)
-        if (strcmp(network->nics[i].record->uid, uid) == 0)
-            return &network->nics[i];
-    return NULL;
+    return names_find(&network->nics_by_uid, uid);
 }
 
 const struct network_nic *network_nic_at(const struct network *network,

@@ -73,6 +73,7 @@ struct network {
     size_t subnet_count;
     struct network_nic *nics; /* ordered by instance and interface */
     size_t nic_count;
+    struct names nics_by_uid;
     struct network_floating *floating;
     size_t floating_count;
     struct network_forward *forwards;
@@ -84,7 +85,7 @@ struct network {
 int network_make(struct arena *arena, const struct records *records, struct network *out,
                  struct error *err);
 
-/* By native name or address; NULL if there is none. */
+/* By uid or address; NULL if there is none. */
 const struct network_subnet *network_subnet_find(const struct network *network, const char *uid);
 const struct network_nic *network_nic_find(const struct network *network, const char *uid);
 const struct network_nic *network_nic_at(const struct network *network,

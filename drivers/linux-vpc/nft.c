@@ -73,6 +73,26 @@ int nft_apply(const char *netns, const char *commands, struct error *err)
     return nft_run_in(netns, commands, NULL, &is_absent, err);
 }
 
+/* ---- places ------------------------------------------------------------------------- */
+
+static void places_find(struct arena *arena, struct nft_table *table)
+{
+    table->places = names_make(arena, table->count);
+    for (size_t i = 0; i < table->count; i++)
+        names_add(&table->places, table->entries[i].place, &table->entries[i]);
+}
+
+size_t nft_place(const struct nft_table *table, const char *place, const struct nft_entry **out)
+{
+    const struct nft_entry *first = names_find(&table->places, place);
+    size_t count = 0;
+    *out = first;
+    while (first && first + count < table->entries + table->count &&
+           strcmp(first[count].place, place) == 0)
+        count++;
+    return count;
+}
+
 /* ---- reading ------------------------------------------------------------------------ */
 
 struct nft_reading {
@@ -203,6 +223,7 @@ int nft_read(struct arena *arena, const char *netns, const char *table, struct n
         line_read(&reading, line + strspn(line, "\t "));
     text_free(&reading.definition);
     text_free(&listing);
+    places_find(arena, &found);
     if (result == 0)
         *out = found;
     return result;
@@ -239,6 +260,7 @@ struct nft_table nft_entries_load(struct arena *arena, const struct value *list,
         if (strcmp(entry.table, table) == 0)
             found.entries[found.count++] = entry;
     }
+    places_find(arena, &found);
     return found;
 }
 
@@ -247,6 +269,7 @@ struct nft_table nft_entries_load(struct arena *arena, const struct value *list,
 struct nft_pairing {
     const struct nft_table *expected;
     const struct nft_table *observed;
+    size_t from; /* those observed before it are done */
     bool *expected_done;
     bool *observed_done;
     struct nft_change *changes;
@@ -273,7 +296,10 @@ static void pair_up(struct nft_pairing *pairing, enum pairing how)
 {
     for (size_t i = 0; i < pairing->expected->count; i++) {
         const struct nft_entry *expected = &pairing->expected->entries[i];
-        for (size_t n = 0; n < pairing->observed->count && !pairing->expected_done[i]; n++) {
+        while (pairing->from < pairing->observed->count && pairing->observed_done[pairing->from])
+            pairing->from++;
+        for (size_t n = pairing->from; n < pairing->observed->count && !pairing->expected_done[i];
+             n++) {
             const struct nft_entry *observed = &pairing->observed->entries[n];
             if (pairing->observed_done[n] || !pairs_with(expected, observed, how))
                 continue;

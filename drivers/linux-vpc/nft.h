@@ -5,6 +5,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "drivers/linux-vpc/names.h"
+
 struct arena;
 struct error;
 struct value;
@@ -30,7 +32,11 @@ struct nft_table {
     const char *comment; /* "" if it has none */
     struct nft_entry *entries;
     size_t count;
+    struct names places; /* the first entry of each */
 };
+
+/* The entries of one place, which stand together; none: 0. */
+size_t nft_place(const struct nft_table *table, const char *place, const struct nft_entry **out);
 
 /* Reads one table, "inet spinel", into the arena. Absent is no error. */
 int nft_read(struct arena *arena, const char *netns, const char *table, struct nft_table *out,

@@ -88,17 +88,16 @@ static void object_fill(const struct view *view, const struct record *record,
 
 /* ---- callbacks ---------------------------------------------------------------------- */
 
-static const char *object_etag(struct arena *arena, const struct spinel_object *object, char *hex)
+static const char *object_etag(struct arena *arena, const struct spinel_object *object)
 {
+    char hex[DIGEST_TEXT];
     struct value *all = value_map(arena);
     value_set_int(arena, all, "epoch", (int64_t)object->epoch);
     value_set_bool(arena, all, "released", object->released);
     value_set(arena, all, "spec", object->spec);
     value_set(arena, all, "status", object->status);
     value_set(arena, all, "damage", object->damage);
-    digest_value(all, hex);
-    hex[ETAG_DIGITS] = '\0';
-    return hex;
+    return arena_text_n(arena, digest_value(all, hex), ETAG_DIGITS);
 }
 
 bool vpc_tag_verifies(struct spinel_host *host, const struct network *network)
@@ -111,7 +110,6 @@ static int list_one(struct spinel_host *host, struct spinel_list *list, const ch
                     struct error *err)
 {
     struct view view;
-    char etag[DIGEST_TEXT];
     struct arena *arena = spinel_arena(host);
     if (view_make(arena, spinel_own_dir(host), vpc, &view, err) < 0)
         return err->code;
@@ -127,7 +125,7 @@ static int list_one(struct spinel_host *host, struct spinel_list *list, const ch
     for (size_t i = 0; i < view.records.count; i++) {
         struct spinel_object object;
         object_fill(&view, &view.records.items[i], &object);
-        spinel_list_add(list, object.uid, object.epoch, object_etag(arena, &object, etag));
+        spinel_list_add(list, object.uid, object.epoch, object_etag(arena, &object));
     }
     return 0;
 }
@@ -174,10 +172,12 @@ static void looked_tell(const struct looked *looked, const char *uid, struct spi
 {
     const struct record *record =
         looked && looked->view.is_there ? records_find(&looked->view.records, uid) : NULL;
-    if (record)
-        object_fill(&looked->view, record, object);
-    else
+    if (!record) {
         object->absent = true;
+        return;
+    }
+    object_fill(&looked->view, record, object);
+    object->etag = object_etag(looked->view.arena, object);
 }
 
 int vpc_look(struct spinel_host *host, struct spinel_object *object, struct error *err)
@@ -192,12 +192,19 @@ int vpc_look(struct spinel_host *host, struct spinel_object *object, struct erro
     return 0;
 }
 
+/* The view of the VPC that has the object; NULL: none has it. */
 static struct looked *looked_find(struct spinel_host *host, struct looked *all, size_t *count,
-                                  const char *vpc)
+                                  const char *uid)
 {
     for (size_t i = 0; i < *count; i++)
+        if (records_find(&all[i].view.records, uid))
+            return &all[i];
+    const char *vpc = vpc_of_uid(host, uid);
+    for (size_t i = 0; vpc && i < *count; i++)
         if (strcmp(all[i].vpc, vpc) == 0)
             return &all[i];
+    if (!vpc)
+        return NULL;
     struct looked *looked = &all[(*count)++];
     look_in(host, looked, vpc);
     return looked;
@@ -211,8 +218,7 @@ int vpc_look_all(struct spinel_host *host, struct spinel_list *list, struct erro
     struct looked *all = arena_array(spinel_arena(host), count + 1, sizeof *all);
     for (size_t i = 0; i < count; i++) {
         struct spinel_object object = {.uid = uids[i]};
-        const char *vpc = vpc_of_uid(host, uids[i]);
-        const struct looked *looked = vpc ? looked_find(host, all, &looked_count, vpc) : NULL;
+        const struct looked *looked = looked_find(host, all, &looked_count, uids[i]);
         if (looked && looked->err.code != ERR_NONE) {
             spinel_list_unknown(list, uids[i], &looked->err);
             continue;

@@ -221,12 +221,12 @@ static void check_port(struct observation *observation, const struct link *tap)
 /* The address that the tap's chain lets through is the one that the NIC has. */
 static void address_observe(struct observation *observation, const struct network_nic *nic)
 {
-    const struct nft_table *table = &observation->view->observed[VIEW_SPOOF];
-    for (size_t i = 0; i < table->count; i++) {
-        const struct nft_entry *entry = &table->entries[i];
+    const struct nft_entry *entries;
+    size_t count = nft_place(&observation->view->observed[VIEW_SPOOF], nic->tap, &entries);
+    for (size_t i = 0; i < count; i++) {
+        const struct nft_entry *entry = &entries[i];
         const char *address = strstr(entry->text, "ip saddr ");
-        if (strcmp(entry->place, nic->tap) != 0 || !address || !entry->comment ||
-            strcmp(entry->comment, "base/address") != 0)
+        if (!address || !entry->comment || strcmp(entry->comment, "base/address") != 0)
             continue;
         address += strlen("ip saddr ");
         value_set(observation->arena, observation->spec, "address",

@@ -89,6 +89,19 @@ static const char *alias_of(char alias[ALIAS_MAX], const struct record *record)
     return alias;
 }
 
+static int session_open(const struct realise *realise, struct error *err)
+{
+    if (realise->session->inside)
+        return 0;
+    return rtnl_open_in(realise->network->netns, NETLINK_ROUTE, &realise->session->inside, err);
+}
+
+void realise_session_close(struct realise_session *session)
+{
+    rtnl_close(session->inside);
+    *session = (struct realise_session){0};
+}
+
 /* ---- VPC ---------------------------------------------------------------------------- */
 
 static int uplink_end(struct rtnl *rtnl, const struct network *network, const char *name,
@@ -187,84 +200,95 @@ static bool is_old_neighbour(const struct route_neighbour *neighbour, const stru
            !(is_its_mac && is_its_address && neighbour->index == bridge);
 }
 
-/* Spares the first packet the question. No promise rests on it: dnsmasq makes it an
- * ordinary one with each lease, and what a guest may answer is for the tap's chain. */
-static int neighbour_make(struct arena *arena, struct rtnl *inside, const struct network_nic *nic,
-                          struct error *err)
+/* Removes all that `is_old` says of; what is gone is not removed again by the next one. */
+static int neighbours_remove(const struct realise *realise, const struct network_nic *nic,
+                             int bridge,
+                             bool (*is_old)(const struct route_neighbour *,
+                                            const struct network_nic *, int bridge),
+                             struct error *err)
 {
-    struct route_neighbours have;
-    int bridge = link_index(inside, nic->subnet->bridge);
-    if (route_neighbours(inside, arena, &have, err) < 0)
+    struct realise_session *session = realise->session;
+    if (!session->has_neighbours &&
+        route_neighbours(session->inside, realise->arena, &session->neighbours, err) < 0)
         return err->code;
-    for (size_t i = 0; i < have.count; i++)
-        if (is_old_neighbour(&have.items[i], nic, bridge) &&
-            route_delete_neighbour(inside, have.items[i].index, &have.items[i].address, err) < 0)
+    session->has_neighbours = true;
+    for (size_t i = 0; i < session->neighbours.count; i++) {
+        struct route_neighbour *neighbour = &session->neighbours.items[i];
+        if (neighbour->index == 0 || !is_old(neighbour, nic, bridge))
+            continue;
+        if (route_delete_neighbour(session->inside, neighbour->index, &neighbour->address, err) < 0)
             return err->code;
-    return route_set_neighbour(inside, bridge, &nic->address, &nic->mac, err);
+        neighbour->index = 0;
+    }
+    return 0;
 }
 
-static int tap_make(const struct realise *realise, struct rtnl *inside,
-                    const struct network_nic *nic, struct error *err)
+/* Spares the first packet the question. No promise rests on it: dnsmasq makes it an
+ * ordinary one with each lease, and what a guest may answer is for the tap's chain. */
+static int neighbour_make(const struct realise *realise, const struct network_nic *nic, int bridge,
+                          struct error *err)
+{
+    if (neighbours_remove(realise, nic, bridge, is_old_neighbour, err) < 0)
+        return err->code;
+    return route_set_neighbour(realise->session->inside, bridge, &nic->address, &nic->mac, err);
+}
+
+static int tap_make(const struct realise *realise, const struct network_nic *nic, int bridge,
+                    struct error *err)
 {
     char alias[ALIAS_MAX];
     const struct network *network = realise->network;
-    if (!link_index(inside, nic->tap) && link_add_tap(network->netns, nic->tap, err) < 0)
+    struct rtnl *inside = realise->session->inside;
+    int tap = link_index(inside, nic->tap);
+    if (!tap && link_add_tap(network->netns, nic->tap, err) < 0)
         return err->code;
-    struct link_change change = {.mtu = network->mtu,
-                                 .master = link_index(inside, nic->subnet->bridge),
-                                 .up = true,
-                                 .alias = alias_of(alias, nic->record)};
-    if (link_set(inside, nic->tap, &change, err) < 0 ||
-        link_close_port(inside, nic->tap, err) < 0 ||
-        route_set_forwarding(inside, link_index(inside, nic->tap), &nic->mac, err) < 0)
+    if (!tap)
+        tap = link_index(inside, nic->tap);
+    struct link_change change = {
+        .mtu = network->mtu, .master = bridge, .up = true, .alias = alias_of(alias, nic->record)};
+    if (link_set_at(inside, tap, nic->tap, &change, err) < 0 ||
+        link_close_port(inside, tap, nic->tap, err) < 0 ||
+        route_set_forwarding(inside, tap, &nic->mac, err) < 0)
         return err->code;
-    return neighbour_make(realise->arena, inside, nic, err);
+    return neighbour_make(realise, nic, bridge, err);
 }
 
 int realise_nic(const struct realise *realise, const struct network_nic *nic, struct error *err)
 {
-    struct rtnl *inside;
     if (!nic->subnet)
         return error_set(err, ERR_BUSY, "NIC %s waits for its subnet %s", nic->record->name,
                          value_get_text(nic->record->spec, "subnet", "?"));
-    if (rtnl_open_in(realise->network->netns, NETLINK_ROUTE, &inside, err) < 0)
+    if (session_open(realise, err) < 0)
         return err->code;
-    int result = 0;
-    if (!link_index(inside, nic->subnet->bridge))
-        result = bridge_make(inside, realise->network, nic->subnet, err);
-    if (result == 0)
-        result = tap_make(realise, inside, nic, err);
-    rtnl_close(inside);
-    return result;
+    struct rtnl *inside = realise->session->inside;
+    int bridge = link_index(inside, nic->subnet->bridge);
+    if (!bridge && bridge_make(inside, realise->network, nic->subnet, err) < 0)
+        return err->code;
+    if (!bridge)
+        bridge = link_index(inside, nic->subnet->bridge);
+    return tap_make(realise, nic, bridge, err);
 }
 
 int realise_remove_link(const struct realise *realise, const char *name, struct error *err)
 {
-    struct rtnl *inside;
-    int result = rtnl_open_in(realise->network->netns, NETLINK_ROUTE, &inside, err);
+    int result = session_open(realise, err);
     if (result == ERR_NOT_FOUND)
         return 0;
-    if (result < 0)
-        return result;
-    result = link_delete(inside, name, err);
-    rtnl_close(inside);
-    return result;
+    return result < 0 ? result : link_delete(realise->session->inside, name, err);
+}
+
+static bool has_its_address(const struct route_neighbour *neighbour, const struct network_nic *nic,
+                            int bridge)
+{
+    (void)bridge;
+    return address_equal(&neighbour->address, &nic->address);
 }
 
 int realise_remove_neighbour(const struct realise *realise, const struct network_nic *nic,
                              struct error *err)
 {
-    struct rtnl *inside;
-    struct route_neighbours have;
-    int result = rtnl_open_in(realise->network->netns, NETLINK_ROUTE, &inside, err);
+    int result = session_open(realise, err);
     if (result == ERR_NOT_FOUND)
         return 0;
-    if (result < 0)
-        return result;
-    result = route_neighbours(inside, realise->arena, &have, err);
-    for (size_t i = 0; result == 0 && i < have.count; i++)
-        if (address_equal(&have.items[i].address, &nic->address))
-            result = route_delete_neighbour(inside, have.items[i].index, &nic->address, err);
-    rtnl_close(inside);
-    return result;
+    return result < 0 ? result : neighbours_remove(realise, nic, 0, has_its_address, err);
 }

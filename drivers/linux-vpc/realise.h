@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include "drivers/linux-vpc/dhcp.h"
 #include "drivers/linux-vpc/network.h"
+#include "drivers/linux-vpc/route.h"
 
 struct arena;
 struct error;
@@ -20,7 +21,17 @@ struct realise {
     const char *own_dir;
     const struct dhcp_settings *dhcp;
     const struct network *network;
+    struct realise_session *session;
 };
+
+/* What the steps of a group need of the namespace and have together: hundreds of NICs would each
+ * open a socket and list the neighbours of all. Begins as all zero; to be closed. */
+struct realise_session {
+    struct rtnl *inside;
+    bool has_neighbours;
+    struct route_neighbours neighbours; /* those that were removed since have index 0 */
+};
+void realise_session_close(struct realise_session *session);
 
 /* The namespace, its settings and the link to the host. */
 int realise_vpc(const struct realise *realise, struct error *err);
@@ -33,6 +44,13 @@ int realise_nic(const struct realise *realise, const struct network_nic *nic, st
  * connections that the new rules forbid (`*ended`). What the kernel then shows is
  * kept in the VPC's directory, for the observer to compare. */
 int realise_rules(const struct realise *realise, size_t *ended, struct error *err);
+
+/* Of these, the tables: written and read back as far as they differ from what is known to be there
+ * (realise_tables.c). `links` are those of the namespace. */
+struct link_list;
+struct policy;
+int realise_tables(const struct realise *realise, const struct policy *policy,
+                   const struct link_list *links, struct error *err);
 
 /* Absent already is success. */
 int realise_remove_link(const struct realise *realise, const char *name, struct error *err);
@@ -58,6 +76,7 @@ extern const struct realise_setting realise_bridge_settings[];
 extern const struct mac realise_gateway_mac;
 
 #define REALISE_COMMITTED "committed.json"
+#define REALISE_COMMITTED_SPOOF "committed-spoof.json" /* of the table of the taps' chains */
 /* See seal.h; taken for nothing as soon as it does not fit. */
 #define REALISE_SEAL "seal.json"
 

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MPL-2.0 */
 /*
- * Rules and what goes with them. The rules of a VPC are always written whole: a
- * transaction that replaces a table costs little, and leaves no state in which
- * some of the old is mixed with some of the new.
+ * Rules and what goes with them: routes and ARP of floating IPs, DHCP, and the end of what the
+ * rules forbid. The tables themselves are in realise_tables.c.
  */
 #include "drivers/linux-vpc/compile.h"
 #include "drivers/linux-vpc/conntrack.h"
@@ -12,22 +11,9 @@
 #include "drivers/linux-vpc/realise.h"
 #include "drivers/linux-vpc/route.h"
 #include "drivers/linux-vpc/rtnl.h"
-#include "drivers/linux-vpc/seal.h"
 #include "model/arena.h"
 #include "model/error.h"
 #include "model/text.h"
-
-const char *realise_host_table(struct arena *arena, const struct network *network)
-{
-    return arena_printf(arena, "inet " COMPILE_TABLE "_%s", network->uplink);
-}
-
-/* ---- tables ------------------------------------------------------------------------- */
-
-static bool links_have(void *context, const char *tap)
-{
-    return link_find(context, tap) != NULL;
-}
 
 static int links_read(const struct realise *realise, struct link_list *links, struct error *err)
 {
@@ -37,62 +23,6 @@ static int links_read(const struct realise *realise, struct link_list *links, st
     int result = link_list(inside, realise->arena, links, err);
     rtnl_close(inside);
     return result;
-}
-
-static int tables_write(const struct realise *realise, const struct policy *policy,
-                        struct link_list *links, struct error *err)
-{
-    struct text text = TEXT_INIT;
-    const struct network *network = realise->network;
-    compile_inside(&text, network, policy, links_have, links);
-    int result = nft_apply(network->netns, text.data, err);
-    if (result == 0) {
-        text_reset(&text);
-        compile_host(&text, network);
-        result = nft_apply(NULL, text.data, err);
-    }
-    text_free(&text);
-    return result;
-}
-
-/* `links` are those that the rules were written for: whoever changed one since breaks the seal. */
-static int seal_write(const struct realise *realise, uint32_t generation,
-                      const struct link_list *links, const char *const comments[2],
-                      struct error *err)
-{
-    if (seal_generation(realise->network->netns) != generation)
-        return 0; /* somebody else commits, too: what was read is compared each time */
-    return records_write_file(realise->own_dir, realise->network->records->vpc, REALISE_SEAL,
-                              seal_make(realise->arena, generation, links, comments), err);
-}
-
-/* Reads back what the kernel made of it, for later comparison. */
-static int tables_keep(const struct realise *realise, const struct link_list *links,
-                       struct error *err)
-{
-    const struct network *network = realise->network;
-    const struct {
-        const char *netns;
-        const char *table;
-    } tables[] = {
-        {network->netns, "inet " COMPILE_TABLE},
-        {network->netns, "netdev " COMPILE_TABLE},
-        {NULL, realise_host_table(realise->arena, network)},
-    };
-    struct value *entries = value_list(realise->arena);
-    const char *comments[sizeof tables / sizeof *tables];
-    uint32_t generation = seal_generation(network->netns);
-    for (size_t i = 0; i < sizeof tables / sizeof *tables; i++) {
-        struct nft_table table;
-        if (nft_read(realise->arena, tables[i].netns, tables[i].table, &table, err) < 0)
-            return err->code;
-        nft_entries_save(realise->arena, entries, &table);
-        comments[i] = table.comment;
-    }
-    if (records_write_file(realise->own_dir, network->records->vpc, REALISE_COMMITTED, entries,
-                           err) < 0)
-        return err->code;
-    return seal_write(realise, generation, links, comments, err);
 }
 
 /* ---- floating IPs on the host ------------------------------------------------------- */
@@ -176,8 +106,8 @@ int realise_rules(const struct realise *realise, size_t *ended, struct error *er
     struct policy policy = policy_make(realise->arena, realise->network);
     struct link_list links;
     size_t count = 0;
-    if (links_read(realise, &links, err) < 0 || tables_write(realise, &policy, &links, err) < 0 ||
-        floating_make(realise, err) < 0 || tables_keep(realise, &links, err) < 0 ||
+    if (links_read(realise, &links, err) < 0 || realise_tables(realise, &policy, &links, err) < 0 ||
+        floating_make(realise, err) < 0 ||
         dhcp_converge(realise->arena, realise->own_dir, realise->network, realise->dhcp, err) < 0 ||
         conntrack_flush(realise->arena, realise->network, &policy, &count, err) < 0)
         return err->code;

@@ -87,19 +87,24 @@ struct value *records_read_file(struct arena *arena, const char *own_dir, const 
     return value;
 }
 
-/* A rename or an unlink is durable once its directory is. */
-static int parent_sync(const char *path)
+int records_sync(const char *own_dir, const char *vpc, struct error *err)
 {
-    char dir[PATH_MAX];
-    snprintf(dir, sizeof dir, "%.*s", (int)(strrchr(path, '/') - path), path);
-    int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    int result = fd < 0 ? -1 : fsync(fd);
+    char path[PATH_MAX];
+    vpc_path(path, own_dir, vpc, NULL);
+    int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0 && errno == ENOENT)
+        return 0; /* with all that was in it */
+    if (fd < 0 || fsync(fd) < 0)
+        error_sys(err, "cannot keep %s for good", path);
     if (fd >= 0)
         close(fd);
-    return result;
+    return err->code;
 }
 
-static int file_replace(const char *path, const char *data, size_t len, struct error *err)
+enum keeping { KEEP_BEYOND_REBOOT, KEEP_UNTIL_REBOOT };
+
+static int file_replace(const char *path, const char *data, size_t len, enum keeping keeping,
+                        struct error *err)
 {
     char draft[PATH_MAX + 8];
     snprintf(draft, sizeof draft, "%s.new", path);
@@ -107,18 +112,18 @@ static int file_replace(const char *path, const char *data, size_t len, struct e
     if (fd < 0)
         return error_sys(err, "cannot write %s", draft);
     int result = 0;
-    if (write(fd, data, len) != (ssize_t)len || fsync(fd) < 0)
+    if (write(fd, data, len) != (ssize_t)len || (keeping == KEEP_BEYOND_REBOOT && fsync(fd) < 0))
         result = error_sys(err, "cannot write %s", draft);
     close(fd);
-    if (result == 0 && (rename(draft, path) < 0 || parent_sync(path) < 0))
+    if (result == 0 && rename(draft, path) < 0)
         result = error_sys(err, "cannot write %s", path);
     if (result < 0)
         unlink(draft);
     return result;
 }
 
-int records_write_file(const char *own_dir, const char *vpc, const char *name,
-                       const struct value *value, struct error *err)
+static int value_write(const char *own_dir, const char *vpc, const char *name,
+                       const struct value *value, enum keeping keeping, struct error *err)
 {
     char path[PATH_MAX];
     struct text text = TEXT_INIT;
@@ -128,9 +133,23 @@ int records_write_file(const char *own_dir, const char *vpc, const char *name,
     vpc_path(path, own_dir, vpc, name);
     json_write(&text, value);
     text_add_char(&text, '\n');
-    int result = file_replace(path, text.data, text.len, err);
+    int result = file_replace(path, text.data, text.len, keeping, err);
     text_free(&text);
     return result;
+}
+
+int records_write_file(const char *own_dir, const char *vpc, const char *name,
+                       const struct value *value, struct error *err)
+{
+    if (value_write(own_dir, vpc, name, value, KEEP_BEYOND_REBOOT, err) < 0)
+        return err->code;
+    return records_sync(own_dir, vpc, err);
+}
+
+int records_note_file(const char *own_dir, const char *vpc, const char *name,
+                      const struct value *value, struct error *err)
+{
+    return value_write(own_dir, vpc, name, value, KEEP_UNTIL_REBOOT, err);
 }
 
 /* ---- records ------------------------------------------------------------------------ */
@@ -173,7 +192,8 @@ int record_write(const char *own_dir, const char *vpc, const struct record *reco
     char name[NAME_MAX];
     struct arena *arena = arena_new();
     record_name(name, record->kind, record->uid);
-    int result = records_write_file(own_dir, vpc, name, record_value(arena, record), err);
+    int result =
+        value_write(own_dir, vpc, name, record_value(arena, record), KEEP_BEYOND_REBOOT, err);
     arena_free(arena);
     return result;
 }
@@ -187,7 +207,7 @@ int record_remove(const char *own_dir, const char *vpc, const struct record *rec
     vpc_path(path, own_dir, vpc, name);
     if (unlink(path) < 0 && errno != ENOENT)
         return error_sys(err, "cannot remove %s", path);
-    return parent_sync(path) < 0 ? error_sys(err, "cannot remove %s for good", path) : 0;
+    return 0;
 }
 
 /* "<Kind>-<uid>.json", and nothing else that lies in the directory. */
@@ -260,16 +280,16 @@ int records_load(struct arena *arena, const char *own_dir, const char *vpc, stru
         return result;
     if (records.count)
         qsort(records.items, records.count, sizeof *records.items, record_order);
+    records.by_uid = names_make(arena, records.count);
+    for (size_t i = 0; i < records.count; i++)
+        names_add(&records.by_uid, records.items[i].uid, &records.items[i]);
     *out = records;
     return 0;
 }
 
 const struct record *records_find(const struct records *records, const char *uid)
 {
-    for (size_t i = 0; i < records->count; i++)
-        if (strcmp(records->items[i].uid, uid) == 0)
-            return &records->items[i];
-    return NULL;
+    return names_find(&records->by_uid, uid);
 }
 
 /* ---- directories -------------------------------------------------------------------- */

@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include "drivers/linux-vpc/names.h"
 #include "model/value.h"
 
 struct arena;
@@ -41,6 +42,7 @@ struct records {
     const char *vpc; /* uid */
     struct record *items;
     size_t count;
+    struct names by_uid;
 };
 
 const char *record_kind_text(enum record_kind kind); /* "VPC", "Subnet", ... */
@@ -51,12 +53,15 @@ int records_load(struct arena *arena, const char *own_dir, const char *vpc, stru
                  struct error *err);
 const struct record *records_find(const struct records *records, const char *uid);
 
-/* Writes one atomically and durably, making the VPC's directory when needed. */
+/* Writes one atomically, making the VPC's directory when needed. It is there after a power cut
+ * once records_sync() was called, as is the removal of one: a sync for many. */
 int record_write(const char *own_dir, const char *vpc, const struct record *record,
                  struct error *err);
 /* Absent already is success. */
 int record_remove(const char *own_dir, const char *vpc, const struct record *record,
                   struct error *err);
+
+int records_sync(const char *own_dir, const char *vpc, struct error *err);
 
 /* Uids of the VPCs that have a directory, as a list of texts, in order. */
 int records_vpcs(struct arena *arena, const char *own_dir, struct value **out, struct error *err);
@@ -82,10 +87,13 @@ int records_forget(const char *own_dir, const char *vpc, struct error *err);
 void records_forget_empty(const char *own_dir, const char *vpc);
 
 /* One file of the VPC's directory: read into the arena (NULL if it is not there or
- * does not read), written atomically. `name` without directory. */
+ * does not read), written atomically and durably. `name` without directory. */
 struct value *records_read_file(struct arena *arena, const char *own_dir, const char *vpc,
                                 const char *name);
 int records_write_file(const char *own_dir, const char *vpc, const char *name,
                        const struct value *value, struct error *err);
+/* The same of what describes the kernel's state, which no power cut survives: it is not synced. */
+int records_note_file(const char *own_dir, const char *vpc, const char *name,
+                      const struct value *value, struct error *err);
 
 #endif

@@ -294,7 +294,8 @@ static int neighbour_ask(struct rtnl *rtnl, int type, struct ndmsg want,
     if (mac)
         mnl_attr_put(request, NDA_LLADDR, sizeof mac->bytes, mac->bytes);
     int result = rtnl_ask(rtnl, request);
-    return type == RTM_DELNEIGH && result == -ENOENT ? 0 : result;
+    bool is_gone = result == -ENOENT || result == -ENODEV; /* itself, or with its link */
+    return type == RTM_DELNEIGH && is_gone ? 0 : result;
 }
 
 static int neighbour_result(int result, const struct address *address, struct error *err)

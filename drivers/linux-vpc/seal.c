@@ -6,6 +6,7 @@
 #include <linux/netfilter/nfnetlink.h>
 #include <string.h>
 #include "drivers/linux-vpc/link.h"
+#include "drivers/linux-vpc/netns.h"
 #include "drivers/linux-vpc/rtnl.h"
 #include "model/arena.h"
 #include "model/digest.h"
@@ -54,26 +55,33 @@ static void links_digest(const struct link_list *links, char digest[DIGEST_TEXT]
     text_free(&text);
 }
 
-struct value *seal_make(struct arena *arena, uint32_t generation, const struct link_list *links,
-                        const char *const comments[2])
+struct value *seal_make(struct arena *arena, const struct seal *seal)
 {
     char digest[DIGEST_TEXT];
-    struct value *seal = value_map(arena);
-    links_digest(links, digest);
-    value_set_int(arena, seal, "generation", generation);
-    value_set_text(arena, seal, "links", digest);
+    struct value *value = value_map(arena);
+    links_digest(seal->links, digest);
+    value_set_int(arena, value, "inode", (int64_t)netns_inode(seal->netns));
+    value_set_int(arena, value, "generation", seal->generation);
+    value_set_text(arena, value, "links", digest);
     for (size_t i = 0; i < sizeof comment_keys / sizeof *comment_keys; i++)
-        value_set_text(arena, seal, comment_keys[i], comments[i]);
-    return seal;
+        value_set_text(arena, value, comment_keys[i], seal->comments[i]);
+    value_set_text(arena, value, "rules", seal->rules);
+    value_set(arena, value, "chains", seal->chains);
+    return value;
+}
+
+bool seal_is_last(const struct value *seal, const char *netns, uint32_t generation)
+{
+    return generation > 0 && value_get_int(seal, "generation", 0) == generation &&
+           value_get_int(seal, "inode", 0) == (int64_t)netns_inode(netns);
 }
 
 bool seal_holds(const struct value *seal, const char *netns, const struct link_list *links)
 {
     char digest[DIGEST_TEXT];
-    int64_t generation = value_get_int(seal, "generation", 0);
     links_digest(links, digest);
-    return generation > 0 && strcmp(value_get_text(seal, "links", ""), digest) == 0 &&
-           seal_generation(netns) == generation;
+    return strcmp(value_get_text(seal, "links", ""), digest) == 0 &&
+           seal_is_last(seal, netns, seal_generation(netns));
 }
 
 const char *seal_comment(const struct value *seal, int table)

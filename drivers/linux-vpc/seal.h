@@ -19,13 +19,24 @@ struct value;
 /* Of the namespace of that name; 0 if it cannot be told. */
 uint32_t seal_generation(const char *netns);
 
-/* What is kept beside the committed rules, which were read at this generation; `comments` are
- * those of the tables, in the order of enum view_table. Both in the arena. */
-struct value *seal_make(struct arena *arena, uint32_t generation, const struct link_list *links,
-                        const char *const comments[2]);
+/* What is kept beside the committed rules, which were read at this generation of this namespace;
+ * `comments` are those of the tables, in the order of enum view_table. Both in the arena. */
+struct seal {
+    const char *netns;
+    uint32_t generation;
+    const struct link_list *links;
+    const char *comments[2];
+    const char *rules;    /* digest of the text that the first table was written from */
+    struct value *chains; /* of the second one: a list of texts that say for each, by the name of
+                           * its tap, to which link it was bound and from which text it was made */
+};
+struct value *seal_make(struct arena *arena, const struct seal *seal);
 
 /* Whether what was committed under `seal` (NULL: nothing) is still what is there. */
 bool seal_holds(const struct value *seal, const char *netns, const struct link_list *links);
+/* Whether nobody has committed anything since, so that what is there can be told from the seal,
+ * but for chains that went with their links. */
+bool seal_is_last(const struct value *seal, const char *netns, uint32_t generation);
 const char *seal_comment(const struct value *seal, int table);
 
 #endif

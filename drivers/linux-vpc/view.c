@@ -82,12 +82,15 @@ static int tables_read(struct view *view, const char *own_dir, struct error *err
     };
     const struct value *committed =
         records_read_file(view->arena, own_dir, view->records.vpc, REALISE_COMMITTED);
+    const struct value *spoof =
+        records_read_file(view->arena, own_dir, view->records.vpc, REALISE_COMMITTED_SPOOF);
     const struct value *seal =
         records_read_file(view->arena, own_dir, view->records.vpc, REALISE_SEAL);
     bool is_sealed = seal_holds(seal, view->network.netns, &view->inside);
     for (int i = 0; i < VIEW_TABLES; i++) {
         const char *netns = i == VIEW_HOST ? NULL : view->network.netns;
-        view->expected[i] = nft_entries_load(view->arena, committed, names[i]);
+        view->expected[i] =
+            nft_entries_load(view->arena, i == VIEW_SPOOF && spoof ? spoof : committed, names[i]);
         if (is_sealed && i != VIEW_HOST) {
             view->observed[i] = view->expected[i];
             view->observed[i].comment = seal_comment(seal, i);
@@ -135,9 +138,10 @@ int view_make(struct arena *arena, const char *own_dir, const char *vpc, struct 
 
 const char *view_definition(const struct view *view, enum view_table table, const char *place)
 {
-    const struct nft_table *observed = &view->observed[table];
-    for (size_t i = 0; i < observed->count; i++)
-        if (!observed->entries[i].comment && strcmp(observed->entries[i].place, place) == 0)
-            return observed->entries[i].text;
+    const struct nft_entry *entries;
+    size_t count = nft_place(&view->observed[table], place, &entries);
+    for (size_t i = 0; i < count; i++)
+        if (!entries[i].comment)
+            return entries[i].text;
     return NULL;
 }

@@ -12,11 +12,13 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/filter.h>
 #include <linux/if_link.h>
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/rtnetlink.h>
 #include <net/if.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -36,7 +38,14 @@
 #include "model/invariant.h"
 #include "model/native.h"
 
-enum { EVENT_BYTES = 65536, COMM_MAX = 16, NAMED_OBJECTS_MAX = 32, WHY_MAX = 160 };
+enum {
+    EVENT_BYTES = 65536,
+    EVENTS_AT_ONCE = 64,      /* then others have their turn */
+    EVENTS_WAITING = 4 << 20, /* bytes: some thousand links that come at once */
+    COMM_MAX = 16,
+    NAMED_OBJECTS_MAX = 32,
+    WHY_MAX = 160
+};
 
 enum watch_source { WATCH_LINKS, WATCH_RULES, WATCH_DHCP, WATCH_SOURCES };
 
@@ -184,14 +193,17 @@ static void events_read(struct spinel_host *host, int fd, const struct watched *
                                      const struct nlmsghdr *))
 {
     static char buffer[EVENT_BYTES];
-    ssize_t got = recv(fd, buffer, sizeof buffer, MSG_DONTWAIT);
-    if (got < 0 && errno == ENOBUFS)
-        spinel_changed(host, NULL, "too many network events to tell them apart");
-    int left = (int)got;
-    for (struct nlmsghdr *message = (struct nlmsghdr *)(void *)buffer;
-         watched && left > 0 && mnl_nlmsg_ok(message, left);
-         message = mnl_nlmsg_next(message, &left))
-        each(host, watched, message);
+    for (int turn = 0; turn < EVENTS_AT_ONCE; turn++) {
+        ssize_t got = recv(fd, buffer, sizeof buffer, MSG_DONTWAIT);
+        if (got < 0 && errno == ENOBUFS)
+            spinel_changed(host, NULL, "too many network events to tell them apart");
+        if (got < 0)
+            return;
+        int left = (int)got;
+        for (struct nlmsghdr *message = (struct nlmsghdr *)(void *)buffer;
+             watched && mnl_nlmsg_ok(message, left); message = mnl_nlmsg_next(message, &left))
+            each(host, watched, message);
+    }
 }
 
 static void links_ready(struct spinel_host *host, int fd)
@@ -226,6 +238,35 @@ static void dhcp_ready(struct spinel_host *host, int fd)
 
 /* ---- sources ------------------------------------------------------------------------ */
 
+/* A commit is an event for each of its rules, and a link that comes one for each thing that is
+ * set on it: thousands in a large network, too many for any queue. The kernel leaves out what
+ * would be read and passed over here. */
+static void events_filter(int fd, int bus)
+{
+    struct sock_filter commits[] = {
+        BPF_STMT(BPF_LD | BPF_H | BPF_ABS, offsetof(struct nlmsghdr, nlmsg_type)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, htons(NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_NEWGEN), 0,
+                 1),
+        BPF_STMT(BPF_RET | BPF_K, UINT32_MAX),
+        BPF_STMT(BPF_RET | BPF_K, 0),
+    };
+    struct sock_filter links[] = {
+        BPF_STMT(BPF_LD | BPF_H | BPF_ABS, offsetof(struct nlmsghdr, nlmsg_type)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, htons(RTM_DELLINK), 3, 0),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, htons(RTM_NEWLINK), 0, 3),
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, NLMSG_HDRLEN + offsetof(struct ifinfomsg, ifi_flags)),
+        BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, htonl(IFF_UP), 1, 0),
+        BPF_STMT(BPF_RET | BPF_K, UINT32_MAX),
+        BPF_STMT(BPF_RET | BPF_K, 0),
+    };
+    struct sock_fprog program =
+        bus == NETLINK_ROUTE ? (struct sock_fprog){sizeof links / sizeof *links, links}
+                             : (struct sock_fprog){sizeof commits / sizeof *commits, commits};
+    int room = EVENTS_WAITING;
+    setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program);
+    setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &room, sizeof room);
+}
+
 static int events_open(int bus, unsigned group)
 {
     struct sockaddr_nl address = {.nl_family = AF_NETLINK};
@@ -236,6 +277,8 @@ static int events_open(int bus, unsigned group)
         close(fd);
         return -1;
     }
+    if (fd >= 0)
+        events_filter(fd, bus);
     return fd;
 }
 

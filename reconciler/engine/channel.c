@@ -138,12 +138,14 @@ static void out_ready(struct ev_loop *loop, struct ev_io *io, int events)
     output_write(io->data);
 }
 
+/* What one turn of the loop has to say leaves at its end, together: a driver that is woken by the
+ * first line of many would begin with that one alone. */
 void channel_send(struct channel *channel, const char *line, size_t len)
 {
     text_add_n(&channel->output, line, len);
     text_add_char(&channel->output, '\n');
-    if (channel->is_attached && !ev_is_active(&channel->out))
-        output_write(channel);
+    if (channel->is_attached)
+        ev_io_start(channel->loop, &channel->out);
 }
 
 /* ---- life --------------------------------------------------------------------------- */

@@ -18,6 +18,7 @@
 #include "model/invariant.h"
 #include "model/json.h"
 #include "model/text.h"
+#include "reconciler/plan/fields.h"
 
 enum {
     GRACE_MS = 5000, /* for a driver that keeps its own deadline */
@@ -25,10 +26,11 @@ enum {
     LOOK_MS = 15000,     /* one look */
     LOOK_FOR_MS = 15000, /* how long a claim may take to become true */
     LOOK_PAUSE_MS = 200,
-    WINDOW_MAX = 256, /* tasks with a driver that keeps a queue, while it answers quickly */
+    WINDOW_MAX = 256,   /* tasks with a driver that keeps a queue, while it answers quickly */
+    GROUP_WINDOW = 512, /* the same, of a driver that carries out together what waits */
     QUICK_MS = 1000,
     TASK_ROOM = 5632,       /* bytes: what a volume's task takes, and a little more */
-    GROUP_QUICK_MS = 20000, /* the same, of a driver that carries out together what waits */
+    GROUP_QUICK_MS = 20000, /* the same, of groups */
     STEP_S = 60,            /* deadlines of a step */
     IMAGE_S = 1800,
     SHUTDOWN_S = 60,
@@ -447,23 +449,20 @@ static bool damage_has(const struct value *damage, const char *path)
     return value_is_list(damage) && value_find(damage, "path", path) != NULL;
 }
 
-static bool field_is_true(struct arena *arena, const struct plan_field *field,
-                          const struct observation *seen, bool may_be_booted)
+static bool field_is_true(const struct plan_field *field, const struct observation *seen,
+                          bool may_be_booted)
 {
     if (!field->field)
         return !damage_has(seen->damage, field->path);
     if (field->field->is_sensitive || field->change == CHANGE_METADATA)
         return true;
-    struct value *spec = value_map(arena), *booted = value_map(arena);
-    value_set(arena, spec, "spec", seen->spec ? value_copy(arena, seen->spec) : NULL);
-    value_set(arena, booted, "spec", seen->booted ? value_copy(arena, seen->booted) : NULL);
-    const struct value *now = value_at(spec, field->path);
-    /* Of what changes while it runs, the start proves nothing, neither for nor against. */
-    const struct value *then = may_be_booted ? value_at(booted, field->path) : NULL;
-    if (!now && !then)
-        return true;             /* not looked at, or gone as it should be */
     if (value_is_map(field->to)) /* an element of a keyed list: its fields show at the next pass */
         return true;
+    const struct value *now = spec_at(seen->spec, field->path);
+    /* Of what changes while it runs, the start proves nothing, neither for nor against. */
+    const struct value *then = may_be_booted ? spec_at(seen->booted, field->path) : NULL;
+    if (!now && !then)
+        return true; /* not looked at, or gone as it should be */
     return value_equal(now, field->to) || (then && value_equal(then, field->to));
 }
 
@@ -490,7 +489,7 @@ static const char *task_doubt(struct task *task, const struct observation *seen)
         return "it is still marked released";
     bool is_boot = !strcmp(verb, "restart") || !strcmp(verb, "create");
     for (size_t i = 0; i < task->field_count; i++)
-        if (!field_is_true(task->arena, &task->fields[i], seen,
+        if (!field_is_true(&task->fields[i], seen,
                            is_boot || task->fields[i].change == CHANGE_RESTART))
             return arena_printf(task->arena, "%s is not as asked", task->fields[i].path);
     return NULL;
@@ -568,8 +567,9 @@ void task_looked(struct core *core, struct task *task, const struct value *objec
 
 unsigned window_begin(const struct core *core, const struct driver *driver)
 {
-    return driver->makes_groups && core->config.parallelism < WINDOW_MAX ? WINDOW_MAX
-                                                                         : core->config.parallelism;
+    return driver->makes_groups && core->config.parallelism < GROUP_WINDOW
+               ? GROUP_WINDOW
+               : core->config.parallelism;
 }
 
 /* A group that died goes one by one for a while, and each has its deadline from when it was sent.

@@ -177,6 +177,27 @@ static void what_waits_meanwhile_is_carried_out_together(void **state)
                         "alone 1-1-create\ntogether 2-1-create 3-1-create 4-1-create\n");
 }
 
+static void what_does_not_fit_into_the_pipe_at_once_goes_together(void **state)
+{
+    enum { STEPS = 6, PAD_BYTES = 40000 };
+    struct rack *rack = *state;
+    struct text lines = TEXT_INIT;
+    int first = rack->subject.next_id + 1;
+    for (int i = 0; i < STEPS; i++)
+        text_printf(
+            &lines,
+            "{\"jsonrpc\":\"2.0\",\"id\":%d,\"method\":\"apply\",\"params\":{\"op\":\"%d\","
+            "\"uid\":\"%032x\",\"epoch\":1,\"verb\":\"create\",\"kind\":\"NIC\",\"project\":"
+            "\"shop\",\"name\":\"x\",\"generation\":1,\"labels\":{},\"refs\":{},\"deadline\":30,"
+            "\"spec\":{\"group\":\"g\",\"pad\":\"%0*d\"}}}\n",
+            ++rack->subject.next_id, i, i, PAD_BYTES, 0);
+    assert_true(subject_write(&rack->subject, lines.data, lines.len));
+    text_free(&lines);
+    for (int i = 0; i < STEPS; i++)
+        assert_applied(rack, received(rack, first + i));
+    assert_string_equal(log_await(rack, 1), "together 0 1 2 3 4 5\n");
+}
+
 static void each_has_its_own_outcome(void **state)
 {
     struct rack *rack = *state;
@@ -249,6 +270,7 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
         TEST(what_waits_meanwhile_is_carried_out_together),
+        TEST(what_does_not_fit_into_the_pipe_at_once_goes_together),
         TEST(each_has_its_own_outcome),
         TEST(other_groups_do_not_wait),
         TEST(after_a_crash_each_goes_alone),

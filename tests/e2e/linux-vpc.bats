@@ -81,6 +81,14 @@ world_build() {
     done
 }
 
+@test "a look tells the etag that the object is listed under" {
+    rpc observe '{}' | jq -r '.result.list[] | "\(.[0]) \(.[2])"' | sort >"$W/listed"
+    rpc observe "$(jq -Rcn '{uids:[inputs | split(" ")[0]]}' <"$W/listed")" |
+        jq -r '.result.objects[] | "\(.uid) \(.etag)"' | sort >"$W/looked"
+    [ "$(wc -l <"$W/listed")" = 7 ]
+    diff "$W/listed" "$W/looked"
+}
+
 @test "names of instances resolve, others do not" {
     in_guest db busybox nslookup web.internal 10.0.1.1 | grep 10.0.1.5
     in_guest app busybox nslookup web.internal 10.0.2.1 | grep 10.0.1.5
@@ -256,6 +264,109 @@ together() {
     grep '"id":' "$W/out" | jq -c "select(.id > $((9000 + epoch * 100)))" >"$W/answers"
 }
 
+# handles FAMILY CHAIN: of its rules, in order
+handles() { in_vpc nft -a list chain "$1" spinel "$2" | sed -n 's/.* # handle //p' | tail -n +2 | xargs; }
+db_update() { apply update NIC db.eth0 "$DB" "$(nic_spec db front "$1" 02:00:00:00:01:06)" "$REFS_A"; }
+own_files() { echo "$W/state/drivers/linux-vpc/$VPC_A"; }
+
+@test "a step writes the chains and the table that it changes, and no others" {
+    web=$(look "$WEB" .status.tap) db=$(look "$DB" .status.tap)
+    rules=$(handles inet in) web_rules=$(handles netdev "$web") db_rules=$(handles netdev "$db")
+    db_update 10.0.1.6
+    [ "$(handles inet in) $(handles netdev "$web") $(handles netdev "$db")" = "$rules $web_rules $db_rules" ]
+    apply update Firewall fw "$FIREWALL" "${SPEC_FIREWALL/\"80\"/\"82\"}" "$REFS_A"
+    in_vpc nft list chain inet spinel in | grep -q 'dport 82 '
+    [ "$(handles netdev "$web") $(handles netdev "$db")" = "$web_rules $db_rules" ]
+    apply update Firewall fw "$FIREWALL" "$SPEC_FIREWALL" "$REFS_A"
+    db_update 10.0.1.61
+    [ "$(handles netdev "$web")" = "$web_rules" ]
+    [ "$(handles netdev "$db")" != "$db_rules" ]
+    in_vpc nft list chain netdev spinel "$db" | grep -q 'ip saddr 10.0.1.61 accept'
+    [ "$(in_vpc nft list chain netdev spinel "$db" | grep -c 'ip saddr 10.0.1.* accept')" = 1 ]
+    db_update 10.0.1.6
+    for object in "$VPC_A" "$WEB" "$DB" "$FIREWALL"; do [ "$(damage "$object")" = "" ]; done
+}
+
+@test "what somebody changed between two steps is written anew by the next one, whatever that is for" {
+    web=$(look "$WEB" .status.tap)
+    in_vpc nft flush chain netdev spinel "$web"
+    db_update 10.0.1.6
+    in_vpc nft list chain netdev spinel "$web" | grep -q 'ip saddr 10.0.1.5 accept'
+    in_vpc nft insert rule inet spinel in tcp dport 22 accept
+    db_update 10.0.1.6
+    [ "$(in_vpc nft list chain inet spinel in | grep -c 'dport 22 ')" = 0 ]
+    in_vpc nft delete table netdev spinel
+    db_update 10.0.1.6
+    in_vpc nft list chain netdev spinel "$web" | grep -q 'ip saddr 10.0.1.5 accept'
+    for object in "$VPC_A" "$WEB" "$DB" "$FIREWALL"; do [ "$(damage "$object")" = "" ]; done
+}
+
+# Some kernels take the chain away with the tap, others keep it for the next one of that name.
+@test "a tap that somebody made anew has its chain after the next step, whatever that is for" {
+    tap=$(look "$APP" .status.tap)
+    kill "$(cat "$W/guest-app.pid")"
+    ip -n "$NS" link del "$tap"
+    ip -n "$NS" tuntap add "$tap" mode tap
+    rules=$(handles netdev "$tap" || true)
+    db_update 10.0.1.6
+    in_vpc nft list chain netdev spinel "$tap" | grep -q 'ip saddr 10.0.2.7 accept'
+    [ "$(handles netdev "$tap")" != "$rules" ]
+    apply update NIC app.eth0 "$APP" "$(nic_spec app back 10.0.2.7 02:00:00:00:02:07)" "$REFS_A"
+    [ "$(damage "$APP")" = "" ]
+    ip netns del "$(guest_netns app)"
+    guest app "$NS" "$tap" 02:00:00:00:02:07
+}
+
+@test "a step that died between its commit and its notes is made good by the next one" {
+    db=$(look "$DB" .status.tap)
+    for kept in "seal.json" "seal.json committed.json" "seal.json committed.json committed-spoof.json"; do
+        mkdir "$W/kept"
+        for file in $kept; do cp "$(own_files)/$file" "$W/kept"; done
+        db_update 10.0.1.61
+        cp "$W/kept"/* "$(own_files)"
+        db_update 10.0.1.6 # as those notes say it is already
+        in_vpc nft list chain netdev spinel "$db" | grep -q 'ip saddr 10.0.1.6 accept'
+        for object in "$VPC_A" "$WEB" "$DB" "$FIREWALL"; do [ "$(damage "$object")" = "" ]; done
+        rm -r "$W/kept"
+    done
+}
+
+# firewall_send COUNT PORT: the firewall fw with so many more rules of which the middle one allows PORT
+firewall_send() {
+    local epoch
+    epoch=$(($(cat "$W/epoch") + 1))
+    echo $epoch >"$W/epoch"
+    jq -cn --argjson count "$1" --arg port "$2" --argjson rules "$RULES" '{vpc:"a",rules:($rules + [range($count) |
+        {name:"r\(.)",direction:"in",action:"allow",priority:2000,targets:[{label:"role=web"}],
+         hosts:[{cidr:"10.\(100 + (. / 250 | floor)).\(. % 250).0/24"}],log:false,
+         protocols:[{protocol:"tcp",ports:[if . == ($count / 2 | floor) then $port else "\(2000 + .)" end]}]}])}' >"$W/spec"
+    jq -cn --argjson id $((5000 + epoch)) --argjson e $epoch --arg u "$FIREWALL" --slurpfile s "$W/spec" \
+        --argjson r "$REFS_A" '{jsonrpc:"2.0",id:$id,method:"apply",params:{op:"op\($e)",uid:$u,epoch:$e,verb:"update",
+        kind:"Firewall",project:"shop",name:"fw",generation:1,spec:$s[0],labels:{},changed:[],refs:$r,deadline:30}}' >"$W/big"
+    cat "$W/big" >"$W/in"
+}
+
+firewall_answered() {
+    local id=$((5000 + $(cat "$W/epoch")))
+    wait_until "grep -q '\"id\":$id[,}]' '$W/out'"
+    grep "\"id\":$id[,}]" "$W/out" | jq -e .result
+}
+
+@test "however much a step changes, a driver that is slow to hear of it does not lose count" {
+    lines=$(wc -l <"$W/out")
+    driver=$(cat "$W/driver")
+    firewall_send 2000 7
+    wait_until "! flock -n -s $W/state/drivers/linux-vpc/$VPC_A true" # its call is at work
+    kill -STOP "$driver"
+    wait_until "in_vpc nft list chain inet spinel in | grep -q 'tcp dport 7 accept'"
+    kill -CONT "$driver"
+    firewall_answered
+    firewall_send 0 7
+    firewall_answered
+    [ "$(tail -n +$((lines + 1)) "$W/out" | grep -c '"changed"')" = 0 ]
+    [ "$(damage "$FIREWALL")" = "" ]
+}
+
 @test "NICs that come at once are made together, and one that cannot be is refused alone" {
     together create $(seq 1 20)
     [ "$(jq -s 'map(select(.result)) | length' "$W/answers")" = 19 ]
@@ -268,6 +379,23 @@ together() {
     [ "$(jq -s 'map(select(.result)) | length' "$W/answers")" = 20 ]
     [ "$(look "$(uid 101)" .absent)" = true ]
     [ "$(ip -n "$NS" -br link | grep -c '^spt')" = 3 ]
+}
+
+@test "records of a group are on disk, and so is their directory, before anything is made of them" {
+    : >"$W/syncs"
+    together create 1 2 3
+    directory=$(stat -c %i "$(own_files)")
+    for n in 1 2 3; do
+        record=$(own_files)/NIC-$(uid $((100 + n))).json
+        inode=$(stat -c %i "$record")
+        [ "$(grep -n "^sync $inode " "$W/syncs" | head -1 | cut -d: -f1)" -lt "$(grep -n "^name $inode " "$W/syncs" | cut -d: -f1)" ]
+    done
+    # Of two groups at most (the first may have gone alone) each: records, their directory, the tables' notes.
+    [ "$(awk -v d="$directory" '/NIC-.*json$/ {open = 1} $1 == "sync" && $2 == d {open = 0}
+        /committed.*json$/ && open {bad++} END {print bad + 0}' "$W/syncs")" = 0 ]
+    grep -q "^sync $directory " "$W/syncs"
+    grep -q 'committed-spoof.json$' "$W/syncs"
+    together delete 1 2 3
 }
 
 @test "an address that changes takes lease, name and anti-spoofing with it" {

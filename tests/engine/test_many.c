@@ -73,9 +73,9 @@ static void a_driver_that_makes_groups_is_given_many_at_once(void **state)
     struct rack *rack = *state;
     rack->makes_groups = true;
     rack->commits[1] = POOL PROJECT;
-    rack->commits[2] = volumes(rack, 300);
+    rack->commits[2] = volumes(rack, 600);
     rack_settle(rack, "1");
-    assert_int_equal(most_under_way(rack, "2", 0), 256);
+    assert_int_equal(most_under_way(rack, "2", 0), 512);
 }
 
 /* Steps that are sent before the first of them is answered. */
@@ -93,7 +93,7 @@ static int64_t sent_after_a_failure(struct rack *rack, const char *kind)
     rack->makes_groups = true;
     rack->commits[1] = POOL PROJECT;
     rack->commits[2] = volumes(rack, 1);
-    rack->commits[3] = volumes(rack, 300);
+    rack->commits[3] = volumes(rack, 600);
     rack_settle(rack, "1");
     rack->refuse = "v000";
     rack->refuse_kind = kind;
@@ -111,7 +111,7 @@ static void after_a_group_that_died_few_are_sent_at_once(void **state)
 
 static void after_a_refusal_as_many_as_before_are_sent(void **state)
 {
-    assert_int_equal(sent_after_a_failure(*state, "invalid"), 256);
+    assert_int_equal(sent_after_a_failure(*state, "invalid"), 512);
 }
 
 static void after_a_group_that_was_slow_few_are_sent_at_once(void **state)
@@ -120,7 +120,7 @@ static void after_a_group_that_was_slow_few_are_sent_at_once(void **state)
     rack->makes_groups = true;
     rack->commits[1] = POOL PROJECT;
     rack->commits[2] = volumes(rack, 1);
-    rack->commits[3] = volumes(rack, 300);
+    rack->commits[3] = volumes(rack, 600);
     rack_settle(rack, "1");
     most_under_way(rack, "2", 25000);
     rack->answer_ms = 0;
@@ -131,11 +131,11 @@ static void a_site_may_allow_more_than_a_group_is_given(void **state)
 {
     struct rack *rack = *state;
     rack->makes_groups = true;
-    rack->config.parallelism = 280;
+    rack->config.parallelism = 560;
     rack->commits[1] = POOL PROJECT;
-    rack->commits[2] = volumes(rack, 300);
+    rack->commits[2] = volumes(rack, 600);
     rack_settle(rack, "1");
-    assert_int_equal(most_under_way(rack, "2", 0), 280);
+    assert_int_equal(most_under_way(rack, "2", 0), 560);
 }
 
 /* Requests to look at objects, from the commit until all forty are made; the round's own look at

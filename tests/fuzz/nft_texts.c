@@ -7,6 +7,7 @@
 #define text_order decompiled_order
 #include "drivers/linux-vpc/decompile.c"
 #undef text_order
+#include "drivers/linux-vpc/names.c"
 #include "drivers/linux-vpc/netns.c"
 #include "drivers/linux-vpc/nft.c"
 #include "tests/fuzz/fuzz.h"

@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
+#include "drivers/linux-vpc/names.c"
 #include "drivers/linux-vpc/netns.c"
 #include "drivers/linux-vpc/nft.c"
 

@@ -9,6 +9,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 #include <sched.h>
+#include "drivers/linux-vpc/names.c"
 #include "drivers/linux-vpc/netns.c"
 #include "drivers/linux-vpc/nft.c"
 

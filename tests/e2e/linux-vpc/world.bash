@@ -24,6 +24,7 @@ world_start() {
     head -c 32 /dev/urandom >"$W/key"
     chmod 600 "$W/key"
     cc -O1 -D_GNU_SOURCE -o "$W/tapguest" "$BATS_TEST_DIRNAME/linux-vpc/tapguest.c"
+    cc -O1 -D_GNU_SOURCE -fPIC -shared -o "$W/sync_log.so" "$BATS_TEST_DIRNAME/../driver/sync_log.c"
     printf '#!/bin/sh\n[ "$1" = bound ] || exit 0\nip addr add "$ip/$mask" dev "$interface"\nip route add default via "$router"\nip link set "$interface" mtu "${mtu:-1500}"\necho "$dns $domain" >"$LEASE"\n' >"$W/lease.sh"
     chmod +x "$W/lease.sh"
     ip netns add "$HOST"
@@ -44,7 +45,7 @@ driver_start() {
     rm -f "$W/in"
     mkfifo "$W/in"
     sleep 3600 >"$W/in" 3>&- & echo $! >"$W/keeper"
-    nsenter --net="/run/netns/$HOST" "$DRIVER" <"$W/in" >"$W/out" 2>"$W/err" 3>&- &
+    LD_PRELOAD="$W/sync_log.so" SYNC_LOG="$W/syncs" nsenter --net="/run/netns/$HOST" "$DRIVER" <"$W/in" >"$W/out" 2>"$W/err" 3>&- &
     echo $! >"$W/driver"
     rpc initialize "$(jq -cn --arg t "$W" '{protocol:1,rack:{name:"lab",id:"00112233445566778899aabbccddeeff"},stateDir:($t+"/state"),keyFile:($t+"/key"),settings:{}}')"
 }
