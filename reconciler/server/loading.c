@@ -14,6 +14,7 @@
  */
 #include "reconciler/server/loading.h"
 
+#include <malloc.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -49,6 +50,7 @@ static void work_ended(struct ev_loop *loop, struct ev_async *ended, int events)
         pthread_join(loading->thread, NULL);
     ev_async_stop(loop, &loading->ended);
     store_close(loading->reader);
+    malloc_trim(0); /* what the thread has freed lies where no other would use it */
     server->loading = NULL;
     loading->done(server, loading->status, &loading->err);
     free(loading);
