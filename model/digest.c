@@ -22,16 +22,44 @@ static void hashed(int rc)
 
 /* As sodium_bin2hex(), which takes as long as the digest: it hides what it writes from an
  * observer of time, and a digest is no secret. */
-char *digest_hex(const uint8_t hash[DIGEST_BYTES], char *hex)
+char *hex_write(const void *bytes, size_t count, char *hex)
 {
     static const char digits[] = "0123456789abcdef";
+    const unsigned char *from = bytes;
 
-    for (size_t i = 0; i < DIGEST_BYTES; i++) {
-        hex[2 * i] = digits[hash[i] >> 4];
-        hex[2 * i + 1] = digits[hash[i] & 15];
+    for (size_t i = 0; i < count; i++) {
+        hex[2 * i] = digits[from[i] >> 4];
+        hex[2 * i + 1] = digits[from[i] & 15];
     }
-    hex[DIGEST_TEXT - 1] = '\0';
+    hex[2 * count] = '\0';
     return hex;
+}
+
+static int digit_read(char digit)
+{
+    if (digit >= '0' && digit <= '9')
+        return digit - '0';
+    return digit >= 'a' && digit <= 'f' ? digit - 'a' + 10 : -1;
+}
+
+bool hex_read(const char *hex, void *bytes, size_t count)
+{
+    unsigned char *to = bytes;
+
+    for (size_t i = 0; i < count; i++) {
+        int high = digit_read(hex[2 * i]);
+        int low = high < 0 ? -1 : digit_read(hex[2 * i + 1]);
+
+        if (low < 0)
+            return false;
+        to[i] = (unsigned char)(high << 4 | low);
+    }
+    return hex[2 * count] == '\0';
+}
+
+char *digest_hex(const uint8_t hash[DIGEST_BYTES], char *hex)
+{
+    return hex_write(hash, DIGEST_BYTES, hex);
 }
 
 char *digest_keyed(const void *key, size_t key_len, const void *data, size_t len, char *hex)

@@ -3,12 +3,18 @@
 #define MODEL_DIGEST_H
 
 #include <stddef.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 struct value;
 
 /* BLAKE2b (RFC 7693) by libsodium, as lower-case hexadecimal text. */
-enum { DIGEST_BYTES = 32, DIGEST_TEXT = 65, UID_TEXT = 33 };
+enum { DIGEST_BYTES = 32, DIGEST_TEXT = 65, UID_BYTES = 16, UID_TEXT = 33 };
+
+/* Two lower-case digits for each byte, and a NUL. Returns `hex`. */
+char *hex_write(const void *bytes, size_t count, char *hex);
+/* What hex_write() has written; false if the text is not that of so many bytes. */
+bool hex_read(const char *hex, void *bytes, size_t count);
 
 /* BLAKE2b-256 of bytes, of the canonical form of a value. Return `hex`
  * (DIGEST_TEXT bytes). */

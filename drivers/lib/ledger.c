@@ -20,27 +20,33 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-#include "model/hash.h"
 #include "drivers/lib/host.h"
 #include "model/arena.h"
 #include "model/digest.h"
 #include "model/invariant.h"
+#include "model/packed.h"
 #include "model/text.h"
 
 #define HEADER "spinel-ledger 1\n"
 enum { OP_MAX = 128, COMPACT_SLACK = 1000 };
 
+/* There is one for each object that was ever changed, so it is small: the op is nearly always a
+ * digest. */
+enum op_form { OP_NONE, OP_DIGEST, OP_TEXT };
 struct entry {
-    char uid[UID_TEXT];
+    unsigned char uid[UID_BYTES];
     uint64_t admitted;
     uint64_t acknowledged;
-    enum spinel_verb verb; /* of the acknowledged operation */
-    char *op;              /* of it; NULL if there was none */
-    UT_hash_handle hh;
+    union {
+        unsigned char digest[DIGEST_BYTES];
+        char *text;
+    } op;         /* that was acknowledged */
+    uint8_t verb; /* enum spinel_verb, of it */
+    uint8_t form; /* enum op_form */
 };
 
 struct ledger {
-    struct entry *entries;
+    struct packed entries;
     size_t open_count; /* entries that ledger_is_open() */
     char *dir;
     char *path;
@@ -66,22 +72,49 @@ bool ledger_takes(const char *op)
 
 static struct entry *entry_find(const struct ledger *ledger, const char *uid)
 {
-    struct entry *entry;
-    HASH_FIND_STR(ledger->entries, uid, entry);
-    return entry;
+    unsigned char key[UID_BYTES];
+    return hex_read(uid, key, sizeof key) ? packed_find(&ledger->entries, key) : NULL;
 }
 
 static struct entry *entry_need(struct ledger *ledger, const char *uid)
 {
+    unsigned char key[UID_BYTES];
     struct entry *entry = entry_find(ledger, uid);
     if (entry)
         return entry;
-    invariant(strlen(uid) == UID_TEXT - 1, "a ledger of '%.80s'", uid);
-    entry = memory_need(calloc(1, sizeof *entry));
-    snprintf(entry->uid, sizeof entry->uid, "%s", uid);
-    HASH_ADD_STR(ledger->entries, uid, entry);
-    return entry;
+    bool is_uid = hex_read(uid, key, sizeof key);
+    invariant(is_uid, "a ledger of '%.80s'", uid);
+    return packed_add(&ledger->entries, key);
 }
+
+/* ---- the op of an entry ------------------------------------------------------------- */
+
+static void op_forget(struct entry *entry)
+{
+    if (entry->form == OP_TEXT)
+        free(entry->op.text);
+    entry->form = OP_NONE;
+}
+
+static void op_keep(struct entry *entry, const char *op)
+{
+    op_forget(entry);
+    if (hex_read(op, entry->op.digest, sizeof entry->op.digest)) {
+        entry->form = OP_DIGEST;
+        return;
+    }
+    entry->op.text = memory_need(strdup(op));
+    entry->form = OP_TEXT;
+}
+
+/* `hex` is room for a digest. */
+static const char *op_text(const struct entry *entry, char hex[DIGEST_TEXT])
+{
+    return entry->form == OP_TEXT ? entry->op.text
+                                  : hex_write(entry->op.digest, sizeof entry->op.digest, hex);
+}
+
+/* ---- entries ------------------------------------------------------------------------ */
 
 static bool is_open(const struct entry *entry)
 {
@@ -95,8 +128,8 @@ static struct entry *entry_admit(struct ledger *ledger, const char *uid, uint64_
     if (epoch > entry->admitted)
         entry->admitted = epoch;
     ledger->open_count += is_open(entry);
-    invariant(ledger->open_count <= HASH_COUNT(ledger->entries), "%zu of %u entries are open",
-              ledger->open_count, HASH_COUNT(ledger->entries));
+    invariant(ledger->open_count <= ledger->entries.count, "%zu of %zu entries are open",
+              ledger->open_count, ledger->entries.count);
     return entry;
 }
 
@@ -106,13 +139,11 @@ static void entry_acknowledge(struct ledger *ledger, const char *uid, uint64_t e
     struct entry *entry = entry_admit(ledger, uid, epoch);
     if (epoch < entry->acknowledged)
         return;
-    char *copy = memory_need(strdup(op));
-    free(entry->op);
-    entry->op = copy;
+    op_keep(entry, op);
     ledger->open_count -= is_open(entry);
     entry->acknowledged = epoch;
     ledger->open_count += is_open(entry);
-    entry->verb = verb;
+    entry->verb = (uint8_t)verb;
     invariant(entry->acknowledged <= entry->admitted,
               "%s: epoch %" PRIu64 " was ended, and only %" PRIu64 " was let in", uid,
               entry->acknowledged, entry->admitted);
@@ -120,12 +151,9 @@ static void entry_acknowledge(struct ledger *ledger, const char *uid, uint64_t e
 
 static void entries_free(struct ledger *ledger)
 {
-    struct entry *entry, *next;
-    HASH_ITER(hh, ledger->entries, entry, next) {
-        HASH_DEL(ledger->entries, entry);
-        free(entry->op);
-        free(entry);
-    }
+    for (size_t i = 0; i < ledger->entries.count; i++)
+        op_forget(packed_row(&ledger->entries, i));
+    packed_clear(&ledger->entries);
     ledger->open_count = 0;
 }
 
@@ -258,6 +286,7 @@ int ledger_refresh(struct ledger *ledger, struct error *err)
 int ledger_open(const char *dir, struct ledger **out, struct error *err)
 {
     struct ledger *ledger = memory_need(calloc(1, sizeof *ledger));
+    ledger->entries = (struct packed)PACKED_OF(struct entry, uid);
     ledger->fd = -1;
     ledger->dir = memory_need(strdup(dir));
     if (asprintf(&ledger->path, "%s/ledger", dir) < 0)
@@ -298,24 +327,28 @@ static int write_all(int fd, const char *data, size_t len)
     return 0;
 }
 
-static void done_line(struct text *out, const struct entry *entry)
+static void done_line(struct text *out, const struct entry *entry, const char *uid)
 {
-    invariant(entry->op && entry->acknowledged > 0, "%s has ended nothing", entry->uid);
-    text_printf(out, "done %s %" PRIu64 " %s %s\n", entry->uid, entry->acknowledged,
-                verb_text(entry->verb), entry->op);
+    char hex[DIGEST_TEXT];
+    invariant(entry->form != OP_NONE && entry->acknowledged > 0, "%s has ended nothing", uid);
+    text_printf(out, "done %s %" PRIu64 " %s %s\n", uid, entry->acknowledged,
+                verb_text((enum spinel_verb)entry->verb), op_text(entry, hex));
 }
 
 static size_t ledger_text(const struct ledger *ledger, struct text *out)
 {
     size_t lines = 1;
     text_add(out, HEADER);
-    for (struct entry *entry = ledger->entries; entry; entry = entry->hh.next) {
-        if (entry->op) {
-            done_line(out, entry);
+    for (size_t i = 0; i < ledger->entries.count; i++) {
+        const struct entry *entry = packed_row(&ledger->entries, i);
+        char uid[UID_TEXT];
+        hex_write(entry->uid, sizeof entry->uid, uid);
+        if (entry->form != OP_NONE) {
+            done_line(out, entry, uid);
             lines++;
         }
         if (is_open(entry)) {
-            text_printf(out, "admit %s %" PRIu64 "\n", entry->uid, entry->admitted);
+            text_printf(out, "admit %s %" PRIu64 "\n", uid, entry->admitted);
             lines++;
         }
     }
@@ -335,7 +368,7 @@ static int dir_sync(const char *dir)
 static bool is_compact(const struct ledger *ledger)
 {
     return ledger->inode && ledger->line_count > 0 && !ledger->is_torn &&
-           ledger->line_count <= 2 * HASH_COUNT(ledger->entries) + COMPACT_SLACK;
+           ledger->line_count <= 2 * ledger->entries.count + COMPACT_SLACK;
 }
 
 /* Goes on in the file as it is. Its last lines may have been written by a process that died
@@ -466,7 +499,8 @@ bool ledger_is_open(const struct ledger *ledger, const char *uid)
 bool ledger_has_deleted(const struct ledger *ledger, const struct spinel_op *op)
 {
     const struct entry *entry = entry_find(ledger, op->uid);
-    return entry && entry->op && op->verb == SPINEL_DELETE && entry->verb == SPINEL_DELETE &&
-           entry->acknowledged == op->epoch && entry->admitted == op->epoch &&
-           strcmp(entry->op, op->op) == 0;
+    char hex[DIGEST_TEXT];
+    return entry && entry->form != OP_NONE && op->verb == SPINEL_DELETE &&
+           entry->verb == SPINEL_DELETE && entry->acknowledged == op->epoch &&
+           entry->admitted == op->epoch && strcmp(op_text(entry, hex), op->op) == 0;
 }

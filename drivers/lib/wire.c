@@ -16,7 +16,7 @@
 #include "model/arena.h"
 #include "model/json.h"
 
-enum { READ_CHUNK = 1 << 16 };
+enum { READ_CHUNK = 1 << 16, TEXT_KEPT = 1 << 18 /* of a message that has gone */ };
 
 static void stop_blocking(int fd)
 {
@@ -79,13 +79,23 @@ int wire_fill(struct wire *wire, struct error *err)
     return 0;
 }
 
+/* All whole lines were taken, and what was large of them is done with. */
+static void input_rest(struct wire *wire)
+{
+    if (wire->used == wire->input.len && wire->input.size > TEXT_KEPT) {
+        text_free(&wire->input);
+        wire->used = 0;
+    }
+    wire->scanned = wire->input.len;
+}
+
 const char *wire_next(struct wire *wire, size_t *len)
 {
     char *start = wire->input.data + wire->used;
     char *from = wire->input.data + wire->scanned;
     char *end = memchr(from, '\n', wire->input.len - wire->scanned);
     if (!end) {
-        wire->scanned = wire->input.len;
+        input_rest(wire);
         return NULL;
     }
     *len = (size_t)(end - start);
@@ -111,6 +121,8 @@ int wire_flush(struct wire *wire, bool is_last)
             return errno == EAGAIN ? 0 : -1;
         wire->written += (size_t)n;
     }
+    if (wire->output.size > TEXT_KEPT)
+        text_free(&wire->output);
     text_reset(&wire->output);
     wire->written = 0;
     return 0;

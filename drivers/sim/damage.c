@@ -44,7 +44,7 @@ static const struct thing *thing_need(const struct command *command, struct valu
 static int command_list(const struct command *command)
 {
     struct error ignored = ERROR_INIT;
-    for (const struct thing *thing = world_first(command->world); thing; thing = thing->hh.next) {
+    for (const struct thing *thing = NULL; (thing = world_next(command->world, thing));) {
         struct value *body;
         if (world_body(command->world, command->arena, thing, &body, &ignored) < 0)
             continue;

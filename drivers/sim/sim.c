@@ -97,7 +97,7 @@ static int sim_list(struct spinel_host *host, struct spinel_list *list, struct e
         return result;
     if (fault_strikes(&sim.faults, sim.world, FAULT_PARTIAL_LIST))
         left = world_count(sim.world) / 2;
-    for (const struct thing *thing = world_first(sim.world); thing; thing = thing->hh.next) {
+    for (const struct thing *thing = NULL; (thing = world_next(sim.world, thing));) {
         char etag[ETAG_TEXT];
         if (left-- == 0)
             return error_set(err, ERR_BUSY, "the list broke off (a simulated fault)");

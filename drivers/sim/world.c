@@ -21,8 +21,10 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include "model/hash.h"
 #include "model/invariant.h"
 #include "model/json.h"
+#include "model/packed.h"
 #include "model/text.h"
 
 enum { COMPACT_SLACK = 1000, READ_BYTES = 1 << 18 };
@@ -34,23 +36,16 @@ struct world {
     off_t offset;
     size_t line_count;
     uint64_t draws;
-    struct thing *things;
+    struct packed things;
+    size_t gone_count; /* of them */
 };
 
 typedef void seen_fn(void *context, const char *uid, bool is_gone);
 
-static void thing_drop(struct world *world, struct thing *thing)
-{
-    HASH_DEL(world->things, thing);
-    free(thing);
-}
-
 static void things_free(struct world *world)
 {
-    struct thing *thing, *next;
-    HASH_ITER(hh, world->things, thing, next) {
-        thing_drop(world, thing);
-    }
+    packed_clear(&world->things);
+    world->gone_count = 0;
 }
 
 /* Half a line would hide the next one, so nobody may write it. */
@@ -60,24 +55,47 @@ static _Noreturn void world_abandon(const struct world *world)
     abort();
 }
 
+/* What is gone, too. */
+static struct thing *thing_of(const struct world *world, const char *uid)
+{
+    char key[UID_TEXT] = "";
+    strncpy(key, uid, sizeof key - 1);
+    return packed_find(&world->things, key);
+}
+
 static struct thing *thing_find(const struct world *world, const char *uid)
 {
-    struct thing *thing;
-    HASH_FIND_STR(world->things, uid, thing);
+    struct thing *thing = thing_of(world, uid);
+    return thing && !thing->is_gone ? thing : NULL;
+}
+
+static void thing_drop(struct world *world, struct thing *thing)
+{
+    invariant(!thing->is_gone, "%s goes twice", thing->uid);
+    thing->is_gone = true;
+    world->gone_count++;
+}
+
+static struct thing *thing_need(struct world *world, const char *uid)
+{
+    char key[UID_TEXT] = "";
+    struct thing *thing = thing_of(world, uid);
+    strncpy(key, uid, sizeof key - 1);
+    if (!thing)
+        return packed_add(&world->things, key);
+    world->gone_count -= thing->is_gone;
+    thing->is_gone = false;
     return thing;
 }
 
 static void thing_set(struct world *world, const char *uid, uint64_t epoch, const char *json,
                       off_t at)
 {
-    struct thing *thing = thing_find(world, uid);
-    if (!thing) {
-        thing = memory_need(calloc(1, sizeof *thing));
-        snprintf(thing->uid, sizeof thing->uid, "%s", uid);
-        HASH_ADD_STR(world->things, uid, thing);
-    }
+    struct thing *thing = thing_need(world, uid);
+    size_t len = strlen(json);
+    invariant(len <= UINT32_MAX, "%s has a body of %zu bytes", uid, len);
     thing->at = at;
-    thing->len = strlen(json);
+    thing->len = (uint32_t)len;
     thing->epoch = epoch;
     thing->etag = hash_text(json) ^ epoch;
 }
@@ -282,7 +300,7 @@ int world_note_draws(struct world *world, uint64_t draws, struct error *err)
 /* On the heap, to be freed; NULL with `err`. */
 static char *body_text(const struct world *world, const struct thing *thing, struct error *err)
 {
-    char *text = memory_need(malloc(thing->len + 1));
+    char *text = memory_need(malloc((size_t)thing->len + 1));
     ssize_t got = pread(world->fd, text, thing->len, thing->at);
     text[thing->len] = '\0';
     if (got >= 0 && (size_t)got == thing->len)
@@ -303,7 +321,7 @@ int world_body(const struct world *world, struct arena *arena, const struct thin
 
 static int things_write(const struct world *world, struct text *out, struct error *err)
 {
-    for (const struct thing *thing = world->things; thing; thing = thing->hh.next) {
+    for (const struct thing *thing = NULL; (thing = world_next(world, thing));) {
         char *body = body_text(world, thing, err);
         if (!body)
             return err->code;
@@ -345,6 +363,7 @@ int world_open(const char *path, struct world **out, struct error *err)
     struct world *world = memory_need(calloc(1, sizeof *world));
     world->path = memory_need(strdup(path));
     world->fd = -1;
+    world->things = (struct packed)PACKED_OF(struct thing, uid);
     int result = world_refresh(world, NULL, NULL, err);
     if (result == 0 && world->line_count > 2 * world_count(world) + COMPACT_SLACK)
         result = world_compact(world, err);
@@ -371,14 +390,18 @@ const struct thing *world_find(const struct world *world, const char *uid)
     return thing_find(world, uid);
 }
 
-const struct thing *world_first(const struct world *world)
+const struct thing *world_next(const struct world *world, const struct thing *last)
 {
-    return world->things;
+    const struct thing *first = (const struct thing *)(const void *)world->things.rows;
+    size_t i = last ? (size_t)(last - first) + 1 : 0;
+    while (i < world->things.count && first[i].is_gone)
+        i++;
+    return i < world->things.count ? &first[i] : NULL;
 }
 
 size_t world_count(const struct world *world)
 {
-    return HASH_COUNT(world->things);
+    return world->things.count - world->gone_count;
 }
 
 uint64_t world_draws(const struct world *world)

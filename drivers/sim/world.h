@@ -2,10 +2,10 @@
 #ifndef SIM_WORLD_H
 #define SIM_WORLD_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 #include "model/arena.h"
-#include "model/hash.h"
 #include "model/digest.h"
 #include "model/error.h"
 #include "model/value.h"
@@ -16,11 +16,11 @@
  */
 struct thing {
     char uid[UID_TEXT];
+    bool is_gone; /* its place is kept, should it come back */
+    uint32_t len;
+    off_t at; /* in the file, of its body and how long that is */
     uint64_t epoch;
     uint64_t etag;
-    off_t at; /* in the file, of its body and how long that is */
-    size_t len;
-    UT_hash_handle hh;
 };
 
 struct world;
@@ -33,8 +33,10 @@ void world_free(struct world *world); /* NULL is allowed */
 int world_refresh(struct world *world, void (*seen)(void *context, const char *uid, bool is_gone),
                   void *context, struct error *err);
 
+/* Both NULL if there is none; it stays where it is until something is read or written. */
 const struct thing *world_find(const struct world *world, const char *uid);
-const struct thing *world_first(const struct world *world); /* then thing->hh.next */
+/* The first after `last`, which is NULL for the first of all. */
+const struct thing *world_next(const struct world *world, const struct thing *last);
 /* {"kind","project","name","released","spec","booted","status"}, in the arena: read from the file,
  * so that a driver at rest does not hold the world a second time. */
 int world_body(const struct world *world, struct arena *arena, const struct thing *thing,

@@ -15,7 +15,7 @@ static int serve_run(struct cli *cli)
     int rc = site_find(cli, &site, &err);
 
     if (rc == 0)
-        rc = shell_open(site, SHELL_WRITE, cli->program, &shell, &err);
+        rc = shell_open(site, SHELL_SERVE, cli->program, &shell, &err);
     if (rc < 0)
         return fail(cli, &err);
     rc = shell_serve(shell, &err);

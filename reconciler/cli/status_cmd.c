@@ -66,8 +66,10 @@ static void status_print(struct arena *arena, const struct value *document)
     terminal_print(stdout, "commit     %.12s\n", commit[0] ? commit : "none yet");
     terminal_print(stdout, "state      %s%s%s\n",
                    paint(stdout, is_converged && is_true ? PAINT_GOOD : PAINT_WARN),
-                   !is_converged ? "not converged"
-                   : is_true     ? "converged"
+                   value_get_bool(document, "loading", false)
+                       ? "loading: the daemon has just started, and what follows is from before"
+                   : !is_converged ? "not converged"
+                   : is_true       ? "converged"
                              : "nothing left to do, and not as Git says: 'spinel plan' says why",
                    paint(stdout, PAINT_PLAIN));
     terminal_print(stdout, "resources  %lld declared",

@@ -14,7 +14,7 @@
 
 enum {
     CHUNK = 1 << 16,
-    INPUT_KEPT = 1 << 18,
+    TEXT_KEPT = 1 << 18,
     ERROR_LINE_MAX = 4096,
     DRAIN_CHUNKS = 16, /* more than a pipe holds */
 };
@@ -46,7 +46,7 @@ static void lines_give(struct channel *channel)
         return; /* the last line made its reader give it up */
     front_drop(&channel->input, start);
     channel->scanned = channel->input.len;
-    if (channel->input.len == 0 && channel->input.size > INPUT_KEPT)
+    if (channel->input.len == 0 && channel->input.size > TEXT_KEPT)
         text_free(&channel->input);
 }
 
@@ -127,6 +127,8 @@ static void output_write(struct channel *channel)
         channel->written += (size_t)put;
     }
     ev_io_stop(channel->loop, &channel->out);
+    if (channel->output.size > TEXT_KEPT)
+        text_free(&channel->output);
     text_reset(&channel->output);
     channel->written = 0;
 }

@@ -76,6 +76,19 @@ static void memory_settle(void)
     mallopt(M_TRIM_THRESHOLD, 1 << 20);
 }
 
+static int stores_open(struct shell *shell, struct error *err)
+{
+    int status = shell_store_open(shell, err);
+    return status < 0 ? status : source_open(shell->site, &shell->source, err);
+}
+
+/* No other daemon has it, so that it may be given to the user whom the core runs as. */
+static int state_dir_reserve(const struct site *site, struct error *err)
+{
+    int status = state_dir_make(site, err);
+    return status < 0 ? status : store_lock_test(site->state_dir, err);
+}
+
 int shell_open(const struct site *site, enum shell_mode mode, const char *program,
                struct shell **out, struct error *err)
 {
@@ -84,14 +97,12 @@ int shell_open(const struct site *site, enum shell_mode mode, const char *progra
     struct shell *shell = arena_alloc(arena, sizeof *shell);
     shell->arena = arena;
     shell->site = site;
-    shell->mode = mode;
+    shell->mode = mode == SHELL_READ ? SHELL_READ : SHELL_WRITE;
     shell->argv0 = program;
     shell->starter = &starter_own;
     int status = programs_find(arena, site, program, &shell->programs, &shell->program_count, err);
     if (status == 0)
-        status = shell_store_open(shell, err);
-    if (status == 0)
-        status = source_open(site, &shell->source, err);
+        status = mode == SHELL_SERVE ? state_dir_reserve(site, err) : stores_open(shell, err);
     if (status < 0) {
         shell_close(shell);
         return status;
@@ -173,7 +184,7 @@ int shell_reader(struct shell *shell, struct arena *arena, struct core **reader,
     return status;
 }
 
-int shell_begin(struct shell *shell, bool effects, bool is_cached, struct error *err)
+int shell_prepare(struct shell *shell, bool effects, bool is_cached, struct error *err)
 {
     struct core_config config = config_make(shell, shell->arena, effects, is_cached);
     int status = config_read(shell, &config, err);
@@ -185,6 +196,14 @@ int shell_begin(struct shell *shell, bool effects, bool is_cached, struct error 
     env_bind(shell);
     processes_open(shell);
     shell->core = core_new(&shell->env, &config);
+    return 0;
+}
+
+int shell_begin(struct shell *shell, bool effects, bool is_cached, struct error *err)
+{
+    int status = shell_prepare(shell, effects, is_cached, err);
+    if (status < 0)
+        return status;
     shell->has_news = true;
     return core_start(shell->core, err);
 }

@@ -19,6 +19,7 @@ struct shell;
 enum shell_mode {
     SHELL_READ,  /* observes and plans; changes nothing, takes no lock */
     SHELL_WRITE, /* takes the store's lock */
+    SHELL_SERVE, /* opens neither store nor repository: for shell_serve(), whose core does */
 };
 
 /* Starts the site's drivers. `program` is argv[0], to find the drivers beside it:

@@ -71,7 +71,7 @@ int shell_change(struct shell *shell, struct arena *arena, const char *commit,
     if ((!commit && source_head(shell->source, head, &ignored) < 0) ||
         store_in_batch(shell->store) || store_snapshot_begin(shell->store, &ignored) < 0)
         return 0;
-    const struct value *settled = shell_settled_read(shell, arena);
+    const struct value *settled = shell_settled_read(shell->site, shell->store, arena);
     struct value *made = is_settled(settled, now)
                              ? change_plan(shell, arena, settled, commit ? commit : head, now)
                              : NULL;

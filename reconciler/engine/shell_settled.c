@@ -29,12 +29,13 @@ const char *shell_made_by(struct arena *arena, const struct site *site)
         (long long)site->repository.max_bytes);
 }
 
-const struct value *shell_settled_read(struct shell *shell, struct arena *arena)
+const struct value *shell_settled_read(const struct site *site, struct store *store,
+                                       struct arena *arena)
 {
     struct error ignored = ERROR_INIT;
-    const char *text = NULL, *made_by = shell_made_by(arena, shell->site);
+    const char *text = NULL, *made_by = shell_made_by(arena, site);
     struct value *settled = NULL;
-    if (!made_by || store_fact_get(shell->store, arena, "settled", &text, &ignored) < 0 || !text ||
+    if (!made_by || store_fact_get(store, arena, "settled", &text, &ignored) < 0 || !text ||
         json_read(arena, text, strlen(text), &settled, &ignored) < 0)
         return NULL;
     return strcmp(value_get_text(settled, "by", ""), made_by) == 0 ? settled : NULL;
@@ -52,7 +53,7 @@ int shell_settled(struct shell *shell, struct arena *arena, const char *commit,
 {
     struct error ignored = ERROR_INIT;
     char head[65];
-    const struct value *settled = shell_settled_read(shell, arena);
+    const struct value *settled = shell_settled_read(shell->site, shell->store, arena);
     if (!settled || (!commit && source_head(shell->source, head, &ignored) < 0))
         return 0;
     if (!commit)

@@ -25,7 +25,8 @@
 const char *shell_made_by(struct arena *arena, const struct site *site);
 /* The fact that the rack is as declared: {"commit","resources","world","observedAt"}; NULL if it is
  * not on record, or not for this program. */
-const struct value *shell_settled_read(struct shell *shell, struct arena *arena);
+const struct value *shell_settled_read(const struct site *site, struct store *store,
+                                       struct arena *arena);
 
 /* A driver's process, as the shell sees it. */
 struct process {
@@ -80,7 +81,9 @@ struct shell {
     void (*after_pump)(void *context); /* the server answers whoever waits */
 };
 
-/* Makes loop, env, processes and core. */
+/* Makes loop, env, processes and a core that is still to be started. */
+int shell_prepare(struct shell *shell, bool effects, bool is_cached, struct error *err);
+/* The same, and starts it. */
 int shell_begin(struct shell *shell, bool effects, bool is_cached, struct error *err);
 /* A core of its own that only plans, from what the store has; beside another or not. */
 int shell_reader(struct shell *shell, struct arena *arena, struct core **reader, struct error *err);

@@ -3,6 +3,7 @@
  * Drivers that the supervisor starts and kills for the core: asked for by index,
  * their streams come back as descriptors. The core itself never runs a program.
  */
+#include <string.h>
 #include <unistd.h>
 #include "reconciler/server/server.h"
 #include "reconciler/server/supervisor.h"
@@ -52,7 +53,9 @@ static void message_take(struct server *server, const struct supervisor_message 
         return;
     case SUPERVISOR_START:
     case SUPERVISOR_KILL:
+    case SUPERVISOR_ANSWERS:
     case SUPERVISOR_READY:
+    case SUPERVISOR_REFUSED:
         return;
     }
 }
@@ -79,8 +82,22 @@ void remote_open(struct server *server)
     ev_io_start(server->shell->loop, &server->supervised);
 }
 
+void remote_answers(struct server *server)
+{
+    const struct supervisor_message message = {.verb = SUPERVISOR_ANSWERS};
+    (void)supervisor_send(server->channel, &message, NULL, 0);
+}
+
 void remote_ready(struct server *server)
 {
     const struct supervisor_message message = {.verb = SUPERVISOR_READY};
     (void)supervisor_send(server->channel, &message, NULL, 0);
+}
+
+int remote_refuse(struct server *server, const struct error *why)
+{
+    struct supervisor_message message = {.verb = SUPERVISOR_REFUSED};
+    memcpy(message.text, why->message, sizeof message.text);
+    memcpy(message.hint, why->hint, sizeof message.hint);
+    return supervisor_send(server->channel, &message, NULL, 0);
 }

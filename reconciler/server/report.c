@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MPL-2.0 */
 /* Documents that the daemon makes from what it knows now: status and drift. */
+#include <string.h>
 #include "model/kind.h"
 #include "model/when.h"
 #include "reconciler/server/server.h"
@@ -97,7 +98,7 @@ static struct value *step_problems(const struct server *server, struct arena *ar
 struct value *marks_report(struct server *server, struct arena *arena)
 {
     static const char *const names[] = {"pending", "drifting", "held"};
-    const struct plan *plan = core_plan(server->shell->core);
+    const struct plan *plan = server->loading ? NULL : core_plan(server->shell->core);
     struct value *marks = value_map(arena);
     for (size_t i = 0; plan && i < plan->step_count; i++)
         if (plan->steps[i].disposition != IGNORED)
@@ -106,19 +107,61 @@ struct value *marks_report(struct server *server, struct arena *arena)
     return marks;
 }
 
+static struct value *daemon_report(const struct server *server, struct arena *arena)
+{
+    struct value *daemon = value_map(arena);
+    value_set_int(arena, daemon, "pid", server->supervisor);
+    value_set_text(arena, daemon, "since", when_rfc3339(arena, server->since));
+    return daemon;
+}
+
+/* What was true when the store was last written to; nothing else is known before a plan. */
+static struct value *resources_stored(const struct server *server, struct arena *arena,
+                                      const struct revision *target)
+{
+    struct value *counts = value_map(arena);
+    const struct value *settled =
+        shell_settled_read(server->shell->site, server_reader(server), arena);
+    value_set_int(arena, counts, "total", target->resources);
+    if (strcmp(value_get_text(settled, "commit", ""), target->commit) == 0)
+        value_set_int(arena, counts, "true", target->resources);
+    return counts;
+}
+
+/* Nobody has looked yet, so nothing is said to be converged. */
+static struct value *status_loading(struct server *server, struct arena *arena)
+{
+    struct value *status = value_map(arena);
+    struct revision target = {0};
+    struct error ignored = ERROR_INIT;
+    bool has_target = store_revision_target(server_reader(server), arena, &target, &ignored) == 0;
+    value_set_text(arena, status, "commit", has_target ? target.commit : NULL);
+    value_set_bool(arena, status, "converged", false);
+    value_set_bool(arena, status, "loading", true);
+    value_set(arena, status, "resources",
+              has_target ? resources_stored(server, arena, &target) : resources_count(arena, NULL));
+    value_set(arena, status, "daemon", daemon_report(server, arena));
+    value_set(arena, status, "problems", value_list(arena));
+    value_set_text(arena, status, "driverProblem", NULL);
+    value_set_text(arena, status, "headProblem", NULL);
+    value_set_text(arena, status, "nextTry", NULL);
+    return status;
+}
+
 struct value *status_report(struct server *server, struct arena *arena)
 {
     const struct core *core = server->shell->core;
-    struct value *status = value_map(arena), *daemon = value_map(arena);
+    struct value *status = value_map(arena);
+    struct error driver = ERROR_INIT;
+    char line[ERROR_LINE];
+    if (server->loading)
+        return status_loading(server, arena);
     const char *commit = core_commit(core);
     value_set_text(arena, status, "commit", *commit ? commit : NULL);
     value_set_bool(arena, status, "converged", core_is_converged(core));
+    value_set_bool(arena, status, "loading", false);
     value_set(arena, status, "resources", resources_count(arena, core_plan(core)));
-    value_set_int(arena, daemon, "pid", server->supervisor);
-    value_set_text(arena, daemon, "since", when_rfc3339(arena, server->since));
-    value_set(arena, status, "daemon", daemon);
-    struct error driver = ERROR_INIT;
-    char line[ERROR_LINE];
+    value_set(arena, status, "daemon", daemon_report(server, arena));
     value_set(arena, status, "problems", step_problems(server, arena));
     value_set_text(arena, status, "driverProblem",
                    core_driver_problem(core, &driver) ? error_line(&driver, line) : NULL);

@@ -21,8 +21,9 @@ struct request {
     const struct value *problems; /* for the error's data */
 };
 
-/* A handler returns 0 with *result (NULL: {}), a negative error code, or LATER. */
-enum { LATER = 1 };
+/* A handler returns 0 with *result (NULL: {}), a negative error code, or LATER. KEPT is for what
+ * no handler has seen yet. */
+enum { LATER = 1, KEPT = 2 };
 
 static const char *who_of(const struct request *request)
 {
@@ -30,12 +31,12 @@ static const char *who_of(const struct request *request)
     return *who && request->client->is_trusted ? who : request->client->who;
 }
 
-static int64_t last_seq(struct shell *shell, struct arena *arena)
+static int64_t last_seq(struct store *store, struct arena *arena)
 {
     struct error err = ERROR_INIT;
     struct event *events = NULL;
     size_t count = 0;
-    if (store_events(shell->store, arena, -1, 1, &events, &count, &err) < 0 || !count)
+    if (store_events(store, arena, -1, 1, &events, &count, &err) < 0 || !count)
         return 0;
     return events[count - 1].seq;
 }
@@ -292,7 +293,7 @@ static int head_apply(struct request *request, const char *commit, struct value 
     struct arena *arena = request->arena;
     struct shell *shell = request->shell;
     struct report report;
-    int64_t revision = 0, seq = last_seq(shell, arena);
+    int64_t revision = 0, seq = last_seq(shell->store, arena);
     report_init(&report, arena);
     int status = core_target(shell->core, commit, who_of(request), &report, &revision, err);
     if (status < 0) {
@@ -384,7 +385,7 @@ static int apply_method(struct request *request, struct value **result, struct e
 static int follow_method(struct request *request, struct value **result, struct error *err)
 {
     const struct value *seq = value_get(request->params, "seq");
-    int64_t last = last_seq(request->shell, request->arena);
+    int64_t last = last_seq(server_reader(request->server), request->arena);
     (void)err;
     request->client->is_following = true;
     request->client->is_behind = true;
@@ -508,27 +509,40 @@ static int stop_method(struct request *request, struct value **result, struct er
 
 /* ---- dispatch ----------------------------------------------------------------------- */
 
-static const struct {
+static const struct method {
     const char *name;
     int (*serve)(struct request *request, struct value **result, struct error *err);
+    bool needs_core; /* and waits until it is loaded */
 } methods[] = {
-    {"status", status_method},   {"plan", plan_method},       {"check", check_method},
-    {"pushed", pushed_method},   {"apply", apply_method},     {"follow", follow_method},
-    {"observe", observe_method}, {"drift", drift_method},     {"approve", approve_method},
-    {"freeze", freeze_method},   {"lift", lift_method},       {"stop", stop_method},
-    {"purge", purge_method},     {"refused", refused_method},
+    {"status", status_method, false}, {"follow", follow_method, false},
+    {"stop", stop_method, false},     {"plan", plan_method, true},
+    {"check", check_method, true},    {"pushed", pushed_method, true},
+    {"apply", apply_method, true},    {"observe", observe_method, true},
+    {"drift", drift_method, true},    {"approve", approve_method, true},
+    {"freeze", freeze_method, true},  {"lift", lift_method, true},
+    {"purge", purge_method, true},    {"refused", refused_method, true},
 };
 
-static int request_dispatch(struct request *request, const char *method, struct value **result,
-                            struct error *err)
+static const struct method *method_find(const char *name)
 {
     for (size_t i = 0; i < sizeof methods / sizeof *methods; i++)
-        if (!strcmp(methods[i].name, method))
-            return methods[i].serve(request, result, err);
-    return error_set(err, ERR_UNSUPPORTED, "the daemon has no method %s", method);
+        if (!strcmp(methods[i].name, name))
+            return &methods[i];
+    return NULL;
 }
 
-void request_serve(struct client *client, const char *line, size_t len)
+static int request_dispatch(struct request *request, const char *name, struct value **result,
+                            struct error *err)
+{
+    const struct method *method = method_find(name);
+    if (!method)
+        return error_set(err, ERR_UNSUPPORTED, "the daemon has no method %s", name);
+    if (method->needs_core && request->server->loading)
+        return KEPT;
+    return method->serve(request, result, err);
+}
+
+bool request_serve(struct client *client, const char *line, size_t len)
 {
     struct arena *arena = arena_new();
     struct error err = ERROR_INIT;
@@ -543,7 +557,8 @@ void request_serve(struct client *client, const char *line, size_t len)
     }
     if (status < 0)
         client_refuse(client, request.id, &err, request.problems);
-    else if (status != LATER)
+    else if (status == 0)
         client_answer(client, request.id, result);
     arena_free(arena);
+    return status != KEPT;
 }

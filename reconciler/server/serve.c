@@ -9,18 +9,12 @@
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
+#include "model/invariant.h"
 #include "reconciler/engine/shell.h"
 #include "reconciler/server/meter.h"
 #include "reconciler/server/server.h"
 #include "reconciler/server/supervisor.h"
 #include "reconciler/server/web.h"
-
-static void say(const struct error *err)
-{
-    fprintf(stderr, "spinel: %s\n", err->message);
-    if (err->hint[0])
-        fprintf(stderr, "%s\n", err->hint);
-}
 
 /* ---- what is counted ---------------------------------------------------------------- */
 
@@ -48,7 +42,8 @@ static void commit_count(void *context, int64_t ns)
 void server_stop(struct server *server)
 {
     server->is_stopping = true;
-    core_stop(server->shell->core);
+    if (!server->loading)
+        core_stop(server->shell->core);
     ev_break(server->shell->loop, EVBREAK_ALL);
 }
 
@@ -115,6 +110,30 @@ static void life_announce(struct server *server, const char *type, const char *t
     arena_free(arena);
 }
 
+/* By a thread, beside the loop. */
+static int set_load(struct server *server, struct error *err)
+{
+    struct shell *shell = server->shell;
+    int status = source_open(shell->site, &shell->source, err);
+    if (status == 0)
+        status = core_start(shell->core, err);
+    return status < 0 ? status : server_take_head(server, err);
+}
+
+/* What waited is served before the first look: who froze everything has done so in time. */
+static void set_loaded(struct server *server, int status, struct error *err)
+{
+    if (status < 0) {
+        server->failure = *err;
+        ev_break(server->shell->loop, EVBREAK_ALL);
+        return;
+    }
+    server_kept_serve(server);
+    life_announce(server, "daemon.started", "the daemon has started");
+    server->shell->has_news = true;
+    remote_ready(server);
+}
+
 static int core_open(struct server *server, struct error *err)
 {
     struct shell *shell = server->shell;
@@ -122,15 +141,16 @@ static int core_open(struct server *server, struct error *err)
     if (status == 0)
         store_watch_commits(shell->store, commit_count, shell);
     if (status == 0)
-        status = source_open(shell->site, &shell->source, err);
-    if (status == 0)
-        status = shell_begin(shell, true, false, err);
+        status = shell_prepare(shell, true, false, err);
     if (status < 0)
         return status;
     remote_open(server);
     signals_watch(server);
-    status = server_take_head(server, err);
-    return status < 0 ? status : server_open(server, err);
+    status = server_open(server, err);
+    if (status < 0)
+        return status;
+    remote_answers(server);
+    return loading_begin(server, set_load, set_loaded, err);
 }
 
 /* It ends because it was told to, because it failed, or because it and the supervisor cannot
@@ -138,9 +158,15 @@ static int core_open(struct server *server, struct error *err)
 static int core_run(struct server *server, struct error *err)
 {
     struct shell *shell = server->shell;
-    life_announce(server, "daemon.started", "the daemon has started");
-    remote_ready(server);
     ev_run(shell->loop, 0);
+    if (server->loading) { /* and does not hear that it is over */
+        server_close(server);
+        _exit(!server->is_stopping);
+    }
+    if (server->failure.code) {
+        *err = server->failure;
+        return err->code;
+    }
     if (server->is_stopping)
         life_announce(server, "daemon.stopping", "the daemon stops; machines go on running");
     if (core_has_failed(shell->core, err))
@@ -168,8 +194,8 @@ static int core_process(void *context, int channel, pid_t supervisor)
     int status = core_open(&server, &err);
     if (status == 0)
         status = core_run(&server, &err);
-    if (status < 0)
-        say(&err);
+    if (status < 0 && remote_refuse(&server, &err) < 0)
+        fprintf(stderr, "spinel: %s\n", err.message);
     server_close(&server);
     shell->after_pump = NULL;
     shell->follow = NULL;
@@ -200,10 +226,7 @@ int shell_serve(struct shell *shell, struct error *err)
         .context = shell,
     };
     /* The core opens its own: neither SQLite nor libgit2 may be carried over a fork. */
-    shell_end(shell);
-    source_close(shell->source);
-    shell->source = NULL;
-    shell_store_close(shell);
+    invariant(!shell->store && !shell->source, "the supervisor has opened a store");
     int status = meter_map(&shell->meter, err);
     return status < 0 ? status : supervisor_run(&plan, err);
 }

@@ -151,7 +151,7 @@ static void client_catch_up(struct client *client)
     struct error err = ERROR_INIT;
     struct event *events = NULL;
     size_t count = 0;
-    if (store_events(client->server->shell->store, arena, client->followed_seq, PAGE, &events,
+    if (store_events(server_reader(client->server), arena, client->followed_seq, PAGE, &events,
                      &count, &err) < 0) {
         client->is_closing = true;
     } else {
@@ -215,15 +215,19 @@ static void lines_serve(struct client *client)
 {
     size_t start = 0;
     char *end;
-    while (!client->is_closing && (end = memchr(client->input.data + client->scanned, '\n',
-                                                client->input.len - client->scanned))) {
+    while (!client->is_kept && !client->is_closing &&
+           (end = memchr(client->input.data + client->scanned, '\n',
+                         client->input.len - client->scanned))) {
         size_t len = (size_t)(end - client->input.data) - start;
         *end = '\0';
-        request_serve(client, client->input.data + start, len);
-        start += len + 1;
+        client->is_kept = !request_serve(client, client->input.data + start, len);
+        if (client->is_kept)
+            *end = '\n';
+        else
+            start += len + 1;
         client->scanned = start;
     }
-    client->scanned = client->input.len - start;
+    client->scanned = client->is_kept ? 0 : client->input.len - start;
     if (!start)
         return;
     memmove(client->input.data, client->input.data + start, client->input.len - start);
@@ -334,14 +338,13 @@ static void load_tell(const struct server *server)
     __atomic_store_n(&meter->blocked, load.blocked, __ATOMIC_RELAXED);
 }
 
-void server_after_pump(void *context)
+/* False: the core has failed. */
+static bool core_follow(struct server *server)
 {
-    struct server *server = context;
     struct error err = ERROR_INIT;
-    struct client *client, *next;
     if (core_has_failed(server->shell->core, &err)) {
         ev_break(server->shell->loop, EVBREAK_ALL);
-        return;
+        return false;
     }
     waiters_answer(server);
     load_tell(server);
@@ -350,6 +353,15 @@ void server_after_pump(void *context)
         if (server_take_head(server, &err) == 0)
             ev_feed_event(server->shell->loop, &server->shell->timer, EV_TIMER);
     }
+    return true;
+}
+
+void server_after_pump(void *context)
+{
+    struct server *server = context;
+    struct client *client, *next;
+    if (!server->loading && !core_follow(server))
+        return;
     DL_FOREACH(server->clients, client)
         while (client->is_behind && !client->is_closing && unread(client) <= LAG_MAX)
             client_catch_up(client);
@@ -359,6 +371,20 @@ void server_after_pump(void *context)
 }
 
 /* ---- life --------------------------------------------------------------------------- */
+
+struct store *server_reader(const struct server *server)
+{
+    return server->loading ? loading_reader(server->loading) : server->shell->store;
+}
+
+void server_kept_serve(struct server *server)
+{
+    struct client *client;
+    DL_FOREACH(server->clients, client) {
+        client->is_kept = false;
+        lines_serve(client);
+    }
+}
 
 int server_open(struct server *server, struct error *err)
 {

@@ -8,11 +8,13 @@
 #include "model/text.h"
 #include "model/value.h"
 #include "reconciler/engine/shell_state.h"
+#include "reconciler/server/loading.h"
 
 /*
  * The control socket's server, inside the core's process.
  *
  *   serve.c     the daemon's life
+ *   loading.c   what it reads beside the loop, before it can plan
  *   server.c    clients: lines in, lines out, events that they follow
  *   request.c   the methods of docs/control-protocol.md
  *   report.c    documents: status, drift
@@ -31,6 +33,7 @@ struct client {
     bool is_following;
     bool is_behind;       /* events after followed_seq come from the store first */
     int64_t followed_seq; /* last event sent */
+    bool is_kept;         /* its next line waits until all is loaded */
     bool is_closing;      /* dropped once it is safe to */
     struct client *prev, *next;
 };
@@ -49,6 +52,7 @@ struct waiter {
 
 struct server {
     struct shell *shell;
+    struct loading *loading; /* has the shell's store, source and core; NULL: all is loaded */
     int fd;
     struct ev_io accept;
     struct ev_signal terminate, interrupt;
@@ -60,6 +64,7 @@ struct server {
     pid_t supervisor;
     int64_t since; /* unix seconds */
     bool is_stopping;
+    struct error failure; /* why it could not be loaded */
     struct {
         struct ev_child child;
         int64_t running, waiting[2]; /* revisions; 0: none */
@@ -81,6 +86,10 @@ struct server {
 int server_take_head(struct server *server, struct error *err);
 int server_open(struct server *server, struct error *err);
 void server_close(struct server *server);
+/* The store, for reading: another one while the core's is loading. */
+struct store *server_reader(const struct server *server);
+/* Serves the lines that were kept while it was loading. */
+void server_kept_serve(struct server *server);
 void server_event(void *context, const struct value *event);
 void server_after_pump(void *context);
 void server_stop(struct server *server);
@@ -92,8 +101,8 @@ void client_refuse(struct client *client, int64_t id, const struct error *err,
  * looked at anew, and then calls its answer. */
 void client_wait(const struct waiter *asked);
 
-/* One line of a client. */
-void request_serve(struct client *client, const char *line, size_t len);
+/* One line of a client. False: it needs what is loading, and is to be kept until then. */
+bool request_serve(struct client *client, const char *line, size_t len);
 
 /* Looks at each event for a revision that has ended. */
 void outcome_event(struct server *server, const struct event *event);
@@ -107,6 +116,8 @@ int drift_report(struct server *server, struct arena *arena, int64_t since, stru
 
 extern const struct starter starter_remote;
 void remote_open(struct server *server);
+void remote_answers(struct server *server);
 void remote_ready(struct server *server);
+int remote_refuse(struct server *server, const struct error *why); /* negative: nobody heard */
 
 #endif

@@ -48,7 +48,8 @@ struct supervisor {
     int core_status;
     pid_t *drivers; /* by index; 0: not running */
     bool is_ending, was_ready;
-    unsigned deaths; /* of the core, since it last lasted */
+    struct error refusal; /* of the first core, which said why it cannot start */
+    unsigned deaths;      /* of the core, since it last lasted */
     int64_t core_since_ms;
     pid_t web;          /* 0 while there is none */
     int64_t web_due_ms; /* when it begins again; 0: it is not to */
@@ -120,6 +121,7 @@ int supervisor_receive(int fd, struct supervisor_message *message, int fds[3])
         return -1;
     }
     message->text[sizeof message->text - 1] = '\0';
+    message->hint[sizeof message->hint - 1] = '\0';
     return 1;
 }
 
@@ -172,29 +174,60 @@ static void drivers_kill(struct supervisor *supervisor)
     }
 }
 
-static void request_serve(struct supervisor *supervisor)
+/* The first one's refusal ends us, and is told by who started us; a later one is tried again. */
+static void refusal_take(struct supervisor *supervisor, const struct supervisor_message *message)
+{
+    if (supervisor->was_ready) {
+        fprintf(stderr, "spinel: %s\n%s%s", message->text, message->hint,
+                message->hint[0] ? "\n" : "");
+        return;
+    }
+    error_set(&supervisor->refusal, ERR_SYSTEM, "%s", message->text);
+    error_hint(&supervisor->refusal, "%s", message->hint);
+}
+
+static void message_serve(struct supervisor *supervisor, const struct supervisor_message *message)
+{
+    bool is_of_driver = message->driver < supervisor->plan->program_count;
+    switch (message->verb) {
+    case SUPERVISOR_ANSWERS:
+        if (supervisor->plan->web && !supervisor->web_due_ms)
+            supervisor->web_due_ms = now_ms();
+        return;
+    case SUPERVISOR_READY:
+        supervisor->was_ready = true;
+        return;
+    case SUPERVISOR_REFUSED:
+        refusal_take(supervisor, message);
+        return;
+    case SUPERVISOR_START:
+        if (is_of_driver)
+            driver_start(supervisor, message->driver);
+        return;
+    case SUPERVISOR_KILL:
+        if (is_of_driver)
+            program_kill(supervisor->drivers[message->driver]);
+        return;
+    case SUPERVISOR_STARTED:
+    case SUPERVISOR_ENDED:
+    case SUPERVISOR_FAILED:
+        return;
+    }
+}
+
+/* True if there was something to read. */
+static bool request_serve(struct supervisor *supervisor)
 {
     struct supervisor_message message;
     int fds[3];
     int got = supervisor_receive(supervisor->channel, &message, fds);
-    if (got < 0) {
+    if (got < 0)
         channel_lose(supervisor);
-        return;
-    }
-    if (got == 0)
-        return;
+    if (got <= 0)
+        return false;
     supervisor_fds_close(fds); /* nothing that the core says has any */
-    if (message.verb == SUPERVISOR_READY) {
-        supervisor->was_ready = true;
-        if (supervisor->plan->web && !supervisor->web_due_ms)
-            supervisor->web_due_ms = now_ms();
-    }
-    if (message.driver >= supervisor->plan->program_count)
-        return;
-    if (message.verb == SUPERVISOR_START)
-        driver_start(supervisor, message.driver);
-    else if (message.verb == SUPERVISOR_KILL)
-        program_kill(supervisor->drivers[message.driver]);
+    message_serve(supervisor, &message);
+    return true;
 }
 
 /* ---- the core ----------------------------------------------------------------------- */
@@ -246,6 +279,8 @@ static void core_ended(struct supervisor *supervisor, int status)
 {
     supervisor->core = 0;
     supervisor->core_status = status;
+    while (supervisor->channel >= 0 && request_serve(supervisor))
+        ; /* what it said last */
     if (supervisor->channel >= 0)
         close(supervisor->channel);
     supervisor->channel = -1;
@@ -438,6 +473,14 @@ static void pause_before_next(struct supervisor *supervisor)
         turn(supervisor, (int)(until - now_ms()));
 }
 
+static int refusal_give(const struct supervisor *supervisor, struct error *err)
+{
+    if (!supervisor->refusal.code)
+        return error_set(err, ERR_SYSTEM, "the core ended before it was ready");
+    *err = supervisor->refusal;
+    return err->code;
+}
+
 int supervisor_run(const struct supervisor_plan *plan, struct error *err)
 {
     struct supervisor supervisor = {.plan = plan, .signals = -1, .channel = -1};
@@ -457,6 +500,6 @@ int supervisor_run(const struct supervisor_plan *plan, struct error *err)
     if (supervisor.signals >= 0)
         close(supervisor.signals);
     if (status == 0 && !supervisor.is_ending && supervisor.core_status)
-        status = error_set(err, ERR_SYSTEM, "the core could not start; it said why above");
+        status = refusal_give(&supervisor, err);
     return status;
 }

@@ -16,7 +16,9 @@
 enum supervisor_verb {
     SUPERVISOR_START,   /* from the core */
     SUPERVISOR_KILL,    /* from the core */
-    SUPERVISOR_READY,   /* from the core: it serves */
+    SUPERVISOR_ANSWERS, /* from the core: its socket is open, and the viewer may begin */
+    SUPERVISOR_READY,   /* from the core: what it needs is loaded, and it serves */
+    SUPERVISOR_REFUSED, /* from the core: text and hint say why it cannot start */
     SUPERVISOR_STARTED, /* to the core; three descriptors come along: to_in, from_out, from_err */
     SUPERVISOR_ENDED,   /* to the core; status as of waitpid() */
     SUPERVISOR_FAILED,  /* to the core; text says why it could not be started */
@@ -28,6 +30,7 @@ struct supervisor_message {
     pid_t pid;
     int status;
     char text[sizeof((struct error *)0)->message];
+    char hint[sizeof((struct error *)0)->hint];
 };
 
 int supervisor_send(int fd, const struct supervisor_message *message, const int *fds, int count);
@@ -46,14 +49,14 @@ struct supervisor_plan {
     const char *log_format; /* as log_write() takes it */
     /* The core's life, in a process of its own. Returns its exit status. */
     int (*core)(void *context, int channel, pid_t supervisor);
-    /* The viewer's life, likewise; NULL: none. It begins once the core serves, and again a
+    /* The viewer's life, likewise; NULL: none. It begins once the core answers, and again a
      * while after it has ended. */
     int (*web)(void *context);
     void *context;
 };
 
 /* Runs until SIGTERM or SIGINT, or until the core ends with status 0 or refuses to start
- * (status 1 before it was ready). Returns 0, or the reason. */
+ * (another status before it was ready). Returns 0, or the reason. */
 int supervisor_run(const struct supervisor_plan *plan, struct error *err);
 
 #endif

@@ -17,7 +17,7 @@
 #include "reconciler/source/ahead.h"
 #include "reconciler/store/store.h"
 
-enum { MANY_BLOBS = 1000 };
+enum { MANY_FILES = 1000 };
 
 struct manifest_file {
     const char *path;
@@ -336,9 +336,8 @@ static int set_load(struct loader *loader, const struct set **set, struct error 
 {
     loader->builder = set_builder_new(loader->arena, loader->report);
     set_builder_watch(loader->builder, normal_keep, loader);
-    uint64_t blobs_read = loader->source->blobs_read;
     int rc = files_add_all(loader, err);
-    if (rc == 0 && loader->source->blobs_read - blobs_read > MANY_BLOBS)
+    if (rc == 0 && loader->count > MANY_FILES) /* of what is cached, trees were read */
         rc = repository_rest(loader->source, err);
     if (rc < 0) {
         set_builder_drop(loader->builder);

@@ -297,6 +297,8 @@ static int mentions_write(struct update *update, const struct value *fact, const
         rc = files_count(update->source, update->arena, commit, &update->files, err);
         if (rc == 0)
             rc = set_write(update->store, set, err);
+        if (rc == 0)
+            rc = repository_rest(update->source, err);
     }
     return rc < 0 ? rc : fact_write(update->store, update->arena, by, commit, update->files, err);
 }

@@ -106,6 +106,15 @@ out:
     return rc;
 }
 
+int store_lock_test(const char *state_dir, struct error *err)
+{
+    int fd = -1;
+    int rc = lock_take(state_dir, &fd, err);
+    if (fd >= 0)
+        close(fd);
+    return rc;
+}
+
 /* ---- opening ------------------------------------------------------------------------ */
 
 static int pragmas_run(struct store *store, const char *sql, struct error *err)

@@ -27,6 +27,8 @@ enum store_mode {
 
 /* ERR_BUSY names the pid that holds the lock; ERR_STALE: made by a newer Spinel. */
 int store_open(const char *state_dir, enum store_mode mode, struct store **out, struct error *err);
+/* What store_open() would say of the lock of a writer, now. */
+int store_lock_test(const char *state_dir, struct error *err);
 void store_close(struct store *store); /* NULL is allowed */
 /* Gives back the memory that pages are held in; for who has nothing to do. */
 void store_rest(struct store *store);

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MPL-2.0
 """The daemon at rest: when it first answers, what its processes hold and how often they wake."""
-import glob, os, signal, subprocess, time
+import glob, os, signal, socket, subprocess, time
 
 
 def family(pid):
@@ -53,6 +53,17 @@ def answers(spinel, site):
     return subprocess.run([spinel, "--site", site, "status", "--json"], capture_output=True, text=True).stdout
 
 
+def first_answer(state):
+    """Whether the daemon says something. By the socket: `spinel status` without a daemon makes a plan first."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
+        try:
+            client.connect(os.path.join(state, "control.sock"))
+            client.sendall(b'{"id":1,"method":"status","params":{}}\n')
+            return client.recv(65536) != b""
+        except OSError:
+            return False
+
+
 def wait_for(condition, seconds):
     began = time.monotonic()
     while time.monotonic() - began < seconds:
@@ -60,6 +71,10 @@ def wait_for(condition, seconds):
             return time.monotonic() - began
         time.sleep(0.002)
     raise SystemExit("the daemon did not get there in %d s" % seconds)
+
+
+def name_of(pid):
+    return "%s %d" % ("".join(lines_of("/proc/%d/comm" % pid)).strip(), pid)
 
 
 def cpu_s(pids):
@@ -74,15 +89,16 @@ def cpu_s(pids):
 def at_rest(spinel, site, seconds=10):
     daemon = subprocess.Popen([spinel, "--site", site, "serve"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
-        first = wait_for(lambda: '"pid"' in answers(spinel, site), 120)
+        first = wait_for(lambda: first_answer(os.path.join(os.path.dirname(site), "state")), 120)
         wait_for(lambda: '"converged": true' in answers(spinel, site), 300)
         time.sleep(2)
         pids = family(daemon.pid)
         before, worked = wakeups(pids), cpu_s(pids)
         time.sleep(seconds)
         rss, pss = memory_mib(pids)
+        each = {name_of(pid): memory_mib([pid]) for pid in pids}
         after = wakeups(pids)
-        return {"first_answer_s": first, "rss_mib": rss, "pss_mib": pss, "processes": len(pids),
+        return {"first_answer_s": first, "rss_mib": rss, "pss_mib": pss, "processes": len(pids), "each_mib": each,
                 "wakeups_per_s": sum(after[pid] - before[pid] for pid in after) / seconds, "cpu_per_s": (cpu_s(pids) - worked) / seconds}
     finally:
         daemon.send_signal(signal.SIGTERM)

@@ -133,6 +133,41 @@ static void a_second_deletion_is_not_the_first(void **state)
     assert_false(ledger_has_deleted(place->ledger, &second));
 }
 
+/* Digests are kept as bytes, and everything else as it came: both come back as they were. */
+static void an_op_of_any_form_is_the_same_after_the_file_was_written_anew(void **state)
+{
+#define DIGITS "00112233445566778899aabbccddeeff00112233445566778899aabbccddee"
+    static const char *const ops[] = {DIGITS "ff",  DIGITS "FF", DIGITS "f",
+                                      DIGITS "fff", DIGITS "f-", "x"};
+    struct place *place = *state;
+    struct error err = ERROR_INIT;
+    for (size_t i = 0; i < sizeof ops / sizeof *ops; i++) {
+        struct spinel_op op = op_of(UID_A, i + 1, SPINEL_DELETE);
+        op.op = ops[i];
+        assert_int_equal(ledger_admit(place->ledger, &op, &err), 0);
+        assert_int_equal(ledger_acknowledge(place->ledger, &op, &err), 0);
+        append(place, "torn");
+        ledger_reopen(place);
+        ledger_reopen(place);
+        assert_true(ledger_has_deleted(place->ledger, &op));
+        for (size_t other = 0; other < sizeof ops / sizeof *ops; other++) {
+            op.op = ops[other];
+            assert_int_equal(ledger_has_deleted(place->ledger, &op), other == i);
+        }
+    }
+}
+
+static void a_text_that_is_no_uid_was_never_heard_of(void **state)
+{
+    struct place *place = *state;
+    done(place, UID_A, 3, SPINEL_CREATE);
+    assert_int_equal(ledger_admitted(place->ledger, ""), 0);
+    assert_int_equal(ledger_admitted(place->ledger, "000000000000000000000000000000A"), 0);
+    assert_int_equal(ledger_admitted(place->ledger, "0000000000000000000000000000000A"), 0);
+    assert_int_equal(ledger_admitted(place->ledger, UID_A "0"), 0);
+    assert_int_equal(ledger_admitted(place->ledger, UID_A), 3);
+}
+
 static void a_torn_last_line_is_dropped(void **state)
 {
     struct place *place = *state;
@@ -193,6 +228,9 @@ int main(void)
             what_was_let_in_after_something_was_done_is_there_after_a_restart, setup, teardown),
         cmocka_unit_test_setup_teardown(what_was_written_is_made_durable_once, setup, teardown),
         cmocka_unit_test_setup_teardown(a_second_deletion_is_not_the_first, setup, teardown),
+        cmocka_unit_test_setup_teardown(
+            an_op_of_any_form_is_the_same_after_the_file_was_written_anew, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_text_that_is_no_uid_was_never_heard_of, setup, teardown),
         cmocka_unit_test_setup_teardown(a_torn_last_line_is_dropped, setup, teardown),
         cmocka_unit_test_setup_teardown(any_other_bad_line_is_named, setup, teardown),
         cmocka_unit_test_setup_teardown(a_delete_is_forgotten_once_something_newer_came, setup,

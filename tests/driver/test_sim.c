@@ -54,6 +54,24 @@ static void the_world_survives_kill_nine(void **state)
     assert_int_equal(value_at_int(rack_look(rack, 1), "spec.size", 0), 65536);
 }
 
+static void what_was_deleted_is_made_anew_under_its_uid(void **state)
+{
+    struct rack *rack = *state;
+    rack_start(rack, NULL);
+    for (unsigned i = 1; i <= 3; i++)
+        assert_applied(rack,
+                       rack_apply(rack, i, 1, "create", "Volume", "{\"spec\":{\"size\":65536}}"));
+    assert_applied(rack, rack_apply(rack, 2, 2, "delete", "Volume", "{}"));
+    assert_true(value_get_bool(rack_look(rack, 2), "absent", false));
+    assert_int_equal(value_at_int(rack_look(rack, 3), "spec.size", 0), 65536);
+    assert_applied(rack,
+                   rack_apply(rack, 2, 3, "create", "Volume", "{\"spec\":{\"size\":131072}}"));
+    assert_int_equal(value_at_int(rack_look(rack, 2), "spec.size", 0), 131072);
+    assert_applied(rack, rack_apply(rack, 2, 4, "delete", "Volume", "{}"));
+    assert_true(value_get_bool(rack_look(rack, 2), "absent", false));
+    assert_int_equal(value_at_int(rack_look(rack, 1), "spec.size", 0), 65536);
+}
+
 static int damage(struct rack *rack, const char *what)
 {
     return system(arena_printf(rack->arena, "%s --world %s/state/drivers/sim/world %s",
@@ -137,6 +155,7 @@ int main(void)
         TEST(a_restart_field_waits_for_a_restart),
         TEST(power_off_ends_the_booted_record_and_on_makes_a_new_one),
         TEST(the_world_survives_kill_nine),
+        TEST(what_was_deleted_is_made_anew_under_its_uid),
         TEST(damage_from_outside_is_seen_and_told),
         TEST(a_secret_is_not_written_to_the_world),
         TEST(faults_come_as_asked_for),

@@ -141,7 +141,7 @@ static void answers_check(int fd)
     text_free(&said);
 }
 
-static void shell_prepare(struct server *server)
+static void daemon_prepare(struct server *server)
 {
     static struct meter meter;
     struct error err = ERROR_INIT;
@@ -193,7 +193,7 @@ static void session(const uint8_t *data, size_t size)
     due.arena = arena_new();
     clock_ms = 0;
     random_state = 1;
-    shell_prepare(&server);
+    daemon_prepare(&server);
     MUST(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) == 0);
     requests_serve(&server, client_new(&server, ends[0]), data, size);
     answers_check(ends[1]);

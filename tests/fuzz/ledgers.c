@@ -18,12 +18,15 @@ static void file_put(const uint8_t *data, size_t size)
 
 static void same(const struct ledger *a, const struct ledger *b)
 {
-    MUST(HASH_COUNT(a->entries) == HASH_COUNT(b->entries));
-    for (const struct entry *entry = a->entries; entry; entry = entry->hh.next) {
-        const struct entry *other = entry_find(b, entry->uid);
+    char op[DIGEST_TEXT], other_op[DIGEST_TEXT];
+    MUST(a->entries.count == b->entries.count);
+    for (size_t i = 0; i < a->entries.count; i++) {
+        const struct entry *entry = packed_row(&a->entries, i);
+        const struct entry *other = packed_find(&b->entries, entry->uid);
         MUST(other && other->admitted == entry->admitted);
-        MUST(other->acknowledged == entry->acknowledged && !other->op == !entry->op);
-        MUST(!entry->op || (!strcmp(entry->op, other->op) && entry->verb == other->verb));
+        MUST(other->acknowledged == entry->acknowledged && other->form == entry->form);
+        MUST(entry->form == OP_NONE ||
+             (!strcmp(op_text(entry, op), op_text(other, other_op)) && entry->verb == other->verb));
     }
 }
 

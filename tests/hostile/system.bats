@@ -450,7 +450,7 @@ C
 @test "started without standard streams, no file of ours takes their numbers" {
     spinel serve <&- >&- 2>&- 3>&- &
     daemon=$!
-    until_true 20 sh -c 'spinel status --json | jq -e ".daemon != null"'
+    until_true 20 sh -c 'spinel status --json | jq -e ".converged"'
     for process in $daemon $(pgrep -P $daemon); do
         for stream in 0 1 2; do
             run readlink /proc/$process/fd/$stream

@@ -356,8 +356,12 @@ static void a_stranger_is_kept_out_and_one_of_the_group_in_bounds(void **state)
     assert_says(RUN(scene, "freeze").out, "uid 54321");
 }
 
-int main(void)
+/* A daemon that converges starts its own program once more, to note it in Git: that is this one,
+ * which would begin all over again, with daemons of its own. */
+int main(int argc, char **argv)
 {
+    if (argc > 1 && strcmp(argv[1], "--site") == 0)
+        return 0;
     const struct CMUnitTest tests[] = {
         CASE(a_daemon_without_a_commit_has_no_plan),
         CASE(what_is_no_request_is_refused_and_the_next_one_served),
