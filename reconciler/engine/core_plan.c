@@ -676,7 +676,6 @@ static void pass_forget(struct core *core)
     core->plan_arena = arena;
     core->plan = plan;
     core->input = input;
-    core->env->ledger->rest(core->env->store);
 }
 
 /* The old plan goes once there is a new one. */

@@ -23,7 +23,6 @@ struct ledger {
     int (*begin)(struct store *, struct error *);
     int (*commit)(struct store *, struct error *);
     void (*rollback)(struct store *);
-    void (*rest)(struct store *);
     int (*revision_add)(struct store *, const struct revision *, int64_t *, struct error *);
     int (*revision_state)(struct store *, int64_t, const char *, int64_t, struct error *);
     int (*revision_target)(struct store *, struct arena *, struct revision *, struct error *);

@@ -6,7 +6,6 @@ const struct ledger ledger_store = {
     .begin = store_begin,
     .commit = store_commit,
     .rollback = store_rollback,
-    .rest = store_rest,
     .revision_add = store_revision_add,
     .revision_state = store_revision_state,
     .revision_target = store_revision_target,

@@ -50,8 +50,6 @@ static void work_ended(struct ev_loop *loop, struct ev_async *ended, int events)
         pthread_join(loading->thread, NULL);
     ev_async_stop(loop, &loading->ended);
     store_close(loading->reader);
-    if (server->shell->store)
-        store_rest(server->shell->store); /* the thread's pages, before its heap is trimmed */
     malloc_trim(0); /* what the thread has freed lies where no other would use it */
     server->loading = NULL;
     loading->done(server, loading->status, &loading->err);

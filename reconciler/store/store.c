@@ -193,8 +193,7 @@ static int quick_check(struct store *store, struct error *err)
 static int writer_prepare(struct store *store, struct error *err)
 {
     int keep_wal = 1;
-    /* A first apply adds to four indexes in random places: 32 MiB hold those of 100,000 objects. */
-    int rc = pragmas_run(store, "PRAGMA synchronous = FULL; PRAGMA cache_size = -32768;", err);
+    int rc = pragmas_run(store, "PRAGMA synchronous = FULL;", err);
     if (rc == 0)
         rc = quick_check(store, err);
     if (rc == 0) /* before anything is written: it refuses what is not ours */
@@ -238,11 +237,6 @@ int store_open(const char *state_dir, enum store_mode mode, struct store **out, 
     invariant(!store_in_batch(store), "%s is opened, and a batch is open already", store->path);
     *out = store;
     return 0;
-}
-
-void store_rest(struct store *store)
-{
-    sqlite3_db_release_memory(store->db);
 }
 
 void store_close(struct store *store)

@@ -30,8 +30,6 @@ int store_open(const char *state_dir, enum store_mode mode, struct store **out, 
 /* What store_open() would say of the lock of a writer, now. */
 int store_lock_test(const char *state_dir, struct error *err);
 void store_close(struct store *store); /* NULL is allowed */
-/* Gives back the memory that pages are held in; for who has nothing to do. */
-void store_rest(struct store *store);
 
 /* One batch, one transaction, durable (synchronous=FULL) when commit returns 0.
  * Writing functions called outside of one run in a transaction of their own. */

@@ -77,7 +77,7 @@ static int batch(struct store *store, struct error *err)
     return 0;
 }
 
-static void nothing(struct store *store)
+static void rollback(struct store *store)
 {
     (void)store;
 }
@@ -388,8 +388,7 @@ static int fact_get(struct store *store, struct arena *arena, const char *key, c
 static const struct ledger ledger = {
     .begin = batch,
     .commit = batch,
-    .rollback = nothing,
-    .rest = nothing,
+    .rollback = rollback,
     .revision_add = revision_add,
     .revision_state = revision_state,
     .revision_target = revision_target,

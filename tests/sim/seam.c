@@ -347,7 +347,6 @@ static const struct ledger seam_ledger = {
     .begin = seam_begin,
     .commit = seam_commit,
     .rollback = seam_rollback,
-    .rest = store_rest,
     .revision_add = seam_revision_add,
     .revision_state = seam_revision_state,
     .revision_target = seam_revision_target,

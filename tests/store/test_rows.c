@@ -262,31 +262,6 @@ static void objects_come_in_the_plans_order(void **state)
         assert_string_equal(rows[i].uid, expected[i]);
 }
 
-static int64_t cache_used(const struct store *store)
-{
-    int used = 0, most = 0;
-
-    assert_int_equal(sqlite3_db_status(store->db, SQLITE_DBSTATUS_CACHE_USED, &used, &most, 0), 0);
-    return used;
-}
-
-/* More than SQLite's own 2 MiB are held while much is written, and little afterwards. */
-static void pages_are_held_while_there_is_something_to_do(void **state)
-{
-    struct scene *scene = *state;
-
-    ok(scene, store_begin(scene->store, &scene->err));
-    for (int i = 0; i < 20000; i++) {
-        const char *name = arena_printf(scene->arena, "volume-%d", i);
-        struct known known = known_of(scene, "Volume", "shop", name, name);
-        ok(scene, store_object_put(scene->store, &known, &scene->err));
-    }
-    ok(scene, store_commit(scene->store, &scene->err));
-    assert_true(cache_used(scene->store) > 3 << 20);
-    store_rest(scene->store);
-    assert_true(cache_used(scene->store) < 1 << 20);
-}
-
 /* There are partial indexes on one kind: what a statement is asked for must not compile it anew. */
 static void a_statement_is_compiled_once(void **state)
 {
@@ -772,7 +747,6 @@ int main(void)
         CASE(each_row_keeps_its_own_values),
         CASE(an_observation_of_nothing_recorded_is_refused),
         CASE(objects_come_in_the_plans_order),
-        CASE(pages_are_held_while_there_is_something_to_do),
         CASE(a_statement_is_compiled_once),
         CASE(gone_objects_are_counted_and_not_listed),
         CASE(open_intents_come_oldest_first),
