@@ -178,6 +178,8 @@ static int namespace_converge(struct step *step, struct error *err)
     }
     if (known && found)
         return 0;
+    /* Inodes, indices and generations begin again: what was sealed could seem to be of this one. */
+    records_note_drop(step->own_dir, step->vpc, REALISE_SEAL);
     if (netns_create(netns, err) < 0)
         return err->code;
     struct record record = *vpc;
@@ -372,7 +374,10 @@ static void records_change(struct step *step, const struct group *group)
         step_turn(step, group->ops[i]);
         if (is_changed && step->kind != RECORD_NIC && step_reload(step, err) < 0)
             continue;
-        is_changed = verbs[step->op->verb](step, err) == 0 || is_changed;
+        int result = verbs[step->op->verb](step, err);
+        if (result < 0)
+            realise_session_close(&step->session); /* half an answer may be left in it */
+        is_changed = result == 0 || is_changed;
     }
 }
 
@@ -403,8 +408,9 @@ static int group_run(struct step *step, const struct group *group, struct error 
         return err->code;
     for (size_t i = 0; i < group->count; i++) {
         step_turn(step, group->ops[i]);
-        if (group->outcomes[i]->code == ERR_NONE && is_assert(step->op))
-            step_realise(step, group->outcomes[i]);
+        if (group->outcomes[i]->code == ERR_NONE && is_assert(step->op) &&
+            step_realise(step, group->outcomes[i]) < 0)
+            realise_session_close(&step->session);
     }
     return needs_rules(step, group) ? rules_converge(step, err) : 0;
 }

@@ -152,6 +152,13 @@ int records_note_file(const char *own_dir, const char *vpc, const char *name,
     return value_write(own_dir, vpc, name, value, KEEP_UNTIL_REBOOT, err);
 }
 
+void records_note_drop(const char *own_dir, const char *vpc, const char *name)
+{
+    char path[PATH_MAX];
+    vpc_path(path, own_dir, vpc, name);
+    unlink(path);
+}
+
 /* ---- records ------------------------------------------------------------------------ */
 
 static bool record_from(struct arena *arena, const struct value *value, struct record *record)

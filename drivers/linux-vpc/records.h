@@ -95,5 +95,7 @@ int records_write_file(const char *own_dir, const char *vpc, const char *name,
 /* The same of what describes the kernel's state, which no power cut survives: it is not synced. */
 int records_note_file(const char *own_dir, const char *vpc, const char *name,
                       const struct value *value, struct error *err);
+/* Takes away what is noted of a namespace that is no more. */
+void records_note_drop(const char *own_dir, const char *vpc, const char *name);
 
 #endif

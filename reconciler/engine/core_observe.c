@@ -96,8 +96,9 @@ void seen_mark_dirty(struct core *core, struct driver *driver, const char *uid, 
         free(rare->why);
         rare->why = text_dup(why);
     }
-    if (!core->coalesce_at_ms)
-        core->coalesce_at_ms = driver ? notices_end_ms(core) : mono(core);
+    int64_t at_ms = driver ? notices_end_ms(core) : mono(core);
+    if (!core->coalesce_at_ms || at_ms < core->coalesce_at_ms)
+        core->coalesce_at_ms = at_ms;
 }
 
 void seen_set_row(struct core *core, const struct known *row)

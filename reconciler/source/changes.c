@@ -34,6 +34,8 @@ int blob_read(struct source *source, struct arena *arena, const git_oid *id, con
     size_t size = 0;
     git_object_t type;
     git_odb_object *object = NULL;
+    if (repository_need(source, err) < 0)
+        return err->code;
     int rc = git_odb_read_header(&size, &type, source->odb, id);
     if (rc == 0 && size > BLOB_MAX_BYTES) {
         report_add(report, (struct position){.file = path, .line = 1, .column = 1}, "too-big",

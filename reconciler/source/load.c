@@ -338,7 +338,7 @@ static int set_load(struct loader *loader, const struct set **set, struct error 
     set_builder_watch(loader->builder, normal_keep, loader);
     int rc = files_add_all(loader, err);
     if (rc == 0 && loader->count > MANY_FILES) /* of what is cached, trees were read */
-        rc = repository_rest(loader->source, err);
+        repository_rest(loader->source);
     if (rc < 0) {
         set_builder_drop(loader->builder);
         return rc;

@@ -298,7 +298,7 @@ static int mentions_write(struct update *update, const struct value *fact, const
         if (rc == 0)
             rc = set_write(update->store, set, err);
         if (rc == 0)
-            rc = repository_rest(update->source, err);
+            repository_rest(update->source);
     }
     return rc < 0 ? rc : fact_write(update->store, update->arena, by, commit, update->files, err);
 }

@@ -301,13 +301,23 @@ void repository_close(struct source *source)
     source->repo = NULL;
 }
 
-int repository_rest(struct source *source, struct error *err)
+void repository_rest(struct source *source)
 {
+    struct error later = ERROR_INIT; /* who asks next opens it, or says why not */
     if (source->is_quarantine) /* it lives as long as a hook, and sees more than it would then */
-        return 0;
+        return;
     repository_close(source);
     malloc_trim(0); /* what threads have freed lies where no other would use it */
-    return repository_open(source, err);
+    if (repository_open(source, &later) < 0)
+        repository_close(source);
+}
+
+int repository_need(struct source *source, struct error *err)
+{
+    int rc = source->odb ? 0 : repository_open(source, err);
+    if (rc < 0)
+        repository_close(source);
+    return rc;
 }
 
 /* ---- quarantine --------------------------------------------------------------------- */

@@ -48,7 +48,9 @@ void repository_close(struct source *source);
 
 /* Closes and opens it again, after very much was read: libgit2 keeps what it has unpacked, and the
  * pages of its packs, for as long as they are open. */
-int repository_rest(struct source *source, struct error *err);
+void repository_rest(struct source *source);
+/* Opens it if it could not be opened again; else does nothing. */
+int repository_need(struct source *source, struct error *err);
 
 /* Makes the objects of a push seen that git still keeps apart. */
 int quarantine_add(struct source *source, struct error *err);

@@ -135,6 +135,8 @@ int source_head(struct source *source, char commit[65], struct error *err)
 {
     struct text ref = TEXT_INIT;
     git_oid id;
+    if (repository_need(source, err) < 0)
+        return err->code;
     text_printf(&ref, "refs/heads/%s", source->branch);
     int rc = reference_find(source, ref.data, &id);
     text_free(&ref);
@@ -303,7 +305,9 @@ static int commit_read(struct source *source, const char *hex, git_commit **comm
     git_oid id;
     if (!is_hex(hex) || strlen(hex) != GIT_OID_HEXSZ || git_oid_fromstr(&id, hex) < 0)
         return error_set(err, ERR_INVALID, "\"%.64s\" is not the id of a commit", hex);
-    int rc = size_check(source, &id, COMMIT_MAX_BYTES, "the commit", err);
+    int rc = repository_need(source, err);
+    if (rc == 0)
+        rc = size_check(source, &id, COMMIT_MAX_BYTES, "the commit", err);
     if (rc < 0)
         return rc;
     rc = git_commit_lookup(commit, source->repo, &id);

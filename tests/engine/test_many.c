@@ -178,6 +178,41 @@ static void a_look_of_many_that_hangs_sends_none_again(void **state)
     assert_int_equal(rack->events_failed, 40);
 }
 
+/* When a volume whose step failed is tried again, if plans take two seconds each. */
+static int64_t tried_again_ms(bool has_notice)
+{
+    struct rack *rack = rack_new();
+    rack->commits[1] = POOL PROJECT VPC("net");
+    rack->commits[2] = POOL PROJECT VPC("net") VOLUME("db", "1GiB");
+    rack_settle(rack, "1");
+    rack->refuse = "db";
+    rack->refuse_kind = "busy";
+    rack->plan_ms = 2000;
+    rack_target(rack, "2");
+    while (!rack->events_failed)
+        rack_run(rack, 1);
+    rack->refuse = NULL;
+    unsigned before = rack->applies;
+    int64_t began_ms = rack->now_ms;
+    if (has_notice)
+        rack_notice(rack, "net", rack_object(rack, "VPC", "net")->uid, "changed from outside");
+    assert_true(rack_run(rack, 60 * minute));
+    assert_int_equal(rack->applies, before + 1);
+    int64_t tried_ms = rack->applied_at[before % 256] - began_ms;
+    rack_free(rack);
+    return tried_ms;
+}
+
+/* Notices wait for each other, and a plan of all is not made for each; a step does not. */
+static void a_notice_holds_up_no_step_that_is_due(void **state)
+{
+    (void)state;
+    int64_t alone_ms = tried_again_ms(false), noticed_ms = tried_again_ms(true);
+    print_message("# after %lld ms, with a notice after %lld ms\n", (long long)alone_ms,
+                  (long long)noticed_ms);
+    assert_true(noticed_ms <= alone_ms + 2500);
+}
+
 #define KEY(name)                                                                      \
     "apiVersion: spinel/v1\nkind: SSHKey\nmetadata: {project: shop, name: " name "}\n" \
     "spec: {publicKey: \"ssh-ed25519 "                                                 \
@@ -242,6 +277,7 @@ int main(void)
         RACK_TEST(what_goes_together_is_looked_at_by_one_request),
         RACK_TEST(what_goes_one_by_one_is_looked_at_one_by_one),
         RACK_TEST(a_look_of_many_that_hangs_sends_none_again),
+        cmocka_unit_test(a_notice_holds_up_no_step_that_is_due),
         RACK_TEST(a_key_goes_after_the_machine_that_has_it),
         RACK_TEST(what_was_approved_stays_so_when_it_is_sent_again),
     };
