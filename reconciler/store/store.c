@@ -351,10 +351,13 @@ int store_seed(struct store *store, uint8_t seed[32], struct error *err)
 int store_rack_id(struct store *store, char rack_id[33], struct error *err)
 {
     struct query query;
-    query_start(&query, store, "SELECT id FROM rack WHERE length(id) = 32", err);
+    query_start(&query, store, "SELECT id FROM rack", err);
     int rc = query_next(&query);
-    if (rc > 0)
-        memcpy(rack_id, sqlite3_column_text(query.stmt, 0), 33);
+    const char *id = rc > 0 ? query_peek(&query) : NULL;
+    if (id && strlen(id) == 32 && strspn(id, "0123456789abcdef") == 32)
+        memcpy(rack_id, id, 33);
+    else if (rc > 0)
+        query_refuse(&query, "the rack's id is none");
     int ended = query_end(&query);
     if (rc == 0)
         return error_set(err, ERR_NOT_FOUND, "%s holds no rack yet", store->path);
