@@ -24,6 +24,8 @@
 enum {
     BUSY_TIMEOUT_MS = 5000,
     CHECK_AT_MOST_BYTES = 32 << 20, /* a larger database is not read through at each start */
+    OPEN_TRIES = 5,
+    OPEN_PAUSE_MS = 20,
 };
 
 /* ---- state directory and lock ------------------------------------------------------- */
@@ -210,6 +212,36 @@ static int writer_prepare(struct store *store, struct error *err)
     return rc;
 }
 
+static int database_prepare(struct store *store, struct error *err)
+{
+    int rc = database_open(store, err);
+    if (rc == 0)
+        rc = store->mode == STORE_WRITE ? writer_prepare(store, err) : migrate_check(store, err);
+    return rc;
+}
+
+static void database_close(struct store *store)
+{
+    invariant(store->cached <= QUERY_CACHE, "%s has %zu statements", store->path, store->cached);
+    for (size_t i = 0; i < store->cached; i++)
+        sqlite3_finalize(store->cache[i].stmt);
+    store->cached = 0;
+    int rc = sqlite3_close(store->db);
+    invariant(rc == SQLITE_OK, "the store closes before a query ended: %s", sqlite3_errstr(rc));
+    store->db = NULL;
+}
+
+/* A reader that is root makes the files beside the database as root, and gives them to the
+ * database's owner a moment later (SQLite, robustFchown()). */
+static int database_prepare_again(struct store *store, struct error *err)
+{
+    const struct timespec pause = {.tv_nsec = OPEN_PAUSE_MS * 1000000L};
+    database_close(store);
+    nanosleep(&pause, NULL);
+    *err = (struct error)ERROR_INIT;
+    return database_prepare(store, err);
+}
+
 int store_open(const char *state_dir, enum store_mode mode, struct store **out, struct error *err)
 {
     invariant(state_dir && state_dir[0], "a store without a state directory");
@@ -224,10 +256,11 @@ int store_open(const char *state_dir, enum store_mode mode, struct store **out, 
         if (rc == 0)
             rc = lock_take(state_dir, &store->lock_fd, err);
     }
-    if (rc == 0)
-        rc = database_open(store, err);
-    if (rc == 0)
-        rc = mode == STORE_WRITE ? writer_prepare(store, err) : migrate_check(store, err);
+    if (rc == 0) {
+        rc = database_prepare(store, err);
+        for (int i = 1; rc == ERR_DENIED && mode == STORE_WRITE && i < OPEN_TRIES; i++)
+            rc = database_prepare_again(store, err);
+    }
     if (rc < 0) {
         store_close(store);
         return rc;
@@ -243,13 +276,9 @@ void store_close(struct store *store)
 {
     if (!store)
         return;
-    invariant(store->cached <= QUERY_CACHE, "%s has %zu statements", store->path, store->cached);
     invariant(store->mode == STORE_WRITE || store->lock_fd < 0, "a reader of %s holds its lock",
               store->path);
-    for (size_t i = 0; i < store->cached; i++)
-        sqlite3_finalize(store->cache[i].stmt);
-    int rc = sqlite3_close(store->db);
-    invariant(rc == SQLITE_OK, "the store closes before a query ended: %s", sqlite3_errstr(rc));
+    database_close(store);
     if (store->lock_fd >= 0)
         close(store->lock_fd);
     free(store->path);

@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -138,6 +139,42 @@ static void an_unwritable_state_directory_says_so(void **state)
         _exit(rc == ERR_DENIED && strstr(scene->err.message, scene->dir) && scene->err.hint[0] ? 0
                                                                                                : 1);
     }
+    int status = -1;
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_int_equal(status, 0);
+}
+
+/* A reader that is root has just made the index of the log, and not given it away yet. */
+static void what_is_roots_for_a_moment_is_waited_for(void **state)
+{
+    struct scene *scene = *state;
+    char path[128];
+    if (geteuid() != 0) {
+        print_message("# SKIP only root takes another user's place\n");
+        skip();
+    }
+    store_close(store_for(scene, STORE_WRITE));
+    static const char *const names[] = {"spinel.db", "spinel.db-wal", "lock", "rack"};
+    for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
+        snprintf(path, sizeof(path), "%s/%s", scene->dir, names[i]);
+        assert_int_equal(chown(path, 65534, 65534), 0);
+    }
+    assert_int_equal(chown(scene->dir, 65534, 65534), 0);
+    snprintf(path, sizeof(path), "%s/spinel.db-shm", scene->dir);
+    int fd = open(path, O_RDWR | O_CREAT, 0600);
+    assert_true(fd >= 0);
+    assert_int_equal(fchown(fd, 0, 0), 0);
+    pid_t pid = fork();
+    if (pid == 0) {
+        struct store *store = NULL;
+        _exit(setuid(65534) != 0                                         ? 9
+              : store_open(scene->dir, STORE_WRITE, &store, &scene->err) ? 1
+                                                                         : 0);
+    }
+    const struct timespec moment = {.tv_nsec = 30000000};
+    nanosleep(&moment, NULL);
+    assert_int_equal(fchown(fd, 65534, 65534), 0);
+    close(fd);
     int status = -1;
     assert_int_equal(waitpid(pid, &status, 0), pid);
     assert_int_equal(status, 0);
@@ -604,6 +641,7 @@ int main(void)
         CASE(the_store_is_not_readable_by_others),
         CASE(a_state_directory_that_is_a_file_is_refused_by_name),
         CASE(an_unwritable_state_directory_says_so),
+        CASE(what_is_roots_for_a_moment_is_waited_for),
         CASE(reading_before_there_is_a_store_is_not_found),
         CASE(a_first_start_that_was_cut_short_is_no_store_yet),
         CASE(seed_and_rack_are_random_and_stay),
