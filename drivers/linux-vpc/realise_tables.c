@@ -9,7 +9,8 @@
  * the same text then nothing can differ now: the table of rules is passed over, and of the other
  * one, which has a chain for each tap, only those chains are made anew whose text or link is
  * another one. That the generation has then moved by our own commit alone proves that what was
- * passed over is still as it was read; if it has not, all is written, once more.
+ * passed over is still as it was read; if it has not, all is written, once more. So it is if a note
+ * of what was read is missing.
  */
 #include <string.h>
 #include "drivers/linux-vpc/compile.h"
@@ -31,7 +32,8 @@ struct chain;
 struct tables {
     const struct realise *realise;
     const struct link_list *links;
-    struct text rules; /* as compiled */
+    const struct value *before, *before_spoof; /* entries as they were read last; NULL: no note */
+    struct text rules;                         /* as compiled */
     const char *rules_digest;
     struct chain *chains; /* of the taps that are there */
     size_t chain_count;
@@ -166,14 +168,14 @@ static int host_write(struct tables *tables, struct error *err)
 
 /* Entries of one table: as the kernel has them now if it was written, else as they were read
  * after it was. */
-static int table_keep(const struct tables *tables, enum table which, const struct value *before,
-                      const char **comment, struct value *entries, struct error *err)
+static int table_keep(const struct tables *tables, enum table which, const char **comment,
+                      struct value *entries, struct error *err)
 {
     const struct realise *realise = tables->realise;
     const char *const names[TABLES] = {"inet " COMPILE_TABLE, "netdev " COMPILE_TABLE,
                                        realise_host_table(realise->arena, realise->network)};
     const char *netns = which == TABLE_HOST ? NULL : realise->network->netns;
-    struct nft_table table = nft_entries_load(realise->arena, before, names[which]);
+    struct nft_table table = nft_entries_load(realise->arena, tables->before, names[which]);
     if (tables->is_written[which]) {
         if (nft_read(realise->arena, netns, names[which], &table, err) < 0)
             return err->code;
@@ -190,13 +192,11 @@ static int tables_keep(const struct tables *tables, struct seal *seal, struct er
     const char *vpc = realise->network->records->vpc;
     const char *host_comment;
     struct value *entries = value_list(realise->arena), *spoof = value_list(realise->arena);
-    const struct value *before =
-        records_read_file(realise->arena, realise->own_dir, vpc, REALISE_COMMITTED);
-    if (table_keep(tables, TABLE_RULES, before, &seal->comments[TABLE_RULES], entries, err) < 0 ||
-        table_keep(tables, TABLE_HOST, before, &host_comment, entries, err) < 0)
+    if (table_keep(tables, TABLE_RULES, &seal->comments[TABLE_RULES], entries, err) < 0 ||
+        table_keep(tables, TABLE_HOST, &host_comment, entries, err) < 0)
         return err->code;
     if (tables->is_written[TABLE_SPOOF] &&
-        (table_keep(tables, TABLE_SPOOF, NULL, &seal->comments[TABLE_SPOOF], spoof, err) < 0 ||
+        (table_keep(tables, TABLE_SPOOF, &seal->comments[TABLE_SPOOF], spoof, err) < 0 ||
          records_note_file(realise->own_dir, vpc, REALISE_COMMITTED_SPOOF, spoof, err) < 0))
         return err->code;
     return records_note_file(realise->own_dir, vpc, REALISE_COMMITTED, entries, err);
@@ -217,7 +217,7 @@ static int tables_turn(struct tables *tables, const struct value *old, bool *is_
     const struct realise *realise = tables->realise;
     const char *netns = realise->network->netns;
     uint32_t generation = seal_generation(netns);
-    bool is_known = seal_is_last(old, netns, generation);
+    bool is_known = tables->before && tables->before_spoof && seal_is_last(old, netns, generation);
     struct seal seal = {
         .netns = netns,
         .links = tables->links,
@@ -242,9 +242,14 @@ int realise_tables(const struct realise *realise, const struct policy *policy,
                    const struct link_list *links, struct error *err)
 {
     char digest[DIGEST_TEXT];
-    struct tables tables = {.realise = realise, .links = links, .rules = TEXT_INIT};
-    const struct value *seal = records_read_file(realise->arena, realise->own_dir,
-                                                 realise->network->records->vpc, REALISE_SEAL);
+    const char *own_dir = realise->own_dir, *vpc = realise->network->records->vpc;
+    struct tables tables = {
+        .realise = realise,
+        .links = links,
+        .before = records_read_file(realise->arena, own_dir, vpc, REALISE_COMMITTED),
+        .before_spoof = records_read_file(realise->arena, own_dir, vpc, REALISE_COMMITTED_SPOOF),
+        .rules = TEXT_INIT};
+    const struct value *seal = records_read_file(realise->arena, own_dir, vpc, REALISE_SEAL);
     bool is_settled = false;
     int result = 0;
     compile_rules(&tables.rules, realise->network, policy);

@@ -331,6 +331,16 @@ own_files() { echo "$W/state/drivers/linux-vpc/$VPC_A"; }
     done
 }
 
+@test "notes that somebody took away are made anew by the next step, and nothing is passed over without them" {
+    for file in committed-spoof.json committed.json; do
+        rm "$(own_files)/$file"
+        db_update 10.0.1.6
+        [ -s "$(own_files)/$file" ]
+        for object in "$VPC_A" "$WEB" "$DB" "$FIREWALL"; do [ "$(damage "$object")" = "" ]; done
+        [ "$(look "$WEB" .spec.address)" = 10.0.1.5 ]
+    done
+}
+
 # firewall_send COUNT PORT: the firewall fw with so many more rules of which the middle one allows PORT
 firewall_send() {
     local epoch
