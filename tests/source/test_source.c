@@ -74,6 +74,27 @@ static void what_git_would_show_otherwise_is_refused(void **state)
     }
 }
 
+/* After much was read it is opened anew, and somebody has put something into it meanwhile. */
+static void what_cannot_be_opened_again_is_opened_once_it_can(void **state)
+{
+    struct scene *scene = *state;
+    struct commit_info info;
+    char head[65];
+    char *commit = commit_files(scene, FILES("a.yaml", "a: 1"));
+    struct source *source = source_for(scene);
+    git(scene, "echo /elsewhere >objects/info/alternates");
+    repository_rest(source);
+    assert_int_equal(source_head(source, head, &scene->err), ERR_UNSUPPORTED);
+    assert_int_equal(source_commit(source, scene->arena, commit, &info, &scene->err),
+                     ERR_UNSUPPORTED);
+    git(scene, "rm objects/info/alternates");
+    scene->err = (struct error)ERROR_INIT;
+    assert_int_equal(source_commit(source, scene->arena, commit, &info, &scene->err), 0);
+    assert_int_equal(source_head(source, head, &scene->err), 0);
+    assert_string_equal(head, commit);
+    source_close(source);
+}
+
 static void a_sha256_repository_is_refused_clearly(void **state)
 {
     struct scene *scene = *state;
@@ -238,6 +259,7 @@ int main(void)
         CASE(a_folder_that_is_no_repository_is_refused),
         CASE(an_owner_that_the_site_does_not_name_is_refused),
         CASE(what_git_would_show_otherwise_is_refused),
+        CASE(what_cannot_be_opened_again_is_opened_once_it_can),
         CASE(a_sha256_repository_is_refused_clearly),
         CASE(names_in_the_site_that_cannot_be_are_refused),
         CASE(an_empty_repository_has_no_head_yet),
