@@ -4,6 +4,7 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 #include "model/invariant.h"
 
 /* uthash, which would exit without a word when memory runs out. */
@@ -23,11 +24,7 @@ static inline uint64_t hash_bytes(const void *bytes, size_t len)
 
 static inline uint64_t hash_text(const char *text)
 {
-    uint64_t hash = UINT64_C(14695981039346656037);
-
-    for (; *text != '\0'; text++)
-        hash = (hash ^ (unsigned char)*text) * UINT64_C(1099511628211);
-    return hash;
+    return hash_bytes(text, strlen(text));
 }
 
 #endif

@@ -79,12 +79,10 @@ static struct entry *entry_find(const struct ledger *ledger, const char *uid)
 static struct entry *entry_need(struct ledger *ledger, const char *uid)
 {
     unsigned char key[UID_BYTES];
-    struct entry *entry = entry_find(ledger, uid);
-    if (entry)
-        return entry;
     bool is_uid = hex_read(uid, key, sizeof key);
     invariant(is_uid, "a ledger of '%.80s'", uid);
-    return packed_add(&ledger->entries, key);
+    struct entry *entry = packed_find(&ledger->entries, key);
+    return entry ? entry : packed_add(&ledger->entries, key);
 }
 
 /* ---- the op of an entry ------------------------------------------------------------- */

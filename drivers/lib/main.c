@@ -6,7 +6,6 @@
  * The one rule of order: no answer leaves before the ledger that it rests on is on
  * disk. Answers gather while more requests are waiting, so that one fsync serves many.
  */
-#include <malloc.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -21,6 +20,7 @@
 #include "drivers/lib/method.h"
 #include "model/arena.h"
 #include "model/invariant.h"
+#include "model/memory.h"
 
 enum {
     GATHER_MAX = 1 << 20,
@@ -191,14 +191,6 @@ static uint64_t now_ns(void)
     struct timespec now;
     clock_gettime(CLOCK_REALTIME, &now);
     return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
-}
-
-/* What is read at the start and what is told in a list is large and soon freed: it goes back to the
- * system. Left to itself, malloc() takes the first of them for a reason to keep the rest. */
-static void memory_settle(void)
-{
-    mallopt(M_MMAP_THRESHOLD, 256 << 10);
-    mallopt(M_TRIM_THRESHOLD, 1 << 20);
 }
 
 int spinel_driver_main(const struct spinel_driver *driver, int argc, char **argv)

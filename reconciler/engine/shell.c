@@ -6,7 +6,6 @@
  */
 #include "reconciler/engine/shell_state.h"
 
-#include <malloc.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,6 +13,7 @@
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
+#include "model/memory.h"
 
 enum { PLAN_WAIT_S = 120 };
 
@@ -66,14 +66,6 @@ void shell_store_close(struct shell *shell)
 {
     store_close(shell->store);
     shell->store = NULL;
-}
-
-/* Arenas live as long as a pass, a plan, a target, and their chunks are large: what ends goes back
- * to the system, instead of to a heap whose top is what happens to live longest. */
-static void memory_settle(void)
-{
-    mallopt(M_MMAP_THRESHOLD, 256 << 10);
-    mallopt(M_TRIM_THRESHOLD, 1 << 20);
 }
 
 static int stores_open(struct shell *shell, struct error *err)

@@ -17,6 +17,7 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include "model/digest.h"
 #include "model/invariant.h"
 #include "model/json.h"
 #include "model/text.h"
@@ -380,10 +381,11 @@ int store_seed(struct store *store, uint8_t seed[32], struct error *err)
 int store_rack_id(struct store *store, char rack_id[33], struct error *err)
 {
     struct query query;
+    uint8_t bytes[16];
     query_start(&query, store, "SELECT id FROM rack", err);
     int rc = query_next(&query);
     const char *id = rc > 0 ? query_peek(&query) : NULL;
-    if (id && strlen(id) == 32 && strspn(id, "0123456789abcdef") == 32)
+    if (id && hex_read(id, bytes, sizeof(bytes)))
         memcpy(rack_id, id, 33);
     else if (rc > 0)
         query_refuse(&query, "the rack's id is none");
