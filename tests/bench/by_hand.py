@@ -8,20 +8,20 @@ from measure import shell
 
 GATEWAY = "06:53:50:00:00:01"
 
-# The same for Spinel.
-NETWORK = """apiVersion: spinel/v1
+# The same for Spinel; what begins any network of the benchmark.
+NETWORK_HEAD = """apiVersion: spinel/v1
 kind: Project
 metadata: {name: bench}
 ---
 apiVersion: spinel/v1
 kind: VPC
 metadata: {name: main, project: bench}
-spec: {prefixes: [10.41.0.0/16], nat: true}
+spec: {prefixes: [%s], nat: true}
 ---
 apiVersion: spinel/v1
 kind: Subnet
 metadata: {name: apps, project: bench}
-spec: {vpc: main, cidr: 10.41.1.0/24}
+spec: {vpc: main, cidr: %s}
 ---
 apiVersion: spinel/v1
 kind: Firewall
@@ -29,6 +29,8 @@ metadata: {name: main, project: bench}
 spec:
   vpc: main
   rules:
+"""
+NETWORK = NETWORK_HEAD % ("10.41.0.0/16", "10.41.1.0/24") + """\
     - {name: ping, protocols: [{protocol: icmp, icmpTypes: [echo-request]}]}
     - {name: web, protocols: [{protocol: tcp, ports: [80, 443]}], targets: [{label: role=web}]}
     - {name: ssh, protocols: [{protocol: tcp, ports: [22]}], hosts: [{cidr: 192.0.2.0/24}]}

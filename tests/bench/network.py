@@ -4,30 +4,11 @@
 Networks are real, machines are simulated."""
 import json, os, subprocess, time
 
+from by_hand import NETWORK_HEAD
 from measure import shell, timed, write
 from rack_site import Site
 
-NETWORK = """apiVersion: spinel/v1
-kind: Project
-metadata: {name: bench}
----
-apiVersion: spinel/v1
-kind: VPC
-metadata: {name: main, project: bench}
-spec: {prefixes: [10.40.0.0/16]}
----
-apiVersion: spinel/v1
-kind: Subnet
-metadata: {name: apps, project: bench}
-spec: {vpc: main, cidr: 10.40.0.0/18}
----
-apiVersion: spinel/v1
-kind: Firewall
-metadata: {name: main, project: bench}
-spec:
-  vpc: main
-  rules:
-"""
+NETWORK = NETWORK_HEAD % ("10.40.0.0/16", "10.40.0.0/18")
 RULE = "    - {name: r%d, protocols: [{protocol: tcp, ports: [%d]}], hosts: [{cidr: 10.%d.%d.0/24}], targets: [{label: role=r%d}]}\n"
 MACHINE = """---
 apiVersion: spinel/v1

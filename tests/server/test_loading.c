@@ -243,20 +243,32 @@ static void events_are_followed_from_where_the_store_is(void **state)
     close(fd);
 }
 
-static void a_freeze_that_waited_is_in_force_before_anything_is_started(void **state)
+/* A client that asks for a freeze while it loads. */
+static int freeze_asked(void)
 {
-    (void)state;
-    struct error err = ERROR_INIT;
-    struct freeze *freezes = NULL;
-    size_t count = 0;
     int fd = client_new();
     asks(fd, METHOD(1, "freeze", "\"what\":\"changes\",\"why\":\"wait\",\"until\":0"));
     assert_string_equal(said(fd), "");
+    return fd;
+}
+
+static size_t freezes_count(void)
+{
+    struct error err = ERROR_INIT;
+    struct freeze *freezes = NULL;
+    size_t count = 0;
+    assert_int_equal(store_freezes(rig.shell->store, rig.scene->arena, &freezes, &count, &err), 0);
+    return count;
+}
+
+static void a_freeze_that_waited_is_in_force_before_anything_is_started(void **state)
+{
+    (void)state;
+    int fd = freeze_asked();
     assert_int_equal(rig.starts, 0);
     work_let_end();
     assert_says(said(fd), "\"result\":");
-    assert_int_equal(store_freezes(rig.shell->store, rig.scene->arena, &freezes, &count, &err), 0);
-    assert_int_equal(count, 1);
+    assert_int_equal(freezes_count(), 1);
     assert_int_equal(core_plan(rig.shell->core)->run, 0);
     close(fd);
 }
@@ -264,17 +276,11 @@ static void a_freeze_that_waited_is_in_force_before_anything_is_started(void **s
 static void who_left_meanwhile_has_asked_for_nothing(void **state)
 {
     (void)state;
-    struct error err = ERROR_INIT;
-    struct freeze *freezes = NULL;
-    size_t count = 0;
-    int fd = client_new();
-    asks(fd, METHOD(1, "freeze", "\"what\":\"changes\",\"why\":\"wait\",\"until\":0"));
-    assert_string_equal(said(fd), "");
+    int fd = freeze_asked();
     close(fd);
     (void)said(client_new());
     work_let_end();
-    assert_int_equal(store_freezes(rig.shell->store, rig.scene->arena, &freezes, &count, &err), 0);
-    assert_int_equal(count, 0);
+    assert_int_equal(freezes_count(), 0);
 }
 
 static void it_can_be_told_to_stop(void **state)
