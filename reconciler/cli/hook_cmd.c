@@ -8,6 +8,8 @@
  */
 #include "reconciler/cli/command.h"
 
+#include <limits.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -25,7 +27,10 @@
 #include "reconciler/source/note.h"
 #include "reconciler/source/receive.h"
 
-enum { HOOK_COLUMNS = 71 }; /* 80 without git's "remote: " and one to spare */
+enum {
+    HOOK_COLUMNS = 71, /* 80 without git's "remote: " and one to spare */
+    READER_S = 30,     /* beyond pushWait: for a terminal that is stopped for a moment, or slow */
+};
 
 /* A push as the hooks see it: the site's branch and where it goes. */
 struct push {
@@ -38,6 +43,20 @@ struct push {
 static void say(struct push *push, const char *text)
 {
     follow_say(&push->out, 2, text);
+}
+
+/*
+ * From now on all is said within pushWait and READER_S, or SIGALRM ends the process. When the
+ * connection of a push breaks, git-receive-pack waits for its hook, holds the pipe open and reads
+ * it no more: the hook would wait for it, and it for the hook, for ever. A plan that nobody took is
+ * then a refused push; after a push the daemon has long been told.
+ */
+static void reader_limit(const struct push *push)
+{
+    const int64_t wait_s = push->site->push_wait_s, most_s = INT_MAX - READER_S;
+
+    signal(SIGALRM, SIG_DFL);
+    alarm((unsigned)(wait_s < most_s ? wait_s : most_s) + READER_S);
 }
 
 /* Who could write there could say of a commit what never happened. */
@@ -164,9 +183,11 @@ static int daemon_check(struct cli *cli, struct push *push, const struct receive
         say(push, arena_printf(cli->arena, "spinel: no plan now: %s", err->message));
         return 1;
     }
-    if (result)
-        plan_show(value_get(result, "plan"));
-    return result ? 1 : 0;
+    if (!result)
+        return 0;
+    reader_limit(push);
+    plan_show(value_get(result, "plan"));
+    return 1;
 }
 
 static int push_judge(struct cli *cli, struct push *push, struct error *err)
@@ -181,6 +202,7 @@ static int push_judge(struct cli *cli, struct push *push, struct error *err)
         return rc;
     if (report.count > 0) {
         report_sort(&report);
+        reader_limit(push);
         problems_print_narrow(&report, HOOK_COLUMNS);
         refusal_tell(cli, push, report_value(cli->arena, &report),
                      problem_text(cli->arena, &report));
@@ -234,6 +256,7 @@ static int push_follow(struct cli *cli, struct push *push, struct control *contr
     if (rc < 0)
         return rc;
     push->out.revision = value_get_int(answer, "revision", 0);
+    reader_limit(push);
     rc = follow_daemon(&push->out, control, cli->arena, value_get_int(answer, "seq", 0),
                        push->site->push_wait_s, &end, err);
     if (rc == 0 && end == FOLLOW_ON)

@@ -18,7 +18,7 @@ const TOKEN = [...crypto.getRandomValues(new Uint8Array(20))].map((b) => b.toStr
 const HOSTILE = `<img src=x onerror="window.hacked=1"><script>window.hacked=1</script>'"&\u202e`;
 const env = {...process.env, HOME: dir, SPINEL_SITE: site, GIT_CONFIG_GLOBAL: "/dev/null", GIT_AUTHOR_NAME: "Ada <b>", GIT_AUTHOR_EMAIL: "ada@example.org",
   GIT_COMMITTER_NAME: "Ada", GIT_COMMITTER_EMAIL: "ada@example.org", PATH: build + ":" + process.env.PATH};
-const run = (program, ...args) => execFileSync(program, args, {cwd: dir, env, encoding: "utf8", stdio: ["ignore", "pipe", "pipe"]});
+const run = (program, ...args) => execFileSync(program, args, {cwd: dir, env, encoding: "utf8", maxBuffer: 64 << 20, stdio: ["ignore", "pipe", "pipe"]});
 const git = (...args) => run("git", "-C", "rack/manifests", ...args);
 const sleep = (ms) => new Promise((done) => setTimeout(done, ms));
 async function until(what, seconds = 20) {
@@ -397,7 +397,7 @@ test("a machine that is killed is red on the page at once, with the signal that 
   if (why) return why;
   const at = path.join(dir, "real"), own = {...env, SPINEL_SITE: path.join(at, "spinel.yaml")}, web = await freePort();
   const ask = async (name) => (await fetch(`http://127.0.0.1:${web}/api/v1/${name}`)).json();
-  const spin = (...args) => execFileSync(spinel, args, {cwd: dir, env: own, encoding: "utf8", stdio: ["ignore", "pipe", "pipe"]});
+  const spin = (...args) => execFileSync(spinel, args, {cwd: dir, env: own, encoding: "utf8", maxBuffer: 64 << 20, stdio: ["ignore", "pipe", "pipe"]});
   spin("init", at);
   appendFileSync(own.SPINEL_SITE, `  web: {listen: "127.0.0.1:${web}"}\n`);
   execFileSync("git", ["-C", path.join(at, "manifests"), "rm", "-rq", "."], {env: own});

@@ -12,7 +12,7 @@ const build = path.resolve(process.env.BUILD ?? "build"), spinel = path.join(bui
 const dir = mkdtempSync(path.join(tmpdir(), "spinel-shots-")), site = path.join(dir, "rack-7/spinel.yaml");
 const env = {...process.env, HOME: dir, SPINEL_SITE: site, GIT_CONFIG_GLOBAL: "/dev/null", GIT_AUTHOR_NAME: "Ada Byron", GIT_AUTHOR_EMAIL: "ada@example.org",
   GIT_COMMITTER_NAME: "Ada Byron", GIT_COMMITTER_EMAIL: "ada@example.org", SUDO_USER: "ada", PATH: build + ":" + process.env.PATH};
-const run = (program, ...args) => execFileSync(program, args, {cwd: dir, env, encoding: "utf8", stdio: ["ignore", "pipe", "pipe"]});
+const run = (program, ...args) => execFileSync(program, args, {cwd: dir, env, encoding: "utf8", maxBuffer: 64 << 20, stdio: ["ignore", "pipe", "pipe"]});
 const git = (...args) => run("git", "-C", "rack-7/manifests", ...args);
 const push = (text, message) => { writeFileSync(path.join(dir, "rack-7/manifests/rack.yaml"), text); git("add", "-A"); git("commit", "-qm", message); try { git("push", "-q"); } catch (error) { console.error(String(error.stderr).slice(-400)); } };
 const sleep = (ms) => new Promise((done) => setTimeout(done, ms));

@@ -119,3 +119,27 @@ reads_well() {
     jq -es 'map(.seq) == (map(.seq) | sort)' <events.out
     grep -q '"op.confirmed"' events.out
 }
+
+# git-receive-pack that lost its pusher waits for the hook and holds the pipe, but reads it no more.
+@test "a hook whose words nobody reads ends by itself, and a plan that nobody took is refused" {
+    sed -i 's/^spec:/spec:\n  pushWait: 1s/' lab/spinel.yaml
+    daemon_start
+    until_true 20 is_converged
+    sed -i 's/64MiB/128MiB/' lab/manifests/starter.yaml
+    commit grow
+    old=$(git -C lab/manifests.git rev-parse main) new=$(git -C lab/manifests rev-parse main)
+    git -C lab/manifests.git fetch -q ../manifests main
+    hooks=
+    mkfifo nobody
+    exec 7<>nobody
+    timeout 1 cat /dev/zero >&7 || true
+    for hook in pre-receive post-receive; do
+        (cd lab/manifests.git && echo "$old $new refs/heads/main" |
+            GIT_DIR=. timeout 60 "$BUILD/spinel" hook $hook >&7 2>&7 || echo "$?" >"$BATS_TEST_TMPDIR/$hook.status") &
+        hooks="$hooks $!"
+    done
+    wait $hooks
+    exec 7>&-
+    [ "$(cat pre-receive.status post-receive.status)" = $'142\n142' ]
+    is_converged
+}
