@@ -158,6 +158,11 @@ struct spinel_driver {
     const char *(*group)(struct spinel_host *host, const struct spinel_op *op);
     void (*apply_all)(struct spinel_host *host, const struct spinel_op *const *ops, size_t count,
                       struct error *outcomes);
+
+    /* Optional, for a driver that can know without looking at each object that `list` would say
+     * what it said before: a short text, in the call's arena, that is another one whenever it
+     * would not. In the process that `list` would be called in; NULL: it cannot be told now. */
+    const char *(*unchanged)(struct spinel_host *host);
 };
 
 int spinel_driver_main(const struct spinel_driver *driver, int argc, char **argv);

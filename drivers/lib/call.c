@@ -149,7 +149,7 @@ static void callback_run(struct spinel_host *host, const struct call *call)
     else if (call->kind == CALL_LOOK)
         looks_run(host, call);
     else if (call->kind == CALL_LIST)
-        result = callback_list(host, &answer, &err);
+        result = callback_list(host, call->since, &answer, &err);
     else
         result = callback_apply(host, &call->op, &answer, &err);
     if (call->kind != CALL_LOOK)

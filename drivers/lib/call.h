@@ -38,6 +38,7 @@ struct call {
     struct call **members;
     size_t member_count;
     bool is_member;
+    const char *since; /* list: token of the one that the asker has; NULL: none */
     const char **uids; /* look; `done` of them are answered */
     size_t uid_count, done, deaths;
     int64_t timeout_ms; /* of a callback: an apply, a list, each look */

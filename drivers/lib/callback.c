@@ -4,9 +4,11 @@
 #include "drivers/lib/callback.h"
 
 #include <inttypes.h>
+#include <string.h>
 #include "drivers/lib/host.h"
 #include "drivers/lib/list.h"
 #include "model/arena.h"
+#include "model/digest.h"
 
 int give_reason(const struct spinel_host *host, int result, struct error *err)
 {
@@ -15,19 +17,64 @@ int give_reason(const struct spinel_host *host, int result, struct error *err)
     return result < 0 ? err->code : 0;
 }
 
-int callback_list(struct spinel_host *host, struct text *out, struct error *err)
+/* Of a driver that knows without a list: with all that the library adds to one. NULL: it does not.
+ */
+static const char *token_known(struct spinel_host *host)
 {
+    const char *state = host->driver->unchanged ? host->driver->unchanged(host) : NULL;
+    struct text text = TEXT_INIT;
+    char digest[DIGEST_TEXT];
+    if (!state)
+        return NULL;
+    text_printf(&text, "%" PRIx64 " %zx ", host->born_ns, host->apply_moves);
+    ledger_stamp(host->ledger, &text);
+    text_add(&text, state);
+    const char *token = arena_text(host->arena, digest_bytes(text.data, text.len, digest));
+    text_free(&text);
+    return token;
+}
+
+static const char *token_of(struct spinel_host *host, const struct text *answer)
+{
+    char digest[DIGEST_TEXT];
+    return arena_text(host->arena, digest_bytes(answer->data, answer->len, digest));
+}
+
+static void list_write(struct text *out, const struct spinel_list *list)
+{
+    text_add(out, "{\"list\":[");
+    text_add_n(out, list->rows.data, list->rows.len);
+    text_add(out, "],\"unmanaged\":[");
+    text_add_n(out, list->unmanaged.data, list->unmanaged.len);
+    text_add(out, "],\"trash\":[");
+    text_add_n(out, list->trash.data, list->trash.len);
+    text_add(out, "],\"complete\":true");
+}
+
+static void unchanged_write(struct text *out, const char *token)
+{
+    text_reset(out);
+    text_printf(out, "{\"unchanged\":\"%s\",\"complete\":true}", token);
+}
+
+/* What may change while it is listed gets its token before that. */
+int callback_list(struct spinel_host *host, const char *since, struct text *out, struct error *err)
+{
+    const char *token = token_known(host);
+    if (token && since && strcmp(token, since) == 0) {
+        unchanged_write(out, token);
+        return 0;
+    }
     struct spinel_list list = {
         .host = host, .rows = TEXT_INIT, .unmanaged = TEXT_INIT, .trash = TEXT_INIT};
     int result = give_reason(host, host->driver->list(host, &list, err), err);
     if (result == 0) {
-        text_add(out, "{\"list\":[");
-        text_add_n(out, list.rows.data, list.rows.len);
-        text_add(out, "],\"unmanaged\":[");
-        text_add_n(out, list.unmanaged.data, list.unmanaged.len);
-        text_add(out, "],\"trash\":[");
-        text_add_n(out, list.trash.data, list.trash.len);
-        text_add(out, "],\"complete\":true}");
+        list_write(out, &list);
+        token = token ? token : token_of(host, out);
+        if (since && strcmp(token, since) == 0)
+            unchanged_write(out, token);
+        else
+            text_printf(out, ",\"token\":\"%s\"}", token);
     }
     text_free(&list.rows);
     text_free(&list.unmanaged);

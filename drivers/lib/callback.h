@@ -6,7 +6,9 @@
 #include "model/text.h"
 
 /* Run the driver's callback in this very process and append its answer as JSON. */
-int callback_list(struct spinel_host *host, struct text *out, struct error *err);
+/* `since`: token of the list that the asker has, who is then only told if it is still so; or NULL.
+ */
+int callback_list(struct spinel_host *host, const char *since, struct text *out, struct error *err);
 int callback_apply(struct spinel_host *host, const struct spinel_op *op, struct text *out,
                    struct error *err);
 /* What an apply that was carried out is answered with. */

@@ -488,6 +488,12 @@ uint64_t ledger_acknowledged(const struct ledger *ledger, const char *uid)
     return entry ? entry->acknowledged : 0;
 }
 
+void ledger_stamp(const struct ledger *ledger, struct text *out)
+{
+    text_printf(out, "%jx.%jx.%jx ", (uintmax_t)ledger->inode, (uintmax_t)ledger->read_bytes,
+                (uintmax_t)ledger->size);
+}
+
 bool ledger_is_open(const struct ledger *ledger, const char *uid)
 {
     const struct entry *entry = ledger->open_count ? entry_find(ledger, uid) : NULL;

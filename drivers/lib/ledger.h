@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include "drivers/spinel-driver.h"
+#include "model/text.h"
 
 /*
  * What a driver remembers of the operations that it was sent: for each uid the
@@ -27,6 +28,9 @@ int ledger_refresh(struct ledger *ledger, struct error *err);
 
 uint64_t ledger_admitted(const struct ledger *ledger, const char *uid); /* 0: never heard of */
 uint64_t ledger_acknowledged(const struct ledger *ledger, const char *uid);
+
+/* Appends a word and a space: another word whenever any of this may have changed. */
+void ledger_stamp(const struct ledger *ledger, struct text *out);
 
 /* Whether an operation was let in and has not succeeded: it is under way, failed, or died with
  * whoever carried it out, and what came of it is anybody's guess. */

@@ -146,13 +146,13 @@ static const char **uids_read(struct arena *arena, const struct value *list)
     return uids;
 }
 
-static void list_here(struct spinel_host *host, struct request *request)
+static void list_here(struct spinel_host *host, struct request *request, const char *since)
 {
     struct error err = ERROR_INIT;
     struct text answer = TEXT_INIT;
     host->arena = request->arena;
     host->deadline_ms = host_now_ms() + LIST_TIMEOUT_MS;
-    if (callback_list(host, &answer, &err) < 0)
+    if (callback_list(host, since, &answer, &err) < 0)
         wire_failure(&host->wire, request->id, &err);
     else
         wire_result(&host->wire, request->id, answer.data, answer.len);
@@ -209,15 +209,17 @@ static void observe(struct spinel_host *host, struct request *request)
 {
     struct error err = ERROR_INIT;
     const struct value *uids = value_get(request->params, "uids");
+    const char *since = value_get_text(request->params, "since", NULL);
     if (!host->is_driving && ledger_refresh(host->ledger, &err) < 0) {
         wire_failure(&host->wire, request->id, &err);
     } else if (uids) {
         look_begin(host, request, uids);
     } else if (host->driver->flags & SPINEL_IN_PROCESS) {
-        list_here(host, request);
+        list_here(host, request, since);
     } else {
         struct call *call = call_new(host, request->arena, CALL_LIST, request->id);
         request->arena = NULL;
+        call->since = since;
         call->timeout_ms = LIST_TIMEOUT_MS;
     }
 }

@@ -106,6 +106,15 @@ static int sim_list(struct spinel_host *host, struct spinel_list *list, struct e
     return 0;
 }
 
+/* A list that may break off is made. */
+static const char *sim_unchanged(struct spinel_host *host)
+{
+    struct error ignored = ERROR_INIT;
+    if (sim.faults.rates[FAULT_PARTIAL_LIST] || world_look(host, &ignored) < 0)
+        return NULL;
+    return world_stamp(sim.world, spinel_arena(host));
+}
+
 static const struct value *map_or_null(const struct value *value)
 {
     return value_is_map(value) ? value : NULL;
@@ -323,6 +332,7 @@ static const struct spinel_driver driver = {
     .apply = sim_apply,
     .watch_fd = sim_watch_fd,
     .watch = sim_watch,
+    .unchanged = sim_unchanged,
 };
 
 int main(int argc, char **argv)

@@ -404,6 +404,11 @@ size_t world_count(const struct world *world)
     return world->things.count - world->gone_count;
 }
 
+const char *world_stamp(const struct world *world, struct arena *arena)
+{
+    return arena_printf(arena, "%jx.%jx", (uintmax_t)world->inode, (uintmax_t)world->offset);
+}
+
 uint64_t world_draws(const struct world *world)
 {
     return world->draws;

@@ -33,6 +33,9 @@ void world_free(struct world *world); /* NULL is allowed */
 int world_refresh(struct world *world, void (*seen)(void *context, const char *uid, bool is_gone),
                   void *context, struct error *err);
 
+/* Another text, in the arena, whenever anything was written. */
+const char *world_stamp(const struct world *world, struct arena *arena);
+
 /* Both NULL if there is none; it stays where it is until something is read or written. */
 const struct thing *world_find(const struct world *world, const char *uid);
 /* The first after `last`, which is NULL for the first of all. */

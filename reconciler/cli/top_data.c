@@ -156,11 +156,12 @@ static int drift_load(struct top_data *data, struct store *store, struct error *
         value_append(data->arena, list, drift_value(data->arena, &rows[i]));
     const struct value *folded = drift_rows_folded(data->arena, list);
     table_make(data, TOP_DRIFT, folded->count);
-    for (size_t n = 0; n < 2 * folded->count; n++) {
-        const struct value *drift = folded->items[folded->count - 1 - n % folded->count];
-        bool is_first = drift_is_open(drift) && !drift_is_ignored(drift);
-        if ((n < folded->count) == is_first)
-            drift_row_add(data, drift);
+    for (int wants_open = 1; wants_open >= 0; wants_open--) {
+        for (size_t n = folded->count; n-- > 0;) {
+            const struct value *drift = folded->items[n];
+            if ((drift_is_open(drift) && !drift_is_ignored(drift)) == wants_open)
+                drift_row_add(data, drift);
+        }
     }
     return rc;
 }

@@ -335,7 +335,7 @@ void core_policy_changed(struct core *core)
 
 void core_look(struct core *core)
 {
-    core->wants_full = true;
+    core->wants_full = core->is_asked = true;
 }
 
 void core_stop(struct core *core)

@@ -165,7 +165,7 @@ void core_driver_down(struct core *core, const char *name, const char *why)
         error_set(&driver->problem, ERR_BUSY, "driver %s ended: %s", name, why);
     driver->state = DRIVER_DOWN;
     driver->ready_since_ms = 0;
-    driver->is_listed = false;
+    driver->is_listed = core->round.is_still = false;
     requests_drop(core, driver);
     outgoing_drop(core, driver);
     tasks_driver_lost(core, driver);

@@ -55,6 +55,7 @@ static void drop_lists(struct driver *driver)
 {
     free(driver->unmanaged);
     free(driver->trash);
+    free(driver->token);
 }
 
 void seen_free(struct core *core)
@@ -303,6 +304,7 @@ void object_observed(struct core *core, struct driver *driver, const struct requ
     if (!uid || !uid[0] || strlen(uid) >= UID_TEXT || is_of_another(core, driver, uid))
         return;
     struct seen *seen = seen_get(core, driver, uid);
+    core->round.is_still = false;
     struct observation observation = observation_read(core, batch_arena(core), object);
     invariant(seen->driver == driver, "%s is told of by driver %s, and looked after by another",
               uid, driver->name);
@@ -377,8 +379,13 @@ static void list_ask(struct core *core, struct driver *driver)
 {
     invariant(core->round.is_active && driver->state == DRIVER_READY,
               "driver %s is asked for its list in state %d", driver->name, driver->state);
+    struct value *params = value_map(batch_arena(core));
     driver->is_dirty = false;
-    driver_request(core, driver, REQUEST_LIST, "observe", value_map(batch_arena(core)), OBSERVE_MS);
+    if (core->round.is_still && !core->is_asked && driver->token) {
+        value_set_text(batch_arena(core), params, "since", driver->token);
+        driver->since_round = core->round.number;
+    }
+    driver_request(core, driver, REQUEST_LIST, "observe", params, OBSERVE_MS);
     core->round.waiting++;
 }
 
@@ -406,22 +413,38 @@ static void dirty_ask(struct core *core)
     }
 }
 
+/* Whether the last plan is of a full look, has no line, and nothing has come since that it does not
+ * know of. If the next look finds all as it was, that plan would be made once more. */
+static bool is_still(const struct core *core)
+{
+    for (size_t i = 0; i < core->config.driver_count; i++)
+        if (core->drivers[i].state != DRIVER_READY || !core->drivers[i].is_listed)
+            return false;
+    return core->config.effects && core_is_settled(core) && core->plan_is_fresh &&
+           core->is_converged && core->was_announced && !core->plan->step_count &&
+           !core->plan->hold_count && !core->retries && !core->contests && !core->is_restored &&
+           !strcmp(core->plan->commit, core->commit);
+}
+
 void round_begin(struct core *core)
 {
     bool is_due = core->coalesce_at_ms && core->coalesce_at_ms <= mono(core);
     if (core->round.is_active || core->is_stopping || (!core->wants_full && !is_due))
         return;
-    if (core->wants_full && drivers_are_starting(core))
-        return;
-    if (!stock_take(core))
+    bool is_full = core->wants_full;
+    if (is_full && drivers_are_starting(core))
         return;
     struct round *round = &core->round;
+    core->wants_full = false; /* so that nothing is wanted any more, if nothing else is */
+    round->is_still = is_full && is_still(core);
+    if (!round->is_still && !stock_take(core))
+        return;
     invariant(!round->is_active && round->waiting == 0,
               "round %llu begins, and %u answers of the "
               "last are out",
               (unsigned long long)round->number + 1, round->waiting);
     round->is_active = true;
-    round->is_full = core->wants_full;
+    round->is_full = is_full;
     round->is_overdue = round->has_more = false;
     round->number++;
     round->waiting = 0;
@@ -434,19 +457,20 @@ void round_begin(struct core *core)
         core->has_run = false;
         core->resync_at_ms = mono(core) + core->config.resync_ms;
     }
-    core->wants_full = false;
     core->coalesce_at_ms = 0;
     for (size_t i = 0; i < core->config.driver_count; i++)
         if (core->drivers[i].state == DRIVER_READY && (round->is_full || core->drivers[i].is_dirty))
             list_ask(core, &core->drivers[i]);
     if (!round->is_full)
         dirty_ask(core);
+    else
+        core->is_asked = false;
 }
 
 /* Asked again soon: until then what it holds is unknown. */
 void driver_list_failed(struct core *core, struct driver *driver)
 {
-    driver->is_listed = false;
+    driver->is_listed = core->round.is_still = false;
     driver->relist_at_ms = mono(core) + backoff_ms(core, ++driver->list_failures);
     if (!driver->problem.code)
         error_set(&driver->problem, ERR_BUSY, "driver %s: its answer to observe was not complete",
@@ -482,6 +506,7 @@ static bool entry_take(struct core *core, struct driver *driver, const struct va
     seen->listed_round = core->round.number;
     if (seen->etag && !strcmp(seen->etag, etag) && seen->epoch == epoch)
         return true;
+    core->round.is_still = false;
     free(seen->etag);
     seen->etag = text_dup(etag);
     seen->epoch = epoch;
@@ -499,12 +524,22 @@ static char *list_text(struct arena *arena, const struct value *list)
     return maps->count ? text_dup(json_text(arena, maps)) : NULL;
 }
 
-static void strangers_take(struct driver *driver, const struct value *result)
+static bool text_replace(char **text, char *fresh)
+{
+    bool is_same = *text && fresh ? !strcmp(*text, fresh) : *text == fresh;
+    free(*text);
+    *text = fresh;
+    return !is_same;
+}
+
+static void strangers_take(struct core *core, struct driver *driver, const struct value *result)
 {
     struct arena *arena = arena_new();
-    drop_lists(driver);
-    driver->unmanaged = list_text(arena, value_get(result, "unmanaged"));
-    driver->trash = list_text(arena, value_get(result, "trash"));
+    if (text_replace(&driver->unmanaged, list_text(arena, value_get(result, "unmanaged"))))
+        core->round.is_still = false;
+    if (text_replace(&driver->trash, list_text(arena, value_get(result, "trash"))))
+        core->round.is_still = false;
+    text_replace(&driver->token, text_dup(value_get_text(result, "token", NULL)));
     arena_free(arena);
 }
 
@@ -520,9 +555,10 @@ static void details_wanted(struct core *core, struct driver *driver)
             continue;
         bool is_listed = seen->listed_round == core->round.number;
         bool is_missing = !is_listed && seen->has_row && seen->etag;
-        if (!is_listed && !seen->has_row)
+        if (!is_listed && !seen->has_row) {
             seen_drop(core, seen); /* a stranger that has left */
-        else if (seen->is_dirty || !seen->has_details || is_missing)
+            core->round.is_still = false;
+        } else if (seen->is_dirty || !seen->has_details || is_missing)
             asking_add(&asking, seen->uid);
     }
     asking_end(&asking);
@@ -546,6 +582,16 @@ static bool listing_take(struct core *core, struct driver *driver, const struct 
     return is_fit;
 }
 
+/* Said of the list that we named, as we did in this round: another driver may have told something
+ * since, but what we hold of this one is still of that list. */
+static bool is_same_as_before(const struct core *core, const struct driver *driver,
+                              const struct value *result)
+{
+    const char *token = value_get_text(result, "unchanged", NULL);
+    return token && driver->token && driver->since_round == core->round.number &&
+           !strcmp(token, driver->token);
+}
+
 void round_list_answer(struct core *core, struct driver *driver, uint64_t round,
                        const struct value *result, struct json_rows *rows)
 {
@@ -554,8 +600,10 @@ void round_list_answer(struct core *core, struct driver *driver, uint64_t round,
     if (!is_current)
         return;
     round_answered(core, driver);
-    driver->is_listed = value_get_bool(result, "complete", false) && value_is_list(list) &&
-                        listing_take(core, driver, list, rows);
+    bool is_unchanged = is_same_as_before(core, driver, result);
+    driver->is_listed =
+        value_get_bool(result, "complete", false) &&
+        (is_unchanged || (value_is_list(list) && listing_take(core, driver, list, rows)));
     if (!driver->is_listed) {
         driver_list_failed(core, driver);
         return;
@@ -564,9 +612,11 @@ void round_list_answer(struct core *core, struct driver *driver, uint64_t round,
     driver->list_failures = 0;
     driver->problem = (struct error)ERROR_INIT;
     driver->listed_at = core_now_s(core);
-    strangers_take(driver, result);
-    details_wanted(core, driver);
     core->round.has_more |= core->round.is_overdue;
+    if (is_unchanged)
+        return;
+    strangers_take(core, driver, result);
+    details_wanted(core, driver);
 }
 
 void round_details_answer(struct core *core, struct driver *driver, const struct request *request,
@@ -624,11 +674,13 @@ void round_expire(struct core *core)
     invariant(!round->has_more || round->is_overdue, "round %llu has more, and is in time",
               (unsigned long long)round->number);
     round->is_news = true;
-    core->wants_plan = true;
-    if (!round->is_full)
-        return;
-    core->looks++;
-    strangers_save(core);
+    core->looks += round->is_full;
+    if (round->is_full && !round->is_still)
+        strangers_save(core);
+    if (round->is_still)
+        pass_renew(core);
+    else
+        core->wants_plan = true;
 }
 
 int64_t round_next_ms(const struct core *core)

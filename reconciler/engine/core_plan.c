@@ -605,7 +605,7 @@ static void pass_tell(struct core *core)
         .detected_by = round->detected_by ? round->detected_by : "plan",
         .look_ms = round->took_ms,
         .plan_ms = core->plan_ms,
-        .objects = (int64_t)core->input->known_count,
+        .objects = core->row_count,
     };
     round->is_news = false;
     if (core->env->passed && core->config.effects)
@@ -657,10 +657,8 @@ static struct plan_input *input_rest(const struct core *core, struct arena *aren
 
 /* A plan without a line needs nothing of what it was made from, which would be most of what the
  * daemon holds while it has nothing to do. */
-static void pass_forget(struct core *core)
+static struct plan *pass_rest(struct core *core)
 {
-    if (core->plan->step_count || core->plan->hold_count || core->tasks)
-        return;
     struct arena *arena = arena_new();
     struct plan *plan = arena_alloc(arena, sizeof *plan);
     struct plan_input *input = input_rest(core, arena);
@@ -676,6 +674,29 @@ static void pass_forget(struct core *core)
     core->plan_arena = arena;
     core->plan = plan;
     core->input = input;
+    return plan;
+}
+
+/* Of the objects that are there, all were looked at again: not before the first of these lists. */
+static int64_t listed_at(const struct core *core)
+{
+    int64_t at = INT64_MAX;
+    for (size_t i = 0; i < core->config.driver_count; i++)
+        if (core->drivers[i].listed_at < at)
+            at = core->drivers[i].listed_at;
+    return at;
+}
+
+void pass_renew(struct core *core)
+{
+    invariant(core->plan && !core->plan->step_count && !core->tasks,
+              "a plan of %zu steps is taken for the next one",
+              core->plan ? core->plan->step_count : 0);
+    struct plan *plan = pass_rest(core);
+    if (plan->observed_at)
+        plan->observed_at = listed_at(core);
+    core->plan_ms = 0;
+    pass_tell(core);
 }
 
 /* The old plan goes once there is a new one. */
@@ -719,6 +740,7 @@ void core_replan(struct core *core)
     core->plan_ms = core->planned_ms - began_ms;
     invariant(core->plan_ms >= 0, "a plan took %lld ms", (long long)core->plan_ms);
     step_uids_sort(core);
+    core->row_count = (int64_t)core->input->known_count;
     pass_tell(core);
     core->plan_is_fresh = !core->round.is_active && core->round.is_full && all_are_listed(core);
     if (core->plan->run || !all_are_listed(core))
@@ -733,5 +755,6 @@ void core_replan(struct core *core)
     rows_settle(core);
     if (core->plan_is_fresh)
         retries_settle(core);
-    pass_forget(core);
+    if (!core->plan->step_count && !core->plan->hold_count && !core->tasks)
+        pass_rest(core);
 }

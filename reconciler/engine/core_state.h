@@ -66,6 +66,8 @@ struct driver {
     int64_t started_ms;
     char *unmanaged;        /* JSON list of its last list; NULL before the first */
     char *trash;            /* the same */
+    char *token;            /* of its last list; NULL: it gave none */
+    uint64_t since_round;   /* that it was last asked in whether that list still holds; 0: never */
     int64_t listed_at;      /* unix seconds */
     unsigned in_flight;     /* tasks sent to it */
     unsigned window;        /* most of them at once */
@@ -194,6 +196,8 @@ struct round {
     bool is_overdue;
     bool has_more; /* overdue, and something came that no plan knows of */
     bool is_news;  /* it ended and no plan was made of it yet */
+    bool is_still; /* full, and all was as declared when it began: what was seen, the rows and the
+                    * plan without a line hold until something else is told */
     const char *detected_by;
 };
 
@@ -224,6 +228,7 @@ struct core {
     struct round round;
     uint64_t looks; /* full rounds ended */
     bool wants_full, wants_plan;
+    bool is_asked; /* the full look that is wanted: somebody did, so that whole lists are */
     int64_t coalesce_at_ms; /* when dirty uids are looked at; 0: none are */
     int64_t resync_at_ms;
 
@@ -244,6 +249,7 @@ struct core {
     struct task *active;  /* and those that did begin */
     int64_t replan_at_s;  /* something that was deferred may run then; 0: nothing */
     unsigned step_count;  /* of the plan, those that run */
+    int64_t row_count;    /* that it was made from */
     bool has_run;         /* something ended since the last full round began */
     bool is_converged;
     bool was_announced;    /* "converged" was said, and nothing happened since */
@@ -349,6 +355,8 @@ struct plan_input *input_make(struct core *core, struct arena *arena, const stru
 /* Gives a row what was seen since it was stored; what that is lives in the arena. */
 void observation_refresh(struct core *core, struct arena *arena, struct known *row);
 void core_replan(struct core *core);
+/* The last plan, which has no line, is the one of what was just looked at, too. */
+void pass_renew(struct core *core);
 /* Whether the last plan has a step of this uid that runs. */
 bool plan_runs(const struct core *core, const char *uid);
 /* A row as it is once a step is confirmed. `resource` NULL for delete and release. */

@@ -26,6 +26,7 @@ struct suite {
     const struct value *started; /* answer to initialize */
     const char *kind;
     const struct value *spec;
+    const char *token; /* of its list before the object was there; NULL: it gives none */
     FILE *out;
     unsigned count, failures;
 };
@@ -75,9 +76,15 @@ static const struct value *look_ask(struct suite *suite, const char *uid)
     return value_is_list(objects) && objects->count == 1 ? objects->items[0] : NULL;
 }
 
-static bool list_has(struct suite *suite, const char *uid)
+static const struct value *list_ask_since(struct suite *suite, const char *token)
 {
-    const struct value *rows = value_get(list_ask(suite), "list");
+    struct value *params = value_map(suite->arena);
+    value_set_text(suite->arena, params, "since", token);
+    return result_of(subject_call(&suite->subject, "observe", params));
+}
+
+static bool rows_have(const struct value *rows, const char *uid)
+{
     for (size_t i = 0; value_is_list(rows) && i < rows->count; i++) {
         const struct value *row = rows->items[i];
         if (value_is_list(row) && row->count == 3 && value_is_text(row->items[0]) &&
@@ -85,6 +92,11 @@ static bool list_has(struct suite *suite, const char *uid)
             return true;
     }
     return false;
+}
+
+static bool list_has(struct suite *suite, const char *uid)
+{
+    return rows_have(value_get(list_ask(suite), "list"), uid);
 }
 
 static struct value *apply_params(struct suite *suite, const char *uid, int64_t epoch,
@@ -165,6 +177,17 @@ static bool tells_absent_from_unknown(struct suite *suite)
     return is_absent(look_ask(suite, NOBODY_UID), 0);
 }
 
+/* Before the object is made, whose list is then another one. */
+static bool lists_or_says_unchanged(struct suite *suite)
+{
+    suite->token = value_get_text(list_ask(suite), "token", NULL);
+    const struct value *again = list_ask_since(suite, suite->token ? suite->token : "none");
+    const char *unchanged = value_get_text(again, "unchanged", NULL);
+    return value_get_bool(again, "complete", false) &&
+           (unchanged ? suite->token && strcmp(unchanged, suite->token) == 0
+                      : value_is_list(value_get(again, "list")));
+}
+
 static bool refuses_an_unknown_verb(struct suite *suite)
 {
     return code_of(apply_ask(suite, OBJECT_UID, 1, "polish")) == -32602;
@@ -183,6 +206,12 @@ static bool shows_what_it_created(struct suite *suite)
            strcmp(value_get_text(object, "kind", ""), suite->kind) == 0 &&
            strcmp(value_get_text(object, "name", ""), "sample") == 0 &&
            value_is_map(value_get(object, "spec"));
+}
+
+static bool lists_anew_what_changed(struct suite *suite)
+{
+    const struct value *said = list_ask_since(suite, suite->token ? suite->token : "none");
+    return rows_have(value_get(said, "list"), OBJECT_UID);
 }
 
 static bool answers_a_repeated_operation_alike(struct suite *suite)
@@ -279,9 +308,11 @@ static const struct promise {
     {"refuses what is no request", refuses_what_is_no_request},
     {"says that its list is complete", says_that_its_list_is_complete},
     {"tells what is absent, with epoch 0", tells_absent_from_unknown},
+    {"lists since a token, or says unchanged", lists_or_says_unchanged},
     {"refuses an unknown verb", refuses_an_unknown_verb},
     {"acknowledges a create with its epoch", acknowledges_a_create_with_its_epoch},
     {"shows what it created", shows_what_it_created},
+    {"lists anew since a token", lists_anew_what_changed},
     {"answers a repeated operation alike", answers_a_repeated_operation_alike},
     {"refuses a lower epoch", refuses_a_lower_epoch},
     {"keeps what it releases, and takes it back", keeps_what_it_releases},

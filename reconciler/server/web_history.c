@@ -23,14 +23,16 @@ int drift_put(struct view *view, struct arena *arena, struct value *document, co
     struct drift_row *rows = NULL;
     size_t count = 0, total = 0, open = 0;
     int status = store_drifts(view->shell->store, arena, since, &rows, &count, err);
-    for (size_t n = 0; n < 2 * count; n++) { /* twice: the open ones, then the healed */
-        const struct drift_row *row = &rows[count - 1 - n % count];
-        if ((n < count) != (row->healed_at == 0) || (uid && strcmp(row->uid, uid) != 0))
-            continue;
-        if (total >= page.offset && list->count < page.limit)
-            unit_put(arena, value_append(arena, list, drift_value(arena, row)), row->kind);
-        total++;
-        open += row->healed_at == 0;
+    for (int wants_open = 1; wants_open >= 0; wants_open--) {
+        for (size_t n = count; n-- > 0;) {
+            const struct drift_row *row = &rows[n];
+            if ((row->healed_at == 0) != wants_open || (uid && strcmp(row->uid, uid) != 0))
+                continue;
+            if (total >= page.offset && list->count < page.limit)
+                unit_put(arena, value_append(arena, list, drift_value(arena, row)), row->kind);
+            total++;
+            open += row->healed_at == 0;
+        }
     }
     value_set_int(arena, document, "total", (int64_t)total);
     value_set_int(arena, document, "open", (int64_t)open);

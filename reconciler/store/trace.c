@@ -427,7 +427,8 @@ static struct value *otlp_span(struct arena *arena, const struct value *trace, i
     value_set_int(arena, out, "kind", INTERNAL);
     value_set(arena, out, "startTimeUnixNano", value_printf(arena, "%lld000000", (long long)start));
     value_set(arena, out, "endTimeUnixNano",
-              value_printf(arena, "%lld000000", (long long)(start + value_get_int(span, "ms", 0))));
+              value_printf(arena, "%lld000000",
+                           (long long)start + (long long)value_get_int(span, "ms", 0)));
     for (size_t i = 0; i < given->pair_count; i++)
         otlp_attribute(arena, attributes, arena_printf(arena, "spinel.%s", given->pairs[i].key),
                        given->pairs[i].value);

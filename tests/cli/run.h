@@ -309,9 +309,8 @@ SCENE_FN struct ran command_on_terminal(struct scene *scene, unsigned short colu
     }
     bool is_there = screen_read(fd, &said, -1);
     while (is_there && *keys) {
-        size_t len = *keys == '\033' && keys[1] && strchr("[O", keys[1])
-                         ? 3 + strcspn(keys + 2, "ABCDZ~")
-                         : 1;
+        size_t len =
+            *keys == '\033' && keys[1] && strchr("[O", keys[1]) ? 1 + strcspn(keys, "ABCDZ~") : 1;
         assert_int_equal(write(fd, keys, len), (ssize_t)len);
         keys += len;
         is_there = screen_read(fd, &said, ANSWER_MS);

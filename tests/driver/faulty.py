@@ -52,6 +52,10 @@ def spoil(answer, ask):
             result["list"] = [[0, 0, 0] for _ in result["list"]]
         elif fault == "no rows" and "list" in result:
             result["list"] = {}
+        elif fault == "always unchanged" and "since" in params:
+            answer["result"] = {"unchanged": params["since"], "complete": True}
+        elif fault == "unchanged since another" and "unchanged" in result:
+            result["unchanged"] += "0"
         elif fault == "no objects" and "objects" in result:
             result["objects"] = []
         for thing in objects(answer):

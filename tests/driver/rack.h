@@ -132,6 +132,32 @@ static inline const struct value *rack_look(struct rack *rack, unsigned n)
     return objects->items[0];
 }
 
+/* What all that is there is told as; `since` may be NULL. */
+static inline const struct value *rack_list(struct rack *rack, const char *since)
+{
+    struct value *params = value_map(rack->arena);
+    value_set_text(rack->arena, params, "since", since);
+    const struct value *message = subject_call(&rack->subject, "observe", params);
+    assert_true(value_at_bool(message, "result.complete", false));
+    return value_get(message, "result");
+}
+
+/* The token of the whole list, of which there are so many rows. */
+static inline const char *rack_token(struct rack *rack, const char *since, size_t count)
+{
+    const struct value *result = rack_list(rack, since);
+    assert_null(value_get(result, "unchanged"));
+    assert_int_equal(value_get(result, "list")->count, count);
+    return value_get_text(result, "token", "");
+}
+
+static inline void assert_unchanged(struct rack *rack, const char *token)
+{
+    const struct value *result = rack_list(rack, token);
+    assert_null(value_get(result, "list"));
+    assert_string_equal(value_get_text(result, "unchanged", ""), token);
+}
+
 static inline bool is_absent(const struct value *object)
 {
     return value_get_bool(object, "absent", false);

@@ -110,6 +110,8 @@ static void one_broken_promise_is_found(void **state)
         {"rows of numbers", "not ok"},
         {"no rows", "not ok"},
         {"no objects", "not ok"},
+        {"always unchanged", "not ok"},
+        {"unchanged since another", "not ok"},
         {"absent without an epoch", "not ok"},
         {"another kind", "not ok"},
         {"another name", "not ok"},

@@ -285,6 +285,27 @@ static void an_epoch_in_a_tag_counts_without_a_ledger(void **state)
     assert_int_equal(access(own, F_OK), 0);
 }
 
+/* Of a driver that looks at each file, the token is of what it found. */
+static void a_list_that_says_the_same_is_not_said_again(void **state)
+{
+    struct rack *rack = *state;
+    const char *empty = rack_token(rack, NULL, 0);
+    assert_unchanged(rack, empty);
+    assert_applied(rack, rack_apply(rack, 1, 1, "create", "Volume", VOLUME("1048576", "raw")));
+    const char *made = rack_token(rack, empty, 1);
+    assert_unchanged(rack, made);
+    subject_kill(&rack->subject);
+    rack_start(rack, "{}");
+    assert_unchanged(rack, made);
+    assert_int_equal(truncate(path_of(rack, 1), 2097152), 0);
+    const char *larger = rack_token(rack, made, 1);
+    file_write(
+        arena_printf(rack->arena, "%s/state/pools/default/%s.raw", rack->dir, uid_of(rack, 7)), "x",
+        1, 0600);
+    const char *with_stray = rack_token(rack, larger, 1);
+    assert_unchanged(rack, with_stray);
+}
+
 /* ---- pools -------------------------------------------------------------------------- */
 
 #define POOL(path) arena_printf(rack->arena, "{\"spec\":{\"path\":\"%s\"},\"project\":null}", path)
@@ -637,6 +658,7 @@ int main(void)
         TEST(what_carries_no_valid_tag_is_never_touched),
         TEST(a_file_that_took_the_place_of_the_tagged_one_is_not_it),
         TEST(an_epoch_in_a_tag_counts_without_a_ledger),
+        TEST(a_list_that_says_the_same_is_not_said_again),
         TEST(a_pool_that_holds_anything_is_kept),
         TEST(a_pool_that_holds_trash_is_kept),
         TEST(a_directory_is_one_pool_only),

@@ -100,6 +100,44 @@ static void damage_from_outside_is_seen_and_told(void **state)
     assert_int_not_equal(damage(rack, "delete nobody 2>/dev/null"), 0);
 }
 
+static void a_list_is_told_again_when_anything_changed(void **state)
+{
+    struct rack *rack = *state;
+    rack_start(rack, NULL);
+    const char *empty = rack_token(rack, NULL, 0);
+    assert_unchanged(rack, empty);
+    assert_applied(rack, rack_apply(rack, 1, 1, "create", "Volume", "{\"spec\":{\"size\":65536}}"));
+    const char *made = rack_token(rack, empty, 1);
+    assert_unchanged(rack, made);
+    rack_token(rack, empty, 1);
+    assert_applied(rack, rack_apply(rack, 1, 2, "update", "Volume", "{\"spec\":{\"size\":65536}}"));
+    const char *raised = rack_token(rack, made, 1);
+    assert_int_equal(
+        damage(rack, arena_printf(rack->arena, "set %s spec.size 4096", uid_of(rack, 1))), 0);
+    const char *damaged = rack_token(rack, raised, 1);
+    assert_unchanged(rack, damaged);
+    subject_kill(&rack->subject);
+    rack_start(rack, NULL);
+    rack_token(rack, damaged, 1); /* another process knows of its own lists alone */
+}
+
+static void a_list_that_may_break_off_is_made(void **state)
+{
+    struct rack *rack = *state;
+    struct value *params = value_map(rack->arena);
+    unsigned broken = 0;
+    rack_start(rack, "{\"faults\":{\"partialList\":500}}");
+    assert_applied(rack, rack_apply(rack, 1, 1, "create", "Volume", "{\"spec\":{\"size\":65536}}"));
+    for (int i = 0; i < 40; i++) {
+        const struct value *message = subject_call(&rack->subject, "observe", params);
+        const char *token = value_at_text(message, "result.token", NULL);
+        if (token)
+            value_set_text(rack->arena, params, "since", token);
+        broken += value_get(params, "since") && value_get(message, "error");
+    }
+    assert_in_range(broken, 1, 39);
+}
+
 static void a_secret_is_not_written_to_the_world(void **state)
 {
     struct rack *rack = *state;
@@ -157,6 +195,8 @@ int main(void)
         TEST(the_world_survives_kill_nine),
         TEST(what_was_deleted_is_made_anew_under_its_uid),
         TEST(damage_from_outside_is_seen_and_told),
+        TEST(a_list_is_told_again_when_anything_changed),
+        TEST(a_list_that_may_break_off_is_made),
         TEST(a_secret_is_not_written_to_the_world),
         TEST(faults_come_as_asked_for),
         TEST(the_same_seed_fails_the_same_operations),

@@ -177,6 +177,7 @@ static int objects_slow(struct store *store, struct arena *arena, struct known *
                         struct error *err)
 {
     crashing->now_ms += crashing->plan_ms;
+    crashing->reads++;
     return store_objects(store, arena, out, count, err);
 }
 

@@ -86,8 +86,13 @@ struct rack {
     int64_t plan_ms;              /* how long reading all rows takes */
 
     int64_t most_under_way; /* of all steps, since it was set to 0 */
+    bool has_tokens;        /* drivers say of which state their lists are */
+    const char *unchanged;  /* token that they answer instead of any list; NULL: no */
+    const char *stranger;   /* something in their places that bears no tag; NULL: nothing */
+
     unsigned events_converged, events_failed, applies, plans, looks, details;
-    const char *hint;     /* that it comes with */
+    unsigned lists, lists_unchanged, reads; /* of all rows */
+    const char *hint;                       /* that it comes with */
     const char *lie;      /* name of the object of which "done" is said and nothing done */
     const char *lie_verb; /* for this verb only; NULL: for all */
     const char *blur;     /* name of the object that cannot be told about, in answers to looks */

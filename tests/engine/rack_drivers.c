@@ -135,6 +135,35 @@ static struct value *object_make(struct rack *rack, const char *uid)
     return out;
 }
 
+static struct value *list_unchanged(struct rack *rack, const char *token)
+{
+    struct value *result = value_map(rack->arena);
+    value_set_text(rack->arena, result, "unchanged", token);
+    value_set_bool(rack->arena, result, "complete", true);
+    rack->lists_unchanged++;
+    return result;
+}
+
+static struct value *list_told(struct rack *rack, struct value *result, const char *since)
+{
+    struct arena *arena = rack->arena;
+    char token[DIGEST_TEXT];
+    if (rack->stranger) {
+        struct value *list = value_set(arena, result, "unmanaged", value_list(arena));
+        value_set_text(arena, value_append(arena, list, value_map(arena)), "native",
+                       rack->stranger);
+    }
+    digest_value(result, token);
+    if (rack->unchanged)
+        return list_unchanged(rack, rack->unchanged);
+    if (rack->has_tokens && !strcmp(token, since))
+        return list_unchanged(rack, token);
+    if (rack->has_tokens)
+        value_set_text(arena, result, "token", token);
+    rack->lists++;
+    return result;
+}
+
 static struct value *observe(struct rack *rack, const char *driver, const struct value *params)
 {
     struct arena *arena = rack->arena;
@@ -144,7 +173,7 @@ static struct value *observe(struct rack *rack, const char *driver, const struct
     value_set_bool(arena, result, "complete", !is_partial);
     if (!uids) {
         value_set(arena, result, "list", is_partial ? value_list(arena) : list_make(rack, driver));
-        return result;
+        return list_told(rack, result, value_get_text(params, "since", ""));
     }
     struct value *objects = value_set(arena, result, "objects", value_list(arena));
     rack->looks++;

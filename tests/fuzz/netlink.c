@@ -73,7 +73,7 @@ static ssize_t told_receive(const struct mnl_socket *socket, void *buffer, size_
 
 static struct nlmsghdr *exact(const void *data, size_t len)
 {
-    void *copy = malloc(len);
+    void *copy = malloc(len ? len : 1);
     MUST(copy);
     return memcpy(copy, data, len);
 }

@@ -203,7 +203,7 @@ static void list_try(void)
     struct error err = ERROR_INIT;
     struct text answer = TEXT_INIT;
     look_try(UID);
-    if (callback_list(&host, &answer, &err) < 0) {
+    if (callback_list(&host, NULL, &answer, &err) < 0) {
         MUST(err.message[0]);
         return;
     }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MPL-2.0 */
 /*
  * Runs a target on files: the committed corpora, and the inputs that once broke something.
- * Optimized and without a sanitizer it measures too: an input that takes more than 100 ms of CPU, or one
- * under 1 MiB that costs more than 64 MiB of heap, fails. CPU time is the least of three
+ * Optimized and without a sanitizer it measures too: an input that takes more than 100 ms of CPU,
+ * or one under 1 MiB that costs more than 64 MiB of heap, fails. CPU time is the least of three
  * runs, so that a busy machine is not taken for a slow program.
  *
  *   NAME FILE|DIRECTORY...       prints one line of TAP for all
@@ -132,9 +132,12 @@ static void file_run(const char *path, struct worst *worst)
     size_t len = data ? fread(data, 1, (size_t)st.st_size, file) : 0;
     fclose(file);
     /* Exactly as long as the input, so that AddressSanitizer sees what reads on. */
-    char *exact = realloc(data, len ? len : 1);
-    input_judge(path, exact ? exact : data, len, worst);
-    free(exact ? exact : data);
+    char *exact = malloc(len ? len : 1);
+    if (data && exact)
+        memcpy(exact, data, len);
+    free(data);
+    input_judge(path, exact, len, worst);
+    free(exact);
 }
 
 static int visible(const struct dirent *entry)

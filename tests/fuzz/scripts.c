@@ -80,7 +80,7 @@ static void list_try(struct spinel_host *host, struct arena *arena)
 {
     struct error err = ERROR_INIT;
     struct text answer = TEXT_INIT;
-    if (callback_list(host, &answer, &err) < 0) {
+    if (callback_list(host, NULL, &answer, &err) < 0) {
         MUST(err.message[0]);
         return;
     }

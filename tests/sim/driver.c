@@ -379,7 +379,7 @@ static void list_damage(struct sim_driver *driver, struct call *call)
         json_read(arena, call->answer.data, call->answer.len, &list, &err) == 0) {
         const struct value *rows = value_get(list, "list");
         struct value *kept = value_list(arena);
-        for (size_t i = 0; !is_empty && i < rows->count / 2; i++)
+        for (size_t i = 0; rows && !is_empty && i < rows->count / 2; i++)
             value_append(arena, kept, value_copy(arena, rows->items[i]));
         value_set(arena, list, "list", kept);
         if (is_short)
@@ -396,7 +396,7 @@ static void list_works(struct sim_driver *driver, struct call *call)
         error_set(&call->err, ERR_BUSY, "the list broke off");
         return;
     }
-    call->is_answered = callback_list(driver->host, &call->answer, &call->err) == 0;
+    call->is_answered = callback_list(driver->host, call->since, &call->answer, &call->err) == 0;
     list_damage(driver, call);
 }
 
