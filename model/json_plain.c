@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MPL-2.0 */
 /*
  * Plain JSON in one pass, without a tree in between. Anything out of the ordinary (an
- * escape, a byte beyond ASCII, a fraction, a large map, an error) ends the pass, and
- * jansson reads the text from its beginning: so this file has no error messages, and may be
- * taken away without a trace but for time. tests/model/test_json.c holds the two together.
+ * escape by number or in a key, a byte beyond ASCII, a fraction, a large map, an error) ends the
+ * pass, and jansson reads the text from its beginning: so this file has no error messages, and may
+ * be taken away without a trace but for time. tests/model/test_json.c holds the two together.
  */
 #include "model/json_plain.h"
 
@@ -50,11 +50,22 @@ static bool char_take(struct plain *plain, char c)
     return true;
 }
 
-/* Behind the opening quote: the text up to the closing one, which is passed. */
-static const char *text_take(struct plain *plain, size_t *len)
+/* What a backslash before this character stands for; 0: nothing plain. */
+static char escaped(char c)
+{
+    static const char from[] = "\"\\/bfnrt", to[] = "\"\\/\b\f\n\r\t";
+    const char *at = c ? strchr(from, c) : NULL;
+
+    return at ? to[at - from] : '\0';
+}
+
+/* Behind the opening quote: the text up to the closing one, which is passed, with `*escapes` of
+ * two characters in it. */
+static const char *text_take(struct plain *plain, size_t *len, size_t *escapes)
 {
     const char *start = plain->at;
 
+    *escapes = 0;
     for (; plain->at < plain->end; plain->at++) {
         unsigned char c = (unsigned char)*plain->at;
 
@@ -62,8 +73,14 @@ static const char *text_take(struct plain *plain, size_t *len)
             *len = (size_t)(plain->at++ - start);
             return start;
         }
-        if (c < 0x20 || c >= 0x7f || c == '\\')
+        if (c < 0x20 || c >= 0x7f)
             return NULL;
+        if (c == '\\') {
+            plain->at++;
+            if (plain->at == plain->end || !escaped(*plain->at))
+                return NULL;
+            ++*escapes;
+        }
     }
     return NULL;
 }
@@ -229,11 +246,11 @@ static struct value *member_read(struct plain *plain, const char *key)
 
 static bool pair_read(struct plain *plain)
 {
-    size_t len;
-    const char *key = char_take(plain, '"') ? text_take(plain, &len) : NULL;
+    size_t len, escapes;
+    const char *key = char_take(plain, '"') ? text_take(plain, &len, &escapes) : NULL;
     struct value *value;
 
-    if (!key || !char_take(plain, ':'))
+    if (!key || escapes || !char_take(plain, ':'))
         return false;
     key = arena_text_n(plain->arena, key, len);
     value = member_read(plain, key);
@@ -268,13 +285,29 @@ static struct value *nested_read(struct plain *plain, struct value *(*read)(stru
     return value;
 }
 
+static struct value *text_unescape(struct arena *arena, const char *raw, size_t len, size_t escapes)
+{
+    struct value *value = value_text_n(arena, "", 0);
+    char *text = arena_text_room(arena, len - escapes), *to = text;
+
+    for (const char *at = raw; at < raw + len; at++)
+        *to++ = *at == '\\' ? escaped(*++at) : *at;
+    invariant(to == text + (len - escapes), "%zu bytes with %zu escapes are %td", len, escapes,
+              to - text);
+    value->text = text;
+    value->text_len = len - escapes;
+    return value;
+}
+
 static struct value *text_read(struct plain *plain)
 {
-    size_t len;
+    size_t len, escapes;
     const char *text;
 
     plain->at++;
-    text = text_take(plain, &len);
+    text = text_take(plain, &len, &escapes);
+    if (text && escapes)
+        return text_unescape(plain->arena, text, len, escapes);
     return text ? value_text_n(plain->arena, text, len) : NULL;
 }
 

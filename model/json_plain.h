@@ -11,7 +11,7 @@ struct error;
 
 /*
  * The fast path of json_read() for what our own programs write: printable ASCII, no
- * escapes, whole numbers of up to 18 digits. Private to json_read.c.
+ * escapes by number and none in keys, whole numbers of up to 18 digits. Private to json_read.c.
  */
 
 /* The value, the same as the slow path gives; NULL for all else, valid or not. */

@@ -25,8 +25,9 @@ static unsigned draw(unsigned below)
 
 static void word_add(struct text *out)
 {
-    static const char *const words[] = {"a",        "spec.size", "",     "kind", "x\\n", "\\u0041",
-                                        "\xc3\xa9", "~!#",       "\x7f", "b",    "c",    "d"};
+    static const char *const words[] = {
+        "a", "spec.size", "",  "kind",      "x\\n", "\\u0041",         "\xc3\xa9", "~!#", "\x7f",
+        "b", "c",         "d", "\\\"q\\\"", "\\\\", "\\/\\b\\f\\r\\t", "\\",       "\\q"};
     text_add_char(out, '"');
     text_add(out, words[draw(sizeof words / sizeof *words)]);
     text_add_char(out, '"');
@@ -182,7 +183,11 @@ static void fast_path_takes_what_our_programs_write(void **state)
     assert_taken("[]", true);
     assert_taken("{\"a\":1,\"a\":2}", false);
     assert_taken("\"\xc3\xa9\"", false);
-    assert_taken("\"a\\nb\"", false);
+    assert_taken("\"a\\nb \\\"c\\\" \\\\\"", true);
+    assert_taken("\"\\u0041\"", false);
+    assert_taken("\"\\x\"", false);
+    assert_taken("\"\\", false);
+    assert_taken("{\"a\\n\":1}", false);
     assert_taken("1234567890123456789", false);
     assert_taken("{} {}", false);
     assert_taken("", false);
