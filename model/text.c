@@ -11,16 +11,13 @@
 
 static char empty[1] = "";
 
-/* Makes room for `more` bytes and the terminator. */
-static void text_reserve(struct text *text, size_t more)
+static void text_grow(struct text *text, size_t more)
 {
     size_t size = text->size ? text->size : 64;
     char *data;
 
     invariant(more < SIZE_MAX / 4 && text->len <= text->size, "a text of %zu and %zu bytes in %zu",
               text->len, more, text->size);
-    if (text->len + more < text->size)
-        return;
     while (size <= text->len + more)
         size *= 2;
     invariant(size > text->len + more && size > text->size, "a text of %zu grows from %zu to %zu",
@@ -29,6 +26,13 @@ static void text_reserve(struct text *text, size_t more)
     data[text->len] = '\0';
     text->data = data;
     text->size = size;
+}
+
+/* Makes room for `more` bytes and the terminator. */
+static inline void text_reserve(struct text *text, size_t more)
+{
+    if (more >= text->size - text->len)
+        text_grow(text, more);
 }
 
 void text_free(struct text *text)

@@ -197,7 +197,7 @@ struct value *value_push(struct arena *arena, struct value *map, const char *key
 static struct pair *map_pair(const struct value *map, const char *key)
 {
     for (size_t i = 0; i < map->pair_count; i++)
-        if (strcmp(map->pairs[i].key, key) == 0)
+        if (map->pairs[i].key[0] == key[0] && strcmp(map->pairs[i].key, key) == 0)
             return &map->pairs[i];
     return NULL;
 }

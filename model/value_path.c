@@ -12,7 +12,8 @@ static const struct value *get_n(const struct value *map, const char *key, size_
     if (!value_is_map(map))
         return NULL;
     for (size_t i = 0; i < map->pair_count; i++)
-        if (strncmp(map->pairs[i].key, key, len) == 0 && map->pairs[i].key[len] == '\0')
+        if ((len == 0 || map->pairs[i].key[0] == key[0]) &&
+            strncmp(map->pairs[i].key, key, len) == 0 && map->pairs[i].key[len] == '\0')
             return map->pairs[i].value;
     return NULL;
 }
