@@ -219,8 +219,8 @@ static int tail_mend(struct world *world, struct error *err)
 /* Holds the file's lock with the table up to date, on the file that has the name now. */
 static int world_lock(struct world *world, struct error *err)
 {
+    struct stat st;
     for (;;) {
-        struct stat st;
         if (world->fd >= 0 && flock(world->fd, LOCK_EX) < 0)
             return error_sys(err, "cannot lock %s", world->path);
         if (world->fd >= 0 && stat(world->path, &st) == 0 && st.st_ino == world->inode)
@@ -229,6 +229,8 @@ static int world_lock(struct world *world, struct error *err)
         if (result < 0)
             return result;
     }
+    if (st.st_size == world->offset)
+        return 0;
     int result = tail_take(world, NULL, NULL, err);
     if (result == 0)
         result = tail_mend(world, err);
