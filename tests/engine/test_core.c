@@ -612,6 +612,33 @@ static void approval_of_a_revision_ends_with_its_last_step(void **state)
     assert_int_equal(holds->count, 0);
 }
 
+/* The guard was loosened, and the approval is gone, before the step is sent again: what a person let
+ * through does not count against the budget all the same. */
+static void approved_step_that_is_sent_again_stays_approved(void **state)
+{
+    struct rack *rack = *state;
+    struct error err = ERROR_INIT;
+    struct value *holds = NULL;
+    int64_t destroyed = -1;
+    rack->commits[4] = POOL PROJECT VOLUME("a", "1GiB") VOLUME("b", "1GiB") VOLUME("c", "1GiB");
+    rack->commits[5] = POOL PROJECT VOLUME("a", "1GiB");
+    rack_settle(rack, "4");
+    rack_boot(rack, "5");
+    rack_run(rack, minute);
+    rack->lose_applies = 2;
+    approve(rack);
+    rack_run(rack, 1000);
+    assert_int_equal(rack->lose_applies, 0);
+    assert_int_equal(store_holds(rack->store, rack->arena, &holds, &err), 0);
+    assert_int_equal(
+        store_hold_drop(rack->store, value_get_text(holds->items[0], "id", ""), &err), 0);
+    rack->config.policy = (struct plan_policy){100, 100, 100};
+    rack_settle(rack, "5");
+    assert_int_equal(rack_count(rack, "Volume", "b") + rack_count(rack, "Volume", "c"), 0);
+    assert_int_equal(store_destroyed_since(rack->store, 0, &destroyed, &err), 0);
+    assert_int_equal(destroyed, 0);
+}
+
 static void slow_look_is_not_planned_at_each_answer(void **state)
 {
     struct rack *rack = *state;
@@ -739,6 +766,7 @@ int main(void)
         RACK_TEST(target_that_cannot_be_read_gives_way_to_the_head),
         RACK_TEST(approval_is_good_for_one_loss),
         RACK_TEST(approval_of_a_revision_ends_with_its_last_step),
+        RACK_TEST(approved_step_that_is_sent_again_stays_approved),
         RACK_TEST(a_nic_moves_to_another_subnet_while_its_machine_runs),
         RACK_TEST(fence_that_cannot_be_is_not_taken_over),
         RACK_TEST(driver_is_not_heard_of_what_another_one_holds),
