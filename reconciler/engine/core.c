@@ -111,6 +111,7 @@ static void target_take(struct core *core, struct arena *arena, const struct set
     strncpy(core->commit, commit, sizeof core->commit - 1);
     core->is_converged = core->was_announced = core->is_applied = false;
     core->wants_full = true;
+    core->round.is_still = false;
     tasks_drop_waiting(core); /* what the older one asked for and nobody has begun */
     retries_reset(core);
 }

@@ -730,6 +730,7 @@ static bool whole_plan(struct core *core)
 void core_replan(struct core *core)
 {
     core->wants_plan = false;
+    core->round.is_still = false; /* something came meanwhile, or there would be no plan */
     if (!core->set)
         return;
     int64_t began_ms = core->env->mono_ms(core->env->context);

@@ -27,6 +27,13 @@ static void resync(struct rack *rack)
     assert_true(rack_run(rack, minute));
 }
 
+static void resync_begins(struct rack *rack)
+{
+    rack->now_ms += rack->config.resync_ms;
+    core_timer(rack->core);
+    core_pump(rack->core); /* asked, and not answered */
+}
+
 static void asked_look(struct rack *rack)
 {
     core_look(rack->core);
@@ -114,10 +121,8 @@ static void notice_during_the_look_is_not_lost(void **state)
 {
     struct rack *rack = *state;
     struct rack_object *db = rack_object(rack, "Volume", "db");
-    rack->now_ms += rack->config.resync_ms;
-    core_timer(rack->core);
-    core_pump(rack->core); /* asked, and not answered */
-    db->damages = 1;       /* which its etag does not tell */
+    resync_begins(rack);
+    db->damages = 1; /* which its etag does not tell */
     rack_notice(rack, "disk", db->uid, "it was hurt");
     assert_true(rack_run(rack, minute));
     assert_int_equal(db->damages, 0);
@@ -193,6 +198,15 @@ static void new_target_is_planned(void **state)
     assert_int_equal(rack_size(rack), INT64_C(2) << 30);
 }
 
+static void new_target_during_the_look_is_planned(void **state)
+{
+    struct rack *rack = *state;
+    resync_begins(rack);
+    rack_target(rack, "2");
+    assert_true(rack_run(rack, minute));
+    assert_int_equal(rack_size(rack), INT64_C(2) << 30);
+}
+
 /* Somebody who pushes what is there already waits for the word. */
 static void same_target_again_is_announced(void **state)
 {
@@ -220,6 +234,7 @@ int main(void)
         STILL_TEST(unchanged_of_another_token_is_no_list),
         STILL_TEST(driver_that_was_lost_gives_its_list_anew),
         STILL_TEST(new_target_is_planned),
+        STILL_TEST(new_target_during_the_look_is_planned),
         STILL_TEST(same_target_again_is_announced),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
