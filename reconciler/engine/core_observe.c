@@ -634,13 +634,15 @@ void round_details_answer(struct core *core, struct driver *driver, const struct
         object_observed(core, driver, request, objects->items[i]);
 }
 
+static struct value *strangers_value(const struct core *core, struct arena *arena);
+
 static void strangers_save(struct core *core)
 {
     struct arena *arena = arena_new();
     invariant(!core->round.is_active && core->round.is_full,
               "who is a stranger is written down in the middle of round %llu",
               (unsigned long long)core->round.number);
-    const char *text = json_text(arena, core_strangers(core, arena));
+    const char *text = json_text(arena, strangers_value(core, arena));
     if (!core->orphans_text || strcmp(core->orphans_text, text)) {
         free(core->orphans_text);
         core->orphans_text = text_dup(text);
@@ -766,11 +768,39 @@ struct value *orphans_value(const struct core *core, struct arena *arena)
     return list;
 }
 
-struct value *core_strangers(const struct core *core, struct arena *arena)
+static struct value *strangers_value(const struct core *core, struct arena *arena)
 {
     struct value *strangers = value_map(arena);
     value_set(arena, strangers, "unmanaged", unmanaged_value(core, arena));
     value_set(arena, strangers, "trash", trash_value(core, arena));
     value_set(arena, strangers, "orphans", orphans_value(core, arena));
+    return strangers;
+}
+
+bool row_is_unseen(struct core *core, const struct known *row)
+{
+    return !row->observed.known && row->life == LIFE_LIVE && driver_of_kind(core, row->kind);
+}
+
+static struct value *unseen_value(struct core *core, struct arena *arena)
+{
+    struct value *list = value_list(arena);
+    for (size_t i = 0; core->input && i < core->input->known_count; i++) {
+        const struct known *row = &core->input->known[i];
+        if (!row_is_unseen(core, row))
+            continue;
+        struct value *object = value_append(arena, list, value_map(arena));
+        value_set_text(arena, object, "kind", row->kind);
+        value_set_text(arena, object, "project", row->project);
+        value_set_text(arena, object, "name", row->name);
+        value_set_text(arena, object, "uid", row->uid);
+    }
+    return list;
+}
+
+struct value *core_strangers(struct core *core, struct arena *arena)
+{
+    struct value *strangers = strangers_value(core, arena);
+    value_set(arena, strangers, "unknown", unseen_value(core, arena));
     return strangers;
 }

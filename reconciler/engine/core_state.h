@@ -347,6 +347,8 @@ void seen_set_row(struct core *core, const struct known *row);
 struct value *orphans_value(const struct core *core, struct arena *arena);
 struct value *unmanaged_value(const struct core *core, struct arena *arena);
 struct value *trash_value(const struct core *core, struct arena *arena);
+/* Ours, with a driver of its own, and the last plan had no word of it. */
+bool row_is_unseen(struct core *core, const struct known *row);
 int64_t round_next_ms(const struct core *core);
 
 /* core_plan.c */

@@ -194,6 +194,7 @@ int drift_report(struct server *server, struct arena *arena, int64_t since, stru
     value_set(arena, document, "unmanaged",
               (struct value *)(size_t)value_get(strangers, "unmanaged"));
     value_set(arena, document, "orphans", (struct value *)(size_t)value_get(strangers, "orphans"));
+    value_set(arena, document, "unknown", (struct value *)(size_t)value_get(strangers, "unknown"));
     *out = document;
     return 0;
 }

@@ -89,6 +89,9 @@ comes_back() {
     for word in partial shapes; do
         looks $word
         all_is_there
+        run spinel drift # to know nothing is not to know that nothing differs
+        [ "$status" -eq 1 ]
+        [[ $output == *'could not be looked at'* && $output != *'No drift.'* ]]
         daemon_stop
     done
     looks absent
