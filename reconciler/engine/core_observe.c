@@ -20,6 +20,8 @@ enum {
     PATIENCE_MS = 2000,
     COALESCE_MS = 100,
     DETAILS_MAX = 256, /* uids in one request */
+    DAMAGE_MAX = 100,  /* of one object: each is a row of drift, and an event */
+    ETAG_MAX = 4096,
 };
 
 static int64_t mono(const struct core *core)
@@ -200,6 +202,11 @@ static const struct value *damage_redacted(struct arena *arena, const struct kin
                                            const struct value *damage)
 {
     struct value *safe = NULL;
+    if (damage->count > DAMAGE_MAX) {
+        safe = value_copy(arena, damage);
+        safe->count = DAMAGE_MAX;
+        damage = safe;
+    }
     for (size_t i = 0; i < damage->count; i++) {
         const char *path = value_get_text(damage->items[i], "path", "");
         const struct field *field = kind ? kind_field(kind, path) : NULL;
@@ -288,6 +295,8 @@ static void identity_keep(struct seen *seen, const struct value *object)
 static void etag_keep(struct seen *seen, const struct request *request, const struct value *object)
 {
     const char *told = value_get_text(object, "etag", NULL);
+    if (told && strlen(told) > ETAG_MAX)
+        told = "";
     bool is_of_list =
         request->kind == REQUEST_DETAILS && seen->etag && seen->listed_round == request->round;
     if (!told && is_of_list)
@@ -496,7 +505,8 @@ static bool entry_take(struct core *core, struct driver *driver, const struct va
 {
     if (!value_is_list(entry) || entry->count < 3 || !value_is_text(entry->items[0]) ||
         entry->items[0]->text_len == 0 || entry->items[0]->text_len >= UID_TEXT ||
-        entry->items[1]->type != VALUE_INT || !epoch_is_possible(entry->items[1]->integer))
+        entry->items[1]->type != VALUE_INT || !epoch_is_possible(entry->items[1]->integer) ||
+        (value_is_text(entry->items[2]) && entry->items[2]->text_len > ETAG_MAX))
         return false;
     if (is_of_another(core, driver, entry->items[0]->text))
         return true;

@@ -109,6 +109,27 @@ comes_back() {
     comes_back
 }
 
+@test "what a driver tells without end of its work, of damage, or as an etag is kept in bounds" {
+    echo progress >$lie
+    daemon_start
+    sed -i 's/1MiB/2MiB/' lab/manifests/starter.yaml
+    commit grow
+    timeout 60 git -C lab/manifests push >push.txt 2>&1
+    spinel events --limit=100000 --json >events.json
+    jq -e '[.events[] | select(.type == "op.progress")] | length > 0 and length < 100
+        and all(.data.percent >= 0 and .data.percent <= 100 and (.data.what | length) <= 200)' events.json
+    echo damages >$lie
+    timeout 60 spinel drift --json >drift.json || [ $? -eq 2 ]
+    jq -e '.drift | length > 50 and length < 500' drift.json
+    daemon_stop
+    looks etag
+    all_is_there
+    comes_back
+    daemon_stop
+    [ "$(stat -c %s lab/state/spinel.db)" -lt 3000000 ]
+    [ "$(stat -c %s serve.log)" -lt 1000000 ]
+}
+
 @test "a driver that crashes or hangs is started again, later and later" {
     echo crash >$lie
     daemon_start
