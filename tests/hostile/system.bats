@@ -461,6 +461,21 @@ C
     [ "$status" -eq 1 ]
 }
 
+@test "a limit on the size of files is an error in words, and kills nobody" {
+    for blocks in 1 64 200; do
+        run bash -c "ulimit -f $blocks; exec timeout 30 spinel apply --yes --wait=5s"
+        [ "$status" -le 3 ] || { echo "$blocks: $status $output"; false; }
+    done
+    run bash -c 'ulimit -f 1; exec timeout 30 spinel apply --yes --wait=5s'
+    [ "$status" -eq 1 ]
+    [[ $output == *'spinel'*'lab/state'* ]] || { echo "$output"; false; }
+    run bash -c 'ulimit -f 0; exec spinel plan -o saved'
+    [ "$status" -eq 1 ]
+    [[ $output == *'lab/state'*'File too large'* ]] || { echo "$output"; false; }
+    [ ! -s saved ]
+    spinel apply --yes --wait=60s
+}
+
 @test "a pipe in place of the identity, of a ledger or of the key is refused, not waited for" {
     spinel apply --yes --wait=60s >/dev/null
     for file in lab/state/rack lab/state/drivers/sim/ledger lab/spinel.key; do
