@@ -461,6 +461,23 @@ C
     [ "$status" -eq 1 ]
 }
 
+@test "a driver under test, and what it is called, cannot write to the terminal" {
+    evil=$(printf 'no\033]0;x\007\342\200\256such')
+    run spinel driver-test "./$evil"
+    [ "$status" -eq 1 ]
+    is_plain <<<"$output"
+    cat >says.py <<'PY'
+import json, sys
+for line in sys.stdin:
+    told = {"code": -1, "message": "\x1b[2J\rok 1 - all is well\u202e"}
+    print(json.dumps({"jsonrpc": "2.0", "id": json.loads(line)["id"], "error": told}), flush=True)
+PY
+    run spinel driver-test python3 says.py
+    [ "$status" -eq 1 ]
+    [[ $output == *'Bail out! it does not start'* ]]
+    is_plain <<<"$output"
+}
+
 @test "a limit on the size of files is an error in words, and kills nobody" {
     for blocks in 1 64 200; do
         run bash -c "ulimit -f $blocks; exec timeout 30 spinel apply --yes --wait=5s"
