@@ -58,6 +58,14 @@ setup() { setup_alone; }
     [[ $output == *"--why"* ]]
 }
 
+@test "a time that is none is wrong usage everywhere" {
+    for command in 'events --since' 'drift --since' 'freeze changes --why=x --until'; do
+        run spinel $command=soon
+        [ "$status" -eq 64 ] || { echo "$command: $status $output"; false; }
+        [[ $output == *"'soon' is neither a time nor a duration"* ]]
+    done
+}
+
 @test "no command at all shows the help and is wrong usage" {
     run spinel
     [ "$status" -eq 64 ]
