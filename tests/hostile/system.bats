@@ -478,6 +478,30 @@ PY
     is_plain <<<"$output"
 }
 
+@test "a site file with times beyond reason, no driver's name, or places that are each other's is refused" {
+    cp lab/spinel.yaml whole
+    while IFS='|' read -r change text; do
+        sed "s|^  stateDir: ./state|  stateDir: ./state\\n  $change|; /stateDir.*stateDir/d" whole >lab/spinel.yaml
+        case $change in stateDir*) sed "s|^  stateDir: ./state|  $change|" whole >lab/spinel.yaml ;; esac
+        run timeout 20 spinel plan
+        [ "$status" -eq 1 ] || { echo "$change: $status $output"; false; }
+        [[ $output == *"lab/spinel.yaml:1"[0-9]":"*"$text"* ]] || { echo "$change: $output"; false; }
+    done <<'SITES'
+resync: 9300000000000000s|is more than 30d
+pushWait: 9300000000000000s|is more than 1d
+keyFile: ./state/key|is within stateDir
+keyFile: ./manifests.git/key|is within the repository
+stateDir: /|is the whole machine
+stateDir: ./manifests.git/state|is within the repository
+SITES
+    sed 's|{default: sim}|{default: ../../spinel}|' whole >lab/spinel.yaml
+    run timeout 20 spinel plan
+    [ "$status" -eq 1 ]
+    [[ $output == *'does not match'* ]]
+    cp whole lab/spinel.yaml
+    spinel plan >/dev/null || [ $? -eq 2 ]
+}
+
 @test "a limit on the size of files is an error in words, and kills nobody" {
     for blocks in 1 64 200; do
         run bash -c "ulimit -f $blocks; exec timeout 30 spinel apply --yes --wait=5s"
