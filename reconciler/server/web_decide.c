@@ -97,13 +97,19 @@ static const char *freeze_params(struct arena *arena, const struct value *body,
 {
     static const char *const whats[] = {"changes", "healing", "deletions"};
     const char *what = value_get_text(body, "what", ""), *why = value_get_text(body, "why", "");
-    const char *until = value_get_text(body, "until", NULL);
+    const struct value *end = value_get(body, "until");
+    const char *until = value_is_text(end) ? end->text : NULL;
     int64_t at = 0;
     bool is_known = false;
     for (size_t i = 0; i < sizeof whats / sizeof *whats; i++)
         is_known = is_known || strcmp(what, whats[i]) == 0;
     if (!is_known || !*why) {
         error_set(err, ERR_INVALID, "A freeze says what (changes, healing or deletions) and why.");
+        return NULL;
+    }
+    if (end && end->type != VALUE_NULL && !until) { /* without one, it would have no end */
+        error_set(err, ERR_INVALID,
+                  "The end of a freeze is a text: a time, or a duration such as 2h.");
         return NULL;
     }
     if (until && *until && when_read(until, 1, &at, err) < 0)

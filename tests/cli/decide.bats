@@ -76,6 +76,8 @@ refused() {
     refused 400 'says what' freeze '{"what":"everything","why":"x"}'
     refused 400 'says what' freeze '{"what":"healing"}'
     refused 400 'whenever' freeze '{"what":"healing","why":"x","until":"whenever"}'
+    refused 400 'end of a freeze is a text' freeze '{"what":"healing","why":"x","until":7200}'
+    refused 400 'ended before it begins' freeze '{"what":"healing","why":"x","until":"2001-01-01"}'
     refused 400 'names its hold' approve '{}'
     refused 400 'what was frozen' lift '{}'
     refused 404 'nothing to decide' destroy '{}'
