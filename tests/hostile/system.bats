@@ -58,6 +58,10 @@ converged() { until_true 30 sh -c 'spinel status --json | jq -e .converged'; }
     rm lab/state/spinel.db*
     echo 'this is no database, but a text that is long enough to be looked at as one' >lab/state/spinel.db
     broken text
+    sqlite3 lab/state/spinel.db 'CREATE TRIGGER x AFTER INSERT ON event BEGIN DELETE FROM object; END'
+    broken trigger
+    sqlite3 lab/state/spinel.db 'PRAGMA user_version = -1'
+    broken negative
     rm lab/state/spinel.db*
     sqlite3 lab/state/spinel.db 'CREATE TABLE passwords (x); PRAGMA user_version = 3;'
     broken foreign
