@@ -128,7 +128,9 @@ static const char *made_at(struct arena *arena, const struct value *document)
     char *end;
     long long at = epoch ? strtoll(epoch, &end, 10) : 0;
 
-    return epoch && *epoch && !*end ? when_rfc3339(arena, at) : value_get_text(document, "at", "");
+    return epoch && *epoch && !*end && at >= 0 && at <= WHEN_LAST
+               ? when_rfc3339(arena, at)
+               : value_get_text(document, "at", "");
 }
 
 static size_t count_of(const struct value *list)

@@ -114,6 +114,10 @@ static const char *freeze_params(struct arena *arena, const struct value *body,
     }
     if (until && *until && when_read(until, 1, &at, err) < 0)
         return NULL;
+    if (until && *until && at <= when_now()) {
+        error_set(err, ERR_INVALID, "The end of a freeze is over already: %s.", until);
+        return NULL;
+    }
     value_set_text(arena, params, "what", what);
     value_set_text(arena, params, "why", why);
     value_set_int(arena, params, "until", at);
