@@ -219,13 +219,27 @@ static const struct value *damage_redacted(struct arena *arena, const struct kin
     return safe ? safe : damage;
 }
 
+/* "absent":"true" is neither yes nor no. */
+static bool is_of_types(const struct value *object)
+{
+    static const char *const flags[] = {"unknown", "absent", "released"};
+    const struct value *epoch = value_get(object, "epoch");
+    for (size_t i = 0; i < sizeof flags / sizeof *flags; i++) {
+        const struct value *flag = value_get(object, flags[i]);
+        if (flag && flag->type != VALUE_BOOL && flag->type != VALUE_NULL)
+            return false;
+    }
+    return !epoch || epoch->type == VALUE_INT || epoch->type == VALUE_NULL;
+}
+
 struct observation observation_read(const struct core *core, struct arena *arena,
                                     const struct value *object)
 {
     const struct kind *kind = kind_find(value_get_text(object, "kind", ""));
     const struct value *booted = value_get(object, "booted");
     const struct value *damage = value_get(object, "damage");
-    struct observation seen = {.known = !value_get_bool(object, "unknown", false),
+    struct observation seen = {.known =
+                                   is_of_types(object) && !value_get_bool(object, "unknown", false),
                                .at = core_now_s(core)};
     if (!seen.known)
         return seen;

@@ -94,6 +94,11 @@ comes_back() {
         [[ $output == *'could not be looked at'* && $output != *'No drift.'* ]]
         daemon_stop
     done
+    looks absent-text
+    all_is_there
+    run spinel drift
+    [ "$status" -eq 1 ]
+    daemon_stop
     looks absent
     all_is_there || spinel plan --json | jq -e '[.steps[] | select(.action == "delete")] == []'
     comes_back

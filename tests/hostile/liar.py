@@ -105,6 +105,8 @@ def object_answer(uid, word, victim):
         answer.update(kind="Instance", name="other", project="elsewhere")
     elif word == "absent":
         answer = {"uid": uid, "absent": True, "epoch": o["epoch"]}
+    elif word == "absent-text":
+        answer["absent"] = "true"
     elif word == "damages":
         answer["damage"] = [{"path": "status.x%d" % n, "desired": "a", "observed": "b"} for n in range(30000)]
     elif word == "deep":
