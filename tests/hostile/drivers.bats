@@ -92,6 +92,8 @@ comes_back() {
         run spinel drift # to know nothing is not to know that nothing differs
         [ "$status" -eq 1 ]
         [[ $output == *'could not be looked at'* && $output != *'No drift.'* ]]
+        spinel status --json | jq -e '.resources.unknown == 2 and .resources.true == .resources.total - 2'
+        spinel status | grep -q '2 that nobody could look at'
         daemon_stop
     done
     looks absent-text
