@@ -76,6 +76,46 @@ static void spec_read(struct arena *arena, struct site *site, const struct value
     site->budget.collapse_percent = value_get_int(budget, "collapsePercent", 0);
 }
 
+/* Whether `path` is `dir` or below it, as written: nothing is looked at. */
+static bool is_within(const char *path, const char *dir)
+{
+    size_t len = strlen(dir);
+
+    while (len > 1 && dir[len - 1] == '/')
+        len--;
+    return strncmp(path, dir, len) == 0 && (path[len] == '/' || path[len] == '\0') &&
+           !strstr(path + len, "/..");
+}
+
+static struct position place_of(const struct value *spec, const char *name, struct position at)
+{
+    const struct value *given = value_get(spec, name);
+
+    return given && given->at.line ? given->at : at;
+}
+
+/* What is lost together, or would be given away with the other, is not kept together. */
+static void places_check(const struct site *site, const struct document *document,
+                         struct report *report)
+{
+    struct position state = place_of(document->spec, "stateDir", document->at);
+
+    if (strcmp(site->state_dir, "/") == 0)
+        report_add(report, state, "bad-site",
+                   "stateDir: / is the whole machine; give Spinel a directory of its own");
+    else if (is_within(site->state_dir, site->repository.path))
+        report_add(report, state, "bad-site",
+                   "stateDir: %s is within the repository; give it a directory of its own",
+                   site->state_dir);
+    else if (is_within(site->key_file, site->state_dir))
+        report_add(report, place_of(document->spec, "keyFile", document->at), "bad-site",
+                   "keyFile: %s is within stateDir, whose loss or copy must not be that of the key",
+                   site->key_file);
+    else if (is_within(site->key_file, site->repository.path))
+        report_add(report, place_of(document->spec, "keyFile", document->at), "bad-site",
+                   "keyFile: %s is within the repository, which others may read", site->key_file);
+}
+
 int site_read(struct arena *arena, const char *file, const char *dir, const char *data, size_t len,
               struct site **out, struct report *report)
 {
@@ -103,6 +143,9 @@ int site_read(struct arena *arena, const char *file, const char *dir, const char
     site->file = arena_text(arena, file);
     site->dir = dir ? arena_text_n(arena, dir, strlen(dir)) : dir_of(arena, file);
     spec_read(arena, site, spec);
+    places_check(site, &document, report);
+    if (report->count > before)
+        return ERR_INVALID;
     *out = site;
     return 0;
 }

@@ -78,8 +78,10 @@ int when_read(const char *text, int sign, int64_t *at, struct error *err)
         const char *end = strptime(text, forms[i], &parts);
 
         if (end && *end == '\0') {
+            int day = parts.tm_mday;
+
             seconds = (int64_t)timegm(&parts);
-            if (seconds < 0)
+            if (seconds < 0 || parts.tm_mday != day) /* the 30th of February is none */
                 break;
             *at = seconds;
             return 0;

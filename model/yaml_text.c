@@ -15,6 +15,13 @@
 
 enum { CHARACTER_PROBLEMS_MAX = 20 };
 
+/* The last two of each plane, and those in the middle of one: Unicode will never give them a
+ * meaning, and libyaml does not say where it met them. */
+static bool is_noncharacter(int32_t point)
+{
+    return (point & 0xFFFE) == 0xFFFE || (point >= 0xFDD0 && point <= 0xFDEF);
+}
+
 const char *yaml_refused(int32_t point)
 {
     if (point == 0xFEFF)
@@ -22,6 +29,8 @@ const char *yaml_refused(int32_t point)
     if ((point >= 0x202A && point <= 0x202E) || (point >= 0x2066 && point <= 0x2069) ||
         point == 0x200E || point == 0x200F || point == 0x061C)
         return "bidirectional formatting character";
+    if (is_noncharacter(point))
+        return "noncharacter";
     switch (utf8proc_category(point)) {
     case UTF8PROC_CATEGORY_CC:
         return "control character";
@@ -120,7 +129,7 @@ static size_t character_check(struct walk *walk, size_t at)
     if (why) {
         report_add(walk->report, walk_position(walk, at), "bad-character",
                    "%s U+%04X is not allowed; remove it", why, (unsigned)point);
-        if (utf8proc_category(point) == UTF8PROC_CATEGORY_CC)
+        if (utf8proc_category(point) == UTF8PROC_CATEGORY_CC || is_noncharacter(point))
             walk->is_readable = false;
         if (++walk->problems == CHARACTER_PROBLEMS_MAX) {
             walk->is_readable = false;

@@ -53,6 +53,7 @@ static _Noreturn void script_main(const struct streams *streams, const char *pat
 {
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     signal(SIGPIPE, SIG_DFL);
+    signal(SIGXFSZ, SIG_DFL);
     dup2(streams->in, STDIN_FILENO);
     dup2(streams->out, STDOUT_FILENO);
     dup2(streams->err, STDERR_FILENO);

@@ -159,6 +159,7 @@ static int main_open(struct spinel_host *host, struct error *err)
     sigaddset(&child, SIGCHLD);
     sigprocmask(SIG_BLOCK, &child, NULL);
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN); /* a file beyond a limit is an error of its call */
     prctl(PR_SET_CHILD_SUBREAPER, 1);
     host->signal_fd = signalfd(-1, &child, SFD_CLOEXEC | SFD_NONBLOCK);
     if (host->signal_fd < 0)

@@ -110,6 +110,8 @@ static int plan_show(struct cli *cli, const struct site *site, const struct valu
     return rc;
 }
 
+enum { WAIT_MAX_S = 30 * 86400 };
+
 static int apply_do(struct cli *cli, const struct site *site, const struct value *saved,
                     int64_t wait_s)
 {
@@ -142,6 +144,8 @@ static int apply_run(struct cli *cli)
 
     if (options.wait && duration_read(options.wait, &wait_s, &err) < 0)
         return usage_error(cli, "--wait: %s", err.message);
+    if (wait_s > WAIT_MAX_S)
+        return usage_error(cli, "--wait: %s is more than 30d", options.wait);
     if (!options.yes && !terminal_can_ask())
         return usage_error(cli, "nobody can be asked here, so it needs --yes; nothing was done");
     rc = site_find(cli, &site, &err);

@@ -269,6 +269,7 @@ int command_main(int argc, const char **argv, const struct command *const *comma
 
     streams_need();
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN); /* a limit on files is told like a full disk */
     terminal_init();
     status = output_finish(program_run(&cli, argc, argv));
     while (cli.context_count > 0)

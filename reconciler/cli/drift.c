@@ -153,6 +153,8 @@ static struct value *drift_document(struct found *found, const struct value *pla
               strangers_copy(found->arena, strangers, "unmanaged"));
     value_set(found->arena, document, "orphans",
               strangers_copy(found->arena, strangers, "orphans"));
+    value_set(found->arena, document, "unknown",
+              strangers_copy(found->arena, strangers, "unknown"));
     return document;
 }
 

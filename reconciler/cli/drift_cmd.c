@@ -9,6 +9,7 @@
 
 #include "model/digest.h"
 #include "model/diff.h"
+#include "model/resource.h"
 #include "reconciler/cli/drift.h"
 #include "reconciler/cli/drift_rows.h"
 #include "reconciler/cli/drift_html.h"
@@ -77,6 +78,17 @@ static struct value *rows_asked(struct arena *arena, const struct value *rows, i
         if (!healed || (options.since && strcmp(healed, when_rfc3339(arena, since)) >= 0))
             value_append(arena, list, value_copy(arena, rows->items[i]));
     }
+    return list;
+}
+
+/* Who could not be looked at, among those that were asked for: of these, no drift says nothing. */
+static struct value *unknown_asked(struct arena *arena, const struct value *unknown)
+{
+    struct value *list = value_list(arena);
+
+    for (size_t i = 0; value_is_list(unknown) && i < unknown->count; i++)
+        if (is_asked(unknown->items[i]))
+            value_append(arena, list, value_copy(arena, unknown->items[i]));
     return list;
 }
 
@@ -155,17 +167,45 @@ static void rows_print(struct arena *arena, const struct value *rows)
     details_of(arena, folded);
 }
 
+static const char *none_text(const struct value *document, const struct value *unknown)
+{
+    if (!value_get_text(document, "commit", "")[0])
+        return "No drift: nothing is the target yet. 'spinel status' tells more.";
+    return unknown->count ? "No drift in what could be looked at." : "No drift.";
+}
+
+static void unknown_print(struct arena *arena, const struct value *unknown)
+{
+    if (!unknown->count)
+        return;
+    const struct value *first = unknown->items[0];
+    const char *label =
+        identity_label(arena, value_get_text(first, "kind", ""),
+                       value_get_text(first, "project", NULL), value_get_text(first, "name", ""));
+
+    if (unknown->count == 1)
+        note("spinel drift: %s could not be looked at: nobody can say whether it is as declared",
+             label);
+    else
+        note("spinel drift: %s and %zu more could not be looked at: nobody can say whether they "
+             "are as declared",
+             label, unknown->count - 1);
+    note("  'spinel status' tells which driver has a problem.");
+}
+
 static int drift_show(struct cli *cli, const struct site *site, const struct value *found,
                       int64_t since)
 {
     struct value *document = value_copy(cli->arena, found);
     struct value *rows = rows_asked(cli->arena, value_get(found, "drift"), since);
+    struct value *unknown = unknown_asked(cli->arena, value_get(found, "unknown"));
     struct error err = ERROR_INIT;
     size_t open = 0;
 
     for (size_t i = 0; i < rows->count; i++)
         open += drift_is_open(rows->items[i]) && !drift_is_ignored(rows->items[i]);
     value_set(cli->arena, document, "drift", rows);
+    value_set(cli->arena, document, "unknown", unknown);
     value_set_text(cli->arena, document, "rack", site->name);
     if (options.html && drift_html_write(cli->arena, options.html, document, &err) < 0)
         return fail(cli, &err);
@@ -178,14 +218,13 @@ static int drift_show(struct cli *cli, const struct site *site, const struct val
     else if (rows->count > 0)
         rows_print(cli->arena, rows);
     else
-        puts(value_get_text(document, "commit", "")[0]
-                 ? "No drift."
-                 : "No drift: nothing is the target yet. 'spinel status' tells more.");
+        puts(none_text(document, unknown));
     if (!options.json) {
         strangers_print(document, "unmanaged", "not ours");
         strangers_print(document, "orphans", "orphan");
     }
-    return open > 0 ? EXIT_OPEN : EXIT_OK;
+    unknown_print(cli->arena, unknown);
+    return open > 0 ? EXIT_OPEN : unknown->count ? EXIT_ERROR : EXIT_OK;
 }
 
 static void watch_show(const struct value *event)
@@ -248,7 +287,8 @@ const struct command drift_command = {
     .group = "Look",
     .operands = "",
     .help = "show what in the world differs from Git, since when and why",
-    .details = "It looks at the world anew. Exit status: 0 no open drift, 2 open drift, 1 error.",
+    .details = "It looks at the world anew. Exit status: 0 no open drift, 2 open drift, 1 error,\n"
+               "or none is open but an object could not be looked at.",
     .options = drift_options,
     .run = drift_run,
 };

@@ -128,11 +128,40 @@ static const char *made_at(struct arena *arena, const struct value *document)
     char *end;
     long long at = epoch ? strtoll(epoch, &end, 10) : 0;
 
-    return epoch && *epoch && !*end ? when_rfc3339(arena, at) : value_get_text(document, "at", "");
+    return epoch && *epoch && !*end && at >= 0 && at <= WHEN_LAST
+               ? when_rfc3339(arena, at)
+               : value_get_text(document, "at", "");
+}
+
+static size_t count_of(const struct value *list)
+{
+    return value_is_list(list) ? list->count : 0;
+}
+
+static void unknown_add(struct text *out, const struct value *unknown)
+{
+    if (!count_of(unknown))
+        return;
+    text_add(out, "<h2 class=\"open\">Could not be looked at</h2>\n<p>Nobody can say whether these "
+                  "are as declared.</p>\n<ul>\n");
+    for (size_t i = 0; i < unknown->count; i++) {
+        const struct value *one = unknown->items[i];
+        const char *project = value_get_text(one, "project", "");
+
+        text_add(out, "<li>");
+        markup_add(out, value_get_text(one, "kind", ""));
+        text_add(out, " ");
+        markup_add(out, project);
+        text_add(out, project[0] ? "/" : "");
+        markup_add(out, value_get_text(one, "name", ""));
+        text_add(out, "</li>\n");
+    }
+    text_add(out, "</ul>\n");
 }
 
 static void page_add(struct text *out, struct arena *arena, const struct value *document)
 {
+    const struct value *unknown = value_get(document, "unknown");
     const struct value *found = value_get(document, "drift");
     const struct value *rows = drift_rows_folded(
         arena, value_is_list(found) ? found : (const struct value *)value_list(arena));
@@ -147,8 +176,9 @@ static void page_add(struct text *out, struct arena *arena, const struct value *
     text_printf(out, "</code>: %zu open, %zu healed, %zu ignored</p>\n",
                 group_count(rows, GROUP_OPEN), group_count(rows, GROUP_HEALED),
                 group_count(rows, GROUP_IGNORED));
-    if (!group_add(out, arena, rows, GROUP_OPEN, "Open"))
+    if (!group_add(out, arena, rows, GROUP_OPEN, "Open") && !count_of(unknown))
         text_add(out, "<p class=\"healed\">No drift.</p>\n");
+    unknown_add(out, unknown);
     group_add(out, arena, rows, GROUP_HEALED, "Healed");
     group_add(out, arena, rows, GROUP_IGNORED, "Ignored, as the manifests ask");
     strangers_add(out, value_get(document, "unmanaged"), "Not ours");

@@ -49,24 +49,40 @@ static void case_add(struct text *out, struct arena *arena, const struct value *
         text_add(out, "/>\n");
 }
 
+/* A test that could not be run is no test that passed. */
+static void unknown_add(struct text *out, struct arena *arena, const struct value *object)
+{
+    text_add(out, "  <testcase");
+    attribute_add(out, "classname",
+                  identity_label(arena, value_get_text(object, "kind", ""),
+                                 value_get_text(object, "project", NULL),
+                                 value_get_text(object, "name", "")));
+    text_add(out, " name=\"look\"><error type=\"unknown\" message=\"it could not be looked at: "
+                  "nobody can say whether it is as declared\"/></testcase>\n");
+}
+
 int drift_junit_write(struct arena *arena, const char *path, const struct value *document,
                       struct error *err)
 {
     const struct value *rows = drift_rows_folded(arena, value_get(document, "drift"));
-    size_t count = rows->count, open = 0;
+    const struct value *unknown = value_get(document, "unknown");
+    size_t unseen = value_is_list(unknown) ? unknown->count : 0;
+    size_t count = rows->count + unseen, open = 0;
     struct text text = TEXT_INIT;
     int rc;
 
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; i < rows->count; i++)
         open += is_failure(rows->items[i]);
     text_printf(&text,
                 "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n"
-                "<testsuite name=\"spinel drift\" tests=\"%zu\" failures=\"%zu\" errors=\"0\"",
-                count ? count : 1, open);
+                "<testsuite name=\"spinel drift\" tests=\"%zu\" failures=\"%zu\" errors=\"%zu\"",
+                count ? count : 1, open, unseen);
     attribute_add(&text, "timestamp", value_get_text(document, "at", ""));
     text_add(&text, ">\n");
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; i < rows->count; i++)
         case_add(&text, arena, rows->items[i]);
+    for (size_t i = 0; i < unseen; i++)
+        unknown_add(&text, arena, unknown->items[i]);
     if (count == 0)
         text_add(&text, "  <testcase classname=\"rack\" name=\"no drift\"/>\n");
     text_add(&text, "</testsuite>\n");

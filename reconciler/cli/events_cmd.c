@@ -57,16 +57,14 @@ static void event_print(const struct value *event)
 }
 
 /* The stored ones; `*seq` is the last one's number. */
-static int events_past(struct cli *cli, struct value *items, int64_t *seq, struct error *err)
+static int events_past(struct cli *cli, int64_t since, struct value *items, int64_t *seq,
+                       struct error *err)
 {
     struct store *store;
     struct event *events = NULL;
     size_t count = 0;
-    int64_t since = 0;
-    int rc = options.since ? when_read(options.since, -1, &since, err) : 0;
+    int rc = objects_store(cli, &store, err);
 
-    if (rc == 0)
-        rc = objects_store(cli, &store, err);
     if (rc < 0)
         return rc;
     if (store)
@@ -87,14 +85,16 @@ static int events_run(struct cli *cli)
     struct value *items = value_list(cli->arena);
     struct value *document = value_map(cli->arena);
     const struct site *site;
-    int64_t seq = 0;
+    int64_t seq = 0, since = 0;
     int rc;
 
     if (options.limit < 1)
         return usage_error(cli, "--limit takes a number from 1");
+    if (options.since && when_read(options.since, -1, &since, &err) < 0)
+        return usage_error(cli, "--since: %s", err.message);
     rc = site_find(cli, &site, &err);
     if (rc == 0)
-        rc = events_past(cli, items, &seq, &err);
+        rc = events_past(cli, since, items, &seq, &err);
     if (rc < 0)
         return fail(cli, &err);
     if (options.json && !options.follow) {

@@ -154,6 +154,8 @@ static int freeze_run(struct cli *cli)
         return usage_error(cli, "it needs --why: the next person will ask");
     if (options.until && when_read(options.until, 1, &freeze.until, &err) < 0)
         return usage_error(cli, "--until: %s", err.message);
+    if (options.until && freeze.until <= when_now())
+        return usage_error(cli, "--until: %s is over already", options.until);
     freeze.who = daemon_who(cli->arena);
     if (freeze_set(cli, &freeze, &err) < 0)
         return fail(cli, &err);

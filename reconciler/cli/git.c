@@ -29,6 +29,7 @@ static void git_exec(const char *dir, const char *const argv[], bool is_quiet)
     for (size_t i = 0; i < sizeof(hook_variables) / sizeof(hook_variables[0]); i++)
         unsetenv(hook_variables[i]);
     signal(SIGPIPE, SIG_DFL);
+    signal(SIGXFSZ, SIG_DFL);
     if (null < 0 || dup2(null, STDIN_FILENO) < 0 || dup2(null, STDOUT_FILENO) < 0 ||
         (is_quiet && dup2(null, STDERR_FILENO) < 0) || chdir(dir) < 0)
         _exit(NOT_RUN);

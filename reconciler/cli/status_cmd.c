@@ -80,6 +80,7 @@ static void status_print(struct arena *arena, const struct value *document)
     count_print(document, "resources.pending", "pending", PAINT_WARN);
     count_print(document, "resources.drifting", "drifting", PAINT_BAD);
     count_print(document, "resources.held", "held", PAINT_WARN);
+    count_print(document, "resources.unknown", "that nobody could look at", PAINT_WARN);
     if (value_is_map(daemon))
         terminal_print(stdout, "\ndaemon     pid %lld since %s\n",
                        (long long)value_get_int(daemon, "pid", 0),

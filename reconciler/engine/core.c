@@ -548,7 +548,7 @@ static bool unknown_record(struct core *core)
     unsigned count = 0;
     for (size_t i = 0; i < core->input->known_count; i++) {
         const struct known *row = &core->input->known[i];
-        if (row->observed.known || row->life != LIFE_LIVE || !driver_of_kind(core, row->kind))
+        if (!row_is_unseen(core, row))
             continue;
         first = first ? first : row;
         count++;

@@ -20,6 +20,8 @@ enum {
     INITIALIZE_MS = 30000,
     LASTING_MS = 60000,  /* a driver that was up this long starts again at once */
     STALE_CODE = -32009, /* a lower epoch than the object's */
+    SAID_MAX = 200,      /* bytes of a sentence that are kept */
+    PROGRESS_MS = 1000,  /* between two words of one op's progress that are kept */
     DEPTH_MAX = 40,      /* of a message: what is kept of it stands within documents of ours, and
                           * nothing that is nested deeper than 64 reads again */
 };
@@ -355,28 +357,52 @@ static void request_answered(struct core *core, struct driver *driver,
 
 /* ---- notices ------------------------------------------------------------------------ */
 
+/* Of a sentence, as much as anybody reads; whole characters. */
+static const char *said(struct arena *arena, const struct value *params, const char *key)
+{
+    const char *text = value_get_text(params, key, NULL);
+    size_t len = text ? strlen(text) : 0;
+    if (len <= SAID_MAX)
+        return text;
+    for (len = SAID_MAX; len && ((unsigned char)text[len] & 0xc0) == 0x80; len--)
+        ;
+    return arena_text_n(arena, text, len);
+}
+
 static void notice_changed(struct core *core, struct driver *driver, const struct value *params)
 {
     seen_mark_dirty(core, driver, value_get_text(params, "uid", NULL),
-                    value_get_text(params, "why", NULL));
+                    said(batch_arena(core), params, "why"));
 }
 
+static void progress_tell(struct core *core, const struct task *task, const struct value *params)
+{
+    struct arena *arena = batch_arena(core);
+    struct value *data = value_map(arena);
+    const char *what = said(arena, params, "what");
+    int64_t told = value_get_int(params, "percent", 0);
+    int64_t percent = told < 0 ? 0 : told > 100 ? 100 : told;
+    value_set_text(arena, data, "op", task->intent.op);
+    value_set_int(arena, data, "percent", percent);
+    value_set_text(arena, data, "what", what ? what : "");
+    const struct about about = {task->intent.uid, task->after.kind, task->after.project,
+                                task->after.name};
+    core_event(core, "op.progress", &about, data, "%s %s: %s %lld%%", task->after.kind,
+               task->after.name, what ? what : "", (long long)percent);
+}
+
+/* Each word is a row of the store and a line of everybody who follows: one a second will do. */
 static void notice_progress(struct core *core, struct driver *driver, const struct value *params)
 {
     const char *op = value_get_text(params, "op", "");
+    int64_t now = core->env->mono_ms(core->env->context);
     for (struct task *task = core->tasks; task; task = task->hh.next) {
         if (task->driver != driver || strcmp(task->intent.op, op))
             continue;
-        struct arena *arena = batch_arena(core);
-        struct value *data = value_map(arena);
-        value_set_text(arena, data, "op", op);
-        value_set_int(arena, data, "percent", value_get_int(params, "percent", 0));
-        value_set_text(arena, data, "what", value_get_text(params, "what", ""));
-        const struct about about = {task->intent.uid, task->after.kind, task->after.project,
-                                    task->after.name};
-        core_event(core, "op.progress", &about, data, "%s %s: %s %lld%%", task->after.kind,
-                   task->after.name, value_get_text(params, "what", ""),
-                   (long long)value_get_int(params, "percent", 0));
+        if (task->progress_ms && now - task->progress_ms < PROGRESS_MS)
+            return;
+        task->progress_ms = now;
+        progress_tell(core, task, params);
         return;
     }
 }

@@ -20,6 +20,8 @@ enum {
     PATIENCE_MS = 2000,
     COALESCE_MS = 100,
     DETAILS_MAX = 256, /* uids in one request */
+    DAMAGE_MAX = 100,  /* of one object: each is a row of drift, and an event */
+    ETAG_MAX = 4096,
 };
 
 static int64_t mono(const struct core *core)
@@ -200,6 +202,11 @@ static const struct value *damage_redacted(struct arena *arena, const struct kin
                                            const struct value *damage)
 {
     struct value *safe = NULL;
+    if (damage->count > DAMAGE_MAX) {
+        safe = value_copy(arena, damage);
+        safe->count = DAMAGE_MAX;
+        damage = safe;
+    }
     for (size_t i = 0; i < damage->count; i++) {
         const char *path = value_get_text(damage->items[i], "path", "");
         const struct field *field = kind ? kind_field(kind, path) : NULL;
@@ -212,13 +219,27 @@ static const struct value *damage_redacted(struct arena *arena, const struct kin
     return safe ? safe : damage;
 }
 
+/* "absent":"true" is neither yes nor no. */
+static bool is_of_types(const struct value *object)
+{
+    static const char *const flags[] = {"unknown", "absent", "released"};
+    const struct value *epoch = value_get(object, "epoch");
+    for (size_t i = 0; i < sizeof flags / sizeof *flags; i++) {
+        const struct value *flag = value_get(object, flags[i]);
+        if (flag && flag->type != VALUE_BOOL && flag->type != VALUE_NULL)
+            return false;
+    }
+    return !epoch || epoch->type == VALUE_INT || epoch->type == VALUE_NULL;
+}
+
 struct observation observation_read(const struct core *core, struct arena *arena,
                                     const struct value *object)
 {
     const struct kind *kind = kind_find(value_get_text(object, "kind", ""));
     const struct value *booted = value_get(object, "booted");
     const struct value *damage = value_get(object, "damage");
-    struct observation seen = {.known = !value_get_bool(object, "unknown", false),
+    struct observation seen = {.known =
+                                   is_of_types(object) && !value_get_bool(object, "unknown", false),
                                .at = core_now_s(core)};
     if (!seen.known)
         return seen;
@@ -288,6 +309,8 @@ static void identity_keep(struct seen *seen, const struct value *object)
 static void etag_keep(struct seen *seen, const struct request *request, const struct value *object)
 {
     const char *told = value_get_text(object, "etag", NULL);
+    if (told && strlen(told) > ETAG_MAX)
+        told = "";
     bool is_of_list =
         request->kind == REQUEST_DETAILS && seen->etag && seen->listed_round == request->round;
     if (!told && is_of_list)
@@ -496,7 +519,8 @@ static bool entry_take(struct core *core, struct driver *driver, const struct va
 {
     if (!value_is_list(entry) || entry->count < 3 || !value_is_text(entry->items[0]) ||
         entry->items[0]->text_len == 0 || entry->items[0]->text_len >= UID_TEXT ||
-        entry->items[1]->type != VALUE_INT || !epoch_is_possible(entry->items[1]->integer))
+        entry->items[1]->type != VALUE_INT || !epoch_is_possible(entry->items[1]->integer) ||
+        (value_is_text(entry->items[2]) && entry->items[2]->text_len > ETAG_MAX))
         return false;
     if (is_of_another(core, driver, entry->items[0]->text))
         return true;
@@ -634,13 +658,15 @@ void round_details_answer(struct core *core, struct driver *driver, const struct
         object_observed(core, driver, request, objects->items[i]);
 }
 
+static struct value *strangers_value(const struct core *core, struct arena *arena);
+
 static void strangers_save(struct core *core)
 {
     struct arena *arena = arena_new();
     invariant(!core->round.is_active && core->round.is_full,
               "who is a stranger is written down in the middle of round %llu",
               (unsigned long long)core->round.number);
-    const char *text = json_text(arena, core_strangers(core, arena));
+    const char *text = json_text(arena, strangers_value(core, arena));
     if (!core->orphans_text || strcmp(core->orphans_text, text)) {
         free(core->orphans_text);
         core->orphans_text = text_dup(text);
@@ -766,11 +792,39 @@ struct value *orphans_value(const struct core *core, struct arena *arena)
     return list;
 }
 
-struct value *core_strangers(const struct core *core, struct arena *arena)
+static struct value *strangers_value(const struct core *core, struct arena *arena)
 {
     struct value *strangers = value_map(arena);
     value_set(arena, strangers, "unmanaged", unmanaged_value(core, arena));
     value_set(arena, strangers, "trash", trash_value(core, arena));
     value_set(arena, strangers, "orphans", orphans_value(core, arena));
+    return strangers;
+}
+
+bool row_is_unseen(struct core *core, const struct known *row)
+{
+    return !row->observed.known && row->life == LIFE_LIVE && driver_of_kind(core, row->kind);
+}
+
+static struct value *unseen_value(struct core *core, struct arena *arena)
+{
+    struct value *list = value_list(arena);
+    for (size_t i = 0; core->input && i < core->input->known_count; i++) {
+        const struct known *row = &core->input->known[i];
+        if (!row_is_unseen(core, row))
+            continue;
+        struct value *object = value_append(arena, list, value_map(arena));
+        value_set_text(arena, object, "kind", row->kind);
+        value_set_text(arena, object, "project", row->project);
+        value_set_text(arena, object, "name", row->name);
+        value_set_text(arena, object, "uid", row->uid);
+    }
+    return list;
+}
+
+struct value *core_strangers(struct core *core, struct arena *arena)
+{
+    struct value *strangers = strangers_value(core, arena);
+    value_set(arena, strangers, "unknown", unseen_value(core, arena));
     return strangers;
 }

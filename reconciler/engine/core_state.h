@@ -156,6 +156,7 @@ struct task {
     unsigned pending; /* tasks that it waits for */
     struct dependant *dependants;
     int64_t started_ms, answered_ms; /* 0: not yet */
+    int64_t progress_ms;             /* when its driver's word on it was kept last; 0: never */
     int64_t deadline_ms, look_at_ms, look_pause_ms, look_until_ms;
     int64_t look;         /* of TASK_LOOKING: the request's id, which others may share */
     const char *approval; /* hold id that is used up once it is confirmed; NULL: none */
@@ -347,6 +348,8 @@ void seen_set_row(struct core *core, const struct known *row);
 struct value *orphans_value(const struct core *core, struct arena *arena);
 struct value *unmanaged_value(const struct core *core, struct arena *arena);
 struct value *trash_value(const struct core *core, struct arena *arena);
+/* Ours, with a driver of its own, and the last plan had no word of it. */
+bool row_is_unseen(struct core *core, const struct known *row);
 int64_t round_next_ms(const struct core *core);
 
 /* core_plan.c */

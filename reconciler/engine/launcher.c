@@ -135,6 +135,7 @@ static _Noreturn void child_exec(const struct program *program, int pipes[4][2],
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
     signal(SIGPIPE, SIG_DFL);
+    signal(SIGXFSZ, SIG_DFL);
     signal(SIGINT, SIG_DFL);
     signal(SIGTERM, SIG_DFL);
     dup2(pipes[PIPE_IN][0], STDIN_FILENO);

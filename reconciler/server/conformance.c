@@ -13,6 +13,7 @@
 #include "model/arena.h"
 #include "model/error.h"
 #include "model/json.h"
+#include "model/text.h"
 #include "reconciler/server/subject.h"
 
 #define OBJECT_UID "0c0f0c0f0c0f0c0f0c0f0c0f0c0f0c0f"
@@ -362,8 +363,11 @@ static void suite_run(struct suite *suite)
     fprintf(suite->out, "TAP version 13\n1..%d\n", PROMISE_COUNT);
     suite->started = subject_start(&suite->subject);
     if (!result_of(suite->started)) {
-        fprintf(suite->out, "Bail out! it does not start: %s\n",
-                value_at_text(suite->started, "error.message", "no answer to initialize"));
+        const char *why = value_at_text(suite->started, "error.message", "no answer to initialize");
+        struct text shown = TEXT_INIT; /* TAP ends on terminals, too */
+        text_add_shown(&shown, why, strlen(why));
+        fprintf(suite->out, "Bail out! it does not start: %s\n", shown.data);
+        text_free(&shown);
         suite->failures++;
     } else if (!sample_choose(suite)) {
         fprintf(suite->out, "Bail out! no sample object for any of its kinds\n");

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MPL-2.0 */
 /* Documents that the daemon makes from what it knows now: status and drift. */
+#include <stdlib.h>
 #include <string.h>
 #include "model/kind.h"
 #include "model/when.h"
@@ -56,6 +57,33 @@ static struct value *resources_count(struct arena *arena, const struct plan *pla
     for (int i = 0; i < 3; i++)
         value_set_int(arena, counts, names[i], marks[i]);
     return counts;
+}
+
+static int uid_order(const void *left, const void *right)
+{
+    return strcmp(*(const char *const *)left, *(const char *const *)right);
+}
+
+/* What nobody could look at and nothing is planned for is not true: nobody knows. */
+static void unknown_count(struct arena *arena, struct core *core, struct value *counts)
+{
+    const struct plan *plan = core_plan(core);
+    int64_t count = 0, is_true = value_get_int(counts, "true", 0);
+    if (!plan || !plan->unknown)
+        return;
+    const struct value *unknown = value_get(core_strangers(core, arena), "unknown");
+    const char **touched = arena_array(arena, plan->step_count + 1, sizeof *touched);
+    for (size_t i = 0; i < plan->step_count; i++)
+        touched[i] = plan->steps[i].uid;
+    qsort(touched, plan->step_count, sizeof *touched, uid_order);
+    for (size_t i = 0; i < unknown->count; i++) {
+        const char *uid = value_get_text(unknown->items[i], "uid", "");
+        const struct kind *kind = kind_find(value_get_text(unknown->items[i], "kind", ""));
+        count += kind && !kind->is_derived &&
+                 !bsearch(&uid, touched, plan->step_count, sizeof *touched, uid_order);
+    }
+    value_set_int(arena, counts, "true", is_true > count ? is_true - count : 0);
+    value_set_int(arena, counts, "unknown", count);
 }
 
 enum { PROBLEMS_MAX = 20, STEPS_ASKED = 1000 };
@@ -160,7 +188,9 @@ struct value *status_report(struct server *server, struct arena *arena)
     value_set_text(arena, status, "commit", *commit ? commit : NULL);
     value_set_bool(arena, status, "converged", core_is_converged(core));
     value_set_bool(arena, status, "loading", false);
-    value_set(arena, status, "resources", resources_count(arena, core_plan(core)));
+    struct value *counts = resources_count(arena, core_plan(core));
+    unknown_count(arena, server->shell->core, counts);
+    value_set(arena, status, "resources", counts);
     value_set(arena, status, "daemon", daemon_report(server, arena));
     value_set(arena, status, "problems", step_problems(server, arena));
     value_set_text(arena, status, "driverProblem",
@@ -194,6 +224,7 @@ int drift_report(struct server *server, struct arena *arena, int64_t since, stru
     value_set(arena, document, "unmanaged",
               (struct value *)(size_t)value_get(strangers, "unmanaged"));
     value_set(arena, document, "orphans", (struct value *)(size_t)value_get(strangers, "orphans"));
+    value_set(arena, document, "unknown", (struct value *)(size_t)value_get(strangers, "unknown"));
     *out = document;
     return 0;
 }

@@ -451,6 +451,8 @@ static int freeze_method(struct request *request, struct value **result, struct 
     (void)result;
     if (!can_be_frozen(freeze.what))
         return error_set(err, ERR_INVALID, "what is frozen is changes, healing or deletions");
+    if (!*freeze.why)
+        return error_set(err, ERR_INVALID, "a freeze says why: the next person will ask");
     decision_begin(request);
     int status = store_freeze_put(request->shell->store, &freeze, (int64_t)time(NULL), err);
     if (status < 0)
@@ -542,6 +544,48 @@ static int request_dispatch(struct request *request, const char *name, struct va
     return method->serve(request, result, err);
 }
 
+/* Each name means the same in every method. Of another type it is a mistake, and not the same as
+ * left out: without `saved` the head is applied. */
+static int params_check(const struct value *params, struct error *err)
+{
+    static const struct {
+        const char *name;
+        enum value_type type;
+    } types[] = {
+        {"author", VALUE_STRING}, {"base", VALUE_STRING},   {"cached", VALUE_BOOL},
+        {"changes", VALUE_LIST},  {"commit", VALUE_STRING}, {"forced", VALUE_BOOL},
+        {"hold", VALUE_STRING},   {"marks", VALUE_BOOL},    {"old", VALUE_STRING},
+        {"problems", VALUE_LIST}, {"ref", VALUE_STRING},    {"saved", VALUE_MAP},
+        {"seq", VALUE_INT},       {"since", VALUE_INT},     {"subject", VALUE_STRING},
+        {"uid", VALUE_STRING},    {"until", VALUE_INT},     {"what", VALUE_STRING},
+        {"who", VALUE_STRING},    {"why", VALUE_STRING},
+    };
+    static const char *const words[] = {
+        [VALUE_NULL] = "nothing",  [VALUE_BOOL] = "true or false", [VALUE_INT] = "a whole number",
+        [VALUE_STRING] = "a text", [VALUE_LIST] = "a list",        [VALUE_MAP] = "a map"};
+    if (params && params->type != VALUE_NULL && params->type != VALUE_MAP)
+        return error_set(err, ERR_INVALID, "params is a map, and not %s", words[params->type]);
+    for (size_t i = 0; i < sizeof types / sizeof *types; i++) {
+        const struct value *value = value_get(params, types[i].name);
+        if (value && value->type != VALUE_NULL && value->type != types[i].type)
+            return error_set(err, ERR_INVALID, "%s is %s, and not %s", types[i].name,
+                             words[types[i].type], words[value->type]);
+    }
+    return 0;
+}
+
+static int request_read(struct request *request, const struct value *message, struct error *err)
+{
+    const struct value *id = value_get(message, "id");
+    if (!value_is_map(message))
+        return error_set(err, ERR_INVALID, "a request is a map of id, method and params");
+    if (id && id->type != VALUE_INT && id->type != VALUE_NULL)
+        return error_set(err, ERR_INVALID, "an id is a whole number here");
+    request->id = value_get_int(message, "id", 0);
+    request->params = value_get(message, "params");
+    return params_check(request->params, err);
+}
+
 bool request_serve(struct client *client, const char *line, size_t len)
 {
     struct arena *arena = arena_new();
@@ -550,11 +594,10 @@ bool request_serve(struct client *client, const char *line, size_t len)
     struct request request = {
         .client = client, .server = client->server, .shell = client->server->shell, .arena = arena};
     int status = json_read(arena, line, len, &message, &err);
-    if (status == 0) {
-        request.id = value_get_int(message, "id", 0);
-        request.params = value_get(message, "params");
+    if (status == 0)
+        status = request_read(&request, message, &err);
+    if (status == 0)
         status = request_dispatch(&request, value_get_text(message, "method", ""), &result, &err);
-    }
     if (status < 0)
         client_refuse(client, request.id, &err, request.problems);
     else if (status == 0)

@@ -15,6 +15,7 @@
 #include "model/arena.h"
 #include "model/error.h"
 #include "model/json.h"
+#include "model/text.h"
 
 enum { ANSWER_MS = 60000, MUTE_MS = 1000, LOOK_MS = 50, CHUNK = 1 << 16 };
 
@@ -40,7 +41,10 @@ static bool subject_fork(struct subject *subject)
         dup2(in[0], STDIN_FILENO);
         dup2(out[1], STDOUT_FILENO);
         execvp(subject->argv[0], (char *const *)(size_t)subject->argv);
-        fprintf(stderr, "cannot run %s: %s\n", subject->argv[0], strerror(errno));
+        int why = errno;
+        struct text shown = TEXT_INIT;
+        text_add_shown(&shown, subject->argv[0], strlen(subject->argv[0]));
+        fprintf(stderr, "cannot run %s: %s\n", shown.data, strerror(why));
         _exit(127);
     }
     close(in[0]);

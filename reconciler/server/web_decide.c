@@ -97,7 +97,8 @@ static const char *freeze_params(struct arena *arena, const struct value *body,
 {
     static const char *const whats[] = {"changes", "healing", "deletions"};
     const char *what = value_get_text(body, "what", ""), *why = value_get_text(body, "why", "");
-    const char *until = value_get_text(body, "until", NULL);
+    const struct value *end = value_get(body, "until");
+    const char *until = value_is_text(end) ? end->text : NULL;
     int64_t at = 0;
     bool is_known = false;
     for (size_t i = 0; i < sizeof whats / sizeof *whats; i++)
@@ -106,8 +107,17 @@ static const char *freeze_params(struct arena *arena, const struct value *body,
         error_set(err, ERR_INVALID, "A freeze says what (changes, healing or deletions) and why.");
         return NULL;
     }
+    if (end && end->type != VALUE_NULL && !until) { /* without one, it would have no end */
+        error_set(err, ERR_INVALID,
+                  "The end of a freeze is a text: a time, or a duration such as 2h.");
+        return NULL;
+    }
     if (until && *until && when_read(until, 1, &at, err) < 0)
         return NULL;
+    if (until && *until && at <= when_now()) {
+        error_set(err, ERR_INVALID, "The end of a freeze is over already: %s.", until);
+        return NULL;
+    }
     value_set_text(arena, params, "what", what);
     value_set_text(arena, params, "why", why);
     value_set_int(arena, params, "until", at);

@@ -123,6 +123,25 @@ static int pragma_int(struct store *store, const char *sql, int64_t *out, struct
     return query_end(&query);
 }
 
+static int odd_schema(const struct store *store, const char *what, struct error *err)
+{
+    error_set(err, ERR_CORRUPT, "%s has %s, which Spinel did not make", store->path, what);
+    return error_hint(err, "Stop Spinel and move the file and its -wal and -shm aside: the next "
+                           "start rebuilds it from Git and the tags of the real objects, and only "
+                           "reports until you approve.");
+}
+
+/* Of what is written, a foreign one would make something else, at each write anew. */
+static int triggers_check(struct store *store, struct error *err)
+{
+    int64_t foreign = 0;
+    int rc = pragma_int(store,
+                        "SELECT count(*) FROM sqlite_schema WHERE type = 'view' OR type = 'trigger'"
+                        " AND name NOT IN ('object_added', 'object_changed', 'object_dropped')",
+                        &foreign, err);
+    return rc == 0 && foreign ? odd_schema(store, "a trigger or a view", err) : rc;
+}
+
 /* A database that is not ours is left alone; an empty one becomes ours. */
 static int version_read(struct store *store, int *version, struct error *err)
 {
@@ -144,7 +163,7 @@ static int version_read(struct store *store, int *version, struct error *err)
         return error_hint(err, "Install that version again; an older one never changes it.");
     }
     *version = (int)user;
-    return 0;
+    return user < 0 ? odd_schema(store, "a schema below 0", err) : triggers_check(store, err);
 }
 
 static int steps_run(struct store *store, int from, int to, struct error *err)

@@ -43,6 +43,12 @@ int query_error(sqlite3 *db, int rc, const char *path, const char *doing, struct
         err->sys_errno = ENOSPC;
         return error_hint(err, "Make room there; nothing more is done until the store can write.");
     }
+    if (sys == EFBIG && (rc & 0xff) == SQLITE_IOERR) {
+        error_set(err, ERR_NO_SPACE, "cannot %s: %s: %s", doing, path, strerror(sys));
+        err->sys_errno = sys;
+        return error_hint(err, "A limit on the size of files stands in the way: 'ulimit -f', or "
+                               "LimitFSIZE= of the service.");
+    }
     switch (rc & 0xff) {
     case SQLITE_CORRUPT:
     case SQLITE_NOTADB:

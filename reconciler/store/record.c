@@ -198,14 +198,31 @@ int store_holds(struct store *store, struct arena *arena, struct value **list, s
 
 /* ---- freezes ------------------------------------------------------------------------ */
 
+enum { WHY_MAX = 1000 };
+
+/* What was never in force would look like a freeze to who asked for it. */
+static int freeze_check(const struct freeze *freeze, int64_t at, struct error *err)
+{
+    if (freeze->until < 0 || freeze->until > WHEN_LAST) /* it could not be read again */
+        return error_set(err, ERR_INVALID, "%lld is no time at which a freeze can end",
+                         (long long)freeze->until);
+    if (freeze->until && freeze->until <= at)
+        return error_set(err, ERR_INVALID,
+                         "a freeze that has ended before it begins freezes nothing");
+    if (freeze->why && strlen(freeze->why) > WHY_MAX)
+        return error_set(err, ERR_INVALID, "a reason of %zu bytes; at most %d are taken",
+                         strlen(freeze->why), WHY_MAX);
+    return 0;
+}
+
 int store_freeze_put(struct store *store, const struct freeze *freeze, int64_t at,
                      struct error *err)
 {
     struct query query;
     invariant(freeze->what && freeze->what[0], "a freeze of nothing");
-    if (freeze->until < 0 || freeze->until > WHEN_LAST) /* it could not be read again */
-        return error_set(err, ERR_INVALID, "%lld is no time at which a freeze can end",
-                         (long long)freeze->until);
+    int rc = freeze_check(freeze, at, err);
+    if (rc < 0)
+        return rc;
     query_start(&query, store,
                 "INSERT INTO freeze (what, who, why, until, at) VALUES (?, ?, ?, ?, ?)"
                 " ON CONFLICT (what) DO UPDATE SET who = excluded.who, why = excluded.why,"

@@ -73,6 +73,31 @@ static void no_drift_is_said_and_is_a_test_that_passes(void **state)
     assert_not_says(ran.out, "No drift.");
 }
 
+static void what_could_not_be_looked_at_is_no_absence_of_drift(void **state)
+{
+    static const char blind[] =
+        "{\"id\":1,\"result\":{\"commit\":\"abc\",\"drift\":[],\"unknown\":["
+        "{\"kind\":\"Volume\",\"project\":\"shop\",\"name\":\"db<b>\",\"uid\":\"u1\"},"
+        "{\"kind\":\"Pool\",\"name\":\"fast\",\"uid\":\"u2\"}]}}\n";
+    struct scene *scene = *state;
+    daemon_says(scene, ANSWERS(blind, blind, blind, blind));
+    struct ran ran = RUN(scene, "drift");
+    assert_int_equal(ran.status, 1);
+    assert_string_equal(ran.out, "No drift in what could be looked at.\n");
+    assert_says(ran.err, "Volume shop/db<b> and 1 more could not be looked at");
+    ran = RUN(scene, "drift", "--json");
+    assert_int_equal(ran.status, 1);
+    assert_says(ran.out, "\"fast\"");
+    ran = RUN(scene, "drift", "--junit=-");
+    assert_int_equal(ran.status, 1);
+    assert_says(ran.out, "tests=\"2\" failures=\"0\" errors=\"2\"");
+    assert_says(ran.out, "classname=\"Pool fast\" name=\"look\"><error ");
+    assert_not_says(ran.out, "no drift");
+    ran = RUN(scene, "drift", "--html=-");
+    assert_says(ran.out, "<li>Volume shop/db&lt;b&gt;</li>");
+    assert_not_says(ran.out, "No drift.");
+}
+
 static void a_page_shows_what_the_world_wrote_and_runs_none_of_it(void **state)
 {
     struct scene *scene = *state;
@@ -195,6 +220,7 @@ int main(void)
         CASE(each_row_says_what_becomes_of_it),
         CASE(what_is_ignored_or_healed_is_told_to_who_asks),
         CASE(no_drift_is_said_and_is_a_test_that_passes),
+        CASE(what_could_not_be_looked_at_is_no_absence_of_drift),
         CASE(a_page_shows_what_the_world_wrote_and_runs_none_of_it),
         CASE(the_time_of_a_page_can_be_that_of_the_sources),
         CASE(a_test_case_fails_for_what_is_open_only),

@@ -58,6 +58,22 @@ setup() { setup_alone; }
     [[ $output == *"--why"* ]]
 }
 
+@test "a time that is none is wrong usage everywhere" {
+    for command in 'events --since' 'drift --since' 'freeze changes --why=x --until'; do
+        run spinel $command=soon
+        [ "$status" -eq 64 ] || { echo "$command: $status $output"; false; }
+        [[ $output == *"'soon' is neither a time nor a duration"* ]]
+    done
+    for past in 1970-01-01 2001-01-01T00:00:00Z 0s; do # 0 stands for no end
+        run spinel freeze changes --why=x --until=$past
+        [ "$status" -eq 64 ] || { echo "$past: $status $output"; false; }
+        [[ $output == *'over already'* ]]
+    done
+    run spinel apply --yes --wait=9300000000000000s
+    [ "$status" -eq 64 ]
+    [[ $output == *'more than 30d'* ]]
+}
+
 @test "no command at all shows the help and is wrong usage" {
     run spinel
     [ "$status" -eq 64 ]

@@ -89,8 +89,18 @@ comes_back() {
     for word in partial shapes; do
         looks $word
         all_is_there
+        run spinel drift # to know nothing is not to know that nothing differs
+        [ "$status" -eq 1 ]
+        [[ $output == *'could not be looked at'* && $output != *'No drift.'* ]]
+        spinel status --json | jq -e '.resources.unknown == 2 and .resources.true == .resources.total - 2'
+        spinel status | grep -q '2 that nobody could look at'
         daemon_stop
     done
+    looks absent-text
+    all_is_there
+    run spinel drift
+    [ "$status" -eq 1 ]
+    daemon_stop
     looks absent
     all_is_there || spinel plan --json | jq -e '[.steps[] | select(.action == "delete")] == []'
     comes_back
@@ -104,6 +114,27 @@ comes_back() {
     core=$(pgrep -P "$daemon" | head -1)
     [ "$(awk '/VmHWM/ {print $2}' "/proc/$core/status")" -lt 1500000 ]
     comes_back
+}
+
+@test "what a driver tells without end of its work, of damage, or as an etag is kept in bounds" {
+    echo progress >$lie
+    daemon_start
+    sed -i 's/1MiB/2MiB/' lab/manifests/starter.yaml
+    commit grow
+    timeout 60 git -C lab/manifests push >push.txt 2>&1
+    spinel events --limit=100000 --json >events.json
+    jq -e '[.events[] | select(.type == "op.progress")] | length > 0 and length < 100
+        and all(.data.percent >= 0 and .data.percent <= 100 and (.data.what | length) <= 200)' events.json
+    echo damages >$lie
+    timeout 60 spinel drift --json >drift.json || [ $? -eq 2 ]
+    jq -e '.drift | length > 50 and length < 500' drift.json
+    daemon_stop
+    looks etag
+    all_is_there
+    comes_back
+    daemon_stop
+    [ "$(stat -c %s lab/state/spinel.db)" -lt 3000000 ]
+    [ "$(stat -c %s serve.log)" -lt 1000000 ]
 }
 
 @test "a driver that crashes or hangs is started again, later and later" {
@@ -161,8 +192,9 @@ comes_back() {
     all_is_there
     for command in plan drift 'get volume' 'describe volume shop/web-1-data' status history events; do
         run --separate-stderr spinel $command --json
-        # A plan over what nobody could look at ends with 1, and says how much that is.
+        # Of what nobody could look at, plan and drift end with 1, and say how much that is.
         case $command in
+        drift) [ "$status" -eq 1 ] && jq -e '.unknown | length > 0' <<<"$output" ;;
         plan) [ "$status" -eq 1 ] && jq -e '.observed.unknown > 0' <<<"$output" ;;
         *) [ "$status" -le 3 ] && [ "$status" -ne 1 ] ;;
         esac || { echo "$command: $status: $output"; false; }

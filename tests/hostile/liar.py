@@ -61,6 +61,8 @@ def list_answer(word, uid):
         answer["list"] = [[u, (1 << 63) - 1, "x"] for u, _, _ in rows]
     elif word == "epoch-negative":
         answer["list"] = [[u, -1, "x"] for u, _, _ in rows]
+    elif word == "etag":
+        answer["list"] = [[u, e, "x" * (4 << 20)] for u, e, t in rows]
     elif word == "steal":
         answer["list"] = rows + [[uid, 1 << 40, "mine"]]
     elif word == "names":
@@ -103,6 +105,10 @@ def object_answer(uid, word, victim):
         answer.update(kind="Instance", name="other", project="elsewhere")
     elif word == "absent":
         answer = {"uid": uid, "absent": True, "epoch": o["epoch"]}
+    elif word == "absent-text":
+        answer["absent"] = "true"
+    elif word == "damages":
+        answer["damage"] = [{"path": "status.x%d" % n, "desired": "a", "observed": "b"} for n in range(30000)]
     elif word == "deep":
         answer["spec"] = dict(o["spec"], size=deep(59))
         answer["status"] = {"state": deep(59)}
@@ -158,6 +164,9 @@ def frame_lies(word, uid):
 
 def apply(params):
     word = lie()[0]
+    if word == "progress":
+        for n in range(20000):
+            send({"method": "progress", "params": {"op": params["op"], "percent": (n - 50) << 40, "what": "\u00e9" * (n % 7 + 1) + "w" * 2000}})
     if word == "refuse":
         return {"error": {"code": -32000, "message": EVIL, "data": {"kind": EVIL, "hint": EVIL}}}
     if word == "idle":

@@ -94,6 +94,11 @@ pool() { printf 'apiVersion: spinel/v1\nkind: Pool\nmetadata: {name: %s}\nspec: 
         pool "$(printf "\"$name\"")" >name.yaml
         refused name.yaml 'is not a name'
     done
+    for point in '\uFFFE' '\uFFFF' '\uFDD0' '\U0001FFFE'; do
+        { printf '# first\n'; pool "a, labels: {x: y$(printf "$point")}"; } >none.yaml
+        refused none.yaml 'none.yaml:4:34: error: noncharacter U+'
+        [[ $output == *'1 error in 1 file'* ]]
+    done
     pool '"a\u202eb"' >escaped.yaml
     refused escaped.yaml 'is not a name'
     pool '"a\0b"' >escaped-nul.yaml

@@ -58,6 +58,10 @@ converged() { until_true 30 sh -c 'spinel status --json | jq -e .converged'; }
     rm lab/state/spinel.db*
     echo 'this is no database, but a text that is long enough to be looked at as one' >lab/state/spinel.db
     broken text
+    sqlite3 lab/state/spinel.db 'CREATE TRIGGER x AFTER INSERT ON event BEGIN DELETE FROM object; END'
+    broken trigger
+    sqlite3 lab/state/spinel.db 'PRAGMA user_version = -1'
+    broken negative
     rm lab/state/spinel.db*
     sqlite3 lab/state/spinel.db 'CREATE TABLE passwords (x); PRAGMA user_version = 3;'
     broken foreign
@@ -459,6 +463,62 @@ C
     done
     run bash -c 'spinel status >&-'
     [ "$status" -eq 1 ]
+}
+
+@test "a driver under test, and what it is called, cannot write to the terminal" {
+    evil=$(printf 'no\033]0;x\007\342\200\256such')
+    run spinel driver-test "./$evil"
+    [ "$status" -eq 1 ]
+    is_plain <<<"$output"
+    cat >says.py <<'PY'
+import json, sys
+for line in sys.stdin:
+    told = {"code": -1, "message": "\x1b[2J\rok 1 - all is well\u202e"}
+    print(json.dumps({"jsonrpc": "2.0", "id": json.loads(line)["id"], "error": told}), flush=True)
+PY
+    run spinel driver-test python3 says.py
+    [ "$status" -eq 1 ]
+    [[ $output == *'Bail out! it does not start'* ]]
+    is_plain <<<"$output"
+}
+
+@test "a site file with times beyond reason, no driver's name, or places that are each other's is refused" {
+    cp lab/spinel.yaml whole
+    while IFS='|' read -r change text; do
+        sed "s|^  stateDir: ./state|  stateDir: ./state\\n  $change|; /stateDir.*stateDir/d" whole >lab/spinel.yaml
+        case $change in stateDir*) sed "s|^  stateDir: ./state|  $change|" whole >lab/spinel.yaml ;; esac
+        run timeout 20 spinel plan
+        [ "$status" -eq 1 ] || { echo "$change: $status $output"; false; }
+        [[ $output == *"lab/spinel.yaml:1"[0-9]":"*"$text"* ]] || { echo "$change: $output"; false; }
+    done <<'SITES'
+resync: 9300000000000000s|is more than 30d
+pushWait: 9300000000000000s|is more than 1d
+keyFile: ./state/key|is within stateDir
+keyFile: ./manifests.git/key|is within the repository
+stateDir: /|is the whole machine
+stateDir: ./manifests.git/state|is within the repository
+SITES
+    sed 's|{default: sim}|{default: ../../spinel}|' whole >lab/spinel.yaml
+    run timeout 20 spinel plan
+    [ "$status" -eq 1 ]
+    [[ $output == *'does not match'* ]]
+    cp whole lab/spinel.yaml
+    spinel plan >/dev/null || [ $? -eq 2 ]
+}
+
+@test "a limit on the size of files is an error in words, and kills nobody" {
+    for blocks in 1 64 200; do
+        run bash -c "ulimit -f $blocks; exec timeout 30 spinel apply --yes --wait=5s"
+        [ "$status" -le 3 ] || { echo "$blocks: $status $output"; false; }
+    done
+    run bash -c 'ulimit -f 1; exec timeout 30 spinel apply --yes --wait=5s'
+    [ "$status" -eq 1 ]
+    [[ $output == *'spinel'*'lab/state'* ]] || { echo "$output"; false; }
+    run bash -c 'ulimit -f 0; exec spinel plan -o saved'
+    [ "$status" -eq 1 ]
+    [[ $output == *'lab/state'*'File too large'* ]] || { echo "$output"; false; }
+    [ ! -s saved ]
+    spinel apply --yes --wait=60s
 }
 
 @test "a pipe in place of the identity, of a ledger or of the key is refused, not waited for" {

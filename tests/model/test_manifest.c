@@ -277,7 +277,7 @@ static void paths_of_a_site_file_are_relative_to_it(void **state)
     static const struct {
         const char *file, *state_dir, *found;
     } cases[] = {
-        {"/spinel.yaml", "./state", "/state"},   {"/spinel.yaml", ".", "/"},
+        {"/spinel.yaml", "./state", "/state"},   {"/spinel.yaml", "././s", "/s"},
         {"spinel.yaml", "state", "./state"},     {"lab/spinel.yaml", "./", "lab"},
         {"lab/spinel.yaml", "/srv/s", "/srv/s"}, {"lab/spinel.yaml", "./././s", "lab/s"},
     };
@@ -288,7 +288,7 @@ static void paths_of_a_site_file_are_relative_to_it(void **state)
         const char *yaml = arena_printf(
             f->arena,
             "apiVersion: spinel/v1\nkind: Site\nmetadata: {name: lab}\nspec: {repository: {path: "
-            "./m.git, branch: main}, stateDir: %s, drivers: {default: sim}}\n",
+            "./m.git, branch: main}, stateDir: %s, keyFile: /key, drivers: {default: sim}}\n",
             cases[i].state_dir);
 
         report_init(&f->report, f->arena);
@@ -303,6 +303,10 @@ static void a_site_file_that_cannot_be_read_or_is_wrong_is_none(void **state)
     static const char *const wrong[] = {
         "a: [\n",
         "apiVersion: spinel/v1\nkind: Site\nmetadata: {name: lab}\nspec: {stateDirr: ./state}\n",
+        "apiVersion: spinel/v1\nkind: Site\nmetadata: {name: lab}\nspec: {repository: {path: ./m}, "
+        "stateDir: /}\n",
+        "apiVersion: spinel/v1\nkind: Site\nmetadata: {name: lab}\nspec: {repository: {path: ./m}, "
+        "stateDir: .}\n", /* the key is beside the site file */
         "\xff\xfe",
     };
     struct fixture *f = *state;

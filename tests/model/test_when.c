@@ -58,6 +58,9 @@ static void a_time_is_read_as_people_type_it(void **state)
     assert_int_equal(when_read("2h", -1, &at, &err), 0);
     assert_in_range(at, now - 7200, now - 7140);
     assert_int_equal(when_read("1970-01-02 and more", 1, &at, &err), ERR_INVALID);
+    assert_int_equal(when_read("2024-02-29", 1, &at, &err), 0);
+    assert_int_equal(when_read("2026-02-29", 1, &at, &err), ERR_INVALID);
+    assert_int_equal(when_read("2026-04-31T10:00:00Z", 1, &at, &err), ERR_INVALID);
     assert_int_equal(when_read("tomorrow", 1, &at, &err), ERR_INVALID);
     assert_non_null(strstr(err.message, "tomorrow"));
     assert_int_equal(when_read("1969-12-31", 1, &at, &err), ERR_INVALID); /* before any clock's */

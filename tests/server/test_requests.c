@@ -89,7 +89,7 @@ static void a_daemon_without_a_commit_has_no_plan(void **state)
     assert_says(ask(scene, fd, METHOD("apply", "")), "\"error\":");
     assert_says(ask(scene, fd, METHOD("pushed", "")), "\"error\":");
     assert_says(ask(scene, fd, METHOD("status", "\"marks\":true")), "\"commit\":null");
-    assert_says(ask(scene, fd, METHOD("follow", "\"seq\":\"last\"")), "\"seq\":");
+    assert_says(ask(scene, fd, METHOD("follow", "\"seq\":null")), "\"seq\":");
     close(fd);
 }
 
@@ -100,7 +100,16 @@ static void what_is_no_request_is_refused_and_the_next_one_served(void **state)
     daemon_start(scene);
     int fd = client_new(scene);
     assert_says(ask(scene, fd, "this is none\n"), "\"error\":");
-    assert_says(ask(scene, fd, "[]\n"), "the daemon has no method ");
+    assert_says(ask(scene, fd, "[]\n"), "a request is a map");
+    assert_says(ask(scene, fd, "{\"id\":\"1\",\"method\":\"status\"}\n"),
+                "an id is a whole number");
+    assert_says(ask(scene, fd, "{\"id\":1,\"method\":\"status\",\"params\":[]}\n"),
+                "params is a map, and not a list");
+    assert_says(ask(scene, fd, METHOD("apply", "\"saved\":5")), "saved is a map, and not a whole");
+    assert_says(ask(scene, fd, METHOD("plan", "\"commit\":5")), "commit is a text");
+    assert_says(ask(scene, fd, METHOD("freeze", "\"what\":\"changes\"")), "says why");
+    assert_says(ask(scene, fd, METHOD("freeze", "\"what\":\"changes\",\"why\":\"x\",\"until\":1")),
+                "has ended before it begins");
     assert_says(ask(scene, fd, "\n"), "\"error\":");
     assert_says(ask(scene, fd, METHOD("colour", "")), "the daemon has no method colour");
     assert_says(ask(scene, fd, METHOD("approve", "\"hold\":\"none\"")), "\"error\":");
@@ -202,7 +211,7 @@ static void a_refusal_names_a_commit_and_its_first_problems(void **state)
     assert_says(ask(scene, fd, METHOD("refused", "\"commit\":\"X" COMMIT "\"")), "is no commit");
     assert_says(ask(scene, fd, METHOD("refused", "\"commit\":\"" COMMIT "\"")), "does not say why");
     assert_says(ask(scene, fd,
-                    METHOD("refused", "\"commit\":\"" COMMIT "\",\"why\":\"so\",\"problems\":7")),
+                    METHOD("refused", "\"commit\":\"" COMMIT "\",\"why\":\"so\",\"problems\":[7]")),
                 "\"result\":");
     for (int i = 0; i < 25; i++)
         text_printf(&many, "%s{\"message\":\"problem %02d\"}", i ? "," : "", i);

@@ -595,6 +595,12 @@ static void freezes_are_replaced_and_lifted(void **state)
     assert_int_equal(store_freeze_put(scene->store, &freeze, 7, &scene->err), ERR_INVALID);
     freeze.until = INT64_MAX;
     assert_int_equal(store_freeze_put(scene->store, &freeze, 7, &scene->err), ERR_INVALID);
+    freeze.until = 7; /* it would be no freeze */
+    assert_int_equal(store_freeze_put(scene->store, &freeze, 7, &scene->err), ERR_INVALID);
+    char *essay = arena_text_room(scene->arena, 1001);
+    memset(essay, 'x', 1001);
+    struct freeze wordy = {.what = "healing", .who = "ann", .why = essay};
+    assert_int_equal(store_freeze_put(scene->store, &wordy, 7, &scene->err), ERR_INVALID);
     ok(scene, store_freezes(scene->store, scene->arena, &rows, &count, &scene->err));
     assert_int_equal(rows[0].until, 99);
     ok(scene, store_freeze_lift(scene->store, "healing", &scene->err));
