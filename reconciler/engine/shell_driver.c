@@ -94,10 +94,11 @@ void process_kill_old(struct process *process)
 /* ---- streams ------------------------------------------------------------------------ */
 
 /* Some lines of a library's chatter cost nothing; one who says nothing else is no driver. */
-static void garbage_taken(struct process *process)
+static void garbage_taken(struct process *process, const char *why)
 {
-    shell_log(process->shell, "driver.noise", process->program->name,
-              "a line that is not JSON-RPC");
+    char text[896];
+    snprintf(text, sizeof text, "a line that is not JSON-RPC: %s", why);
+    shell_log(process->shell, "driver.noise", process->program->name, text);
     if (++process->garbage != GARBAGE_MAX)
         return;
     snprintf(process->channel.last_error, sizeof process->channel.last_error,
@@ -115,7 +116,7 @@ static void line_taken(void *context, struct channel *channel, const char *data,
     (void)channel;
     struct json_rows rows;
     if (json_read_message(arena, data, len, &message, &rows, &err) < 0 || !value_is_map(message)) {
-        garbage_taken(process);
+        garbage_taken(process, err.code ? err.message : "it is no map");
     } else {
         core_message_rows(shell->core, process->program->name, message, &rows);
         shell->has_news = true;

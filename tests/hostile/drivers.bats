@@ -52,6 +52,7 @@ comes_back() {
 @test "28: garbage, depth and answers to nobody are passed over" {
     looks garbage
     all_is_there
+    grep -q 'not JSON-RPC: .*line 1' serve.log
     daemon_stop
     looks strangers
     all_is_there
