@@ -195,6 +195,22 @@ int core_driver_problem(const struct core *core, struct error *err)
     return 0;
 }
 
+void driver_log(const struct core *core, const struct driver *driver, const char *text)
+{
+    char event[96] = "driver.";
+    strncat(event, driver->name, sizeof event - 16);
+    core->env->log(core->env->context, event, text);
+}
+
+bool core_list_fails(const struct core *core)
+{
+    enum { TRIES = 3 };
+    for (size_t i = 0; !core->config.effects && i < core->config.driver_count; i++)
+        if (!core->drivers[i].is_listed && core->drivers[i].list_failures >= TRIES)
+            return true;
+    return false;
+}
+
 bool core_driver_unusable(const struct core *core, struct error *err)
 {
     for (size_t i = 0; i < core->config.driver_count; i++) {
@@ -409,9 +425,7 @@ static void notice_progress(struct core *core, struct driver *driver, const stru
 
 static void notice_log(struct core *core, struct driver *driver, const struct value *params)
 {
-    char name[96] = "driver.";
-    strncat(name, driver->name, sizeof name - 16);
-    core->env->log(core->env->context, name, value_get_text(params, "message", ""));
+    driver_log(core, driver, value_get_text(params, "message", ""));
 }
 
 static const struct {
@@ -463,7 +477,7 @@ void core_message_rows(struct core *core, const char *name, const struct value *
         if (request->id == id)
             break;
     if (!request) {
-        core->env->log(core->env->context, "driver.noise", name);
+        driver_log(core, driver, "it answers what it was not asked");
         return;
     }
     DL_DELETE(driver->requests, request);

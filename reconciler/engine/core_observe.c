@@ -182,7 +182,7 @@ static bool is_of_another(struct core *core, const struct driver *driver, const 
     const struct seen *seen = seen_find(core, uid);
     if (!seen || !seen->has_row || !seen->driver || seen->driver == driver)
         return false;
-    core->env->log(core->env->context, "driver.stranger", driver->name);
+    driver_log(core, driver, "it tells of an object that another driver looks after");
     return true;
 }
 

@@ -298,6 +298,7 @@ struct driver *driver_of_class(struct core *core, const char *class);
 struct driver *driver_of_kind(struct core *core, const char *kind); /* NULL: none holds it */
 struct request *driver_request(struct core *core, struct driver *driver, enum request_kind kind,
                                const char *method, struct value *params, int64_t timeout_ms);
+void driver_log(const struct core *core, const struct driver *driver, const char *text);
 void driver_forget_task(struct core *core, const struct task *task);
 void drivers_start_due(struct core *core);
 void drivers_expire(struct core *core);

@@ -254,6 +254,8 @@ static int shell_run(struct shell *shell, int64_t wait_s, const volatile int *in
             status = err->code;
             break;
         }
+        if (core_list_fails(shell->core))
+            break;
     }
     ev_timer_stop(shell->loop, &shell->tick);
     return status;

@@ -151,7 +151,9 @@ static void log_line(struct shell *shell, const char *event, const char *key, co
     } else {
         struct text shown = TEXT_INIT;
         text_add_shown(&shown, text, strlen(text));
-        fprintf(stderr, "spinel: %s: %s\n", key, shown.data);
+        bool is_of_driver = strncmp(event, "driver.", 7) == 0 && strcmp(key, "text") == 0;
+        fprintf(stderr, "spinel: %s%s: %s\n", is_of_driver ? "driver " : "",
+                is_of_driver ? event + 7 : key, shown.data);
         text_free(&shown);
     }
     arena_free(arena);

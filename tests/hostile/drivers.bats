@@ -107,6 +107,15 @@ comes_back() {
     comes_back
 }
 
+@test "28: a list that is broken each time keeps who only reads waiting for seconds" {
+    echo partial >$lie
+    SECONDS=0
+    run --separate-stderr spinel drift
+    [ "$status" -eq 1 ]
+    [ $SECONDS -lt 60 ] # by itself it would wait two minutes
+    ! grep 'spinel: text:' <<<"$stderr"
+}
+
 @test "28: two million rows and twenty thousand notices cost no more than their time" {
     looks balloon
     daemon_stop
