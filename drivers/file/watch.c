@@ -72,7 +72,7 @@ static void pending_add(const char *uid, uint32_t events)
 }
 
 /* Files of ours begin with their uid; an image's bytes do not, so there all is looked at. */
-static void event_take(const struct inotify_event *event)
+static void event_take(const struct spinel_host *host, const struct inotify_event *event)
 {
     char uid[UID_TEXT] = "";
     if (event->mask & IN_Q_OVERFLOW)
@@ -84,6 +84,8 @@ static void event_take(const struct inotify_event *event)
         memcpy(uid, event->name, UID_TEXT - 1);
     else if (digits < UID_TEXT && strcmp(event->name, POOL_TAG) != 0)
         return;
+    if (uid[0] && spinel_is_applying(host, uid))
+        return; /* it is ours, or the look after it sees it */
     pending_add(uid, event->mask);
 }
 
@@ -117,14 +119,13 @@ static void timer_ready(struct spinel_host *host, int fd)
 
 static void notify_ready(struct spinel_host *host, int fd)
 {
-    (void)host;
     char events[1 << 14] __attribute__((aligned(__alignof__(struct inotify_event))));
     const struct itimerspec soon = {.it_value = {.tv_nsec = GATHER_NS}};
     ssize_t len;
     while ((len = read(fd, events, sizeof events)) > 0)
         for (char *at = events; at < events + len;
              at += sizeof(struct inotify_event) + ((struct inotify_event *)(void *)at)->len)
-            event_take((struct inotify_event *)(void *)at);
+            event_take(host, (struct inotify_event *)(void *)at);
     if (!watch.is_armed)
         watch.is_armed = timerfd_settime(watch.timer_fd, 0, &soon, NULL) == 0;
 }

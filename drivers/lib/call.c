@@ -510,13 +510,29 @@ static void child_reap(struct spinel_host *host, pid_t pid)
     call->state = CALL_DYING;
 }
 
-void calls_reap(struct spinel_host *host)
+bool calls_reap(struct spinel_host *host)
 {
     siginfo_t child = {0};
+    bool has_ended = false;
     while (waitid(P_ALL, 0, &child, WEXITED | WNOHANG | WNOWAIT) == 0 && child.si_pid > 0) {
         child_reap(host, child.si_pid);
         child.si_pid = 0;
     }
+    for (const struct call *call = host->calls; call; call = call->next)
+        has_ended |= call->kind == CALL_APPLY && call->state == CALL_DYING;
+    return has_ended;
+}
+
+bool spinel_is_applying(const struct spinel_host *host, const char *uid)
+{
+    for (const struct call *call = host->calls; call; call = call->next)
+        if (call->kind == CALL_APPLY && strcmp(call->op.uid, uid) == 0)
+            return true;
+    return false;
+}
+
+void calls_answer(struct spinel_host *host)
+{
     for (struct call *call = host->calls, *next; call; call = next) {
         next = call->next;
         if (call->state != CALL_DYING || kill(-call->pid, 0) == 0 || errno != ESRCH)

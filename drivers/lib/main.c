@@ -112,6 +112,20 @@ static void watch_ready(struct spinel_host *host, int fd)
     host->arena = host->forever;
 }
 
+/* Takes what the watches have to tell by now. */
+static void watches_catch_up(struct spinel_host *host)
+{
+    size_t count = host->watch_count;
+    struct pollfd *slots = memory_need(calloc(count + 1, sizeof *slots));
+    for (size_t i = 0; i < count; i++)
+        slots[i] = (struct pollfd){.fd = host->watches[i].fd, .events = POLLIN};
+    if (poll(slots, count, 0) > 0)
+        for (size_t i = 0; i < count; i++)
+            if (slots[i].revents)
+                watch_ready(host, slots[i].fd);
+    free(slots);
+}
+
 /* Calls and watches may come and go while slots are served: a slot is matched by its
  * descriptor, and one that is gone is passed over. */
 static void slots_serve(struct spinel_host *host, const struct pollfd *slots, size_t count)
@@ -126,7 +140,9 @@ static void slots_serve(struct spinel_host *host, const struct pollfd *slots, si
             watch_ready(host, slots[i].fd);
     if (slots[SLOT_SIGNAL].revents)
         signals_drain(host->signal_fd);
-    calls_reap(host);
+    if (calls_reap(host))
+        watches_catch_up(host);
+    calls_answer(host);
     if (slots[SLOT_IN].revents)
         input_take(host);
     calls_start(host);
