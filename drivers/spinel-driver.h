@@ -163,6 +163,10 @@ struct spinel_driver {
      * what it said before: a short text, in the call's arena, that is another one whenever it
      * would not. In the process that `list` would be called in; NULL: it cannot be told now. */
     const char *(*unchanged)(struct spinel_host *host);
+
+    /* Optional: the most steps of one process; 0 leaves it to the library. What costs the same for
+     * each step gains by fewer: the next ones begin while the engine hears of the first. */
+    size_t group_max;
 };
 
 int spinel_driver_main(const struct spinel_driver *driver, int argc, char **argv);
@@ -208,6 +212,8 @@ bool spinel_is_applying(const struct spinel_host *host, const char *uid);
 /* Watches one more descriptor in the main process; only from `start` or a watch. */
 void spinel_watch(struct spinel_host *host, int fd, void (*ready)(struct spinel_host *, int fd));
 void spinel_unwatch(struct spinel_host *host, int fd);
+/* One that rests wakes nobody: it is only served before a step is answered. */
+void spinel_watch_rests(struct spinel_host *host, int fd, bool rests);
 
 /* The ledger: the highest epoch acknowledged for a uid, also after its delete. */
 uint64_t spinel_ledger_epoch(struct spinel_host *host, const char *uid);

@@ -112,6 +112,7 @@ static const struct spinel_driver driver = {
     .look_all = file_look_all,
     .group = file_group,
     .apply_all = file_apply_all,
+    .group_max = 256,
 };
 
 SPINEL_DRIVER(driver)

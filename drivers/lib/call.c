@@ -277,13 +277,13 @@ static bool may_start(const struct spinel_host *host, const struct call *call)
 /* Whoever waits and is of the group of `first` goes with it. */
 static void group_gather(struct spinel_host *host, struct call *first)
 {
-    size_t room = 0;
+    size_t room = 0, most = host->driver->group_max ? host->driver->group_max : GROUP_MAX;
     if (!first->group || host_now_ms() < host->alone_until_ms)
         return;
     for (const struct call *call = first; call; call = call->next)
         room += is_of_group(call, first->group);
     first->members = arena_array(first->arena, room, sizeof(struct call *));
-    for (struct call *call = first; call && first->member_count < GROUP_MAX; call = call->next)
+    for (struct call *call = first; call && first->member_count < most; call = call->next)
         if (is_of_group(call, first->group) && may_start(host, call))
             first->members[first->member_count++] = call;
 }

@@ -90,9 +90,12 @@ static size_t slots_fill(const struct spinel_host *host, struct pollfd *slots)
                                       .events = POLLOUT};
     slots[SLOT_SIGNAL] = (struct pollfd){.fd = host->signal_fd, .events = POLLIN};
     for (const struct call *call = host->calls; call; call = call->next)
-        slots[n++] = (struct pollfd){.fd = call->fd, .events = POLLIN};
-    for (size_t i = 0; i < host->watch_count; i++)
-        slots[n++] = (struct pollfd){.fd = host->watches[i].fd, .events = POLLIN};
+        if (call->fd >= 0) /* of hundreds that wait or go with another's process none has one */
+            slots[n++] = (struct pollfd){.fd = call->fd, .events = POLLIN};
+    for (size_t i = 0; i < host->watch_count; i++) {
+        const struct watch *watch = &host->watches[i];
+        slots[n++] = (struct pollfd){.fd = watch->rests ? -1 : watch->fd, .events = POLLIN};
+    }
     return n;
 }
 
@@ -132,9 +135,12 @@ static void slots_serve(struct spinel_host *host, const struct pollfd *slots, si
 {
     size_t watches_at = count - host->watch_count;
     struct call *call = host->calls;
-    for (size_t i = SLOT_REST; i < watches_at; i++, call = call->next)
-        if (slots[i].revents)
+    for (size_t i = SLOT_REST; i < watches_at; call = call->next) {
+        if (call->fd < 0)
+            continue;
+        if (slots[i++].revents)
             call_read(host, call);
+    }
     for (size_t i = watches_at; i < count; i++)
         if (slots[i].revents)
             watch_ready(host, slots[i].fd);
