@@ -167,6 +167,10 @@ struct spinel_driver {
     /* Optional: the most steps of one process; 0 leaves it to the library. What costs the same for
      * each step gains by fewer: the next ones begin while the engine hears of the first. */
     size_t group_max;
+
+    /* Optional: the kinds of which `group` may tell one, "Volume"; NULL: all. Of the others the
+     * driver is sent no more at once than the site allows. */
+    const char *group_kinds;
 };
 
 int spinel_driver_main(const struct spinel_driver *driver, int argc, char **argv);

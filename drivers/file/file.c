@@ -113,6 +113,7 @@ static const struct spinel_driver driver = {
     .group = file_group,
     .apply_all = file_apply_all,
     .group_max = 256,
+    .group_kinds = "Volume",
 };
 
 SPINEL_DRIVER(driver)
