@@ -122,8 +122,9 @@ $(units): $(BUILD)/tests/%: $(BUILD)/obj/tests/%.o $(BUILD)/libcore.a $(BUILD)/l
 sim_wraps := $(addprefix -Wl$(comma)--wrap=,mkdir stat access open openat renameat pread read write \
              dprintf __dprintf_chk ftruncate fsync fdatasync flock close)
 $(BUILD)/tests/sim/test_vfs: ALL_LDFLAGS += $(sim_wraps)
-$(BUILD)/tests/driver/test_file_sync: $(BUILD)/tests/driver/sync_log.so
-$(BUILD)/tests/driver/sync_log.so: tests/driver/sync_log.c $(BUILD)/flags
+preloads := $(BUILD)/tests/driver/sync_log.so $(BUILD)/tests/driver/crash_at.so
+$(addprefix $(BUILD)/tests/driver/,test_file_sync test_file_group): $(preloads)
+$(preloads): $(BUILD)/%.so: %.c $(BUILD)/flags
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)$(CC) -std=c17 -D_GNU_SOURCE -O1 $(WARN) -fPIC -shared -o $@ $<
 $(BUILD)/tests/driver/test_ledger: ALL_LDFLAGS += -Wl,--wrap=fdatasync

@@ -58,7 +58,7 @@ static bool item_read(const char *name, struct item *item)
            *at == '\0';
 }
 
-static char *trash_dir(struct spinel_host *host, const char *pool_dir)
+char *trash_dir(struct spinel_host *host, const char *pool_dir)
 {
     return arena_printf(spinel_arena(host), "%s/" POOL_TRASH, pool_dir);
 }

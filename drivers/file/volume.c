@@ -2,6 +2,7 @@
 /* Volumes found and told; see volume.h. */
 #include "drivers/file/volume.h"
 
+#include <errno.h>
 #include <string.h>
 #include <unistd.h>
 #include "drivers/file/file.h"
@@ -48,6 +49,15 @@ int volume_find(struct spinel_host *host, const struct pool_places *places, cons
     if (!found->tag && unmounted)
         return error_set(err, ERR_BUSY, "pool directory %s is not mounted", unmounted);
     return 0;
+}
+
+void volume_sidecars_drop(struct spinel_host *host, const char *pool_dir, const char *uid)
+{
+    for (size_t i = 0; i < FORMAT_COUNT; i++) {
+        const char *path = native_volume_path(spinel_arena(host), pool_dir, uid, formats[i]);
+        if (access(path, F_OK) < 0 && errno == ENOENT)
+            unlink(mark_sidecar(host, path));
+    }
 }
 
 /* ---- observe ------------------------------------------------------------------------ */

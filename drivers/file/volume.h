@@ -28,6 +28,9 @@ struct volume_found {
 int volume_find(struct spinel_host *host, const struct pool_places *places, const char *uid,
                 struct volume_found *found, struct error *err);
 
+/* Unlinks tags of a volume that are left in a pool without it. */
+void volume_sidecars_drop(struct spinel_host *host, const char *pool_dir, const char *uid);
+
 /* As the guest sees it. */
 int volume_size(const struct volume_found *found, const struct stat *st, uint64_t *size_bytes,
                 struct error *err);

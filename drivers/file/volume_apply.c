@@ -115,13 +115,29 @@ static int volume_delete(struct spinel_host *host, struct step *step,
     return result == 0 && op->is_purge ? trash_purge(host, op->uid, err) : result;
 }
 
-static int volume_absent(struct spinel_host *host, struct step *step,
-                         const struct volume_found *found, struct error *err)
+/* Who moved it into the trash may have died before that was durable, and before its sidecar. */
+static int gone_make_durable(struct spinel_host *host, const struct pool_places *places,
+                             const char *uid, struct error *err)
+{
+    for (size_t i = 0; i < places->count; i++) {
+        const char *dir = places->items[i].dir, *trash = trash_dir(host, dir);
+        if (places->items[i].is_unmounted || access(trash, F_OK) < 0)
+            continue;
+        volume_sidecars_drop(host, dir, uid);
+        if (directory_sync(trash, err) < 0 || directory_sync(dir, err) < 0)
+            return err->code;
+    }
+    return 0;
+}
+
+static int volume_absent(struct spinel_host *host, const struct pool_places *places,
+                         struct step *step, const struct volume_found *found, struct error *err)
 {
     const struct spinel_op *op = step->op;
     switch (op->verb) {
     case SPINEL_DELETE:
-        return op->is_purge ? trash_purge(host, op->uid, err) : 0;
+        return op->is_purge ? trash_purge(host, op->uid, err)
+                            : gone_make_durable(host, places, op->uid, err);
     case SPINEL_RELEASE:
         return 0;
     case SPINEL_ADOPT:
@@ -147,7 +163,7 @@ static int volume_turn(struct spinel_host *host, const struct pool_places *place
     if (result < 0)
         return result;
     if (!found.tag)
-        return volume_absent(host, step, &found, err);
+        return volume_absent(host, places, step, &found, err);
     result = mark_admit(found.tag, step->op, err);
     if (result < 0)
         return result;
