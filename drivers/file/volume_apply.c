@@ -297,14 +297,21 @@ void volume_apply_all(struct spinel_host *host, const struct spinel_op *const *o
     }
 }
 
-/* What has an image copies or converts it, and what is no raw file runs a program. */
+/* What has an image copies or converts it, a program makes what is no raw file larger, and a purge
+ * gives back the room of large files. */
 static bool may_take_long(const struct spinel_op *op)
 {
-    if (op->verb == SPINEL_DELETE)
-        return op->is_purge; /* gives back the room of large files */
-    return op->verb != SPINEL_RELEASE && op->verb != SPINEL_ADOPT &&
-           (value_get_text(op->spec, "image", NULL) ||
-            strcmp(value_get_text(op->spec, "format", "raw"), "raw") != 0);
+    switch (op->verb) {
+    case SPINEL_DELETE:
+        return op->is_purge;
+    case SPINEL_RELEASE:
+    case SPINEL_ADOPT:
+        return false;
+    default:
+        return value_get_text(op->spec, "image", NULL) ||
+               (op->verb != SPINEL_CREATE &&
+                strcmp(value_get_text(op->spec, "format", "raw"), "raw") != 0);
+    }
 }
 
 /* Without a manifest nobody knows which pool it is. */

@@ -7,6 +7,7 @@
 #include "drivers/file/copy.h"
 #include "drivers/file/file.h"
 #include "drivers/file/mark.h"
+#include "drivers/file/qcow2.h"
 #include "drivers/file/volume.h"
 #include "model/native.h"
 
@@ -79,14 +80,6 @@ static int image_fits(const struct blank *blank, struct error *err)
     return error_hint(err, "Make spec.size at least as large as the image.");
 }
 
-static int qcow2_make(struct spinel_host *host, const struct blank *blank, const char *path,
-                      struct error *err)
-{
-    const char *size = arena_printf(spinel_arena(host), "%" PRIu64, blank->size_bytes);
-    const char *const argv[] = {"qemu-img", "create", "-q", "-f", "qcow2", path, size, NULL};
-    return spinel_run(host, argv, NULL, err);
-}
-
 static int image_convert(struct spinel_host *host, const struct blank *blank, const char *path,
                          struct error *err)
 {
@@ -124,7 +117,7 @@ static int blank_fill(struct spinel_host *host, const struct blank *blank,
         return result;
     if (strcmp(blank->format, "raw") == 0)
         return raw_fill(host, blank, staging, err);
-    result = qcow2_make(host, blank, staging->path, err);
+    result = qcow2_create(staging->fd, blank->size_bytes, err);
     if (result == 0 && blank->image_path)
         result = image_convert(host, blank, staging->path, err);
     return result;
