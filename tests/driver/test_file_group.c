@@ -350,6 +350,7 @@ static void crash_everywhere(bool is_plain, int calls_min)
     struct world world = {.is_plain = is_plain, .crash_at = 1};
     while (crash_once(&world))
         world.crash_at++;
+    print_message("# %d places\n", world.crash_at - 1);
     assert_in_range(world.crash_at, calls_min, 200);
 #endif
 }
