@@ -245,6 +245,12 @@ static const char *pool_dir_of(const struct step *step)
     return step->pool_dir;
 }
 
+static bool is_to_sync(const struct step *step, const char *(*dir_of)(const struct step *),
+                       const char *dir)
+{
+    return !has_failed(step) && dir_of(step) && strcmp(dir_of(step), dir) == 0;
+}
+
 /* Each directory once; if it cannot be synced, all that wrote to it have failed. */
 static void directories_sync(struct step *steps, size_t count,
                              const char *(*dir_of)(const struct step *))
@@ -252,13 +258,13 @@ static void directories_sync(struct step *steps, size_t count,
     for (size_t i = 0; i < count; i++) {
         struct error err = ERROR_INIT;
         const char *dir = has_failed(&steps[i]) ? NULL : dir_of(&steps[i]);
-        bool is_done = false;
-        for (size_t n = 0; dir && n < i && !is_done; n++)
-            is_done = dir_of(&steps[n]) && strcmp(dir_of(&steps[n]), dir) == 0;
-        if (!dir || is_done || directory_sync(dir, &err) == 0)
+        size_t first = 0;
+        while (dir && !is_to_sync(&steps[first], dir_of, dir))
+            first++;
+        if (!dir || first < i || directory_sync(dir, &err) == 0)
             continue;
         for (size_t n = i; n < count; n++)
-            if (!has_failed(&steps[n]) && dir_of(&steps[n]) && strcmp(dir_of(&steps[n]), dir) == 0)
+            if (is_to_sync(&steps[n], dir_of, dir))
                 *steps[n].err = err;
     }
 }
