@@ -209,9 +209,9 @@ void spinel_log(struct spinel_host *host, enum spinel_level level, const char *f
 void spinel_changed(struct spinel_host *host, const char *uid, const char *why);
 
 /* For a watch: whether a step for `uid` waits, is under way, or is about to be answered. The engine
- * looks at it after that, so what happened to it so far need not be told. What happened before a
- * step ended is always watched before its answer leaves. */
-bool spinel_is_applying(const struct spinel_host *host, const char *uid);
+ * looks at it after that, so what happened to it so far need not be told; if the step fails, the
+ * library tells. What happened before a step ended is always watched before its answer leaves. */
+bool spinel_is_applying(struct spinel_host *host, const char *uid);
 
 /* Watches one more descriptor in the main process; only from `start` or a watch. */
 void spinel_watch(struct spinel_host *host, int fd, void (*ready)(struct spinel_host *, int fd));

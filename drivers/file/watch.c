@@ -72,7 +72,7 @@ static void pending_add(const char *uid, uint32_t events)
 }
 
 /* Files of ours begin with their uid; an image's bytes do not, so there all is looked at. */
-static void event_take(const struct spinel_host *host, const struct inotify_event *event)
+static void event_take(struct spinel_host *host, const struct inotify_event *event)
 {
     char uid[UID_TEXT] = "";
     if (event->mask & IN_Q_OVERFLOW)

@@ -226,6 +226,8 @@ static void call_finish(struct spinel_host *host, struct call *call)
     if (call->is_answered && call->kind == CALL_APPLY &&
         apply_acknowledge(host, &call->op, &call->err) < 0)
         call->is_answered = false;
+    if (call->has_unsaid && !call->is_answered) /* nobody looks soon at what was refused */
+        spinel_changed(host, call->op.uid, "it changed while a step for it failed");
     if (call->kind == CALL_LOOK)
         look_finish(host, call);
     else if (call->is_answered)
@@ -523,12 +525,14 @@ bool calls_reap(struct spinel_host *host)
     return has_ended;
 }
 
-bool spinel_is_applying(const struct spinel_host *host, const char *uid)
+bool spinel_is_applying(struct spinel_host *host, const char *uid)
 {
-    for (const struct call *call = host->calls; call; call = call->next)
-        if (call->kind == CALL_APPLY && strcmp(call->op.uid, uid) == 0)
-            return true;
-    return false;
+    struct call *call = host->calls;
+    while (call && (call->kind != CALL_APPLY || strcmp(call->op.uid, uid) != 0))
+        call = call->next;
+    if (call)
+        call->has_unsaid = true;
+    return call != NULL;
 }
 
 void calls_answer(struct spinel_host *host)

@@ -68,8 +68,11 @@ static void step(struct spinel_host *host, const struct spinel_op *op, struct er
         poll(NULL, 0, 5);
     if (strcmp(what, "wait") == 0)
         note(host, "waited", &op, 1);
-    if (strcmp(what, "touch") == 0 && write(touch_fds[1], "", 1) != 1)
+    bool spoils = strcmp(what, "spoil") == 0;
+    if ((spoils || strcmp(what, "touch") == 0) && write(touch_fds[1], "", 1) != 1)
         error_set(err, ERR_SYSTEM, "nothing was touched");
+    if (spoils)
+        error_set(err, ERR_INVALID, "spoilt");
     if (strcmp(what, "stall") == 0)
         pause();
     if (strcmp(what, "crash") == 0)
@@ -307,6 +310,18 @@ static void what_a_step_did_is_watched_before_it_is_over(void **state)
     assert_string_equal(log_await(rack, 1), "alone 1-1-create\nwatched, under way\n");
 }
 
+/* Nobody looks at what was refused. */
+static void what_happened_during_a_step_that_fails_is_told(void **state)
+{
+    struct rack *rack = *state;
+    int id = step_send(rack, 1, 1, "g", "spoil");
+    const struct value *notice = subject_receive(&rack->subject, SUBJECT_NOTICE);
+    assert_refused(rack, received(rack, id), "invalid", "spoilt");
+    assert_string_equal(value_at_text(notice, "params.uid", ""), uid_of(rack, 1));
+    assert_string_equal(value_at_text(notice, "params.why", ""),
+                        "it changed while a step for it failed");
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
@@ -319,6 +334,7 @@ int main(int argc, char **argv)
         TEST(who_went_with_one_that_is_cancelled_is_told),
         TEST(a_newer_epoch_of_one_ends_its_group),
         TEST(what_a_step_did_is_watched_before_it_is_over),
+        TEST(what_happened_during_a_step_that_fails_is_told),
     };
     if (getenv(is_driver))
         return spinel_driver_main(&fake, argc, argv);
