@@ -122,8 +122,9 @@ $(units): $(BUILD)/tests/%: $(BUILD)/obj/tests/%.o $(BUILD)/libcore.a $(BUILD)/l
 sim_wraps := $(addprefix -Wl$(comma)--wrap=,mkdir stat access open openat renameat pread read write \
              dprintf __dprintf_chk ftruncate fsync fdatasync flock close)
 $(BUILD)/tests/sim/test_vfs: ALL_LDFLAGS += $(sim_wraps)
-$(BUILD)/tests/driver/test_file_sync: $(BUILD)/tests/driver/sync_log.so
-$(BUILD)/tests/driver/sync_log.so: tests/driver/sync_log.c $(BUILD)/flags
+preloads := $(BUILD)/tests/driver/sync_log.so $(BUILD)/tests/driver/crash_at.so
+$(addprefix $(BUILD)/tests/driver/,test_file_sync test_file_group): $(preloads)
+$(preloads): $(BUILD)/%.so: %.c $(BUILD)/flags
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)$(CC) -std=c17 -D_GNU_SOURCE -O1 $(WARN) -fPIC -shared -o $@ $<
 $(BUILD)/tests/driver/test_ledger: ALL_LDFLAGS += -Wl,--wrap=fdatasync
@@ -174,7 +175,7 @@ $(foreach t,fuzz fuzzer,$(BUILD)/$(t)/netlink): $(call obj,$(addprefix drivers/l
 $(foreach t,fuzz fuzzer,$(BUILD)/$(t)/instances): $(call obj,$(addprefix drivers/qemu/,argv.c cgroup.c instance.c machine.c \
     machine_value.c process.c qmp.c rundir.c serial_log.c tap.c))
 $(foreach t,fuzz fuzzer,$(BUILD)/$(t)/pools): $(call obj,$(addprefix drivers/file/,copy.c fetch.c image.c mark.c place.c pool.c qcow2.c \
-    seed.c staging.c volume.c watch.c))
+    seed.c staging.c sync.c volume.c volume_apply.c volume_make.c watch.c))
 $(foreach t,fuzz fuzzer,$(BUILD)/$(t)/seeds): $(call obj,$(addprefix drivers/file/,mark.c place.c staging.c))
 $(foreach t,fuzz fuzzer,$(BUILD)/$(t)/networks): $(call obj,$(addprefix drivers/linux-vpc/,compile.c dhcp_files.c names.c network.c policy.c))
 

@@ -163,6 +163,14 @@ struct spinel_driver {
      * what it said before: a short text, in the call's arena, that is another one whenever it
      * would not. In the process that `list` would be called in; NULL: it cannot be told now. */
     const char *(*unchanged)(struct spinel_host *host);
+
+    /* Optional: the most steps of one process; 0 leaves it to the library. What costs the same for
+     * each step gains by fewer: the next ones begin while the engine hears of the first. */
+    size_t group_max;
+
+    /* Optional: the kinds of which `group` may tell one, "Volume"; NULL: all. Of the others the
+     * driver is sent no more at once than the site allows. */
+    const char *group_kinds;
 };
 
 int spinel_driver_main(const struct spinel_driver *driver, int argc, char **argv);
@@ -200,9 +208,16 @@ void spinel_log(struct spinel_host *host, enum spinel_level level, const char *f
  * few words that end up as the probable cause: "process exited: signal 9". */
 void spinel_changed(struct spinel_host *host, const char *uid, const char *why);
 
+/* For a watch: whether a step for `uid` waits, is under way, or is about to be answered. The engine
+ * looks at it after that, so what happened to it so far need not be told; if the step fails, the
+ * library tells. What happened before a step ended is always watched before its answer leaves. */
+bool spinel_is_applying(struct spinel_host *host, const char *uid);
+
 /* Watches one more descriptor in the main process; only from `start` or a watch. */
 void spinel_watch(struct spinel_host *host, int fd, void (*ready)(struct spinel_host *, int fd));
 void spinel_unwatch(struct spinel_host *host, int fd);
+/* One that rests wakes nobody: it is only served before a step is answered. */
+void spinel_watch_rests(struct spinel_host *host, int fd, bool rests);
 
 /* The ledger: the highest epoch acknowledged for a uid, also after its delete. */
 uint64_t spinel_ledger_epoch(struct spinel_host *host, const char *uid);

@@ -117,14 +117,17 @@ static void damage_add(struct arena *arena, struct spinel_object *object, const 
     value_append(arena, object->damage, item);
 }
 
-static int image_look(struct spinel_host *host, struct spinel_object *object, struct error *err)
+static int image_look(struct spinel_host *host, const struct pool_places *places,
+                      struct spinel_object *object, struct error *err)
 {
+    (void)places;
     struct arena *arena = spinel_arena(host);
     const struct value *tag = image_tag(host, object->uid);
     const char *path = tag ? image_path(host, tag) : NULL;
     struct stat st;
     if (!tag)
         return 0;
+    object->etag = mark_etag_text(host, path, tag);
     if (stat(path, &st) < 0)
         return errno == ENOENT ? 0 : error_sys(err, "cannot look at %s", path);
     mark_fill(object, tag);

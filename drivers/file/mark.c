@@ -13,7 +13,10 @@
 #include "drivers/file/staging.h"
 
 #define ATTRIBUTE "user.spinel"
-enum { TAG_MAX = 2 << 20 }; /* a seed with as many and as long keys as may be is half of it */
+enum {
+    TAG_MAX = 2 << 20, /* a seed with as many and as long keys as may be is half of it */
+    TAG_USUAL = 1 << 10,
+};
 
 static const char *base_name(const char *path)
 {
@@ -65,18 +68,32 @@ const struct value *tag_file_read(struct spinel_host *host, const char *path, co
     return text ? of_kind(spinel_tag_read(host, text, native), kind) : NULL;
 }
 
+/* NULL: it has none. */
+static char *attribute_read(struct spinel_host *host, const char *path)
+{
+    char usual[TAG_USUAL];
+    ssize_t len = lgetxattr(path, ATTRIBUTE, usual, sizeof usual);
+    if (len > 0)
+        return arena_text_n(spinel_arena(host), usual, (size_t)len);
+    if (len == 0 || errno != ERANGE)
+        return NULL;
+    len = lgetxattr(path, ATTRIBUTE, NULL, 0);
+    if (len <= 0 || len > TAG_MAX)
+        return NULL;
+    char *text = arena_alloc(spinel_arena(host), (size_t)len + 1);
+    len = lgetxattr(path, ATTRIBUTE, text, (size_t)len);
+    return len > 0 ? text : NULL;
+}
+
 const struct value *mark_read(struct spinel_host *host, const char *path, const char *kind)
 {
     struct stat st;
     if (lstat(path, &st) < 0 || !S_ISREG(st.st_mode))
         return NULL;
     const char *native = native_of(host, path, &st);
-    ssize_t len = lgetxattr(path, ATTRIBUTE, NULL, 0);
-    if (len <= 0 || len > TAG_MAX)
-        return tag_file_read(host, mark_sidecar(host, path), native, kind);
-    char *text = arena_alloc(spinel_arena(host), (size_t)len + 1);
-    len = lgetxattr(path, ATTRIBUTE, text, (size_t)len);
-    return len > 0 ? of_kind(spinel_tag_read(host, text, native), kind) : NULL;
+    const char *text = attribute_read(host, path);
+    return text ? of_kind(spinel_tag_read(host, text, native), kind)
+                : tag_file_read(host, mark_sidecar(host, path), native, kind);
 }
 
 static int tag_text_write(struct spinel_host *host, const char *path, const char *text,
@@ -111,7 +128,7 @@ int mark_write(struct spinel_host *host, int fd, const char *path, const struct 
     const char *sidecar = mark_sidecar(host, path);
     if (fsetxattr(fd, ATTRIBUTE, text, strlen(text), 0) == 0) {
         unlink(sidecar);
-        return fsync(fd) < 0 ? error_sys(err, "cannot make the tag of %s durable", path) : 0;
+        return 0;
     }
     int result = tag_text_write(host, sidecar, text, err);
     if (result == 0)
@@ -120,15 +137,18 @@ int mark_write(struct spinel_host *host, int fd, const char *path, const struct 
 }
 
 int mark_rewrite(struct spinel_host *host, const char *path, const struct spinel_op *op,
-                 const struct value *extra, struct error *err)
+                 const struct value *extra, int *fd, struct error *err)
 {
     if (!extra)
         extra = value_get(mark_read(host, path, op->kind), "extra");
-    int fd = open(path, O_RDWR | O_NOFOLLOW | O_CLOEXEC);
-    if (fd < 0)
+    int opened = open(path, O_RDWR | O_NOFOLLOW | O_CLOEXEC);
+    if (opened < 0)
         return error_sys(err, "cannot open %s", path);
-    int result = mark_write(host, fd, path, op, extra, err);
-    close(fd);
+    int result = mark_write(host, opened, path, op, extra, err);
+    if (result == 0)
+        *fd = opened;
+    else
+        close(opened);
     return result;
 }
 
@@ -161,4 +181,11 @@ void mark_etag(const char *path, const struct value *tag, char etag[64])
         etag, 64, "%.16s-%jx-%jx", value_get_text(tag, "mac", "untagged"), (uintmax_t)st.st_size,
         is_written ? (uintmax_t)st.st_blocks
                    : (uintmax_t)st.st_mtim.tv_sec * 1000000000 + (uintmax_t)st.st_mtim.tv_nsec);
+}
+
+const char *mark_etag_text(struct spinel_host *host, const char *path, const struct value *tag)
+{
+    char etag[64];
+    mark_etag(path, tag, etag);
+    return arena_text(spinel_arena(host), etag);
 }

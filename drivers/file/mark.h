@@ -13,13 +13,15 @@
 /* The valid tag of a regular file of `kind` (not of a link to one), or NULL. */
 const struct value *mark_read(struct spinel_host *host, const char *path, const char *kind);
 
-/* Tags the file that is open as `fd` and has, or will have, the name `path`. */
+/* Tags the file that is open as `fd` and has, or will have, the name `path`. The tag is durable
+ * after an fsync of `fd`. */
 int mark_write(struct spinel_host *host, int fd, const char *path, const struct spinel_op *op,
                const struct value *extra, struct error *err);
 
-/* The same for a file that is there, keeping the tag's extra if `extra` is NULL. */
+/* The same for a file that is there, keeping the tag's extra if `extra` is NULL. `*fd` is the
+ * caller's then, to be synced and closed. */
 int mark_rewrite(struct spinel_host *host, const char *path, const struct spinel_op *op,
-                 const struct value *extra, struct error *err);
+                 const struct value *extra, int *fd, struct error *err);
 
 /* "<path>.tag" in the arena. */
 char *mark_sidecar(struct spinel_host *host, const char *path);
@@ -39,5 +41,8 @@ int mark_admit(const struct value *tag, const struct spinel_op *op, struct error
 
 /* A short text that differs when tag or file do. */
 void mark_etag(const char *path, const struct value *tag, char etag[64]);
+/* The same in the arena. A look takes it before the rest: what is written meanwhile is listed under
+ * another one. */
+const char *mark_etag_text(struct spinel_host *host, const char *path, const struct value *tag);
 
 #endif

@@ -13,7 +13,7 @@
 #include "drivers/file/staging.h"
 #include "model/json.h"
 
-enum { PLACES_MAX = 4096, NOTE_MAX = 8192 };
+enum { PLACES_MAX = 4096, PLACES_FIRST = 8, NOTE_MAX = 8192 };
 
 int names_each(struct spinel_host *host, const char *path,
                int (*each)(struct spinel_host *, const char *, const char *, void *,
@@ -70,12 +70,23 @@ static struct pool_place *place_of(const struct pool_places *places, const char 
     return NULL;
 }
 
+static void places_grow(struct spinel_host *host, struct pool_places *places)
+{
+    places->room = places->room ? 2 * places->room : PLACES_FIRST;
+    struct pool_place *grown = arena_array(spinel_arena(host), places->room, sizeof *grown);
+    if (places->count)
+        memcpy(grown, places->items, places->count * sizeof *grown);
+    places->items = grown;
+}
+
 static struct pool_place *place_add(struct spinel_host *host, struct pool_places *places,
                                     const char *dir)
 {
     struct pool_place *place = place_of(places, dir);
     if (place || places->count == PLACES_MAX)
         return place;
+    if (places->count == places->room)
+        places_grow(host, places);
     place = &places->items[places->count++];
     place->dir = dir;
     place->tag = pool_tag(host, dir);
@@ -147,7 +158,7 @@ static int own_each(struct spinel_host *host, const char *dir, const char *name,
 int places_read(struct spinel_host *host, struct pool_places *places, struct error *err)
 {
     struct arena *arena = spinel_arena(host);
-    *places = (struct pool_places){.items = arena_array(arena, PLACES_MAX, sizeof *places->items)};
+    *places = (struct pool_places){.count = 0};
     int result = names_each(host, place_notes_dir(host), note_each, places, err);
     if (result < 0)
         return result;

@@ -19,7 +19,7 @@ struct pool_place {
 
 struct pool_places {
     struct pool_place *items;
-    size_t count;
+    size_t count, room;
 };
 
 #define POOL_TAG ".spinel-pool"

@@ -57,19 +57,19 @@ static void pool_describe(struct spinel_host *host, struct spinel_object *object
         value_set_int(arena, object->status, "free", (int64_t)(fs.f_bavail * fs.f_frsize));
 }
 
-static int pool_look(struct spinel_host *host, struct spinel_object *object, struct error *err)
+static int pool_look(struct spinel_host *host, const struct pool_places *places,
+                     struct spinel_object *object, struct error *err)
 {
-    struct pool_places places;
-    int result = places_read(host, &places, err);
-    const struct pool_place *place = result == 0 ? place_find(&places, object->uid) : NULL;
+    const struct pool_place *place = place_find(places, object->uid);
     if (!place)
-        return result;
+        return 0;
     if (place->is_unmounted)
         return unmounted(place, err);
     /* Its tag was removed: it is not ours to use until a create tags it again. */
     if (!place->tag)
         return 0;
     mark_fill(object, place->tag);
+    object->etag = value_get_text(place->tag, "mac", "untagged");
     pool_describe(host, object, place);
     return 0;
 }

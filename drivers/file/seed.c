@@ -108,15 +108,17 @@ static bool is_untouched(struct spinel_host *host, const char *path, const struc
     return result == 0 && strcmp(digest, value_at_text(tag, "extra.content", "")) == 0;
 }
 
-static int seed_look(struct spinel_host *host, struct spinel_object *object, struct error *err)
+static int seed_look(struct spinel_host *host, const struct pool_places *places,
+                     struct spinel_object *object, struct error *err)
 {
-    (void)err;
+    (void)places, (void)err;
     struct arena *arena = spinel_arena(host);
     const struct value *tag = seed_tag(host, object->uid);
     const char *path = seed_path(host, object->uid);
     if (!tag)
         return 0;
     mark_fill(object, tag);
+    object->etag = mark_etag_text(host, path, tag);
     object->spec = value_copy(arena, value_at(tag, "extra.spec"));
     object->status = value_map(arena);
     value_set_text(arena, object->status, "state", object->released ? "released" : "ready");
@@ -219,6 +221,18 @@ static int seed_make(struct spinel_host *host, const struct spinel_op *op, struc
     return result;
 }
 
+static int seed_retag(struct spinel_host *host, const struct spinel_op *op, const char *path,
+                      struct error *err)
+{
+    int fd, result = mark_rewrite(host, path, op, NULL, &fd, err);
+    if (result < 0)
+        return result;
+    if (fsync(fd) < 0)
+        result = error_sys(err, "cannot make the tag of %s durable", path);
+    close(fd);
+    return result;
+}
+
 static int seed_remove(struct spinel_host *host, const char *path, struct error *err)
 {
     if (unlink(path) < 0 && errno != ENOENT)
@@ -245,7 +259,7 @@ static int seed_apply(struct spinel_host *host, const struct spinel_op *op, stru
     if (op->verb == SPINEL_DELETE)
         return tag ? seed_remove(host, path, err) : 0;
     if (tag)
-        return mark_rewrite(host, path, op, NULL, err);
+        return seed_retag(host, op, path, err);
     return op->verb == SPINEL_RELEASE
                ? 0
                : error_set(err, ERR_NOT_FOUND, "seed %s is not there to adopt", op->name);

@@ -10,9 +10,15 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static char *parent_of(struct arena *arena, const char *path)
+static size_t parent_len(const char *path)
 {
-    return arena_text_n(arena, path, (size_t)(strrchr(path, '/') - path));
+    const char *slash = strrchr(path, '/');
+    return slash == path ? 1 : (size_t)(slash - path);
+}
+
+char *parent_of(struct arena *arena, const char *path)
+{
+    return arena_text_n(arena, path, parent_len(path));
 }
 
 int staging_open(struct spinel_host *host, const char *target, struct staging *staging,
@@ -36,15 +42,20 @@ int staging_open(struct spinel_host *host, const char *target, struct staging *s
     return 0;
 }
 
-int parent_sync(const char *path, struct error *err)
+int directory_sync(const char *dir, struct error *err)
 {
-    char dir[PATH_MAX];
-    snprintf(dir, sizeof dir, "%.*s", (int)(strrchr(path, '/') - path), path);
     int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     int result = fd < 0 || fsync(fd) < 0 ? error_sys(err, "cannot make %s durable", dir) : 0;
     if (fd >= 0)
         close(fd);
     return result;
+}
+
+int parent_sync(const char *path, struct error *err)
+{
+    char dir[PATH_MAX];
+    snprintf(dir, sizeof dir, "%.*s", (int)parent_len(path), path);
+    return directory_sync(dir, err);
 }
 
 /* A file without a name cannot be renamed over another: it gets a hidden one first. */
@@ -70,10 +81,13 @@ static int name_give(const struct staging *staging, enum staging_mode mode)
     return linkat(AT_FDCWD, staging->path, AT_FDCWD, staging->target, AT_SYMLINK_FOLLOW);
 }
 
-int staging_publish(struct staging *staging, enum staging_mode mode, struct error *err)
+int staging_sync(const struct staging *staging, struct error *err)
 {
-    if (fsync(staging->fd) < 0)
-        return error_sys(err, "cannot make %s durable", staging->target);
+    return fsync(staging->fd) < 0 ? error_sys(err, "cannot make %s durable", staging->target) : 0;
+}
+
+int staging_name(struct staging *staging, enum staging_mode mode, struct error *err)
+{
     if (name_give(staging, mode) < 0) {
         error_sys(err, "cannot name the new file %s", staging->target);
         if (err->sys_errno == EEXIST)
@@ -81,7 +95,15 @@ int staging_publish(struct staging *staging, enum staging_mode mode, struct erro
         return err->code;
     }
     staging->hidden = NULL;
-    return parent_sync(staging->target, err);
+    return 0;
+}
+
+int staging_publish(struct staging *staging, enum staging_mode mode, struct error *err)
+{
+    int result = staging_sync(staging, err);
+    if (result == 0)
+        result = staging_name(staging, mode, err);
+    return result < 0 ? result : parent_sync(staging->target, err);
 }
 
 void staging_close(struct staging *staging)
@@ -93,15 +115,24 @@ void staging_close(struct staging *staging)
     staging->fd = -1;
 }
 
+static int directory_make_one(const char *path, struct error *err)
+{
+    if (mkdir(path, 0711) == 0)
+        return parent_sync(path, err);
+    return errno == EEXIST ? 0 : error_sys(err, "cannot make directory %s", path);
+}
+
 int directory_make(struct spinel_host *host, const char *path, struct error *err)
 {
     char *copy = arena_text(spinel_arena(host), path);
+    if (access(path, F_OK) == 0)
+        return 0;
     for (char *slash = copy; slash;) {
         slash = strchr(slash + 1, '/');
         if (slash)
             *slash = '\0';
-        if (mkdir(copy, 0711) < 0 && errno != EEXIST)
-            return error_sys(err, "cannot make directory %s", copy);
+        if (directory_make_one(copy, err) < 0)
+            return err->code;
         if (slash)
             *slash = '/';
     }

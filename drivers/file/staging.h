@@ -25,13 +25,18 @@ int staging_open(struct spinel_host *host, const char *target, struct staging *s
                  struct error *err);
 /* Makes it durable, then gives it its name, then makes the name durable. */
 int staging_publish(struct staging *staging, enum staging_mode mode, struct error *err);
+/* The same in parts, for several at once. A name is durable when its directory was synced. */
+int staging_sync(const struct staging *staging, struct error *err);
+int staging_name(struct staging *staging, enum staging_mode mode, struct error *err);
 /* Drops what was not published. */
 void staging_close(struct staging *staging);
 
+int directory_sync(const char *dir, struct error *err);
 /* The directory that holds `path`, fsynced. */
 int parent_sync(const char *path, struct error *err);
+char *parent_of(struct arena *arena, const char *path);
 
-/* Makes a directory and those above it; there already is fine. */
+/* Makes a directory and those above it, durable; there already is fine. */
 int directory_make(struct spinel_host *host, const char *path, struct error *err);
 
 #endif

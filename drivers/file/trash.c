@@ -58,7 +58,7 @@ static bool item_read(const char *name, struct item *item)
            *at == '\0';
 }
 
-static char *trash_dir(struct spinel_host *host, const char *pool_dir)
+char *trash_dir(struct spinel_host *host, const char *pool_dir)
 {
     return arena_printf(spinel_arena(host), "%s/" POOL_TRASH, pool_dir);
 }
@@ -108,21 +108,20 @@ static void uptime_count(struct spinel_host *host)
 
 /* ---- in and out --------------------------------------------------------------------- */
 
-int trash_put(struct spinel_host *host, const char *path, const char *uid, struct error *err)
+int trash_put(struct spinel_host *host, const char *path, const char *uid, const char **dir,
+              struct error *err)
 {
     struct arena *arena = spinel_arena(host);
-    const char *slash = strrchr(path, '/');
-    const char *dir = trash_dir(host, arena_text_n(arena, path, (size_t)(slash - path)));
-    const char *to = arena_printf(arena, "%s/%s.%" PRId64 ".%" PRId64, dir, uid,
+    *dir = trash_dir(host, parent_of(arena, path));
+    const char *to = arena_printf(arena, "%s/%s.%" PRId64 ".%" PRId64, *dir, uid,
                                   (int64_t)time(NULL), uptime_read(host));
-    int result = directory_make(host, dir, err);
+    int result = directory_make(host, *dir, err);
     if (result < 0)
         return result;
     if (rename(path, to) < 0)
         return error_sys(err, "cannot move %s to %s", path, to);
     rename(mark_sidecar(host, path), mark_sidecar(host, to));
-    result = parent_sync(to, err);
-    return result < 0 ? result : parent_sync(path, err);
+    return 0;
 }
 
 static int item_unlink(struct spinel_host *host, const char *dir, const char *name,

@@ -14,8 +14,12 @@
 /* Reads the settings and looks at the trash of every pool now and then. */
 int trash_start(struct spinel_host *host, const struct value *settings, struct error *err);
 
-/* Moves a volume's file and tag into its pool's trash. ERR_SYSTEM leaves it where it is. */
-int trash_put(struct spinel_host *host, const char *path, const char *uid, struct error *err);
+char *trash_dir(struct spinel_host *host, const char *pool_dir);
+
+/* Moves a volume's file and tag into its pool's trash, `*dir`. ERR_SYSTEM leaves it where it is.
+ * Durable once `*dir` was synced, and after it the directory where the volume was. */
+int trash_put(struct spinel_host *host, const char *path, const char *uid, const char **dir,
+              struct error *err);
 
 /* Unlinks what lies in any trash of this uid; nothing there is no error. */
 int trash_purge(struct spinel_host *host, const char *uid, struct error *err);

@@ -72,7 +72,7 @@ static void pending_add(const char *uid, uint32_t events)
 }
 
 /* Files of ours begin with their uid; an image's bytes do not, so there all is looked at. */
-static void event_take(const struct inotify_event *event)
+static void event_take(struct spinel_host *host, const struct inotify_event *event)
 {
     char uid[UID_TEXT] = "";
     if (event->mask & IN_Q_OVERFLOW)
@@ -84,6 +84,8 @@ static void event_take(const struct inotify_event *event)
         memcpy(uid, event->name, UID_TEXT - 1);
     else if (digits < UID_TEXT && strcmp(event->name, POOL_TAG) != 0)
         return;
+    if (uid[0] && spinel_is_applying(host, uid))
+        return; /* it is ours, or the look after it sees it */
     pending_add(uid, event->mask);
 }
 
@@ -98,12 +100,24 @@ static const char *why(uint32_t events)
     return events & IN_CLOSE_WRITE ? "file was written" : "file attributes changed";
 }
 
+static void events_read(struct spinel_host *host)
+{
+    char events[1 << 14] __attribute__((aligned(__alignof__(struct inotify_event))));
+    ssize_t len;
+    while ((len = read(watch.notify_fd, events, sizeof events)) > 0)
+        for (char *at = events; at < events + len;
+             at += sizeof(struct inotify_event) + ((struct inotify_event *)(void *)at)->len)
+            event_take(host, (struct inotify_event *)(void *)at);
+}
+
 static void timer_ready(struct spinel_host *host, int fd)
 {
     uint64_t count;
     if (read(fd, &count, sizeof count) < 0)
         return;
     watch.is_armed = false;
+    spinel_watch_rests(host, watch.notify_fd, false);
+    events_read(host);
     directories_watch(host);
     for (size_t i = 0; i < watch.count && !watch.is_overflown; i++) {
         const char *uid = watch.pending[i].uid[0] ? watch.pending[i].uid : NULL;
@@ -115,18 +129,15 @@ static void timer_ready(struct spinel_host *host, int fd)
     watch.is_overflown = false;
 }
 
+/* The first event wakes us; those that come until the timer is over are read then, at once. */
 static void notify_ready(struct spinel_host *host, int fd)
 {
-    (void)host;
-    char events[1 << 14] __attribute__((aligned(__alignof__(struct inotify_event))));
+    (void)fd;
     const struct itimerspec soon = {.it_value = {.tv_nsec = GATHER_NS}};
-    ssize_t len;
-    while ((len = read(fd, events, sizeof events)) > 0)
-        for (char *at = events; at < events + len;
-             at += sizeof(struct inotify_event) + ((struct inotify_event *)(void *)at)->len)
-            event_take((struct inotify_event *)(void *)at);
+    events_read(host);
     if (!watch.is_armed)
         watch.is_armed = timerfd_settime(watch.timer_fd, 0, &soon, NULL) == 0;
+    spinel_watch_rests(host, watch.notify_fd, watch.is_armed);
 }
 
 int watch_start(struct spinel_host *host, struct error *err)

@@ -226,6 +226,8 @@ static void call_finish(struct spinel_host *host, struct call *call)
     if (call->is_answered && call->kind == CALL_APPLY &&
         apply_acknowledge(host, &call->op, &call->err) < 0)
         call->is_answered = false;
+    if (call->has_unsaid && !call->is_answered) /* nobody looks soon at what was refused */
+        spinel_changed(host, call->op.uid, "it changed while a step for it failed");
     if (call->kind == CALL_LOOK)
         look_finish(host, call);
     else if (call->is_answered)
@@ -277,13 +279,13 @@ static bool may_start(const struct spinel_host *host, const struct call *call)
 /* Whoever waits and is of the group of `first` goes with it. */
 static void group_gather(struct spinel_host *host, struct call *first)
 {
-    size_t room = 0;
+    size_t room = 0, most = host->driver->group_max ? host->driver->group_max : GROUP_MAX;
     if (!first->group || host_now_ms() < host->alone_until_ms)
         return;
     for (const struct call *call = first; call; call = call->next)
         room += is_of_group(call, first->group);
     first->members = arena_array(first->arena, room, sizeof(struct call *));
-    for (struct call *call = first; call && first->member_count < GROUP_MAX; call = call->next)
+    for (struct call *call = first; call && first->member_count < most; call = call->next)
         if (is_of_group(call, first->group) && may_start(host, call))
             first->members[first->member_count++] = call;
 }
@@ -510,13 +512,31 @@ static void child_reap(struct spinel_host *host, pid_t pid)
     call->state = CALL_DYING;
 }
 
-void calls_reap(struct spinel_host *host)
+bool calls_reap(struct spinel_host *host)
 {
     siginfo_t child = {0};
+    bool has_ended = false;
     while (waitid(P_ALL, 0, &child, WEXITED | WNOHANG | WNOWAIT) == 0 && child.si_pid > 0) {
         child_reap(host, child.si_pid);
         child.si_pid = 0;
     }
+    for (const struct call *call = host->calls; call; call = call->next)
+        has_ended |= call->kind == CALL_APPLY && call->state == CALL_DYING;
+    return has_ended;
+}
+
+bool spinel_is_applying(struct spinel_host *host, const char *uid)
+{
+    struct call *call = host->calls;
+    while (call && (call->kind != CALL_APPLY || strcmp(call->op.uid, uid) != 0))
+        call = call->next;
+    if (call)
+        call->has_unsaid = true;
+    return call != NULL;
+}
+
+void calls_answer(struct spinel_host *host)
+{
     for (struct call *call = host->calls, *next; call; call = next) {
         next = call->next;
         if (call->state != CALL_DYING || kill(-call->pid, 0) == 0 || errno != ESRCH)

@@ -48,6 +48,7 @@ struct call {
     struct text input; /* frames that are not whole yet */
     struct text answer;
     bool is_answered;
+    bool has_unsaid; /* a watch had something to tell of it, and did not: an apply */
     struct error err; /* why there is no answer; code 0 while there is none */
     struct waiter *waiters;
 };
@@ -69,8 +70,12 @@ void call_kill(struct spinel_host *host, struct call *call, const struct error *
 /* Kills what is past its deadline; milliseconds until the next look is due, -1: never. */
 int calls_expire(struct spinel_host *host);
 
-/* Reaps every child that ended and answers the calls whose groups are empty. */
-void calls_reap(struct spinel_host *host);
+/* Reaps every child that ended. Whether a step ended, or is about to: what it did is watched before
+ * it is answered. */
+bool calls_reap(struct spinel_host *host);
+
+/* Answers the calls whose groups are empty. */
+void calls_answer(struct spinel_host *host);
 
 /* Kills and reaps all, answering nobody. */
 void calls_end(struct spinel_host *host);

@@ -192,7 +192,14 @@ void spinel_watch(struct spinel_host *host, int fd, void (*ready)(struct spinel_
     struct watch *grown =
         memory_need(reallocarray(host->watches, host->watch_count + 1, sizeof *grown));
     host->watches = grown;
-    host->watches[host->watch_count++] = (struct watch){fd, ready};
+    host->watches[host->watch_count++] = (struct watch){.fd = fd, .ready = ready};
+}
+
+void spinel_watch_rests(struct spinel_host *host, int fd, bool rests)
+{
+    for (size_t i = 0; i < host->watch_count; i++)
+        if (host->watches[i].fd == fd)
+            host->watches[i].rests = rests;
 }
 
 void spinel_unwatch(struct spinel_host *host, int fd)

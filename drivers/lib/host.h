@@ -12,6 +12,7 @@ struct call;
 
 struct watch {
     int fd;
+    bool rests;
     void (*ready)(struct spinel_host *host, int fd);
 };
 

@@ -90,9 +90,12 @@ static size_t slots_fill(const struct spinel_host *host, struct pollfd *slots)
                                       .events = POLLOUT};
     slots[SLOT_SIGNAL] = (struct pollfd){.fd = host->signal_fd, .events = POLLIN};
     for (const struct call *call = host->calls; call; call = call->next)
-        slots[n++] = (struct pollfd){.fd = call->fd, .events = POLLIN};
-    for (size_t i = 0; i < host->watch_count; i++)
-        slots[n++] = (struct pollfd){.fd = host->watches[i].fd, .events = POLLIN};
+        if (call->fd >= 0) /* of hundreds that wait or go with another's process none has one */
+            slots[n++] = (struct pollfd){.fd = call->fd, .events = POLLIN};
+    for (size_t i = 0; i < host->watch_count; i++) {
+        const struct watch *watch = &host->watches[i];
+        slots[n++] = (struct pollfd){.fd = watch->rests ? -1 : watch->fd, .events = POLLIN};
+    }
     return n;
 }
 
@@ -112,21 +115,40 @@ static void watch_ready(struct spinel_host *host, int fd)
     host->arena = host->forever;
 }
 
+/* Takes what the watches have to tell by now. */
+static void watches_catch_up(struct spinel_host *host)
+{
+    size_t count = host->watch_count;
+    struct pollfd *slots = memory_need(calloc(count + 1, sizeof *slots));
+    for (size_t i = 0; i < count; i++)
+        slots[i] = (struct pollfd){.fd = host->watches[i].fd, .events = POLLIN};
+    if (poll(slots, count, 0) > 0)
+        for (size_t i = 0; i < count; i++)
+            if (slots[i].revents)
+                watch_ready(host, slots[i].fd);
+    free(slots);
+}
+
 /* Calls and watches may come and go while slots are served: a slot is matched by its
  * descriptor, and one that is gone is passed over. */
 static void slots_serve(struct spinel_host *host, const struct pollfd *slots, size_t count)
 {
     size_t watches_at = count - host->watch_count;
     struct call *call = host->calls;
-    for (size_t i = SLOT_REST; i < watches_at; i++, call = call->next)
-        if (slots[i].revents)
+    for (size_t i = SLOT_REST; i < watches_at; call = call->next) {
+        if (call->fd < 0)
+            continue;
+        if (slots[i++].revents)
             call_read(host, call);
+    }
     for (size_t i = watches_at; i < count; i++)
         if (slots[i].revents)
             watch_ready(host, slots[i].fd);
     if (slots[SLOT_SIGNAL].revents)
         signals_drain(host->signal_fd);
-    calls_reap(host);
+    if (calls_reap(host))
+        watches_catch_up(host);
+    calls_answer(host);
     if (slots[SLOT_IN].revents)
         input_take(host);
     calls_start(host);

@@ -117,7 +117,10 @@ static void initialize(struct spinel_host *host, struct request *request)
         value_set_text(request->arena, capabilities, "etags", program_stamp(request->arena));
     if (host->driver->flags & SPINEL_IN_PROCESS)
         value_set_bool(request->arena, capabilities, "queue", true);
-    if (host->driver->group)
+    if (host->driver->group && host->driver->group_kinds)
+        value_set(request->arena, capabilities, "groups",
+                  kinds_list(request->arena, host->driver->group_kinds));
+    else if (host->driver->group)
         value_set_bool(request->arena, capabilities, "groups", true);
     value_set_text(request->arena, reply, "name", host->driver->name);
     value_set_text(request->arena, reply, "version", host->driver->version);

@@ -279,6 +279,21 @@ static void etags_judge(struct core *core, struct driver *driver, const struct v
     save_fact(core, key, now);
 }
 
+/* `groups` is true, or a list of kinds. */
+static void groups_read(struct driver *driver, const struct value *groups)
+{
+    size_t count;
+    const struct kind *const *kinds = kinds_get(&count);
+    bool is_all = groups && groups->type == VALUE_BOOL && groups->boolean;
+    invariant(count <= 64, "%zu kinds, and a bit for 64", count);
+    driver->grouped_kinds = is_all ? UINT64_MAX : 0;
+    for (size_t i = 0; value_is_list(groups) && i < groups->count; i++)
+        for (size_t k = 0; k < count; k++)
+            if (!strcmp(value_item_text(groups, i), kinds[k]->name))
+                driver->grouped_kinds |= UINT64_C(1) << k;
+    driver->makes_groups = driver->grouped_kinds != 0;
+}
+
 static void initialize_answered(struct core *core, struct driver *driver, const struct value *error,
                                 const struct value *result)
 {
@@ -292,7 +307,7 @@ static void initialize_answered(struct core *core, struct driver *driver, const 
     }
     etags_judge(core, driver, result);
     driver->keeps_queue = value_at_bool(result, "capabilities.queue", false);
-    driver->makes_groups = value_at_bool(result, "capabilities.groups", false);
+    groups_read(driver, value_at(result, "capabilities.groups"));
     driver->window = window_begin(core, driver);
     driver->state = DRIVER_READY;
     driver->was_ready = true;

@@ -64,18 +64,20 @@ struct driver {
     bool is_dirty;        /* said that anything may have changed */
     bool has_nameless;    /* it listed what bears our tag and could not say what it is */
     int64_t started_ms;
-    char *unmanaged;        /* JSON list of its last list; NULL before the first */
-    char *trash;            /* the same */
-    char *token;            /* of its last list; NULL: it gave none */
-    uint64_t since_round;   /* that it was last asked in whether that list still holds; 0: never */
-    int64_t listed_at;      /* unix seconds */
-    unsigned in_flight;     /* tasks sent to it */
-    unsigned window;        /* most of them at once */
-    bool keeps_queue;       /* what is sent beyond the first waits within it */
-    bool makes_groups;      /* what waits within it is carried out together */
-    struct task *waiting;   /* for it, in the order of the plan */
-    unsigned list_failures; /* since its last complete list */
-    int64_t relist_at_ms;   /* when it is asked again; 0: it need not be */
+    char *unmanaged;      /* JSON list of its last list; NULL before the first */
+    char *trash;          /* the same */
+    char *token;          /* of its last list; NULL: it gave none */
+    uint64_t since_round; /* that it was last asked in whether that list still holds; 0: never */
+    int64_t listed_at;    /* unix seconds */
+    unsigned in_flight;   /* tasks sent to it */
+    unsigned alone_in_flight; /* of these, those that it carries out alone; only with groups */
+    unsigned window;          /* most of them at once */
+    bool keeps_queue;         /* what is sent beyond the first waits within it */
+    bool makes_groups;        /* what waits within it is carried out together */
+    uint64_t grouped_kinds;   /* of these kinds: a bit each, in the order of kinds_get() */
+    struct task *waiting;     /* for it, in the order of the plan */
+    unsigned list_failures;   /* since its last complete list */
+    int64_t relist_at_ms;     /* when it is asked again; 0: it need not be */
     int64_t last_id;
     struct request *requests;
 };
@@ -159,6 +161,7 @@ struct task {
     int64_t progress_ms;             /* when its driver's word on it was kept last; 0: never */
     int64_t deadline_ms, look_at_ms, look_pause_ms, look_until_ms;
     int64_t look;         /* of TASK_LOOKING: the request's id, which others may share */
+    bool is_alone;        /* of alone_in_flight */
     const char *approval; /* hold id that is used up once it is confirmed; NULL: none */
     bool is_late;         /* past its deadline: confirmed or failed at the next look */
     struct task **list;   /* that it is in: one of those that wait, or core.active */

@@ -287,6 +287,15 @@ void task_link(struct task *task, struct task *before)
     task->pending++;
 }
 
+static int64_t deadline_s(const struct task *task)
+{
+    if (!strcmp(task->kind->name, "Image") || value_at(task->arguments, "spec.image"))
+        return IMAGE_S; /* a volume from an image copies or converts it */
+    if (!strcmp(task->kind->name, "Instance"))
+        return SHUTDOWN_S + value_at_int(task->arguments, "spec.shutdown.timeout", SHUTDOWN_S);
+    return STEP_S;
+}
+
 /* ---- ending one --------------------------------------------------------------------- */
 
 static void task_free(struct core *core, struct task *task)
@@ -345,6 +354,8 @@ static void task_leave_driver(struct task *task)
     invariant(task->driver->in_flight > 0, "driver %s has op %s, and none in flight",
               task->driver->name, task->intent.op);
     task->driver->in_flight--;
+    task->driver->alone_in_flight -= task->is_alone;
+    task->is_alone = false;
     task->state = TASK_WAITING; /* nobody has it */
 }
 
@@ -572,23 +583,41 @@ unsigned window_begin(const struct core *core, const struct driver *driver)
                : core->config.parallelism;
 }
 
-/* A group that died goes one by one for a while, and each has its deadline from when it was sent.
- */
-static void window_narrow(const struct core *core, struct driver *driver)
+static bool is_grouped(const struct driver *driver, const struct kind *kind)
 {
-    if (driver->makes_groups)
-        driver->window = core->config.parallelism;
+    size_t i = 0, count;
+    const struct kind *const *kinds = kinds_get(&count);
+    while (i < count && kinds[i] != kind)
+        i++;
+    return i < count && (driver->grouped_kinds >> i & 1);
+}
+
+/* Of what a driver carries out together many are sent at once. What may take long it does not. */
+static bool goes_alone(const struct task *task)
+{
+    return task->driver->makes_groups &&
+           (deadline_s(task) > STEP_S || !is_grouped(task->driver, task->kind));
+}
+
+/* A group that died goes one by one for a while, and each has its deadline from when it was sent.
+ * What is in no group says nothing of them. */
+static void window_narrow(const struct core *core, const struct task *task)
+{
+    if (task->driver->makes_groups && !goes_alone(task))
+        task->driver->window = core->config.parallelism;
 }
 
 /* A driver that works one after the other is not asked for more at once by being sent more; but
  * what comes together is made durable together, on both sides. It is sent more for each quick
  * answer, and what the site allows once one was slow: each task has its deadline from when it
  * was sent. */
-static void window_adapt(const struct core *core, struct driver *driver, int64_t took_ms)
+static void window_adapt(const struct core *core, const struct task *task)
 {
+    struct driver *driver = task->driver;
+    int64_t took_ms = task->answered_ms - task->started_ms;
     unsigned most = window_begin(core, driver), more = driver->window + core->config.parallelism;
     if (driver->makes_groups && took_ms > GROUP_QUICK_MS)
-        window_narrow(core, driver);
+        window_narrow(core, task);
     else if (driver->makes_groups)
         driver->window = more < most ? more : most;
     else if (driver->keeps_queue && took_ms > QUICK_MS)
@@ -615,7 +644,7 @@ void task_answered(struct core *core, struct task *task, const struct error *ref
         return; /* being cancelled: the look decides */
     if (refusal) {
         if (refusal->code == ERR_SYSTEM || refusal->code == ERR_BUSY)
-            window_narrow(core, task->driver);
+            window_narrow(core, task);
         if (refusal->code == ERR_STALE)
             seen_mark_dirty(core, task->look_driver, task->intent.uid, NULL);
         task_fail(core, task, refusal, is_final, "failed");
@@ -623,7 +652,7 @@ void task_answered(struct core *core, struct task *task, const struct error *ref
     }
     task_leave_driver(task);
     task->answered_ms = mono(core);
-    window_adapt(core, task->driver, task->answered_ms - task->started_ms);
+    window_adapt(core, task);
     task->intent.state = "claimed";
     save_intent(core, &task->intent);
     task->look_pause_ms = LOOK_PAUSE_MS;
@@ -634,7 +663,7 @@ void task_answered(struct core *core, struct task *task, const struct error *ref
 void task_cancelled(struct core *core, struct task *task)
 {
     invariant(task->state == TASK_CANCELLING, "a cancel is answered once");
-    window_narrow(core, task->driver);
+    window_narrow(core, task);
     task_leave_driver(task);
     task->answered_ms = mono(core);
     task->is_late = true;
@@ -657,19 +686,10 @@ void tasks_driver_lost(struct core *core, struct driver *driver)
         task_fail(core, task, &err, false, "pending");
         task = core->tasks; /* what waited for it is gone too */
     }
-    driver->in_flight = 0;
+    driver->in_flight = driver->alone_in_flight = 0;
 }
 
 /* ---- going on ----------------------------------------------------------------------- */
-
-static int64_t deadline_s(const struct task *task)
-{
-    if (!strcmp(task->kind->name, "Image") || value_at(task->arguments, "spec.image"))
-        return IMAGE_S; /* a volume from an image copies or converts it */
-    if (!strcmp(task->kind->name, "Instance"))
-        return SHUTDOWN_S + value_at_int(task->arguments, "spec.shutdown.timeout", SHUTDOWN_S);
-    return STEP_S;
-}
 
 static void task_send(struct core *core, struct task *task)
 {
@@ -705,6 +725,8 @@ static void task_send(struct core *core, struct task *task)
     task_list(task, &core->active);
     task->deadline_ms = task->started_ms + 1000 * seconds + GRACE_MS;
     task->driver->in_flight++;
+    task->is_alone = goes_alone(task);
+    task->driver->alone_in_flight += task->is_alone;
     driver_request(core, task->driver, REQUEST_APPLY, "apply", params, INT32_MAX)->task = task;
 }
 
@@ -734,6 +756,12 @@ static bool driver_has_room(const struct driver *driver)
     return driver->state == DRIVER_READY && driver->in_flight < driver->window;
 }
 
+static bool may_be_sent(const struct core *core, const struct task *task)
+{
+    return !task->pending &&
+           (task->driver->alone_in_flight < core->config.parallelism || !goes_alone(task));
+}
+
 void tasks_advance(struct core *core)
 {
     struct task *task, *next;
@@ -747,7 +775,7 @@ void tasks_advance(struct core *core)
         struct driver *driver = &core->drivers[i];
         for (task = driver->waiting; task && driver_has_room(driver); task = next) {
             next = task->next;
-            if (!task->pending)
+            if (may_be_sent(core, task))
                 task_send(core, task);
         }
     }

@@ -81,9 +81,9 @@ static inline void rack_free(struct rack *rack)
     arena_free(rack->arena);
 }
 
-/* Sends an apply; `rest` is JSON whose members are added to or replace the usual ones. */
-static inline int rack_send(struct rack *rack, unsigned n, int epoch, const char *verb,
-                            const char *kind, const char *rest)
+/* Of an apply; `rest` is JSON whose members are added to or replace the usual ones. */
+static inline struct value *rack_params(struct rack *rack, unsigned n, int epoch, const char *verb,
+                                        const char *kind, const char *rest)
 {
     struct arena *arena = rack->arena;
     struct value *params = json_of(arena, "{\"project\":\"shop\",\"name\":\"x\",\"generation\":1,"
@@ -96,7 +96,13 @@ static inline int rack_send(struct rack *rack, unsigned n, int epoch, const char
     value_set_text(arena, params, "kind", kind);
     for (size_t i = 0; i < more->pair_count; i++)
         value_set(arena, params, more->pairs[i].key, more->pairs[i].value);
-    return subject_send(&rack->subject, "apply", params);
+    return params;
+}
+
+static inline int rack_send(struct rack *rack, unsigned n, int epoch, const char *verb,
+                            const char *kind, const char *rest)
+{
+    return subject_send(&rack->subject, "apply", rack_params(rack, n, epoch, verb, kind, rest));
 }
 
 static inline const struct value *rack_apply(struct rack *rack, unsigned n, int epoch,

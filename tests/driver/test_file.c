@@ -94,6 +94,58 @@ static void a_volume_has_exactly_the_size_that_was_asked_for(void **state)
     assert_int_equal(value_at_int(rack_look(rack, 2), "spec.size", 0), 1234432);
 }
 
+static bool does(struct rack *rack, const char *command, const char *path)
+{
+    return system(arena_printf(rack->arena, "%s %s >/dev/null 2>&1", command, path)) == 0;
+}
+
+/* What qemu-img says of an image, without the names of files and what it takes on disk. */
+static const char *info_of(struct rack *rack, const char *path)
+{
+    char *text = arena_alloc(rack->arena, 4096);
+    FILE *info =
+        popen(arena_printf(rack->arena,
+                           "qemu-img info -f qcow2 %s | grep -v '^image:\\|^disk size:'", path),
+              "r");
+    assert_non_null(info);
+    assert_true(fread(text, 1, 4095, info) > 0);
+    assert_int_equal(pclose(info), 0);
+    return text;
+}
+
+/* One entry of its L1 table, two, and many clusters of them; the smallest one, and half a sector.
+ */
+static void an_empty_qcow2_volume_is_as_qemu_img_makes_it(void **state)
+{
+    struct rack *rack = *state;
+    static const char *const sizes[] = {"65536",      "65537",         "1048576",
+                                        "536870912",  "536871424",     "4398046511104",
+                                        "5368709120", "70368744177664"};
+    const char *theirs = arena_printf(rack->arena, "%s/theirs", rack->dir);
+    for (unsigned n = 0; n < sizeof sizes / sizeof *sizes; n++) {
+        const char *rest =
+            arena_printf(rack->arena, "{\"spec\":{\"size\":%s,\"format\":\"qcow2\"}}", sizes[n]);
+        assert_applied(rack, rack_apply(rack, n + 1, 1, "create", "Volume", rest));
+        const char *ours = path_of(rack, n + 1);
+        assert_true(does(rack, "qemu-img create -f qcow2",
+                         arena_printf(rack->arena, "%s %s", theirs, sizes[n])));
+        assert_string_equal(info_of(rack, ours), info_of(rack, theirs));
+        assert_true(does(rack, "qemu-img check -f qcow2", ours));
+        assert_true(
+            does(rack, "qemu-io -f qcow2 -c 'write -P 7 60k 4k' -c 'read -P 7 60k 4k'", ours));
+        assert_true(does(rack, "qemu-io -f qcow2 -c 'write -P 7 60k 4k' ", theirs));
+        assert_true(does(rack, "qemu-img check -f qcow2", ours));
+        if (n < 5) /* of the largest it takes minutes */
+            assert_true(does(rack, "qemu-img compare -f qcow2 -F qcow2",
+                             arena_printf(rack->arena, "%s %s", ours, theirs)));
+    }
+    assert_refused(rack,
+                   rack_apply(rack, 99, 1, "create", "Volume",
+                              "{\"spec\":{\"size\":2251799813685760,\"format\":\"qcow2\"}}"),
+                   "invalid", "2 PiB");
+    assert_true(is_absent(rack_look(rack, 99)));
+}
+
 static void a_volume_grows_in_place_and_never_shrinks(void **state)
 {
     struct rack *rack = *state;
@@ -647,6 +699,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
         TEST(a_volume_has_exactly_the_size_that_was_asked_for),
+        TEST(an_empty_qcow2_volume_is_as_qemu_img_makes_it),
         TEST(a_volume_grows_in_place_and_never_shrinks),
         TEST(a_volume_that_a_process_holds_is_left_alone),
         TEST(a_released_volume_keeps_its_bytes),

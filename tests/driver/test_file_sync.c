@@ -140,11 +140,126 @@ static void a_volume_is_on_disk_in_the_trash_before_the_answer(void **state)
     assert_non_null(find(rack, named, "sync", inode_of(dir)));
 }
 
+static size_t times(struct rack *rack, const char *log, const char *what, ino_t inode)
+{
+    size_t count = 0;
+    for (const char *at = log; (at = find(rack, at, what, inode)); at++)
+        count++;
+    return count;
+}
+
+/* So many, at once: they go together. */
+static int creates_send(struct rack *rack, unsigned count)
+{
+    struct text lines = TEXT_INIT;
+    int first = rack->subject.next_id + 1;
+    for (unsigned n = 1; n <= count; n++)
+        text_printf(
+            &lines, "{\"jsonrpc\":\"2.0\",\"id\":%d,\"method\":\"apply\",\"params\":%s}\n",
+            ++rack->subject.next_id,
+            json_text(rack->arena, rack_params(rack, n, 1, "create", "Volume", VOLUME("false"))));
+    assert_true(subject_write(&rack->subject, lines.data, lines.len));
+    text_free(&lines);
+    return first;
+}
+
+/* Of one process, each before any has a name; then their directory, once. */
+static void volumes_that_go_together_are_on_disk_before_they_have_names(void **state)
+{
+    enum { COUNT = 5 };
+    struct rack *rack = *state;
+    skip_with_address_sanitizer();
+    ino_t inodes[COUNT];
+    assert_applied(rack, rack_apply(rack, 9, 1, "create", "Volume", VOLUME("false")));
+    log_take(rack);
+    int first = creates_send(rack, COUNT);
+    for (int i = 0; i < COUNT; i++)
+        assert_applied(rack, subject_receive(&rack->subject, first + i));
+    const char *log = log_take(rack), *last = log, *dir = dir_of(rack, path_of(rack));
+    for (unsigned n = 1; n <= COUNT; n++) {
+        inodes[n - 1] = inode_of(value_at_text(rack_look(rack, n), "status.path", ""));
+        const char *named = find(rack, log, "name", inodes[n - 1]);
+        assert_non_null(named);
+        last = named > last ? named : last;
+    }
+    for (unsigned n = 0; n < COUNT; n++) {
+        const char *synced = find(rack, log, "sync", inodes[n]);
+        assert_true(synced && synced < find(rack, log, "name", inodes[0]));
+        assert_int_equal(times(rack, log, "sync", inodes[n]), 1);
+    }
+    assert_int_equal(times(rack, log, "sync", inode_of(dir)), 1);
+    assert_non_null(find(rack, last, "sync", inode_of(dir)));
+}
+
+/* It has the same directory, and does not get as far as syncing it. */
+static void one_that_fails_leaves_the_directory_to_the_others(void **state)
+{
+    struct rack *rack = *state;
+    skip_with_address_sanitizer();
+    assert_applied(rack, rack_apply(rack, 1, 1, "create", "Volume",
+                                    "{\"spec\":{\"size\":2097152,\"format\":\"raw\"}}"));
+    const char *dir = dir_of(rack, path_of(rack));
+    log_take(rack);
+    int first = creates_send(rack, 2); /* the first would be smaller then */
+    assert_refused(rack, subject_receive(&rack->subject, first), "invalid", "shrink");
+    assert_applied(rack, subject_receive(&rack->subject, first + 1));
+    const char *log = log_take(rack);
+    ino_t second = inode_of(value_at_text(rack_look(rack, 2), "status.path", ""));
+    const char *named = find(rack, log, "name", second);
+    assert_non_null(named);
+    assert_non_null(find(rack, named, "sync", inode_of(dir)));
+}
+
+/* Who gave it its name may have died before that was durable. */
+static void a_volume_that_is_there_already_is_on_disk_before_the_answer(void **state)
+{
+    struct rack *rack = *state;
+    skip_with_address_sanitizer();
+    assert_applied(rack, rack_apply(rack, 1, 1, "create", "Volume", VOLUME("false")));
+    const char *path = path_of(rack);
+    log_take(rack);
+    assert_applied(rack, rack_apply(rack, 1, 2, "create", "Volume", VOLUME("false")));
+    const char *log = log_take(rack);
+    assert_non_null(find(rack, log, "sync", inode_of(path)));
+    assert_non_null(find(rack, log, "sync", inode_of(dir_of(rack, path))));
+}
+
+static void a_volume_that_is_gone_already_is_so_on_disk_before_the_answer(void **state)
+{
+    struct rack *rack = *state;
+    skip_with_address_sanitizer();
+    assert_applied(rack, rack_apply(rack, 1, 1, "create", "Volume", VOLUME("false")));
+    const char *dir = dir_of(rack, path_of(rack));
+    assert_applied(rack, rack_apply(rack, 1, 2, "delete", "Volume", VOLUME("false")));
+    log_take(rack);
+    assert_applied(rack, rack_apply(rack, 1, 3, "delete", "Volume", VOLUME("false")));
+    const char *log = log_take(rack);
+    const char *trash =
+        find(rack, log, "sync", inode_of(arena_printf(rack->arena, "%s/.trash", dir)));
+    assert_non_null(trash);
+    assert_non_null(find(rack, trash, "sync", inode_of(dir)));
+}
+
+static void the_directory_of_a_first_volume_is_on_disk_before_the_answer(void **state)
+{
+    struct rack *rack = *state;
+    skip_with_address_sanitizer();
+    log_take(rack);
+    assert_applied(rack, rack_apply(rack, 1, 1, "create", "Volume", VOLUME("false")));
+    const char *pools = dir_of(rack, dir_of(rack, path_of(rack)));
+    assert_non_null(find(rack, log_take(rack), "sync", inode_of(pools)));
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
         TEST(a_new_volume_is_on_disk_before_it_has_its_name),
+        TEST(volumes_that_go_together_are_on_disk_before_they_have_names),
+        TEST(one_that_fails_leaves_the_directory_to_the_others),
+        TEST(a_volume_that_is_there_already_is_on_disk_before_the_answer),
+        TEST(a_volume_that_is_gone_already_is_so_on_disk_before_the_answer),
+        TEST(the_directory_of_a_first_volume_is_on_disk_before_the_answer),
         TEST(the_ledger_is_on_disk_before_it_has_its_name),
         TEST(a_tag_that_changes_is_on_disk_before_the_answer),
         TEST(a_volume_is_on_disk_in_the_trash_before_the_answer),

@@ -33,6 +33,32 @@ static void note(struct spinel_host *host, const char *how, const struct spinel_
     fclose(log);
 }
 
+static int touch_fds[2];
+
+/* Of the first object. */
+static void touched(struct spinel_host *host, int fd)
+{
+    char path[HERE_MAX], byte;
+    own_path(host, "log", path);
+    if (read(fd, &byte, 1) != 1)
+        return;
+    FILE *log = fopen(path, "a");
+    fprintf(log, "watched, %s\n",
+            spinel_is_applying(host, "00000000000000000000000000000001") ? "under way" : "over");
+    fclose(log);
+}
+
+static int fake_start(struct spinel_host *host, const struct value *settings, struct value *reply,
+                      struct error *err)
+{
+    (void)settings, (void)reply;
+    if (pipe2(touch_fds, O_CLOEXEC | O_NONBLOCK) < 0)
+        return error_sys(err, "no pipe");
+    spinel_watch(host, touch_fds[0], touched);
+    spinel_watch_rests(host, touch_fds[0], true);
+    return 0;
+}
+
 static void step(struct spinel_host *host, const struct spinel_op *op, struct error *err)
 {
     char go[HERE_MAX];
@@ -42,6 +68,11 @@ static void step(struct spinel_host *host, const struct spinel_op *op, struct er
         poll(NULL, 0, 5);
     if (strcmp(what, "wait") == 0)
         note(host, "waited", &op, 1);
+    bool spoils = strcmp(what, "spoil") == 0;
+    if ((spoils || strcmp(what, "touch") == 0) && write(touch_fds[1], "", 1) != 1)
+        error_set(err, ERR_SYSTEM, "nothing was touched");
+    if (spoils)
+        error_set(err, ERR_INVALID, "spoilt");
     if (strcmp(what, "stall") == 0)
         pause();
     if (strcmp(what, "crash") == 0)
@@ -88,6 +119,7 @@ static const struct spinel_driver fake = {
     .name = "fake",
     .version = "1",
     .kinds = "NIC",
+    .start = fake_start,
     .list = fake_list,
     .look = fake_look,
     .apply = fake_apply,
@@ -270,6 +302,26 @@ static void a_newer_epoch_of_one_ends_its_group(void **state)
     assert_applied(rack, received(rack, newer));
 }
 
+/* The watch rests: nothing else would serve it. */
+static void what_a_step_did_is_watched_before_it_is_over(void **state)
+{
+    struct rack *rack = *state;
+    assert_applied(rack, received(rack, step_send(rack, 1, 1, "g", "touch")));
+    assert_string_equal(log_await(rack, 1), "alone 1-1-create\nwatched, under way\n");
+}
+
+/* Nobody looks at what was refused. */
+static void what_happened_during_a_step_that_fails_is_told(void **state)
+{
+    struct rack *rack = *state;
+    int id = step_send(rack, 1, 1, "g", "spoil");
+    const struct value *notice = subject_receive(&rack->subject, SUBJECT_NOTICE);
+    assert_refused(rack, received(rack, id), "invalid", "spoilt");
+    assert_string_equal(value_at_text(notice, "params.uid", ""), uid_of(rack, 1));
+    assert_string_equal(value_at_text(notice, "params.why", ""),
+                        "it changed while a step for it failed");
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
@@ -281,6 +333,8 @@ int main(int argc, char **argv)
         TEST(after_a_crash_each_goes_alone),
         TEST(who_went_with_one_that_is_cancelled_is_told),
         TEST(a_newer_epoch_of_one_ends_its_group),
+        TEST(what_a_step_did_is_watched_before_it_is_over),
+        TEST(what_happened_during_a_step_that_fails_is_told),
     };
     if (getenv(is_driver))
         return spinel_driver_main(&fake, argc, argv);

@@ -78,6 +78,7 @@ struct rack {
     const struct value *set_back; /* what the next object looked at is once it was told */
     const char *etags;            /* what drivers say that their etags are made by; NULL: nothing */
     bool makes_groups;            /* drivers say that they carry out together what waits */
+    const char *group_kind;       /* of this kind; NULL: of all */
     bool has_queue;               /* drivers say that they keep what they cannot begin at once */
     bool in_bursts;               /* what is there to be read is taken in before the next turn */
     int64_t lie_epoch;            /* what drivers say of every epoch; 0: the truth */

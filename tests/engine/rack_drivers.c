@@ -300,6 +300,10 @@ static struct value *initialize(struct rack *rack)
     value_set(rack->arena, result, "capabilities", capabilities);
     value_set_bool(rack->arena, capabilities, "queue", rack->has_queue);
     value_set_bool(rack->arena, capabilities, "groups", rack->makes_groups);
+    if (rack->group_kind)
+        value_append(rack->arena,
+                     value_set(rack->arena, capabilities, "groups", value_list(rack->arena)),
+                     value_text(rack->arena, rack->group_kind));
     if (rack->etags)
         value_set_text(rack->arena, capabilities, "etags", rack->etags);
     return result;

@@ -78,6 +78,78 @@ static void a_driver_that_makes_groups_is_given_many_at_once(void **state)
     assert_int_equal(most_under_way(rack, "2", 0), 512);
 }
 
+/* A project of so many volumes, made from an image. */
+static const char *copies(struct rack *rack, int count)
+{
+    struct text text = TEXT_INIT;
+    text_add(&text, POOL PROJECT IMAGE);
+    for (int i = 0; i < count; i++)
+        text_printf(&text,
+                    "apiVersion: spinel/v1\nkind: Volume\nmetadata: {project: shop, name: c%03d}\n"
+                    "spec: {size: 1GiB, pool: fast, image: os}\n---\n",
+                    i);
+    const char *made = arena_text(rack->arena, text.data);
+    text_free(&text);
+    return made;
+}
+
+static void of_what_may_take_long_few_are_sent_to_a_driver_that_makes_groups(void **state)
+{
+    struct rack *rack = *state;
+    rack->makes_groups = true;
+    rack->commits[1] = POOL PROJECT IMAGE;
+    rack->commits[2] = copies(rack, 40);
+    rack_settle(rack, "1");
+    assert_int_equal(most_under_way(rack, "2", 0), rack->config.parallelism);
+}
+
+/* They are few at once, and none of them holds up what goes together. */
+static void what_may_take_long_holds_up_no_group(void **state)
+{
+    struct rack *rack = *state;
+    rack->makes_groups = true;
+    rack->commits[1] = POOL PROJECT IMAGE;
+    rack->commits[2] = arena_printf(rack->arena, "%s%s", copies(rack, 40),
+                                    strstr(volumes(rack, 100), "apiVersion: spinel/v1\nkind: Vol"));
+    rack_settle(rack, "1");
+    assert_int_equal(most_under_way(rack, "2", 0), 100 + rack->config.parallelism);
+}
+
+static void a_copy_that_took_long_says_nothing_of_groups(void **state)
+{
+    struct rack *rack = *state;
+    rack->makes_groups = true;
+    rack->commits[1] = POOL PROJECT IMAGE;
+    rack->commits[2] = copies(rack, 1);
+    rack->commits[3] = volumes(rack, 600);
+    rack_settle(rack, "1");
+    most_under_way(rack, "2", 25000);
+    rack->answer_ms = 0;
+    assert_int_equal(most_under_way(rack, "3", 0), 512);
+}
+
+static void a_driver_that_groups_these_kinds_is_given_many_at_once(void **state)
+{
+    struct rack *rack = *state;
+    rack->makes_groups = true;
+    rack->group_kind = "Volume";
+    rack->commits[1] = POOL PROJECT;
+    rack->commits[2] = volumes(rack, 40);
+    rack_settle(rack, "1");
+    assert_int_equal(most_under_way(rack, "2", 0), 40);
+}
+
+static void a_driver_that_groups_other_kinds_is_given_as_many_as_the_site_allows(void **state)
+{
+    struct rack *rack = *state;
+    rack->makes_groups = true;
+    rack->group_kind = "NIC";
+    rack->commits[1] = POOL PROJECT;
+    rack->commits[2] = volumes(rack, 40);
+    rack_settle(rack, "1");
+    assert_int_equal(most_under_way(rack, "2", 0), rack->config.parallelism);
+}
+
 /* Steps that are sent before the first of them is answered. */
 static int64_t sent_at_once(struct rack *rack, const char *commit)
 {
@@ -273,6 +345,11 @@ int main(void)
         RACK_TEST(after_a_group_that_died_few_are_sent_at_once),
         RACK_TEST(after_a_refusal_as_many_as_before_are_sent),
         RACK_TEST(after_a_group_that_was_slow_few_are_sent_at_once),
+        RACK_TEST(of_what_may_take_long_few_are_sent_to_a_driver_that_makes_groups),
+        RACK_TEST(what_may_take_long_holds_up_no_group),
+        RACK_TEST(a_copy_that_took_long_says_nothing_of_groups),
+        RACK_TEST(a_driver_that_groups_these_kinds_is_given_many_at_once),
+        RACK_TEST(a_driver_that_groups_other_kinds_is_given_as_many_as_the_site_allows),
         RACK_TEST(a_site_may_allow_more_than_a_group_is_given),
         RACK_TEST(what_goes_together_is_looked_at_by_one_request),
         RACK_TEST(what_goes_one_by_one_is_looked_at_one_by_one),

@@ -71,7 +71,7 @@ static struct spinel_object seed_seen(void)
 {
     struct spinel_object object = {.uid = UID, .absent = true};
     struct error err = ERROR_INIT;
-    MUST(seed_look(&host, &object, &err) == 0);
+    MUST(seed_look(&host, NULL, &object, &err) == 0);
     return object;
 }
 
