@@ -99,6 +99,7 @@ void save_object(struct core *core, const struct known *known)
 {
     struct error err = ERROR_INIT;
     invariant(known->uid && known->uid[0] && known->kind, "a row of nobody is written");
+    core->writes++;
     if (batch_open(core))
         batch_check(core, core->env->ledger->object_put(core->env->store, known, &err), &err);
 }
@@ -108,6 +109,7 @@ void save_observation(struct core *core, const char *uid, const struct observati
 {
     struct error err = ERROR_INIT;
     invariant(uid && uid[0], "an observation of nobody is written");
+    core->writes++;
     if (!batch_open(core))
         return;
     batch_check(core,
