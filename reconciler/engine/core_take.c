@@ -20,6 +20,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "model/invariant.h"
+#include "model/text.h"
 
 /* More objects than these are sooner listed than looked at one by one. */
 enum { LOOKED_AT_MAX = 64 };
@@ -53,6 +54,26 @@ static bool is_at_rest(const struct core *core)
            !core->failure.code;
 }
 
+static bool has_row(const struct part *part, const struct resource *resource)
+{
+    for (size_t i = 0; i < part->row_count; i++) {
+        const struct known *row = &part->rows[i];
+        if (row->life == LIFE_LIVE && !strcmp(row->kind, resource->kind->name) &&
+            !strcmp(row->name, resource->name) && !text_compare(row->project, resource->project))
+            return true;
+    }
+    return false;
+}
+
+/* Else something is to be made: a list has to show first that it is not there under another uid. */
+static bool has_all_rows(const struct part *part)
+{
+    bool has = part->set->count <= LOOKED_AT_MAX && part->row_count <= LOOKED_AT_MAX;
+    for (size_t i = 0; has && i < part->set->count; i++)
+        has = has_row(part, part->set->resources[i]);
+    return has;
+}
+
 bool take_make(struct core *core, const char *commit, struct taken *taken)
 {
     if (!core->env->part_make || !is_at_rest(core))
@@ -65,7 +86,7 @@ bool take_make(struct core *core, const char *commit, struct taken *taken)
         arena_free(taken->arena);
         return false;
     }
-    if (taken->part.row_count > LOOKED_AT_MAX || !promises_find(taken)) {
+    if (!has_all_rows(&taken->part) || !promises_find(taken)) {
         take_drop(core, taken);
         return false;
     }
