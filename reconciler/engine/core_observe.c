@@ -308,6 +308,8 @@ void object_observed(struct core *core, struct driver *driver, const struct requ
     struct observation observation = observation_read(core, batch_arena(core), object);
     invariant(seen->driver == driver, "%s is told of by driver %s, and looked after by another",
               uid, driver->name);
+    if (take_note(core, request, uid, &observation))
+        return; /* there is nothing to write */
     seen->is_dirty = seen->is_dirty && seen_rare(seen)->noticed > request->asked;
     seen->has_details = observation.known;
     if (observation.known) {
@@ -326,7 +328,6 @@ void object_observed(struct core *core, struct driver *driver, const struct requ
         seen_rare_set(seen)->object = value_copy(core->object_arena, object);
     if (seen->has_row)
         save_observation(core, uid, &observation, seen->etag);
-    take_note(core, uid, observation.known);
 }
 
 /* ---- rounds ------------------------------------------------------------------------- */

@@ -212,7 +212,7 @@ struct taken {
     int64_t observed_at, live;
     uint64_t round;    /* that looks at its objects; 0: not begun */
     uint64_t writes;   /* core.writes, if nothing but its own objects was written since */
-    bool *is_looked;   /* by row */
+    bool *is_looked;   /* by row: it was just now, and is as it was */
     bool *is_promised; /* by row: it is tightened by what the commit promises */
 };
 
@@ -411,8 +411,9 @@ bool take_make(struct core *core, const char *commit, struct taken *taken);
 void take_drop(struct core *core, struct taken *taken);
 /* Begins to look at its objects. */
 void take_look(struct core *core);
-/* One of its objects was looked at. */
-void take_note(struct core *core, const char *uid, bool is_known);
+/* An object was told of; true if it is one of the part's and as it was. */
+bool take_note(struct core *core, const struct request *request, const char *uid,
+               const struct observation *now);
 /* Its plan, which becomes the core's; false: there is none, and if there was a part, it is given up
  * for a look at the whole. */
 bool take_plan(struct core *core);

@@ -86,6 +86,8 @@ bool take_make(struct core *core, const char *commit, struct taken *taken)
         arena_free(taken->arena);
         return false;
     }
+    if (taken->part.row_count)
+        qsort(taken->part.rows, taken->part.row_count, sizeof(struct known), plan_known_order);
     if (!has_all_rows(&taken->part) || !promises_find(taken)) {
         take_drop(core, taken);
         return false;
@@ -141,25 +143,33 @@ void take_look(struct core *core)
         objects_ask(core, &core->drivers[i]);
 }
 
-void take_note(struct core *core, const char *uid, bool is_known)
+/* All that a plan is made of (the digest of the world is of less). */
+static bool is_same(const struct known *row, const struct observation *now)
+{
+    const struct observation *was = &row->observed;
+    return was->known && now->known && was->absent == now->absent &&
+           was->released == now->released && was->epoch == now->epoch && now->epoch <= row->epoch &&
+           value_equal(was->spec, now->spec) && value_equal(was->booted, now->booted) &&
+           value_equal(was->status, now->status) && value_equal(was->damage, now->damage);
+}
+
+bool take_note(struct core *core, const struct request *request, const char *uid,
+               const struct observation *now)
 {
     struct taken *taken = &core->taken;
-    for (size_t i = 0; taken->arena && i < taken->part.row_count; i++) {
-        if (strcmp(taken->part.rows[i].uid, uid) != 0)
-            continue;
-        taken->is_looked[i] = is_known;
-        taken->writes++; /* it was just written */
-        return;
-    }
+    if (!taken->arena || request->kind != REQUEST_DETAILS || request->round != taken->round)
+        return false;
+    for (size_t i = 0; i < taken->part.row_count; i++)
+        if (strcmp(taken->part.rows[i].uid, uid) == 0)
+            return taken->is_looked[i] = is_same(&taken->part.rows[i], now);
+    return false;
 }
 
 /* ---- is it as it was? --------------------------------------------------------------- */
 
-/* Its look has ended, and nothing else has happened since it was taken. */
-static bool is_looked_at(struct core *core)
+static bool rows_are_looked_at(struct core *core)
 {
     const struct taken *taken = &core->taken;
-    const struct round *round = &core->round;
     for (size_t i = 0; i < taken->part.row_count; i++) {
         const struct known *row = &taken->part.rows[i];
         const struct seen *seen = seen_find(core, row->uid);
@@ -168,51 +178,17 @@ static bool is_looked_at(struct core *core)
         if (!taken->is_looked[i] || !seen || seen->is_dirty || seen->has_stopped)
             return false;
     }
+    return true;
+}
+
+/* Its look has ended, and nothing else has happened since it was taken. */
+static bool is_as_it_was(struct core *core)
+{
+    const struct taken *taken = &core->taken;
+    const struct round *round = &core->round;
     return taken->round == round->number && !round->is_active && !round->is_overdue &&
            !core->coalesce_at_ms && drivers_are_at_rest(core) && !core->is_restored &&
-           core->writes == taken->writes;
-}
-
-/* What the digest of the world is made of (plan/world.c). */
-static bool is_same(const struct known *was, const struct known *is)
-{
-    const struct observation *a = &was->observed, *b = &is->observed;
-    return was->life == is->life && was->epoch == is->epoch && a->known == b->known &&
-           a->absent == b->absent && a->released == b->released && a->epoch == b->epoch &&
-           b->epoch <= is->epoch && value_equal(a->spec, b->spec) &&
-           value_equal(a->booted, b->booted) && value_equal(a->damage, b->damage);
-}
-
-static bool row_read(struct core *core, struct arena *arena, const struct known *was,
-                     struct known *is)
-{
-    const struct env *env = core->env;
-    struct error err = ERROR_INIT;
-    struct known *found = NULL;
-    size_t count = 0;
-    if (env->ledger->objects_named(env->store, arena, was->kind, was->project, was->name, &found,
-                                   &count, &err) < 0)
-        core_fail(core, &err);
-    for (size_t i = 0; i < count && !core->failure.code; i++)
-        if (strcmp(found[i].uid, was->uid) == 0) {
-            *is = found[i];
-            return is_same(was, is);
-        }
-    return false;
-}
-
-/* As they are after the look. */
-static bool rows_read(struct core *core, struct arena *arena, struct part *part)
-{
-    const struct part *was = &core->taken.part;
-    *part = *was;
-    part->rows = arena_array(arena, was->row_count + 1, sizeof *part->rows);
-    for (size_t i = 0; i < was->row_count; i++)
-        if (!row_read(core, arena, &was->rows[i], &part->rows[i]))
-            return false;
-    if (part->row_count)
-        qsort(part->rows, part->row_count, sizeof *part->rows, plan_known_order);
-    return true;
+           core->writes == taken->writes && rows_are_looked_at(core);
 }
 
 /* ---- is it simple? ------------------------------------------------------------------ */
@@ -262,11 +238,9 @@ static const struct plan *part_plan(struct core *core, struct plan_input **input
 {
     const struct taken *taken = &core->taken;
     const struct part_world world = {taken->world, taken->observed_at, taken->live};
-    struct part part;
-    if (!is_looked_at(core) || has_open_intents(core, taken->arena) ||
-        !rows_read(core, taken->arena, &part))
+    if (!is_as_it_was(core) || has_open_intents(core, taken->arena))
         return NULL;
-    *input = part_input_make(core, taken->arena, &part, &world, core->commit);
+    *input = part_input_make(core, taken->arena, &taken->part, &world, core->commit);
     const struct plan *plan = *input ? plan_make(taken->arena, *input) : NULL;
     return plan && plan_is_simple(core, plan, *input) ? plan : NULL;
 }
