@@ -356,7 +356,8 @@ int core_target(struct core *core, const char *commit, const char *who, struct r
     }
     invariant(strcmp(core->commit, commit) == 0, "commit %.12s was taken, and the target is %.12s",
               commit, core->commit);
-    core->wants_full |= !is_taken && !core->config.cached;
+    if (!is_taken)
+        core->wants_full = !core->config.cached;
     core->wants_plan |= core->config.cached;
     core->was_announced = false; /* who asks for the same target again waits for the word too */
     if (revision)
