@@ -717,6 +717,20 @@ static void a_step_that_fails_is_tried_again_by_the_whole(void **state)
     end_is(rack, 2);
 }
 
+/* Who plans from the store has nothing to look at, and is done at once. */
+static void a_reader_of_the_store_wants_no_look(void **state)
+{
+    struct rack *rack = *state;
+    rack->config.effects = false;
+    rack->config.cached = true;
+    rack_boot(rack, "2");
+    unsigned looks = rack->looks;
+    core_pump(rack->core);
+    assert_true(core_is_settled(rack->core));
+    assert_int_equal(core_plan(rack->core)->run, 1);
+    assert_int_equal(rack->looks, looks);
+}
+
 /* ---- a crash at each call ----------------------------------------------------------- */
 
 /* What a process has in memory when it is killed is no leak. */
@@ -797,6 +811,7 @@ int main(void)
         RACK_TEST(a_rest_that_cannot_be_read_ends_the_core),
         RACK_TEST(what_cannot_be_read_is_refused_as_ever),
         RACK_TEST(a_step_that_fails_is_tried_again_by_the_whole),
+        RACK_TEST(a_reader_of_the_store_wants_no_look),
         RACK_TEST(a_crash_at_any_call_leaves_one_step_behind),
         cmocka_unit_test(both_ways_leave_the_same_behind),
         cmocka_unit_test(both_ways_end_the_same_whatever_comes_between),
