@@ -99,9 +99,10 @@ void save_object(struct core *core, const struct known *known)
 {
     struct error err = ERROR_INIT;
     invariant(known->uid && known->uid[0] && known->kind, "a row of nobody is written");
+    if (!batch_open(core))
+        return;
     core->writes++;
-    if (batch_open(core))
-        batch_check(core, core->env->ledger->object_put(core->env->store, known, &err), &err);
+    batch_check(core, core->env->ledger->object_put(core->env->store, known, &err), &err);
 }
 
 void save_observation(struct core *core, const char *uid, const struct observation *observation,
@@ -109,9 +110,9 @@ void save_observation(struct core *core, const char *uid, const struct observati
 {
     struct error err = ERROR_INIT;
     invariant(uid && uid[0], "an observation of nobody is written");
-    core->writes++;
     if (!batch_open(core))
         return;
+    core->writes++;
     batch_check(core,
                 core->env->ledger->observation_put(core->env->store, uid, observation, etag, &err),
                 &err);
