@@ -444,6 +444,12 @@ void round_open(struct core *core, bool is_full)
     round->patience_ms = round->began_ms + PATIENCE_MS;
 }
 
+void round_abandon(struct core *core)
+{
+    core->round.is_active = false;
+    core->round.waiting = 0;
+}
+
 void round_begin(struct core *core)
 {
     bool is_due = core->coalesce_at_ms && core->coalesce_at_ms <= mono(core);

@@ -758,7 +758,7 @@ void core_replan(struct core *core)
     int64_t began_ms = core->env->mono_ms(core->env->context);
     core->wants_plan = false;
     bool was_taken = core->taken.arena != NULL, is_of_part = take_plan(core);
-    if (was_taken && !is_of_part && !core->round.is_active)
+    if (was_taken && !is_of_part)
         return; /* the whole is looked at first */
     if (!is_of_part && !plan_of_all(core))
         return;

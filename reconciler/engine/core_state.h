@@ -343,6 +343,8 @@ void round_begin(struct core *core);
 /* Two halves of it: begins one, and asks a driver for these uids. */
 void round_open(struct core *core, bool is_full);
 void round_ask(struct core *core, struct driver *driver, struct value *uids);
+/* What is still answered is taken in, and nobody waits for it. */
+void round_abandon(struct core *core);
 void round_expire(struct core *core);
 void round_list_answer(struct core *core, struct driver *driver, uint64_t round,
                        const struct value *result, struct json_rows *rows);

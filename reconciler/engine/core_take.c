@@ -101,6 +101,8 @@ void take_drop(struct core *core, struct taken *taken)
 {
     if (!taken->arena)
         return;
+    if (taken->round)
+        round_abandon(core);
     core->env->part_free(core->env->context, &taken->part);
     arena_free(taken->arena);
     *taken = (struct taken){0};
