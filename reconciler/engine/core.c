@@ -105,6 +105,7 @@ static void target_change(struct core *core, const char *commit, int64_t revisio
               "revision %lld follows revision %lld", (long long)revision,
               (long long)core->revision);
     core->set = NULL;
+    core->round.is_still = false; /* there is no plan left that it could end in */
     core->revision = revision;
     core->target_ms = core->env->mono_ms(core->env->context);
     strncpy(core->commit, commit, sizeof core->commit - 1);

@@ -757,6 +757,7 @@ void core_replan(struct core *core)
 {
     int64_t began_ms = core->env->mono_ms(core->env->context);
     core->wants_plan = false;
+    core->round.is_still = false; /* what it ends in is not what it began with */
     bool was_taken = core->taken.arena != NULL, is_of_part = take_plan(core);
     if (was_taken && !is_of_part)
         return; /* the whole is looked at first */

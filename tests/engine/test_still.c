@@ -194,6 +194,36 @@ static void new_target_is_planned(void **state)
 }
 
 /* Somebody who pushes what is there already waits for the word. */
+/* Drivers were asked, and none has answered yet. */
+static void look_begins(struct rack *rack)
+{
+    rack->now_ms += rack->config.resync_ms;
+    core_timer(rack->core);
+    core_pump(rack->core);
+    assert_true(core_load(rack->core).queued == 0 && rack->queue_first < rack->queue_end);
+}
+
+static void new_target_during_the_look_is_planned(void **state)
+{
+    struct rack *rack = *state;
+    look_begins(rack);
+    rack_target(rack, "2");
+    assert_true(rack_run(rack, minute));
+    assert_int_equal(rack_size(rack), INT64_C(2) << 30);
+}
+
+static void plan_with_steps_during_the_look_is_followed_by_another(void **state)
+{
+    struct rack *rack = *state;
+    look_begins(rack);
+    rack_target(rack, "2");
+    core_policy_changed(rack->core); /* so that it is planned before the look has ended */
+    core_pump(rack->core);
+    assert_true(core_plan(rack->core)->run > 0);
+    assert_true(rack_run(rack, minute));
+    assert_int_equal(rack_size(rack), INT64_C(2) << 30);
+}
+
 static void same_target_again_is_announced(void **state)
 {
     struct rack *rack = *state;
@@ -220,6 +250,8 @@ int main(void)
         STILL_TEST(unchanged_of_another_token_is_no_list),
         STILL_TEST(driver_that_was_lost_gives_its_list_anew),
         STILL_TEST(new_target_is_planned),
+        STILL_TEST(new_target_during_the_look_is_planned),
+        STILL_TEST(plan_with_steps_during_the_look_is_followed_by_another),
         STILL_TEST(same_target_again_is_announced),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
