@@ -82,6 +82,7 @@ void core_free(struct core *core)
     tasks_free(core);
     retries_reset(core);
     contests_free(core);
+    take_drop(core, &core->taken);
     seen_free(core);
     free(core->orphans_text);
     arena_free(core->batch_arena);
@@ -91,29 +92,38 @@ void core_free(struct core *core)
     arena_free(core->own);
 }
 
-static void target_take(struct core *core, struct arena *arena, const struct set *set,
-                        const char *commit, int64_t revision)
+/* Another commit is the target; what it declares comes next. */
+static void target_change(struct core *core, const char *commit, int64_t revision)
 {
-    invariant(set && commit[0] && strlen(commit) < sizeof core->commit, "a target of nothing: '%s'",
+    invariant(commit[0] && strlen(commit) < sizeof core->commit, "a target of nothing: '%s'",
               commit);
     arena_free(core->plan_arena); /* it points into the old set */
     core->plan_arena = NULL;
     core->plan = NULL;
     core->input = NULL;
-    arena_free(core->target_arena);
-    core->target_arena = arena;
     invariant(!core->config.effects || revision > core->revision,
               "revision %lld follows revision %lld", (long long)revision,
               (long long)core->revision);
-    core->set = set;
+    core->set = NULL;
+    core->round.is_still = false; /* there is no plan left that it could end in */
     core->revision = revision;
     core->target_ms = core->env->mono_ms(core->env->context);
     strncpy(core->commit, commit, sizeof core->commit - 1);
     core->is_converged = core->was_announced = core->is_applied = false;
-    core->wants_full = true;
-    core->round.is_still = false;
+    take_drop(core, &core->taken);
     tasks_drop_waiting(core); /* what the older one asked for and nobody has begun */
     retries_reset(core);
+}
+
+static void target_take(struct core *core, struct arena *arena, const struct set *set,
+                        const char *commit, int64_t revision)
+{
+    invariant(set, "commit %.12s is the target, and declares nothing", commit);
+    target_change(core, commit, revision);
+    arena_free(core->target_arena);
+    core->target_arena = arena;
+    core->set = set;
+    core->wants_full = true;
 }
 
 static int target_resume(struct core *core, struct error *err)
@@ -246,7 +256,7 @@ static int target_refuse(struct core *core, const char *commit, const char *who,
 }
 
 static int revision_write(struct core *core, struct arena *arena, const char *commit,
-                          const char *who, const struct set *set, int64_t *id, struct error *err)
+                          const char *who, size_t declared, int64_t *id, struct error *err)
 {
     const char *author = "", *subject = "";
     if (!batch_open(core))
@@ -263,7 +273,7 @@ static int revision_write(struct core *core, struct arena *arena, const char *co
         .state = "target",
         .message = "",
         .at = core_now_s(core),
-        .resources = (int64_t)set->declared,
+        .resources = (int64_t)declared,
     };
     if (core->revision && !core->is_applied) /* one that was made true stays so in history */
         status = core->env->ledger->revision_state(core->env->store, core->revision, "superseded",
@@ -275,45 +285,106 @@ static int revision_write(struct core *core, struct arena *arena, const char *co
     return status;
 }
 
+static void target_announce(struct core *core, const char *commit, const char *who, size_t declared,
+                            int64_t id, int64_t began_ms)
+{
+    struct value *data = target_data(core, commit, who);
+    value_set_int(batch_arena(core), data, "revision", id);
+    value_set_int(batch_arena(core), data, "ms", core->env->mono_ms(core->env->context) - began_ms);
+    core_event(core, "revision.accepted", NULL, data, "commit %.12s is the target: %zu resources",
+               commit, declared);
+}
+
+static int target_of_all(struct core *core, const char *commit, const char *who,
+                         struct report *report, int64_t *id, struct error *err)
+{
+    int64_t began_ms = core->env->mono_ms(core->env->context);
+    struct arena *arena = arena_new();
+    const struct set *set = NULL;
+    struct report found;
+    report_init(&found, report ? report->arena : arena);
+    int status = core->env->load(core->env->context, arena, commit, &set, &found, err);
+    if (status == 0 && found.count)
+        status = target_refuse(core, commit, who, &found, err);
+    if (status == 0)
+        status = revision_write(core, arena, commit, who, set->declared, id, err);
+    if (status == 0)
+        promises_keep(core, arena, set);
+    if (report)
+        *report = found;
+    if (status < 0) {
+        arena_free(arena);
+        return status;
+    }
+    target_announce(core, commit, who, set->declared, *id, began_ms);
+    target_take(core, arena, set, commit, *id);
+    return 0;
+}
+
+/* 1: it was taken by its part (core_take.c); 0: all of it has to be. */
+static int target_of_part(struct core *core, const char *commit, const char *who, int64_t *id,
+                          struct error *err)
+{
+    int64_t began_ms = core->env->mono_ms(core->env->context);
+    struct taken taken;
+    if (!take_make(core, commit, &taken))
+        return 0;
+    size_t declared = taken.part.set->declared;
+    int status = revision_write(core, taken.arena, commit, who, declared, id, err);
+    if (status < 0) {
+        take_drop(core, &taken);
+        return status;
+    }
+    promises_write(core, &taken);
+    target_announce(core, commit, who, declared, *id, began_ms);
+    target_change(core, commit, *id);
+    taken.writes = core->writes;
+    core->taken = taken;
+    return 1;
+}
+
 int core_target(struct core *core, const char *commit, const char *who, struct report *report,
                 int64_t *revision, struct error *err)
 {
-    int64_t id = core->revision, began_ms = core->env->mono_ms(core->env->context);
+    int64_t id = core->revision;
+    int is_taken = 0;
     invariant(commit && commit[0], "the target is no commit");
     if (strcmp(core->commit, commit)) {
-        struct arena *arena = arena_new();
-        const struct set *set = NULL;
-        struct report found;
-        report_init(&found, report ? report->arena : arena);
-        int status = core->env->load(core->env->context, arena, commit, &set, &found, err);
-        if (status == 0 && found.count)
-            status = target_refuse(core, commit, who, &found, err);
-        if (status == 0)
-            status = revision_write(core, arena, commit, who, set, &id, err);
-        if (status == 0)
-            promises_keep(core, arena, set);
-        if (report)
-            *report = found;
-        if (status < 0) {
-            arena_free(arena);
+        is_taken = target_of_part(core, commit, who, &id, err);
+        int status = is_taken ? is_taken : target_of_all(core, commit, who, report, &id, err);
+        if (status < 0)
             return status;
-        }
-        struct value *data = target_data(core, commit, who);
-        value_set_int(batch_arena(core), data, "revision", id);
-        value_set_int(batch_arena(core), data, "ms",
-                      core->env->mono_ms(core->env->context) - began_ms);
-        core_event(core, "revision.accepted", NULL, data,
-                   "commit %.12s is the target: %zu resources", commit, set->declared);
-        target_take(core, arena, set, commit, id);
     }
-    invariant(core->set && strcmp(core->commit, commit) == 0,
-              "commit %.12s was taken, and the target is %.12s", commit, core->commit);
-    core->wants_full = !core->config.cached;
+    invariant(strcmp(core->commit, commit) == 0, "commit %.12s was taken, and the target is %.12s",
+              commit, core->commit);
+    if (!is_taken)
+        core->wants_full = !core->config.cached;
     core->wants_plan |= core->config.cached;
     core->was_announced = false; /* who asks for the same target again waits for the word too */
     if (revision)
         *revision = id;
     return 0;
+}
+
+bool target_follow(struct core *core)
+{
+    struct error err = ERROR_INIT;
+    struct report report;
+    if (core->set || !core->commit[0])
+        return core->set != NULL;
+    arena_free(core->target_arena); /* of the commit before */
+    core->target_arena = arena_new();
+    report_init(&report, core->target_arena);
+    int status = core->env->load(core->env->context, core->target_arena, core->commit, &core->set,
+                                 &report, &err);
+    if (status == 0 && report.count)
+        status = error_set(&err, ERR_INVALID, "commit %.12s, the target, is not valid: %s",
+                           core->commit, report.problems[0].message);
+    if (status < 0) { /* as at a start: the next one says what becomes of it */
+        core->set = NULL;
+        core_fail(core, &err);
+    }
+    return core->set != NULL;
 }
 
 /* ---- what it is told ---------------------------------------------------------------- */
@@ -384,8 +455,8 @@ uint64_t core_look_goal(const struct core *core)
 
 static bool is_busy(const struct core *core)
 {
-    return core->tasks || core->round.is_active || core->wants_full || core->wants_plan ||
-           core->coalesce_at_ms;
+    return core->tasks || core->taken.arena || core->round.is_active || core->wants_full ||
+           core->wants_plan || core->coalesce_at_ms;
 }
 
 bool core_is_settled(const struct core *core)
@@ -582,7 +653,7 @@ static void waiting_record(struct core *core)
                core->blocked == 1 ? " waits" : "s wait", value_get_text(data, "nextTry", ""));
 }
 
-static bool all_drivers_are_listed(const struct core *core)
+bool all_drivers_are_listed(const struct core *core)
 {
     for (size_t i = 0; i < core->config.driver_count; i++)
         if (!core->drivers[i].is_listed)
@@ -631,12 +702,13 @@ static void turn(struct core *core)
         drivers_start_due(core);
         drivers_expire(core);
         retries_wake(core);
+        take_look(core);
         round_begin(core);
         round_expire(core);
     }
     if (core->wants_plan && !core->failure.code) {
         core_replan(core);
-        if (core->input)
+        if (core->input && core->set) /* of a part, what the whole waits for stays as it is */
             replan_time(core);
     }
     if (!core->failure.code)

@@ -99,8 +99,10 @@ void save_object(struct core *core, const struct known *known)
 {
     struct error err = ERROR_INIT;
     invariant(known->uid && known->uid[0] && known->kind, "a row of nobody is written");
-    if (batch_open(core))
-        batch_check(core, core->env->ledger->object_put(core->env->store, known, &err), &err);
+    if (!batch_open(core))
+        return;
+    core->writes++;
+    batch_check(core, core->env->ledger->object_put(core->env->store, known, &err), &err);
 }
 
 void save_observation(struct core *core, const char *uid, const struct observation *observation,
@@ -110,6 +112,7 @@ void save_observation(struct core *core, const char *uid, const struct observati
     invariant(uid && uid[0], "an observation of nobody is written");
     if (!batch_open(core))
         return;
+    core->writes++;
     batch_check(core,
                 core->env->ledger->observation_put(core->env->store, uid, observation, etag, &err),
                 &err);

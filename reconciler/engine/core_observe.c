@@ -331,6 +331,8 @@ void object_observed(struct core *core, struct driver *driver, const struct requ
     struct observation observation = observation_read(core, batch_arena(core), object);
     invariant(seen->driver == driver, "%s is told of by driver %s, and looked after by another",
               uid, driver->name);
+    if (take_note(core, request, uid, &observation))
+        return; /* there is nothing to write */
     seen->is_dirty = seen->is_dirty && seen_rare(seen)->noticed > request->asked;
     seen->has_details = observation.known;
     if (observation.known) {
@@ -358,7 +360,7 @@ bool seen_is_dirty(const struct core *core)
     return core->coalesce_at_ms != 0;
 }
 
-static void details_ask(struct core *core, struct driver *driver, struct value *uids)
+void round_ask(struct core *core, struct driver *driver, struct value *uids)
 {
     struct arena *arena = batch_arena(core);
     struct value *params = value_map(arena);
@@ -388,14 +390,14 @@ static void asking_add(struct asking *asking, const char *uid)
     value_append(arena, asking->uids, value_text(arena, uid));
     if (asking->uids->count < DETAILS_MAX)
         return;
-    details_ask(asking->core, asking->driver, asking->uids);
+    round_ask(asking->core, asking->driver, asking->uids);
     asking->uids = NULL;
 }
 
 static void asking_end(struct asking *asking)
 {
     if (asking->uids)
-        details_ask(asking->core, asking->driver, asking->uids);
+        round_ask(asking->core, asking->driver, asking->uids);
 }
 
 static void list_ask(struct core *core, struct driver *driver)
@@ -449,6 +451,28 @@ static bool is_still(const struct core *core)
            !strcmp(core->plan->commit, core->commit);
 }
 
+void round_open(struct core *core, bool is_full)
+{
+    struct round *round = &core->round;
+    invariant(!round->is_active && round->waiting == 0,
+              "round %llu begins, and %u answers of the "
+              "last are out",
+              (unsigned long long)round->number + 1, round->waiting);
+    round->is_active = true;
+    round->is_full = is_full;
+    round->is_still = round->is_overdue = round->has_more = false;
+    round->number++;
+    round->waiting = 0;
+    round->began_ms = mono(core);
+    round->patience_ms = round->began_ms + PATIENCE_MS;
+}
+
+void round_abandon(struct core *core)
+{
+    core->round.is_active = false;
+    core->round.waiting = 0;
+}
+
 void round_begin(struct core *core)
 {
     bool is_due = core->coalesce_at_ms && core->coalesce_at_ms <= mono(core);
@@ -459,20 +483,11 @@ void round_begin(struct core *core)
         return;
     struct round *round = &core->round;
     core->wants_full = false; /* so that nothing is wanted any more, if nothing else is */
-    round->is_still = is_full && is_still(core);
-    if (!round->is_still && !stock_take(core))
+    bool is_still_so_far = is_full && is_still(core);
+    if (!is_still_so_far && !stock_take(core))
         return;
-    invariant(!round->is_active && round->waiting == 0,
-              "round %llu begins, and %u answers of the "
-              "last are out",
-              (unsigned long long)round->number + 1, round->waiting);
-    round->is_active = true;
-    round->is_full = is_full;
-    round->is_overdue = round->has_more = false;
-    round->number++;
-    round->waiting = 0;
-    round->began_ms = mono(core);
-    round->patience_ms = round->began_ms + PATIENCE_MS;
+    round_open(core, is_full);
+    round->is_still = is_still_so_far;
     round->detected_by = !round->is_full                    ? "notice"
                          : mono(core) >= core->resync_at_ms ? "resync"
                                                             : "plan";

@@ -8,23 +8,32 @@
 #include "model/invariant.h"
 #include "reconciler/engine/part.h"
 
+struct plan_input *part_input_make(struct core *core, struct arena *arena, const struct part *part,
+                                   const struct part_world *world, const char *commit)
+{
+    core->part_rows = part->rows;
+    core->part_row_count = part->row_count;
+    struct plan_input *input = input_make(core, arena, part->set, commit);
+    core->part_rows = NULL;
+    if (!input)
+        return NULL;
+    input->world = world->digest;
+    input->world_at = world->observed_at;
+    if (input->baseline < world->live)
+        input->baseline = world->live;
+    return input;
+}
+
 const struct plan *core_plan_part(struct core *core, struct arena *arena, const struct part *part,
                                   const struct part_world *world, const char *commit,
                                   struct error *err)
 {
     invariant(core->is_reader && core->config.cached && !core->round.is_active,
               "a part is planned by a core that only reads");
-    core->part_rows = part->rows;
-    core->part_row_count = part->row_count;
-    struct plan_input *input = input_make(core, arena, part->set, commit);
-    core->part_rows = NULL;
+    struct plan_input *input = part_input_make(core, arena, part, world, commit);
     if (!input) {
         *err = core->failure;
         return NULL;
     }
-    input->world = world->digest;
-    input->world_at = world->observed_at;
-    if (input->baseline < world->live)
-        input->baseline = world->live;
     return plan_make(arena, input);
 }

@@ -175,7 +175,7 @@ struct plan_input *input_make(struct core *core, struct arena *arena, const stru
     freezes_read(core, arena, input);
     budget_read(core, arena, input);
     input->contests = contests_input(core, arena, &input->contest_count);
-    if (!core->config.cached)
+    if (!core->config.cached && !core->part_rows) /* which are of a rack that lacks nothing */
         rebuild_input(core, input, arena);
     return core->failure.code ? NULL : input;
 }
@@ -538,7 +538,6 @@ static void tasks_schedule(struct core *core)
     struct schedule schedule = {.core = core};
     invariant(core->config.effects && plan, "a core that only reads schedules tasks");
     tasks_drop_waiting(core);
-    nameless_find(core);
     core->blocked = core->stuck = core->step_count = 0;
     if (core->env->ledger->intents_open(core->env->store, arena, &schedule.open,
                                         &schedule.open_count, &err) < 0) {
@@ -568,14 +567,6 @@ static void tasks_schedule(struct core *core)
 }
 
 /* ---- the pass ----------------------------------------------------------------------- */
-
-static bool all_are_listed(const struct core *core)
-{
-    for (size_t i = 0; i < core->config.driver_count; i++)
-        if (!core->drivers[i].is_listed)
-            return false;
-    return true;
-}
 
 /* Whether a plan that was expected has come; without one, always. */
 static bool plan_is_expected(struct core *core)
@@ -724,38 +715,68 @@ static bool whole_plan(struct core *core)
     struct plan_input *input = input_make(core, arena, core->set, core->commit);
     if (input)
         core->input = input;
-    return plan_take(core, arena, input ? plan_make(arena, input) : NULL);
+    bool is_made = plan_take(core, arena, input ? plan_make(arena, input) : NULL);
+    if (is_made)
+        core->planned_write = core->writes;
+    return is_made;
 }
 
-void core_replan(struct core *core)
+static bool plan_of_all(struct core *core)
 {
-    core->wants_plan = false;
-    core->round.is_still = false; /* something came meanwhile, or there would be no plan */
-    if (!core->set)
-        return;
-    int64_t began_ms = core->env->mono_ms(core->env->context);
-    if (!quiet_plan(core) && !whole_plan(core))
-        return;
-    invariant(core->config.effects || !core->tasks, "a plan that is only shown has tasks");
-    core->planned_ms = core->env->mono_ms(core->env->context);
-    core->plan_ms = core->planned_ms - began_ms;
-    invariant(core->plan_ms >= 0, "a plan took %lld ms", (long long)core->plan_ms);
-    step_uids_sort(core);
+    if (!target_follow(core) || (!quiet_plan(core) && !whole_plan(core)))
+        return false;
     core->row_count = (int64_t)core->input->known_count;
-    pass_tell(core);
-    core->plan_is_fresh = !core->round.is_active && core->round.is_full && all_are_listed(core);
-    if (core->plan->run || !all_are_listed(core))
-        core->is_converged = false;
-    if (!core->config.effects || !plan_is_expected(core))
-        return;
+    return true;
+}
+
+static void pass_of_all(struct core *core)
+{
     drift_record(core);
     holds_record(core);
     approvals_settle(core);
     plan_record(core);
+    nameless_find(core);
     tasks_schedule(core);
     rows_settle(core);
     if (core->plan_is_fresh)
         retries_settle(core);
     if (!core->plan->step_count && !core->plan->hold_count && !core->tasks)
         pass_rest(core);
+}
+
+/* Of a rack at rest: nothing has drifted, is held or waits for a person, and only what the part's
+ * plan has is to be begun. */
+static void pass_of_part(struct core *core)
+{
+    plan_record(core);
+    tasks_schedule(core);
+    core->wants_full |= !core->tasks;
+}
+
+void core_replan(struct core *core)
+{
+    int64_t began_ms = core->env->mono_ms(core->env->context);
+    core->wants_plan = false;
+    core->round.is_still = false; /* what it ends in is not what it began with */
+    bool was_taken = core->taken.arena != NULL, is_of_part = take_plan(core);
+    if (was_taken && !is_of_part)
+        return; /* the whole is looked at first */
+    if (!is_of_part && !plan_of_all(core))
+        return;
+    invariant(core->config.effects || !core->tasks, "a plan that is only shown has tasks");
+    core->planned_ms = core->env->mono_ms(core->env->context);
+    core->plan_ms = core->planned_ms - began_ms;
+    invariant(core->plan_ms >= 0, "a plan took %lld ms", (long long)core->plan_ms);
+    step_uids_sort(core);
+    pass_tell(core);
+    core->plan_is_fresh =
+        !core->round.is_active && core->round.is_full && all_drivers_are_listed(core);
+    if (core->plan->run || !all_drivers_are_listed(core))
+        core->is_converged = false;
+    if (!core->config.effects || !plan_is_expected(core))
+        return;
+    if (is_of_part)
+        pass_of_part(core);
+    else
+        pass_of_all(core);
 }

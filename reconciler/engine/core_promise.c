@@ -215,3 +215,30 @@ void promises_keep(struct core *core, struct arena *arena, const struct set *set
     for (struct task *task = core->tasks; task; task = task->hh.next)
         row_promise(task->arena, set, &renames, &task->after);
 }
+
+/* ---- of a part ---------------------------------------------------------------------- */
+
+/* Rows that the part has are all that it concerns, and nothing is under way. */
+bool promises_find(struct taken *taken)
+{
+    const struct part *part = &taken->part;
+    struct renames renames = renames_of(taken->arena, part->set);
+    taken->is_promised = arena_array(taken->arena, part->row_count + 1, sizeof(bool));
+    for (size_t i = 0; i < part->row_count; i++) {
+        struct known *row = &part->rows[i];
+        const struct resource *resource =
+            row->life == LIFE_LIVE ? successor(part->set, &renames, row) : NULL;
+        if (resource && rename_keep(taken->arena, resource, row))
+            return false;
+        taken->is_promised[i] = resource && protection_tighten(resource, row);
+    }
+    return true;
+}
+
+void promises_write(struct core *core, const struct taken *taken)
+{
+    invariant(!core->tasks, "a part is promised while %u are under way", HASH_COUNT(core->tasks));
+    for (size_t i = 0; i < taken->part.row_count; i++)
+        if (taken->is_promised[i])
+            save_object(core, &taken->part.rows[i]);
+}

@@ -4,6 +4,7 @@
 
 #include "model/hash.h"
 #include "reconciler/engine/core.h"
+#include "reconciler/engine/part.h"
 
 /*
  * The core's own state, shared by core*.c and by nobody else.
@@ -17,6 +18,7 @@
  *   core_drift.c    drift rows, contests
  *   core_retry.c    back-off of objects
  *   core_part.c     a plan of a part of the rack
+ *   core_take.c     a target that is taken by its part
  */
 
 /* More intents than any object will ever see; what a driver says beyond it is no epoch. */
@@ -205,6 +207,19 @@ struct round {
     const char *detected_by;
 };
 
+/* A target that was taken by its part: what the part is looked at and planned for, until that has
+ * become of it. */
+struct taken {
+    struct arena *arena; /* NULL: there is none */
+    struct part part;
+    char world[DIGEST_TEXT]; /* of the rack that it is a part of, which was at rest */
+    int64_t observed_at, live;
+    uint64_t round;    /* that looks at its objects; 0: not begun */
+    uint64_t writes;   /* core.writes, if nothing but its own objects was written since */
+    bool *is_looked;   /* by row: it was just now, and is as it was */
+    bool *is_promised; /* by row: it is tightened by what the commit promises */
+};
+
 struct core {
     const struct env *env;
     struct core_config config;
@@ -213,13 +228,14 @@ struct core {
 
     /* target */
     struct arena *target_arena;
-    const struct set *set; /* NULL before the first target */
+    const struct set *set; /* NULL before the first target, and until it follows (core_take.c) */
     char commit[65];
     int64_t revision;
     bool is_applied;    /* the target was true at least once */
     int64_t target_ms;  /* monotonic, when it became the target */
     int64_t plan_ms;    /* how long the last plan took to make */
     int64_t planned_ms; /* monotonic, when it was made */
+    struct taken taken; /* what is left to do for a target that was taken by its part */
 
     /* what was seen */
     struct seen_table seen;
@@ -244,6 +260,8 @@ struct core {
     const struct plan *plan;
     const char **step_uids; /* of the plan's steps that run, sorted; in plan_arena */
     bool plan_is_fresh;     /* made from a full round that all drivers answered */
+    uint64_t writes;        /* rows of objects and observations written so far */
+    uint64_t planned_write; /* `writes` when the last plan of the whole was made */
     unsigned blocked;       /* steps that back off */
     unsigned stuck;         /* of these, those that wait for a new target */
     char last_plan[DIGEST_TEXT];
@@ -253,7 +271,7 @@ struct core {
     struct task *active;  /* and those that did begin */
     int64_t replan_at_s;  /* something that was deferred may run then; 0: nothing */
     unsigned step_count;  /* of the plan, those that run */
-    int64_t row_count;    /* that it was made from */
+    int64_t row_count;    /* that the last of the whole was made from */
     bool has_run;         /* something ended since the last full round began */
     bool is_converged;
     bool was_announced;    /* "converged" was said, and nothing happened since */
@@ -280,6 +298,12 @@ struct about {
 
 int64_t core_now_s(const struct core *core);
 int64_t core_now_ms(const struct core *core);
+
+/* core.c */
+bool all_drivers_are_listed(const struct core *core);
+/* Loads the set of a target that was taken by its part; false: there is none, or the core has
+ * failed. */
+bool target_follow(struct core *core);
 
 /* core_ledger.c: all quietly do nothing without effects or after a failure */
 bool batch_open(struct core *core);
@@ -321,6 +345,11 @@ struct seen_rare *seen_rare_set(struct seen *seen);         /* to be written to 
 
 /* core_observe.c */
 void round_begin(struct core *core);
+/* Two halves of it: begins one, and asks a driver for these uids. */
+void round_open(struct core *core, bool is_full);
+void round_ask(struct core *core, struct driver *driver, struct value *uids);
+/* What is still answered is taken in, and nobody waits for it. */
+void round_abandon(struct core *core);
 void round_expire(struct core *core);
 void round_list_answer(struct core *core, struct driver *driver, uint64_t round,
                        const struct value *result, struct json_rows *rows);
@@ -379,6 +408,25 @@ void approval_drop(struct core *core, const char *id);
  * planned, the whole of it has to be. */
 const struct plan *quiet_find(struct core *core, struct arena *arena);
 
+/* core_part.c */
+/* As input_make(), of the rows of a part. */
+struct plan_input *part_input_make(struct core *core, struct arena *arena, const struct part *part,
+                                   const struct part_world *world, const char *commit);
+
+/* core_take.c */
+/* Makes the part that `commit` concerns, if the rack is at rest and it is a simple one. */
+bool take_make(struct core *core, const char *commit, struct taken *taken);
+/* It comes to nothing: what is left to do is done by the whole. */
+void take_drop(struct core *core, struct taken *taken);
+/* Begins to look at its objects. */
+void take_look(struct core *core);
+/* An object was told of; true if it is one of the part's and as it was. */
+bool take_note(struct core *core, const struct request *request, const char *uid,
+               const struct observation *now);
+/* Its plan, which becomes the core's; false: there is none, and if there was a part, it is given up
+ * for a look at the whole. */
+bool take_plan(struct core *core);
+
 /* core_rebuild.c */
 /* Takes objects that bear our tag, have no row and are declared back into the store, and
  * raises what the store knows of epochs to what the world knows. */
@@ -387,6 +435,10 @@ void rebuild_input(struct core *core, struct plan_input *input, struct arena *ar
 /* core_promise.c */
 /* Writes down what the accepted `set` promises of objects that are there. */
 void promises_keep(struct core *core, struct arena *arena, const struct set *set);
+/* The same of the rows of a part, in two steps: false, and it is not to be taken, if a name is
+ * promised; writes them down. */
+bool promises_find(struct taken *taken);
+void promises_write(struct core *core, const struct taken *taken);
 
 /* core_task.c */
 struct task *task_of_uid(struct core *core, const char *uid); /* NULL: none */

@@ -70,6 +70,13 @@ struct pass {
     int64_t objects; /* known */
 };
 
+struct part;
+/* From the commit that the rack is true to, which declares so many resources, to another. */
+struct part_change {
+    const char *from, *to;
+    size_t declared;
+};
+
 struct env {
     void *context;                     /* first argument of all but the ledger's */
     int64_t (*mono_ms)(void *context); /* never goes back */
@@ -96,6 +103,11 @@ struct env {
                 struct report *report, struct error *err);
     int (*describe)(void *context, struct arena *arena, const char *commit, const char **author,
                     const char **subject, struct error *err);
+    /* Parts of the rack (part.h). `part_make` NULL: there are none, the whole is loaded. */
+    bool (*part_make)(void *context, struct arena *arena, const struct part_change *change,
+                      struct part *part);
+    bool (*part_covers)(void *context, const struct part *part, const struct plan *plan);
+    void (*part_free)(void *context, struct part *part);
 
     const struct ledger *ledger;
     struct store *store;

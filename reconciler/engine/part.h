@@ -19,10 +19,30 @@
  * whatever cannot be told from a part, is left to the plan of the whole. tests/engine/test_part.c
  * holds the two together.
  */
-struct part_ask {
+struct part_reader { /* of manifests; each as source.h has it */
+    /* Whether the store has the keys of this commit's manifests; `*files` is how many it has. */
+    bool (*has_keys)(void *context, const char *commit, int64_t *files);
+    int (*changes)(void *context, struct arena *arena, const char *from, const char *to,
+                   struct changed **out, size_t *count, struct report *report, struct error *err);
+    int (*manifest)(void *context, const char *commit, const char *path,
+                    struct set_builder *builder, struct report *report, int64_t *bytes,
+                    struct error *err);
+    int (*blob)(void *context, const char *blob, const char *path, struct set_builder *builder,
+                struct report *report, int64_t *bytes, struct error *err);
+};
+
+/* The repository's, for keys that were made by this program (shell_made_by()). */
+struct part_source {
     struct source *source;
-    struct store *store; /* within a snapshot */
-    const char *by;      /* shell_made_by() */
+    struct store *store;
+    const char *by;
+};
+extern const struct part_reader part_reader_source; /* its context is a struct part_source */
+
+struct part_ask {
+    const struct part_reader *reader;
+    void *context;
+    struct store *store; /* of one moment: within a snapshot, or its only writer's */
     const char *from;    /* the commit that the rack is true to; the store's keys are of it */
     size_t declared;     /* resources of it */
     const char *to;

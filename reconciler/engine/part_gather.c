@@ -116,8 +116,8 @@ static void file_read(struct gather *gather, const char *path)
     struct error ignored = ERROR_INIT;
     size_t known;
     set_builder_added(gather->builder, &known);
-    if (source_manifest(ask->source, ask->to, path, gather->builder, &gather->report,
-                        &gather->bytes, &ignored) <= 0)
+    if (ask->reader->manifest(ask->context, ask->to, path, gather->builder, &gather->report,
+                              &gather->bytes, &ignored) <= 0)
         gather->is_given_up = true;
     added_declare(gather, known);
 }
@@ -248,11 +248,11 @@ static bool is_same(const struct resource *a, const struct resource *b)
 /* As it was, and as it is. */
 static void changed_read(struct gather *gather, const struct changed *change)
 {
+    const struct part_ask *ask = &gather->ask;
     struct error ignored = ERROR_INIT;
     size_t known;
-    if (change->was &&
-        source_manifest_blob(gather->ask.source, change->was, change->path, gather->before,
-                             &gather->report, &gather->bytes, &ignored) < 0)
+    if (change->was && ask->reader->blob(ask->context, change->was, change->path, gather->before,
+                                         &gather->report, &gather->bytes, &ignored) < 0)
         gather->is_given_up = true;
     set_builder_added(gather->builder, &known);
     if (file_is_new(gather, change->path) && change->data)
@@ -281,9 +281,9 @@ void gather_changes(struct gather *gather)
     struct changed *changes = NULL;
     size_t count = 0;
     int64_t files = 0;
-    if (!source_mentions_are_of(ask->store, ask->by, ask->from, &files) ||
-        source_changes(ask->source, gather->arena, ask->from, ask->to, &changes, &count,
-                       &gather->report, &ignored) < 0 ||
+    if (!ask->reader->has_keys(ask->context, ask->from, &files) ||
+        ask->reader->changes(ask->context, gather->arena, ask->from, ask->to, &changes, &count,
+                             &gather->report, &ignored) < 0 ||
         gather->report.count > 0 || count > CHANGES_MAX) {
         gather->is_given_up = true;
         return;

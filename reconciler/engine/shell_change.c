@@ -32,10 +32,11 @@ static struct value *change_plan(struct shell *shell, struct arena *arena,
     struct arena *scratch = arena_new();
     struct value *document = NULL;
     struct part part;
+    struct part_source source = {shell->source, shell->store, value_get_text(settled, "by", "")};
     const struct part_ask ask = {
-        .source = shell->source,
+        .reader = &part_reader_source,
+        .context = &source,
         .store = shell->store,
-        .by = value_get_text(settled, "by", ""),
         .from = value_get_text(settled, "commit", ""),
         .declared = (size_t)value_get_int(settled, "resources", 0),
         .to = commit,

@@ -6,6 +6,7 @@
  * many messages share one transaction.
  */
 #include "reconciler/engine/log.h"
+#include "reconciler/engine/part.h"
 #include "reconciler/engine/shell_state.h"
 
 #include <sodium.h>
@@ -271,6 +272,38 @@ static int env_load(void *context, struct arena *arena, const char *commit, cons
     return status;
 }
 
+/* The core has no other writer beside it, and so needs no snapshot. */
+static bool env_part_make(void *context, struct arena *arena, const struct part_change *change,
+                          struct part *part)
+{
+    struct shell *shell = context;
+    const char *made_by = shell->mode == SHELL_WRITE ? shell_made_by(arena, shell->site) : NULL;
+    struct part_source *source = arena_alloc(arena, sizeof *source);
+    *source = (struct part_source){shell->source, shell->store, made_by};
+    const struct part_ask ask = {
+        .reader = &part_reader_source,
+        .context = source,
+        .store = shell->store,
+        .from = change->from,
+        .declared = change->declared,
+        .to = change->to,
+        .max_files = shell->site->repository.max_files,
+    };
+    return made_by && part_make(arena, &ask, part);
+}
+
+static bool env_part_covers(void *context, const struct part *part, const struct plan *plan)
+{
+    (void)context;
+    return part_covers(part, plan);
+}
+
+static void env_part_free(void *context, struct part *part)
+{
+    (void)context;
+    part_free(part);
+}
+
 static int env_describe(void *context, struct arena *arena, const char *commit, const char **author,
                         const char **subject, struct error *err)
 {
@@ -300,6 +333,9 @@ void env_fill(struct shell *shell)
         .passed = env_passed,
         .load = env_load,
         .describe = env_describe,
+        .part_make = env_part_make,
+        .part_covers = env_part_covers,
+        .part_free = env_part_free,
         .ledger = &ledger_store,
         .store = shell->store,
     };

@@ -261,6 +261,18 @@ WORLD_FN struct plan_input whole_input(struct history *history, const struct set
     return input;
 }
 
+/* What drivers would be sent. */
+WORLD_FN void arguments_compare(struct history *history, const struct plan_input *input,
+                                const struct plan *of_part, const struct plan *whole)
+{
+    struct arena *arena = history->world->arena;
+    for (size_t i = 0; i < whole->step_count; i++)
+        if (whole->steps[i].disposition == RUN)
+            assert_string_equal(
+                json_text(arena, step_arguments(arena, of_part, input, &of_part->steps[i])),
+                json_text(arena, step_arguments(arena, whole, input, &whole->steps[i])));
+}
+
 WORLD_FN void steps_count(struct history *history, const struct plan *plan)
 {
     for (size_t i = 0; i < plan->step_count; i++)
@@ -270,9 +282,11 @@ WORLD_FN void steps_count(struct history *history, const struct plan *plan)
 WORLD_FN struct part_ask ask_for(struct history *history, const struct plan *settled,
                                  const char *commit)
 {
-    return (struct part_ask){.source = history->source,
+    struct part_source *source = arena_alloc(history->world->arena, sizeof(*source));
+    *source = (struct part_source){history->source, history->store, "test"};
+    return (struct part_ask){.reader = &part_reader_source,
+                             .context = source,
                              .store = history->store,
-                             .by = "test",
                              .from = history->commit,
                              .declared = settled ? settled->resources : 0,
                              .to = commit,
@@ -301,6 +315,7 @@ WORLD_FN void compare(struct history *history, const struct plan *settled, const
     const struct plan *of_part = plan_make(history->world->arena, &input);
     if (part_covers(&part, of_part)) {
         assert_string_equal(document(history, of_part), document(history, whole));
+        arguments_compare(history, &input, of_part, whole);
         history->taken++;
         steps_count(history, whole);
     } else {

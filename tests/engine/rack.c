@@ -85,6 +85,7 @@ static int rack_load(void *context, struct arena *arena, const char *commit, con
     struct rack *rack = context;
     const char *text = rack->commits[atoi(commit)];
     struct value *docs = NULL;
+    rack->loads++;
     if (rack->torn && !strcmp(rack->torn, commit))
         return error_set(err, ERR_CORRUPT, "commit %s: an object is corrupt", commit);
     yaml_read(arena, "rack.yaml", text, strlen(text), &docs, report);
@@ -95,6 +96,39 @@ static int rack_load(void *context, struct arena *arena, const char *commit, con
     for (size_t i = 0; i < report->count; i++)
         printf("# %s\n", report->problems[i].message);
     return 0;
+}
+
+static const char *rack_text(void *context, const char *commit)
+{
+    const struct rack *rack = context;
+    return rack->torn && !strcmp(rack->torn, commit) ? NULL : rack->commits[atoi(commit)];
+}
+
+static bool rack_part_make(void *context, struct arena *arena, const struct part_change *change,
+                           struct part *part)
+{
+    struct rack *rack = context;
+    return part_text_make(&rack->text, rack->store, arena, change, part);
+}
+
+static bool rack_part_covers(void *context, const struct part *part, const struct plan *plan)
+{
+    (void)context;
+    return part_covers(part, plan);
+}
+
+static void rack_part_free(void *context, struct part *part)
+{
+    (void)context;
+    part_free(part);
+}
+
+void rack_take_parts(struct rack *rack)
+{
+    rack->text = (struct part_text){rack_text, rack};
+    rack->env.part_make = rack_part_make;
+    rack->env.part_covers = rack_part_covers;
+    rack->env.part_free = rack_part_free;
 }
 
 static int rack_describe(void *context, struct arena *arena, const char *commit,
@@ -246,6 +280,8 @@ struct rack *rack_new(void)
         .seed = {1, 2, 3},
         .effects = true,
     };
+    if (getenv("RACK_PARTS")) /* all tests of the engine, by hand */
+        rack_take_parts(rack);
     return rack;
 }
 

@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include "reconciler/engine/core.h"
+#include "tests/engine/part_text.h"
 
 /*
  * A rack in memory for the core: a virtual clock, two drivers ("disk" for volumes,
@@ -91,6 +92,8 @@ struct rack {
     const char *unchanged;  /* token that they answer instead of any list; NULL: no */
     const char *stranger;   /* something in their places that bears no tag; NULL: nothing */
 
+    unsigned loads, loads_at_apply; /* sets that were read; at the first apply since that was 0 */
+    struct part_text text;          /* that parts are made of */
     unsigned events_converged, events_failed, applies, plans, looks, details;
     unsigned lists, lists_unchanged, reads; /* of all rows */
     const char *hint;                       /* that it comes with */
@@ -112,6 +115,8 @@ struct rack {
 
 struct rack *rack_new(void);
 void rack_free(struct rack *rack);
+/* From now on a core takes targets by their part where it can. */
+void rack_take_parts(struct rack *rack);
 /* Starts a core on the rack's store with `commit` as target. */
 void rack_boot(struct rack *rack, const char *commit);
 /* The core is gone, as after kill -9; what drivers had in hand is done or lost with it. */

@@ -227,6 +227,8 @@ static void apply(struct rack *rack, const char *driver, const struct value *mes
     const struct value *params = value_get(message, "params");
     struct rack_object *object = object_get(rack, value_get_text(params, "uid", ""));
     rack->applied_at[rack->applies++ % 256] = rack->now_ms;
+    if (!rack->loads_at_apply)
+        rack->loads_at_apply = rack->loads;
     object->repeats += !strcmp(object->asked, value_get_text(params, "op", ""));
     object->ops += strcmp(object->asked, value_get_text(params, "op", "")) != 0;
     snprintf(object->asked, sizeof object->asked, "%s", value_get_text(params, "op", ""));

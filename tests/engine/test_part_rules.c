@@ -261,9 +261,10 @@ static void keys_that_are_not_of_this_commit_are_not_used(void **state)
     rack_commit(&history, &rack, commit);
     struct part_ask ask = ask_for(&history, settled, commit);
     assert_true(is_made(&history, &ask));
-    ask.by = "another";
+    struct part_source *source = ask.context;
+    source->by = "another";
     assert_false(is_made(&history, &ask));
-    ask.by = "test";
+    source->by = "test";
     ask.from = ask.to;
     assert_false(is_made(&history, &ask));
     history_end(&history);

@@ -27,11 +27,13 @@ static void resync(struct rack *rack)
     assert_true(rack_run(rack, minute));
 }
 
-static void resync_begins(struct rack *rack)
+/* Drivers were asked, and none has answered yet. */
+static void look_begins(struct rack *rack)
 {
     rack->now_ms += rack->config.resync_ms;
     core_timer(rack->core);
-    core_pump(rack->core); /* asked, and not answered */
+    core_pump(rack->core);
+    assert_true(core_load(rack->core).queued == 0 && rack->queue_first < rack->queue_end);
 }
 
 static void asked_look(struct rack *rack)
@@ -121,7 +123,7 @@ static void notice_during_the_look_is_not_lost(void **state)
 {
     struct rack *rack = *state;
     struct rack_object *db = rack_object(rack, "Volume", "db");
-    resync_begins(rack);
+    look_begins(rack);
     db->damages = 1; /* which its etag does not tell */
     rack_notice(rack, "disk", db->uid, "it was hurt");
     assert_true(rack_run(rack, minute));
@@ -201,8 +203,20 @@ static void new_target_is_planned(void **state)
 static void new_target_during_the_look_is_planned(void **state)
 {
     struct rack *rack = *state;
-    resync_begins(rack);
+    look_begins(rack);
     rack_target(rack, "2");
+    assert_true(rack_run(rack, minute));
+    assert_int_equal(rack_size(rack), INT64_C(2) << 30);
+}
+
+static void plan_with_steps_during_the_look_is_followed_by_another(void **state)
+{
+    struct rack *rack = *state;
+    look_begins(rack);
+    rack_target(rack, "2");
+    core_policy_changed(rack->core); /* so that it is planned before the look has ended */
+    core_pump(rack->core);
+    assert_true(core_plan(rack->core)->run > 0);
     assert_true(rack_run(rack, minute));
     assert_int_equal(rack_size(rack), INT64_C(2) << 30);
 }
@@ -235,6 +249,7 @@ int main(void)
         STILL_TEST(driver_that_was_lost_gives_its_list_anew),
         STILL_TEST(new_target_is_planned),
         STILL_TEST(new_target_during_the_look_is_planned),
+        STILL_TEST(plan_with_steps_during_the_look_is_followed_by_another),
         STILL_TEST(same_target_again_is_announced),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

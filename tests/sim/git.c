@@ -8,6 +8,7 @@
 #include "model/report.h"
 #include "model/resource.h"
 #include "model/yaml.h"
+#include "tests/engine/part_text.h"
 #include "tests/sim/sim.h"
 
 static size_t commit_add(struct sim *sim, const struct wish *wish, size_t parent)
@@ -166,4 +167,19 @@ int git_load(struct sim *sim, struct arena *arena, const char *id, const struct 
         set_builder_add(builder, docs->items[i]);
     *set = set_builder_finish(builder);
     return 0;
+}
+
+static const char *text_of(void *context, const char *id)
+{
+    const struct sim *sim = context;
+    const struct commit *commit = git_find(&sim->git, id);
+    return commit && !commit->is_missing && !commit->is_corrupt ? commit->text : NULL;
+}
+
+bool git_part(struct sim *sim, struct arena *arena, const struct part_change *change,
+              struct part *part)
+{
+    struct part_text *text = arena_alloc(arena, sizeof *text);
+    *text = (struct part_text){text_of, sim};
+    return part_text_make(text, sim->host.store, arena, change, part);
 }

@@ -12,6 +12,8 @@ struct arena;
 struct set;
 struct report;
 struct error;
+struct part;
+struct part_change;
 
 /*
  * Generated history. A commit is a wish and its text, which the real parser reads;
@@ -40,6 +42,9 @@ void git_push_plain(struct sim *sim);
 /* Somebody pushes just this. */
 void git_push_wish(struct sim *sim, const struct wish *wish);
 const struct commit *git_find(const struct git *git, const char *id);
+/* The part that a commit concerns; false: the whole is to be loaded. */
+bool git_part(struct sim *sim, struct arena *arena, const struct part_change *change,
+              struct part *part);
 int git_load(struct sim *sim, struct arena *arena, const char *id, const struct set **set,
              struct report *report, struct error *err);
 

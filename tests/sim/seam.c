@@ -9,6 +9,7 @@
 #include <string.h>
 #include "model/json.h"
 #include "tests/sim/invariants.h"
+#include "reconciler/engine/part.h"
 #include "tests/sim/posix.h"
 #include "tests/sim/sim.h"
 #include "tests/sim/vfs.h"
@@ -176,6 +177,23 @@ static int seam_load(void *context, struct arena *arena, const char *commit, con
     if (!called(sim))
         return error_set(err, ERR_SYSTEM, "dead");
     return git_load(sim, arena, commit, set, report, err);
+}
+
+static bool seam_part_make(void *context, struct arena *arena, const struct part_change *change,
+                           struct part *part)
+{
+    return called(context) && git_part(context, arena, change, part);
+}
+
+static bool seam_part_covers(void *context, const struct part *part, const struct plan *plan)
+{
+    return called(context) && part_covers(part, plan);
+}
+
+static void seam_part_free(void *context, struct part *part)
+{
+    (void)context;
+    part_free(part);
 }
 
 static int seam_describe(void *context, struct arena *arena, const char *commit,
@@ -407,6 +425,9 @@ void seam_bind(struct sim *sim)
         .log = seam_log,
         .load = seam_load,
         .describe = seam_describe,
+        .part_make = seam_part_make,
+        .part_covers = seam_part_covers,
+        .part_free = seam_part_free,
         .ledger = &sim->host.ledger,
     };
     sim_disk_init(&sim->host.disk, disk_random, sim);
