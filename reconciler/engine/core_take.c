@@ -31,27 +31,25 @@ static bool drivers_are_at_rest(const struct core *core)
 {
     for (size_t i = 0; i < core->config.driver_count; i++) {
         const struct driver *driver = &core->drivers[i];
-        if (driver->state != DRIVER_READY || !driver->is_listed || driver->is_dirty ||
-            driver->has_nameless || driver->relist_at_ms)
+        if (driver->state != DRIVER_READY || !driver->is_listed)
             return false;
     }
     return true;
 }
 
-/* Of the last plan: of the whole, without a line, and nothing was written since. */
+/* The last plan is of the whole, without a line, and nothing was written since. */
 static bool plan_is_quiet(const struct core *core)
 {
     const struct plan *plan = core->plan;
-    return plan && !plan->step_count && !plan->hold_count && !plan->unrecorded_count &&
-           !plan->unknown && core->planned_write == core->writes;
+    return !plan->step_count && !plan->hold_count && !plan->unrecorded_count && !plan->unknown &&
+           core->planned_write == core->writes;
 }
 
 static bool is_at_rest(const struct core *core)
 {
-    return core->config.effects && core->set && core->is_converged && core_is_settled(core) &&
+    return core->config.effects && core->set && core_is_settled(core) && core->is_converged &&
            plan_is_quiet(core) && drivers_are_at_rest(core) && !core->is_restored &&
-           !core->expected_hash[0] && !core->refusal.code && !core->is_stopping &&
-           !core->failure.code;
+           !core->expected_hash[0];
 }
 
 static bool has_row(const struct part *part, const struct resource *resource)
@@ -133,8 +131,10 @@ void take_look(struct core *core)
     struct taken *taken = &core->taken;
     if (!taken->arena || taken->round)
         return;
-    if (core->wants_full || core->wants_plan || core->coalesce_at_ms || core->round.is_active ||
-        core->is_stopping || !drivers_are_at_rest(core)) {
+    invariant(!core->round.is_active, "a part is taken while round %llu goes on",
+              (unsigned long long)core->round.number);
+    if (core->wants_full || core->wants_plan || core->coalesce_at_ms || core->is_stopping ||
+        !drivers_are_at_rest(core)) {
         take_give_up(core);
         return;
     }
@@ -159,7 +159,7 @@ bool take_note(struct core *core, const struct request *request, const char *uid
                const struct observation *now)
 {
     struct taken *taken = &core->taken;
-    if (!taken->arena || request->kind != REQUEST_DETAILS || request->round != taken->round)
+    if (!taken->arena || request->round != taken->round)
         return false;
     for (size_t i = 0; i < taken->part.row_count; i++)
         if (strcmp(taken->part.rows[i].uid, uid) == 0)
@@ -174,10 +174,8 @@ static bool rows_are_looked_at(struct core *core)
     const struct taken *taken = &core->taken;
     for (size_t i = 0; i < taken->part.row_count; i++) {
         const struct known *row = &taken->part.rows[i];
-        const struct seen *seen = seen_find(core, row->uid);
-        if (!driver_of_kind(core, row->kind))
-            continue;
-        if (!taken->is_looked[i] || !seen || seen->is_dirty || seen->has_stopped)
+        if (driver_of_kind(core, row->kind) &&
+            (!taken->is_looked[i] || seen_find(core, row->uid)->is_dirty))
             return false;
     }
     return true;
@@ -206,18 +204,16 @@ static bool fields_are_simple(const struct step *step)
 /* It changes what is there, by its own name, and nobody is to be asked. */
 static bool step_is_simple(const struct step *step)
 {
-    const struct known *known = step->known;
     return (step->action == ACTION_UPDATE || step->action == ACTION_RESTART) &&
            step->disposition == RUN && step->cause == CAUSE_PENDING && !step->hold &&
-           !step->renamed_from && !step->is_destructive && known && known->life == LIFE_LIVE &&
-           known->observed.known && !known->observed.absent && fields_are_simple(step);
+           !step->renamed_from && fields_are_simple(step);
 }
 
 static bool plan_is_simple(struct core *core, const struct plan *plan,
                            const struct plan_input *input)
 {
-    bool is_simple = plan->step_count && !plan->hold_count && !plan->unrecorded_count &&
-                     !plan->unknown && !input->approved_count && !input->report_only;
+    bool is_simple =
+        plan->step_count && !plan->unrecorded_count && !plan->unknown && !input->approved_count;
     for (size_t i = 0; is_simple && i < plan->step_count; i++)
         is_simple = step_is_simple(&plan->steps[i]);
     return is_simple && core->env->part_covers(core->env->context, &core->taken.part, plan);

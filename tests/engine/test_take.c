@@ -546,6 +546,104 @@ static void what_was_changed_by_hand_is_left_to_the_whole(void **state)
     assert_false(was_of_part(rack));
 }
 
+/* Whatever is not as it was: by the whole, or not at all. */
+static void is_left_to_the_whole_if(void (*differs)(struct rack *rack, struct rack_object *object))
+{
+    void *state = NULL;
+    setup(&state);
+    struct rack *rack = state;
+    differs(rack, rack_object(rack, "Volume", "db"));
+    rack_target(rack, "2");
+    rack_run(rack, MINUTE_MS);
+    assert_int_equal(rack->loads, 2);
+    assert_int_not_equal(rack->loads_at_apply, 1);
+    rack_free(rack);
+}
+
+static void is_released(struct rack *rack, struct rack_object *object)
+{
+    (void)rack;
+    object->released = true;
+}
+
+static void is_damaged(struct rack *rack, struct rack_object *object)
+{
+    (void)rack;
+    object->damages = 1;
+}
+
+static void is_of_a_later_epoch(struct rack *rack, struct rack_object *object)
+{
+    (void)object;
+    rack->lie_epoch = 7;
+}
+
+static void is_unknown(struct rack *rack, struct rack_object *object)
+{
+    rack->blur = object->name;
+}
+
+static void what_is_not_as_it_was_is_left_to_the_whole(void **state)
+{
+    (void)state;
+    is_left_to_the_whole_if(is_released);
+    is_left_to_the_whole_if(is_damaged);
+    is_left_to_the_whole_if(is_of_a_later_epoch);
+    is_left_to_the_whole_if(is_unknown);
+}
+
+/* It may be of something that this commit would do. */
+static void an_approval_leaves_it_to_the_whole(void **state)
+{
+    struct rack *rack = *state;
+    struct error err = ERROR_INIT;
+    assert_int_equal(store_hold_put(rack->store, "a1", "budget", "a test", 1, &err), 0);
+    assert_int_equal(store_hold_approve(rack->store, "a1", "ann", 1, &err), 0);
+    rack_target(rack, "2");
+    end_is(rack, 2);
+    assert_false(was_of_part(rack));
+}
+
+/* Before it is looked at. */
+static void news_before_the_look_leaves_it_to_the_whole(void **state)
+{
+    struct rack *rack = *state;
+    rack_target(rack, "2");
+    core_policy_changed(rack->core);
+    end_is(rack, 2);
+    assert_false(was_of_part(rack));
+}
+
+static void what_stops_looks_at_nothing_more(void **state)
+{
+    struct rack *rack = *state;
+    rack_target(rack, "2");
+    core_stop(rack->core);
+    core_pump(rack->core);
+    assert_null(rack->core->taken.arena);
+    assert_int_equal(rack->queue_first, rack->queue_end);
+}
+
+static void more_objects_than_are_asked_for_are_left_to_the_whole(void **state)
+{
+    struct rack *rack = *state;
+    struct text few = TEXT_INIT, many = TEXT_INIT;
+    text_add(&few, POOL PROJECT);
+    text_add(&many, POOL PROJECT);
+    for (unsigned i = 0; i < 65; i++) {
+        volume_write(&few, i, &(struct volume){.size = 1});
+        volume_write(&many, i, &(struct volume){.size = 2});
+    }
+    rack->commits[3] = arena_text(rack->arena, few.data);
+    rack->commits[4] = arena_text(rack->arena, many.data);
+    text_free(&few);
+    text_free(&many);
+    rack_settle(rack, "3");
+    rack->loads = 1;
+    rack->loads_at_apply = 0;
+    left_to_the_whole(rack, "4");
+}
+
 static void what_is_gone_is_left_to_the_whole(void **state)
 {
     struct rack *rack = *state;
@@ -803,6 +901,11 @@ int main(void)
         RACK_TEST(a_new_name_is_left_to_the_whole),
         RACK_TEST(what_was_changed_by_hand_is_left_to_the_whole),
         RACK_TEST(what_is_gone_is_left_to_the_whole),
+        cmocka_unit_test(what_is_not_as_it_was_is_left_to_the_whole),
+        RACK_TEST(an_approval_leaves_it_to_the_whole),
+        RACK_TEST(news_before_the_look_leaves_it_to_the_whole),
+        RACK_TEST(what_stops_looks_at_nothing_more),
+        RACK_TEST(more_objects_than_are_asked_for_are_left_to_the_whole),
         RACK_TEST(what_the_look_leaves_out_is_left_to_the_whole),
         RACK_TEST(a_notice_meanwhile_leaves_it_to_the_whole),
         RACK_TEST(a_driver_that_ends_meanwhile_leaves_it_to_the_whole),
