@@ -25,7 +25,7 @@
 enum {
     BUSY_TIMEOUT_MS = 5000,
     CHECK_AT_MOST_BYTES = 32 << 20, /* a larger database is not read through at each start */
-    OPEN_TRIES = 5,
+    OPEN_TRIES = 50,
     OPEN_PAUSE_MS = 20,
 };
 
