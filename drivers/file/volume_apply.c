@@ -288,8 +288,8 @@ void volume_apply_all(struct spinel_host *host, const struct spinel_op *const *o
 {
     struct step steps[TOGETHER_MAX];
     struct pool_places places;
-    struct error err = ERROR_INIT;
     for (size_t at = 0, now; at < count; at += now) {
+        struct error err = ERROR_INIT;
         now = count - at < TOGETHER_MAX ? count - at : TOGETHER_MAX;
         for (size_t i = 0; i < now; i++)
             steps[i] = (struct step){.op = ops[at + i],

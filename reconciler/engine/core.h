@@ -112,7 +112,8 @@ bool core_is_converged(const struct core *core);
 bool core_is_refused(const struct core *core, struct error *err);
 /* A driver that could not start or be asked; fills `err` and returns its code, or 0. */
 int core_driver_problem(const struct core *core, struct error *err);
-/* Without effects: a driver's list was none, again and again, and whoever asks is told without it. */
+/* Without effects: each driver has told its list, or failed to again and again; whoever asks is
+ * told without those. */
 bool core_list_fails(const struct core *core);
 /* One that has never come up, with what it said. */
 bool core_driver_unusable(const struct core *core, struct error *err);

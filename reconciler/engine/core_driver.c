@@ -205,10 +205,14 @@ void driver_log(const struct core *core, const struct driver *driver, const char
 bool core_list_fails(const struct core *core)
 {
     enum { TRIES = 3 };
-    for (size_t i = 0; !core->config.effects && i < core->config.driver_count; i++)
-        if (!core->drivers[i].is_listed && core->drivers[i].list_failures >= TRIES)
-            return true;
-    return false;
+    bool has_failed = false;
+    for (size_t i = 0; i < core->config.driver_count; i++) {
+        bool fails = core->drivers[i].list_failures >= TRIES;
+        if (!core->drivers[i].is_listed && !fails)
+            return false; /* it may still come */
+        has_failed |= !core->drivers[i].is_listed;
+    }
+    return has_failed && !core->config.effects;
 }
 
 bool core_driver_unusable(const struct core *core, struct error *err)

@@ -443,12 +443,13 @@ static void dirty_ask(struct core *core)
 static bool is_still(const struct core *core)
 {
     for (size_t i = 0; i < core->config.driver_count; i++)
-        if (core->drivers[i].state != DRIVER_READY || !core->drivers[i].is_listed)
+        if (core->drivers[i].state != DRIVER_READY || !core->drivers[i].is_listed ||
+            core->drivers[i].has_nameless)
             return false;
     return core->config.effects && core_is_settled(core) && core->plan_is_fresh &&
            core->is_converged && core->was_announced && !core->plan->step_count &&
            !core->plan->hold_count && !core->retries && !core->contests && !core->is_restored &&
-           !strcmp(core->plan->commit, core->commit);
+           core->planned_write == core->writes && !strcmp(core->plan->commit, core->commit);
 }
 
 void round_open(struct core *core, bool is_full)
@@ -578,7 +579,8 @@ static void strangers_take(struct core *core, struct driver *driver, const struc
         core->round.is_still = false;
     if (text_replace(&driver->trash, list_text(arena, value_get(result, "trash"))))
         core->round.is_still = false;
-    text_replace(&driver->token, text_dup(value_get_text(result, "token", NULL)));
+    const char *token = value_get_text(result, "token", NULL);
+    text_replace(&driver->token, token && strlen(token) <= ETAG_MAX ? text_dup(token) : NULL);
     arena_free(arena);
 }
 
@@ -662,8 +664,9 @@ void round_details_answer(struct core *core, struct driver *driver, const struct
                           const struct value *result)
 {
     const struct value *objects = value_get(result, "objects");
-    if (request->round == core->round.number && core->round.is_active)
-        round_answered(core, driver);
+    if (request->round != core->round.number || !core->round.is_active)
+        return; /* it was given up, and a later look tells: nobody would plan with what this says */
+    round_answered(core, driver);
     core->round.has_more |= core->round.is_overdue;
     if (!value_get_bool(result, "complete", false) || !value_is_list(objects)) {
         driver_list_failed(core, driver);

@@ -145,14 +145,22 @@ void take_look(struct core *core)
         objects_ask(core, &core->drivers[i]);
 }
 
-/* All that a plan is made of (the digest of the world is of less). */
+/* All that a plan is made of (the digest of the world is of less). A status is for people, and what
+ * it tells of room and use may be another one at each look. */
+static bool is_same_status(const struct value *was, const struct value *now)
+{
+    return value_equal(value_get(was, "bounds"), value_get(now, "bounds")) &&
+           value_equal(value_get(was, "foreign"), value_get(now, "foreign")) &&
+           !strcmp(value_at_text(was, "exit.reason", ""), value_at_text(now, "exit.reason", ""));
+}
+
 static bool is_same(const struct known *row, const struct observation *now)
 {
     const struct observation *was = &row->observed;
     return was->known && now->known && was->absent == now->absent &&
            was->released == now->released && was->epoch == now->epoch && now->epoch <= row->epoch &&
            value_equal(was->spec, now->spec) && value_equal(was->booted, now->booted) &&
-           value_equal(was->status, now->status) && value_equal(was->damage, now->damage);
+           is_same_status(was->status, now->status) && value_equal(was->damage, now->damage);
 }
 
 bool take_note(struct core *core, const struct request *request, const char *uid,

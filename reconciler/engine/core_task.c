@@ -753,7 +753,8 @@ static void tasks_go_on(struct core *core)
 
 static bool driver_has_room(const struct driver *driver)
 {
-    return driver->state == DRIVER_READY && driver->in_flight < driver->window;
+    return driver->state == DRIVER_READY &&
+           driver->in_flight - driver->alone_in_flight < driver->window;
 }
 
 static bool may_be_sent(const struct core *core, const struct task *task)

@@ -46,7 +46,7 @@ struct part_ask {
     const char *from;    /* the commit that the rack is true to; the store's keys are of it */
     size_t declared;     /* resources of it */
     const char *to;
-    int64_t max_files;
+    int64_t max_files, max_bytes; /* of the whole commit, of what changes */
 };
 
 struct part {

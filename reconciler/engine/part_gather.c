@@ -280,7 +280,7 @@ void gather_changes(struct gather *gather)
     struct error ignored = ERROR_INIT;
     struct changed *changes = NULL;
     size_t count = 0;
-    int64_t files = 0;
+    int64_t files = 0, bytes = 0;
     if (!ask->reader->has_keys(ask->context, ask->from, &files) ||
         ask->reader->changes(ask->context, gather->arena, ask->from, ask->to, &changes, &count,
                              &gather->report, &ignored) < 0 ||
@@ -290,9 +290,10 @@ void gather_changes(struct gather *gather)
     }
     for (size_t i = 0; i < count && !gather->is_given_up; i++) {
         files += (changes[i].blob != NULL) - (changes[i].was != NULL);
+        bytes += (int64_t)changes[i].len;
         changed_read(gather, &changes[i]);
     }
-    if (files > ask->max_files)
+    if (files > ask->max_files || bytes > ask->max_bytes)
         gather->is_given_up = true;
     if (!gather->is_given_up)
         differences_mark(gather);

@@ -41,6 +41,7 @@ static struct value *change_plan(struct shell *shell, struct arena *arena,
         .declared = (size_t)value_get_int(settled, "resources", 0),
         .to = commit,
         .max_files = shell->site->repository.max_files,
+        .max_bytes = source_room(shell->source),
     };
     const struct part_world world = {
         .digest = value_get_text(settled, "world", ""),

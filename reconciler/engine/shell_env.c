@@ -288,6 +288,7 @@ static bool env_part_make(void *context, struct arena *arena, const struct part_
         .declared = change->declared,
         .to = change->to,
         .max_files = shell->site->repository.max_files,
+        .max_bytes = source_room(shell->source),
     };
     return made_by && part_make(arena, &ask, part);
 }

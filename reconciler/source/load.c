@@ -350,6 +350,12 @@ static int set_load(struct loader *loader, const struct set **set, struct error 
     return rc;
 }
 
+int64_t source_room(const struct source *source)
+{
+    int64_t room = source->max_bytes / 2 - source->loaded_bytes;
+    return room > 0 ? room : 0;
+}
+
 int source_load(struct source *source, struct store *store, struct arena *arena, const char *commit,
                 const struct set **set, struct report *report, struct error *err)
 {
@@ -367,6 +373,7 @@ int source_overlay(struct source *source, struct store *store, struct arena *are
         rc = files_overlay(&loader, changes, count, err);
     if (rc == 0)
         rc = set_load(&loader, set, err);
+    source->loaded_bytes = loader.bytes;
     arena_free(loader.scratch);
     free(loader.files);
     return rc;

@@ -20,7 +20,8 @@ struct source {
                         */
     int64_t max_files;
     int64_t max_bytes;
-    uint64_t trees_read; /* since it was opened: shows that equal subtrees cost nothing */
+    int64_t loaded_bytes; /* that the last load of a whole commit counted */
+    uint64_t trees_read;  /* since it was opened: shows that equal subtrees cost nothing */
     uint64_t blobs_read;
 };
 

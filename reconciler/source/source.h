@@ -63,6 +63,10 @@ int source_changes(struct source *source, struct arena *arena, const char *from,
 int source_same_manifests(struct source *source, const char *from, const char *to,
                           struct error *err);
 
+/* More bytes of manifests than a change may have for the whole commit to stay surely within
+ * maxBytes, which counts those that are in no cache; 0: none. */
+int64_t source_room(const struct source *source);
+
 /*
  * The set that a commit declares. With a store, parses are taken from and put
  * into its cache (put only if the store is open for writing). Returns 0 with

@@ -143,3 +143,25 @@ reads_well() {
     [ "$(cat pre-receive.status post-receive.status)" = $'142\n142' ]
     is_converged
 }
+
+# By the part that it changes it would be within bounds, and have steps before all of it is read.
+@test "a commit beyond maxBytes that came by no push is refused as a whole" {
+    printf -- '---\napiVersion: spinel/v1\nkind: Instance\nmetadata: {name: told, project: shop}\nspec: {cpus: 1, memory: 64MiB, cloudInit: {userData: hello}}\n' >lab/manifests/told.yaml
+    head -c 200000 /dev/zero | tr '\0' 'x' | sed 's/^/# /' >>lab/manifests/told.yaml
+    git -C lab/manifests add told.yaml
+    commit told
+    push -q
+    sed -i "s/repository: {/repository: {maxBytes: $(cat lab/manifests/*.yaml | wc -c)B, /" lab/spinel.yaml
+    daemon_start
+    until_true 20 is_converged
+    before=$(git -C lab/manifests.git rev-parse main)
+    sed -i 's/64MiB/128MiB/' lab/manifests/starter.yaml
+    printf '# %01000d\n' 0 >>lab/manifests/starter.yaml
+    commit over
+    git -C lab/manifests.git fetch -qf ../manifests HEAD:main
+    run spinel apply --yes
+    [ "$status" -eq 1 ]
+    [[ $output == *'more than'*'bytes'* ]]
+    spinel status --json | jq -e --arg commit "$before" '.daemon != null and .commit == $commit'
+    spinel events --json | jq -e '[.events[] | select(.type == "op.started" and .data.verb == "update")] == []'
+}

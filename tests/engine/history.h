@@ -290,7 +290,8 @@ WORLD_FN struct part_ask ask_for(struct history *history, const struct plan *set
                              .from = history->commit,
                              .declared = settled ? settled->resources : 0,
                              .to = commit,
-                             .max_files = 10000};
+                             .max_files = 10000,
+                             .max_bytes = 1 << 30};
 }
 
 /* `set` is NULL for a commit that is not valid. */

@@ -86,6 +86,7 @@ PART_FN bool part_text_make(struct part_text *text, struct store *store, struct 
         .declared = change->declared,
         .to = change->to,
         .max_files = 1,
+        .max_bytes = 1 << 20,
     };
     return part_make(arena, &ask, part);
 }

@@ -88,6 +88,7 @@ struct rack {
     int64_t plan_ms;              /* how long reading all rows takes */
 
     int64_t most_under_way; /* of all steps, since it was set to 0 */
+    bool is_restless;       /* the status of each object is another one at each look */
     bool has_tokens;        /* drivers say of which state their lists are */
     const char *unchanged;  /* token that they answer instead of any list; NULL: no */
     const char *stranger;   /* something in their places that bears no tag; NULL: nothing */

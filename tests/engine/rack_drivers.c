@@ -132,6 +132,9 @@ static struct value *object_make(struct rack *rack, const char *uid)
         value_set(arena, out, "spec", (struct value *)(size_t)spec_seen(rack, object));
     if (object->booted)
         value_set(arena, out, "booted", value_copy(arena, object->booted));
+    if (rack->is_restless)
+        value_set_int(arena, value_set(arena, out, "status", value_map(arena)), "free",
+                      (int64_t)rack->looks);
     return out;
 }
 

@@ -612,8 +612,8 @@ static void approval_of_a_revision_ends_with_its_last_step(void **state)
     assert_int_equal(holds->count, 0);
 }
 
-/* The guard was loosened, and the approval is gone, before the step is sent again: what a person let
- * through does not count against the budget all the same. */
+/* The guard was loosened, and the approval is gone, before the step is sent again: what a person
+ * let through does not count against the budget all the same. */
 static void approved_step_that_is_sent_again_stays_approved(void **state)
 {
     struct rack *rack = *state;
@@ -630,8 +630,8 @@ static void approved_step_that_is_sent_again_stays_approved(void **state)
     rack_run(rack, 1000);
     assert_int_equal(rack->lose_applies, 0);
     assert_int_equal(store_holds(rack->store, rack->arena, &holds, &err), 0);
-    assert_int_equal(
-        store_hold_drop(rack->store, value_get_text(holds->items[0], "id", ""), &err), 0);
+    assert_int_equal(store_hold_drop(rack->store, value_get_text(holds->items[0], "id", ""), &err),
+                     0);
     rack->config.policy = (struct plan_policy){100, 100, 100};
     rack_settle(rack, "5");
     assert_int_equal(rack_count(rack, "Volume", "b") + rack_count(rack, "Volume", "c"), 0);

@@ -7,6 +7,7 @@
 #include <cmocka.h>
 #include <string.h>
 #include "model/text.h"
+#include "reconciler/engine/core_state.h"
 #include "tests/engine/manifests.h"
 #include "tests/engine/rack.c"
 
@@ -113,6 +114,27 @@ static void what_may_take_long_holds_up_no_group(void **state)
                                     strstr(volumes(rack, 100), "apiVersion: spinel/v1\nkind: Vol"));
     rack_settle(rack, "1");
     assert_int_equal(most_under_way(rack, "2", 0), 100 + rack->config.parallelism);
+}
+
+/* A group was slow, so that few are sent at once: copies do not count among them. */
+static void what_may_take_long_holds_up_no_group_that_was_slow(void **state)
+{
+    struct rack *rack = *state;
+    unsigned alone = 0, grouped = 0;
+    rack->makes_groups = true;
+    rack->commits[1] = POOL PROJECT IMAGE;
+    rack->commits[2] = arena_printf(rack->arena, "%s%s", copies(rack, 40),
+                                    strstr(volumes(rack, 100), "apiVersion: spinel/v1\nkind: Vol"));
+    rack_settle(rack, "1");
+    for (size_t i = 0; i < rack->core->config.driver_count; i++)
+        rack->core->drivers[i].window = rack->config.parallelism;
+    rack_target(rack, "2");
+    for (core_pump(rack->core); !rack->core->active; core_pump(rack->core))
+        message_deliver(rack);
+    for (const struct task *task = rack->core->active; task; task = task->next)
+        *(task->is_alone ? &alone : &grouped) += 1;
+    assert_int_equal(alone, rack->config.parallelism);
+    assert_int_equal(grouped, rack->config.parallelism);
 }
 
 static void a_copy_that_took_long_says_nothing_of_groups(void **state)
@@ -347,6 +369,7 @@ int main(void)
         RACK_TEST(after_a_group_that_was_slow_few_are_sent_at_once),
         RACK_TEST(of_what_may_take_long_few_are_sent_to_a_driver_that_makes_groups),
         RACK_TEST(what_may_take_long_holds_up_no_group),
+        RACK_TEST(what_may_take_long_holds_up_no_group_that_was_slow),
         RACK_TEST(a_copy_that_took_long_says_nothing_of_groups),
         RACK_TEST(a_driver_that_groups_these_kinds_is_given_many_at_once),
         RACK_TEST(a_driver_that_groups_other_kinds_is_given_as_many_as_the_site_allows),

@@ -889,11 +889,65 @@ static void a_crash_at_any_call_leaves_one_step_behind(void **state)
     assert_true(at > 20);
 }
 
+static struct request *request_left(struct rack *rack, const char **driver)
+{
+    for (size_t i = 0; i < rack->core->config.driver_count; i++) {
+        *driver = rack->core->drivers[i].name;
+        if (rack->core->drivers[i].requests)
+            return rack->core->drivers[i].requests;
+    }
+    return NULL;
+}
+
+/* It was read before the step that has been confirmed since. */
+static void late_answer_of_a_look_that_was_given_up_is_not_believed(void **state)
+{
+    struct rack *rack = *state;
+    const char *driver = NULL;
+    rack->hang_looks_of = 2;
+    is_looked_at(rack);
+    struct value *old = object_make(rack, rack_object(rack, "Volume", "db")->uid);
+    rack_run(rack, 8000);
+    assert_int_equal(rack_size(rack), INT64_C(2) << 30);
+    struct request *request = request_left(rack, &driver);
+    assert_non_null(request);
+    struct value *answer = value_map(rack->arena), *result = value_map(rack->arena);
+    value_set_int(rack->arena, answer, "id", request->id);
+    value_set(rack->arena, answer, "result", result);
+    value_append(rack->arena, value_set(rack->arena, result, "objects", value_list(rack->arena)),
+                 old);
+    value_set_bool(rack->arena, result, "complete", true);
+    queue_put(rack, driver, answer);
+    unsigned applies = rack->applies;
+    rack_run(rack, MINUTE_MS);
+    const struct known *row = rack_row(rack, "Volume");
+    assert_int_equal(value_get_int(row->observed.spec, "size", 0), INT64_C(2) << 30);
+    rack_notice(rack, "net", rack_object(rack, "VPC", "net")->uid, "somebody came by");
+    assert_true(rack_run(rack, MINUTE_MS));
+    assert_int_equal(rack->applies, applies);
+}
+
+/* A pool has less room at each look, a disk more of its bytes. */
+static void status_for_people_is_no_news(void **state)
+{
+    struct rack *rack = *state;
+    rack->is_restless = true;
+    unsigned loads = rack->loads;
+    is_looked_at(rack);
+    while (!rack->core->tasks) {
+        message_deliver(rack);
+        core_pump(rack->core);
+    }
+    assert_int_equal(rack->loads, loads);
+}
+
 int main(void)
 {
 #define RACK_TEST(name) cmocka_unit_test_setup_teardown(name, setup, rack_teardown)
     const struct CMUnitTest tests[] = {
         RACK_TEST(a_step_is_sent_before_the_rest_is_read),
+        RACK_TEST(late_answer_of_a_look_that_was_given_up_is_not_believed),
+        RACK_TEST(status_for_people_is_no_news),
         RACK_TEST(each_of_many_commits_is_taken_by_its_part),
         RACK_TEST(what_a_part_promises_holds_before_it_is_looked_at),
         RACK_TEST(what_is_to_be_made_is_left_to_the_whole),
