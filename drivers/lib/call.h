@@ -48,7 +48,7 @@ struct call {
     struct text input; /* frames that are not whole yet */
     struct text answer;
     bool is_answered;
-    bool has_unsaid; /* a watch had something to tell of it, and did not: an apply */
+    bool has_unsaid;  /* a watch had something to tell of it, and did not: an apply */
     struct error err; /* why there is no answer; code 0 while there is none */
     struct waiter *waiters;
 };
