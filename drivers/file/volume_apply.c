@@ -134,10 +134,11 @@ static int volume_absent(struct spinel_host *host, const struct pool_places *pla
                          struct step *step, const struct volume_found *found, struct error *err)
 {
     const struct spinel_op *op = step->op;
+    int result = 0;
     switch (op->verb) {
     case SPINEL_DELETE:
-        return op->is_purge ? trash_purge(host, op->uid, err)
-                            : gone_make_durable(host, places, op->uid, err);
+        result = gone_make_durable(host, places, op->uid, err);
+        return result == 0 && op->is_purge ? trash_purge(host, op->uid, err) : result;
     case SPINEL_RELEASE:
         return 0;
     case SPINEL_ADOPT:
@@ -146,7 +147,7 @@ static int volume_absent(struct spinel_host *host, const struct pool_places *pla
         break;
     }
     if (!found->path) {
-        int result = volume_make(host, op, &step->staging, err);
+        result = volume_make(host, op, &step->staging, err);
         if (result == 0)
             step->pool_dir = parent_of(spinel_arena(host), step->staging.target);
         return result;

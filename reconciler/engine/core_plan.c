@@ -675,7 +675,7 @@ static int64_t listed_at(const struct core *core)
     for (size_t i = 0; i < core->config.driver_count; i++)
         if (core->drivers[i].listed_at < at)
             at = core->drivers[i].listed_at;
-    return at;
+    return at == INT64_MAX ? 0 : at;
 }
 
 void pass_renew(struct core *core)
