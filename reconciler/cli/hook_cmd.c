@@ -202,10 +202,10 @@ static int push_judge(struct cli *cli, struct push *push, struct error *err)
         return rc;
     if (report.count > 0) {
         report_sort(&report);
-        reader_limit(push);
-        problems_print_narrow(&report, HOOK_COLUMNS);
         refusal_tell(cli, push, report_value(cli->arena, &report),
                      problem_text(cli->arena, &report));
+        reader_limit(push);
+        problems_print_narrow(&report, HOOK_COLUMNS);
         return error_set(err, ERR_INVALID, "%s", problems_count(&report));
     }
     if (received.forced)
