@@ -13,6 +13,7 @@
 #include <utlist.h>
 #include "model/invariant.h"
 #include "model/json.h"
+#include "model/text.h"
 
 enum { DAY_S = 86400, LASTING_START_S = 600 };
 
@@ -481,6 +482,37 @@ static bool driver_is_ready(struct core *core, const struct step *step)
     return carrier && carrier->state == DRIVER_READY && holder && holder->is_listed;
 }
 
+static bool has_volume(const struct value *spec, const struct value *disk)
+{
+    const struct value *disks = value_get(spec, "disks");
+    const char *volume = value_get_text(disk, "volume", "");
+    for (size_t i = 0; *volume && value_is_list(disks) && i < disks->count; i++)
+        if (!value_get_bool(disks->items[i], "readOnly", false) &&
+            !strcmp(value_get_text(disks->items[i], "volume", ""), volume))
+            return true;
+    return false;
+}
+
+/* A step of an older plan that is still under way may be giving one of its volumes to another
+ * machine, which no look shows yet. */
+static bool is_being_given_away(const struct core *core, const struct step *step)
+{
+    const struct value *disks = value_get(step->spec, "disks");
+    const struct task *task;
+    if (!value_is_list(disks) || !disks->count || strcmp(step->kind->name, "Instance"))
+        return false;
+    DL_FOREACH(core->active, task) {
+        if (task->kind != step->kind || !strcmp(task->intent.uid, step->uid) ||
+            text_compare(value_get_text(task->arguments, "project", NULL), step->project))
+            continue;
+        for (size_t i = 0; i < disks->count; i++)
+            if (!value_get_bool(disks->items[i], "readOnly", false) &&
+                has_volume(value_get(task->arguments, "spec"), disks->items[i]))
+                return true;
+    }
+    return false;
+}
+
 /* Why the step may not begin in this pass. */
 static bool step_is_blocked(struct schedule *schedule, const struct step *step)
 {
@@ -496,7 +528,7 @@ static bool step_is_blocked(struct schedule *schedule, const struct step *step)
         core->stuck++; /* as many as it takes: what it waits for decides */
         return true;
     }
-    return !driver_is_ready(core, step);
+    return !driver_is_ready(core, step) || is_being_given_away(core, step);
 }
 
 static void step_schedule(struct schedule *schedule, const struct step *step)

@@ -559,6 +559,36 @@ static void two_losses_that_were_approved_are_each_made_once(void **state)
     assert_int_equal(rack_object(rack, "Volume", "b")->made, 2);
 }
 
+#define OTHER(spec)                                                                   \
+    "apiVersion: spinel/v1\nkind: Instance\nmetadata: {project: shop, name: other}\n" \
+    "spec: {cpus: 1, memory: 256MiB, " spec "}\n---\n"
+
+/* A machine that was lost is being made again with its volume when the next commit gives that to
+ * another one: no look shows yet who has it. */
+static void volume_that_an_older_step_gives_away_is_not_given_twice(void **state)
+{
+    struct rack *rack = *state;
+    rack->commits[4] = POOL PROJECT VOLUME("db", "1GiB") MACHINE("disks: [{name: a, volume: db}]")
+        OTHER("maxCpus: 1");
+    rack->commits[5] = POOL PROJECT VOLUME("db", "1GiB") MACHINE("maxCpus: 1")
+        OTHER("disks: [{name: a, volume: db}]");
+    rack_settle(rack, "4");
+    struct rack_object *web = rack_object(rack, "Instance", "web");
+    struct rack_object *other = rack_object(rack, "Instance", "other");
+    unsigned ops = other->ops, made = rack->applies;
+    web->exists = false;
+    web->booted = NULL;
+    rack_notice(rack, "net", web->uid, "gone");
+    rack->lose_applies = 1;
+    rack_run(rack, 1000);
+    assert_int_equal(rack->applies, made + 1);
+    rack_target(rack, "5");
+    rack_run(rack, 5000);
+    assert_int_equal(other->ops, ops);
+    assert_true(rack_run(rack, 20 * minute));
+    assert_int_equal(other->ops, ops + 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -601,6 +631,7 @@ int main(void)
         RACK_TEST(the_fence_of_its_own_driver_is_told_by_looking),
         RACK_TEST(the_fence_of_its_own_driver_is_told_by_its_refusal),
         RACK_TEST(two_losses_that_were_approved_are_each_made_once),
+        RACK_TEST(volume_that_an_older_step_gives_away_is_not_given_twice),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
