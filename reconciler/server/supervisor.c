@@ -125,10 +125,32 @@ int supervisor_receive(int fd, struct supervisor_message *message, int fds[3])
     return 1;
 }
 
+/* The first one's refusal ends us, and is told by who started us; a later one is tried again. */
+static void refusal_take(struct supervisor *supervisor, const struct supervisor_message *message)
+{
+    if (supervisor->was_ready) {
+        fprintf(stderr, "spinel: %s\n%s%s", message->text, message->hint,
+                message->hint[0] ? "\n" : "");
+        return;
+    }
+    error_set(&supervisor->refusal, ERR_SYSTEM, "%s", message->text);
+    error_hint(&supervisor->refusal, "%s", message->hint);
+}
+
 /* A core that cannot be told or heard is to end, which it does when the channel does; its death
- * comes as a signal, and another is started. */
+ * comes as a signal, and another is started. What it said last is heard: one that went with
+ * something unread leaves an error in front of it (ECONNRESET), and one that goes now can say no
+ * more once this end is shut. */
 static void channel_lose(struct supervisor *supervisor)
 {
+    struct supervisor_message message;
+    int fds[3];
+    shutdown(supervisor->channel, SHUT_RDWR);
+    while (supervisor_receive(supervisor->channel, &message, fds) > 0) {
+        supervisor_fds_close(fds);
+        if (message.verb == SUPERVISOR_REFUSED)
+            refusal_take(supervisor, &message);
+    }
     close(supervisor->channel);
     supervisor->channel = -1;
 }
@@ -172,18 +194,6 @@ static void drivers_kill(struct supervisor *supervisor)
         waitpid(pid, NULL, 0);
         supervisor->drivers[i] = 0;
     }
-}
-
-/* The first one's refusal ends us, and is told by who started us; a later one is tried again. */
-static void refusal_take(struct supervisor *supervisor, const struct supervisor_message *message)
-{
-    if (supervisor->was_ready) {
-        fprintf(stderr, "spinel: %s\n%s%s", message->text, message->hint,
-                message->hint[0] ? "\n" : "");
-        return;
-    }
-    error_set(&supervisor->refusal, ERR_SYSTEM, "%s", message->text);
-    error_hint(&supervisor->refusal, "%s", message->hint);
 }
 
 static void message_serve(struct supervisor *supervisor, const struct supervisor_message *message)

@@ -145,7 +145,8 @@ C
     until_true 30 grep -q core.ended log # whichever of the two wanted to say something first
     commit 3
     until_true 30 converged
-    [ "$(core_pid)" != "$core" ] # its own word, that it lost the supervisor, may go with it
+    [ "$(core_pid)" != "$core" ]
+    grep -q 'lost the supervisor' log
 }
 
 @test "kill -9 of the supervisor takes core and drivers with it; the next start goes on" {

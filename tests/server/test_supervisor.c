@@ -8,6 +8,8 @@
 #include <cmocka.h>
 #include <dirent.h>
 #include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -201,6 +203,52 @@ static void descriptors_come_as_many_as_were_sent(void **state)
     close(ends[1]);
 }
 
+/* Has gone, with an answer that it did not read, before the supervisor comes to hear it. */
+static int core_with_last_words(void *context, int channel, pid_t supervisor)
+{
+    const struct supervisor_message start = {.verb = SUPERVISOR_START, .driver = 0};
+    const struct supervisor_message refused = {.verb = SUPERVISOR_REFUSED, .text = "last words"};
+    struct pollfd answer = {.fd = channel, .events = POLLIN};
+    pid_t core = getpid();
+    (void)context;
+    supervisor_send(channel, &start, NULL, 0);
+    poll(&answer, 1, 5000);
+    kill(supervisor, SIGSTOP);
+    if (fork() == 0) {
+        close(channel);
+        while (getppid() == core)
+            usleep(1000);
+        kill(supervisor, SIGCONT);
+        _exit(0);
+    }
+    supervisor_send(channel, &refused, NULL, 0);
+    return 1;
+}
+
+static void last_words_of_a_core_are_heard(void **state)
+{
+    char *said = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    const struct program program = {.name = "none", .path = "/nonexistent/driver"};
+    const struct supervisor_plan plan = {.programs = &program,
+                                         .program_count = 1,
+                                         .state_dir = "/nonexistent",
+                                         .log_format = "text",
+                                         .core = core_with_last_words};
+    int status;
+    (void)state;
+    assert_true(said != MAP_FAILED);
+    pid_t pid = fork();
+    if (pid == 0) {
+        struct error err = ERROR_INIT;
+        supervisor_run(&plan, &err);
+        snprintf(said, 4096, "%s", err.message);
+        _exit(0);
+    }
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_string_equal(said, "last words");
+    munmap(said, 4096);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -209,6 +257,7 @@ int main(void)
         cmocka_unit_test(a_core_that_cannot_start_is_not_started_again),
         cmocka_unit_test(a_core_that_falls_is_started_again),
         cmocka_unit_test(systemd_is_told_once_that_it_is_ready),
+        cmocka_unit_test(last_words_of_a_core_are_heard),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
