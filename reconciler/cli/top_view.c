@@ -101,16 +101,16 @@ bool top_row_is_wanted(const struct top_view *view, const struct top_row *row)
 static const char *state_text(const struct top_data *data, enum top_look *look)
 {
     const struct {
-        bool is_so;
         const char *text;
         enum top_look look;
+        bool is_so;
     } states[] = {
-        {!data->has_daemon, "no daemon: nothing is healed", TOP_BAD},
-        {!*data->commit, "nothing was pushed yet", TOP_WARN},
-        {data->drifting > 0, "not as Git says", TOP_BAD},
-        {data->held > 0, "held: 'spinel plan' says by what", TOP_WARN},
-        {!data->is_converged, "converging", TOP_WARN},
-        {data->pending > 0, "true but for what waits: 'spinel plan' says why", TOP_WARN},
+        {"no daemon: nothing is healed", TOP_BAD, !data->has_daemon},
+        {"nothing was pushed yet", TOP_WARN, !*data->commit},
+        {"not as Git says", TOP_BAD, data->drifting > 0},
+        {"held: 'spinel plan' says by what", TOP_WARN, data->held > 0},
+        {"converging", TOP_WARN, !data->is_converged},
+        {"true but for what waits: 'spinel plan' says why", TOP_WARN, data->pending > 0},
     };
     for (size_t i = 0; i < sizeof states / sizeof *states; i++)
         if (states[i].is_so) {

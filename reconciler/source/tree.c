@@ -236,9 +236,9 @@ static const char *path_join(struct arena *arena, const char *folder, const char
     if (folder_len == 0)
         return arena_text(arena, name);
     char *path = arena_text_room(arena, folder_len + 1 + name_len);
-    memcpy(path, folder, folder_len);
-    path[folder_len] = '/';
-    memcpy(path + folder_len + 1, name, name_len);
+    char *end = mempcpy(path, folder, folder_len);
+    *end++ = '/';
+    memcpy(end, name, name_len + 1);
     return path;
 }
 

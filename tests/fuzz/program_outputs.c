@@ -38,7 +38,7 @@ static int told_run(struct spinel_host *host, const char *const argv[], char **o
 static void header_good(unsigned char header[HEADER_BYTES])
 {
     memset(header, 0, HEADER_BYTES);
-    memcpy(header, "QFI\xfb", 4);
+    memcpy(header, (const unsigned char[]){'Q', 'F', 'I', 0xfb}, 4);
     header[AT_VERSION + 3] = 3;
     header[AT_SIZE + 4] = 0x40;
 }

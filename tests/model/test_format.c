@@ -123,9 +123,10 @@ static void formats_are_known_by_name(void **state)
 static void labels_are_those_of_kubernetes(void **state)
 {
     static const char *const good[] = {"role", "a_b.C-1", "example.org/role", "a-b.c1/x"};
+    static const char too_long[] = L60 "aaaa";
     static const char *const bad[] = {"",        "-a",           "a-",       "a b",
                                       "/a",      "example.org/", "-x.org/a", "x-/a",
-                                      "X.org/a", "x_y/a",        L60 "aaaa", "example.org/a/b"};
+                                      "X.org/a", "x_y/a",        too_long,   "example.org/a/b"};
     char domain[300];
 
     (void)state;

@@ -85,11 +85,10 @@ static void reply_is_found_by_its_id_among_events(void **state)
 
 static void event_of_another_device_does_not_count(void **state)
 {
+    static const char other[] = "{\"event\":\"DEVICE_DELETED\",\"data\":{\"device\":\"disk2\"}}"
+                                "\r\n{\"return\":{},\"id\":2}\r\n";
     (void)state;
-    const char *const script[] = {READY,
-                                  "{\"event\":\"DEVICE_DELETED\",\"data\":{\"device\":\"disk2\"}}"
-                                  "\r\n{\"return\":{},\"id\":2}\r\n",
-                                  SILENT, NULL};
+    const char *const script[] = {READY, other, SILENT, NULL};
     struct scene scene = scene_open(script, PATIENCE_MS);
     assert_int_equal(qmp_call(scene.qmp, "device_del", NULL, NULL, &scene.err), 0);
     assert_true(qmp_wait(scene.qmp, "DEVICE_DELETED", "device", "disk1", IMPATIENCE_MS, NULL,

@@ -352,12 +352,14 @@ void daemon_disk_heals(struct sim *sim)
 
 /* What leads back from each version of the schema to the one before, as an older program has it.
  * reconciler/store/migrate.c goes the other way. */
+static const char back_to_5[] =
+    "DROP TABLE mention; DROP INDEX object_name; DROP INDEX object_renamed;"
+    " DROP INDEX object_address;"
+    " CREATE INDEX object_gone ON object (kind, name, project) WHERE life = 3";
 static const char *const back[] = {
     [4] = "ALTER TABLE drift DROP COLUMN reason; DROP INDEX event_uid",
     [5] = "DROP TRIGGER object_added; DROP TRIGGER object_changed; DROP TRIGGER object_dropped",
-    [6] = "DROP TABLE mention; DROP INDEX object_name; DROP INDEX object_renamed;"
-          " DROP INDEX object_address;"
-          " CREATE INDEX object_gone ON object (kind, name, project) WHERE life = 3",
+    [6] = back_to_5,
     [7] = "ALTER TABLE object DROP COLUMN tried",
 };
 enum { OLDEST = 3, NEWEST = sizeof back / sizeof *back - 1 };

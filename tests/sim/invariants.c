@@ -315,11 +315,10 @@ static bool stops_after_failure(struct sim *sim, const struct moment *moment, ch
 }
 
 struct heat {
-    char uid[33];
     uint64_t life;
-    char commit[65];
-    int64_t at[HOT_MAX];
     size_t count;
+    int64_t at[HOT_MAX];
+    char uid[33], commit[65];
 };
 
 static bool backs_off(struct sim *sim, const struct moment *moment, char *why)
