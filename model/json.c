@@ -51,12 +51,10 @@ static bool is_plain(unsigned char c)
 
 static void write_text(struct text *out, const char *text, size_t len)
 {
-    size_t start = 0, plain = 0, step;
+    size_t start = 0, step;
 
     text_add_char(out, '"');
-    while (plain < len && is_plain((unsigned char)text[plain]))
-        plain++;
-    for (size_t i = plain; i < len; i += step) {
+    for (size_t i = 0; i < len; i += step) {
         unsigned char c = (unsigned char)text[i];
         size_t taken = is_plain(c) ? 1 : character(text + i, len - i);
 
