@@ -12,6 +12,7 @@
 #include "model/arena.h"
 #include "model/invariant.h"
 #include "model/json.h"
+#include "model/sort.h"
 #include "model/unit.h"
 
 struct differ {
@@ -161,11 +162,6 @@ static void diff_keyed(struct differ *differ, const struct field *field, const s
     }
 }
 
-static int item_compare(const void *a, const void *b)
-{
-    return strcmp(*(const char *const *)a, *(const char *const *)b);
-}
-
 static const char **set_texts(struct arena *arena, const struct value *set)
 {
     const char **texts = arena_array(arena, set->count, sizeof(*texts));
@@ -177,7 +173,7 @@ static const char **set_texts(struct arena *arena, const struct value *set)
         texts[i] = json_text(arena, copy);
     }
     if (set->count > 1)
-        qsort(texts, set->count, sizeof(const char *), item_compare);
+        qsort(texts, set->count, sizeof(const char *), text_order);
     return texts;
 }
 

@@ -2,6 +2,12 @@
 #include "model/sort.h"
 
 #include <stdlib.h>
+#include <string.h>
+
+int text_order(const void *left, const void *right)
+{
+    return strcmp(*(const char *const *)left, *(const char *const *)right);
+}
 
 void sort_items(void *items, size_t count, size_t size,
                 int (*compare)(const void *left, const void *right))

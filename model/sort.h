@@ -9,4 +9,7 @@
 void sort_items(void *items, size_t count, size_t size,
                 int (*compare)(const void *left, const void *right));
 
+/* Of `const char *`, by their bytes, for those and for bsearch(). */
+int text_order(const void *left, const void *right);
+
 #endif

@@ -13,6 +13,8 @@
 #include <unistd.h>
 #include "model/json.h"
 
+#define MAGIC 0x514649fbu /* "QFI" and a byte that no text has */
+
 /* Offsets and bits of docs/interop/qcow2.txt in QEMU. */
 enum {
     AT_VERSION = 4,
@@ -54,7 +56,7 @@ static int header_read(const char *path, const char *what, unsigned char *header
     memset(header, 0, HEADER_BYTES);
     ssize_t got = pread(fd, header, HEADER_BYTES, 0);
     close(fd);
-    if (got < AT_INCOMPATIBLE || memcmp(header, "QFI\xfb", 4) != 0)
+    if (got < AT_INCOMPATIBLE || read32(header) != MAGIC)
         return error_set(err, ERR_INVALID, "%s is not a qcow2 file", what);
     return 0;
 }
@@ -98,7 +100,7 @@ static void write64(unsigned char *at, uint64_t number)
 static void header_fill(unsigned char header[HEADER_BYTES], uint64_t size_bytes, uint32_t l1_size)
 {
     memset(header, 0, HEADER_BYTES);
-    memcpy(header, "QFI\xfb", 4);
+    write32(header, MAGIC);
     write32(header + AT_VERSION, 3);
     write32(header + AT_CLUSTER_BITS, CLUSTER_BITS);
     write64(header + AT_SIZE, size_bytes);

@@ -17,27 +17,26 @@ int give_reason(const struct spinel_host *host, int result, struct error *err)
     return result < 0 ? err->code : 0;
 }
 
+static const char *token_of(struct spinel_host *host, const struct text *answer)
+{
+    char digest[DIGEST_TEXT];
+    return arena_text(host->arena, digest_bytes(answer->data, answer->len, digest));
+}
+
 /* Of a driver that knows without a list: with all that the library adds to one. NULL: it does not.
  */
 static const char *token_known(struct spinel_host *host)
 {
     const char *state = host->driver->unchanged ? host->driver->unchanged(host) : NULL;
     struct text text = TEXT_INIT;
-    char digest[DIGEST_TEXT];
     if (!state)
         return NULL;
     text_printf(&text, "%" PRIx64 " %zx ", host->born_ns, host->apply_moves);
     ledger_stamp(host->ledger, &text);
     text_add(&text, state);
-    const char *token = arena_text(host->arena, digest_bytes(text.data, text.len, digest));
+    const char *token = token_of(host, &text);
     text_free(&text);
     return token;
-}
-
-static const char *token_of(struct spinel_host *host, const struct text *answer)
-{
-    char digest[DIGEST_TEXT];
-    return arena_text(host->arena, digest_bytes(answer->data, answer->len, digest));
 }
 
 static void list_write(struct text *out, const struct spinel_list *list)

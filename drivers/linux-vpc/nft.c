@@ -12,6 +12,7 @@
 #include "drivers/linux-vpc/netns.h"
 #include "model/arena.h"
 #include "model/error.h"
+#include "model/sort.h"
 #include "model/text.h"
 #include "model/value.h"
 
@@ -118,11 +119,6 @@ static void entry_add(struct nft_reading *reading, const char *comment, const ch
     }
     table->entries[table->count++] = (struct nft_entry){
         .table = reading->name, .place = reading->place, .comment = comment, .text = text};
-}
-
-static int text_order(const void *a, const void *b)
-{
-    return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
 /* "elements = { b, a }" with its elements in order: the kernel keeps none. */

@@ -12,6 +12,7 @@
 
 #include "model/report.h"
 #include "model/resource.h"
+#include "model/sort.h"
 #include "model/text.h"
 #include "reconciler/cli/output.h"
 #include "reconciler/cli/problems.h"
@@ -23,11 +24,6 @@ static struct {
     char *rev;
 } options;
 
-static int item_compare(const void *a, const void *b)
-{
-    return strcmp(*(const char *const *)a, *(const char *const *)b);
-}
-
 /* Manifest files that a set came from. */
 static size_t set_files(struct arena *arena, const struct set *set)
 {
@@ -38,7 +34,7 @@ static size_t set_files(struct arena *arena, const struct set *set)
         if (set->resources[i]->at.file)
             names[count++] = set->resources[i]->at.file;
     }
-    qsort(names, count, sizeof(*names), item_compare);
+    qsort(names, count, sizeof(*names), text_order);
     for (size_t i = 0; i < count; i++)
         distinct += i == 0 || strcmp(names[i], names[i - 1]) != 0;
     return distinct;

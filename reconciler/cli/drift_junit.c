@@ -35,13 +35,18 @@ static void failure_add(struct text *out, struct arena *arena, const struct valu
     text_add(out, "</failure></testcase>\n");
 }
 
-static void case_add(struct text *out, struct arena *arena, const struct value *row)
+static void case_begin(struct text *out, struct arena *arena, const struct value *object)
 {
     text_add(out, "  <testcase");
     attribute_add(out, "classname",
-                  identity_label(arena, value_get_text(row, "kind", ""),
-                                 value_get_text(row, "project", NULL),
-                                 value_get_text(row, "name", "")));
+                  identity_label(arena, value_get_text(object, "kind", ""),
+                                 value_get_text(object, "project", NULL),
+                                 value_get_text(object, "name", "")));
+}
+
+static void case_add(struct text *out, struct arena *arena, const struct value *row)
+{
+    case_begin(out, arena, row);
     attribute_add(out, "name", value_get_text(row, "path", ""));
     if (is_failure(row))
         failure_add(out, arena, row);
@@ -52,11 +57,7 @@ static void case_add(struct text *out, struct arena *arena, const struct value *
 /* A test that could not be run is no test that passed. */
 static void unknown_add(struct text *out, struct arena *arena, const struct value *object)
 {
-    text_add(out, "  <testcase");
-    attribute_add(out, "classname",
-                  identity_label(arena, value_get_text(object, "kind", ""),
-                                 value_get_text(object, "project", NULL),
-                                 value_get_text(object, "name", "")));
+    case_begin(out, arena, object);
     text_add(out, " name=\"look\"><error type=\"unknown\" message=\"it could not be looked at: "
                   "nobody can say whether it is as declared\"/></testcase>\n");
 }

@@ -12,6 +12,7 @@
 #include "model/native.h"
 #include "model/net.h"
 #include "model/invariant.h"
+#include "model/sort.h"
 #include "reconciler/plan/match.h"
 
 /* An address of a subnet that is spoken for. */
@@ -31,11 +32,6 @@ struct pool {
     const char **uids; /* of all rows, sorted; NULL until one is to be chosen */
 };
 
-static int compare_texts(const void *left, const void *right)
-{
-    return strcmp(*(const char *const *)left, *(const char *const *)right);
-}
-
 /* ---- uids --------------------------------------------------------------------------- */
 
 static const char **uids_known(struct arena *arena, const struct plan_input *input)
@@ -47,7 +43,7 @@ static const char **uids_known(struct arena *arena, const struct plan_input *inp
                   input->known_count);
         uids[i] = input->known[i].uid;
     }
-    qsort(uids, input->known_count, sizeof(*uids), compare_texts);
+    qsort(uids, input->known_count, sizeof(*uids), text_order);
     return uids;
 }
 
@@ -69,7 +65,7 @@ static const char *choose_uid(struct pool *pool, const struct subject *subject)
     do
         digest_uid(input->seed, subject->kind->name, subject->project, subject->name, incarnation++,
                    uid);
-    while (bsearch(&uid, pool->uids, input->known_count, sizeof(*pool->uids), compare_texts));
+    while (bsearch(&uid, pool->uids, input->known_count, sizeof(*pool->uids), text_order));
     invariant(strlen(uid) == UID_TEXT - 1, "%s would have the uid '%s'", subject->name, uid);
     return uid;
 }

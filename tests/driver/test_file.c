@@ -6,27 +6,10 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <sodium.h>
-#include <sys/mount.h>
 #include <sys/xattr.h>
-#include "tests/driver/rack.h"
+#include "tests/driver/file_rack.h"
 
 enum { MIB = 1 << 20 };
-
-static int setup(void **state)
-{
-    struct rack *rack = rack_new("file");
-    rack_start(rack, NULL);
-    *state = rack;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    struct rack *rack = *state;
-    umount2(arena_printf(rack->arena, "%s/small", rack->dir), MNT_DETACH);
-    rack_free(rack);
-    return 0;
-}
 
 static const char *path_of(struct rack *rack, unsigned n)
 {
@@ -409,22 +392,11 @@ static void a_directory_is_one_pool_only(void **state)
     assert_true(is_absent(rack_look(rack, 2)));
 }
 
-static void small_mount(struct rack *rack, const char *dir)
-{
-    if (mkdir(dir, 0755) < 0 && errno != EEXIST)
-        fail_msg("%s", dir);
-    if (mount("tmpfs", dir, "tmpfs", 0, "size=4m") < 0) {
-        print_message("# SKIP cannot mount a small tmpfs here\n");
-        rack->started = NULL;
-        skip();
-    }
-}
-
 static void a_volume_of_an_unmounted_pool_is_unknown_and_not_absent(void **state)
 {
     struct rack *rack = *state;
     const char *dir = arena_printf(rack->arena, "%s/small", rack->dir);
-    small_mount(rack, dir);
+    small_mount(rack, dir, "size=4m");
     assert_applied(rack, rack_apply(rack, 1, 1, "create", "Pool", POOL(dir)));
     assert_applied(rack, rack_apply(rack, 2, 1, "create", "Volume", volume_in_pool(rack, dir, 1)));
     assert_int_equal(umount(dir), 0);
@@ -440,7 +412,7 @@ static void a_pool_whose_mount_point_is_gone_is_unmounted_too(void **state)
     struct rack *rack = *state;
     const char *dir = arena_printf(rack->arena, "%s/media/small", rack->dir);
     mkdir(arena_printf(rack->arena, "%s/media", rack->dir), 0755);
-    small_mount(rack, dir);
+    small_mount(rack, dir, "size=4m");
     assert_applied(rack, rack_apply(rack, 1, 1, "create", "Pool", POOL(dir)));
     assert_applied(rack, rack_apply(rack, 2, 1, "create", "Volume", volume_in_pool(rack, dir, 1)));
     assert_int_equal(umount(dir), 0);
@@ -469,7 +441,7 @@ static void a_full_disk_is_said_to_be_full_and_leaves_nothing(void **state)
     char hex[65];
     const char *dir = arena_printf(rack->arena, "%s/small", rack->dir);
     const char *source = source_make(rack, "os.raw", 8 * MIB, hex);
-    small_mount(rack, dir);
+    small_mount(rack, dir, "size=4m");
     assert_applied(rack, rack_apply(rack, 1, 1, "create", "Pool", POOL(dir)));
     assert_applied(
         rack, rack_apply(rack, 2, 1, "create", "Image", image_json(rack, "path", source, hex)));

@@ -8,8 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
-#include <sys/mount.h>
-#include "tests/driver/rack.h"
+#include "tests/driver/file_rack.h"
 
 enum { MIB = 1 << 20, GATHERED_MS = 500 /* longer than changes are gathered */ };
 
@@ -24,22 +23,6 @@ struct step {
 #define LARGE RAW("2097152")
 
 /* ---- the rack ------------------------------------------------------------------------ */
-
-static int setup(void **state)
-{
-    struct rack *rack = rack_new("file");
-    rack_start(rack, NULL);
-    *state = rack;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    struct rack *rack = *state;
-    umount2(arena_printf(rack->arena, "%s/small", rack->dir), MNT_DETACH);
-    rack_free(rack);
-    return 0;
-}
 
 static const char *pool_of(struct rack *rack)
 {
@@ -141,11 +124,7 @@ static void those_that_have_no_room_fail_and_the_others_do_not(void **state)
     struct step steps[COUNT];
     int applied = 0;
     const char *dir = arena_printf(rack->arena, "%s/small", rack->dir);
-    assert_int_equal(mkdir(dir, 0755), 0);
-    if (mount("tmpfs", dir, "tmpfs", 0, "size=4m,nr_inodes=8") < 0) {
-        print_message("# SKIP cannot mount a small tmpfs here\n");
-        skip();
-    }
+    small_mount(rack, dir, "size=4m,nr_inodes=8");
     assert_applied(rack,
                    rack_apply(rack, 99, 1, "create", "Pool",
                               arena_printf(rack->arena, "{\"spec\":{\"path\":\"%s\"}}", dir)));
