@@ -53,18 +53,13 @@ void seen_forget(struct core *core, const struct driver *driver)
             seen->has_details = false;
 }
 
-static void drop_lists(struct driver *driver)
-{
-    free(driver->unmanaged);
-    free(driver->trash);
-    free(driver->token);
-}
-
 void seen_free(struct core *core)
 {
     seen_clear(core);
-    for (size_t i = 0; i < core->config.driver_count; i++)
-        drop_lists(&core->drivers[i]);
+    for (size_t i = 0; i < core->config.driver_count; i++) {
+        strangers_free(&core->drivers[i]);
+        free(core->drivers[i].token);
+    }
 }
 
 /* A rack that changes by itself, or by a driver that works for long, tells of it all the time, and
@@ -554,34 +549,11 @@ static bool entry_take(struct core *core, struct driver *driver, const struct va
     return true;
 }
 
-/* Of what a driver says only maps count: commands and the viewer show them. */
-static char *list_text(struct arena *arena, const struct value *list)
+static void token_take(struct driver *driver, const struct value *result)
 {
-    struct value *maps = value_list(arena);
-    for (size_t i = 0; value_is_list(list) && i < list->count; i++)
-        if (value_is_map(list->items[i]))
-            value_append(arena, maps, value_copy(arena, list->items[i]));
-    return maps->count ? text_dup(json_text(arena, maps)) : NULL;
-}
-
-static bool text_replace(char **text, char *fresh)
-{
-    bool is_same = *text && fresh ? !strcmp(*text, fresh) : *text == fresh;
-    free(*text);
-    *text = fresh;
-    return !is_same;
-}
-
-static void strangers_take(struct core *core, struct driver *driver, const struct value *result)
-{
-    struct arena *arena = arena_new();
-    if (text_replace(&driver->unmanaged, list_text(arena, value_get(result, "unmanaged"))))
-        core->round.is_still = false;
-    if (text_replace(&driver->trash, list_text(arena, value_get(result, "trash"))))
-        core->round.is_still = false;
     const char *token = value_get_text(result, "token", NULL);
-    text_replace(&driver->token, token && strlen(token) <= ETAG_MAX ? text_dup(token) : NULL);
-    arena_free(arena);
+    free(driver->token);
+    driver->token = token && strlen(token) <= ETAG_MAX ? text_dup(token) : NULL;
 }
 
 /* What was listed and is not known as it is now, and what has a row and was not listed. */
@@ -656,7 +628,9 @@ void round_list_answer(struct core *core, struct driver *driver, uint64_t round,
     core->round.has_more |= core->round.is_overdue;
     if (is_unchanged)
         return;
-    strangers_take(core, driver, result);
+    token_take(driver, result);
+    if (strangers_take(driver, result))
+        core->round.is_still = false;
     details_wanted(core, driver);
 }
 
@@ -674,25 +648,6 @@ void round_details_answer(struct core *core, struct driver *driver, const struct
     }
     for (size_t i = 0; i < objects->count; i++)
         object_observed(core, driver, request, objects->items[i]);
-}
-
-static struct value *strangers_value(const struct core *core, struct arena *arena);
-
-static void strangers_save(struct core *core)
-{
-    struct arena *arena = arena_new();
-    invariant(!core->round.is_active && core->round.is_full,
-              "who is a stranger is written down in the middle of round %llu",
-              (unsigned long long)core->round.number);
-    const char *text = json_text(arena, strangers_value(core, arena));
-    if (!core->orphans_text || strcmp(core->orphans_text, text)) {
-        free(core->orphans_text);
-        core->orphans_text = text_dup(text);
-        save_fact(core, "unmanaged", json_text(arena, unmanaged_value(core, arena)));
-        save_fact(core, "trash", json_text(arena, trash_value(core, arena)));
-        save_fact(core, "orphans", json_text(arena, orphans_value(core, arena)));
-    }
-    arena_free(arena);
 }
 
 /* A round ends when all have answered; one that is overdue plans with what there is, and again with
@@ -761,88 +716,4 @@ void nameless_find(struct core *core)
         if (driver->has_nameless && driver->state == DRIVER_READY && !driver->relist_at_ms)
             driver->relist_at_ms = mono(core) + backoff_ms(core, ++driver->list_failures);
     }
-}
-
-/* ---- strangers ---------------------------------------------------------------------- */
-
-static void list_join(struct arena *arena, struct value *list, const char *json)
-{
-    struct error err = ERROR_INIT;
-    struct value *more = NULL;
-    if (!json || json_read(arena, json, strlen(json), &more, &err) < 0)
-        return;
-    for (size_t i = 0; i < more->count; i++)
-        value_append(arena, list, more->items[i]);
-}
-
-struct value *unmanaged_value(const struct core *core, struct arena *arena)
-{
-    struct value *list = value_list(arena);
-    for (size_t i = 0; i < core->config.driver_count; i++)
-        list_join(arena, list, core->drivers[i].unmanaged);
-    return list;
-}
-
-struct value *trash_value(const struct core *core, struct arena *arena)
-{
-    struct value *list = value_list(arena);
-    for (size_t i = 0; i < core->config.driver_count; i++)
-        list_join(arena, list, core->drivers[i].trash);
-    return list;
-}
-
-struct value *orphans_value(const struct core *core, struct arena *arena)
-{
-    struct value *list = value_list(arena);
-    for (const struct seen *seen = core->seen.first; seen; seen = seen->next) {
-        struct error err = ERROR_INIT;
-        struct value *orphan = NULL;
-        if (seen->has_row || !seen->etag || !seen_rare(seen)->identity ||
-            json_read(arena, seen_rare(seen)->identity, strlen(seen_rare(seen)->identity), &orphan,
-                      &err) < 0)
-            continue;
-        value_unset(orphan, "chosen");
-        value_set_text(arena, orphan, "uid", seen->uid);
-        value_set_int(arena, orphan, "epoch", (int64_t)seen->epoch);
-        value_set_text(arena, orphan, "driver", seen->driver ? seen->driver->name : NULL);
-        value_append(arena, list, orphan);
-    }
-    return list;
-}
-
-static struct value *strangers_value(const struct core *core, struct arena *arena)
-{
-    struct value *strangers = value_map(arena);
-    value_set(arena, strangers, "unmanaged", unmanaged_value(core, arena));
-    value_set(arena, strangers, "trash", trash_value(core, arena));
-    value_set(arena, strangers, "orphans", orphans_value(core, arena));
-    return strangers;
-}
-
-bool row_is_unseen(struct core *core, const struct known *row)
-{
-    return !row->observed.known && row->life == LIFE_LIVE && driver_of_kind(core, row->kind);
-}
-
-static struct value *unseen_value(struct core *core, struct arena *arena)
-{
-    struct value *list = value_list(arena);
-    for (size_t i = 0; core->input && i < core->input->known_count; i++) {
-        const struct known *row = &core->input->known[i];
-        if (!row_is_unseen(core, row))
-            continue;
-        struct value *object = value_append(arena, list, value_map(arena));
-        value_set_text(arena, object, "kind", row->kind);
-        value_set_text(arena, object, "project", row->project);
-        value_set_text(arena, object, "name", row->name);
-        value_set_text(arena, object, "uid", row->uid);
-    }
-    return list;
-}
-
-struct value *core_strangers(struct core *core, struct arena *arena)
-{
-    struct value *strangers = strangers_value(core, arena);
-    value_set(arena, strangers, "unknown", unseen_value(core, arena));
-    return strangers;
 }

@@ -377,13 +377,15 @@ void nameless_find(struct core *core);
 /* Takes stock of rows: who has one, who ran when the store was last written. */
 void seen_take_rows(struct core *core, const struct known *rows, size_t count);
 void seen_set_row(struct core *core, const struct known *row);
-/* Objects that bear our tag and have no row: [{"uid","kind","project","name","driver"}]. */
-struct value *orphans_value(const struct core *core, struct arena *arena);
-struct value *unmanaged_value(const struct core *core, struct arena *arena);
-struct value *trash_value(const struct core *core, struct arena *arena);
+int64_t round_next_ms(const struct core *core);
+
+/* core_strangers.c */
+/* What a driver lists beside objects; whether it is something else than it was. */
+bool strangers_take(struct driver *driver, const struct value *result);
+void strangers_free(struct driver *driver);
+void strangers_save(struct core *core); /* in the store, at the end of a full round */
 /* Ours, with a driver of its own, and the last plan had no word of it. */
 bool row_is_unseen(struct core *core, const struct known *row);
-int64_t round_next_ms(const struct core *core);
 
 /* core_plan.c */
 struct plan_input *input_make(struct core *core, struct arena *arena, const struct set *set,
@@ -391,6 +393,10 @@ struct plan_input *input_make(struct core *core, struct arena *arena, const stru
 /* Gives a row what was seen since it was stored; what that is lives in the arena. */
 void observation_refresh(struct core *core, struct arena *arena, struct known *row);
 void core_replan(struct core *core);
+/* Writes down that the object is as `spec`, the resource's with what was chosen. */
+void row_settle(struct core *core, const struct known *row, const struct resource *resource,
+                const struct value *spec);
+
 /* The last plan, which has no line, is the one of what was just looked at, too. */
 void pass_renew(struct core *core);
 /* Whether the last plan has a step of this uid that runs. */
@@ -402,6 +408,10 @@ struct known row_confirmed(struct core *core, struct arena *arena, const struct 
 
 /* An approval whose steps have ended lets nothing more through. */
 void approval_drop(struct core *core, const char *id);
+
+/* core_schedule.c */
+/* Begins what runs of the last plan, and settles what is open of earlier ones. */
+void tasks_schedule(struct core *core);
 
 /* core_quiet.c */
 /* A plan without a line, made as rows are read, for a core that only reads; NULL: whatever is to be

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "model/kind.h"
+#include "model/sort.h"
 #include "model/when.h"
 #include "reconciler/server/server.h"
 #include "reconciler/store/documents.h"
@@ -59,11 +60,6 @@ static struct value *resources_count(struct arena *arena, const struct plan *pla
     return counts;
 }
 
-static int uid_order(const void *left, const void *right)
-{
-    return strcmp(*(const char *const *)left, *(const char *const *)right);
-}
-
 /* What nobody could look at and nothing is planned for is not true: nobody knows. */
 static void unknown_count(struct arena *arena, struct core *core, struct value *counts)
 {
@@ -71,16 +67,16 @@ static void unknown_count(struct arena *arena, struct core *core, struct value *
     int64_t count = 0, is_true = value_get_int(counts, "true", 0);
     if (!plan || !plan->unknown)
         return;
-    const struct value *unknown = value_get(core_strangers(core, arena), "unknown");
+    const struct value *unknown = core_unseen(core, arena);
     const char **touched = arena_array(arena, plan->step_count + 1, sizeof *touched);
     for (size_t i = 0; i < plan->step_count; i++)
         touched[i] = plan->steps[i].uid;
-    qsort(touched, plan->step_count, sizeof *touched, uid_order);
+    qsort(touched, plan->step_count, sizeof *touched, text_order);
     for (size_t i = 0; i < unknown->count; i++) {
         const char *uid = value_get_text(unknown->items[i], "uid", "");
         const struct kind *kind = kind_find(value_get_text(unknown->items[i], "kind", ""));
         count += kind && !kind->is_derived &&
-                 !bsearch(&uid, touched, plan->step_count, sizeof *touched, uid_order);
+                 !bsearch(&uid, touched, plan->step_count, sizeof *touched, text_order);
     }
     value_set_int(arena, counts, "true", is_true > count ? is_true - count : 0);
     value_set_int(arena, counts, "unknown", count);

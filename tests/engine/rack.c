@@ -441,6 +441,13 @@ void rack_lose_driver(struct rack *rack, const char *driver)
     core_driver_down(rack->core, driver, "signal 9 (Killed)");
 }
 
+void rack_resize(struct rack *rack, struct rack_object *volume, int64_t bytes)
+{
+    struct value *spec = value_copy(rack->arena, volume->spec);
+    value_set_int(rack->arena, spec, "size", bytes);
+    volume->spec = spec;
+}
+
 void rack_notice(struct rack *rack, const char *driver, const char *uid, const char *why)
 {
     struct arena *arena = rack->arena;

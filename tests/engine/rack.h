@@ -152,6 +152,8 @@ void rack_approve_all(struct rack *rack);
 const struct known *rack_row(struct rack *rack, const char *kind);
 /* The size in bytes of volume "db" as it is; 0 if there is none. */
 int64_t rack_size(struct rack *rack);
+/* Somebody gives a volume another size, and tells nobody. */
+void rack_resize(struct rack *rack, struct rack_object *volume, int64_t bytes);
 void rack_notice(struct rack *rack, const char *driver, const char *uid, const char *why);
 
 #endif

@@ -414,9 +414,7 @@ static void change_that_was_made_by_hand_before_is_recorded_as_applied(void **st
     rack_boot(rack, "1");
     assert_true(rack_run(rack, minute));
     struct rack_object *db = rack_object(rack, "Volume", "db");
-    struct value *spec = value_copy(rack->arena, db->spec);
-    value_set_int(rack->arena, spec, "size", 2LL << 30);
-    db->spec = spec;
+    rack_resize(rack, db, 2LL << 30);
     rack_notice(rack, "disk", db->uid, "somebody grew it");
     rack_boot(rack, "2");
     assert_true(rack_run(rack, minute));
@@ -696,9 +694,7 @@ static void what_was_seen_before_a_restart_is_known_by_its_etag(void **state)
     assert_true(core_is_converged(rack->core));
     rack_die(rack);
     struct rack_object *db = rack_object(rack, "Volume", "db");
-    struct value *spec = value_copy(rack->arena, db->spec);
-    value_set_int(rack->arena, spec, "size", 7);
-    db->spec = spec; /* meanwhile */
+    rack_resize(rack, db, 7); /* meanwhile */
     assert_true(details_of_a_start(rack) > 0);
     assert_int_equal(rack_size(rack), INT64_C(1) << 30);
 }

@@ -107,9 +107,7 @@ static void what_changed_unseen_is_found(void **state)
 {
     struct rack *rack = *state;
     struct rack_object *db = rack_object(rack, "Volume", "db");
-    struct value *spec = value_copy(rack->arena, db->spec);
-    value_set_int(rack->arena, spec, "size", 7);
-    db->spec = spec;
+    rack_resize(rack, db, 7);
     resync(rack);
     assert_int_equal(rack_size(rack), INT64_C(1) << 30);
     resync(rack);
