@@ -16,13 +16,15 @@
 #include "model/invariant.h"
 #include "model/kind.h"
 #include "model/yaml.h"
+#include "reconciler/source/bound.h"
 
 enum {
     FILES_MIN = 2000,
     THREADS_MAX = 4,
-    BATCH = 32,
-    RING = 8,
+    BATCH = 128,
+    RING = 4,
     SMALL_BYTES = 64 << 10, /* more than that is left, so that little is held at a time */
+    READ_BYTES = 8 << 20,   /* that libgit2 may ask for at a time to read one */
 };
 
 enum batch_state { FREE, BUSY, READY };
@@ -60,12 +62,11 @@ static const char *small_read(struct source *source, struct arena *arena, const 
                               size_t *len)
 {
     git_odb_object *object = NULL;
-    git_object_t type;
     const char *data = NULL;
-    if (git_odb_read_header(len, &type, source->odb, id) < 0 || type != GIT_OBJECT_BLOB ||
-        *len > SMALL_BYTES || git_odb_read(&object, source->odb, id) < 0)
+    if (git_odb_read(&object, source->odb, id) < 0)
         return NULL;
-    if (git_odb_object_size(object) == *len)
+    *len = git_odb_object_size(object);
+    if (git_odb_object_type(object) == GIT_OBJECT_BLOB && *len <= SMALL_BYTES)
         data = arena_text_n(arena, git_odb_object_data(object), *len);
     git_odb_object_free(object);
     return data;
@@ -130,6 +131,7 @@ static void *worker_run(void *context)
     struct worker *worker = context;
     struct batch *batch;
     size_t first;
+    bound_set(READ_BYTES);
     while ((batch = batch_claim(worker->ahead, &first))) {
         batch_read(worker, batch, first);
         batch_become(worker->ahead, batch, READY);

@@ -14,6 +14,7 @@
 #include <utf8proc.h>
 #include "model/invariant.h"
 #include "model/text.h"
+#include "reconciler/source/bound.h"
 #include "reconciler/source/repository.h"
 
 enum {
@@ -77,8 +78,11 @@ static struct source *source_new(const struct site *site)
 
 int source_open(const struct site *site, struct source **out, struct error *err)
 {
-    if (git_libgit2_init() < 0)
+    int users = git_libgit2_init();
+    if (users < 0)
         return error_set(err, ERR_SYSTEM, "cannot start libgit2");
+    if (users == 1)
+        bound_install();
     struct source *source = source_new(site);
     int rc = names_check(source, err);
     if (rc == 0)

@@ -7,9 +7,10 @@
 #include "tests/source/repository_scene.h"
 
 #include "model/json.h"
+#include "reconciler/source/bound.h"
 #include "reconciler/store/query.h"
 
-enum { FILES_DRAWN = 700, LARGE_BYTES = 70000, THREADS = 4 };
+enum { FILES_DRAWN = 700, LARGE_BYTES = 70000, HUGE_BYTES = 9 << 20, THREADS = 4 };
 
 static uint64_t random_state;
 
@@ -49,6 +50,8 @@ static void manifest_draw(struct text *out, unsigned i, unsigned bad)
             text_add(out, "# a long comment, and nothing in it\n");
 }
 
+static bool has_huge; /* one file of each commit */
+
 static void tree_fill(git_repository *repo, git_treebuilder *tree, unsigned bad)
 {
     static const char project[] = "apiVersion: spinel/v1\nkind: Project\nmetadata: {name: shop}\n";
@@ -59,6 +62,8 @@ static void tree_fill(git_repository *repo, git_treebuilder *tree, unsigned bad)
         struct text text = TEXT_INIT;
         char name[32];
         manifest_draw(&text, i, bad);
+        while (has_huge && i == FILES_DRAWN / 2 && text.len < HUGE_BYTES)
+            text_add(&text, "# a very long comment, and nothing in it\n");
         snprintf(name, sizeof(name), "f%u.yaml", i);
         assert_int_equal(git_blob_create_from_buffer(&id, repo, text.data, text.len), 0);
         assert_int_equal(git_treebuilder_insert(NULL, tree, name, &id, GIT_FILEMODE_BLOB), 0);
@@ -165,6 +170,15 @@ static void a_set_is_the_same(void **state)
         compare(scene, commit_draw(scene, 0), false);
 }
 
+static void what_a_thread_may_not_read_is_read_after_all(void **state)
+{
+    struct scene *scene = *state;
+    random_state = 88172645463325257u;
+    has_huge = true;
+    compare(scene, commit_draw(scene, 0), false);
+    has_huge = false;
+}
+
 static void a_parse_cache_is_the_same(void **state)
 {
     struct scene *scene = *state;
@@ -205,12 +219,14 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         CASE(a_set_is_the_same),
+        CASE(what_a_thread_may_not_read_is_read_after_all),
         CASE(a_parse_cache_is_the_same),
         CASE(problems_are_the_same_and_in_order),
         CASE(a_missing_object_is_the_same_error),
         CASE(the_limit_is_met_at_the_same_file),
     };
     git_libgit2_init();
+    bound_install();
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
     git_libgit2_shutdown();
     return failed;
