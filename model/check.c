@@ -15,6 +15,7 @@
 #include "model/error.h"
 #include "model/format.h"
 #include "model/json.h"
+#include "model/text.h"
 #include "model/unit.h"
 #include "model/invariant.h"
 
@@ -352,9 +353,9 @@ void check_unknown(struct checker *checker, const struct value *map, const char 
         const char *nearest;
         size_t n = 0;
 
-        while (n < count && strcmp(names[n], pair->key) != 0)
+        while (n < count && !text_equal(names[n], pair->key))
             n++;
-        if (n < count || strcmp(pair->key, "<<") == 0) /* merge keys were reported as such */
+        if (n < count || text_equal(pair->key, "<<")) /* merge keys were reported as such */
             continue;
         nearest = report_nearest(pair->key, names, count);
         if (nearest)
@@ -371,7 +372,7 @@ static bool has_only_known(const struct field *field, const struct value *given)
     for (size_t i = 0; i < given->pair_count; i++) {
         size_t n = 0;
 
-        while (n < field->field_count && strcmp(field->fields[n]->name, given->pairs[i].key) != 0)
+        while (n < field->field_count && !text_equal(field->fields[n]->name, given->pairs[i].key))
             n++;
         if (n == field->field_count)
             return false;

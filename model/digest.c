@@ -35,24 +35,23 @@ char *hex_write(const void *bytes, size_t count, char *hex)
     return hex;
 }
 
-static int digit_read(char digit)
-{
-    if (digit >= '0' && digit <= '9')
-        return digit - '0';
-    return digit >= 'a' && digit <= 'f' ? digit - 'a' + 10 : -1;
-}
+/* One more than what a digit is worth; 0: it is none. */
+static const unsigned char digit_worth[256] = {
+    ['0'] = 1, ['1'] = 2,  ['2'] = 3,  ['3'] = 4,  ['4'] = 5,  ['5'] = 6,  ['6'] = 7,  ['7'] = 8,
+    ['8'] = 9, ['9'] = 10, ['a'] = 11, ['b'] = 12, ['c'] = 13, ['d'] = 14, ['e'] = 15, ['f'] = 16,
+};
 
 bool hex_read(const char *hex, void *bytes, size_t count)
 {
     unsigned char *to = bytes;
 
     for (size_t i = 0; i < count; i++) {
-        int high = digit_read(hex[2 * i]);
-        int low = high < 0 ? -1 : digit_read(hex[2 * i + 1]);
+        unsigned high = digit_worth[(unsigned char)hex[2 * i]];
+        unsigned low = high ? digit_worth[(unsigned char)hex[2 * i + 1]] : 0;
 
-        if (low < 0)
+        if (low == 0)
             return false;
-        to[i] = (unsigned char)(high << 4 | low);
+        to[i] = (unsigned char)((high - 1) << 4 | (low - 1));
     }
     return hex[2 * count] == '\0';
 }

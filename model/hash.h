@@ -11,14 +11,22 @@
 #define uthash_fatal(message) memory_out()
 #include <uthash.h>
 
-/* FNV-1a, for tables of one's own: quick for short texts, and no defence against who chooses them.
- */
+/* For tables of one's own: FNV-1a by words of eight bytes, each folded so that its upper half
+ * counts below. Quick, and no defence against who chooses the texts; another one on another
+ * machine. */
 static inline uint64_t hash_bytes(const void *bytes, size_t len)
 {
+    const uint64_t prime = UINT64_C(1099511628211);
+    const unsigned char *at = bytes;
     uint64_t hash = UINT64_C(14695981039346656037);
 
-    for (size_t i = 0; i < len; i++)
-        hash = (hash ^ ((const unsigned char *)bytes)[i]) * UINT64_C(1099511628211);
+    for (uint64_t word; len >= sizeof word; at += sizeof word, len -= sizeof word) {
+        memcpy(&word, at, sizeof word);
+        hash = (hash ^ word) * prime;
+        hash ^= hash >> 32;
+    }
+    for (; len > 0; len--)
+        hash = (hash ^ *at++) * prime;
     return hash;
 }
 

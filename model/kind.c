@@ -74,7 +74,7 @@ const struct kind *kind_find(const char *name)
     const struct kind *const *kinds = kinds_get(&count);
 
     for (size_t i = 0; i < count; i++)
-        if (strcmp(kinds[i]->name, name) == 0)
+        if (text_equal(kinds[i]->name, name))
             return kinds[i];
     return NULL;
 }

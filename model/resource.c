@@ -145,6 +145,6 @@ void resource_complete(struct checker *checker, struct resource *resource)
     };
 
     for (size_t i = 0; i < sizeof(rules) / sizeof(rules[0]); i++)
-        if (strcmp(rules[i].kind, resource->kind->name) == 0)
+        if (text_equal(rules[i].kind, resource->kind->name))
             rules[i].complete(checker->arena, resource, shared(resource->spec));
 }

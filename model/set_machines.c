@@ -8,10 +8,11 @@
 #include "model/arena.h"
 #include "model/set_build.h"
 #include "model/set_claim.h"
+#include "model/text.h"
 
 static bool is_a(const struct resource *resource, const char *kind)
 {
-    return strcmp(resource->kind->name, kind) == 0;
+    return text_equal(resource->kind->name, kind);
 }
 
 static void claim_volumes(struct checker *checker, const struct set *set,

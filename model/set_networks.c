@@ -11,10 +11,11 @@
 #include "model/net.h"
 #include "model/set_build.h"
 #include "model/set_claim.h"
+#include "model/text.h"
 
 static bool is_a(const struct resource *resource, const char *kind)
 {
-    return strcmp(resource->kind->name, kind) == 0;
+    return text_equal(resource->kind->name, kind);
 }
 
 static bool prefix_of(const struct value *text, struct prefix *prefix)

@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <string.h>
 
 /* A growable, always NUL-terminated text. Start as `= TEXT_INIT`; text_free()
  * releases it and makes it usable again. Out of memory ends the process. */
@@ -33,6 +34,13 @@ size_t text_next_shown(const char *bytes, size_t len, bool *is_shown);
 
 /* Hands the heap string over to the caller (free()); the text is empty again. */
 char *text_take(struct text *text) __attribute__((returns_nonnull));
+
+/* Whether two texts are the same. Most that are not differ in their first byte, and no call is made
+ * for those. */
+static inline bool text_equal(const char *a, const char *b)
+{
+    return a[0] == b[0] && strcmp(a, b) == 0;
+}
 
 /* As strcmp(); NULL is as "", and comes first. */
 int text_compare(const char *a, const char *b);
