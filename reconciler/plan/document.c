@@ -6,7 +6,10 @@
  */
 #include <string.h>
 
+#include "model/digest.h"
 #include "model/invariant.h"
+#include "model/json.h"
+#include "model/text.h"
 #include "model/when.h"
 #include "reconciler/plan/steps.h"
 
@@ -114,14 +117,13 @@ static struct value *summary_value(struct arena *arena, const struct plan *plan)
     return out;
 }
 
-struct value *plan_value(struct arena *arena, const struct plan *plan)
+/* The document without its steps. */
+static struct value *frame_value(struct arena *arena, const struct plan *plan)
 {
     struct value *out = value_map(arena), *observed = value_map(arena);
-    struct value *steps = value_list(arena), *holds = value_list(arena);
+    struct value *holds = value_list(arena);
 
     invariant(plan->commit && plan->parent, "a plan is shown that is of no commit");
-    for (size_t i = 0; i < plan->step_count; i++)
-        value_append(arena, steps, step_value(arena, &plan->steps[i]));
     for (size_t i = 0; i < plan->hold_count; i++)
         value_append(arena, holds, hold_value(arena, &plan->holds[i]));
     value_set_text(arena, observed, "at",
@@ -134,8 +136,59 @@ struct value *plan_value(struct arena *arena, const struct plan *plan)
     value_set_text(arena, out, "world", plan->world);
     value_set_int(arena, out, "resources", (int64_t)plan->resources);
     value_set(arena, out, "observed", observed);
-    value_set(arena, out, "steps", steps);
+    value_set(arena, out, "steps", value_list(arena));
     value_set(arena, out, "holds", holds);
     value_set(arena, out, "summary", summary_value(arena, plan));
     return out;
+}
+
+struct value *plan_value(struct arena *arena, const struct plan *plan)
+{
+    struct value *out = frame_value(arena, plan), *steps = value_list(arena);
+
+    for (size_t i = 0; i < plan->step_count; i++)
+        value_append(arena, steps, step_value(arena, &plan->steps[i]));
+    value_set(arena, out, "steps", steps);
+    return out;
+}
+
+static void steps_digest(struct digest_sum *sum, const struct plan *plan)
+{
+    struct arena *arena = arena_new();
+    struct text text = TEXT_INIT;
+
+    for (size_t i = 0; i < plan->step_count; i++) {
+        text_reset(&text);
+        text_add(&text, i ? "," : "");
+        json_write_canonical(&text, step_value(arena, &plan->steps[i]));
+        digest_sum_add(sum, text.data, text.len);
+        arena_reset(arena);
+    }
+    text_free(&text);
+    arena_free(arena);
+}
+
+/* A step at a time: those of a first apply are megabytes, and would be written twice over. */
+void plan_digest(const struct plan *plan, char hash[DIGEST_TEXT])
+{
+    static const char before_steps[] = "\"steps\":[";
+    struct arena *arena = arena_new();
+    struct value *frame = frame_value(arena, plan);
+    struct digest_sum *sum = digest_sum_new(arena);
+    struct text text = TEXT_INIT;
+
+    value_unset(frame, "hash");
+    value_unset(frame, "parent");
+    value_unset(frame, "observed");
+    json_write_canonical(&text, frame);
+    /* No text of a hold can say it: a quote in it is escaped. */
+    const char *at = strstr(text.data, before_steps);
+    invariant(at, "a plan's document has no place for steps");
+    at += strlen(before_steps);
+    digest_sum_add(sum, text.data, (size_t)(at - text.data));
+    steps_digest(sum, plan);
+    digest_sum_add(sum, at, text.len - (size_t)(at - text.data));
+    digest_sum_end(sum, hash);
+    text_free(&text);
+    arena_free(arena);
 }

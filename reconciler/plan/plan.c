@@ -123,20 +123,7 @@ static void count_unknown(struct plan *plan)
     }
 }
 
-/* ---- what it was made from ---------------------------------------------------------- */
-
-/* What is the same for the same commit, world and steps; not who came before. */
-static void digest_plan(struct plan *plan)
-{
-    struct arena *scratch = arena_new();
-    struct value *document = plan_value(scratch, plan);
-
-    value_unset(document, "hash");
-    value_unset(document, "parent");
-    value_unset(document, "observed");
-    digest_value(document, plan->hash);
-    arena_free(scratch);
-}
+/* ---- the whole ---------------------------------------------------------------------- */
 
 const struct plan *plan_make(struct arena *arena, const struct plan_input *input)
 {
@@ -155,7 +142,7 @@ const struct plan *plan_make(struct arena *arena, const struct plan_input *input
     count_steps(plan);
     count_unknown(plan);
     world_digest(arena, input, plan);
-    digest_plan(plan);
+    plan_digest(plan, plan->hash);
     plan_check(plan, input);
     invariant(plan->hash[0] && plan->world[0], "the plan for %s has no hash or no world",
               plan->commit);
@@ -174,7 +161,7 @@ const struct plan *plan_settled(struct arena *arena, const char *commit, const c
     plan->resources = resources;
     plan->observed_at = observed_at;
     strncpy(plan->world, world, sizeof(plan->world) - 1);
-    digest_plan(plan);
+    plan_digest(plan, plan->hash);
     return plan;
 }
 

@@ -28,6 +28,10 @@ void steps_order(struct arena *arena, struct plan *plan);
  * or deferred (order.c). Steps must be in order. */
 void steps_wait(struct arena *arena, struct plan *plan);
 
+/* What is the same for the same commit, world and steps, and not who came before: the digest of
+ * the document's canonical JSON without hash, parent and observed (document.c). */
+void plan_digest(const struct plan *plan, char hash[DIGEST_TEXT]);
+
 /* Fills `world` and `observed_at` of the plan (world.c). */
 void world_digest(struct arena *arena, const struct plan_input *input, struct plan *plan);
 

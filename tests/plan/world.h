@@ -115,11 +115,24 @@ WORLD_FN void world_declare(struct world *w, const char *yaml)
     assert_int_equal(report.count, 0);
 }
 
+/* The hash, that is written step by step, is that of the document as it is shown. */
+WORLD_FN void hash_check(struct world *w)
+{
+    struct value *document = plan_value(w->arena, w->plan);
+    char hash[DIGEST_TEXT];
+
+    value_unset(document, "hash");
+    value_unset(document, "parent");
+    value_unset(document, "observed");
+    assert_string_equal(w->plan->hash, digest_value(document, hash));
+}
+
 WORLD_FN const struct plan *world_plan(struct world *w)
 {
     w->input.known = w->rows;
     w->input.known_count = w->count;
     w->plan = plan_make(w->arena, &w->input);
+    hash_check(w);
     return w->plan;
 }
 
