@@ -328,6 +328,8 @@ void object_observed(struct core *core, struct driver *driver, const struct requ
               uid, driver->name);
     if (take_note(core, request, uid, &observation))
         return; /* there is nothing to write */
+    if (seen->is_dirty)
+        seen_rare_set(seen)->looked = request->asked;
     seen->is_dirty = seen->is_dirty && seen_rare(seen)->noticed > request->asked;
     seen->has_details = observation.known;
     if (observation.known) {

@@ -79,11 +79,21 @@ static void retry_drop(struct core *core, struct retry *retry)
     free(retry);
 }
 
+/* What failed may have come half way, and others may have gone on meanwhile: a plan that was made
+ * before the object was looked at again does not know. */
+static bool awaits_look(struct core *core, const struct retry *retry)
+{
+    const struct seen *seen = seen_find(core, retry->uid);
+    return retry->is_due_marked && seen && seen->is_dirty &&
+           seen_rare(seen)->looked < retry->due_notice;
+}
+
 bool retry_blocks(struct core *core, const char *uid, const char *what)
 {
     struct retry *retry = retry_find(core, uid);
-    if (!retry || strcmp(retry->what, what) ||
-        retry->not_before_ms <= core->env->mono_ms(core->env->context))
+    if (!retry || strcmp(retry->what, what))
+        return false;
+    if (retry->not_before_ms <= core->env->mono_ms(core->env->context) && !awaits_look(core, retry))
         return false;
     retry->holds_up = true;
     retry_await(core, retry);
@@ -138,6 +148,7 @@ void retries_wake(struct core *core)
         retry->is_due_marked = true;
         retry_await(core, retry);
         seen_mark_dirty(core, NULL, retry->uid, NULL);
+        retry->due_notice = core->notices;
     }
 }
 

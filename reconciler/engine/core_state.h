@@ -106,6 +106,7 @@ struct seen_rare {
     uint64_t fence;             /* that a driver has refused us for; 0: none */
     char *why;                  /* of the last notice; NULL if none */
     uint64_t noticed;           /* number of the notice that made it dirty; 0: none yet */
+    uint64_t looked;            /* number of the last notice that a look came after */
     int64_t running_since;      /* unix seconds; 0 if unknown */
     char *identity;             /* JSON of kind, project, name and what was chosen: to tell
                                  * strangers */
@@ -129,6 +130,7 @@ struct retry {
     bool until_target;     /* only a new target helps (or the slow resync) */
     bool holds_up;         /* a step waits for it, so that its end is worth a look */
     bool is_due_marked;    /* its uid was marked dirty when it came due */
+    uint64_t due_notice;   /* by that notice */
     bool is_awaited;       /* in core.awaited: holds something up, and is not due yet */
     struct retry *prev, *next;
     UT_hash_handle hh;

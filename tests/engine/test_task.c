@@ -373,6 +373,31 @@ static void a_driver_that_ends_while_a_cancel_is_on_its_way_takes_both_along(voi
     assert_int_equal(rack_count(rack, "Pool", "fast"), 1);
 }
 
+/* Another driver that hangs keeps a look from ending, and a plan is made without it: what failed is
+ * sent again only after its own driver has told of it. */
+static void what_failed_is_looked_at_before_it_is_sent_again(void **state)
+{
+    struct rack *rack = *state;
+    rack_settle(rack, "1");
+    rack->refuse = "db";
+    rack->refuse_kind = "busy";
+    rack_target(rack, "2");
+    while (rack->events_failed == 0)
+        rack_run(rack, 1);
+    rack->refuse = NULL;
+    rack->mute = "net";
+    core_look(rack->core);
+    rack_run(rack, 100); /* "disk" has told its list */
+    rack_resize(rack, rack_object(rack, "Volume", "db"), INT64_C(2) << 30);
+    unsigned applies = rack->applies;
+    rack_run(rack, 20000);
+    assert_int_equal(rack->applies, applies);
+    rack->mute = NULL;
+    assert_true(rack_run(rack, 5 * minute));
+    assert_int_equal(rack->applies, applies);
+    assert_int_equal(rack_size(rack), INT64_C(2) << 30);
+}
+
 static void a_failure_lets_those_go_that_wait_for_it(void **state)
 {
     struct rack *rack = *state;
@@ -619,6 +644,7 @@ int main(void)
         RACK_TEST(what_a_driver_had_in_hand_is_sent_again_as_the_same_op),
         RACK_TEST(a_look_that_ends_with_its_driver_is_made_again),
         RACK_TEST(a_driver_that_ends_while_a_cancel_is_on_its_way_takes_both_along),
+        RACK_TEST(what_failed_is_looked_at_before_it_is_sent_again),
         RACK_TEST(a_failure_lets_those_go_that_wait_for_it),
         RACK_TEST(a_new_target_drops_what_waits_and_keeps_what_is_under_way),
         RACK_TEST(a_core_that_stops_sends_nothing_more),
