@@ -179,6 +179,7 @@ static bool worker_start(struct ahead *ahead, const struct source *source)
     worker->source.repo = NULL;
     worker->source.odb = NULL;
     if (repository_open(&worker->source, &ignored) == 0 &&
+        (!source->is_quarantine || quarantine_add(&worker->source, &ignored) == 0) &&
         pthread_create(&worker->thread, NULL, worker_run, worker) == 0) {
         ahead->worker_count++;
         return true;
@@ -201,7 +202,7 @@ static void workers_start(struct ahead *ahead, const struct source *source, unsi
 static unsigned threads_for(const struct source *source, size_t count)
 {
     long processors = sysconf(_SC_NPROCESSORS_ONLN);
-    if (source->is_quarantine || source->ahead_threads < 0)
+    if (source->ahead_threads < 0)
         return 0;
     if (source->ahead_threads > 0)
         return (unsigned)source->ahead_threads;

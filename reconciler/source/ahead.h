@@ -20,7 +20,7 @@ struct ahead_file {
 };
 typedef struct ahead_file ahead_file_of(const void *context, size_t i);
 
-/* NULL where it would not help or cannot be: few files, one processor, objects in quarantine. */
+/* NULL where it would not help or cannot be: few files, one processor. */
 struct ahead *ahead_start(const struct source *source, size_t count, ahead_file_of *file_of,
                           const void *context);
 /* What file i declares; `made` NULL if it is left. Lives until the next is taken. */

@@ -120,10 +120,21 @@ static void cache_tell(struct text *out, struct store *store)
     assert_int_equal(query_end(&query), 0);
 }
 
+static bool is_pushed; /* what there is, is in quarantine yet */
+
+static struct source *source_of(struct scene *scene)
+{
+    struct source *source = NULL;
+    if (!is_pushed)
+        return source_for(scene);
+    assert_int_equal(source_open_quarantine(&scene->site, &source, &scene->err), 0);
+    return source;
+}
+
 /* All that a load comes to, as text. */
 static char *load_tell(struct scene *scene, const char *commit, int threads, bool has_cache)
 {
-    struct source *source = source_for(scene);
+    struct source *source = source_of(scene);
     struct store *store = NULL;
     struct text out = TEXT_INIT;
     struct report report;
@@ -179,6 +190,23 @@ static void what_a_thread_may_not_read_is_read_after_all(void **state)
     has_huge = false;
 }
 
+static void a_push_in_quarantine_is_the_same(void **state)
+{
+    struct scene *scene = *state;
+    char quarantine[128];
+    random_state = 88172645463325258u;
+    const char *commit = commit_draw(scene, 50);
+    git(scene, "mkdir objects/incoming && mv objects/[0-9a-f][0-9a-f] objects/incoming/");
+    snprintf(quarantine, sizeof(quarantine), "%s/objects/incoming", scene->repo);
+    setenv("GIT_QUARANTINE_PATH", quarantine, 1);
+    is_pushed = true;
+    const char *told = load_tell(scene, commit, THREADS, false);
+    assert_true(strncmp(told, "0 ", 2) == 0);
+    compare(scene, commit, false);
+    is_pushed = false;
+    unsetenv("GIT_QUARANTINE_PATH");
+}
+
 static void a_parse_cache_is_the_same(void **state)
 {
     struct scene *scene = *state;
@@ -220,6 +248,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         CASE(a_set_is_the_same),
         CASE(what_a_thread_may_not_read_is_read_after_all),
+        CASE(a_push_in_quarantine_is_the_same),
         CASE(a_parse_cache_is_the_same),
         CASE(problems_are_the_same_and_in_order),
         CASE(a_missing_object_is_the_same_error),
