@@ -301,7 +301,7 @@ check-headers:
 	done && echo 'headers compile alone: $(words $(headers))'
 
 check-e2e: all guest  ## commands and drivers against the real machine (root for most)
-	BUILD=$(CURDIR)/$(BUILD) prove --timer --exec bats $(wildcard tests/*/*.bats)
+	BUILD=$(CURDIR)/$(BUILD) prove --timer --comments --exec bats $(wildcard tests/*/*.bats)
 	BUILD=$(CURDIR)/$(BUILD) prove --timer $(filter-out tests/layout/%,$(wildcard tests/*/*.t))
 
 ROUNDS ?= 200
