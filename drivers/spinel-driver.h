@@ -23,8 +23,9 @@
  * callback that hangs or crashes costs that call only, calls for different
  * objects run at the same time, and nothing that a callback changes in memory is
  * seen by the next: the truth of a driver is the world (files, processes, the
- * kernel), never its memory. Children that a callback forks die with it, unless
- * they call setsid() and leave its cgroup on purpose (a launcher of VMs).
+ * kernel), never its memory. Children that a callback forks die with it, in
+ * whatever process group they are, unless they call setsid(): that says that they are
+ * to outlive it on purpose (a launcher of VMs, which leaves its cgroup, too).
  * A driver that sets SPINEL_IN_PROCESS is called directly, one call at a time.
  *
  * "Done" from apply means only "asked": the engine looks again before it

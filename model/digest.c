@@ -153,6 +153,11 @@ char *digest_uid(const uint8_t seed[32], const char *kind, const char *project, 
     return sodium_bin2hex(uid, UID_TEXT, hash, sizeof(hash));
 }
 
+bool digest_is_uid(const char *text)
+{
+    return strlen(text) == UID_TEXT - 1 && strspn(text, "0123456789abcdef") == UID_TEXT - 1;
+}
+
 char *digest_op(const char *uid, uint64_t epoch, const char *verb, const struct value *arguments,
                 char *op)
 {

@@ -4,7 +4,8 @@
  *
  * The driver is the subreaper of all that its calls leave behind, so it can tell when
  * a process group is empty: after SIGKILL it reaps until kill(-group, 0) finds nobody.
- * That is what makes "the old children are dead" a fact and not a hope.
+ * That is what makes "the old children are dead" a fact and not a hope. What left the
+ * group and not the session, see strays.h, is among them.
  */
 #include "drivers/lib/call.h"
 
@@ -23,6 +24,7 @@
 #include "drivers/lib/host.h"
 #include "drivers/lib/lock.h"
 #include "drivers/lib/method.h"
+#include "drivers/lib/strays.h"
 #include "model/arena.h"
 
 enum {
@@ -163,6 +165,7 @@ static _Noreturn void child_main(struct spinel_host *host, const struct call *ca
     sigset_t none;
     setpgid(0, 0);
     prctl(PR_SET_PDEATHSIG, SIGKILL);
+    prctl(PR_SET_CHILD_SUBREAPER, 1); /* what it leaves is the main process's when it has ended */
     if (getppid() != parent)
         _exit(1);
     sigemptyset(&none);
@@ -535,8 +538,18 @@ bool spinel_is_applying(struct spinel_host *host, const char *uid)
     return call != NULL;
 }
 
+static bool is_dying(const struct spinel_host *host)
+{
+    const struct call *call = host->calls;
+    while (call && call->state != CALL_DYING)
+        call = call->next;
+    return call != NULL;
+}
+
 void calls_answer(struct spinel_host *host)
 {
+    if (is_dying(host) && strays_kill(host))
+        return; /* until they are reaped */
     for (struct call *call = host->calls, *next; call; call = next) {
         next = call->next;
         if (call->state != CALL_DYING || kill(-call->pid, 0) == 0 || errno != ESRCH)

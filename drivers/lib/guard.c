@@ -8,6 +8,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <unistd.h>
+#include "drivers/lib/strays.h"
 
 enum { GROUPS_MAX = 256, PIPE_FD = 3 };
 
@@ -43,6 +44,7 @@ static void inherited_drop(int pipe_fd)
 
 static _Noreturn void guard_main(int pipe_fd)
 {
+    pid_t session = getsid(0) == getppid() ? getppid() : 0; /* one of the driver's own */
     static const int ignored[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGPIPE};
     struct groups groups = {.count = 0};
     pid_t group;
@@ -56,6 +58,8 @@ static _Noreturn void guard_main(int pipe_fd)
             group_take(&groups, group);
     for (size_t i = 0; i < groups.count; i++)
         kill(-groups.items[i], SIGKILL);
+    if (session)
+        session_kill(session);
     _exit(0);
 }
 

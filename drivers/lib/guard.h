@@ -6,8 +6,9 @@
 
 /*
  * What stays when the main process is killed: a process that does nothing but wait for
- * that, and then kills the process groups of the calls that were running. The kernel
- * does it for a call's own process only, not for what a script started beyond.
+ * that, and then kills the process groups of the calls that were running, and whoever
+ * else is left of the driver's session if it had one of its own. The kernel does it
+ * for a call's own process only, not for what a script started beyond.
  */
 
 /* Starts the guard; the end to write to, or -1. */

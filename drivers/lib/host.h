@@ -39,10 +39,11 @@ struct spinel_host {
     struct call *calls; /* in order of arrival */
     struct watch *watches;
     size_t watch_count;
-    int exit_status;        /* -1 while it is to go on */
-    uint64_t born_ns;       /* when this process began: tells it from others */
-    size_t apply_moves;     /* times that a call to apply began or ended */
-    int64_t alone_until_ms; /* no groups before: one died */
+    int exit_status;         /* -1 while it is to go on */
+    uint64_t born_ns;        /* when this process began: tells it from others */
+    size_t apply_moves;      /* times that a call to apply began or ended */
+    int64_t alone_until_ms;  /* no groups before: one died */
+    int64_t strays_until_ms; /* what calls left is waited for; 0: there is nothing */
 };
 
 /* Milliseconds of the monotonic clock. */

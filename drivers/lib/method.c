@@ -133,16 +133,11 @@ static void initialize(struct spinel_host *host, struct request *request)
 
 /* ---- observe ------------------------------------------------------------------------ */
 
-static bool is_uid(const char *text)
-{
-    return text && strlen(text) == UID_TEXT - 1 && strspn(text, "0123456789abcdef") == UID_TEXT - 1;
-}
-
 static const char **uids_read(struct arena *arena, const struct value *list)
 {
     const char **uids = arena_array(arena, list->count + 1, sizeof *uids);
     for (size_t i = 0; i < list->count; i++) {
-        if (!value_is_text(list->items[i]) || !is_uid(list->items[i]->text))
+        if (!value_is_text(list->items[i]) || !digest_is_uid(list->items[i]->text))
             return NULL;
         uids[i] = list->items[i]->text;
     }
@@ -252,7 +247,7 @@ static const char *op_read(const struct value *params, struct spinel_op *op)
         op->spec = NULL;
     if (!ledger_takes(op->op))
         return "op is not 1 to 128 printable characters";
-    if (!is_uid(op->uid))
+    if (!digest_is_uid(op->uid))
         return "uid is not 32 hexadecimal digits";
     if (epoch < 1)
         return "epoch is not a positive number";

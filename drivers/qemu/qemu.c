@@ -38,17 +38,12 @@ static int driver_start(struct spinel_host *host, const struct value *given, str
     return watch_start(host, err);
 }
 
-static bool is_uid(const char *name)
-{
-    return strlen(name) == UID_TEXT - 1 && strspn(name, "0123456789abcdef") == UID_TEXT - 1;
-}
-
 static int list_one(struct spinel_host *host, struct spinel_list *list, const char *name,
                     struct error *err)
 {
     struct instance instance;
     const char *uid = arena_text(spinel_arena(host), name);
-    int status = is_uid(uid) ? instance_open(host, uid, &instance, err) : ERR_DENIED;
+    int status = digest_is_uid(uid) ? instance_open(host, uid, &instance, err) : ERR_DENIED;
     if (status == 0) {
         uint64_t epoch = (uint64_t)value_get_int(instance.owner, "epoch", 0);
         spinel_list_add(list, uid, epoch, instance_etag(&instance));
@@ -59,7 +54,8 @@ static int list_one(struct spinel_host *host, struct spinel_list *list, const ch
         status != ERR_CONFLICT)
         return status;
     spinel_list_unmanaged(list, "Instance", uid,
-                          is_uid(uid) ? err->message : "its name is not that of an instance");
+                          digest_is_uid(uid) ? err->message
+                                             : "its name is not that of an instance");
     *err = (struct error)ERROR_INIT;
     return 0;
 }

@@ -197,7 +197,7 @@ static void process_follow(struct spinel_host *host, struct watched *watched)
 static void instance_add(struct spinel_host *host, const char *uid)
 {
     char path[4096];
-    if (strlen(uid) != UID_TEXT - 1 || strspn(uid, "0123456789abcdef") != UID_TEXT - 1)
+    if (!digest_is_uid(uid))
         return;
     for (struct watched *watched = all; watched; watched = watched->next)
         if (strcmp(watched->uid, uid) == 0)

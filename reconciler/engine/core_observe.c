@@ -11,6 +11,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include "model/digest.h"
 #include "model/invariant.h"
 #include "model/json.h"
 
@@ -319,7 +320,7 @@ void object_observed(struct core *core, struct driver *driver, const struct requ
                      const struct value *object)
 {
     const char *uid = value_get_text(object, "uid", NULL);
-    if (!uid || !uid[0] || strlen(uid) >= UID_TEXT || is_of_another(core, driver, uid))
+    if (!uid || !digest_is_uid(uid) || is_of_another(core, driver, uid))
         return;
     struct seen *seen = seen_get(core, driver, uid);
     core->round.is_still = false;
@@ -531,7 +532,7 @@ void round_lost(struct core *core, struct driver *driver, uint64_t round)
 static bool entry_take(struct core *core, struct driver *driver, const struct value *entry)
 {
     if (!value_is_list(entry) || entry->count < 3 || !value_is_text(entry->items[0]) ||
-        entry->items[0]->text_len == 0 || entry->items[0]->text_len >= UID_TEXT ||
+        !digest_is_uid(entry->items[0]->text) ||
         entry->items[1]->type != VALUE_INT || !epoch_is_possible(entry->items[1]->integer) ||
         (value_is_text(entry->items[2]) && entry->items[2]->text_len > ETAG_MAX))
         return false;

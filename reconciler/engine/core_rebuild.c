@@ -156,6 +156,17 @@ static void strangers_rebuild(struct core *core, struct plan_input *input, struc
                         "it was lost or is not the one they were made with");
 }
 
+/* The row has its name of before, and so it is declared; its object still bears the other one, and
+ * is told (core_promise.c has it so for a rename that was taken back before it was carried out). */
+static void name_take_back(struct known *row, struct arena *arena, const char *name)
+{
+    if (!value_is_map(row->chosen))
+        return;
+    struct value *chosen = value_copy(arena, row->chosen);
+    value_set_text(arena, chosen, "called", name);
+    row->chosen = chosen;
+}
+
 /* What was renamed after the copy of the store was made goes by its new name, unless Git has gone
  * back as well and declares the old one. If another has the name, too, they are twins, and a
  * person decides. */
@@ -174,8 +185,10 @@ static bool name_import(struct core *core, struct plan_input *input, struct aren
         text_compare(value_get_text(identity, "project", NULL), row->project))
         return false;
     if (!set_find(input->set, row->kind, row->project, name) &&
-        set_find(input->set, row->kind, row->project, row->name))
+        set_find(input->set, row->kind, row->project, row->name)) {
+        name_take_back(row, arena, name);
         return false;
+    }
     row->name = name;
     return true;
 }

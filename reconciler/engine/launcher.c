@@ -1,15 +1,18 @@
 /* SPDX-License-Identifier: MPL-2.0 */
 /*
- * Finding and starting driver programs. A driver leads its own process group and
+ * Finding and starting driver programs. A driver leads a session of its own and
  * dies with whoever started it, so that no child of an old one is left when the
- * next one begins.
+ * next one begins: job control and timeout(1) leave a process group, and what
+ * leaves the session (setsid) is to outlive the driver, as a machine is.
  */
 #include "reconciler/engine/launcher.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,6 +20,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 #include "model/text.h"
+
+enum { KILL_ROUNDS = 5 };
 
 static const char *const installed_dirs[] = {"/usr/local/libexec/spinel/drivers",
                                              "/usr/libexec/spinel/drivers"};
@@ -128,7 +133,7 @@ enum { PIPE_IN, PIPE_OUT, PIPE_ERR, PIPE_EXEC };
 static _Noreturn void child_exec(const struct program *program, int pipes[4][2], pid_t parent)
 {
     sigset_t none;
-    setpgid(0, 0);
+    setsid(); /* before exec, which the parent waits for */
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (getppid() != parent)
         _exit(127); /* it died before the line above */
@@ -175,7 +180,6 @@ int program_launch(const struct program *program, struct launched *out, struct e
         goto out;
     if (pid == 0)
         child_exec(program, pipes, parent);
-    setpgid(pid, pid); /* in both, so that whoever comes first wins */
     close(pipes[PIPE_EXEC][1]);
     pipes[PIPE_EXEC][1] = -1;
     result = exec_result(program, pipes[PIPE_EXEC][0], err);
@@ -193,10 +197,28 @@ out:
     return result;
 }
 
+/* Kills whoever is in the session beside its leader; whether there was anybody. */
+static bool session_kill(pid_t session)
+{
+    bool has_members = false;
+    DIR *proc = opendir("/proc");
+    for (const struct dirent *entry; proc && (entry = readdir(proc));) {
+        pid_t pid = (pid_t)strtol(entry->d_name, NULL, 10);
+        if (pid > 1 && pid != session && getsid(pid) == session && kill(pid, SIGKILL) == 0)
+            has_members = true;
+    }
+    if (proc)
+        closedir(proc);
+    return has_members;
+}
+
 void program_kill(pid_t pid)
 {
-    if (pid > 1)
-        kill(-pid, SIGKILL);
+    if (pid <= 1)
+        return;
+    kill(-pid, SIGKILL);
+    for (int i = 0; i < KILL_ROUNDS && session_kill(pid); i++)
+        ; /* one that was about to die may have forked; the dead are met until they are reaped */
 }
 
 const char *exit_text(int status, char *buf, size_t size)

@@ -21,14 +21,15 @@ int programs_find(struct arena *arena, const struct site *site, const char *argv
 
 /* A driver that runs: our ends of its streams. Close-on-exec. */
 struct launched {
-    pid_t pid; /* leads a process group of its own */
+    pid_t pid; /* leads a session of its own */
     int to_in, from_out, from_err;
 };
 
 /* Starts the program with an empty command line. It is killed when the calling
  * process dies. ERR_SYSTEM if it cannot be executed at all. */
 int program_launch(const struct program *program, struct launched *out, struct error *err);
-/* Kills the whole process group; waiting for it is the caller's. */
+/* Kills it and all that is left of its session, whatever process group that is in. `pid` is not
+ * reaped yet, so that its number is nobody else's; waiting for it is the caller's. */
 void program_kill(pid_t pid);
 
 /* How a status of waitpid() reads: "exit status 1", "signal 9 (Killed)". */

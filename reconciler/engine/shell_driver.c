@@ -164,6 +164,7 @@ static void child_ended(struct ev_loop *loop, struct ev_child *child, int events
     char why[128];
     (void)events;
     ev_child_stop(loop, child);
+    program_kill(process->pid); /* what it left, before anybody can have its number */
     process_ended(process, exit_text(child->rstatus, why, sizeof why));
 }
 

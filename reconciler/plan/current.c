@@ -2,8 +2,9 @@
 /*
  * One tree out of three: what an object is now. Each leaf is taken from where its
  * change class says the truth is: live fields from the observation, restart
- * fields from the record of how the running thing was booted, metadata from what
- * was applied last. What a driver did not look at is taken to be as applied. The
+ * fields from the record of how the running thing was booted (of what does not run: from
+ * what is seen of it, with which it would start), metadata from what was applied last. What
+ * a driver did not look at is taken to be as applied. The
  * difference of this tree to the desired one is then the whole difference. Leaves are
  * shared with where they come from.
  */
@@ -16,6 +17,7 @@ struct sources {
     const struct value *applied;
     const struct value *observed;
     const struct value *booted; /* NULL if nothing runs */
+    bool is_running;
 };
 
 static struct value *current_of(struct arena *arena, const struct field *field,
@@ -27,8 +29,10 @@ static const struct value *truth(const struct field *field, struct sources from)
     case CHANGE_METADATA:
         return from.applied;
     case CHANGE_RESTART:
-        if (from.booted || from.applied)
-            return from.booted ? from.booted : from.applied;
+        if (from.booted)
+            return from.booted;
+        if (from.applied && (from.is_running || !from.observed))
+            return from.applied;
         break;
     case CHANGE_LIVE:
     case CHANGE_LIVE_IF:
@@ -42,14 +46,14 @@ static const struct value *truth(const struct field *field, struct sources from)
 static struct sources sources_member(struct sources from, const char *key)
 {
     return (struct sources){value_get(from.applied, key), value_get(from.observed, key),
-                            value_get(from.booted, key)};
+                            value_get(from.booted, key), from.is_running};
 }
 
 static struct sources sources_element(struct sources from, const char *list_key, const char *name)
 {
     return (struct sources){value_find(from.applied, list_key, name),
                             value_find(from.observed, list_key, name),
-                            value_find(from.booted, list_key, name)};
+                            value_find(from.booted, list_key, name), from.is_running};
 }
 
 static struct value *current_map(struct arena *arena, const struct field *field,
@@ -109,7 +113,7 @@ static struct value *current_of(struct arena *arena, const struct field *field, 
 const struct value *states_current(const struct states *states)
 {
     struct sources from = {states->applied, states->observed,
-                           states->is_running ? states->booted : NULL};
+                           states->is_running ? states->booted : NULL, states->is_running};
 
     invariant(states->subject->kind->spec->type == FIELD_MAP, "the spec of %s is no map",
               states->subject->kind->name);

@@ -2,8 +2,9 @@
 /*
  * One loop over a signalfd and the core's channel.
  *
- * When the core dies, every driver's process group is killed and reaped before a
- * new core begins, so that no child of an old driver can act beside a new one.
+ * When the core dies, every driver's session is killed and reaped before a new core
+ * begins, and when a driver dies what is left of its session, so that no child of an
+ * old driver can act beside a new one.
  * When the supervisor dies, core and drivers are killed by the kernel
  * (PR_SET_PDEATHSIG). Virtual machines belong to neither: their launcher has left
  * for a session of its own.
@@ -352,6 +353,14 @@ static int web_wait(const struct supervisor *supervisor, int timeout_ms)
     return timeout_ms >= 0 && timeout_ms < left_ms ? timeout_ms : (int)left_ms;
 }
 
+/* What a dead driver left goes while the zombie still pins the number. */
+static void driver_bury(const struct supervisor *supervisor, pid_t pid)
+{
+    for (size_t i = 0; i < supervisor->plan->program_count; i++)
+        if (supervisor->drivers[i] == pid)
+            program_kill(pid);
+}
+
 static void driver_ended(struct supervisor *supervisor, pid_t pid, int status)
 {
     for (unsigned i = 0; i < supervisor->plan->program_count; i++) {
@@ -366,19 +375,28 @@ static void driver_ended(struct supervisor *supervisor, pid_t pid, int status)
 
 /* ---- signals ------------------------------------------------------------------------ */
 
-static void children_reap(struct supervisor *supervisor)
+static void child_reap(struct supervisor *supervisor, pid_t pid)
 {
     int status;
-    pid_t pid;
-    while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
-        if (pid == supervisor->core) {
-            core_ended(supervisor, status);
-        } else if (pid == supervisor->web) {
-            supervisor->web = 0;
-            supervisor->web_due_ms = now_ms() + WEB_PAUSE_MS;
-        } else {
-            driver_ended(supervisor, pid, status);
-        }
+    driver_bury(supervisor, pid);
+    if (waitpid(pid, &status, WNOHANG) != pid)
+        return;
+    if (pid == supervisor->core) {
+        core_ended(supervisor, status);
+    } else if (pid == supervisor->web) {
+        supervisor->web = 0;
+        supervisor->web_due_ms = now_ms() + WEB_PAUSE_MS;
+    } else {
+        driver_ended(supervisor, pid, status);
+    }
+}
+
+static void children_reap(struct supervisor *supervisor)
+{
+    siginfo_t child = {0};
+    while (waitid(P_ALL, 0, &child, WEXITED | WNOHANG | WNOWAIT) == 0 && child.si_pid > 0) {
+        child_reap(supervisor, child.si_pid);
+        child.si_pid = 0;
     }
 }
 

@@ -9,12 +9,13 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include "model/digest.h"
 #include "model/invariant.h"
 
 static void known_check(const struct known *known)
 {
     invariant(known->uid && known->uid[0] && known->kind && known->name, "a row of nobody");
-    invariant(strlen(known->uid) < UID_TEXT, "%s %s has uid '%.80s'", known->kind, known->name,
+    invariant(digest_is_uid(known->uid), "%s %s has uid '%.80s'", known->kind, known->name,
               known->uid);
     invariant(known->next_start >= 0 && known->stopped_by_guest_at >= 0,
               "%s %s: next start at %lld, stopped at %lld", known->kind, known->name,

@@ -7,9 +7,12 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include "model/digest.h"
+#include "model/format.h"
 #include "model/hash.h"
 #include "model/invariant.h"
 #include "model/sort.h"
+#include "model/text.h"
 
 /*
  * Most columns of a rack hold one of a few texts (no labels, one flavour of volume, a spec
@@ -99,26 +102,91 @@ static struct observation observation_read(struct query *query, struct arena *ar
 
 #define EPOCH_HIGHEST (UINT64_C(1) << 53)
 
-static bool uid_is_fit(const char *uid)
+enum { KIND_MAX = 63, NAME_MAX_TEXT = 64, SHOWN_MAX = 80 };
+
+/* Of a kind that this program does not know, too: another version may. */
+static bool kind_is_fit(const char *kind)
 {
-    return uid && uid[0] && strlen(uid) < UID_TEXT;
+    size_t len = strspn(kind, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789");
+    return kind[0] >= 'A' && kind[0] <= 'Z' && !kind[len] && len <= KIND_MAX;
+}
+
+/* A label, or two with a dot between: what an Instance implies is named after it and the part. */
+static bool name_is_fit(const char *name)
+{
+    char owner[NAME_MAX_TEXT];
+    const char *dot = strchr(name, '.');
+    size_t len = dot ? (size_t)(dot - name) : 0;
+    if (!dot || len >= sizeof owner)
+        return format_is_label(name);
+    memcpy(owner, name, len);
+    owner[len] = '\0';
+    return format_is_label(owner) && format_is_label(dot + 1);
+}
+
+/* What becomes part of paths, of kernel names and of what drivers are told. */
+static const char *identity_wrong(const struct known *row)
+{
+    if (!row->uid || !digest_is_uid(row->uid))
+        return "its uid is not 32 hexadecimal digits";
+    if (!row->kind || !kind_is_fit(row->kind))
+        return "its kind is no word that a kind is called by";
+    if (!row->name || !name_is_fit(row->name) || (row->project && !format_is_label(row->project)))
+        return "its name or project is none that a manifest can give";
+    return NULL;
 }
 
 /* What the rest of the program relies on, of a row that may have been damaged or edited. */
 static const char *known_wrong(const struct known *row)
 {
     const uint64_t highest = EPOCH_HIGHEST;
+    const char *wrong = identity_wrong(row);
+    if (wrong)
+        return wrong;
     if (row->life < LIFE_NEW || row->life > LIFE_RELEASED)
-        return "a row has a life that there is not";
+        return "it has a life that there is not";
     if (row->epoch > highest || row->generation > highest || row->observed.epoch > highest)
-        return "a row has an epoch or generation that nobody can have reached";
+        return "it has an epoch or generation that nobody can have reached";
     if (row->next_start < 0 || row->stopped_by_guest_at < 0 || row->observed.at < 0)
-        return "a row has a time before there was any";
-    if (!uid_is_fit(row->uid) || !row->name[0])
-        return "a row has no uid or no name";
+        return "it has a time before there was any";
     if (row->life == LIFE_LIVE && !value_is_map(row->chosen))
-        return "a row lives, and nothing was chosen for it";
+        return "it lives, and nothing was chosen for it";
     return NULL;
+}
+
+/* Which row it is and what is wrong with it: who has to see to it finds it by that. */
+static void row_refuse(struct query *query, const struct known *row, const char *wrong)
+{
+    const char *const parts[] = {"the row of ",
+                                 row->kind,
+                                 row->name ? " " : NULL,
+                                 row->project,
+                                 row->project ? "/" : NULL,
+                                 row->name,
+                                 ", uid ",
+                                 row->uid};
+    struct text text = TEXT_INIT;
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
+        if (parts[i])
+            text_add_shown(&text, parts[i], strnlen(parts[i], SHOWN_MAX));
+    text_printf(&text, ": %s", wrong);
+    query_refuse(query, text.data);
+    text_free(&text);
+}
+
+int object_identities_check(struct store *store, struct error *err)
+{
+    struct query query;
+    query_start(&query, store, "SELECT uid, kind, project, name FROM object WHERE life <> 3", err);
+    while (query_next(&query) > 0) {
+        struct known row = {.uid = query_peek(&query), .kind = query_peek(&query)};
+        row.project = query_peek(&query);
+        row.name = query_peek(&query);
+        const char *wrong = query.failed == 0 ? identity_wrong(&row) : NULL;
+        if (wrong)
+            row_refuse(&query, &row, wrong);
+    }
+    return query_end(&query);
 }
 
 /* So that the array is made once, in its size: it is the largest thing that is read. */
@@ -152,7 +220,7 @@ static struct known row_read(struct query *query, struct arena *own, struct aren
     row.observed = observation_read(query, arena, memo);
     const char *wrong = query->failed == 0 ? known_wrong(&row) : NULL;
     if (wrong)
-        query_refuse(query, wrong);
+        row_refuse(query, &row, wrong);
     row.etag = query_text(query, own);
     return row;
 }
@@ -186,6 +254,13 @@ int store_objects_each(struct store *store, struct arena *arena, store_row_taken
     return query_end(&query);
 }
 
+static void sighting_refuse(struct query *query, const struct sighting *sighting)
+{
+    const struct known row = {.uid = sighting->uid, .kind = sighting->kind};
+    row_refuse(query, &row,
+               "its uid is not 32 hexadecimal digits, or nobody can have reached its epoch");
+}
+
 int store_sightings_each(struct store *store, store_sighting_taken *taken, void *context,
                          struct error *err)
 {
@@ -203,9 +278,10 @@ int store_sightings_each(struct store *store, store_sighting_taken *taken, void 
         sighting.is_absent = query_int(&query) != 0;
         sighting.is_running = query_int(&query) != 0;
         sighting.etag = query_peek(&query);
-        if (query.failed == 0 && (!uid_is_fit(sighting.uid) || sighting.epoch > EPOCH_HIGHEST ||
-                                  sighting.seen_epoch > EPOCH_HIGHEST))
-            query_refuse(&query, "a row has no uid, or an epoch that nobody can have reached");
+        if (query.failed == 0 &&
+            (!sighting.uid || !digest_is_uid(sighting.uid) || sighting.epoch > EPOCH_HIGHEST ||
+             sighting.seen_epoch > EPOCH_HIGHEST))
+            sighting_refuse(&query, &sighting);
         if (query.failed == 0)
             taken(context, &sighting);
     }

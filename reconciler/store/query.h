@@ -93,6 +93,9 @@ int migrate_check(struct store *store, struct error *err);
 /* Sees to it that the rack's identity is in the database and beside it. */
 int rack_prepare(struct store *store, struct error *err);
 
+/* ERR_CORRUPT names the first object row whose uid, kind, project or name cannot be one. */
+int object_identities_check(struct store *store, struct error *err);
+
 /* Drops cached parses that this program cannot use, and the oldest beyond a limit. */
 int manifest_cache_prune(struct store *store, struct error *err);
 

@@ -15,6 +15,9 @@ static const char script[] =
     "look) case $input in *00dead*) kill -KILL $PPID ;; *) echo '{\"absent\":true}' ;; esac ;;\n"
     "apply) case $input in\n"
     "    *stall*) sleep 600 & echo $! >$here/child.new; mv $here/child.new $here/child; wait ;;\n"
+    "    *group*) timeout 600 sleep 600 & echo $! >$here/child.new; sleep 0.2\n"
+    "        mv $here/child.new $here/child; case $input in *wait*) wait ;; esac ;;\n"
+    "    *session*) setsid sleep 600 & sleep 0.2; echo $! >$here/child ;;\n"
     "    *wrong*) echo 'something before' >&2; echo 'the size is odd' >&2; exit 2 ;;\n"
     "    *crash*) kill -KILL $$ ;;\n"
     "    esac ;;\n"
@@ -64,6 +67,13 @@ static bool is_alive(pid_t pid)
     bool is_read = fscanf(file, "%*d (%*[^)]) %c", &status) == 1;
     fclose(file);
     return is_read && status != 'Z';
+}
+
+static bool dies(pid_t pid)
+{
+    for (int i = 0; i < 1000 && is_alive(pid); i++)
+        poll(NULL, 0, 10);
+    return !is_alive(pid);
 }
 
 #define STALL "{\"spec\":{\"what\":\"stall\"}}"
@@ -191,9 +201,7 @@ static void kill_nine_of_the_driver_takes_every_child_along(void **state)
     rack_send(rack, 1, 1, "create", "NIC", STALL);
     pid_t child = child_await(rack);
     subject_kill(&rack->subject);
-    for (int i = 0; i < 1000 && is_alive(child); i++)
-        poll(NULL, 0, 10);
-    assert_false(is_alive(child));
+    assert_true(dies(child));
 }
 
 static void the_end_of_input_ends_driver_and_children(void **state)
@@ -202,9 +210,57 @@ static void the_end_of_input_ends_driver_and_children(void **state)
     rack_send(rack, 1, 1, "create", "NIC", STALL);
     pid_t child = child_await(rack);
     assert_int_equal(subject_end(&rack->subject), 0);
-    for (int i = 0; i < 1000 && is_alive(child); i++)
-        poll(NULL, 0, 10);
+    assert_true(dies(child));
+}
+
+/* timeout(1) makes a process group of its own, as a shell's job control does. */
+static void what_left_the_group_is_dead_when_the_call_is_answered(void **state)
+{
+    struct rack *rack = *state;
+    int apply = rack_send(rack, 1, 1, "create", "NIC", "{\"spec\":{\"what\":\"group wait\"}}");
+    pid_t child = child_await(rack);
+    subject_call(&rack->subject, "cancel", json_of(rack->arena, "{\"op\":\"1-1-create\"}"));
     assert_false(is_alive(child));
+    assert_refused(rack, subject_receive(&rack->subject, apply), "busy", "cancelled");
+    assert_applied(rack,
+                   rack_apply(rack, 1, 2, "create", "NIC", "{\"spec\":{\"what\":\"group\"}}"));
+    assert_false(is_alive(child_await(rack)));
+}
+
+static void what_left_the_group_of_another_call_goes_on(void **state)
+{
+    struct rack *rack = *state;
+    rack_send(rack, 1, 1, "create", "NIC", "{\"spec\":{\"what\":\"group wait\"}}");
+    pid_t child = child_await(rack);
+    assert_applied(rack, rack_apply(rack, 2, 1, "create", "NIC", "{\"spec\":{}}"));
+    assert_true(is_alive(child));
+}
+
+static void kill_nine_of_the_driver_takes_what_left_the_group_along(void **state)
+{
+    struct rack *rack = *state;
+    const char *const argv[] = {"setsid", rack->argv[0], NULL}; /* as the daemon starts it */
+    subject_kill(&rack->subject);
+    rack->subject.argv = argv;
+    rack_start(rack, json_text(rack->arena, rack->subject.settings));
+    rack_send(rack, 1, 1, "create", "NIC", "{\"spec\":{\"what\":\"group wait\"}}");
+    pid_t child = child_await(rack);
+    subject_kill(&rack->subject);
+    assert_true(dies(child));
+}
+
+/* The launcher of a machine says so: the machine is to outlive whoever started it. */
+static void what_left_the_session_outlives_call_and_driver(void **state)
+{
+    struct rack *rack = *state;
+    assert_applied(rack,
+                   rack_apply(rack, 1, 1, "create", "NIC", "{\"spec\":{\"what\":\"session\"}}"));
+    pid_t child = child_await(rack);
+    assert_true(is_alive(child));
+    subject_kill(&rack->subject);
+    poll(NULL, 0, 300);
+    assert_true(is_alive(child));
+    kill(child, SIGKILL);
 }
 
 static void a_second_driver_observes_but_does_not_apply(void **state)
@@ -239,6 +295,10 @@ int main(void)
         TEST(a_look_that_crashes_costs_its_own_object_only),
         TEST(kill_nine_of_the_driver_takes_every_child_along),
         TEST(the_end_of_input_ends_driver_and_children),
+        TEST(what_left_the_group_is_dead_when_the_call_is_answered),
+        TEST(what_left_the_group_of_another_call_goes_on),
+        TEST(kill_nine_of_the_driver_takes_what_left_the_group_along),
+        TEST(what_left_the_session_outlives_call_and_driver),
         TEST(a_second_driver_observes_but_does_not_apply),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -88,6 +88,29 @@ static void rename_is_known_after_a_backup_came_back(void **state)
     assert_string_equal(rack_object(rack, "Volume", "moved")->uid, uid);
 }
 
+/* The copy of the store is from before the rename, and Git has gone back, too: only the object
+ * itself still bears the new name. Were it not told, a store that is lost next would find nothing
+ * of the name that is declared. */
+static void rename_that_store_and_git_took_back_is_told_to_the_object(void **state)
+{
+    struct rack *rack = *state;
+    char uid[33];
+    rack_settle(rack, "1");
+    strcpy(uid, rack_object(rack, "Volume", "db")->uid);
+    rack_backup(rack);
+    rack_settle(rack, "4");
+    rack_restore(rack);
+    rack_rebuild(rack, "1");
+    assert_int_equal(rack_count(rack, "Volume", "moved"), 0);
+    assert_string_equal(rack_object(rack, "Volume", "db")->uid, uid);
+    rack_forget(rack);
+    rack_rebuild(rack, "1");
+    assert_true(core_is_converged(rack->core));
+    assert_int_equal(rack_count(rack, "Volume", "db"), 1);
+    assert_string_equal(rack_object(rack, "Volume", "db")->uid, uid);
+    assert_int_equal(rack_object(rack, "Volume", "db")->made, 1);
+}
+
 /* Its list says that more was done to it than the old copy knows, and not yet under which name. */
 static void name_is_waited_for_after_a_backup_came_back(void **state)
 {
@@ -111,6 +134,7 @@ int main(void)
         RACK_TEST(rename_that_was_accepted_holds_until_it_is_done),
         RACK_TEST(second_rename_goes_on_from_the_first),
         RACK_TEST(rename_of_what_is_under_way_is_kept),
+        RACK_TEST(rename_that_store_and_git_took_back_is_told_to_the_object),
         RACK_TEST(rename_is_known_after_a_backup_came_back),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

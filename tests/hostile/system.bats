@@ -55,6 +55,10 @@ converged() { until_true 30 sh -c 'spinel status --json | jq -e .converged'; }
     rm lab/state/spinel.db-wal lab/state/spinel.db-shm
     head -c 8192 /dev/urandom | dd of=lab/state/spinel.db bs=4096 seek=2 conv=notrunc status=none
     broken scribbled 'apply serve' # who reads may not come by that page
+    sqlite3 lab/state/spinel.db "UPDATE object SET uid = '../../x' WHERE id = (SELECT min(id) FROM object)"
+    broken uid
+    sqlite3 lab/state/spinel.db "UPDATE object SET name = 'a/../b' WHERE kind = 'Volume'"
+    broken name
     rm lab/state/spinel.db*
     echo 'this is no database, but a text that is long enough to be looked at as one' >lab/state/spinel.db
     broken text

@@ -15,6 +15,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -249,6 +250,111 @@ static void last_words_of_a_core_are_heard(void **state)
     munmap(said, 4096);
 }
 
+/* ---- what a driver leaves ------------------------------------------------------------- */
+
+/* A driver of somebody's own that ends by itself, or waits to be killed, and has begun what is in
+ * another process group. */
+static const char leaving[] = "#!/bin/sh\ntimeout 600 sleep 600 & echo $! >$0.child\n"
+                              "sleep 0.2; >$0.begun; %s\n";
+
+struct leaver {
+    const char *path;
+    bool has_answer; /* the driver's end was told */
+};
+
+static pid_t child_of(const char *path, const char *suffix)
+{
+    char name[128];
+    int pid = 0;
+    snprintf(name, sizeof name, "%s%s", path, suffix);
+    for (int i = 0; i < 1000 && access(name, F_OK) < 0; i++)
+        usleep(10000);
+    FILE *file = fopen(name, "r");
+    if (file && fscanf(file, "%d", &pid) != 1)
+        pid = 0;
+    if (file)
+        fclose(file);
+    return pid;
+}
+
+static int core_of_a_leaver(void *context, int channel, pid_t supervisor)
+{
+    const struct supervisor_message start = {.verb = SUPERVISOR_START, .driver = 0};
+    const struct leaver *leaver = context;
+    (void)supervisor;
+    supervisor_send(channel, &start, NULL, 0);
+    child_of(leaver->path, ".begun");
+    struct supervisor_message message = {.verb = SUPERVISOR_START};
+    while (leaver->has_answer && message.verb != SUPERVISOR_ENDED) {
+        struct pollfd slot = {.fd = channel, .events = POLLIN};
+        int fds[3];
+        if (poll(&slot, 1, 10000) <= 0 || supervisor_receive(channel, &message, fds) < 0)
+            return 1;
+        supervisor_fds_close(fds);
+    }
+    return 0;
+}
+
+static bool is_running(pid_t pid)
+{
+    char path[64], state = 'X';
+    snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
+    FILE *file = fopen(path, "r");
+    if (file && fscanf(file, "%*d (%*[^)]) %c", &state) != 1)
+        state = 'X';
+    if (file)
+        fclose(file);
+    return state != 'X' && state != 'Z';
+}
+
+static void leaver_run(bool has_answer, const char *end)
+{
+    char path[] = "/tmp/spinel-leaver-XXXXXX", name[64];
+    int fd = mkstemp(path);
+    assert_true(fd >= 0 && dprintf(fd, leaving, end) > 0 && fchmod(fd, 0755) == 0);
+    close(fd);
+    const struct program program = {.name = "leaver", .path = path};
+    struct leaver leaver = {.path = path, .has_answer = has_answer};
+    const struct supervisor_plan plan = {.programs = &program,
+                                         .program_count = 1,
+                                         .state_dir = "/nonexistent",
+                                         .log_format = "text",
+                                         .core = core_of_a_leaver,
+                                         .context = &leaver};
+    int status = -1;
+    pid_t pid = fork();
+    if (pid == 0) {
+        struct error err = ERROR_INIT;
+        _exit(supervisor_run(&plan, &err) == 0 ? 0 : 1);
+    }
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    pid_t child = child_of(path, ".child");
+    assert_true(child > 0);
+    for (int i = 0; i < 100 && is_running(child); i++)
+        usleep(10000);
+    bool was_left = is_running(child);
+    kill(child, SIGKILL);
+    for (int i = 0; i < 3; i++) {
+        static const char *const suffixes[] = {"", ".child", ".begun"};
+        snprintf(name, sizeof name, "%s%s", path, suffixes[i]);
+        unlink(name);
+    }
+    assert_false(was_left);
+}
+
+static void what_a_driver_left_dies_with_it(void **state)
+{
+    (void)state;
+    leaver_run(true, "kill -9 $$");
+    leaver_run(true, "exit 0");
+}
+
+static void what_a_driver_left_dies_with_the_core(void **state)
+{
+    (void)state;
+    leaver_run(false, "wait");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -257,6 +363,8 @@ int main(void)
         cmocka_unit_test(a_core_that_cannot_start_is_not_started_again),
         cmocka_unit_test(a_core_that_falls_is_started_again),
         cmocka_unit_test(systemd_is_told_once_that_it_is_ready),
+        cmocka_unit_test(what_a_driver_left_dies_with_it),
+        cmocka_unit_test(what_a_driver_left_dies_with_the_core),
         cmocka_unit_test(last_words_of_a_core_are_heard),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -12,6 +12,14 @@
 #include "model/json.h"
 #include "reconciler/store/query.h"
 
+#define U1 "11111111111111111111111111111111"
+#define U2 "22222222222222222222222222222222"
+#define U3 "33333333333333333333333333333333"
+#define U4 "44444444444444444444444444444444"
+#define U5 "55555555555555555555555555555555"
+#define U6 "66666666666666666666666666666666"
+#define U9 "99999999999999999999999999999999"
+
 enum { DAY_S = 24 * 3600 };
 
 struct scene {
@@ -177,7 +185,7 @@ static void an_object_comes_back_whole_with_its_observation(void **state)
     struct scene *scene = *state;
     struct known *rows = NULL;
     size_t count = 0;
-    struct known known = known_of(scene, "Volume", "shop", "db", "u1");
+    struct known known = known_of(scene, "Volume", "shop", "db", U1);
     const struct observation seen = {.known = true,
                                      .released = true,
                                      .epoch = 7,
@@ -185,7 +193,7 @@ static void an_object_comes_back_whole_with_its_observation(void **state)
                                      .spec = json(scene, "{\"size\":2}"),
                                      .damage = json(scene, "[{\"path\":\"tap\"}]")};
     ok(scene, store_object_put(scene->store, &known, &scene->err));
-    ok(scene, store_observation_put(scene->store, "u1", &seen, "etag", &scene->err));
+    ok(scene, store_observation_put(scene->store, U1, &seen, "etag", &scene->err));
     known.generation = 3;
     ok(scene, store_object_put(scene->store, &known, &scene->err));
 
@@ -214,11 +222,12 @@ static void each_row_keeps_its_own_values(void **state)
     struct scene *scene = *state;
     struct known *rows = NULL;
     size_t count = 0;
-    char uid[8], text[32];
+    char name[8], uid[33], text[32];
     for (int i = 0; i < 3000; i++) {
-        snprintf(uid, sizeof(uid), "%05d", i);
+        snprintf(name, sizeof(name), "%05d", i);
+        snprintf(uid, sizeof(uid), "%032x", (unsigned)i);
         snprintf(text, sizeof(text), "{\"n\":%d}", i % 1500);
-        struct known known = known_of(scene, "Volume", "shop", uid, arena_text(scene->arena, uid));
+        struct known known = known_of(scene, "Volume", "shop", name, uid);
         known.applied = json(scene, text);
         ok(scene, store_object_put(scene->store, &known, &scene->err));
         if (i == 0)
@@ -238,7 +247,7 @@ static void an_observation_of_nothing_recorded_is_refused(void **state)
 {
     struct scene *scene = *state;
     const struct observation seen = {.known = true};
-    assert_int_equal(store_observation_put(scene->store, "u9", &seen, NULL, &scene->err),
+    assert_int_equal(store_observation_put(scene->store, U9, &seen, NULL, &scene->err),
                      ERR_NOT_FOUND);
 }
 
@@ -248,11 +257,11 @@ static void objects_come_in_the_plans_order(void **state)
     struct known *rows = NULL;
     size_t count = 0;
     const struct known given[] = {
-        known_of(scene, "Instance", "a", "x", "u1"), known_of(scene, "Volume", "b", "a", "u2"),
-        known_of(scene, "Volume", "a", "z", "u3"),   known_of(scene, "Pool", NULL, "p", "u4"),
-        known_of(scene, "Image", "a", "i", "u6"),    known_of(scene, "Image", NULL, "i", "u5"),
+        known_of(scene, "Instance", "a", "x", U1), known_of(scene, "Volume", "b", "a", U2),
+        known_of(scene, "Volume", "a", "z", U3),   known_of(scene, "Pool", NULL, "p", U4),
+        known_of(scene, "Image", "a", "i", U6),    known_of(scene, "Image", NULL, "i", U5),
     };
-    static const char *const expected[] = {"u4", "u5", "u6", "u3", "u2", "u1"};
+    static const char *const expected[] = {U4, U5, U6, U3, U2, U1};
     for (size_t i = 0; i < 6; i++)
         ok(scene, store_object_put(scene->store, &given[i], &scene->err));
 
@@ -283,12 +292,12 @@ static void gone_objects_are_counted_and_not_listed(void **state)
     struct known *rows = NULL;
     size_t count = 9;
     uint64_t gone = 9;
-    struct known known = known_of(scene, "Volume", "shop", "db", "u1");
+    struct known known = known_of(scene, "Volume", "shop", "db", U1);
     known.life = LIFE_GONE;
     ok(scene, store_object_put(scene->store, &known, &scene->err));
-    known.uid = "u2";
+    known.uid = U2;
     ok(scene, store_object_put(scene->store, &known, &scene->err));
-    known.uid = "u3";
+    known.uid = U3;
     known.project = NULL;
     ok(scene, store_object_put(scene->store, &known, &scene->err));
 
@@ -307,7 +316,7 @@ static void gone_objects_are_counted_and_not_listed(void **state)
 static struct intent intent_of(const char *op, const char *state, int64_t created, int64_t finished)
 {
     return (struct intent){.op = op,
-                           .uid = "u1",
+                           .uid = U1,
                            .epoch = 3,
                            .verb = "create",
                            .state = state,
@@ -352,12 +361,12 @@ static void history_is_newest_first_and_limited(void **state)
     struct scene *scene = *state;
     struct intent *rows = NULL, other = intent_of("o", "failed", 2, 2);
     size_t count = 0;
-    other.uid = "u2";
+    other.uid = U2;
     intent_put(scene, intent_of("a", "confirmed", 1, 1));
     intent_put(scene, other);
     intent_put(scene, intent_of("b", "confirmed", 3, 3));
 
-    ok(scene, store_intents(scene->store, scene->arena, "u1", (struct page){.limit = 10}, &rows,
+    ok(scene, store_intents(scene->store, scene->arena, U1, (struct page){.limit = 10}, &rows,
                             &count, &scene->err));
     assert_int_equal(count, 2);
     assert_string_equal(rows[0].op, "b");
@@ -514,7 +523,7 @@ static void an_object_that_bore_or_was_promised_another_name_is_found(void **sta
     for (unsigned i = 0; i < 3; i++) {
         struct value *value = NULL;
         ok(scene, json_read(scene->arena, chosen[i], strlen(chosen[i]), &value, &scene->err));
-        const struct known row = {.uid = arena_printf(scene->arena, "u%u", i),
+        const struct known row = {.uid = arena_printf(scene->arena, "%032x", i),
                                   .kind = "Volume",
                                   .project = "shop",
                                   .name = "v",
@@ -652,7 +661,7 @@ static void the_newest_100000_events_are_kept(void **state)
 
 static struct drift_row drift_of(int64_t at)
 {
-    return (struct drift_row){.uid = "u1",
+    return (struct drift_row){.uid = U1,
                               .kind = "Volume",
                               .project = "shop",
                               .name = "db",
@@ -694,9 +703,9 @@ static void drift_that_comes_back_is_counted(void **state)
         ok(scene, store_drift_seen(scene->store, &row, &scene->err));
         if (i < 2)
             ok(scene,
-               store_drift_healed(scene->store, "u1", "spec.size", 10 * i + 5, "op", &scene->err));
+               store_drift_healed(scene->store, U1, "spec.size", 10 * i + 5, "op", &scene->err));
     }
-    ok(scene, store_drift_healed(scene->store, "u1", "spec.other", 5, "op", &scene->err));
+    ok(scene, store_drift_healed(scene->store, U1, "spec.other", 5, "op", &scene->err));
 
     ok(scene, store_drifts(scene->store, scene->arena, 15, &rows, &count, &scene->err));
     assert_int_equal(count, 2);
@@ -715,8 +724,7 @@ static void healed_drift_is_kept_for_90_days(void **state)
     for (int i = 0; i < 3; i++) {
         struct drift_row row = drift_of(healed[i] - 1);
         ok(scene, store_drift_seen(scene->store, &row, &scene->err));
-        ok(scene,
-           store_drift_healed(scene->store, "u1", "spec.size", healed[i], "op", &scene->err));
+        ok(scene, store_drift_healed(scene->store, U1, "spec.size", healed[i], "op", &scene->err));
     }
     ok(scene, store_drifts(scene->store, scene->arena, 1, &rows, &count, &scene->err));
     assert_int_equal(count, 2);
@@ -731,8 +739,7 @@ static void of_a_field_that_flaps_the_newest_100_are_kept(void **state)
     for (int i = 1; i <= 150; i++) {
         struct drift_row row = drift_of(10 * i);
         ok(scene, store_drift_seen(scene->store, &row, &scene->err));
-        ok(scene,
-           store_drift_healed(scene->store, "u1", "spec.size", 10 * i + 5, "op", &scene->err));
+        ok(scene, store_drift_healed(scene->store, U1, "spec.size", 10 * i + 5, "op", &scene->err));
     }
     ok(scene, store_drifts(scene->store, scene->arena, 1, &rows, &count, &scene->err));
     assert_int_equal(count, 100);

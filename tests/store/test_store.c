@@ -566,6 +566,8 @@ static void a_column_that_is_not_json_is_corrupt(void **state)
     store_close(store);
 }
 
+#define U1 "11111111111111111111111111111111"
+
 static void a_row_that_spinel_cannot_have_written_is_corrupt(void **state)
 {
     static const char *const damages[] = {
@@ -580,7 +582,7 @@ static void a_row_that_spinel_cannot_have_written_is_corrupt(void **state)
     for (size_t i = 0; i < sizeof(damages) / sizeof(*damages); i++) {
         struct known *rows = NULL;
         size_t count = 0;
-        const struct known known = {.uid = "u1",
+        const struct known known = {.uid = U1,
                                     .kind = "Volume",
                                     .name = "v",
                                     .life = LIFE_LIVE,
@@ -593,6 +595,92 @@ static void a_row_that_spinel_cannot_have_written_is_corrupt(void **state)
         assert_int_equal(sqlite3_exec(store->db, "DELETE FROM object", NULL, NULL, NULL),
                          SQLITE_OK);
     }
+    store_close(store);
+}
+
+/* Each is read into paths, kernel names and what drivers are told. The row is named. */
+static void a_row_of_a_damaged_identity_is_corrupt_and_named(void **state)
+{
+    static const struct {
+        const char *damage, *said;
+    } cases[] = {
+        {"UPDATE object SET uid = '../../x'", "uid ../../x: its uid is not 32"},
+        {"UPDATE object SET uid = '1111111111111111111111111111111G'", "not 32 hexadecimal"},
+        {"UPDATE object SET uid = char(27) || '[2J'", "not 32 hexadecimal"},
+        {"UPDATE object SET kind = '../Volume'", "its kind is no word"},
+        {"UPDATE object SET kind = ''", "its kind is no word"},
+        {"UPDATE object SET name = 'a/../b'", "Volume shop/a/../b, uid 1111"},
+        {"UPDATE object SET name = 'a.b.c'", "its name or project is none"},
+        {"UPDATE object SET name = 'a.'", "its name or project is none"},
+        {"UPDATE object SET project = '..'", "its name or project is none"},
+        {"UPDATE object SET project = ''", "its name or project is none"},
+    };
+    struct scene *scene = *state;
+    struct store *store = store_for(scene, STORE_WRITE);
+    for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+        struct known *rows = NULL;
+        size_t count = 0;
+        const struct known known = {.uid = U1,
+                                    .kind = "Volume",
+                                    .project = "shop",
+                                    .name = i % 2 ? "web-1.eth0" : "v",
+                                    .life = LIFE_LIVE,
+                                    .chosen = value_map(scene->arena)};
+        assert_int_equal(store_object_put(store, &known, &scene->err), 0);
+        assert_int_equal(store_objects(store, scene->arena, &rows, &count, &scene->err), 0);
+        assert_int_equal(sqlite3_exec(store->db, cases[i].damage, NULL, NULL, NULL), SQLITE_OK);
+        assert_int_equal(store_objects(store, scene->arena, &rows, &count, &scene->err),
+                         ERR_CORRUPT);
+        if (!strstr(scene->err.message, cases[i].said) || strchr(scene->err.message, '\x1b'))
+            fail_msg("%s: %s", cases[i].damage, scene->err.message);
+        assert_non_null(strstr(scene->err.hint, "aside"));
+        assert_int_equal(sqlite3_exec(store->db, "DELETE FROM object", NULL, NULL, NULL),
+                         SQLITE_OK);
+    }
+    store_close(store);
+}
+
+static void a_damaged_uid_is_found_when_the_writer_starts(void **state)
+{
+    struct scene *scene = *state;
+    struct store *store = store_for(scene, STORE_WRITE);
+    const struct known known = {.uid = U1, .kind = "Volume", .name = "v"};
+    assert_int_equal(store_object_put(store, &known, &scene->err), 0);
+    assert_int_equal(sqlite3_exec(store->db, "UPDATE object SET uid = '../x'", NULL, NULL, NULL),
+                     SQLITE_OK);
+    store_close(store);
+    assert_int_equal(open_code(scene, STORE_WRITE), ERR_CORRUPT);
+    assert_non_null(strstr(scene->err.message, "Volume v, uid ../x"));
+}
+
+static void sighting_counted(void *context, const struct sighting *sighting)
+{
+    (void)sighting;
+    ++*(size_t *)context;
+}
+
+static void no_reader_hands_out_a_damaged_uid(void **state)
+{
+    struct scene *scene = *state;
+    struct store *store = store_for(scene, STORE_WRITE);
+    const struct known known = {.uid = U1, .kind = "Volume", .name = "v"};
+    const struct intent intent = {.op = "op", .uid = U1, .verb = "create", .state = "pending"};
+    struct intent *intents;
+    size_t count = 0, taken = 0;
+    assert_int_equal(store_object_put(store, &known, &scene->err), 0);
+    assert_int_equal(store_intent_put(store, &intent, &scene->err), 0);
+    assert_int_equal(store_sightings_each(store, sighting_counted, &taken, &scene->err), 0);
+    assert_int_equal(taken, 1);
+    assert_int_equal(store_intents_open(store, scene->arena, &intents, &count, &scene->err), 0);
+    assert_int_equal(sqlite3_exec(store->db,
+                                  "UPDATE object SET uid = '../x'; UPDATE intent SET uid = '../x'",
+                                  NULL, NULL, NULL),
+                     SQLITE_OK);
+    assert_int_equal(store_sightings_each(store, sighting_counted, &taken, &scene->err),
+                     ERR_CORRUPT);
+    assert_int_equal(taken, 1);
+    assert_int_equal(store_intents_open(store, scene->arena, &intents, &count, &scene->err),
+                     ERR_CORRUPT);
     store_close(store);
 }
 
@@ -664,6 +752,9 @@ int main(void)
         CASE(a_damaged_page_is_found_when_the_writer_starts),
         CASE(a_column_that_is_not_json_is_corrupt),
         CASE(a_row_that_spinel_cannot_have_written_is_corrupt),
+        CASE(a_row_of_a_damaged_identity_is_corrupt_and_named),
+        CASE(a_damaged_uid_is_found_when_the_writer_starts),
+        CASE(no_reader_hands_out_a_damaged_uid),
         CASE(a_full_disk_is_told_apart_and_what_was_committed_stays),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
