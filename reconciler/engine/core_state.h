@@ -161,6 +161,7 @@ struct task {
     struct dependant *dependants;
     int64_t started_ms, answered_ms; /* 0: not yet */
     int64_t progress_ms;             /* when its driver's word on it was kept last; 0: never */
+    bool is_told_whole;              /* 100 % was among them */
     int64_t deadline_ms, look_at_ms, look_pause_ms, look_until_ms;
     int64_t look;         /* of TASK_LOOKING: the request's id, which others may share */
     bool is_alone;        /* of alone_in_flight */

@@ -147,6 +147,15 @@ comes_back() {
     [ "$(stat -c %s serve.log)" -lt 1000000 ]
 }
 
+@test "the last word of a step's progress is told, however soon it comes after the one before" {
+    echo quick >$lie
+    sed -i 's/1MiB/2MiB/' lab/manifests/starter.yaml
+    commit grow
+    git -C lab/manifests push -q 2>/dev/null
+    spinel apply --yes --wait=60s >/dev/null 2>&1
+    spinel events --limit=1000 --json | jq -e '[.events[] | select(.type == "op.progress") | .data.percent] == [40, 100]'
+}
+
 @test "a driver that crashes or hangs is started again, later and later" {
     echo crash >$lie
     daemon_start
