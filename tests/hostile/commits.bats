@@ -139,6 +139,15 @@ sys.stdout.buffer.write(b"".join(b"100644 f%09d\0" % n + bytes.fromhex(sys.argv[
     [[ $output == *'a.yaml'* ]]
 }
 
+@test "12: a name in capitals hides no manifest, and a link of that name is none" {
+    good_manifest=$(printf 'apiVersion: spinel/v1\nkind: Volume\nmetadata: {name: spare, project: shop}\nspec: {size: 1MiB}\n' | blob)
+    run judge "$(commit_tree "$( { entry 100644 more.YAML "$good_manifest"; entry 100644 starter.yaml "$starter"; } | tree)" main)"
+    [ "$status" -eq 0 ]
+    [[ $output == *'valid, 7 resources'* ]]
+    is_refused "$(commit_tree "$( { entry 100644 Again.YML "$starter"; entry 100644 starter.yaml "$starter"; } | tree)" main)" 'Again.YML'
+    is_refused "$(commit_tree "$( { entry 120000 link.YAML "$(printf /etc/passwd | blob)"; entry 100644 starter.yaml "$starter"; } | tree)" main)" 'symbolic link'
+}
+
 @test "13: references that would never be applied are refused, replaced objects are not followed" {
     for ref in refs/heads/other refs/replace/$good refs/notes/spinel refs/heads/main/x refs/heads/mаin; do
         run sh -c "echo '0000000000000000000000000000000000000000 $good $ref' | spinel --site lab/spinel.yaml hook pre-receive 2>&1"
