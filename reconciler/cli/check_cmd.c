@@ -124,7 +124,7 @@ const struct command check_command = {
     .group = "Write manifests",
     .operands = "PATH...",
     .help = "check manifests without a site and without root",
-    .details = "PATH is a file, a directory (its *.yaml and *.yml, hidden ones and spinel.yaml\n"
+    .details = "PATH is a file, a directory (its *.yaml and *.yml in any case, hidden ones and spinel.yaml\n"
                "left out) or '-' for standard input. References have to resolve within what is\n"
                "given. Exit status: 0 valid, 1 invalid or unreadable, 64 wrong usage.",
     .options = check_options,

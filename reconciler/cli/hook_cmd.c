@@ -8,7 +8,6 @@
  */
 #include "reconciler/cli/command.h"
 
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -19,6 +18,7 @@
 #include "reconciler/cli/daemon.h"
 #include "reconciler/cli/follow.h"
 #include "reconciler/cli/interrupt.h"
+#include "reconciler/cli/stall.h"
 #include "reconciler/cli/problems.h"
 #include "reconciler/cli/site.h"
 #include "reconciler/cli/terminal.h"
@@ -28,7 +28,7 @@
 
 enum {
     HOOK_COLUMNS = 71, /* 80 without git's "remote: " and one to spare */
-    READER_S = 30,     /* beyond pushWait: for a terminal that is stopped for a moment, or slow */
+    READER_S = 30,     /* beyond pushWait: for a terminal that is stopped for a moment */
 };
 
 /* A push as the hooks see it: the site's branch and where it goes. */
@@ -44,18 +44,6 @@ static void say(struct push *push, const char *text)
     follow_say(&push->out, 2, text);
 }
 
-/*
- * From now on all is said within pushWait and READER_S, or SIGALRM ends the process. When the
- * connection of a push breaks, git-receive-pack waits for its hook, holds the pipe open and reads
- * it no more: the hook would wait for it, and it for the hook, for ever. A plan that nobody took is
- * then a refused push; after a push the daemon has long been told.
- */
-static void reader_limit(const struct push *push)
-{
-    signal(SIGALRM, SIG_DFL);
-    alarm((unsigned)push->site->push_wait_s + READER_S); /* a day at most (model/kinds/site.yaml) */
-}
-
 /* Who could write there could say of a commit what never happened. */
 static int notes_refuse(const struct ref_update *updates, size_t count, struct error *err)
 {
@@ -68,7 +56,8 @@ static int notes_refuse(const struct ref_update *updates, size_t count, struct e
     return 0;
 }
 
-static int push_open(struct cli *cli, struct push *push,
+/* `unread` says what becomes of a push whose words nobody reads. */
+static int push_open(struct cli *cli, struct push *push, const char *unread,
                      int (*source_opens)(const struct site *, struct source **, struct error *),
                      struct error *err)
 {
@@ -76,6 +65,8 @@ static int push_open(struct cli *cli, struct push *push,
     size_t count;
     int rc = site_find(cli, &push->site, err);
 
+    if (rc == 0)
+        stall_watch(push->site->push_wait_s + READER_S, unread);
     follow_init(&push->out, stdout);
     push->out.width = HOOK_COLUMNS;
     push->out.is_live = false;
@@ -182,7 +173,6 @@ static int daemon_check(struct cli *cli, struct push *push, const struct receive
     }
     if (!result)
         return 0;
-    reader_limit(push);
     plan_show(value_get(result, "plan"));
     return 1;
 }
@@ -201,7 +191,6 @@ static int push_judge(struct cli *cli, struct push *push, struct error *err)
         report_sort(&report);
         refusal_tell(cli, push, report_value(cli->arena, &report),
                      problem_text(cli->arena, &report));
-        reader_limit(push);
         problems_print_narrow(&report, HOOK_COLUMNS);
         return error_set(err, ERR_INVALID, "%s", problems_count(&report));
     }
@@ -222,10 +211,18 @@ static int pre_receive(struct cli *cli)
 {
     struct push push = {0};
     struct error err = ERROR_INIT;
-    int rc = push_open(cli, &push, source_open_quarantine, &err);
+    int rc = push_open(cli, &push,
+                       "\nspinel: nobody read on, and it was waited for long enough.\n"
+                       "  Push again and read on, or keep it: git push 2>&1 | tee plan\n"
+                       "push refused, nothing was changed\n",
+                       source_open_quarantine, &err);
 
     if (rc == 0 && push.update)
         rc = push_judge(cli, &push, &err);
+    if (rc == 0 && stall_is_over()) {
+        rc = error_set(&err, ERR_BUSY, "nobody read what was to be said of it");
+        refusal_tell(cli, &push, NULL, err.message);
+    }
     source_close(push.source);
     if (rc == 0)
         return EXIT_OK;
@@ -233,6 +230,7 @@ static int pre_receive(struct cli *cli)
     if (err.hint[0])
         say(&push, arena_printf(cli->arena, "  %s", err.hint));
     say(&push, "push refused, nothing was changed");
+    (void)stall_is_over();
     return EXIT_ERROR;
 }
 
@@ -253,7 +251,6 @@ static int push_follow(struct cli *cli, struct push *push, struct control *contr
     if (rc < 0)
         return rc;
     push->out.revision = value_get_int(answer, "revision", 0);
-    reader_limit(push);
     rc = follow_daemon(&push->out, control, cli->arena, value_get_int(answer, "seq", 0),
                        push->site->push_wait_s, &end, err);
     if (rc == 0 && end == FOLLOW_ON)
@@ -267,7 +264,9 @@ static int post_receive(struct cli *cli)
     struct push push = {0};
     struct control *control = NULL;
     struct error err = ERROR_INIT;
-    int rc = push_open(cli, &push, source_open, &err);
+    int rc =
+        push_open(cli, &push, "\nspinel: nobody read on; it goes on without you: spinel status\n",
+                  source_open, &err);
 
     interrupt_catch();
     if (rc == 0 && push.update)
@@ -281,6 +280,7 @@ static int post_receive(struct cli *cli)
         if (err.hint[0])
             say(&push, arena_printf(cli->arena, "  %s", err.hint));
     }
+    (void)stall_is_over();
     return EXIT_OK;
 }
 

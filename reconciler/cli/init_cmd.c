@@ -145,7 +145,7 @@ static bool is_manifest(const char *name)
 {
     const char *dot = strrchr(name, '.');
 
-    return name[0] != '.' && dot && (strcmp(dot, ".yaml") == 0 || strcmp(dot, ".yml") == 0) &&
+    return name[0] != '.' && dot && (strcasecmp(dot, ".yaml") == 0 || strcasecmp(dot, ".yml") == 0) &&
            strcmp(name, "spinel.yaml") != 0;
 }
 

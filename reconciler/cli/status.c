@@ -7,6 +7,7 @@
 
 #include <string.h>
 
+#include "model/hash.h"
 #include "model/kind.h"
 #include "reconciler/cli/daemon.h"
 #include "reconciler/cli/objects.h"
@@ -16,8 +17,9 @@
 enum mark { MARK_PENDING, MARK_DRIFTING, MARK_HELD };
 
 struct tally {
-    const char *owner; /* "project/name" and the kind's rank, folded */
+    const char *owner; /* "Instance shop/web-1" */
     enum mark mark;
+    UT_hash_handle hh;
 };
 
 /* What a resource is counted under: derived ones belong to an instance, by name. */
@@ -56,45 +58,74 @@ static bool is_without_weight(const struct value *step)
 }
 
 /* One tally for each owner; the worst mark of its steps wins. */
-static void tally_add(struct tally *tallies, size_t *count, char *owner, enum mark mark)
+static void tally_add(struct arena *arena, struct tally **tallies, char *owner, enum mark mark)
 {
-    for (size_t i = 0; i < *count; i++) {
-        if (strcmp(tallies[i].owner, owner) == 0) {
-            if (mark > tallies[i].mark)
-                tallies[i].mark = mark;
-            return;
-        }
+    struct tally *tally;
+
+    HASH_FIND_STR(*tallies, owner, tally);
+    if (!tally) {
+        tally = arena_array(arena, 1, sizeof(*tally));
+        *tally = (struct tally){.owner = owner, .mark = mark};
+        HASH_ADD_KEYPTR(hh, *tallies, tally->owner, strlen(tally->owner), tally);
     }
-    tallies[(*count)++] = (struct tally){.owner = owner, .mark = mark};
+    if (mark > tally->mark)
+        tally->mark = mark;
 }
 
-static struct value *resources_count(struct arena *arena, int64_t total, const struct value *plan)
+/* How many of those that nobody could look at are declared and have no step. */
+static int64_t unknown_count(struct arena *arena, const struct tally *tallies,
+                             const struct value *unseen)
+{
+    int64_t count = 0;
+
+    for (size_t i = 0; value_is_list(unseen) && i < unseen->count; i++) {
+        const struct kind *kind = kind_find(value_get_text(unseen->items[i], "kind", ""));
+        const char *owner = owner_key(arena, unseen->items[i]);
+        struct tally *tally;
+
+        HASH_FIND_STR(tallies, owner, tally);
+        count += kind && !kind->is_derived && !tally;
+    }
+    return count;
+}
+
+static void counts_put(struct arena *arena, struct value *counts, const struct tally *tallies,
+                       const int64_t gone[3], int64_t total, int64_t unknown)
+{
+    int64_t marks[3] = {gone[0], gone[1], gone[2]};
+    int64_t rest = total - (int64_t)HASH_COUNT(tallies) - unknown;
+
+    for (const struct tally *tally = tallies; tally; tally = tally->hh.next)
+        marks[tally->mark]++;
+    value_set_int(arena, counts, "total", total);
+    value_set_int(arena, counts, "true", rest > 0 ? rest : 0);
+    value_set_int(arena, counts, "pending", marks[MARK_PENDING]);
+    value_set_int(arena, counts, "drifting", marks[MARK_DRIFTING]);
+    value_set_int(arena, counts, "held", marks[MARK_HELD]);
+    if (unknown)
+        value_set_int(arena, counts, "unknown", unknown);
+}
+
+static struct value *resources_count(struct arena *arena, int64_t total, const struct value *plan,
+                                     const struct value *unseen)
 {
     const struct value *steps = value_get(plan, "steps");
-    size_t room = value_is_list(steps) ? steps->count : 0;
-    struct tally *tallies = arena_array(arena, room + 1, sizeof(*tallies));
     struct value *counts = value_map(arena);
-    int64_t marks[3] = {0};
+    struct tally *tallies = NULL;
     int64_t gone[3] = {0};
-    size_t declared = 0;
 
-    for (size_t i = 0; i < room; i++) {
+    for (size_t i = 0; value_is_list(steps) && i < steps->count; i++) {
         const struct value *step = steps->items[i];
 
         if (is_without_weight(step))
             continue;
         if (is_declared(step))
-            tally_add(tallies, &declared, owner_key(arena, step), step_mark(step));
+            tally_add(arena, &tallies, owner_key(arena, step), step_mark(step));
         else
             gone[step_mark(step)]++;
     }
-    for (size_t i = 0; i < declared; i++)
-        marks[tallies[i].mark]++;
-    value_set_int(arena, counts, "total", total);
-    value_set_int(arena, counts, "true", total > (int64_t)declared ? total - (int64_t)declared : 0);
-    value_set_int(arena, counts, "pending", marks[MARK_PENDING] + gone[MARK_PENDING]);
-    value_set_int(arena, counts, "drifting", marks[MARK_DRIFTING] + gone[MARK_DRIFTING]);
-    value_set_int(arena, counts, "held", marks[MARK_HELD] + gone[MARK_HELD]);
+    counts_put(arena, counts, tallies, gone, total, unknown_count(arena, tallies, unseen));
+    HASH_CLEAR(hh, tallies);
     return counts;
 }
 
@@ -131,7 +162,7 @@ static void status_empty(struct arena *arena, struct value *document)
 {
     value_set_text(arena, document, "commit", NULL);
     value_set_bool(arena, document, "converged", false);
-    value_set(arena, document, "resources", resources_count(arena, 0, NULL));
+    value_set(arena, document, "resources", resources_count(arena, 0, NULL, NULL));
 }
 
 /* Whether it is the branch's head that nothing can be planned for; then `err` says why. */
@@ -156,17 +187,35 @@ static bool head_fails(struct cli *cli, const struct site *site, struct error *e
     return is_open && rc < 0;
 }
 
+/* `unseen`: what nobody could look at when it was looked last. */
+static void status_planned(struct arena *arena, struct value *document,
+                           const struct revision *target, const struct value *plan,
+                           const struct value *unseen)
+{
+    struct value *counts =
+        resources_count(arena, value_get_int(plan, "resources", target->resources), plan, unseen);
+
+    value_set_text(arena, document, "commit", target->commit);
+    /* What is not observed yet has nothing to run either: only the ledger knows it was done. */
+    value_set_bool(arena, document, "converged",
+                   value_at_int(plan, "summary.run", 0) == 0 && !value_get(counts, "unknown") &&
+                       (target->converged_at || value_at_int(plan, "summary.held", 0)));
+    value_set(arena, document, "resources", counts);
+}
+
 static int status_stored(struct cli *cli, const struct site *site, struct value *document,
                          struct error *err)
 {
     struct store *store;
     struct revision target;
-    struct value *plan;
+    struct value *plan, *unseen = NULL;
     int rc = objects_store(cli, &store, err);
 
     if (rc < 0)
         return rc;
     rc = store ? store_revision_target(store, cli->arena, &target, err) : ERR_NOT_FOUND;
+    if (rc == 0)
+        rc = store_fact_list(store, cli->arena, "unseen", &unseen, err);
     store_close(store);
     if (rc == ERR_NOT_FOUND) {
         status_empty(cli->arena, document);
@@ -183,13 +232,7 @@ static int status_stored(struct cli *cli, const struct site *site, struct value 
         status_unreadable(cli->arena, document, &target, &why);
         return 0;
     }
-    value_set_text(cli->arena, document, "commit", target.commit);
-    /* What is not observed yet has nothing to run either: only the ledger knows it was done. */
-    value_set_bool(cli->arena, document, "converged",
-                   value_at_int(plan, "summary.run", 0) == 0 &&
-                       (target.converged_at || value_at_int(plan, "summary.held", 0)));
-    value_set(cli->arena, document, "resources",
-              resources_count(cli->arena, target.resources, plan));
+    status_planned(cli->arena, document, &target, plan, unseen);
     return 0;
 }
 

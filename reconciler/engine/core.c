@@ -85,6 +85,7 @@ void core_free(struct core *core)
     take_drop(core, &core->taken);
     seen_free(core);
     free(core->orphans_text);
+    free(core->unseen_text);
     arena_free(core->batch_arena);
     arena_free(core->plan_arena);
     arena_free(core->target_arena);
@@ -624,16 +625,8 @@ static bool unknown_record(struct core *core)
         first = first ? first : row;
         count++;
     }
-    if (count && !core->was_announced) {
-        core->was_announced = true;
-        const char *label =
-            identity_label(batch_arena(core), first->kind, first->project, first->name);
-        if (count == 1)
-            core_event(core, "waiting", NULL, NULL, "%s cannot be looked at: not converged", label);
-        else
-            core_event(core, "waiting", NULL, NULL,
-                       "%s and %u more cannot be looked at: not converged", label, count - 1);
-    }
+    if (count)
+        unseen_announce(core, first, count);
     core->is_converged = core->is_converged && !count;
     invariant(!core->is_converged || !first, "converged, and %s cannot be looked at", first->name);
     return count > 0;
@@ -708,8 +701,10 @@ static void turn(struct core *core)
     }
     if (core->wants_plan && !core->failure.code) {
         core_replan(core);
-        if (core->input && core->set) /* of a part, what the whole waits for stays as it is */
+        if (core->input && core->set) { /* of a part, what the whole waits for stays as it is */
             replan_time(core);
+            unseen_save(core);
+        }
     }
     if (!core->failure.code)
         tasks_advance(core);

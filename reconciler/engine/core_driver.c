@@ -426,7 +426,8 @@ static void progress_tell(struct core *core, const struct task *task, const stru
                task->after.name, what ? what : "", (long long)percent);
 }
 
-/* Each word is a row of the store and a line of everybody who follows: one a second will do. */
+/* Each word is a row of the store and a line of everybody who follows: one a second will do, and
+ * that it is done once more. */
 static void notice_progress(struct core *core, struct driver *driver, const struct value *params)
 {
     const char *op = value_get_text(params, "op", "");
@@ -434,9 +435,12 @@ static void notice_progress(struct core *core, struct driver *driver, const stru
     for (struct task *task = core->tasks; task; task = task->hh.next) {
         if (task->driver != driver || strcmp(task->intent.op, op))
             continue;
-        if (task->progress_ms && now - task->progress_ms < PROGRESS_MS)
+        bool is_whole = value_get_int(params, "percent", 0) >= 100;
+        if (task->progress_ms && now - task->progress_ms < PROGRESS_MS &&
+            !(is_whole && !task->is_told_whole))
             return;
         task->progress_ms = now;
+        task->is_told_whole |= is_whole;
         progress_tell(core, task, params);
         return;
     }

@@ -163,6 +163,7 @@ struct task {
     struct dependant *dependants;
     int64_t started_ms, answered_ms; /* 0: not yet */
     int64_t progress_ms;             /* when its driver's word on it was kept last; 0: never */
+    bool is_told_whole;              /* 100 % was among them */
     int64_t deadline_ms, look_at_ms, look_pause_ms, look_until_ms;
     int64_t look;         /* of TASK_LOOKING: the request's id, which others may share */
     bool is_alone;        /* of alone_in_flight */
@@ -246,6 +247,7 @@ struct core {
     struct retry *awaited; /* of these, those whose time is to be waited for */
     struct contested *contests;
     char *orphans_text;         /* last fact written; NULL before the first */
+    char *unseen_text;          /* likewise */
     struct arena *object_arena; /* without effects: what drivers answered */
     struct round round;
     uint64_t looks; /* full rounds ended */
@@ -386,6 +388,9 @@ int64_t round_next_ms(const struct core *core);
 bool strangers_take(struct driver *driver, const struct value *result);
 void strangers_free(struct driver *driver);
 void strangers_save(struct core *core); /* in the store, at the end of a full round */
+void unseen_save(struct core *core);    /* likewise, once a plan is made of what was seen */
+/* That they cannot be looked at, once until something else was said. */
+void unseen_announce(struct core *core, const struct known *first, size_t count);
 /* Ours, with a driver of its own, and the last plan had no word of it. */
 bool row_is_unseen(struct core *core, const struct known *row);
 

@@ -141,6 +141,51 @@ struct value *core_unseen(struct core *core, struct arena *arena)
     return list;
 }
 
+void unseen_announce(struct core *core, const struct known *first, size_t count)
+{
+    if (core->was_announced)
+        return;
+    core->was_announced = true;
+    const char *label = identity_label(batch_arena(core), first->kind, first->project, first->name);
+    if (count == 1)
+        core_event(core, "waiting", NULL, NULL, "%s cannot be looked at: not converged", label);
+    else
+        core_event(core, "waiting", NULL, NULL,
+                   "%s and %zu more cannot be looked at: not converged", label, count - 1);
+}
+
+/* True if none was unseen, and some is, or the other way round. */
+static bool unseen_replace(struct core *core, const char *known, const char *text)
+{
+    bool was_none = !known || strcmp(known, "[]") == 0, is_none = strcmp(text, "[]") == 0;
+    if (strcmp(known ? known : "[]", text) != 0)
+        save_fact(core, "unseen", text);
+    if (!core->unseen_text || strcmp(core->unseen_text, text) != 0) {
+        free(core->unseen_text);
+        core->unseen_text = memory_need(strdup(text));
+    }
+    return was_none != is_none;
+}
+
+/* The viewer asks the core nothing, and would say of them what was so when they were seen last. */
+void unseen_save(struct core *core)
+{
+    if (!core->config.effects || !core->looks || core->round.is_active)
+        return;
+    struct arena *arena = arena_new();
+    const struct value *unseen = core_unseen(core, arena);
+    const char *known = core->unseen_text ? core->unseen_text : load_fact(core, arena, "unseen");
+    if (unseen_replace(core, known, json_text(arena, unseen))) {
+        core->was_announced = false; /* what was said last is so no more */
+        size_t i = 0;
+        while (unseen->count && !row_is_unseen(core, &core->input->known[i]))
+            i++;
+        if (unseen->count)
+            unseen_announce(core, &core->input->known[i], unseen->count);
+    }
+    arena_free(arena);
+}
+
 struct value *core_strangers(struct core *core, struct arena *arena)
 {
     struct value *strangers = strangers_value(core, arena);

@@ -26,32 +26,47 @@ static const struct resource *step_owner(const struct step *step)
     return resource && resource->owner ? resource->owner : resource;
 }
 
+struct touched {
+    const struct resource *owner; /* NULL: no longer declared */
+    enum mark mark;
+};
+
+/* By owner, and the worst mark of one first. */
+static int touched_order(const void *left, const void *right)
+{
+    const struct touched *a = left, *b = right;
+    if (a->owner != b->owner)
+        return (uintptr_t)a->owner < (uintptr_t)b->owner ? -1 : 1;
+    return (a->mark < b->mark) - (a->mark > b->mark);
+}
+
+static struct touched *touched_find(struct arena *arena, const struct plan *plan, size_t *count)
+{
+    struct touched *touched = arena_array(arena, plan->step_count + 1, sizeof(*touched));
+    *count = 0;
+    for (size_t i = 0; i < plan->step_count; i++) {
+        const struct step *step = &plan->steps[i];
+        const struct resource *owner = step_owner(step);
+        if ((owner || !step->kind->is_derived) && step->disposition != IGNORED)
+            touched[(*count)++] = (struct touched){owner, step_mark(step)};
+    }
+    qsort(touched, *count, sizeof(*touched), touched_order);
+    return touched;
+}
+
 static struct value *resources_count(struct arena *arena, const struct plan *plan)
 {
     static const char *const names[] = {"pending", "drifting", "held"};
     struct value *counts = value_map(arena);
-    int64_t marks[3] = {0}, touched = 0;
-    size_t steps = plan ? plan->step_count : 0;
-    const struct resource **owners = arena_array(arena, steps + 1, sizeof(*owners));
-    enum mark *worst = arena_array(arena, steps + 1, sizeof *worst);
-    for (size_t i = 0; i < steps; i++) {
-        const struct resource *owner = step_owner(&plan->steps[i]);
-        int64_t at = 0;
-        if ((!owner && plan->steps[i].kind->is_derived) || plan->steps[i].disposition == IGNORED)
+    int64_t marks[3] = {0}, declared = 0, total = plan ? (int64_t)plan->resources : 0;
+    size_t count = 0;
+    const struct touched *touched = plan ? touched_find(arena, plan, &count) : NULL;
+    for (size_t i = 0; i < count; i++) {
+        const struct resource *owner = touched[i].owner;
+        if (owner && i > 0 && touched[i - 1].owner == owner)
             continue;
-        while (at < touched && (!owner || owners[at] != owner))
-            at++;
-        if (at == touched) {
-            owners[touched++] = owner;
-            worst[at] = MARK_PENDING;
-        }
-        if (step_mark(&plan->steps[i]) > worst[at])
-            worst[at] = step_mark(&plan->steps[i]);
-    }
-    int64_t declared = 0, total = plan ? (int64_t)plan->resources : 0;
-    for (int64_t i = 0; i < touched; i++) {
-        marks[worst[i]]++;
-        declared += owners[i] != NULL;
+        marks[touched[i].mark]++;
+        declared += owner != NULL;
     }
     value_set_int(arena, counts, "total", total);
     value_set_int(arena, counts, "true", total > declared ? total - declared : 0);
@@ -60,23 +75,37 @@ static struct value *resources_count(struct arena *arena, const struct plan *pla
     return counts;
 }
 
-/* What nobody could look at and nothing is planned for is not true: nobody knows. */
+/* [{"uid","kind",...}] of what nobody could look at and nothing is planned for. */
+static struct value *unknown_find(struct arena *arena, struct core *core)
+{
+    const struct plan *plan = core_plan(core);
+    struct value *found = value_list(arena);
+    if (!plan || !plan->unknown)
+        return found;
+    const struct value *unseen = core_unseen(core, arena);
+    const char **touched = arena_array(arena, plan->step_count + 1, sizeof *touched);
+    for (size_t i = 0; i < plan->step_count; i++)
+        touched[i] = plan->steps[i].uid;
+    qsort(touched, plan->step_count, sizeof *touched, text_order);
+    for (size_t i = 0; i < unseen->count; i++) {
+        const char *uid = value_get_text(unseen->items[i], "uid", "");
+        if (!bsearch(&uid, touched, plan->step_count, sizeof *touched, text_order))
+            value_append(arena, found, unseen->items[i]);
+    }
+    return found;
+}
+
+/* It is not true: nobody knows. */
 static void unknown_count(struct arena *arena, struct core *core, struct value *counts)
 {
     const struct plan *plan = core_plan(core);
     int64_t count = 0, is_true = value_get_int(counts, "true", 0);
     if (!plan || !plan->unknown)
         return;
-    const struct value *unknown = core_unseen(core, arena);
-    const char **touched = arena_array(arena, plan->step_count + 1, sizeof *touched);
-    for (size_t i = 0; i < plan->step_count; i++)
-        touched[i] = plan->steps[i].uid;
-    qsort(touched, plan->step_count, sizeof *touched, text_order);
+    const struct value *unknown = unknown_find(arena, core);
     for (size_t i = 0; i < unknown->count; i++) {
-        const char *uid = value_get_text(unknown->items[i], "uid", "");
         const struct kind *kind = kind_find(value_get_text(unknown->items[i], "kind", ""));
-        count += kind && !kind->is_derived &&
-                 !bsearch(&uid, touched, plan->step_count, sizeof *touched, text_order);
+        count += kind && !kind->is_derived;
     }
     value_set_int(arena, counts, "true", is_true > count ? is_true - count : 0);
     value_set_int(arena, counts, "unknown", count);
@@ -128,6 +157,11 @@ struct value *marks_report(struct server *server, struct arena *arena)
         if (plan->steps[i].disposition != IGNORED)
             value_push(arena, marks, plan->steps[i].uid,
                        value_text(arena, names[step_mark(&plan->steps[i])]));
+    const struct value *unknown =
+        server->loading ? value_list(arena) : unknown_find(arena, server->shell->core);
+    for (size_t i = 0; i < unknown->count; i++)
+        value_push(arena, marks, value_get_text(unknown->items[i], "uid", ""),
+                   value_text(arena, "unknown"));
     return marks;
 }
 

@@ -75,6 +75,27 @@ static void head_problem_set(struct server *server, const struct error *why)
         core_announce(server->shell->core, "head.unreadable", NULL, problem);
 }
 
+/* Before the first push there is no branch, and nothing is wrong with that. */
+static bool is_before_first_push(struct server *server)
+{
+    struct arena *arena = arena_new();
+    struct error ignored = ERROR_INIT;
+    struct revision target;
+    bool is_first = store_revision_target(server->shell->store, arena, &target, &ignored) < 0;
+    arena_free(arena);
+    return is_first;
+}
+
+/* A branch that is gone, or that a power cut has left as an empty file. */
+static void head_missed(struct server *server, const struct error *why)
+{
+    server->refused[0] = '\0';
+    if (why->code == ERR_NOT_FOUND && is_before_first_push(server))
+        server->head_problem[0] = '\0';
+    else
+        head_problem_set(server, why);
+}
+
 int server_take_head(struct server *server, struct error *err)
 {
     struct shell *shell = server->shell;
@@ -83,14 +104,19 @@ int server_take_head(struct server *server, struct error *err)
     char head[65] = "";
     report_init(&report, arena);
     int status = source_head(shell->source, head, err);
-    bool is_refused = status == 0 && strcmp(head, server->refused) == 0;
-    if (status == 0 && !is_refused && strcmp(head, core_commit(shell->core)))
+    if (status < 0) {
+        head_missed(server, err);
+        arena_free(arena);
+        return 0;
+    }
+    bool is_refused = strcmp(head, server->refused) == 0;
+    if (!is_refused && strcmp(head, core_commit(shell->core)))
         status = core_target(shell->core, head, "", &report, NULL, err);
     if (!is_refused) /* told anew if it comes again */
         server->refused[0] = '\0';
     if (status == ERR_INVALID)
         memcpy(server->refused, head, sizeof head);
-    if (status == ERR_INVALID || status == ERR_CORRUPT || (status == ERR_NOT_FOUND && head[0]))
+    if (status == ERR_INVALID || status == ERR_CORRUPT || status == ERR_NOT_FOUND)
         head_problem_set(server, err);
     else if (!is_refused)
         server->head_problem[0] = '\0';

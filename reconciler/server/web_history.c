@@ -39,16 +39,18 @@ int drift_put(struct view *view, struct arena *arena, struct value *document, co
     return status;
 }
 
-/* What the last full look found that is not ours, or not in Git. */
+/* What the last full look found that is not ours, or not in Git, and what it could not look at. */
 static int strangers_put(struct view *view, struct arena *arena, struct value *document,
                          struct error *err)
 {
-    static const char *const keys[] = {"unmanaged", "orphans"};
+    static const struct {
+        const char *key, *fact;
+    } lists[] = {{"unmanaged", "unmanaged"}, {"orphans", "orphans"}, {"unknown", "unseen"}};
     int status = 0;
-    for (size_t i = 0; i < 2 && status == 0; i++) {
+    for (size_t i = 0; i < sizeof lists / sizeof *lists && status == 0; i++) {
         struct value *list = NULL;
-        status = store_fact_list(view->shell->store, arena, keys[i], &list, err);
-        value_set(arena, document, keys[i], list ? list : value_list(arena));
+        status = store_fact_list(view->shell->store, arena, lists[i].fact, &list, err);
+        value_set(arena, document, lists[i].key, list ? list : value_list(arena));
     }
     return status;
 }

@@ -22,7 +22,7 @@ static void family_in(struct text *out, const char *name, const char *type, cons
 
 static void resources_write(struct text *out, const struct value *status)
 {
-    static const char *const marks[] = {"true", "pending", "drifting", "held"};
+    static const char *const marks[] = {"true", "unknown", "pending", "drifting", "held"};
     family(out, "spinel_resources", "gauge", "Objects by how they compare with Git.");
     for (size_t i = 0; i < sizeof marks / sizeof *marks; i++) {
         const struct value *resources = value_get(status, "resources");

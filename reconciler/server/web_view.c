@@ -22,7 +22,9 @@
 
 enum { PAGE_DEFAULT = 200, PAGE_MAX = 500, LASTING_MS = 30000, SHARE = 4 };
 
-static const char *const marks[] = {"true", "pending", "drifting", "held"};
+/* From the best to the worst: of what is derived, its owner has the worst. */
+enum { MARK_TRUE, MARK_UNKNOWN, MARK_PENDING, MARK_DRIFTING, MARK_HELD };
+static const char *const marks[] = {"true", "unknown", "pending", "drifting", "held"};
 
 static int64_t now_ms(void)
 {
@@ -66,10 +68,10 @@ void view_close(struct view *view)
 static size_t mark_of(const struct value *step)
 {
     if (!step || strcmp(value_get_text(step, "disposition", ""), "ignored") == 0)
-        return 0;
+        return MARK_TRUE;
     if (strcmp(value_get_text(step, "disposition", ""), "held") == 0)
-        return 3;
-    return strcmp(value_get_text(step, "cause", ""), "drift") == 0 ? 2 : 1;
+        return MARK_HELD;
+    return strcmp(value_get_text(step, "cause", ""), "drift") == 0 ? MARK_DRIFTING : MARK_PENDING;
 }
 
 static void shown_add(struct view *view, const char *uid, const struct known *row)
@@ -132,6 +134,21 @@ static void steps_take(struct view *view)
     }
 }
 
+/* What nobody could look at and nothing is planned for is not true: nobody knows. */
+static int unknown_mark(struct view *view, struct error *err)
+{
+    struct value *unknown = NULL;
+    int status = store_fact_list(view->shell->store, view->arena, "unseen", &unknown, err);
+    view->unseen = unknown ? unknown->count : 0;
+    for (size_t i = 0; unknown && i < unknown->count; i++) {
+        struct shown *shown;
+        HASH_FIND_STR(view->by_uid, value_get_text(unknown->items[i], "uid", ""), shown);
+        if (shown && shown->mark == MARK_TRUE)
+            shown->mark = MARK_UNKNOWN;
+    }
+    return status;
+}
+
 static int view_fill(struct view *view, struct error *err)
 {
     struct known *rows = NULL;
@@ -152,8 +169,9 @@ static int view_fill(struct view *view, struct error *err)
     for (size_t i = 0; i < count; i++)
         shown_add(view, rows[i].uid, &rows[i]);
     steps_take(view);
+    status = unknown_mark(view, err);
     owners_mark(view);
-    return 0;
+    return status;
 }
 
 static int newest_event(struct view *view, struct arena *arena, int64_t *seq, struct error *err)
@@ -522,6 +540,7 @@ struct value *view_status(struct view *view, struct arena *arena, struct error *
         return NULL;
     value_set_bool(arena, document, "converged",
                    view->plan && value_at_int(view->plan, "summary.run", 0) == 0 &&
+                       value_get_int(view->sums, marks[MARK_UNKNOWN], 0) == 0 &&
                        view->target.converged_at > 0);
     value_set_int(arena, document, "seq", view->version);
     return document;
@@ -546,6 +565,11 @@ struct value *view_plan(struct view *view, struct asked *asked, struct error *er
         if (strcmp(view->plan->pairs[i].key, "steps") != 0)
             value_push(arena, document, view->plan->pairs[i].key,
                        value_copy(arena, view->plan->pairs[i].value));
+    /* It is made of what was seen last, which is nothing to go by. */
+    value_set_int(arena,
+                  value_set(arena, document, "observed",
+                            value_copy(arena, value_get(view->plan, "observed"))),
+                  "unknown", (int64_t)view->unseen);
     for (size_t i = offset; i < total && i < offset + limit; i++)
         value_append(arena, steps, step_value(arena, known->items[i]));
     value_set(arena, document, "steps", steps);

@@ -7,7 +7,7 @@
 #include "reconciler/server/web.h"
 
 /* A view's own state, shared by web_view.c, web_history.c and web_tree.c. */
-enum { MARK_COUNT = 4 };
+enum { MARK_COUNT = 5 };
 
 /* One object that is, or that the plan would make. */
 struct shown {
@@ -35,6 +35,7 @@ struct view {
     bool has_target;
     struct shown *shown; /* as `get` orders them, then what is to be made */
     size_t count;
+    size_t unseen; /* objects that nobody could look at */
     struct shown *by_uid, *by_label;
     int64_t version; /* newest event that it was made after */
     int64_t made_ms, took_ms;

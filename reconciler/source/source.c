@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include <utf8proc.h>
 #include "model/invariant.h"
 #include "model/text.h"
@@ -135,6 +136,25 @@ static int reference_find(struct source *source, const char *name, git_oid *id)
     return git_reference_name_to_id(id, source->repo, name);
 }
 
+/* libgit2 says of a repository that is gone what it says of a branch that is not there. */
+static int head_missing(const struct source *source, struct error *err)
+{
+    if (access(source->path, F_OK) < 0)
+        return error_sys(err, "cannot open the repository %s", source->path);
+    error_set(err, ERR_NOT_FOUND, "branch %s of %s has no commit yet", source->branch,
+              source->path);
+    return error_hint(err, "Push one: git push origin HEAD:%s", source->branch);
+}
+
+static int head_broken(int rc, const struct source *source, struct error *err)
+{
+    git_failed(rc, err, "cannot read branch %s of %s", source->branch, source->path);
+    return error_hint(err,
+                      "`git fsck` in the repository says more. If refs/heads/%s there is a file "
+                      "that a power cut left empty: remove it, and push again from a clone.",
+                      source->branch);
+}
+
 int source_head(struct source *source, char commit[65], struct error *err)
 {
     struct text ref = TEXT_INIT;
@@ -144,13 +164,10 @@ int source_head(struct source *source, char commit[65], struct error *err)
     text_printf(&ref, "refs/heads/%s", source->branch);
     int rc = reference_find(source, ref.data, &id);
     text_free(&ref);
-    if (rc == GIT_ENOTFOUND) {
-        error_set(err, ERR_NOT_FOUND, "branch %s of %s has no commit yet", source->branch,
-                  source->path);
-        return error_hint(err, "Push one: git push origin HEAD:%s", source->branch);
-    }
+    if (rc == GIT_ENOTFOUND)
+        return head_missing(source, err);
     if (rc < 0)
-        return git_failed(rc, err, "cannot read branch %s of %s", source->branch, source->path);
+        return head_broken(rc, source, err);
     id_write(&id, commit);
     return 0;
 }

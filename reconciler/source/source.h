@@ -13,7 +13,7 @@ struct store;
 
 /*
  * Source: a bare repository read by libgit2 from its object database, never
- * checked out. Regular blobs named *.yaml or *.yml below the site's subdir are
+ * checked out. Regular blobs named *.yaml or *.yml (in any case) below the site's subdir are
  * manifests; hidden ones and spinel.yaml are skipped; a symbolic link or a
  * submodule among manifests is refused. No filters, no attributes, no config of
  * the user.

@@ -77,7 +77,7 @@ bool name_is_manifest(const char *name)
     const char *end = strrchr(name, '.');
     if (name[0] == '.' || !end || strcmp(name, "spinel.yaml") == 0)
         return false;
-    return strcmp(end, ".yaml") == 0 || strcmp(end, ".yml") == 0;
+    return strcasecmp(end, ".yaml") == 0 || strcasecmp(end, ".yml") == 0;
 }
 
 /* ---- one side of the merge ---------------------------------------------------------- */

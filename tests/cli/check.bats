@@ -62,6 +62,20 @@ YAML
     [ "$output" = "6 resources in 1 file" ]
 }
 
+@test "a manifest is one whether its name ends in small letters or not" {
+    mkdir upper
+    for name in a.YAML b.Yml c.yaml d.yml e.YAMLX f.yaml.bak .G.YAML; do
+        printf 'apiVersion: spinel/v1\nkind: Project\nmetadata: {name: %s}\n' "p-${#name}-$(tr -dc a-z <<<"$name")" >"upper/$name"
+    done
+    run spinel check upper
+    [ "$status" -eq 0 ]
+    [ "$output" = "4 resources in 4 files" ]
+    echo 'kind: nothing' >upper/Z.YAML
+    run spinel check upper
+    [ "$status" -eq 1 ]
+    [[ $output == *'upper/Z.YAML:1:'* ]]
+}
+
 @test "what cannot be read is an error, as text and as JSON" {
     run spinel check missing.yaml
     [ "$status" -eq 1 ]

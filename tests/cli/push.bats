@@ -129,19 +129,51 @@ reads_well() {
     commit grow
     old=$(git -C lab/manifests.git rev-parse main) new=$(git -C lab/manifests rev-parse main)
     git -C lab/manifests.git fetch -q ../manifests main
-    hooks=
-    mkfifo nobody
-    exec 7<>nobody
-    timeout 1 cat /dev/zero >&7 || true
     for hook in pre-receive post-receive; do
+        mkfifo $hook.fifo
+        exec 7<>$hook.fifo
+        timeout 1 cat /dev/zero >&7 || true
         (cd lab/manifests.git && echo "$old $new refs/heads/main" |
-            GIT_DIR=. timeout 60 "$BUILD/spinel" hook $hook >&7 2>&7 || echo "$?" >"$BATS_TEST_TMPDIR/$hook.status") &
-        hooks="$hooks $!"
+            GIT_DIR=. timeout 60 "$BUILD/spinel" hook $hook >&7 2>&7 || echo "$?" >"$BATS_TEST_TMPDIR/$hook.status")
+        timeout 3 cat <&7 >$hook.said || true
+        exec 7>&-
     done
-    wait $hooks
-    exec 7>&-
-    [ "$(cat pre-receive.status post-receive.status)" = $'142\n142' ]
+    [ "$(cat pre-receive.status)" -eq 1 ]
+    [ ! -e post-receive.status ] # the push is done: it ends with 0
+    grep -aq 'nobody read on' pre-receive.said
+    grep -aq 'push refused, nothing was changed' pre-receive.said
+    grep -aq 'it goes on without you' post-receive.said
+    spinel history --json | jq -e '.revisions | any(.message // "" | test("nobody read"))'
     is_converged
+}
+
+@test "who reads a plan slowly is waited for, longer than one who does not read at all" {
+    sed -i 's/^spec:/spec:\n  pushWait: 0s/' lab/spinel.yaml
+    for i in $(seq 4000); do
+        printf -- '---\napiVersion: spinel/v1\nkind: Volume\nmetadata: {name: v%d, project: shop}\nspec: {size: 1MiB}\n' $i
+    done >lab/manifests/many.yaml
+    git -C lab/manifests add .
+    commit many
+    daemon_start
+    until_true 20 is_converged
+    old=$(git -C lab/manifests.git rev-parse main) new=$(git -C lab/manifests rev-parse main)
+    git -C lab/manifests.git fetch -q ../manifests main
+    run python3 - "$BUILD/spinel" "$old $new refs/heads/main" <<'PY'
+import subprocess, sys, time
+hook = subprocess.Popen([sys.argv[1], "hook", "pre-receive"], cwd="lab/manifests.git", stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0)
+hook.stdin.write((sys.argv[2] + "\n").encode())
+hook.stdin.close()
+began, said = time.monotonic(), b""
+while time.monotonic() - began < 32:
+    said += hook.stdout.read(4096)
+    time.sleep(1)
+said += hook.stdout.read()
+print(said.decode()[-200:])
+sys.exit(hook.wait())
+PY
+    echo "$output"
+    [ "$status" -eq 0 ]
+    [[ $output == *'4000 to create'* ]]
 }
 
 # By the part that it changes it would be within bounds, and have steps before all of it is read.

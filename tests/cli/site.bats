@@ -56,6 +56,16 @@ teardown() { daemon_stop; }
     [ ! -e lab/state/spinel.db ]
 }
 
+@test "without a daemon a commit that was pushed and not applied is counted, and what is there stays true" {
+    spinel apply --yes >/dev/null 2>&1
+    for i in 1 2 3; do
+        printf -- '---\napiVersion: spinel/v1\nkind: Volume\nmetadata: {name: more-%d, project: shop}\nspec: {size: 1MiB}\n' $i
+    done >>lab/manifests/starter.yaml
+    commit more
+    git -C lab/manifests push -q 2>/dev/null
+    spinel status --json | jq -e '.resources == {total: 9, true: 6, pending: 3, drifting: 0, held: 0}'
+}
+
 @test "a saved plan is applied exactly, and once" {
     spinel plan -o saved >/dev/null 2>&1 || [ $? -eq 2 ]
     [ "$(stat -c %a saved)" = 600 ]

@@ -139,6 +139,15 @@ sys.stdout.buffer.write(b"".join(b"100644 f%09d\0" % n + bytes.fromhex(sys.argv[
     [[ $output == *'a.yaml'* ]]
 }
 
+@test "12: a name in capitals hides no manifest, and a link of that name is none" {
+    good_manifest=$(printf 'apiVersion: spinel/v1\nkind: Volume\nmetadata: {name: spare, project: shop}\nspec: {size: 1MiB}\n' | blob)
+    run judge "$(commit_tree "$( { entry 100644 more.YAML "$good_manifest"; entry 100644 starter.yaml "$starter"; } | tree)" main)"
+    [ "$status" -eq 0 ]
+    [[ $output == *'valid, 7 resources'* ]]
+    is_refused "$(commit_tree "$( { entry 100644 Again.YML "$starter"; entry 100644 starter.yaml "$starter"; } | tree)" main)" 'Again.YML'
+    is_refused "$(commit_tree "$( { entry 120000 link.YAML "$(printf /etc/passwd | blob)"; entry 100644 starter.yaml "$starter"; } | tree)" main)" 'symbolic link'
+}
+
 @test "13: references that would never be applied are refused, replaced objects are not followed" {
     for ref in refs/heads/other refs/replace/$good refs/notes/spinel refs/heads/main/x refs/heads/mаin; do
         run sh -c "echo '0000000000000000000000000000000000000000 $good $ref' | spinel --site lab/spinel.yaml hook pre-receive 2>&1"
@@ -286,6 +295,44 @@ sys.stdout.buffer.write(b"".join(b"100644 f%09d\0" % n + bytes.fromhex(sys.argv[
     spinel plan >/dev/null
     until_true 20 is_converged
     spinel status --json | jq -e '.headProblem == null'
+}
+
+# tells_of_the_branch TEXT: so `spinel status` says, and so says the record, once
+tells_of_the_branch() {
+    until_true 20 sh -c "spinel status --json | jq -e --arg why '$1' '.headProblem | test(\$why)'"
+    sleep 2.2 # two looks more
+    spinel events --json | jq -e --arg why "$1" '[.events[] | select(.type == "head.unreadable" and (.text | test($why)))] | length == 1'
+    spinel status --json | jq -e --arg c "$good" '.commit == $c and .resources.true == .resources.total'
+}
+
+@test "a branch that is gone, or that a power cut left empty, is told, and the rack is kept meanwhile" {
+    sed -i 's/# resync: 5m/resync: 1s/' lab/spinel.yaml
+    daemon_start
+    until_true 20 is_converged
+    bare update-ref -d refs/heads/main
+    tells_of_the_branch 'no commit yet'
+    : >"$repo/refs/heads/main"
+    tells_of_the_branch 'corrupted'
+    mv "$repo" away
+    tells_of_the_branch 'cannot open the repository'
+    mv away "$repo"
+    daemon_stop
+
+    daemon_start # with the empty file in place, as after the power cut
+    spinel status --json | jq -e --arg c "$good" '.commit == $c and (.headProblem | test("power cut"))'
+    rm "$repo/refs/heads/main"
+    bare update-ref refs/heads/main "$good"
+    until_true 20 sh -c "spinel status --json | jq -e '.headProblem == null and .converged'"
+}
+
+@test "before the first push a daemon has nothing to say of a branch that is not there" {
+    spinel init new --drivers=sim >/dev/null
+    sed -i 's/# resync: 5m/resync: 1s/' new/spinel.yaml
+    export SPINEL_SITE=$PWD/new/spinel.yaml
+    daemon_start
+    sleep 2
+    spinel status --json | jq -e '.headProblem == null and .commit == null'
+    ! grep -q head.unreadable serve.log
 }
 
 @test "a damaged store is no damaged head" {

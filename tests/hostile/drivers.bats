@@ -147,6 +147,52 @@ comes_back() {
     [ "$(stat -c %s serve.log)" -lt 1000000 ]
 }
 
+viewer() { curl -sf -m 10 --unix-socket viewer.sock "http://localhost$1"; }
+
+@test "what nobody could look at is said to be so by the viewer, its metrics, top, and without a daemon" {
+    printf '  web: {listen: "unix:%s/viewer.sock"}\n' "$PWD" >>lab/spinel.yaml
+    daemon_start
+    until_true 20 sh -c 'spinel status --json | jq -e .converged'
+    until_true 20 viewer /api/v1/status
+    viewer /api/v1/status | jq -e '.converged and .resources.unknown == 0 and .resources.true == 7'
+    viewer /api/v1/drift | jq -e '.unknown == []'
+    echo partial >$lie
+    timeout 60 spinel drift >/dev/null || [ $? -eq 1 ]
+    is_told() { viewer /api/v1/status | jq -e '.converged | not' && viewer /api/v1/status | jq -e '.resources.unknown == 2 and .resources.true == 5'; }
+    until_true 20 is_told || { viewer /api/v1/status; false; }
+    viewer /api/v1/drift | jq -e --arg v "$volume" '.drift == [] and ([.unknown[].uid] | index($v))'
+    viewer "/api/v1/resources?mark=unknown" | jq -e '[.items[].name] | sort == ["spare", "web-1-data"]'
+    viewer /api/v1/plan | jq -e '.total == 0 and .observed.unknown == 2'
+    viewer /metrics >metrics
+    grep -qx 'spinel_converged 0' metrics
+    grep -qx 'spinel_resources{mark="unknown"} 2' metrics
+    spinel status --json | jq -e '.resources.unknown == 2 and (.converged | not)'
+    python3 - >marks <<'PY'
+import json, socket
+s = socket.socket(socket.AF_UNIX)
+s.connect("lab/state/control.sock")
+s.sendall(b'{"jsonrpc":"2.0","id":1,"method":"status","params":{"marks":true}}\n')
+print(json.dumps(json.loads(s.makefile().readline())["result"]["marks"]))
+PY
+    jq -e --arg v "$volume" '.[$v] == "unknown"' marks
+    daemon_stop
+    spinel status --json | jq -e '.resources.unknown == 2 and .resources.true == 5 and (.converged | not)'
+    rm $lie
+    daemon_start
+    until_true 20 sh -c 'spinel status --json | jq -e .converged'
+    until_true 20 sh -c 'curl -sf -m 10 --unix-socket viewer.sock http://localhost/api/v1/status | jq -e ".converged and .resources.unknown == 0"'
+    viewer /api/v1/drift | jq -e '.unknown == []'
+}
+
+@test "the last word of a step's progress is told, however soon it comes after the one before" {
+    echo quick >$lie
+    sed -i 's/1MiB/2MiB/' lab/manifests/starter.yaml
+    commit grow
+    git -C lab/manifests push -q 2>/dev/null
+    spinel apply --yes --wait=60s >/dev/null 2>&1
+    spinel events --limit=1000 --json | jq -e '[.events[] | select(.type == "op.progress") | .data.percent] == [40, 100]'
+}
+
 @test "a driver that crashes or hangs is started again, later and later" {
     echo crash >$lie
     daemon_start

@@ -167,6 +167,9 @@ def apply(params):
     if word == "progress":
         for n in range(20000):
             send({"method": "progress", "params": {"op": params["op"], "percent": (n - 50) << 40, "what": "\u00e9" * (n % 7 + 1) + "w" * 2000}})
+    if word == "quick":
+        for percent in (40, 70, 100, 100, 99, 100):
+            send({"method": "progress", "params": {"op": params["op"], "percent": percent, "what": "copying"}})
     if word == "refuse":
         return {"error": {"code": -32000, "message": EVIL, "data": {"kind": EVIL, "hint": EVIL}}}
     if word == "idle":

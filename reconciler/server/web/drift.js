@@ -34,6 +34,8 @@ export function driftTable(rows, empty) {
     [d.cause, soft(` (found by ${d.detectedBy})`)], [outcome(d), often(d)])), empty);
 }
 
+export const noDrift = (found) => found.unknown.length ? "No drift in what could be looked at." : "No drift.";
+
 const SPANS = {"1 hour": 3600, "24 hours": 86400, "7 days": 604800, "30 days": 2592000}, LANES = 30;
 
 function lanesOf(rows, start) {
@@ -77,6 +79,13 @@ function strangers(title, list) {
     list.length > 200 && h("p", {class: "soft"}, `and ${list.length - 200} more: spinel drift --json`)];
 }
 
+function unseen(list) {
+  return list.length > 0 && [h("h2", {}, `Could not be looked at (${list.length})`),
+    h("p", {class: "unknown"}, "Nobody can say whether these are as declared: 'spinel status' tells which driver has a problem."),
+    h("ul", {}, list.slice(0, 200).map((o) => h("li", {"data-key": o.uid}, linkTo(o)))),
+    list.length > 200 && h("p", {class: "soft"}, `and ${list.length - 200} more: spinel drift --json`)];
+}
+
 export async function drift(query) {
   const span = SPANS[query.get("in")] ? query.get("in") : "24 hours", withIgnored = query.get("ignored") === "1";
   const found = await get("drift", {limit: 5000, since: Math.round(Date.now() / 1000) - SPANS[span]});
@@ -87,7 +96,8 @@ export async function drift(query) {
   return [h("h1", {}, "Drift"), h("form", {class: "filters", onsubmit: (e) => e.preventDefault()},
     h("label", {}, "Last ", h("select", {name: "in", onchange: go}, Object.keys(SPANS).map((s) => h("option", {value: s, selected: s === span}, s)))),
     h("label", {}, h("input", {type: "checkbox", name: "ignored", checked: withIgnored, onchange: go}), ` with ignored (${hidden})`)),
-    h("h2", {}, `Open (${open.length})`), driftTable(open.slice(0, n), "No drift."), more(query, Math.min(n, open.length), open.length),
+    h("h2", {}, `Open (${open.length})`), driftTable(open.slice(0, n), noDrift(found)), more(query, Math.min(n, open.length), open.length),
+    unseen(found.unknown),
     h("h2", {}, "Timeline"), timeline(rows, SPANS[span]),
     h("h2", {}, `Healed (${healed.length})`), driftTable(healed.slice(0, n), "Nothing was healed in this time."), more(query, Math.min(n, healed.length), healed.length),
     found.total > found.drift.length && h("p", {class: "soft"}, `The newest ${found.drift.length} of ${found.total}; 'spinel drift --since' tells all.`),

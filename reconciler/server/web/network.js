@@ -4,7 +4,7 @@
 import {h, svg} from "./dom.js";
 import {cut, get, label, linkTo, marked, row, table, view} from "./parts.js";
 
-const GAP = 10, HIGH = 40, RULES = 24, WORST = ["true", "pending", "held", "drifting"];
+const GAP = 10, HIGH = 40, RULES = 24, WORST = ["true", "unknown", "pending", "held", "drifting"];
 
 function tile(o, x, y, wide, text, second, more = {}) {
   return svg("a", {href: "#/resource/" + o.uid, class: "node " + (more.mark ?? o.mark), "data-key": o.uid + (more.key ?? ""), "data-nic": more.nic, ...more.listeners},

@@ -2,7 +2,9 @@
 // What the views are made of.
 import {h} from "./dom.js";
 
-export const MARKS = ["true", "pending", "drifting", "held"];
+export const MARKS = ["true", "unknown", "pending", "drifting", "held"];
+// What nobody could look at is an exception, and has room only where there is some.
+export const marksIn = (sums) => MARKS.filter((m) => m !== "unknown" || sums.unknown);
 export const view = document.getElementById("view");
 
 export async function get(path, query) {

@@ -33,6 +33,8 @@ function impacts(steps) {
 
 export async function plan(query, rest, asked) {
   const [p, status] = await Promise.all([get("plan", {limit: rowsAsked(query)}), asked]);
+  if (!p.total && p.observed.unknown) return [h("h1", {}, "Plan"), h("p", {}, marked("unknown", "No changes in what could be looked at."),
+    ` Of ${p.observed.unknown} nobody can say whether they are as `, code(p.commit.slice(0, 12)), " declares.")];
   if (!p.total) return [h("h1", {}, "Plan"), h("p", {}, marked("true", "No changes."), " The rack matches ", code(p.commit.slice(0, 12)), ".")];
   const reasons = new Set(p.holds.map((hold) => hold.reason)); // said once, with the hold
   return [h("h1", {}, "Plan"),
