@@ -381,6 +381,25 @@ static void records_change(struct step *step, const struct group *group)
     }
 }
 
+/* A fast path: links of NICs that are to go take their time one by one, and hardly any together.
+ * Each step then finds its own gone, or removes it. */
+static void taps_remove(struct step *step, const struct group *group)
+{
+    struct error ignored = ERROR_INIT;
+    struct realise realise = realise_of(step);
+    const char **taps = arena_array(step->arena, group->count, sizeof *taps);
+    size_t count = 0;
+    for (size_t i = 0; i < group->count; i++) {
+        const struct spinel_op *op = group->ops[i];
+        const struct network_nic *nic =
+            op->verb == SPINEL_DELETE ? network_nic_find(&step->network, op->uid) : NULL;
+        if (nic)
+            taps[count++] = nic->tap;
+    }
+    if (count > 1 && realise_remove_links(&realise, taps, count, &ignored) < 0)
+        realise_session_close(&step->session);
+}
+
 static void group_fail(const struct group *group, const struct error *err)
 {
     for (size_t i = 0; i < group->count; i++)
@@ -403,6 +422,7 @@ static int group_run(struct step *step, const struct group *group, struct error 
 {
     if (step_reload(step, err) < 0 || namespace_is_ours(step, err) < 0)
         return err->code;
+    taps_remove(step, group);
     records_change(step, group);
     if (records_sync(step->own_dir, step->vpc, err) < 0 || step_reload(step, err) < 0)
         return err->code;

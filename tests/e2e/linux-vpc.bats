@@ -391,6 +391,21 @@ firewall_answered() {
     [ "$(ip -n "$NS" -br link | grep -c '^spt')" = 3 ]
 }
 
+@test "NICs that go together take no link with them that somebody left in a group" {
+    together create 1 2 3
+    tap=$(look "$WEB" .status.tap)
+    for group in 1 77 2147483647; do
+        ip -n "$NS" link set "$tap" group $group
+        together delete 1 2 3
+        [ "$(jq -s 'map(select(.result)) | length' "$W/answers")" = 3 ]
+        [ "$(ip -n "$NS" -br link | grep -c '^spt')" = 3 ]
+        [ "$(damage "$WEB")" = "" ]
+        together create 1 2 3
+    done
+    ip -n "$NS" link set "$tap" group 0
+    together delete 1 2 3
+}
+
 @test "records of a group are on disk, and so is their directory, before anything is made of them" {
     : >"$W/syncs"
     together create 1 2 3
