@@ -15,6 +15,7 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include "drivers/linux-vpc/kept.h"
 #include "model/arena.h"
 #include "model/error.h"
 #include "model/json.h"
@@ -73,18 +74,25 @@ static int file_read(const char *path, struct text *out)
     return failed ? -1 : 0;
 }
 
-struct value *records_read_file(struct arena *arena, const char *own_dir, const char *vpc,
-                                const char *name)
+struct value *records_read_path(struct arena *arena, const char *path)
 {
-    char path[PATH_MAX];
     struct text text = TEXT_INIT;
     struct error ignored = ERROR_INIT;
     struct value *value = NULL;
-    vpc_path(path, own_dir, vpc, name);
     if (file_read(path, &text) < 0 || json_read(arena, text.data, text.len, &value, &ignored) < 0)
         value = NULL;
     text_free(&text);
     return value;
+}
+
+const struct value *records_read_file(struct arena *arena, const char *own_dir, const char *vpc,
+                                      const char *name)
+{
+    char path[PATH_MAX];
+    struct stat st;
+    vpc_path(path, own_dir, vpc, name);
+    const struct value *kept = stat(path, &st) == 0 ? kept_find(vpc, name, &st) : NULL;
+    return kept ? kept : records_read_path(arena, path);
 }
 
 int records_sync(const char *own_dir, const char *vpc, struct error *err)

@@ -10,6 +10,7 @@
 #include <cmocka.h>
 #include "drivers/linux-vpc/compile.c"
 #include "drivers/linux-vpc/dhcp_files.c"
+#include "drivers/linux-vpc/kept.c"
 #include "drivers/linux-vpc/names.c"
 #include "drivers/linux-vpc/network.c"
 #include "drivers/linux-vpc/policy.c"
