@@ -177,7 +177,7 @@ $(foreach t,fuzz fuzzer,$(BUILD)/$(t)/instances): $(call obj,$(addprefix drivers
 $(foreach t,fuzz fuzzer,$(BUILD)/$(t)/pools): $(call obj,$(addprefix drivers/file/,copy.c fetch.c image.c mark.c place.c pool.c qcow2.c \
     seed.c staging.c sync.c volume.c volume_apply.c volume_make.c watch.c))
 $(foreach t,fuzz fuzzer,$(BUILD)/$(t)/seeds): $(call obj,$(addprefix drivers/file/,mark.c place.c staging.c))
-$(foreach t,fuzz fuzzer,$(BUILD)/$(t)/networks): $(call obj,$(addprefix drivers/linux-vpc/,compile.c dhcp_files.c kept.c names.c network.c policy.c))
+$(foreach t,fuzz fuzzer,$(BUILD)/$(t)/networks): $(call obj,$(addprefix drivers/linux-vpc/,compile.c compile_firewall.c dhcp_files.c kept.c names.c network.c policy.c))
 
 replays: $(replays)
 fuzzers: $(fuzzers)

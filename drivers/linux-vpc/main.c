@@ -9,7 +9,7 @@
  *   kept.c       ... and was read before
  *   network.c    records resolved into one picture    observe*.c  what is there, from view.c
  *   policy.c     firewalls as one ordered list        watch.c     who else changes it
- *   compile.c    picture and policy as nft text       admission.c what is taken already
+ *   compile*.c   picture and policy as nft text       admission.c what is taken already
  *   realise.c, realise_rules.c                        the kernel made to agree
  *   rtnl.c, link.c, route.c, conntrack.c, nft.c, netns.c, sysctl.c, dhcp.c
  *                                                     the means

@@ -66,6 +66,7 @@ struct value *seal_make(struct arena *arena, const struct seal *seal)
     for (size_t i = 0; i < sizeof comment_keys / sizeof *comment_keys; i++)
         value_set_text(arena, value, comment_keys[i], seal->comments[i]);
     value_set_text(arena, value, "rules", seal->rules);
+    value_set(arena, value, "sections", seal->sections);
     value_set(arena, value, "chains", seal->chains);
     return value;
 }

@@ -26,9 +26,10 @@ struct seal {
     uint32_t generation;
     const struct link_list *links;
     const char *comments[2];
-    const char *rules;    /* digest of the text that the first table was written from */
-    struct value *chains; /* of the second one: a list of texts that say for each, by the name of
-                           * its tap, to which link it was bound and from which text it was made */
+    const char *rules;      /* digest of the text that the first table was written from, and, */
+    struct value *sections; /* for each of its sections, its name and the digest of its text */
+    struct value *chains;   /* of the second one: a list of texts that say for each, by the name of
+                             * its tap, to which link it was bound and from which text it was made */
 };
 struct value *seal_make(struct arena *arena, const struct seal *seal);
 
