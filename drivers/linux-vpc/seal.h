@@ -33,10 +33,9 @@ struct seal {
 };
 struct value *seal_make(struct arena *arena, const struct seal *seal);
 
-/* Whether what was committed under `seal` (NULL: nothing) is still what is there. */
-bool seal_holds(const struct value *seal, const char *netns, const struct link_list *links);
-/* Whether nobody has committed anything since, so that what is there can be told from the seal,
- * but for chains that went with their links. */
+/* Whether nobody has committed anything since `seal` (NULL: no), so that what is there can be told
+ * from it; but for chains that went with their links: none did if seal_has_links(). */
+bool seal_has_links(const struct value *seal, const struct link_list *links);
 bool seal_is_last(const struct value *seal, const char *netns, uint32_t generation);
 const char *seal_comment(const struct value *seal, int table);
 
