@@ -113,7 +113,6 @@ int link_list(struct rtnl *rtnl, struct arena *arena, struct link_list *out, str
     struct ifinfomsg *info;
     struct nlmsghdr *request = rtnl_request(rtnl, RTM_GETLINK, 0, sizeof *info, &info);
     info->ifi_family = AF_UNSPEC;
-    mnl_attr_put_u32(request, IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS); /* summed over processors */
     int result = rtnl_dump(rtnl, request, link_message, &reading);
     if (result < 0)
         return rtnl_error(err, result, "cannot list the links");

@@ -57,6 +57,25 @@ const struct record *records_find(const struct records *records, const char *uid
  * once records_sync() was called, as is the removal of one: a sync for many. */
 int record_write(const char *own_dir, const char *vpc, const struct record *record,
                  struct error *err);
+
+/* Many records, made durable at the same time: a draft has no name until records_publish(). */
+enum { RECORD_DRAFTS = 128 };
+struct record_draft {
+    int fd;
+    char *path; /* that it will have */
+    struct error *outcome;
+};
+struct record_drafts { /* begins as all zero */
+    struct record_draft items[RECORD_DRAFTS];
+    size_t count;
+};
+
+/* What fails later is said by `outcome` too, which has to live until then. */
+int record_draft(struct record_drafts *drafts, const char *own_dir, const char *vpc,
+                 const struct record *record, struct error *outcome);
+/* Syncs all and gives them their names. */
+void records_publish(struct record_drafts *drafts);
+
 /* Absent already is success. */
 int record_remove(const char *own_dir, const char *vpc, const struct record *record,
                   struct error *err);

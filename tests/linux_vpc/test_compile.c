@@ -11,6 +11,7 @@
 #include "drivers/linux-vpc/compile.c"
 #include "drivers/linux-vpc/compile_firewall.c"
 #include "drivers/linux-vpc/dhcp_files.c"
+#include "drivers/linux-vpc/draft.c"
 #include "drivers/linux-vpc/kept.c"
 #include "drivers/linux-vpc/names.c"
 #include "drivers/linux-vpc/network.c"
