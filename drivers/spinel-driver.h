@@ -172,6 +172,11 @@ struct spinel_driver {
     /* Optional: the kinds of which `group` may tell one, "Volume"; NULL: all. Of the others the
      * driver is sent no more at once than the site allows. */
     const char *group_kinds;
+
+    /* Optional: in the main process, without blocking, before the process of a call is started:
+     * what is read here need not be read by each of them. A callback that uses it makes sure that
+     * the world still is as it was read. */
+    void (*prepare)(struct spinel_host *host);
 };
 
 int spinel_driver_main(const struct spinel_driver *driver, int argc, char **argv);

@@ -144,7 +144,7 @@ static void diff_keyed(struct differ *differ, const struct field *field, const s
     invariant(field->list_key && field->item, "%s is no list by key", field->name);
     for (size_t i = 0; value_is_list(from) && i < from->count; i++) {
         const char *key = key_of(field, from->items[i]);
-        const struct value *other = value_find(to, field->list_key, key);
+        const struct value *other = value_find_near(to, field->list_key, key, i);
         const struct path at = {path, key, true};
 
         if (other)
@@ -157,7 +157,7 @@ static void diff_keyed(struct differ *differ, const struct field *field, const s
 
         const struct path at = {path, key, true};
 
-        if (!value_find(from, field->list_key, key))
+        if (!value_find_near(from, field->list_key, key, i))
             difference_add(differ, field, &at, NULL, to->items[i]);
     }
 }

@@ -104,6 +104,10 @@ bool value_at_bool(const struct value *root, const char *path, bool fallback);
 
 /* The element of a list of maps whose `key` is the text `name`, or NULL. */
 const struct value *value_find(const struct value *list, const char *key, const char *name);
+/* The same, looked for from index `near` on and then from the start: two lists of the same elements
+ * mostly have them in the same places. If several bear the name, any of them is found. */
+const struct value *value_find_near(const struct value *list, const char *key, const char *name,
+                                    size_t near);
 
 bool value_is_map(const struct value *value); /* NULL is allowed: false */
 bool value_is_list(const struct value *value);

@@ -28,14 +28,32 @@ static bool text_is(const struct value *value, const char *text, size_t len)
     return value_is_text(value) && value->text_len == len && memcmp(value->text, text, len) == 0;
 }
 
-const struct value *value_find(const struct value *list, const char *key, const char *name)
+static const struct value *find_between(const struct value *list, const char *key, const char *name,
+                                        size_t from, size_t to)
 {
-    if (!value_is_list(list))
-        return NULL;
-    for (size_t i = 0; i < list->count; i++)
-        if (text_is(value_get(list->items[i], key), name, strlen(name)))
+    size_t len = strlen(name);
+
+    for (size_t i = from; i < to; i++)
+        if (text_is(value_get(list->items[i], key), name, len))
             return list->items[i];
     return NULL;
+}
+
+const struct value *value_find(const struct value *list, const char *key, const char *name)
+{
+    return value_is_list(list) ? find_between(list, key, name, 0, list->count) : NULL;
+}
+
+const struct value *value_find_near(const struct value *list, const char *key, const char *name,
+                                    size_t near)
+{
+    const struct value *found;
+
+    if (!value_is_list(list))
+        return NULL;
+    near = near < list->count ? near : list->count;
+    found = find_between(list, key, name, near, list->count);
+    return found ? found : find_between(list, key, name, 0, near);
 }
 
 /* The list's element whose "name", or else any text of its own, is `word`. */

@@ -12,9 +12,15 @@
 #include <string.h>
 
 #include "model/arena.h"
+#include "model/yaml.h"
 #include "model/yaml_text.h"
 
-enum { DEPTH_MAX = 32, TEXT_MAX = 64 << 10, KEY_MAX = 128 };
+enum {
+    DEPTH_MAX = 32,
+    TEXT_MAX = YAML_MAX_DOCUMENT, /* so that none in it is longer */
+    KEY_MAX = 128,
+    PAIRS_MAX = 256, /* of a map: each key is compared with all before it */
+};
 
 struct plain {
     struct arena *arena;
@@ -187,7 +193,7 @@ static size_t key_length(const struct plain *plain)
 /* Adds the key here with no value yet, and passes it and its colon. */
 static bool key_take(struct plain *plain, struct value *map)
 {
-    size_t len = key_length(plain);
+    size_t len = map->pair_count < PAIRS_MAX ? key_length(plain) : 0;
 
     for (size_t i = 0; i < map->pair_count; i++)
         if (strncmp(map->pairs[i].key, plain->at, len) == 0 && map->pairs[i].key[len] == '\0')

@@ -17,7 +17,7 @@
 #include <unistd.h>
 #include "drivers/file/file.h"
 #include "drivers/file/mark.h"
-#include "drivers/file/sync.h"
+#include "drivers/lib/sync.h"
 #include "drivers/file/trash.h"
 #include "drivers/file/volume.h"
 

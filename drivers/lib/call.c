@@ -185,6 +185,8 @@ static _Noreturn void child_main(struct spinel_host *host, const struct call *ca
 static int call_fork(struct spinel_host *host, struct call *call, struct error *err)
 {
     int ends[2];
+    if (host->driver->prepare)
+        host->driver->prepare(host);
     if (host->guard_fd < 0)
         host->guard_fd = guard_start();
     if (host->guard_fd < 0 || pipe2(ends, O_CLOEXEC) < 0)

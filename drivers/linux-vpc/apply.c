@@ -28,6 +28,7 @@ struct step {
     struct records records;
     struct network network;
     struct realise_session session;
+    struct record_drafts drafts; /* of NICs' records, until one has to see them */
 };
 
 /* The group, beside what its steps share. */
@@ -157,7 +158,9 @@ static int child_record(struct step *step, struct value *chosen, struct error *e
     if (record_check(step, &record, err) < 0 ||
         admission_check(step->arena, step->own_dir, &record, err) < 0)
         return err->code;
-    return record_write(step->own_dir, step->vpc, &record, err);
+    return step->kind == RECORD_NIC
+               ? record_draft(&step->drafts, step->own_dir, step->vpc, &record, err)
+               : record_write(step->own_dir, step->vpc, &record, err);
 }
 
 /* ---- converging --------------------------------------------------------------------- */
@@ -372,6 +375,8 @@ static void records_change(struct step *step, const struct group *group)
     for (size_t i = 0; i < group->count; i++) {
         struct error *err = group->outcomes[i];
         step_turn(step, group->ops[i]);
+        if (step->kind != RECORD_NIC)
+            records_publish(&step->drafts);
         if (is_changed && step->kind != RECORD_NIC && step_reload(step, err) < 0)
             continue;
         int result = verbs[step->op->verb](step, err);
@@ -379,6 +384,26 @@ static void records_change(struct step *step, const struct group *group)
             realise_session_close(&step->session); /* half an answer may be left in it */
         is_changed = result == 0 || is_changed;
     }
+    records_publish(&step->drafts);
+}
+
+/* A fast path: links of NICs that are to go take their time one by one, and hardly any together.
+ * Each step then finds its own gone, or removes it. */
+static void taps_remove(struct step *step, const struct group *group)
+{
+    struct error ignored = ERROR_INIT;
+    struct realise realise = realise_of(step);
+    const char **taps = arena_array(step->arena, group->count, sizeof *taps);
+    size_t count = 0;
+    for (size_t i = 0; i < group->count; i++) {
+        const struct spinel_op *op = group->ops[i];
+        const struct network_nic *nic =
+            op->verb == SPINEL_DELETE ? network_nic_find(&step->network, op->uid) : NULL;
+        if (nic)
+            taps[count++] = nic->tap;
+    }
+    if (count > 1 && realise_remove_links(&realise, taps, count, &ignored) < 0)
+        realise_session_close(&step->session);
 }
 
 static void group_fail(const struct group *group, const struct error *err)
@@ -403,6 +428,7 @@ static int group_run(struct step *step, const struct group *group, struct error 
 {
     if (step_reload(step, err) < 0 || namespace_is_ours(step, err) < 0)
         return err->code;
+    taps_remove(step, group);
     records_change(step, group);
     if (records_sync(step->own_dir, step->vpc, err) < 0 || step_reload(step, err) < 0)
         return err->code;

@@ -17,10 +17,8 @@
 #include "drivers/linux-vpc/compile.h"
 #include <stdio.h>
 #include <string.h>
-#include "model/digest.h"
+#include "model/arena.h"
 #include "model/text.h"
-
-enum { RULE_DIGEST = 8, LOG_GROUP = 64, MARK_DIGITS = 24 };
 
 /* ---- pieces ------------------------------------------------------------------------- */
 
@@ -63,138 +61,6 @@ static const char *a_text(const struct address *address)
     static char texts[4][ADDRESS_MAX_TEXT];
     static unsigned next;
     return address_text(address, texts[next++ % 4]);
-}
-
-/* ---- firewall rules ----------------------------------------------------------------- */
-
-void compile_rule_mark(char out[COMPILE_COMMENT_MAX], const char *firewall, const char *rule,
-                       size_t n)
-{
-    enum { ROOM = COMPILE_COMMENT_MAX - RULE_DIGEST - MARK_DIGITS };
-    int len = snprintf(out, ROOM, "%s/%s", firewall, rule);
-    if (len >= ROOM)
-        len = ROOM - 1;
-    if (n > 1)
-        snprintf(out + len, MARK_DIGITS, ".%zu#", n);
-    else
-        snprintf(out + len, MARK_DIGITS, "#");
-}
-
-static void match_write(struct text *line, const char *end, const struct policy_set *set)
-{
-    if (set->name)
-        text_printf(line, "ip %s %s%s ", end, set->is_prefix ? "" : "@", set->name);
-}
-
-/* One nft rule: `match` between the sets and the verdict. */
-static void rule_write(struct text *out, const struct policy_rule *rule, size_t n,
-                       const char *match)
-{
-    char mark[COMPILE_COMMENT_MAX];
-    char digest[DIGEST_TEXT];
-    struct text line = TEXT_INIT;
-    const char *target = rule->is_in ? "daddr" : "saddr";
-    const char *host = rule->is_in ? "saddr" : "daddr";
-    match_write(&line, target, rule->targets);
-    match_write(&line, host, rule->hosts);
-    text_add(&line, match);
-    if (rule->is_logged)
-        text_printf(&line, "counter log prefix \"spinel %.40s/%.40s \" group %d ",
-                    rule->firewall->name, rule->name, LOG_GROUP);
-    text_add(&line, rule->is_deny ? "drop" : rule->is_in ? "accept" : "return");
-    compile_rule_mark(mark, rule->firewall->name, rule->name, n);
-    digest_bytes(line.data, line.len, digest);
-    text_printf(out, "\t\t%s comment \"%s%.*s\"\n", line.data, mark, RULE_DIGEST, digest);
-    text_free(&line);
-}
-
-static void ports_write(struct text *match, const char *protocol, const struct value *ports)
-{
-    text_printf(match, "%s dport { ", protocol);
-    for (size_t i = 0; i < ports->count; i++)
-        text_printf(match, "%s%s", i ? ", " : "", value_item_text(ports, i));
-    text_add(match, " } ");
-}
-
-/* Types of one protocol: those without a code in one rule, each code in its own. */
-static size_t types_write(struct text *out, const struct policy_rule *rule, size_t n,
-                          const char *protocol, const struct value *types)
-{
-    struct text plain = TEXT_INIT;
-    for (size_t i = 0; i < types->count; i++) {
-        struct text match = TEXT_INIT;
-        int type;
-        int code;
-        policy_icmp(value_item_text(types, i), &type, &code);
-        if (code < 0) {
-            text_printf(&plain, "%s%d", plain.len ? ", " : "", type);
-        } else {
-            text_printf(&match, "%s type %d %s code %d ", protocol, type, protocol, code);
-            rule_write(out, rule, ++n, match.data);
-        }
-        text_free(&match);
-    }
-    if (plain.len) {
-        struct text match = TEXT_INIT;
-        text_printf(&match, "%s type { %s } ", protocol, plain.data);
-        rule_write(out, rule, ++n, match.data);
-        text_free(&match);
-    }
-    text_free(&plain);
-    return n;
-}
-
-static size_t protocol_write(struct text *out, const struct policy_rule *rule, size_t n,
-                             const struct value *entry)
-{
-    const char *protocol = value_get_text(entry, "protocol", "");
-    const struct value *ports = value_get(entry, "ports");
-    const struct value *types = value_get(entry, "icmpTypes");
-    bool is_icmp = strncmp(protocol, "icmp", 4) == 0;
-    if (is_icmp && value_is_list(types) && types->count)
-        return types_write(out, rule, n, protocol, types);
-    struct text match = TEXT_INIT;
-    if (!is_icmp && value_is_list(ports) && ports->count)
-        ports_write(&match, protocol, ports);
-    else
-        text_printf(&match, "meta l4proto %d ", policy_protocol(protocol));
-    rule_write(out, rule, ++n, match.data);
-    text_free(&match);
-    return n;
-}
-
-static void rules_write(struct text *out, const struct policy *policy, bool is_in)
-{
-    text_printf(out, "\tchain %s {\n", is_in ? "in" : "out");
-    for (size_t i = 0; i < policy->count; i++) {
-        const struct policy_rule *rule = &policy->rules[i];
-        size_t n = 0;
-        if (rule->is_in != is_in)
-            continue;
-        size_t count = value_is_list(rule->protocols) ? rule->protocols->count : 0;
-        for (size_t p = 0; p < count; p++)
-            n = protocol_write(out, rule, n, rule->protocols->items[p]);
-        if (count == 0)
-            rule_write(out, rule, 1, "");
-    }
-    chain_end(out);
-}
-
-static void sets_write(struct text *out, const struct policy *policy)
-{
-    char text[PREFIX_MAX_TEXT];
-    for (size_t i = 0; i < policy->set_count; i++) {
-        const struct policy_set *set = policy->sets[i];
-        struct elements elements = {.out = out};
-        text_printf(out, "\tset %s {\n\t\ttype ipv4_addr\n\t\tflags interval\n\t\tauto-merge\n",
-                    set->name);
-        for (size_t n = 0; n < set->count; n++) {
-            elements_add(&elements);
-            text_add(out, set->items[n].length == 32 ? a_text(&set->items[n].address)
-                                                     : prefix_text(&set->items[n], text));
-        }
-        elements_end(&elements);
-    }
 }
 
 /* ---- inside: sets and maps of the VPC ----------------------------------------------- */
@@ -271,6 +137,24 @@ static void ports_in_write(struct text *out, const struct network *network)
                     a_text(&forward->nic->address), forward->target_port);
     }
     elements_end(&elements);
+}
+
+/* Of the policy. */
+static void sets_write(struct text *out, const struct policy *policy)
+{
+    char text[PREFIX_MAX_TEXT];
+    for (size_t i = 0; i < policy->set_count; i++) {
+        const struct policy_set *set = policy->sets[i];
+        struct elements elements = {.out = out};
+        text_printf(out, "\tset %s {\n\t\ttype ipv4_addr\n\t\tflags interval\n\t\tauto-merge\n",
+                    set->name);
+        for (size_t n = 0; n < set->count; n++) {
+            elements_add(&elements);
+            text_add(out, set->items[n].length == 32 ? a_text(&set->items[n].address)
+                                                     : prefix_text(&set->items[n], text));
+        }
+        elements_end(&elements);
+    }
 }
 
 /* ---- inside: chains ----------------------------------------------------------------- */
@@ -395,7 +279,8 @@ void compile_spoof(struct text *out, const struct network *network,
     text_add(out, "}\n");
 }
 
-void compile_rules(struct text *out, const struct network *network, const struct policy *policy)
+void compile_frame(struct text *out, const struct network *network, const struct policy *policy,
+                   const struct compile_sections *sections)
 {
     table_begin(out, "inet", COMPILE_TABLE);
     text_printf(out, "\tcomment \"%s\"\n", network->mark);
@@ -404,12 +289,21 @@ void compile_rules(struct text *out, const struct network *network, const struct
     floating_write(out, network);
     ports_in_write(out, network);
     sets_write(out, policy);
-    rules_write(out, policy, false);
-    rules_write(out, policy, true);
+    compile_firewall(out, policy, sections);
     forward_write(out, network);
     input_write(out, network);
     nat_write(out, network);
     text_add(out, "}\n");
+}
+
+void compile_rules(struct text *out, const struct network *network, const struct policy *policy)
+{
+    struct arena *arena = arena_new();
+    struct compile_sections sections = compile_sections(arena, policy);
+    compile_frame(out, network, policy, &sections);
+    for (size_t i = 0; i < sections.count; i++)
+        compile_section(out, policy, &sections.items[i]);
+    arena_free(arena);
 }
 
 void compile_inside(struct text *out, const struct network *network, const struct policy *policy,

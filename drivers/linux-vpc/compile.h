@@ -6,6 +6,7 @@
 #include "drivers/linux-vpc/network.h"
 #include "drivers/linux-vpc/policy.h"
 
+struct arena;
 struct text;
 
 /*
@@ -25,6 +26,30 @@ void compile_inside(struct text *out, const struct network *network, const struc
 void compile_rules(struct text *out, const struct network *network, const struct policy *policy);
 void compile_spoof(struct text *out, const struct network *network,
                    bool (*has_tap)(void *context, const char *tap), void *context);
+
+/* Of the first table, if the chain of what comes in is long: the sections that it stands in, each a
+ * chain, from the rules of the policy. None: its rules stand in itself. compile_frame() writes the
+ * table with its sections empty, and compile_section() adds one's rules. */
+#define COMPILE_SECTION "in_" /* how a section's name begins */
+struct compile_section {
+    const char *name;
+    size_t first, end; /* those that come in of policy.rules[first..end) */
+};
+struct compile_sections {
+    struct compile_section *items;
+    size_t count;
+};
+struct compile_sections compile_sections(struct arena *arena, const struct policy *policy);
+void compile_frame(struct text *out, const struct network *network, const struct policy *policy,
+                   const struct compile_sections *sections);
+void compile_section(struct text *out, const struct policy *policy,
+                     const struct compile_section *section);
+
+/* Its chains of rules of firewalls, sections among them: what compile_frame() has of them; and
+ * whether a chain is one. */
+void compile_firewall(struct text *out, const struct policy *policy,
+                      const struct compile_sections *sections);
+bool compile_is_firewall_chain(const char *chain);
 
 /* Of the second table one chain: its text alone, and what removes it whether it is there or not. */
 void compile_chain(struct text *out, const struct network_nic *nic);

@@ -121,30 +121,47 @@ int dhcp_files_update(struct arena *arena, const struct network *network,
 
 /* ---- what was read ------------------------------------------------------------------ */
 
-static char *files_digest(struct arena *arena, const struct network *network, char *hex)
+/* What each of them should say. */
+static void files_wanted(struct arena *arena, const struct network *network,
+                         const char *wanted[DHCP_FILES])
+{
+    for (size_t i = 0; i < DHCP_FILES; i++)
+        wanted[i] = file_wanted(arena, network, &dhcp_files[i]);
+}
+
+static char *files_digest(const char *const wanted[DHCP_FILES], char *hex)
 {
     struct text text = TEXT_INIT;
     for (size_t i = 0; i < DHCP_FILES; i++)
-        text_printf(&text, "%s\n%s\n", dhcp_files[i].name,
-                    file_wanted(arena, network, &dhcp_files[i]));
+        text_printf(&text, "%s\n%s\n", dhcp_files[i].name, wanted[i]);
     digest_bytes(text.data, text.len, hex);
     text_free(&text);
     return hex;
 }
 
-bool dhcp_is_read(struct arena *arena, const struct network *network)
+static bool are_read(struct arena *arena, const struct network *network,
+                     const char *const wanted[DHCP_FILES])
 {
     char digest[DIGEST_TEXT];
     return strcmp(dhcp_file_text(arena, dhcp_path(arena, network, DHCP_READ)),
-                  files_digest(arena, network, digest)) == 0;
+                  files_digest(wanted, digest)) == 0;
+}
+
+bool dhcp_is_read(struct arena *arena, const struct network *network)
+{
+    const char *wanted[DHCP_FILES];
+    files_wanted(arena, network, wanted);
+    return are_read(arena, network, wanted);
 }
 
 int dhcp_have_read(struct arena *arena, const struct network *network, const struct passwd *owner,
                    struct error *err)
 {
     char digest[DIGEST_TEXT];
+    const char *wanted[DHCP_FILES];
+    files_wanted(arena, network, wanted);
     int written = dhcp_file_update(arena, dhcp_path(arena, network, DHCP_READ),
-                                   files_digest(arena, network, digest), owner, err);
+                                   files_digest(wanted, digest), owner, err);
     return written < 0 ? written : 0;
 }
 
@@ -155,11 +172,12 @@ void dhcp_unread(struct arena *arena, const struct network *network)
 
 bool dhcp_files_are_right(struct arena *arena, const struct network *network)
 {
-    const char *read = dhcp_path(arena, network, DHCP_READ);
+    const char *read = dhcp_path(arena, network, DHCP_READ), *wanted[DHCP_FILES];
+    files_wanted(arena, network, wanted);
     for (size_t i = 0; i < DHCP_FILES; i++)
         if (strcmp(dhcp_file_text(arena, dhcp_path(arena, network, dhcp_files[i].name)),
-                   file_wanted(arena, network, &dhcp_files[i])) != 0)
+                   wanted[i]) != 0)
             return false;
     /* A dnsmasq that was started and not signalled yet has no such file. */
-    return access(read, F_OK) != 0 || dhcp_is_read(arena, network);
+    return access(read, F_OK) != 0 || are_read(arena, network, wanted);
 }

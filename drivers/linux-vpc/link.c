@@ -68,6 +68,9 @@ static int link_attribute(const struct nlattr *attr, void *context)
     case IFLA_MASTER:
         link->master = (int)rtnl_u32(attr);
         break;
+    case IFLA_GROUP:
+        link->group = rtnl_u32(attr);
+        break;
     case IFLA_MTU:
         link->mtu = (int)rtnl_u32(attr);
         break;
@@ -284,4 +287,55 @@ int link_delete(struct rtnl *rtnl, const char *name, struct error *err)
     if (result == 0 || result == -ENODEV)
         return 0;
     return rtnl_error(err, result, "cannot remove link %s", name);
+}
+
+/* ---- many at once ------------------------------------------------------------------- */
+
+static int group_set(struct rtnl *rtnl, int index, uint32_t group)
+{
+    struct ifinfomsg *info;
+    struct nlmsghdr *request = rtnl_request(rtnl, RTM_NEWLINK, 0, sizeof *info, &info);
+    info->ifi_index = index;
+    mnl_attr_put_u32(request, IFLA_GROUP, group);
+    return rtnl_ask(rtnl, request);
+}
+
+static int group_delete(struct rtnl *rtnl, uint32_t group)
+{
+    struct ifinfomsg *info;
+    struct nlmsghdr *request = rtnl_request(rtnl, RTM_DELLINK, 0, sizeof *info, &info);
+    mnl_attr_put_u32(request, IFLA_GROUP, group);
+    return rtnl_ask(rtnl, request);
+}
+
+/* One that no link is in: somebody who died here may have left some in his. 0, which the kernel
+ * removes nothing of, if there is none. */
+static uint32_t group_free(const struct link_list *list)
+{
+    uint32_t highest = 0;
+    for (size_t i = 0; i < list->count; i++)
+        if (list->items[i].group > highest)
+            highest = list->items[i].group;
+    return highest + 1;
+}
+
+int links_delete(struct rtnl *rtnl, struct arena *arena, const char *const *names, size_t count,
+                 struct error *err)
+{
+    struct link_list list;
+    size_t there = 0;
+    if (link_list(rtnl, arena, &list, err) < 0)
+        return err->code;
+    uint32_t group = group_free(&list);
+    for (size_t i = 0; i < count; i++) {
+        const struct link *link = link_find(&list, names[i]);
+        int result = link ? group_set(rtnl, link->index, group) : -ENODEV;
+        if (result < 0 && result != -ENODEV)
+            return rtnl_error(err, result, "cannot remove link %s", names[i]);
+        there += result == 0;
+    }
+    int result = there ? group_delete(rtnl, group) : 0;
+    if (result == 0 || result == -ENODEV)
+        return 0;
+    return rtnl_error(err, result, "cannot remove %zu links", there);
 }

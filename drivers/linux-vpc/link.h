@@ -27,6 +27,7 @@ struct link {
     bool is_isolated;
     bool is_learning;
     bool is_flooded; /* unknown unicast is sent to it */
+    uint32_t group;  /* a number that several may share */
 };
 
 /* All links of the namespace, in the arena. */
@@ -74,5 +75,10 @@ int link_close_port(struct rtnl *rtnl, int index, const char *name, struct error
 
 /* Absent already is success. */
 int link_delete(struct rtnl *rtnl, const char *name, struct error *err);
+
+/* The same of many at once, by their names: the kernel waits for its readers once, and not for each
+ * of them. */
+int links_delete(struct rtnl *rtnl, struct arena *arena, const char *const *names, size_t count,
+                 struct error *err);
 
 #endif

@@ -6,9 +6,10 @@
  * on the host. Beside the rules stands one dnsmasq a VPC.
  *
  *   records.c    what was asked for, a file each      apply.c     one step
+ *   kept.c       ... and was read before
  *   network.c    records resolved into one picture    observe*.c  what is there, from view.c
  *   policy.c     firewalls as one ordered list        watch.c     who else changes it
- *   compile.c    picture and policy as nft text       admission.c what is taken already
+ *   compile*.c   picture and policy as nft text       admission.c what is taken already
  *   realise.c, realise_rules.c                        the kernel made to agree
  *   rtnl.c, link.c, route.c, conntrack.c, nft.c, netns.c, sysctl.c, dhcp.c
  *                                                     the means
@@ -17,6 +18,7 @@
 #include <fcntl.h>
 #include <string.h>
 #include <unistd.h>
+#include "drivers/linux-vpc/kept.h"
 #include "drivers/linux-vpc/nft.h"
 #include "drivers/linux-vpc/vpc.h"
 #include "model/arena.h"
@@ -89,6 +91,11 @@ static int start(struct spinel_host *host, const struct value *settings, struct 
     return vpc_watch_start(host, err);
 }
 
+static void prepare(struct spinel_host *host)
+{
+    kept_refresh(spinel_own_dir(host));
+}
+
 static int apply(struct spinel_host *host, const struct spinel_op *op, struct error *err)
 {
     return vpc_apply(host, &vpc_settings, op, err);
@@ -111,6 +118,7 @@ static const struct spinel_driver linux_vpc = {
     .look_all = vpc_look_all,
     .group = vpc_group,
     .apply_all = apply_all,
+    .prepare = prepare,
 };
 
 SPINEL_DRIVER(linux_vpc)

@@ -197,32 +197,73 @@ static void line_read(struct nft_reading *reading, char *line)
         text_printf(&reading->definition, " %s", line);
 }
 
-int nft_read(struct arena *arena, const char *netns, const char *table, struct nft_table *out,
-             struct error *err)
+/* What "list `what`" prints of the table of that name. */
+static int list_read(struct arena *arena, const char *netns, const char *name, const char *what,
+                     struct nft_table *out, struct error *err)
 {
     struct nft_table found = {.comment = ""};
     struct text listing = TEXT_INIT;
     struct error why = ERROR_INIT;
     bool is_absent = false;
     int result =
-        nft_run_in(netns, arena_printf(arena, "list table %s", table), &listing, &is_absent, &why);
+        nft_run_in(netns, arena_printf(arena, "list %s", what), &listing, &is_absent, &why);
     found.is_present = result == 0;
     if (result < 0 && !is_absent)
         *err = why;
     else
         result = 0;
     struct nft_reading reading = {
-        .arena = arena, .table = &found, .name = arena_text(arena, table), .definition = TEXT_INIT};
+        .arena = arena, .table = &found, .name = arena_text(arena, name), .definition = TEXT_INIT};
     char *rest = listing.len ? listing.data : NULL;
     for (char *line = rest ? strtok_r(rest, "\n", &rest) : NULL; line;
          line = strtok_r(NULL, "\n", &rest))
         line_read(&reading, line + strspn(line, "\t "));
     text_free(&reading.definition);
     text_free(&listing);
-    places_find(arena, &found);
     if (result == 0)
         *out = found;
     return result;
+}
+
+int nft_read(struct arena *arena, const char *netns, const char *table, struct nft_table *out,
+             struct error *err)
+{
+    int result = list_read(arena, netns, table, arena_printf(arena, "table %s", table), out, err);
+    if (result == 0)
+        places_find(arena, out);
+    return result;
+}
+
+/* The entries of `table` with those of `chain` in the place of what it had of it; at the end if it
+ * had nothing. */
+static void chain_replace(struct arena *arena, struct nft_table *table, const char *chain,
+                          const struct nft_table *read)
+{
+    const struct nft_entry *old;
+    size_t old_count = nft_place(table, chain, &old);
+    size_t at = old_count ? (size_t)(old - table->entries) : table->count;
+    size_t rest = table->count - at - old_count;
+    struct nft_entry *entries = arena_array(arena, at + read->count + rest + 1, sizeof *entries);
+    if (at)
+        memcpy(entries, table->entries, at * sizeof *entries);
+    if (read->count)
+        memcpy(entries + at, read->entries, read->count * sizeof *entries);
+    if (rest)
+        memcpy(entries + at + read->count, old + old_count, rest * sizeof *entries);
+    table->entries = entries;
+    table->count = at + read->count + rest;
+    places_find(arena, table);
+}
+
+int nft_read_chain(struct arena *arena, const char *netns, const char *name, const char *chain,
+                   struct nft_table *table, struct error *err)
+{
+    struct nft_table read;
+    const char *what = arena_printf(arena, "chain %s %s", name, chain);
+    if (list_read(arena, netns, name, what, &read, err) < 0)
+        return err->code;
+    chain_replace(arena, table, chain, &read);
+    return 0;
 }
 
 /* ---- keeping ------------------------------------------------------------------------ */

@@ -42,6 +42,11 @@ size_t nft_place(const struct nft_table *table, const char *place, const struct 
 int nft_read(struct arena *arena, const char *netns, const char *table, struct nft_table *out,
              struct error *err);
 
+/* Reads one chain of it, and puts that in the place of what `table` has of it. One that is not
+ * there leaves nothing. */
+int nft_read_chain(struct arena *arena, const char *netns, const char *name, const char *chain,
+                   struct nft_table *table, struct error *err);
+
 /* Appends entries to a list of {"table","place","comment","text"}, and back. */
 void nft_entries_save(struct arena *arena, struct value *list, const struct nft_table *table);
 struct nft_table nft_entries_load(struct arena *arena, const struct value *list, const char *table);

@@ -111,7 +111,7 @@ static int list_one(struct spinel_host *host, struct spinel_list *list, const ch
 {
     struct view view;
     struct arena *arena = spinel_arena(host);
-    if (view_make(arena, spinel_own_dir(host), vpc, &view, err) < 0)
+    if (view_make(arena, spinel_own_dir(host), vpc, VIEW_OF_ALL, &view, err) < 0)
         return err->code;
     if (view.is_foreign)
         spinel_list_unmanaged(list, "VPC", view.network.netns,
@@ -139,11 +139,13 @@ int vpc_list(struct spinel_host *host, struct spinel_list *list, struct error *e
     return result;
 }
 
-static const char *vpc_of_uid(struct spinel_host *host, const char *uid)
+/* `kinds` gets the bit of its kind. */
+static const char *vpc_of_uid(struct spinel_host *host, const char *uid, unsigned *kinds)
 {
     for (int kind = 0; kind < RECORD_KINDS; kind++) {
         const char *vpc =
             records_vpc_of(spinel_arena(host), spinel_own_dir(host), (enum record_kind)kind, uid);
+        *kinds |= vpc ? 1U << kind : 0;
         if (vpc)
             return vpc;
     }
@@ -157,10 +159,11 @@ struct looked {
     struct error err;
 };
 
-static int look_in(struct spinel_host *host, struct looked *looked, const char *vpc)
+static int look_in(struct spinel_host *host, struct looked *looked, const char *vpc, unsigned kinds)
 {
     looked->vpc = vpc;
-    if (view_make(spinel_arena(host), spinel_own_dir(host), vpc, &looked->view, &looked->err) < 0)
+    if (view_make(spinel_arena(host), spinel_own_dir(host), vpc, kinds, &looked->view,
+                  &looked->err) < 0)
         return looked->err.code;
     if (looked->view.is_there && !vpc_tag_verifies(host, &looked->view.network))
         error_set(&looked->err, ERR_DENIED, "the tag of namespace %s does not verify",
@@ -183,8 +186,9 @@ static void looked_tell(const struct looked *looked, const char *uid, struct spi
 int vpc_look(struct spinel_host *host, struct spinel_object *object, struct error *err)
 {
     struct looked *looked = arena_alloc(spinel_arena(host), sizeof *looked);
-    const char *vpc = vpc_of_uid(host, object->uid);
-    if (vpc && look_in(host, looked, vpc) < 0) {
+    unsigned kinds = 0;
+    const char *vpc = vpc_of_uid(host, object->uid, &kinds);
+    if (vpc && look_in(host, looked, vpc, kinds) < 0) {
         *err = looked->err;
         return err->code;
     }
@@ -194,20 +198,43 @@ int vpc_look(struct spinel_host *host, struct spinel_object *object, struct erro
 
 /* The view of the VPC that has the object; NULL: none has it. */
 static struct looked *looked_find(struct spinel_host *host, struct looked *all, size_t *count,
-                                  const char *uid)
+                                  const char *uid, unsigned kinds)
 {
+    unsigned its = 0;
     for (size_t i = 0; i < *count; i++)
         if (records_find(&all[i].view.records, uid))
             return &all[i];
-    const char *vpc = vpc_of_uid(host, uid);
+    const char *vpc = vpc_of_uid(host, uid, &its);
     for (size_t i = 0; vpc && i < *count; i++)
         if (strcmp(all[i].vpc, vpc) == 0)
             return &all[i];
     if (!vpc)
         return NULL;
     struct looked *looked = &all[(*count)++];
-    look_in(host, looked, vpc);
+    look_in(host, looked, vpc, kinds | its);
     return looked;
+}
+
+/* A record that came only after it was told which kinds are to be read. */
+static bool is_too_new(const struct looked *looked, const char *uid, struct error *err)
+{
+    const struct record *record = looked ? records_find(&looked->view.records, uid) : NULL;
+    if (!record || (looked->view.kinds >> record->kind & 1))
+        return false;
+    error_set(err, ERR_BUSY, "%s %s is being made", record_kind_text(record->kind), record->name);
+    return true;
+}
+
+/* Of a few objects it is soon told which kinds they are. */
+static unsigned kinds_of(struct spinel_host *host, const char *const *uids, size_t count)
+{
+    enum { FEW = 8 };
+    unsigned kinds = 0;
+    if (count > FEW)
+        return VIEW_OF_ALL;
+    for (size_t i = 0; i < count; i++)
+        vpc_of_uid(host, uids[i], &kinds);
+    return kinds;
 }
 
 int vpc_look_all(struct spinel_host *host, struct spinel_list *list, struct error *err)
@@ -215,12 +242,18 @@ int vpc_look_all(struct spinel_host *host, struct spinel_list *list, struct erro
     (void)err;
     size_t count, looked_count = 0;
     const char *const *uids = spinel_list_wanted(list, &count);
+    unsigned kinds = kinds_of(host, uids, count);
     struct looked *all = arena_array(spinel_arena(host), count + 1, sizeof *all);
     for (size_t i = 0; i < count; i++) {
         struct spinel_object object = {.uid = uids[i]};
-        const struct looked *looked = looked_find(host, all, &looked_count, uids[i]);
+        struct error too_new = ERROR_INIT;
+        const struct looked *looked = looked_find(host, all, &looked_count, uids[i], kinds);
         if (looked && looked->err.code != ERR_NONE) {
             spinel_list_unknown(list, uids[i], &looked->err);
+            continue;
+        }
+        if (is_too_new(looked, uids[i], &too_new)) {
+            spinel_list_unknown(list, uids[i], &too_new);
             continue;
         }
         looked_tell(looked, uids[i], &object);

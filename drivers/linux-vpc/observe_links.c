@@ -3,6 +3,7 @@
  * VPC, Subnet and NIC: what has links, addresses and settings of its own.
  */
 #include <string.h>
+#include "drivers/linux-vpc/compile.h"
 #include "drivers/linux-vpc/decompile.h"
 #include "drivers/linux-vpc/observe.h"
 #include "drivers/linux-vpc/realise.h"
@@ -53,15 +54,17 @@ static void check_address(struct observation *observation, const char *path,
 /* A rule of the VPC itself is any that no other object accounts for. */
 static bool is_vpc_rule(const struct observation *observation, const struct nft_entry *entry)
 {
-    static const char *const accounted[] = {
-        "in",       "out",       "floating_in", "floating_out", "floating_guests",
-        "ports_in", "ports_any", "ports_at",    "sources"};
+    static const char *const accounted[] = {"floating_in", "floating_out", "floating_guests",
+                                            "ports_in",    "ports_any",    "ports_at",
+                                            "sources"};
     bool is_rule_of_firewall = entry->comment && strncmp(entry->comment, "base/", 5) != 0;
     if (strncmp(entry->place, "sel_", 4) == 0)
         return false;
+    if (compile_is_firewall_chain(entry->place))
+        return entry->comment && !is_rule_of_firewall;
     for (size_t i = 0; i < sizeof accounted / sizeof *accounted; i++)
         if (strcmp(entry->place, accounted[i]) == 0)
-            return i < 2 && entry->comment && !is_rule_of_firewall;
+            return false;
     for (size_t i = 0; i < observation->view->network.nic_count; i++)
         if (strcmp(entry->place, observation->view->network.nics[i].tap) == 0)
             return false;

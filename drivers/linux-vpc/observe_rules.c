@@ -178,7 +178,7 @@ static void others_observe(struct observation *observation)
     for (size_t i = 0; i < view->change_count[VIEW_INSIDE]; i++) {
         const struct nft_change *change = &view->changes[VIEW_INSIDE][i];
         const struct nft_entry *entry = change->expected ? change->expected : change->observed;
-        bool is_chain = strcmp(entry->place, "in") == 0 || strcmp(entry->place, "out") == 0;
+        bool is_chain = compile_is_firewall_chain(entry->place);
         if (is_chain && !change->expected && entry->comment && answers_for(observation, entry))
             rule_damage(observation, "?", change);
         if (is_chain && !entry->comment && answers_for(observation, entry))

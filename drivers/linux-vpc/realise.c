@@ -277,6 +277,16 @@ int realise_remove_link(const struct realise *realise, const char *name, struct 
     return result < 0 ? result : link_delete(realise->session->inside, name, err);
 }
 
+int realise_remove_links(const struct realise *realise, const char *const *names, size_t count,
+                         struct error *err)
+{
+    int result = session_open(realise, err);
+    if (result == ERR_NOT_FOUND)
+        return 0;
+    return result < 0 ? result
+                      : links_delete(realise->session->inside, realise->arena, names, count, err);
+}
+
 static bool has_its_address(const struct route_neighbour *neighbour, const struct network_nic *nic,
                             int bridge)
 {

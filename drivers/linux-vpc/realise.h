@@ -54,6 +54,8 @@ int realise_tables(const struct realise *realise, const struct policy *policy,
 
 /* Absent already is success. */
 int realise_remove_link(const struct realise *realise, const char *name, struct error *err);
+int realise_remove_links(const struct realise *realise, const char *const *names, size_t count,
+                         struct error *err);
 int realise_remove_vpc(const struct realise *realise, struct error *err);
 
 int realise_remove_neighbour(const struct realise *realise, const struct network_nic *nic,

@@ -6,11 +6,12 @@
  *
  * What need not be written is not. While the ruleset's generation is the one under which our last
  * commit was read back (seal.h), nobody has committed anything since, and of what was written from
- * the same text then nothing can differ now: the table of rules is passed over, and of the other
- * one, which has a chain for each tap, only those chains are made anew whose text or link is
- * another one. That the generation has then moved by our own commit alone proves that what was
- * passed over is still as it was read; if it has not, all is written, once more. So it is if a note
- * of what was read is missing.
+ * the same text then nothing can differ now: the table of rules is passed over, or if it has
+ * sections (compile_firewall.c) all of it but those with another text, and of the other one, which
+ * has a chain for each tap, only those chains are made anew whose text or link is another one. That
+ * the generation has then moved by our own commit alone proves that what was passed over is still
+ * as it was read; if it has not, all is written, once more. So it is if a note of what was read is
+ * missing.
  */
 #include <string.h>
 #include "drivers/linux-vpc/compile.h"
@@ -33,8 +34,13 @@ struct tables {
     const struct realise *realise;
     const struct link_list *links;
     const struct value *before, *before_spoof; /* entries as they were read last; NULL: no note */
-    struct text rules;                         /* as compiled */
-    const char *rules_digest;
+    const struct policy *policy;
+    struct compile_sections sections;
+    struct text frame; /* the table of rules, its sections empty */
+    const char *frame_digest;
+    const char **section_marks; /* name and text of each, as the seal says it */
+    bool *is_section_written;   /* when the table as a whole is not */
+    bool has_sections_written;
     struct chain *chains; /* of the taps that are there */
     size_t chain_count;
     bool is_written[TABLES];
@@ -121,17 +127,78 @@ static void chains_compare(const struct tables *tables, const struct value *mark
     }
 }
 
+/* ---- sections ----------------------------------------------------------------------- */
+
+static const char *section_mark(const struct tables *tables, const struct compile_section *section)
+{
+    char digest[DIGEST_TEXT];
+    struct text text = TEXT_INIT;
+    compile_section(&text, tables->policy, section);
+    digest_bytes(text.data, text.len, digest);
+    text_free(&text);
+    return arena_printf(tables->realise->arena, "%s %.16s", section->name, digest);
+}
+
+static void rules_compile(struct tables *tables)
+{
+    char digest[DIGEST_TEXT];
+    struct arena *arena = tables->realise->arena;
+    tables->sections = compile_sections(arena, tables->policy);
+    size_t count = tables->sections.count;
+    compile_frame(&tables->frame, tables->realise->network, tables->policy, &tables->sections);
+    tables->frame_digest =
+        arena_text(arena, digest_bytes(tables->frame.data, tables->frame.len, digest));
+    tables->section_marks = arena_array(arena, count + 1, sizeof *tables->section_marks);
+    tables->is_section_written = arena_array(arena, count + 1, sizeof(bool));
+    for (size_t i = 0; i < count; i++)
+        tables->section_marks[i] = section_mark(tables, &tables->sections.items[i]);
+}
+
+static struct value *sections_marks(const struct tables *tables)
+{
+    struct arena *arena = tables->realise->arena;
+    struct value *marks = value_list(arena);
+    for (size_t i = 0; i < tables->sections.count; i++)
+        value_append(arena, marks, value_text(arena, tables->section_marks[i]));
+    return marks;
+}
+
+static void table_write(const struct tables *tables, struct text *out)
+{
+    text_add(out, tables->frame.data);
+    for (size_t i = 0; i < tables->sections.count; i++)
+        compile_section(out, tables->policy, &tables->sections.items[i]);
+}
+
+/* The frame is the same, so that these sections are there: writes those that have another text than
+ * `marks` tell, in order. */
+static void sections_compare(struct tables *tables, const struct value *marks, struct text *out)
+{
+    tables->has_sections_written = false;
+    for (size_t i = 0; i < tables->sections.count; i++) {
+        const struct compile_section *section = &tables->sections.items[i];
+        tables->is_section_written[i] =
+            strcmp(value_item_text(marks, i), tables->section_marks[i]) != 0;
+        if (!tables->is_section_written[i])
+            continue;
+        tables->has_sections_written = true;
+        text_printf(out, "flush chain inet " COMPILE_TABLE " %s\n", section->name);
+        compile_section(out, tables->policy, section);
+    }
+}
+
 /* ---- writing ------------------------------------------------------------------------ */
 
 static int whole_write(struct tables *tables, struct error *err)
 {
     struct text text = TEXT_INIT;
     const struct network *network = tables->realise->network;
-    text_add(&text, tables->rules.data);
+    table_write(tables, &text);
     compile_spoof(&text, network, links_have, (void *)(size_t)tables->links);
     int result = nft_apply(network->netns, text.data, err);
     text_free(&text);
     tables->is_written[TABLE_RULES] = tables->is_written[TABLE_SPOOF] = true;
+    tables->has_sections_written = false;
     return result;
 }
 
@@ -145,9 +212,11 @@ static int difference_write(struct tables *tables, const struct value *seal, str
     chains_compare(tables, value_get(seal, "chains"), &change);
     tables->is_written[TABLE_SPOOF] = change.len > 0;
     tables->is_written[TABLE_RULES] =
-        strcmp(value_get_text(seal, "rules", ""), tables->rules_digest) != 0;
+        strcmp(value_get_text(seal, "rules", ""), tables->frame_digest) != 0;
     if (tables->is_written[TABLE_RULES])
-        text_add(&change, tables->rules.data);
+        table_write(tables, &change);
+    else
+        sections_compare(tables, value_get(seal, "sections"), &change);
     if (change.len && nft_apply(tables->realise->network->netns, change.data, &refused) < 0)
         result = whole_write(tables, err);
     text_free(&change);
@@ -166,6 +235,18 @@ static int host_write(struct tables *tables, struct error *err)
 
 /* ---- keeping ------------------------------------------------------------------------ */
 
+/* Replaces what `table` has of the sections that were written by what the kernel has of them. */
+static int sections_read(const struct tables *tables, struct nft_table *table, struct error *err)
+{
+    const struct realise *realise = tables->realise;
+    for (size_t i = 0; i < tables->sections.count; i++)
+        if (tables->is_section_written[i] &&
+            nft_read_chain(realise->arena, realise->network->netns, "inet " COMPILE_TABLE,
+                           tables->sections.items[i].name, table, err) < 0)
+            return err->code;
+    return 0;
+}
+
 /* Entries of one table: as the kernel has them now if it was written, else as they were read
  * after it was. */
 static int table_keep(const struct tables *tables, enum table which, const char **comment,
@@ -180,6 +261,9 @@ static int table_keep(const struct tables *tables, enum table which, const char 
         if (nft_read(realise->arena, netns, names[which], &table, err) < 0)
             return err->code;
         *comment = table.comment;
+    } else if (which == TABLE_RULES && tables->has_sections_written &&
+               sections_read(tables, &table, err) < 0) {
+        return err->code;
     }
     nft_entries_save(realise->arena, entries, &table);
     return 0;
@@ -206,7 +290,8 @@ static int tables_keep(const struct tables *tables, struct seal *seal, struct er
 
 static bool is_written_inside(const struct tables *tables)
 {
-    return tables->is_written[TABLE_RULES] || tables->is_written[TABLE_SPOOF];
+    return tables->is_written[TABLE_RULES] || tables->is_written[TABLE_SPOOF] ||
+           tables->has_sections_written;
 }
 
 /* Writes, reads and seals. It is not `*is_settled` if somebody else has committed meanwhile: what
@@ -222,7 +307,8 @@ static int tables_turn(struct tables *tables, const struct value *old, bool *is_
         .netns = netns,
         .links = tables->links,
         .comments = {seal_comment(old, TABLE_RULES), seal_comment(old, TABLE_SPOOF)},
-        .rules = tables->rules_digest,
+        .rules = tables->frame_digest,
+        .sections = sections_marks(tables),
         .chains = chains_marks(tables)};
     if ((is_known ? difference_write(tables, old, err) : whole_write(tables, err)) < 0 ||
         host_write(tables, err) < 0)
@@ -241,23 +327,21 @@ static int tables_turn(struct tables *tables, const struct value *old, bool *is_
 int realise_tables(const struct realise *realise, const struct policy *policy,
                    const struct link_list *links, struct error *err)
 {
-    char digest[DIGEST_TEXT];
     const char *own_dir = realise->own_dir, *vpc = realise->network->records->vpc;
     struct tables tables = {
         .realise = realise,
         .links = links,
+        .policy = policy,
         .before = records_read_file(realise->arena, own_dir, vpc, REALISE_COMMITTED),
         .before_spoof = records_read_file(realise->arena, own_dir, vpc, REALISE_COMMITTED_SPOOF),
-        .rules = TEXT_INIT};
+        .frame = TEXT_INIT};
     const struct value *seal = records_read_file(realise->arena, own_dir, vpc, REALISE_SEAL);
     bool is_settled = false;
     int result = 0;
-    compile_rules(&tables.rules, realise->network, policy);
-    tables.rules_digest =
-        arena_text(realise->arena, digest_bytes(tables.rules.data, tables.rules.len, digest));
+    rules_compile(&tables);
     chains_compile(&tables);
     for (int turn = 0; result == 0 && !is_settled && turn < TURNS; turn++)
         result = tables_turn(&tables, turn == 0 ? seal : NULL, &is_settled, err);
-    text_free(&tables.rules);
+    text_free(&tables.frame);
     return result;
 }

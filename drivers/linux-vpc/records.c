@@ -15,8 +15,12 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include "drivers/lib/sync.h"
+#include "drivers/linux-vpc/draft.h"
+#include "drivers/linux-vpc/kept.h"
 #include "model/arena.h"
 #include "model/error.h"
+#include "model/invariant.h"
 #include "model/json.h"
 #include "model/text.h"
 
@@ -73,18 +77,25 @@ static int file_read(const char *path, struct text *out)
     return failed ? -1 : 0;
 }
 
-struct value *records_read_file(struct arena *arena, const char *own_dir, const char *vpc,
-                                const char *name)
+struct value *records_read_path(struct arena *arena, const char *path)
 {
-    char path[PATH_MAX];
     struct text text = TEXT_INIT;
     struct error ignored = ERROR_INIT;
     struct value *value = NULL;
-    vpc_path(path, own_dir, vpc, name);
     if (file_read(path, &text) < 0 || json_read(arena, text.data, text.len, &value, &ignored) < 0)
         value = NULL;
     text_free(&text);
     return value;
+}
+
+const struct value *records_read_file(struct arena *arena, const char *own_dir, const char *vpc,
+                                      const char *name)
+{
+    char path[PATH_MAX];
+    struct stat st;
+    vpc_path(path, own_dir, vpc, name);
+    const struct value *kept = stat(path, &st) == 0 ? kept_find(vpc, name, &st) : NULL;
+    return kept ? kept : records_read_path(arena, path);
 }
 
 int records_sync(const char *own_dir, const char *vpc, struct error *err)
@@ -103,39 +114,27 @@ int records_sync(const char *own_dir, const char *vpc, struct error *err)
 
 enum keeping { KEEP_BEYOND_REBOOT, KEEP_UNTIL_REBOOT };
 
-static int file_replace(const char *path, const char *data, size_t len, enum keeping keeping,
-                        struct error *err)
+static int directory_make(const char *own_dir, const char *vpc, struct error *err)
 {
-    char draft[PATH_MAX + 8];
-    snprintf(draft, sizeof draft, "%s.new", path);
-    int fd = open(draft, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-    if (fd < 0)
-        return error_sys(err, "cannot write %s", draft);
-    int result = 0;
-    if (write(fd, data, len) != (ssize_t)len || (keeping == KEEP_BEYOND_REBOOT && fsync(fd) < 0))
-        result = error_sys(err, "cannot write %s", draft);
-    close(fd);
-    if (result == 0 && rename(draft, path) < 0)
-        result = error_sys(err, "cannot write %s", path);
-    if (result < 0)
-        unlink(draft);
-    return result;
+    char path[PATH_MAX];
+    vpc_path(path, own_dir, vpc, NULL);
+    if (mkdir(path, 0700) < 0 && errno != EEXIST)
+        return error_sys(err, "cannot make %s", path);
+    return 0;
 }
 
 static int value_write(const char *own_dir, const char *vpc, const char *name,
                        const struct value *value, enum keeping keeping, struct error *err)
 {
     char path[PATH_MAX];
-    struct text text = TEXT_INIT;
-    vpc_path(path, own_dir, vpc, NULL);
-    if (mkdir(path, 0700) < 0 && errno != EEXIST)
-        return error_sys(err, "cannot make %s", path);
+    if (directory_make(own_dir, vpc, err) < 0)
+        return err->code;
     vpc_path(path, own_dir, vpc, name);
-    json_write(&text, value);
-    text_add_char(&text, '\n');
-    int result = file_replace(path, text.data, text.len, keeping, err);
-    text_free(&text);
-    return result;
+    int fd = draft_write(path, value, err);
+    if (fd < 0)
+        return fd;
+    int failed = keeping == KEEP_BEYOND_REBOOT && fsync(fd) < 0 ? errno : 0;
+    return draft_publish(path, fd, failed, err);
 }
 
 int records_write_file(const char *own_dir, const char *vpc, const char *name,
@@ -193,16 +192,47 @@ static struct value *record_value(struct arena *arena, const struct record *reco
     return value;
 }
 
+int record_draft(struct record_drafts *drafts, const char *own_dir, const char *vpc,
+                 const struct record *record, struct error *outcome)
+{
+    char name[NAME_MAX];
+    char path[PATH_MAX];
+    if (drafts->count == RECORD_DRAFTS)
+        records_publish(drafts);
+    if (directory_make(own_dir, vpc, outcome) < 0)
+        return outcome->code;
+    struct arena *arena = arena_new();
+    record_name(name, record->kind, record->uid);
+    vpc_path(path, own_dir, vpc, name);
+    int fd = draft_write(path, record_value(arena, record), outcome);
+    arena_free(arena);
+    if (fd < 0)
+        return fd;
+    drafts->items[drafts->count++] = (struct record_draft){fd, memory_need(strdup(path)), outcome};
+    return 0;
+}
+
+void records_publish(struct record_drafts *drafts)
+{
+    struct to_sync files[RECORD_DRAFTS];
+    for (size_t i = 0; i < drafts->count; i++)
+        files[i] = (struct to_sync){.fd = drafts->items[i].fd};
+    files_sync(files, drafts->count);
+    for (size_t i = 0; i < drafts->count; i++) {
+        const struct record_draft *draft = &drafts->items[i];
+        draft_publish(draft->path, draft->fd, files[i].failed, draft->outcome);
+        free(draft->path);
+    }
+    drafts->count = 0;
+}
+
 int record_write(const char *own_dir, const char *vpc, const struct record *record,
                  struct error *err)
 {
-    char name[NAME_MAX];
-    struct arena *arena = arena_new();
-    record_name(name, record->kind, record->uid);
-    int result =
-        value_write(own_dir, vpc, name, record_value(arena, record), KEEP_BEYOND_REBOOT, err);
-    arena_free(arena);
-    return result;
+    struct record_drafts drafts = {0};
+    if (record_draft(&drafts, own_dir, vpc, record, err) == 0)
+        records_publish(&drafts);
+    return err->code;
 }
 
 int record_remove(const char *own_dir, const char *vpc, const struct record *record,

@@ -57,6 +57,25 @@ const struct record *records_find(const struct records *records, const char *uid
  * once records_sync() was called, as is the removal of one: a sync for many. */
 int record_write(const char *own_dir, const char *vpc, const struct record *record,
                  struct error *err);
+
+/* Many records, made durable at the same time: a draft has no name until records_publish(). */
+enum { RECORD_DRAFTS = 128 };
+struct record_draft {
+    int fd;
+    char *path; /* that it will have */
+    struct error *outcome;
+};
+struct record_drafts { /* begins as all zero */
+    struct record_draft items[RECORD_DRAFTS];
+    size_t count;
+};
+
+/* What fails later is said by `outcome` too, which has to live until then. */
+int record_draft(struct record_drafts *drafts, const char *own_dir, const char *vpc,
+                 const struct record *record, struct error *outcome);
+/* Syncs all and gives them their names. */
+void records_publish(struct record_drafts *drafts);
+
 /* Absent already is success. */
 int record_remove(const char *own_dir, const char *vpc, const struct record *record,
                   struct error *err);
@@ -86,10 +105,12 @@ int records_forget(const char *own_dir, const char *vpc, struct error *err);
 /* Removes the directory if there is nothing in it. */
 void records_forget_empty(const char *own_dir, const char *vpc);
 
-/* One file of the VPC's directory: read into the arena (NULL if it is not there or
- * does not read), written atomically and durably. `name` without directory. */
-struct value *records_read_file(struct arena *arena, const char *own_dir, const char *vpc,
-                                const char *name);
+/* One file of the VPC's directory: read into the arena, or as it was read before (kept.h); NULL if
+ * it is not there or does not read; written atomically and durably. `name` without directory. */
+const struct value *records_read_file(struct arena *arena, const char *own_dir, const char *vpc,
+                                      const char *name);
+/* The same by its path, and from the disk in any case. */
+struct value *records_read_path(struct arena *arena, const char *path);
 int records_write_file(const char *own_dir, const char *vpc, const char *name,
                        const struct value *value, struct error *err);
 /* The same of what describes the kernel's state, which no power cut survives: it is not synced. */

@@ -66,6 +66,7 @@ struct value *seal_make(struct arena *arena, const struct seal *seal)
     for (size_t i = 0; i < sizeof comment_keys / sizeof *comment_keys; i++)
         value_set_text(arena, value, comment_keys[i], seal->comments[i]);
     value_set_text(arena, value, "rules", seal->rules);
+    value_set(arena, value, "sections", seal->sections);
     value_set(arena, value, "chains", seal->chains);
     return value;
 }
@@ -76,12 +77,11 @@ bool seal_is_last(const struct value *seal, const char *netns, uint32_t generati
            value_get_int(seal, "inode", 0) == (int64_t)netns_inode(netns);
 }
 
-bool seal_holds(const struct value *seal, const char *netns, const struct link_list *links)
+bool seal_has_links(const struct value *seal, const struct link_list *links)
 {
     char digest[DIGEST_TEXT];
     links_digest(links, digest);
-    return strcmp(value_get_text(seal, "links", ""), digest) == 0 &&
-           seal_is_last(seal, netns, seal_generation(netns));
+    return strcmp(value_get_text(seal, "links", ""), digest) == 0;
 }
 
 const char *seal_comment(const struct value *seal, int table)

@@ -26,16 +26,16 @@ struct seal {
     uint32_t generation;
     const struct link_list *links;
     const char *comments[2];
-    const char *rules;    /* digest of the text that the first table was written from */
-    struct value *chains; /* of the second one: a list of texts that say for each, by the name of
-                           * its tap, to which link it was bound and from which text it was made */
+    const char *rules;      /* digest of the text that the first table was written from, and, */
+    struct value *sections; /* for each of its sections, its name and the digest of its text */
+    struct value *chains;   /* of the second one: a list of texts that say for each, by the name of
+                             * its tap, to which link it was bound and from which text it was made */
 };
 struct value *seal_make(struct arena *arena, const struct seal *seal);
 
-/* Whether what was committed under `seal` (NULL: nothing) is still what is there. */
-bool seal_holds(const struct value *seal, const char *netns, const struct link_list *links);
-/* Whether nobody has committed anything since, so that what is there can be told from the seal,
- * but for chains that went with their links. */
+/* Whether nobody has committed anything since `seal` (NULL: no), so that what is there can be told
+ * from it; but for chains that went with their links: none did if seal_has_links(). */
+bool seal_has_links(const struct value *seal, const struct link_list *links);
 bool seal_is_last(const struct value *seal, const char *netns, uint32_t generation);
 const char *seal_comment(const struct value *seal, int table);
 

@@ -59,8 +59,8 @@ int sysctl_write(const char *name, const char *value, struct error *err)
 
 static struct value *sysctl_record(struct arena *arena, const char *own_dir)
 {
-    struct value *record = records_read_file(arena, own_dir, ".", SYSCTL_FILE);
-    return value_is_map(record) ? record : value_map(arena);
+    const struct value *record = records_read_file(arena, own_dir, ".", SYSCTL_FILE);
+    return value_is_map(record) ? value_copy(arena, record) : value_map(arena);
 }
 
 static int sysctl_note(const char *own_dir, const char *name, const char *value, struct error *err)

@@ -16,6 +16,18 @@
 #include "model/arena.h"
 #include "model/error.h"
 
+enum {
+    OF_VPC = 1 << RECORD_VPC,
+    OF_LINKS = OF_VPC | 1 << RECORD_SUBNET | 1 << RECORD_NIC,
+    OF_HOST = OF_VPC | 1 << RECORD_FLOATINGIP | 1 << RECORD_PORTFORWARD,
+};
+
+static const unsigned of_table[VIEW_TABLES] = {
+    [VIEW_INSIDE] = OF_HOST | 1 << RECORD_FIREWALL,
+    [VIEW_SPOOF] = OF_VPC | 1 << RECORD_NIC,
+    [VIEW_HOST] = OF_HOST,
+};
+
 static int inside_read(struct view *view, struct error *err)
 {
     static const struct prefix everywhere = {.address = {.family = 4}, .length = 0};
@@ -73,6 +85,25 @@ static int settings_read(struct view *view, struct error *err)
     return 0;
 }
 
+/* What is sealed need not be asked for. */
+static int table_read(struct view *view, enum view_table i, const char *name,
+                      const struct value *note, const struct value *seal, struct error *err)
+{
+    const char *netns = i == VIEW_HOST ? NULL : view->network.netns;
+    view->expected[i] = nft_entries_load(view->arena, note, name);
+    if (seal) {
+        view->observed[i] = view->expected[i];
+        view->observed[i].comment = seal_comment(seal, i);
+        return 0;
+    }
+    if (nft_read(view->arena, netns, name, &view->observed[i], err) < 0)
+        return err->code;
+    if (view->observed[i].is_present)
+        view->change_count[i] =
+            nft_compare(view->arena, &view->expected[i], &view->observed[i], &view->changes[i]);
+    return 0;
+}
+
 static int tables_read(struct view *view, const char *own_dir, struct error *err)
 {
     const char *names[VIEW_TABLES] = {
@@ -86,22 +117,29 @@ static int tables_read(struct view *view, const char *own_dir, struct error *err
         records_read_file(view->arena, own_dir, view->records.vpc, REALISE_COMMITTED_SPOOF);
     const struct value *seal =
         records_read_file(view->arena, own_dir, view->records.vpc, REALISE_SEAL);
-    bool is_sealed = seal_holds(seal, view->network.netns, &view->inside);
+    uint32_t generation = seal_generation(view->network.netns);
+    bool is_last = seal_is_last(seal, view->network.netns, generation);
+    const bool is_sealed[VIEW_TABLES] = {
+        [VIEW_INSIDE] = is_last,
+        [VIEW_SPOOF] =
+            is_last && (view->kinds & of_table[VIEW_SPOOF]) && seal_has_links(seal, &view->inside),
+    };
     for (int i = 0; i < VIEW_TABLES; i++) {
-        const char *netns = i == VIEW_HOST ? NULL : view->network.netns;
-        view->expected[i] =
-            nft_entries_load(view->arena, i == VIEW_SPOOF && spoof ? spoof : committed, names[i]);
-        if (is_sealed && i != VIEW_HOST) {
-            view->observed[i] = view->expected[i];
-            view->observed[i].comment = seal_comment(seal, i);
-            continue;
-        }
-        if (nft_read(view->arena, netns, names[i], &view->observed[i], err) < 0)
+        const struct value *note = i == VIEW_SPOOF && spoof ? spoof : committed;
+        if ((view->kinds & of_table[i]) && table_read(view, (enum view_table)i, names[i], note,
+                                                      is_sealed[i] ? seal : NULL, err) < 0)
             return err->code;
-        if (view->observed[i].is_present)
-            view->change_count[i] =
-                nft_compare(view->arena, &view->expected[i], &view->observed[i], &view->changes[i]);
     }
+    return 0;
+}
+
+/* What is of the VPC alone. */
+static int vpc_read(struct view *view, const char *own_dir, struct error *err)
+{
+    if (settings_read(view, err) < 0)
+        return err->code;
+    view->dhcp_pid = dhcp_pid(view->arena, own_dir, view->records.vpc);
+    view->dhcp_damage = dhcp_damage(view->arena, own_dir, &view->network);
     return 0;
 }
 
@@ -113,19 +151,24 @@ static int kernel_read(struct view *view, const char *own_dir, struct error *err
     view->is_foreign = inode && !view->is_there;
     if (!view->is_there)
         return 0;
-    view->policy = policy_make(view->arena, &view->network);
-    if (inside_read(view, err) < 0 || host_read(view, err) < 0 || settings_read(view, err) < 0)
+    if ((view->kinds & OF_LINKS) && inside_read(view, err) < 0)
         return err->code;
-    view->dhcp_pid = dhcp_pid(view->arena, own_dir, view->records.vpc);
-    view->dhcp_damage = dhcp_damage(view->arena, own_dir, &view->network);
-    return tables_read(view, own_dir, err);
+    if ((view->kinds & OF_HOST) && host_read(view, err) < 0)
+        return err->code;
+    if ((view->kinds & OF_VPC) && vpc_read(view, own_dir, err) < 0)
+        return err->code;
+    if (tables_read(view, own_dir, err) < 0)
+        return err->code;
+    if (view->change_count[VIEW_INSIDE])
+        view->policy = policy_make(view->arena, &view->network);
+    return 0;
 }
 
-int view_make(struct arena *arena, const char *own_dir, const char *vpc, struct view *out,
-              struct error *err)
+int view_make(struct arena *arena, const char *own_dir, const char *vpc, unsigned kinds,
+              struct view *out, struct error *err)
 {
     int lock = records_hold(own_dir, vpc);
-    *out = (struct view){.arena = arena};
+    *out = (struct view){.arena = arena, .kinds = kinds};
     int result = records_load(arena, own_dir, vpc, &out->records, err);
     if (result == 0)
         result = network_make(arena, &out->records, &out->network, err);

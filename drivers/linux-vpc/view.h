@@ -17,15 +17,20 @@ struct error;
  * Everything that the kernel shows of one VPC, read once, beside what was
  * committed; objects are then told from it without asking the kernel again.
  */
+/* Kinds of objects, a bit each (1 << RECORD_NIC), that are to be told: what only others need is not
+ * read. */
+enum { VIEW_OF_ALL = (1 << RECORD_KINDS) - 1 };
+
 enum view_table { VIEW_INSIDE, VIEW_SPOOF, VIEW_HOST, VIEW_TABLES };
 
 struct view {
     struct arena *arena;
+    unsigned kinds;
     struct records records;
     struct network network;
-    struct policy policy;
-    bool is_there;   /* the namespace that we made, by its inode number */
-    bool is_foreign; /* a namespace of that name that we did not make */
+    struct policy policy; /* made only if there are changes */
+    bool is_there;        /* the namespace that we made, by its inode number */
+    bool is_foreign;      /* a namespace of that name that we did not make */
     struct link_list inside;
     struct link_list host;
     struct route_addresses addresses; /* inside */
@@ -45,8 +50,8 @@ struct view {
 };
 
 /* Reads it all under the VPC's lock. An error means that it cannot be told. */
-int view_make(struct arena *arena, const char *own_dir, const char *vpc, struct view *out,
-              struct error *err);
+int view_make(struct arena *arena, const char *own_dir, const char *vpc, unsigned kinds,
+              struct view *out, struct error *err);
 
 /* The definition of a set or map as observed, or NULL. */
 const char *view_definition(const struct view *view, enum view_table table, const char *place);

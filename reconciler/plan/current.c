@@ -49,11 +49,13 @@ static struct sources sources_member(struct sources from, const char *key)
                             value_get(from.booted, key), from.is_running};
 }
 
-static struct sources sources_element(struct sources from, const char *list_key, const char *name)
+/* Of the element that is the i-th of one of them. */
+static struct sources sources_element(struct sources from, const char *list_key, const char *name,
+                                      size_t i)
 {
-    return (struct sources){value_find(from.applied, list_key, name),
-                            value_find(from.observed, list_key, name),
-                            value_find(from.booted, list_key, name), from.is_running};
+    return (struct sources){value_find_near(from.applied, list_key, name, i),
+                            value_find_near(from.observed, list_key, name, i),
+                            value_find_near(from.booted, list_key, name, i), from.is_running};
 }
 
 static struct value *current_map(struct arena *arena, const struct field *field,
@@ -88,7 +90,7 @@ static struct value *current_list(struct arena *arena, const struct field *field
 
         if (!name)
             continue;
-        element = current_map(arena, field->item, sources_element(from, field->list_key, name));
+        element = current_map(arena, field->item, sources_element(from, field->list_key, name, i));
         value_set_text(arena, element, field->list_key, name);
         value_append(arena, list, element);
     }

@@ -368,13 +368,65 @@ firewall_answered() {
     firewall_send 2000 7
     wait_until "! flock -n -s $W/state/drivers/linux-vpc/$VPC_A true" # its call is at work
     kill -STOP "$driver"
-    wait_until "in_vpc nft list chain inet spinel in | grep -q 'tcp dport 7 accept'"
+    wait_until "in_vpc nft list table inet spinel | grep -q 'tcp dport 7 accept'"
     kill -CONT "$driver"
     firewall_answered
     firewall_send 0 7
     firewall_answered
     [ "$(tail -n +$((lines + 1)) "$W/out" | grep -c '"changed"')" = 0 ]
     [ "$(damage "$FIREWALL")" = "" ]
+}
+
+# section PORT: the chain that the rule of that port stands in
+section() { in_vpc nft list table inet spinel | sed -n "/chain /h; /tcp dport $1 /{x; s/.*chain \\([a-z_0-9]*\\).*/\\1/p}"; }
+
+@test "of a long list of rules a step writes the section that it changes, and a look sees each of them" {
+    firewall_send 300 7
+    firewall_answered
+    changed=$(section 7) other=$(section 2001)
+    [[ "$changed" = in_* && "$other" = in_* && "$changed" != "$other" ]]
+    handles=$(handles inet "$other") rules=$(in_vpc nft list table inet spinel | sed 's/ # .*//; s/ comment.*//')
+    inside=$(handles inet "$changed")
+    firewall_send 300 8
+    firewall_answered
+    [ "$(handles inet "$other")" = "$handles" ]
+    [ "$(handles inet "$changed")" != "$inside" ]
+    [ "$(in_vpc nft list table inet spinel | sed 's/ # .*//; s/ comment.*//')" = "${rules/tcp dport 7 /tcp dport 8 }" ]
+    for object in "$VPC_A" "$FIREWALL"; do [ "$(damage "$object")" = "" ]; done
+    fetch_from "$(guest_netns db)" 10.0.1.5:80 | grep "this is $(guest_netns web)"
+
+    in_vpc nft delete rule inet spinel "$other" handle "${handles%% *}"
+    [ "$(damage "$FIREWALL")" = 'spec.rules[http]' ]
+    firewall_send 300 9 # of another section, and all is written
+    firewall_answered
+    for object in "$VPC_A" "$FIREWALL"; do [ "$(damage "$object")" = "" ]; done
+    in_vpc nft insert rule inet spinel "$other" tcp dport 22 accept
+    [ "$(damage "$FIREWALL")" = "spec.rules[?]" ]
+    in_vpc nft delete rule inet spinel in handle "$(handles inet in | cut -d' ' -f2)"
+    damage "$VPC_A" | grep -q 'status.rules\[in base/section\]'
+    firewall_send 300 9
+    firewall_answered
+    for object in "$VPC_A" "$FIREWALL"; do [ "$(damage "$object")" = "" ]; done
+    firewall_send 0 7
+    firewall_answered
+    [ "$(in_vpc nft list table inet spinel | grep -c 'in_')" = 0 ]
+}
+
+@test "a step that died with a section written is made good by the next one" {
+    firewall_send 300 7
+    firewall_answered
+    mkdir "$W/kept"
+    cp "$(own_files)"/{seal,committed}.json "$W/kept"
+    firewall_send 300 8
+    firewall_answered
+    cp "$W/kept"/* "$(own_files)"
+    firewall_send 300 7 # as those notes say it is already
+    firewall_answered
+    [ "$(section 7)$(section 8)" = "$(section 7)" ]
+    for object in "$VPC_A" "$FIREWALL"; do [ "$(damage "$object")" = "" ]; done
+    firewall_send 0 7
+    firewall_answered
+    rm -r "$W/kept"
 }
 
 @test "NICs that come at once are made together, and one that cannot be is refused alone" {
@@ -389,6 +441,21 @@ firewall_answered() {
     [ "$(jq -s 'map(select(.result)) | length' "$W/answers")" = 20 ]
     [ "$(look "$(uid 101)" .absent)" = true ]
     [ "$(ip -n "$NS" -br link | grep -c '^spt')" = 3 ]
+}
+
+@test "NICs that go together take no link with them that somebody left in a group" {
+    together create 1 2 3
+    tap=$(look "$WEB" .status.tap)
+    for group in 1 77 2147483647; do
+        ip -n "$NS" link set "$tap" group $group
+        together delete 1 2 3
+        [ "$(jq -s 'map(select(.result)) | length' "$W/answers")" = 3 ]
+        [ "$(ip -n "$NS" -br link | grep -c '^spt')" = 3 ]
+        [ "$(damage "$WEB")" = "" ]
+        together create 1 2 3
+    done
+    ip -n "$NS" link set "$tap" group 0
+    together delete 1 2 3
 }
 
 @test "records of a group are on disk, and so is their directory, before anything is made of them" {

@@ -5,6 +5,8 @@
  */
 #include <fcntl.h>
 #include <unistd.h>
+#include "drivers/linux-vpc/draft.c"
+#include "drivers/linux-vpc/kept.c"
 #include "drivers/linux-vpc/names.c"
 #include "drivers/linux-vpc/records.c"
 #include "drivers/qemu/machine_value.c"

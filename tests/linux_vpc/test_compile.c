@@ -9,7 +9,10 @@
 #include <stdint.h>
 #include <cmocka.h>
 #include "drivers/linux-vpc/compile.c"
+#include "drivers/linux-vpc/compile_firewall.c"
 #include "drivers/linux-vpc/dhcp_files.c"
+#include "drivers/linux-vpc/draft.c"
+#include "drivers/linux-vpc/kept.c"
 #include "drivers/linux-vpc/names.c"
 #include "drivers/linux-vpc/network.c"
 #include "drivers/linux-vpc/policy.c"
@@ -199,14 +202,96 @@ static void a_new_nic_changes_sets_and_no_rule(void **state)
         "'epoch':1,'spec':{'instance':'web2','interface':'eth0','subnet':'front',"
         "'address':'10.0.1.7','mac':'02:00:00:00:00:07','labels':{'role':'web'}}}";
     world_make(&more, records, sizeof shop / sizeof *shop + 1);
-    rules_write(&before, &world->policy, true);
-    rules_write(&after, &more.policy, true);
+    rules_write(&before, &world->policy, 0, world->policy.count, true);
+    rules_write(&after, &more.policy, 0, more.policy.count, true);
     assert_string_equal(before.data, after.data);
     text_reset(&after);
     sets_write(&after, &more.policy);
     assert_non_null(strstr(after.data, "10.0.1.7"));
     text_free(&before);
     text_free(&after);
+}
+
+/* ---- sections ----------------------------------------------------------------------- */
+
+/* A policy of so many rules, without the one of that number. Every third one is of what goes out.
+ */
+static struct policy policy_of(struct world *world, size_t count, size_t without)
+{
+    struct policy policy = {0};
+    policy.rules = arena_array(world->arena, count + 1, sizeof *policy.rules);
+    for (size_t i = 0; i < count; i++) {
+        struct policy_rule *rule = &policy.rules[policy.count];
+        *rule = world->policy.rules[0];
+        rule->name = arena_printf(world->arena, "r%zu", i);
+        rule->is_in = i % 3 != 0;
+        policy.count += i != without;
+    }
+    return policy;
+}
+
+static char *section_text(struct world *world, const struct policy *policy,
+                          const struct compile_section *section)
+{
+    struct text text = TEXT_INIT;
+    compile_section(&text, policy, section);
+    char *copy = arena_text(world->arena, text.data);
+    text_free(&text);
+    return copy;
+}
+
+static void a_short_list_of_rules_has_no_sections(void **state)
+{
+    struct world *world = *state;
+    struct policy policy = policy_of(world, 3 * LONG_LIST / 2 - 1, SIZE_MAX);
+    assert_int_equal(compile_sections(world->arena, &policy).count, 0);
+    policy = policy_of(world, 3 * LONG_LIST / 2 + 1, SIZE_MAX);
+    assert_true(compile_sections(world->arena, &policy).count > 0);
+}
+
+static void sections_have_each_rule_that_comes_in_once_and_in_order(void **state)
+{
+    struct world *world = *state;
+    struct policy policy = policy_of(world, 3000, SIZE_MAX);
+    struct compile_sections sections = compile_sections(world->arena, &policy);
+    struct text together = TEXT_INIT, alone = TEXT_INIT, frame = TEXT_INIT;
+    size_t longest = 0;
+    compile_firewall(&frame, &policy, &sections);
+    const char *jump = strstr(frame.data, "chain in {");
+    for (size_t i = 0; i < sections.count; i++) {
+        const struct compile_section *section = &sections.items[i];
+        size_t rules = section->end - section->first;
+        assert_true(rules > 0 && (i == 0 || section->first >= sections.items[i - 1].end));
+        longest = rules > longest ? rules : longest;
+        rules_write(&together, &policy, section->first, section->end, true);
+        for (size_t n = 0; n < i; n++)
+            assert_string_not_equal(section->name, sections.items[n].name);
+        jump = strstr(jump, arena_printf(world->arena, "jump %s ", section->name));
+        assert_non_null(jump);
+    }
+    assert_true(longest <= 2 * SECTION_MAX);
+    rules_write(&alone, &policy, 0, policy.count, true);
+    assert_string_equal(together.data, alone.data);
+    text_free(&together);
+    text_free(&alone);
+    text_free(&frame);
+}
+
+static void a_rule_less_moves_no_other_sections_rules(void **state)
+{
+    struct world *world = *state;
+    struct policy whole = policy_of(world, 3000, SIZE_MAX), less = policy_of(world, 3000, 1501);
+    struct compile_sections before = compile_sections(world->arena, &whole);
+    struct compile_sections after = compile_sections(world->arena, &less);
+    size_t changed = 0;
+    for (size_t i = 0; i < after.count; i++) {
+        const char *text = section_text(world, &less, &after.items[i]);
+        bool is_there = false;
+        for (size_t n = 0; n < before.count && !is_there; n++)
+            is_there = strcmp(section_text(world, &whole, &before.items[n]), text) == 0;
+        changed += !is_there;
+    }
+    assert_true(changed > 0 && changed <= 2);
 }
 
 static void long_names_leave_room_for_the_digest(void **state)
@@ -279,6 +364,10 @@ int main(void)
         cmocka_unit_test_setup_teardown(dnsmasq_gets_its_golden_files, setup, teardown),
         cmocka_unit_test_setup_teardown(a_nic_without_its_tap_has_no_chain, setup, teardown),
         cmocka_unit_test_setup_teardown(a_new_nic_changes_sets_and_no_rule, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_short_list_of_rules_has_no_sections, setup, teardown),
+        cmocka_unit_test_setup_teardown(sections_have_each_rule_that_comes_in_once_and_in_order,
+                                        setup, teardown),
+        cmocka_unit_test_setup_teardown(a_rule_less_moves_no_other_sections_rules, setup, teardown),
         cmocka_unit_test(long_names_leave_room_for_the_digest),
         cmocka_unit_test_setup_teardown(what_no_rule_allows_is_denied_in_and_allowed_out, setup,
                                         teardown),

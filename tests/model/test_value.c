@@ -269,6 +269,26 @@ static void paths_find_elements_by_name(void **state)
     assert_null(value_at(NULL, "disks"));
 }
 
+static void an_element_is_found_wherever_it_is_looked_for_first(void **state)
+{
+    static const char json[] =
+        "[{\"name\":\"a\"},{\"name\":\"b\"},7,{\"other\":\"c\"},{\"name\":\"d\"}]";
+    static const char *const names[] = {"a", "b", "c", "d", "", "dd"};
+    struct fixture *f = *state;
+    struct error err = ERROR_INIT;
+    struct value *list;
+
+    assert_int_equal(json_read(f->arena, json, strlen(json), &list, &err), 0);
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        for (size_t near = 0; near < list->count + 2; near++)
+            assert_ptr_equal(value_find_near(list, "name", names[i], near),
+                             value_find(list, "name", names[i]));
+    assert_non_null(value_find_near(list, "name", "d", 5));
+    assert_null(value_find_near(list, "name", "c", 3));
+    assert_null(value_find_near(NULL, "name", "a", 0));
+    assert_null(value_find_near(list->items[0], "name", "a", 0));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -284,6 +304,7 @@ int main(void)
         MODEL_TEST(the_nearest_word_is_suggested),
         MODEL_TEST(the_caret_stands_under_wide_characters),
         MODEL_TEST(paths_find_elements_by_name),
+        MODEL_TEST(an_element_is_found_wherever_it_is_looked_for_first),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -260,11 +260,35 @@ static void fast_path_takes_the_style_of_our_examples(void **state)
     assert_taken("- a\n", false);
 }
 
+/* A firewall of thousands of rules is one text. Of a map of many keys each is compared with all
+ * before it: those are libyaml's. */
+static void fast_path_takes_long_texts_and_no_large_maps(void **state)
+{
+    struct text text = TEXT_INIT;
+    (void)state;
+    text_add(&text, "rules:\n");
+    while (text.len < 1 << 19)
+        text_printf(&text, "- {name: r%zu, ports: [%zu, 80-90]}\n- name: s\n  deny: true\n",
+                    text.len, text.len);
+    assert_taken(text.data, true);
+    while (text.len <= 1 << 20)
+        text_add(&text, "- and more\n");
+    assert_taken(text.data, false);
+    for (int keys = 255; keys < 258; keys++) {
+        text_reset(&text);
+        for (int i = 0; i < keys; i++)
+            text_printf(&text, "k%d: 1\n", i);
+        assert_taken(text.data, keys <= 256);
+    }
+    text_free(&text);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(fast_path_reads_what_libyaml_reads),
         cmocka_unit_test(fast_path_takes_the_style_of_our_examples),
+        cmocka_unit_test(fast_path_takes_long_texts_and_no_large_maps),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

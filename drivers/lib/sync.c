@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MPL-2.0 */
 /* Many files made durable at once; see sync.h. */
-#include "drivers/file/sync.h"
+#include "drivers/lib/sync.h"
 
 #include <errno.h>
 #include <pthread.h>

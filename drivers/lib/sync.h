@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MPL-2.0 */
-#ifndef FILE_SYNC_H
-#define FILE_SYNC_H
+#ifndef DRIVER_SYNC_H
+#define DRIVER_SYNC_H
 
 #include <stddef.h>
 
