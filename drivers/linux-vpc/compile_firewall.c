@@ -12,10 +12,10 @@
 #include "drivers/linux-vpc/compile.h"
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include "model/arena.h"
 #include "model/digest.h"
-#include "model/hash.h"
 #include "model/text.h"
 
 enum {
@@ -137,16 +137,19 @@ static void rule_of_policy_write(struct text *out, const struct policy_rule *rul
 
 /* ---- sections ----------------------------------------------------------------------- */
 
-static uint64_t rule_hash(const struct policy_rule *rule)
+/* The first eight digits of its name's digest, as a number. */
+static uint32_t rule_number(const struct policy_rule *rule)
 {
-    char mark[COMPILE_COMMENT_MAX];
+    char mark[COMPILE_COMMENT_MAX], digest[DIGEST_TEXT];
     compile_rule_mark(mark, rule->firewall->name, rule->name, 1);
-    return hash_text(mark);
+    digest_bytes(mark, strlen(mark), digest);
+    digest[8] = '\0';
+    return (uint32_t)strtoul(digest, NULL, 16);
 }
 
 static bool begins_section(const struct policy_rule *rule, size_t since)
 {
-    return since >= SECTION_MAX || (since >= SECTION_MIN && rule_hash(rule) % SECTION_USUAL == 0);
+    return since >= SECTION_MAX || (since >= SECTION_MIN && rule_number(rule) % SECTION_USUAL == 0);
 }
 
 static bool has_name(const struct compile_sections *sections, const char *name)
@@ -157,12 +160,11 @@ static bool has_name(const struct compile_sections *sections, const char *name)
     return false;
 }
 
-/* Two rules whose names hash alike begin one section. */
+/* Two rules of one number begin one section. */
 static void section_begin(struct arena *arena, struct compile_sections *sections,
                           const struct policy_rule *rule, size_t at)
 {
-    const char *name =
-        arena_printf(arena, COMPILE_SECTION "%08" PRIx32, (uint32_t)(rule_hash(rule) >> 32));
+    const char *name = arena_printf(arena, COMPILE_SECTION "%08" PRIx32, rule_number(rule));
     if (!has_name(sections, name))
         sections->items[sections->count++] =
             (struct compile_section){.name = name, .first = at, .end = at};

@@ -30,7 +30,8 @@ struct kept {
     struct stat st;
     struct arena *arena;
     const struct value *value; /* in it */
-    bool is_there;
+    struct record record;      /* if it is one */
+    bool is_record, is_there;
     UT_hash_handle hh;
 };
 
@@ -71,11 +72,23 @@ static struct kept *file_find(const struct kept_vpc *vpc, const char *name)
     return file;
 }
 
-const struct value *kept_find(const char *vpc, const char *name, const struct stat *st)
+static const struct kept *file_kept(const char *vpc, const char *name, const struct stat *st)
 {
     const struct kept_vpc *of = vpc_find(vpc);
     const struct kept *file = of ? file_find(of, name) : NULL;
-    return file && is_same(&file->st, st) ? file->value : NULL;
+    return file && is_same(&file->st, st) ? file : NULL;
+}
+
+const struct value *kept_find(const char *vpc, const char *name, const struct stat *st)
+{
+    const struct kept *file = file_kept(vpc, name, st);
+    return file ? file->value : NULL;
+}
+
+const struct record *kept_record(const char *vpc, const char *name, const struct stat *st)
+{
+    const struct kept *file = file_kept(vpc, name, st);
+    return file && file->is_record ? &file->record : NULL;
 }
 
 /* ---- in the main process ------------------------------------------------------------ */
@@ -112,6 +125,7 @@ static void file_add(struct kept_vpc *vpc, const char *name, const struct stat *
                           .arena = arena,
                           .value = value,
                           .is_there = true};
+    file->is_record = record_parse(arena, name, value, &file->record);
     kept_bytes += arena_used(arena);
     HASH_ADD_KEYPTR(hh, vpc->files, file->name, strlen(file->name), file);
 }

@@ -20,5 +20,8 @@ void kept_refresh(const char *own_dir);
 /* What the file `name` of that VPC holds, if `st` is what it was when it was read; else NULL. Until
  * the next kept_refresh(). */
 const struct value *kept_find(const char *vpc, const char *name, const struct stat *st);
+/* The same of a record. */
+struct record;
+const struct record *kept_record(const char *vpc, const char *name, const struct stat *st);
 
 #endif

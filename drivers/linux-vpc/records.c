@@ -277,24 +277,51 @@ static bool is_name_of(const char *name, const struct record *record)
     return strcmp(name, wanted) == 0;
 }
 
-static int record_load(struct arena *arena, const char *own_dir, const char *name,
+bool record_parse(struct arena *arena, const char *name, const struct value *value,
+                  struct record *record)
+{
+    return is_record_name(name) && record_from(arena, value, record) && is_name_of(name, record);
+}
+
+/* As it was read before (kept.h), or from the disk. */
+static bool record_read(struct arena *arena, int dir, const char *path, const char *vpc,
+                        const char *name, struct record *record)
+{
+    char file[PATH_MAX + NAME_MAX + 2];
+    struct stat st;
+    const struct record *kept =
+        fstatat(dir, name, &st, 0) == 0 ? kept_record(vpc, name, &st) : NULL;
+    if (kept) {
+        *record = *kept;
+        return true;
+    }
+    snprintf(file, sizeof file, "%s/%s", path, name);
+    const struct value *value = records_read_path(arena, file);
+    return value && record_parse(arena, name, value, record);
+}
+
+static void record_add(struct arena *arena, struct records *records, const struct record *record)
+{
+    if ((records->count & (records->count - 1)) == 0) { /* room doubles at each power of two */
+        struct record *more =
+            arena_array(arena, records->count ? 2 * records->count : 1, sizeof *more);
+        if (records->count)
+            memcpy(more, records->items, records->count * sizeof *more);
+        records->items = more;
+    }
+    records->items[records->count++] = *record;
+}
+
+static int record_load(struct arena *arena, DIR *dir, const char *path, const char *name,
                        struct records *out, struct error *err)
 {
     struct record record;
-    const struct value *value = records_read_file(arena, own_dir, out->vpc, name);
-    if (!value || !record_from(arena, value, &record) || !is_name_of(name, &record)) {
-        error_set(err, ERR_CORRUPT, "%s/%s/%s does not read as it was written", own_dir, out->vpc,
-                  name);
-        return error_hint(err, "Remove the file; the next apply writes it anew.");
+    if (record_read(arena, dirfd(dir), path, out->vpc, name, &record)) {
+        record_add(arena, out, &record);
+        return 0;
     }
-    if ((out->count & (out->count - 1)) == 0) { /* room doubles at each power of two */
-        struct record *more = arena_array(arena, out->count ? 2 * out->count : 1, sizeof *more);
-        if (out->count)
-            memcpy(more, out->items, out->count * sizeof *more);
-        out->items = more;
-    }
-    out->items[out->count++] = record;
-    return 0;
+    error_set(err, ERR_CORRUPT, "%s/%s does not read as it was written", path, name);
+    return error_hint(err, "Remove the file; the next apply writes it anew.");
 }
 
 int records_load(struct arena *arena, const char *own_dir, const char *vpc, struct records *out,
@@ -310,7 +337,7 @@ int records_load(struct arena *arena, const char *own_dir, const char *vpc, stru
         return error_sys(err, "cannot read %s", path);
     while (dir && result == 0 && (entry = readdir(dir)))
         if (is_record_name(entry->d_name))
-            result = record_load(arena, own_dir, entry->d_name, &records, err);
+            result = record_load(arena, dir, path, entry->d_name, &records, err);
     if (dir)
         closedir(dir);
     if (result < 0)

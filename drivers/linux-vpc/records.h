@@ -51,6 +51,10 @@ int record_kind_read(const char *text, enum record_kind *kind);
 /* Reads all; a VPC without a directory has none. */
 int records_load(struct arena *arena, const char *own_dir, const char *vpc, struct records *out,
                  struct error *err);
+/* What the file of that name in it holds, for as long as `value` does. False: no record, or not the
+ * one that the name says. */
+bool record_parse(struct arena *arena, const char *name, const struct value *value,
+                  struct record *record);
 const struct record *records_find(const struct records *records, const char *uid);
 
 /* Writes one atomically, making the VPC's directory when needed. It is there after a power cut

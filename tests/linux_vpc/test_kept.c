@@ -38,6 +38,13 @@ static void file_put(const char *name, const char *text)
     fclose(file);
 }
 
+static void file_remove(const char *name)
+{
+    char path[PATH_MAX];
+    path_of(path, name);
+    assert_int_equal(unlink(path), 0);
+}
+
 static const struct value *kept_of(const char *name)
 {
     char path[PATH_MAX];
@@ -120,7 +127,6 @@ static void one_that_somebody_edited_is_not_taken_for_what_it_was(void **state)
 static void one_that_was_replaced_or_removed_goes(void **state)
 {
     struct error err = ERROR_INIT;
-    char path[PATH_MAX];
     (void)state;
     struct arena *arena = arena_new();
     struct value *value = value_map(arena);
@@ -134,8 +140,7 @@ static void one_that_was_replaced_or_removed_goes(void **state)
     time_pass();
     kept_refresh(own_dir);
     assert_int_equal(value_get_int(kept_of(NAME), "n", 0), 3);
-    path_of(path, NAME);
-    assert_int_equal(unlink(path), 0);
+    file_remove(NAME);
     kept_refresh(own_dir);
     assert_int_equal(kept_bytes, 0);
     arena_free(arena);
@@ -152,6 +157,39 @@ static void what_does_not_read_is_not_kept(void **state)
     assert_int_equal(number_of(NAME), -1);
 }
 
+#define RECORD(name)                                                                  \
+    "{\"kind\":\"NIC\",\"uid\":\"00000000000000000000000000000001\",\"name\":\"" name \
+    "\",\"epoch\":7,\"spec\":{}}"
+
+static const char *name_loaded(struct arena *arena)
+{
+    struct error err = ERROR_INIT;
+    struct records records;
+    if (records_load(arena, own_dir, VPC, &records, &err) < 0)
+        return "unreadable";
+    assert_int_equal(records.count, 1);
+    return records.items[0].name;
+}
+
+static void a_record_is_told_as_it_is_and_refused_as_if_it_were_read_anew(void **state)
+{
+    struct arena *arena = arena_new();
+    (void)state;
+    file_put(NAME, RECORD("a"));
+    time_pass();
+    kept_refresh(own_dir);
+    assert_string_equal(name_loaded(arena), "a");
+    file_put(NAME, RECORD("b"));
+    assert_string_equal(name_loaded(arena), "b");
+    file_remove(NAME); /* which the directory shows */
+    file_put(NAME, "{\"kind\":\"NIC\",\"uid\":\"f\",\"name\":\"of another\",\"spec\":{}}");
+    time_pass();
+    kept_refresh(own_dir);
+    assert_non_null(kept_of(NAME));
+    assert_string_equal(name_loaded(arena), "unreadable");
+    arena_free(arena);
+}
+
 #define KEPT_TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -162,6 +200,7 @@ int main(void)
         KEPT_TEST(one_that_somebody_edited_is_not_taken_for_what_it_was),
         KEPT_TEST(one_that_was_replaced_or_removed_goes),
         KEPT_TEST(what_does_not_read_is_not_kept),
+        KEPT_TEST(a_record_is_told_as_it_is_and_refused_as_if_it_were_read_anew),
     };
     return cmocka_run_group_tests_name("linux-vpc files read before", tests, NULL, NULL);
 }
