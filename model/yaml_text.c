@@ -95,17 +95,36 @@ static void line_start(struct walk *walk, size_t at)
         document_end(walk, at);
 }
 
+/* 16 or 32 for text in units of so many bits, by its mark or by the zeroes in its first characters;
+ * 0 for any other. */
+static int unit_bits(const char *data, size_t len)
+{
+    static const struct {
+        const char *begin, *mask; /* 1 of the mask: this byte; 2: any but zero */
+        size_t len;
+        int bits;
+    } forms[] = {
+        {"\xff\xfe\0\0", "\1\1\1\1", 4, 32}, {"\0\0\xfe\xff", "\1\1\1\1", 4, 32},
+        {"\0\0\0\0", "\2\1\1\1", 4, 32},     {"\0\0\0\0", "\1\1\1\2", 4, 32},
+        {"\xff\xfe", "\1\1", 2, 16},         {"\xfe\xff", "\1\1", 2, 16},
+        {"\0\0\0\0", "\2\1\2\1", 4, 16},     {"\0\0\0\0", "\1\2\1\2", 4, 16},
+    };
+    for (size_t i = 0; i < sizeof(forms) / sizeof(forms[0]); i++) {
+        size_t at = 0;
+        while (len >= forms[i].len && at < forms[i].len &&
+               (forms[i].mask[at] == 2 ? data[at] != '\0' : data[at] == forms[i].begin[at]))
+            at++;
+        if (at == forms[i].len)
+            return forms[i].bits;
+    }
+    return 0;
+}
+
 static void encoding_refuse(struct walk *walk, size_t at)
 {
-    unsigned char c = (unsigned char)walk->data[at];
-
-    if (at == 0 && (c == 0xFF || c == 0xFE))
-        report_add(walk->report, walk_position(walk, at), "bad-encoding",
-                   "the file looks like UTF-%d; save it as UTF-8",
-                   walk->len >= 4 && memcmp(walk->data, "\xff\xfe\0\0", 4) == 0 ? 32 : 16);
-    else
-        report_add(walk->report, walk_position(walk, at), "bad-encoding",
-                   "invalid UTF-8 (byte 0x%02x); save the file as UTF-8", c);
+    report_add(walk->report, walk_position(walk, at), "bad-encoding",
+               "invalid UTF-8 (byte 0x%02x); save the file as UTF-8",
+               (unsigned)(unsigned char)walk->data[at]);
     walk->is_readable = false;
 }
 
@@ -157,7 +176,13 @@ bool yaml_check_text(const char *file, const char *data, size_t len, struct repo
         .is_readable = true,
     };
     size_t at = 0;
+    int bits = unit_bits(data, len);
 
+    if (bits) {
+        report_add(report, walk_position(&walk, 0), "bad-encoding",
+                   "the file looks like UTF-%d; save it as UTF-8", bits);
+        return false;
+    }
     while (at < len) {
         while (at < len && is_plain((unsigned char)data[at]))
             at++;

@@ -66,7 +66,7 @@ int host_open(struct spinel_host *host, const struct value *params, struct error
     if (result < 0)
         return result;
     const char *own_key = arena_printf(host->forever, "%s/key", host->own_dir);
-    result = key_open(value_get_text(params, "keyFile", own_key), host->key, err);
+    result = key_open(value_get_text(params, "keyFile", own_key), host->own_dir, host->key, err);
     if (result == 0)
         result = ledger_open(host->own_dir, &ledger, err);
     if (result < 0)

@@ -59,7 +59,8 @@ const char *verb_text(enum spinel_verb verb);
 int verb_read(const char *word, enum spinel_verb *verb);
 
 /* Fills `key` with the 32 bytes (raw or hexadecimal) of `path`, which is made with
- * fresh random ones, mode 0600, if it is not there. */
-int key_open(const char *path, uint8_t key[32], struct error *err);
+ * fresh random ones, mode 0600, if it is not there and no other key was seen by the driver whose
+ * directory `dir` is. ERR_DENIED if one was. */
+int key_open(const char *path, const char *dir, uint8_t key[32], struct error *err);
 
 #endif

@@ -4,85 +4,12 @@
  * native id of what carries it. The native id is not in the text, so a tag that was
  * copied along with a file verifies nowhere else.
  */
-#include <errno.h>
-#include <fcntl.h>
 #include <sodium.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 #include "drivers/lib/host.h"
 #include "model/arena.h"
 #include "model/digest.h"
 #include "model/json.h"
-
-static int key_make(const char *path, uint8_t key[32], struct error *err)
-{
-    char hex[32 * 2 + 1];
-    randombytes_buf(key, 32);
-    sodium_bin2hex(hex, sizeof hex, key, 32);
-    hex[64] = '\n';
-    int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-    if (fd < 0)
-        return error_sys(err, "cannot make the key file %s", path);
-    int result = 0;
-    if (write(fd, hex, sizeof hex) != (ssize_t)sizeof hex || fsync(fd) < 0) {
-        result = error_sys(err, "cannot write the key file %s", path);
-        unlink(path);
-    }
-    sodium_memzero(hex, sizeof hex);
-    close(fd);
-    return result;
-}
-
-static int key_parse(const char *path, const char *data, size_t len, uint8_t key[32],
-                     struct error *err)
-{
-    size_t made = 0;
-    if (len == 32) {
-        memcpy(key, data, 32);
-        return 0;
-    }
-    if (len >= 64 && strspn(data + 64, "\r\n") == len - 64 &&
-        sodium_hex2bin(key, 32, data, 64, NULL, &made, NULL) == 0 && made == 32)
-        return 0;
-    return error_set(err, ERR_CORRUPT, "the key file %s is not 32 bytes, raw or hexadecimal", path);
-}
-
-/* Whoever reads it can make tags, and whoever writes it can make all of ours strangers. */
-static int key_is_private(const char *path, int fd, struct error *err)
-{
-    struct stat st;
-    if (fstat(fd, &st) < 0)
-        return error_sys(err, "cannot look at the key file %s", path);
-    if ((st.st_mode & 077) == 0)
-        return 0;
-    error_set(err, ERR_DENIED, "the key file %s is open to others: its mode is %04o", path,
-              (unsigned)st.st_mode & 07777);
-    return error_hint(err, "See who could have read it, then: chmod 600 %s", path);
-}
-
-int key_open(const char *path, uint8_t key[32], struct error *err)
-{
-    char data[80] = "";
-    if (sodium_init() < 0)
-        return error_set(err, ERR_SYSTEM, "libsodium cannot start");
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    if (fd < 0 && errno == ENOENT)
-        return key_make(path, key, err);
-    if (fd < 0)
-        return error_sys(err, "cannot open the key file %s", path);
-    int result = key_is_private(path, fd, err);
-    if (result < 0) {
-        close(fd);
-        return result;
-    }
-    ssize_t len = read(fd, data, sizeof data - 1); /* of a pipe: nothing, and no waiting */
-    result = len < 0 ? error_sys(err, "cannot read the key file %s", path)
-                     : key_parse(path, data, (size_t)len, key, err);
-    sodium_memzero(data, sizeof data);
-    close(fd);
-    return result;
-}
 
 static void tag_mac(struct spinel_host *host, const struct value *tag, const char *native_id,
                     char *mac)

@@ -88,6 +88,13 @@ pool() { printf 'apiVersion: spinel/v1\nkind: Pool\nmetadata: {name: %s}\nspec: 
     refused utf16.yaml 'looks like UTF-16'
     { printf '\xff\xfe\0\0'; pool a | iconv -t UTF-32LE; } >utf32.yaml
     refused utf32.yaml 'looks like UTF-32'
+    for form in 16LE 16BE 32LE 32BE; do
+        pool a | iconv -t UTF-$form >wide.yaml
+        refused wide.yaml "1:1: error: the file looks like UTF-${form%?E}; save it as UTF-8"
+        [[ $output != *U+0000* ]]
+    done
+    { printf '\0\0\xfe\xff'; pool a | iconv -t UTF-32BE; } >wide.yaml
+    refused wide.yaml 'looks like UTF-32'
     { pool a | head -c 40; printf '\0'; pool a | tail -c +41; } >nul.yaml
     refused nul.yaml 'control character U+0000'
     for name in 'a\u202eb' 'a\u200bb' 'a\u2066b' '\u0430pool' 'A' 'a_b' 'a.b' '-a' "$(printf 'a%.0s' $(seq 64))"; do

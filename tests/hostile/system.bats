@@ -538,6 +538,49 @@ SITES
     done
 }
 
+@test "a key that is gone, or another one, makes nobody a stranger: it is refused, and none is made in its place" {
+    sed -i 's|drivers: {default: sim}|drivers: {default: sim, volume: file}|' lab/spinel.yaml
+    spinel apply --yes --wait=30s >/dev/null 2>&1
+    mv lab/spinel.key kept
+    for command in "plan" "drift" "apply --yes --wait=20s"; do
+        run spinel $command
+        [ "$status" -eq 1 ] || { echo "$command: $status $output"; false; }
+        [[ $output == *"spinel.key is gone, and what is here was marked with it"*"backup"* ]]
+        [[ $output != *lost-data* ]]
+    done
+    [ ! -e lab/spinel.key ]
+    head -c 32 /dev/urandom >lab/spinel.key
+    chmod 600 lab/spinel.key
+    run spinel plan
+    [ "$status" -eq 1 ]
+    [[ $output == *"spinel.key is another one"* ]]
+    daemon_start
+    spinel status --json | jq -e '.driverProblem | test("is another one")'
+    daemon_stop
+    mv kept lab/spinel.key
+    run spinel plan
+    [ "$status" -eq 0 ]
+    [[ $output == 'No changes.'* ]]
+    # A file system that was full when it was to be noted, or a power cut: that is no other key.
+    for driver in file sim; do : >lab/state/drivers/$driver/key-print; done
+    spinel plan
+    [ "$(cat lab/state/drivers/*/key-print | wc -c)" -eq 128 ]
+}
+
+@test "drivers that are started at once make one key" {
+    spinel init new --drivers=sim >/dev/null
+    sed -i 's|drivers: .*|drivers: {default: sim, volume: file}|' new/spinel.yaml
+    git -C new/manifests push -q 2>/dev/null
+    for _ in 1 2 3 4 5; do
+        rm -rf new/spinel.key new/state
+        run spinel --site new/spinel.yaml plan
+        [ "$status" -eq 2 ] || { echo "$output"; false; }
+        [[ $output != *key* ]]
+        [ "$(cat new/state/drivers/*/key-print | fold -w 64 | sort -u | wc -l)" -eq 1 ]
+    done
+    [ -z "$(ls new | grep 'key\.')" ]
+}
+
 @test "a key that others may read or write is refused" {
     spinel apply --yes --wait=60s >/dev/null
     for mode in 0644 0660 0602; do

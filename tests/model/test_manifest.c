@@ -127,6 +127,7 @@ static void characters_that_hide_are_named(void **state)
         {"a: \"x\\u2028y\"\n", "Unicode line separator"},
         {"\xfe\xff\n", "UTF-16"},
         {"\xff\xfe\n", "UTF-16"},
+        {"\xff\xfe\x01\x02", "UTF-16"},
         {"a: \xfe\n", "invalid UTF-8 (byte 0xfe)"},
         {"\x80\n", "invalid UTF-8 (byte 0x80)"},
     };

@@ -72,6 +72,7 @@ WRAP(fallocate, int, -1, ENOSPC, (int fd, int m, off_t o, off_t n), (fd, m, o, n
 WRAP(ftruncate, int, -1, EIO, (int fd, off_t n), (fd, n))
 WRAP(rename, int, -1, ENOSPC, (const char *a, const char *b), (a, b))
 WRAP(renameat, int, -1, ENOSPC, (int d, const char *a, int e, const char *b), (d, a, e, b))
+WRAP(link, int, -1, ENOSPC, (const char *a, const char *b), (a, b))
 WRAP(unlink, int, -1, EIO, (const char *a), (a))
 WRAP(unlinkat, int, -1, EIO, (int d, const char *a, int f), (d, a, f))
 WRAP(remove, int, -1, EIO, (const char *a), (a))
