@@ -2,6 +2,7 @@
 /* Documents that the daemon makes from what it knows now: status and drift. */
 #include <stdlib.h>
 #include <string.h>
+#include "model/hash.h"
 #include "model/kind.h"
 #include "model/sort.h"
 #include "model/when.h"
@@ -26,33 +27,48 @@ static const struct resource *step_owner(const struct step *step)
     return resource && resource->owner ? resource->owner : resource;
 }
 
+struct touched {
+    const struct resource *owner;
+    enum mark worst;
+    UT_hash_handle hh;
+};
+
+static struct touched *touched_get(struct arena *arena, struct touched **all,
+                                   const struct resource *owner)
+{
+    struct touched *touched;
+    HASH_FIND_PTR(*all, &owner, touched);
+    if (!touched) {
+        touched = arena_alloc(arena, sizeof *touched);
+        *touched = (struct touched){.owner = owner, .worst = MARK_PENDING};
+        HASH_ADD_PTR(*all, owner, touched);
+    }
+    return touched;
+}
+
 static struct value *resources_count(struct arena *arena, const struct plan *plan)
 {
     static const char *const names[] = {"pending", "drifting", "held"};
     struct value *counts = value_map(arena);
-    int64_t marks[3] = {0}, touched = 0;
-    size_t steps = plan ? plan->step_count : 0;
-    const struct resource **owners = arena_array(arena, steps + 1, sizeof(*owners));
-    enum mark *worst = arena_array(arena, steps + 1, sizeof *worst);
-    for (size_t i = 0; i < steps; i++) {
-        const struct resource *owner = step_owner(&plan->steps[i]);
-        int64_t at = 0;
-        if ((!owner && plan->steps[i].kind->is_derived) || plan->steps[i].disposition == IGNORED)
+    int64_t marks[3] = {0}, total = plan ? (int64_t)plan->resources : 0;
+    struct touched *all = NULL, *touched, *next;
+    for (size_t i = 0; plan && i < plan->step_count; i++) {
+        const struct step *step = &plan->steps[i];
+        const struct resource *owner = step_owner(step);
+        if ((!owner && step->kind->is_derived) || step->disposition == IGNORED)
             continue;
-        while (at < touched && (!owner || owners[at] != owner))
-            at++;
-        if (at == touched) {
-            owners[touched++] = owner;
-            worst[at] = MARK_PENDING;
+        if (!owner) { /* it has left Git, and is counted by itself */
+            marks[step_mark(step)]++;
+            continue;
         }
-        if (step_mark(&plan->steps[i]) > worst[at])
-            worst[at] = step_mark(&plan->steps[i]);
+        touched = touched_get(arena, &all, owner);
+        if (step_mark(step) > touched->worst)
+            touched->worst = step_mark(step);
     }
-    int64_t declared = 0, total = plan ? (int64_t)plan->resources : 0;
-    for (int64_t i = 0; i < touched; i++) {
-        marks[worst[i]]++;
-        declared += owners[i] != NULL;
-    }
+    int64_t declared = HASH_COUNT(all);
+    HASH_ITER(hh, all, touched, next)
+        marks[touched->worst]++;
+    HASH_CLEAR(hh, all);
     value_set_int(arena, counts, "total", total);
     value_set_int(arena, counts, "true", total > declared ? total - declared : 0);
     for (int i = 0; i < 3; i++)
