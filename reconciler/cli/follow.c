@@ -25,6 +25,7 @@ static const struct {
     {"op.progress", SHOWN_LIVE, PAINT_FAINT, "…"},
     {"op.confirmed", SHOWN_ALWAYS, PAINT_GOOD, "+"},
     {"op.failed", SHOWN_ALWAYS, PAINT_BAD, "!"},
+    {"place.full", SHOWN_ALWAYS, PAINT_BAD, "!"},
     {"drift.found", SHOWN_ALWAYS, PAINT_WARN, "~"},
     {"drift.healed", SHOWN_ALWAYS, PAINT_GOOD, "+"},
     {"hold.raised", SHOWN_ALWAYS, PAINT_WARN, "#"},

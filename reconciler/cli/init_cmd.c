@@ -7,6 +7,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <ftw.h>
 #include <limits.h>
 #include <pwd.h>
 #include <stdbool.h>
@@ -79,6 +80,7 @@ static int file_put(const char *path, const char *text, mode_t mode, struct erro
     return fclose(out) == 0 ? 0 : error_sys(err, "cannot write %s", path);
 }
 
+/* 1: it is there now; 0: it was, and is empty. */
 static int dir_make(const char *dir, struct error *err)
 {
     struct dirent *entry;
@@ -86,7 +88,7 @@ static int dir_make(const char *dir, struct error *err)
     int rc = 0;
 
     if (mkdir(dir, 0755) == 0)
-        return 0;
+        return 1;
     if (errno != EEXIST)
         return error_sys(err, "cannot make %s", dir);
     open_dir = opendir(dir);
@@ -98,6 +100,27 @@ static int dir_make(const char *dir, struct error *err)
     }
     closedir(open_dir);
     return rc < 0 ? error_hint(err, "Name a new or an empty directory; nothing was touched.") : 0;
+}
+
+static int entry_remove(const char *path, const struct stat *about, int type, struct FTW *where)
+{
+    (void)about, (void)type, (void)where;
+    return remove(path);
+}
+
+/* All that site_make() makes, and nothing that somebody else put beside it. */
+static bool site_remove(struct arena *arena, const char *dir, bool is_own)
+{
+    static const char *const made[] = {"spinel.yaml", "manifests.git", "manifests"};
+    bool is_clean = true;
+
+    for (size_t i = 0; i < sizeof(made) / sizeof(made[0]); i++) {
+        const char *path = arena_printf(arena, "%s/%s", dir, made[i]);
+
+        if (nftw(path, entry_remove, 16, FTW_DEPTH | FTW_PHYS) != 0 && errno != ENOENT)
+            is_clean = false;
+    }
+    return (!is_own || rmdir(dir) == 0) && is_clean;
 }
 
 /* "@SITE@" and "@SPINEL@" of a template; the value stands in a shell's single quotes. */
@@ -323,6 +346,17 @@ static int site_make(struct cli *cli, const char *dir, const char *drivers, cons
     return rc < 0 ? rc : clone_make(cli, dir, example, err);
 }
 
+/* Half a site is none, and would be in the way of the next try. */
+static void site_undo(struct cli *cli, const char *dir, bool is_own, struct error *err)
+{
+    bool is_clean = site_remove(cli->arena, dir, is_own);
+
+    if (!is_clean)
+        error_hint(err, "Remove what is left in %s before you try again.", dir);
+    else if (!err->hint[0])
+        error_hint(err, "What had been made of %s was removed again.", dir);
+}
+
 static const char *drivers_find(const struct cli *cli)
 {
     const char *wanted = options.drivers ? options.drivers : geteuid() == 0 ? "host" : "sim";
@@ -342,6 +376,7 @@ static int init_run(struct cli *cli)
     const char *drivers = drivers_find(cli);
     const char *example = NULL;
     char dir[PATH_MAX];
+    bool is_own;
     int rc;
 
     if (!drivers)
@@ -349,10 +384,14 @@ static int init_run(struct cli *cli)
     rc = example_find(cli, &example, &err);
     if (rc == 0)
         rc = dir_make(asked, &err);
-    if (rc == 0 && !realpath(asked, dir))
+    is_own = rc > 0;
+    if (rc >= 0 && !realpath(asked, dir))
         rc = error_sys(&err, "cannot find %s", asked);
-    if (rc == 0)
+    if (rc >= 0) {
         rc = site_make(cli, dir, drivers, example, &err);
+        if (rc < 0)
+            site_undo(cli, dir, is_own, &err);
+    }
     if (rc < 0)
         return fail(cli, &err);
     printf("Made %s/spinel.yaml, %s/manifests.git and the clone %s/manifests,\n"

@@ -482,9 +482,11 @@ int64_t core_next_try(const struct core *core)
     int64_t now_mono = core->env->mono_ms(core->env->context), now = core_now_ms(core);
     int64_t at = core->replan_at_s ? core->replan_at_s * 1000 : INT64_MAX;
     int64_t retry = retries_next_ms(core);
-    int64_t driver = drivers_next_try_ms(core);
+    int64_t driver = drivers_next_try_ms(core), room = rooms_next_ms(core);
     if (driver < retry)
         retry = driver;
+    if (room < retry)
+        retry = room;
     if (retry != INT64_MAX && now + retry - now_mono < at)
         at = now + retry - now_mono;
     return at == INT64_MAX ? 0 : at;
@@ -695,6 +697,7 @@ static void turn(struct core *core)
         drivers_start_due(core);
         drivers_expire(core);
         retries_wake(core);
+        rooms_wake(core);
         take_look(core);
         round_begin(core);
         round_expire(core);
@@ -714,7 +717,7 @@ static void timer_arm(struct core *core)
 {
     int64_t at = INT64_MAX;
     const int64_t times[] = {drivers_next_ms(core), round_next_ms(core), tasks_next_ms(core),
-                             retries_next_ms(core)};
+                             retries_next_ms(core), rooms_next_ms(core)};
     for (size_t i = 0; i < sizeof times / sizeof *times; i++)
         if (times[i] < at)
             at = times[i];

@@ -195,7 +195,7 @@ struct known row_confirmed(struct core *core, struct arena *arena, const struct 
     after.applied = plan_redact(arena, resource->kind, spec, core->config.seed);
     after.labels = resource->labels;
     after.protect = value_get_bool(resource->spec, "protect", false);
-    after.remove_deletes = !strcmp(value_get_text(resource->spec, "onRemove", ""), "delete");
+    after.remove_deletes = spec_removes_data(resource->spec);
     return after;
 }
 

@@ -73,8 +73,7 @@ static bool protection_tighten(const struct resource *resource, struct known *ro
     if (!resource->kind->holds_data)
         return false;
     bool is_protected = row->protect || value_get_bool(resource->spec, "protect", false);
-    bool is_deleted =
-        row->remove_deletes && !strcmp(value_get_text(resource->spec, "onRemove", ""), "delete");
+    bool is_deleted = row->remove_deletes && spec_removes_data(resource->spec);
     bool is_tighter = is_protected != row->protect || is_deleted != row->remove_deletes;
     invariant(is_protected >= row->protect && is_deleted <= row->remove_deletes,
               "%s %s would be less safe by being promised more", row->kind, row->name);

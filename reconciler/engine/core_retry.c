@@ -134,6 +134,7 @@ void retries_reset(struct core *core)
     struct retry *retry, *next;
     HASH_ITER(hh, core->retries, retry, next)
         retry_drop(core, retry);
+    rooms_reset(core);
 }
 
 void retries_wake(struct core *core)

@@ -218,7 +218,11 @@ static bool step_is_blocked(struct schedule *schedule, const struct step *step)
         core->stuck++; /* as many as it takes: what it waits for decides */
         return true;
     }
-    return !driver_is_ready(core, step) || is_being_given_away(core, step);
+    if (!driver_is_ready(core, step) || is_being_given_away(core, step))
+        return true;
+    bool has_no_room = room_blocks(core, step);
+    core->blocked += has_no_room;
+    return has_no_room;
 }
 
 static void step_schedule(struct schedule *schedule, const struct step *step)
@@ -261,6 +265,7 @@ void tasks_schedule(struct core *core)
     invariant(core->config.effects && plan, "a core that only reads schedules tasks");
     tasks_drop_waiting(core);
     core->blocked = core->stuck = core->step_count = 0;
+    rooms_schedule(core);
     if (core->env->ledger->intents_open(core->env->store, arena, &schedule.open,
                                         &schedule.open_count, &err) < 0) {
         core_fail(core, &err);

@@ -17,6 +17,7 @@
  *   core_task.c     one step under way: send, claim, look, confirm or fail
  *   core_drift.c    drift rows, contests
  *   core_retry.c    back-off of objects
+ *   core_room.c     back-off of places without room
  *   core_part.c     a plan of a part of the rack
  *   core_take.c     a target that is taken by its part
  */
@@ -245,6 +246,7 @@ struct core {
     uint64_t notices; /* counts what was marked dirty */
     struct retry *retries;
     struct retry *awaited; /* of these, those whose time is to be waited for */
+    struct room *rooms;    /* places where something failed for want of space */
     struct contested *contests;
     char *orphans_text;         /* last fact written; NULL before the first */
     char *unseen_text;          /* likewise */
@@ -499,5 +501,17 @@ void retries_reset(struct core *core);
 void retries_wake(struct core *core); /* marks uids whose time has come */
 int64_t retries_next_ms(const struct core *core);
 int64_t backoff_ms(struct core *core, unsigned attempts);
+
+/* core_room.c */
+/* A step failed. True: its place has just turned out to be full, and what else waits to go there is
+ * to be dropped. */
+bool room_lacks(struct core *core, const struct task *task, const struct error *err);
+void room_is_there(struct core *core, const struct task *task); /* a step was done */
+void rooms_schedule(struct core *core); /* before it is asked which steps may begin */
+bool room_blocks(struct core *core, const struct step *step);
+bool room_is_full_for(const struct core *core, const struct task *task);
+void rooms_reset(struct core *core);
+void rooms_wake(struct core *core); /* asks for a plan when one is to find out */
+int64_t rooms_next_ms(const struct core *core);
 
 #endif

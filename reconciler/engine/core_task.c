@@ -346,6 +346,21 @@ static void task_drop(struct core *core, struct task *task)
     core->has_run = true;
 }
 
+static struct task *waiting_for_room(const struct core *core, const struct driver *driver)
+{
+    struct task *task = driver->waiting;
+    while (task && !room_is_full_for(core, task))
+        task = task->next;
+    return task;
+}
+
+/* Whoever waits for the driver and would find no room either. */
+static void tasks_drop_full(struct core *core, const struct driver *driver)
+{
+    for (struct task *task; (task = waiting_for_room(core, driver));)
+        task_drop(core, task); /* and what waits for it */
+}
+
 /* It is no longer the driver's turn. */
 static void task_leave_driver(struct task *task)
 {
@@ -410,6 +425,7 @@ static void task_confirm(struct core *core, struct task *task)
     core_event(core, "op.confirmed", &about, data, "%s: %s confirmed", task_label(core, task),
                task->intent.verb);
     drift_healed_by(core, task);
+    room_is_there(core, task);
     retry_confirmed(core, task->intent.uid, task->what);
     for (struct dependant *link = task->dependants; link; link = link->next) {
         invariant(link->task->pending > 0, "op %s waits for nothing, and not for op %s",
@@ -438,6 +454,7 @@ static void task_report_failure(struct core *core, struct task *task, const stru
 static void task_fail(struct core *core, struct task *task, const struct error *err,
                       bool until_target, const char *state)
 {
+    const struct driver *full = room_lacks(core, task, err) ? task->driver : NULL;
     int64_t pause = retry_failed(core, task->intent.uid, task->what, until_target);
     invariant(pause > 0, "op %s would be tried again without a pause", task->intent.op);
     invariant(err->code != 0, "op %s fails for no reason", task->intent.op);
@@ -451,6 +468,8 @@ static void task_fail(struct core *core, struct task *task, const struct error *
     save_intent(core, &task->intent);
     task_report_failure(core, task, err, pause);
     task_drop(core, task);
+    if (full)
+        tasks_drop_full(core, full);
 }
 
 /* ---- is it true? -------------------------------------------------------------------- */

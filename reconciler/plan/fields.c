@@ -213,7 +213,7 @@ static bool is_as_promised(const struct states *states)
 
     return !states->subject->kind->holds_data ||
            (known->protect == value_get_bool(spec, "protect", false) &&
-            known->remove_deletes == (strcmp(value_get_text(spec, "onRemove", ""), "delete") == 0));
+            known->remove_deletes == spec_removes_data(spec));
 }
 
 struct field_list fields_find(const struct states *states)

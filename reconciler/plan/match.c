@@ -388,6 +388,11 @@ const struct value *known_booted(const struct known *known)
                                                             : NULL;
 }
 
+bool spec_removes_data(const struct value *spec)
+{
+    return strcmp(value_get_text(spec, "onRemove", ""), "delete") == 0;
+}
+
 bool known_protects(const struct known *known)
 {
     return known->protect || value_get_bool(known_observed(known), "protect", false);

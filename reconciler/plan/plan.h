@@ -72,6 +72,10 @@ struct known {
 /* For qsort(): the order of plan_input.known. A kind that this program does not know comes last. */
 int plan_known_order(const void *left, const void *right);
 
+/* Once it leaves Git its data is destroyed and not kept: onRemove says so, of a kind that holds
+ * any. */
+bool spec_removes_data(const struct value *spec);
+
 /* ---- policy and its records --------------------------------------------------------- */
 
 struct plan_policy {

@@ -25,6 +25,26 @@ static void what_cannot_become_a_site_is_left_as_it_is(void **state)
     shell(scene, "test ! -e lab; test \"$(ls full)\" = file");
 }
 
+/* Its last call of git fails: a disk that is full, no leave to commit. */
+static void half_a_site_is_removed_again(void **state)
+{
+    struct scene *scene = *state;
+    const char *path = arena_text(scene->arena, getenv("PATH"));
+    shell(scene, "mkdir bin there\n"
+                 "printf '#!/bin/sh\\ncase $1 in commit) echo no leave >&2; exit 1 ;; esac\\n"
+                 "exec %s \"$@\"\\n' \"$(command -v git)\" >bin/git; chmod +x bin/git");
+    setenv("PATH", arena_printf(scene->arena, "%s/bin:%s", scene->dir, path), 1);
+    setenv("HOME", scene->dir, 1);
+    struct ran ran = RUN(scene, "init", "lab", "--drivers=sim");
+    assert_int_equal(ran.status, 1);
+    assert_says(ran.err, "lab was removed again");
+    ran = RUN(scene, "init", "there", "--drivers=sim");
+    assert_int_equal(ran.status, 1);
+    setenv("PATH", path, 1);
+    shell(scene, "test ! -e lab; test -d there; test -z \"$(ls -A there)\"");
+    assert_int_equal(RUN(scene, "init", "there", "--drivers=sim").status, 0);
+}
+
 static void a_site_has_a_repository_and_a_clone_with_the_example(void **state)
 {
     struct scene *scene = *state;
@@ -65,6 +85,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         CASE(what_cannot_become_a_site_is_left_as_it_is),
+        CASE(half_a_site_is_removed_again),
         CASE(a_site_has_a_repository_and_a_clone_with_the_example),
         CASE(a_hook_is_one_of_gits_two),
     };

@@ -62,6 +62,9 @@ static void rack_emit(void *context, const struct event *event)
     rack->events_failed += !strcmp(event->type, "op.failed");
     if (!strcmp(event->type, "op.failed"))
         snprintf(rack->failed, sizeof rack->failed, "%s", event->text);
+    rack->events_full += !strcmp(event->type, "place.full");
+    if (!strcmp(event->type, "place.full"))
+        snprintf(rack->full, sizeof rack->full, "%s", event->text);
     if (getenv("RACK_TRACE"))
         printf("# %8lld %-16s %s\n", (long long)rack->now_ms, event->type, event->text);
 }

@@ -67,11 +67,14 @@ struct rack {
     /* faults */
     int calls, crash_at; /* 0: never */
     jmp_buf crash;
-    const char *mute;             /* driver that answers nothing but initialize */
-    const char *partial;          /* driver whose lists break off */
-    const char *greedy;           /* driver that lists what the other one holds */
-    const char *refuse;           /* name of the object whose applies are refused */
-    const char *refuse_kind;      /* word of the refusal */
+    const char *mute;        /* driver that answers nothing but initialize */
+    const char *partial;     /* driver whose lists break off */
+    const char *greedy;      /* driver that lists what the other one holds */
+    const char *refuse;      /* name of the object whose applies are refused */
+    const char *refuse_kind; /* word of the refusal */
+    const char *full_pool;   /* of which no volume of this size or larger finds room */
+    int64_t full_from;
+    unsigned full_after;          /* so many find room first */
     unsigned lose_replies;        /* answers to apply that never arrive, but the effect does */
     size_t hang_looks_of;         /* the next look at so many is never answered; 0: none */
     unsigned lose_applies;        /* applies that arrive and come to nothing, and no word of it */
@@ -111,6 +114,8 @@ struct rack {
     const struct value *kept;
     int fail_at[LEDGER_CALLS]; /* the n-th call of each fails, as on a full disk; 0: never */
     char failed[256];          /* the text of the last op.failed */
+    unsigned events_full;      /* of place.full */
+    char full[256];            /* the text of the last */
     int64_t applied_at[256];   /* virtual time of each */
 };
 

@@ -225,6 +225,16 @@ static void effect(struct rack *rack, const char *driver, struct rack_object *ob
         object->booted = is_delete ? NULL : object->spec;
 }
 
+static bool finds_no_room(struct rack *rack, const struct value *params)
+{
+    bool is_full = rack->full_pool && strcmp(value_get_text(params, "verb", ""), "delete") &&
+                   !strcmp(rack->full_pool, value_at_text(params, "spec.pool", "")) &&
+                   value_at_int(params, "spec.size", 0) >= rack->full_from;
+    bool has_last = is_full && rack->full_after > 0;
+    rack->full_after -= has_last;
+    return is_full && !has_last;
+}
+
 static void apply(struct rack *rack, const char *driver, const struct value *message)
 {
     const struct value *params = value_get(message, "params");
@@ -244,6 +254,10 @@ static void apply(struct rack *rack, const char *driver, const struct value *mes
     }
     if (rack->refuse && !strcmp(rack->refuse, value_get_text(params, "name", ""))) {
         refuse(rack, driver, message, -32000, rack->refuse_kind, 0);
+        return;
+    }
+    if (finds_no_room(rack, params)) {
+        refuse(rack, driver, message, -32000, "no-space", 0);
         return;
     }
     uint64_t epoch = (uint64_t)value_get_int(params, "epoch", 0);
