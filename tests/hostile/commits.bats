@@ -80,13 +80,30 @@ sys.stdout.buffer.write(b"".join(b"100644 f%09d\0" % n + bytes.fromhex(sys.argv[
     kill -0 "$daemon"
 }
 
-@test "9: a pack sent to the repository with a bad trailer is not taken" {
+@test "9: a pack sent to the repository with a bad trailer is not taken, and the same with a good one is" {
     git clone -q lab/manifests.git other 2>/dev/null
-    { printf '0098%s %s refs/heads/main\0 report-status-v2' "$good" "$(printf 'b%.0s' $(seq 40))"; printf '0000PACK\0\0\0\2\0\0\0\1'; head -c 300 /dev/urandom; } >wire
+    git -C other commit -q --allow-empty -m next
+    next=$(git -C other rev-parse HEAD)
+    printf '%s\n^%s\n' "$next" "$good" | git -C other pack-objects -q --revs --stdout >pack
+    python3 "$BATS_TEST_DIRNAME/packs.py" push "$good" "$next" flip <pack >wire
     run git receive-pack "$repo" <wire
+    [[ $output == *'did not match'* || $output == *'corrupt'* ]]
     [ "$(bare rev-parse main)" = "$good" ]
     [ -z "$(find "$repo/objects" -name 'tmp_*' -o -name 'incoming-*' -o -name 'quarantine-*')" ]
-    spinel plan --json >/dev/null || [ $? -eq 2 ]
+    ! bare cat-file -e "$next"
+    python3 "$BATS_TEST_DIRNAME/packs.py" push "$good" "$next" <pack >wire
+    run git receive-pack "$repo" <wire
+    [ "$(bare rev-parse main)" = "$next" ]
+}
+
+@test "9: a delta that makes a gigabyte of a few bytes is not made" {
+    python3 "$BATS_TEST_DIRNAME/packs.py" bomb 1073741824 >pack 2>id
+    bare -c core.bigFileThreshold=1m index-pack --stdin <pack
+    refused=$(commit_tree "$(entry 100644 z.yaml "$(cat id)" | tree)" main)
+    echo "$good $refused refs/heads/main" >updates
+    run sh -c 'ulimit -v 400000; spinel --site lab/spinel.yaml hook pre-receive <updates'
+    [ "$status" -eq 1 ]
+    [[ $output == *'1073741824 bytes are too many'* ]]
 }
 
 @test "9: a manifest that inflates without end is not inflated" {
