@@ -528,11 +528,6 @@ const char *core_commit(const struct core *core)
     return core->commit;
 }
 
-int64_t core_revision(const struct core *core)
-{
-    return core->revision;
-}
-
 /* ---- the pump ----------------------------------------------------------------------- */
 
 /* What Git asks for and no driver may do. */

@@ -146,7 +146,6 @@ struct core_load {
 };
 struct core_load core_load(const struct core *core);
 const char *core_commit(const struct core *core); /* target; "" before the first */
-int64_t core_revision(const struct core *core);
 /* Objects of ours that the last plan had no word of: [{"kind","project","name","uid"}]. */
 struct value *core_unseen(struct core *core, struct arena *arena);
 /* {"unmanaged":[...],"orphans":[...],"trash":[...]} as of the last full look, and those as

@@ -353,11 +353,6 @@ void object_observed(struct core *core, struct driver *driver, const struct requ
 
 /* ---- rounds ------------------------------------------------------------------------- */
 
-bool seen_is_dirty(const struct core *core)
-{
-    return core->coalesce_at_ms != 0;
-}
-
 void round_ask(struct core *core, struct driver *driver, struct value *uids)
 {
     struct arena *arena = batch_arena(core);

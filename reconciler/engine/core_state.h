@@ -374,8 +374,6 @@ void object_observed(struct core *core, struct driver *driver, const struct requ
 /* What was seen of a driver's objects before counts no more. */
 void seen_forget(struct core *core, const struct driver *driver);
 void seen_mark_dirty(struct core *core, struct driver *driver, const char *uid, const char *why);
-/* Whether uids or drivers wait to be looked at. */
-bool seen_is_dirty(const struct core *core);
 void seen_free(struct core *core);
 /* Notes which drivers hold something of ours that has no row and no name yet: it may be what
  * is about to be made, so nothing new is made there. */

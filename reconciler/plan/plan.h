@@ -281,9 +281,8 @@ struct value *spec_put(struct arena *arena, const struct kind *kind, struct valu
  * growth of a volume that a running instance holds, which is "instance". */
 const char *step_driver_class(const struct step *step);
 
-/* A saved plan: what `plan -o` writes and `apply FILE` reads. */
-struct value *plan_save(struct arena *arena, const struct plan *plan);
-/* The same of a document that plan_value() gave, here or in another process. */
+/* A saved plan, of a document that plan_value() gave, here or in another process: what `plan -o`
+ * writes and `apply FILE` reads. */
 struct value *plan_save_document(struct arena *arena, const struct value *document);
 /* ERR_INVALID if it is not a saved plan or was altered. */
 int plan_saved_check(const struct value *saved, const char **hash, const char **commit,

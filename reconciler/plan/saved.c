@@ -11,11 +11,6 @@
 
 static const char schema[] = "spinel/saved-plan/v1";
 
-struct value *plan_save(struct arena *arena, const struct plan *plan)
-{
-    return plan_save_document(arena, plan_value(arena, plan));
-}
-
 struct value *plan_save_document(struct arena *arena, const struct value *document)
 {
     struct value *out = value_map(arena);

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MPL-2.0 */
 /*
- * Manifests of the target, and the parse cache. A cached parse belongs to a blob
- * and to the schema that it was checked with: a Spinel with other kinds does not
- * see it. Losing the cache costs time and nothing else.
+ * The parse cache. A cached parse belongs to a blob and to the schema that it was checked with: a
+ * Spinel with other kinds does not see it. Losing the cache costs time and nothing else.
  */
 #include "reconciler/store/query.h"
 
@@ -21,64 +20,6 @@ static const char *schema(char buf[SCHEMA_TEXT])
               "the kinds' digest is too long: %s", kinds_digest());
     sqlite3_snprintf(SCHEMA_TEXT, buf, SCHEMA_PREFIX "%s", kinds_digest());
     return buf;
-}
-
-int store_manifests(struct store *store, struct arena *arena, struct manifest **out, size_t *count,
-                    struct error *err)
-{
-    struct manifest *rows = NULL;
-    size_t n = 0, room = 0;
-    char buf[SCHEMA_TEXT];
-    struct query query;
-    query_start(&query, store,
-                "SELECT manifest.path, manifest.blob, parse.documents FROM manifest"
-                " LEFT JOIN parse ON parse.blob = manifest.blob AND parse.schema = ?"
-                " ORDER BY manifest.path",
-                err);
-    query_bind_text(&query, schema(buf));
-    while (query_next(&query) > 0) {
-        rows = query_room(arena, rows, n, &room, sizeof(*rows));
-        rows[n].path = query_text(&query, arena);
-        rows[n].blob = query_text(&query, arena);
-        rows[n++].documents = query_json(&query, arena);
-    }
-    int rc = query_end(&query);
-    if (rc < 0)
-        return rc;
-    *out = rows;
-    *count = n;
-    return 0;
-}
-
-int store_manifest_put(struct store *store, const struct manifest *manifest, struct error *err)
-{
-    struct query query;
-    bool own = false;
-    invariant(manifest->path && manifest->path[0] && manifest->path[0] != '/', "a manifest at '%s'",
-              manifest->path ? manifest->path : "(nowhere)");
-    invariant(manifest->blob && manifest->blob[0], "manifest %s has no blob", manifest->path);
-    int rc = query_batch_begin(store, &own, err);
-    if (rc < 0)
-        return rc;
-    query_start(&query, store,
-                "INSERT INTO manifest (path, blob) VALUES (?, ?)"
-                " ON CONFLICT (path) DO UPDATE SET blob = excluded.blob",
-                err);
-    query_bind_text(&query, manifest->path);
-    query_bind_text(&query, manifest->blob);
-    rc = query_run(&query, NULL);
-    if (rc == 0 && manifest->documents)
-        rc = store_parse_put(store, manifest->blob, manifest->documents, err);
-    return query_batch_end(store, own, rc, err);
-}
-
-int store_manifest_drop(struct store *store, const char *path, struct error *err)
-{
-    struct query query;
-    invariant(path && path[0], "a manifest without a path is dropped");
-    query_start(&query, store, "DELETE FROM manifest WHERE path = ?", err);
-    query_bind_text(&query, path);
-    return query_run(&query, NULL);
 }
 
 int store_parse_get(struct store *store, struct arena *arena, const char *blob,

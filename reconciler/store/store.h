@@ -82,17 +82,6 @@ struct page {
 int store_revisions(struct store *store, struct arena *arena, struct page page,
                     struct revision **out, size_t *count, struct error *err);
 
-/* Manifests of the target revision: path and blob, and how each blob parsed. */
-struct manifest {
-    const char *path;
-    const char *blob;              /* hex object id */
-    const struct value *documents; /* list of normal forms (resource_value()) with "at": {line};
-                                    * NULL where it may not be cached (sensitive) */
-};
-int store_manifests(struct store *store, struct arena *arena, struct manifest **out, size_t *count,
-                    struct error *err); /* ordered by path */
-int store_manifest_put(struct store *store, const struct manifest *manifest, struct error *err);
-int store_manifest_drop(struct store *store, const char *path, struct error *err);
 /* The parse cache: by blob and kinds_digest(). `*documents` NULL if not cached. */
 int store_parse_get(struct store *store, struct arena *arena, const char *blob,
                     const struct value **documents, struct error *err);

@@ -403,12 +403,10 @@ static void small_read(struct arena *arena)
     struct error err = ERROR_INIT;
     const struct value *document = NULL;
     const char *const *paths = NULL;
-    struct manifest *manifests = NULL;
     const char *text = NULL;
     size_t count = 0;
     uint8_t seed[32];
     char rack_id[33];
-    (void)store_manifests(&store, arena, &manifests, &count, &err);
     (void)store_parse_get(&store, arena, "b1", &document, &err);
     (void)store_has_parses(&store, &err);
     (void)store_mentions(&store, arena, 7, 10, &paths, &count, &err);

@@ -26,7 +26,7 @@ static void no_secret_is_in_any_document(void **state)
 
     world_declare(w, SHOP SEEDED(""));
     world_plan(w);
-    document = json_text(w->arena, plan_save(w->arena, w->plan));
+    document = json_text(w->arena, plan_save_document(w->arena, plan_value(w->arena, w->plan)));
     assert_null(strstr(document, "hunter2"));
     assert_null(strstr(document, "keyed:"));
     assert_non_null(strstr(document, "{\"sensitive\":\"changed\"}"));
@@ -95,7 +95,7 @@ static void a_saved_plan_that_was_altered_is_refused(void **state)
 
     world_declare(w, SHOP);
     world_plan(w);
-    saved = plan_save(w->arena, w->plan);
+    saved = plan_save_document(w->arena, plan_value(w->arena, w->plan));
     assert_int_equal(plan_saved_check(saved, &hash, &commit, &world, &err), 0);
     assert_string_equal(hash, w->plan->hash);
     assert_string_equal(world, w->plan->world);

@@ -110,29 +110,7 @@ static void the_target_is_the_newest_accepted_revision(void **state)
                      ERR_NOT_FOUND);
 }
 
-/* ---- manifests ---------------------------------------------------------------------- */
-
-static void manifests_are_ordered_by_path_with_their_parses(void **state)
-{
-    struct scene *scene = *state;
-    struct manifest *rows = NULL;
-    size_t count = 0;
-    const struct manifest b = {.path = "b.yaml", .blob = "22", .documents = json(scene, "[1]")};
-    const struct manifest a = {.path = "a.yaml", .blob = "11"};
-    ok(scene, store_manifest_put(scene->store, &b, &scene->err));
-    ok(scene, store_manifest_put(scene->store, &a, &scene->err));
-
-    ok(scene, store_manifests(scene->store, scene->arena, &rows, &count, &scene->err));
-    assert_int_equal(count, 2);
-    assert_string_equal(rows[0].path, "a.yaml");
-    assert_null(rows[0].documents);
-    assert_true(value_equal(rows[1].documents, b.documents));
-
-    ok(scene, store_manifest_drop(scene->store, "b.yaml", &scene->err));
-    ok(scene, store_manifest_drop(scene->store, "b.yaml", &scene->err));
-    ok(scene, store_manifests(scene->store, scene->arena, &rows, &count, &scene->err));
-    assert_int_equal(count, 1);
-}
+/* ---- parses ------------------------------------------------------------------------- */
 
 static void a_parse_of_other_kinds_is_not_seen_and_dropped_at_a_start(void **state)
 {
@@ -754,7 +732,6 @@ int main(void)
     const struct CMUnitTest tests[] = {
         CASE(there_is_no_target_before_the_first_revision),
         CASE(the_target_is_the_newest_accepted_revision),
-        CASE(manifests_are_ordered_by_path_with_their_parses),
         CASE(a_parse_of_other_kinds_is_not_seen_and_dropped_at_a_start),
         CASE(an_object_comes_back_whole_with_its_observation),
         CASE(each_row_keeps_its_own_values),
