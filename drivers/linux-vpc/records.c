@@ -22,6 +22,7 @@
 #include "model/error.h"
 #include "model/invariant.h"
 #include "model/json.h"
+#include "model/kind.h"
 #include "model/text.h"
 
 enum { UID_LENGTH = 32, RECORD_MAX_BYTES = 16 << 20 };
@@ -177,6 +178,69 @@ static bool record_from(struct arena *arena, const struct value *value, struct r
     return record->uid && record->name && value_is_map(record->spec);
 }
 
+/* ---- whether it is of its kind ------------------------------------------------------ */
+
+static bool value_fits(const struct field *field, const struct value *value);
+
+static bool members_fit(const struct field *field, const struct value *map)
+{
+    for (size_t i = 0; i < map->pair_count; i++) {
+        const struct field *child = field_child(field, map->pairs[i].key);
+        if (child && !value_fits(child, map->pairs[i].value))
+            return false;
+    }
+    return true;
+}
+
+static bool value_fits(const struct field *field, const struct value *value)
+{
+    switch (field->type) {
+    case FIELD_BOOL:
+        return value->type == VALUE_BOOL;
+    case FIELD_INT:
+        return value->type == VALUE_INT;
+    case FIELD_STRING:
+        return value_is_text(value);
+    case FIELD_LIST:
+        for (size_t i = 0; value_is_list(value) && field->item && i < value->count; i++)
+            if (!value_fits(field->item, value->items[i]))
+                return false;
+        return value_is_list(value);
+    case FIELD_MAP:
+        return value_is_map(value) && members_fit(field, value);
+    }
+    return false;
+}
+
+/* A field that no kind has is another version's; one of another kind tells whose spec it is. */
+static bool is_of_another(enum record_kind kind, const char *key)
+{
+    for (int i = 0; i < RECORD_KINDS; i++)
+        if (i != (int)kind && field_child(kind_find(kind_texts[i])->spec, key))
+            return true;
+    return false;
+}
+
+static int spec_check(const struct record *record, struct error *err)
+{
+    const char *kind = record_kind_text(record->kind);
+    const struct field *spec = kind_find(kind)->spec;
+    for (size_t i = 0; i < spec->field_count; i++)
+        if (spec->fields[i]->is_required && !value_get(record->spec, spec->fields[i]->name))
+            return error_set(err, ERR_CORRUPT, "it is no %s: it has no %s", kind,
+                             spec->fields[i]->name);
+    for (size_t i = 0; i < record->spec->pair_count; i++) {
+        const char *key = record->spec->pairs[i].key;
+        const struct field *field = field_child(spec, key);
+        if (field && !value_fits(field, record->spec->pairs[i].value))
+            return error_set(err, ERR_CORRUPT, "its %s is none that a %s has", key, kind);
+        if (!field && is_of_another(record->kind, key))
+            return error_set(err, ERR_CORRUPT, "it is no %s: it has the %s of another kind", kind,
+                             key);
+    }
+    return 0;
+}
+
 static struct value *record_value(struct arena *arena, const struct record *record)
 {
     struct value *value = value_map(arena);
@@ -277,15 +341,23 @@ static bool is_name_of(const char *name, const struct record *record)
     return strcmp(name, wanted) == 0;
 }
 
+static bool is_as_written(struct arena *arena, const char *name, const struct value *value,
+                          struct record *record)
+{
+    return value && is_record_name(name) && record_from(arena, value, record) &&
+           is_name_of(name, record);
+}
+
 bool record_parse(struct arena *arena, const char *name, const struct value *value,
                   struct record *record)
 {
-    return is_record_name(name) && record_from(arena, value, record) && is_name_of(name, record);
+    struct error ignored = ERROR_INIT;
+    return is_as_written(arena, name, value, record) && spec_check(record, &ignored) == 0;
 }
 
 /* As it was read before (kept.h), or from the disk. */
-static bool record_read(struct arena *arena, int dir, const char *path, const char *vpc,
-                        const char *name, struct record *record)
+static int record_read(struct arena *arena, int dir, const char *path, const char *vpc,
+                       const char *name, struct record *record, struct error *err)
 {
     char file[PATH_MAX + NAME_MAX + 2];
     struct stat st;
@@ -293,11 +365,12 @@ static bool record_read(struct arena *arena, int dir, const char *path, const ch
         fstatat(dir, name, &st, 0) == 0 ? kept_record(vpc, name, &st) : NULL;
     if (kept) {
         *record = *kept;
-        return true;
+        return 0;
     }
     snprintf(file, sizeof file, "%s/%s", path, name);
-    const struct value *value = records_read_path(arena, file);
-    return value && record_parse(arena, name, value, record);
+    if (!is_as_written(arena, name, records_read_path(arena, file), record))
+        return error_set(err, ERR_CORRUPT, "%s does not read as it was written", file);
+    return spec_check(record, err) < 0 ? error_wrap(err, "%s", file) : 0;
 }
 
 static void record_add(struct arena *arena, struct records *records, const struct record *record)
@@ -316,12 +389,10 @@ static int record_load(struct arena *arena, DIR *dir, const char *path, const ch
                        struct records *out, struct error *err)
 {
     struct record record;
-    if (record_read(arena, dirfd(dir), path, out->vpc, name, &record)) {
-        record_add(arena, out, &record);
-        return 0;
-    }
-    error_set(err, ERR_CORRUPT, "%s/%s does not read as it was written", path, name);
-    return error_hint(err, "Remove the file; the next apply writes it anew.");
+    if (record_read(arena, dirfd(dir), path, out->vpc, name, &record, err) < 0)
+        return error_hint(err, "Remove the file; the next apply writes it anew.");
+    record_add(arena, out, &record);
+    return 0;
 }
 
 int records_load(struct arena *arena, const char *own_dir, const char *vpc, struct records *out,

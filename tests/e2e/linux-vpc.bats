@@ -481,6 +481,22 @@ section() { in_vpc nft list table inet spinel | sed -n "/chain /h; /tcp dport $1
     together delete 1 2 3
 }
 
+@test "a record that is another kind's makes what it lies with unknown, and nothing is done to that" {
+    record=$(own_files)/NIC-$DB.json
+    cp "$record" "$W/record"
+    tap=$(look "$DB" .status.tap)
+    jq -c '.spec = {vpc: "a", cidr: "10.0.1.0/24"}' "$W/record" >"$record"
+    [ "$(look "$DB" .unknown)" = true ]
+    [ "$(look "$WEB" .unknown)" = true ]
+    [[ $(look "$DB" .error.message) == *"NIC-$DB.json: it is no NIC: it has no instance"* ]]
+    [[ $(rpc observe '{}') == *"it is no NIC"* ]] # no list: what is left out of one would be gone
+    run apply delete NIC db.eth0 "$DB" '{}' '{}'
+    [[ $output == *"it is no NIC"* ]]
+    in_vpc ip link show "$tap"
+    cp "$W/record" "$record"
+    [ "$(damage "$DB")" = "" ]
+}
+
 @test "an address that changes takes lease, name and anti-spoofing with it" {
     apply update NIC db.eth0 "$DB" "$(nic_spec db front 10.0.1.60 02:00:00:00:01:06)" "$REFS_A"
     fails in_guest db ping -c 1 -W 1 10.0.1.5

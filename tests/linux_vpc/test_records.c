@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+/* What the driver wrote of its objects is read as what it is, or not at all. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <ftw.h>
+#include "drivers/linux-vpc/names.c"
+#include "drivers/linux-vpc/records.c"
+
+#define VPC "0123456789abcdef0123456789abcdef"
+#define UID "00000000000000000000000000000001"
+#define NIC_SPEC                                                        \
+    "\"instance\":\"web\",\"interface\":\"eth0\",\"subnet\":\"front\"," \
+    "\"address\":\"10.0.1.5\",\"mac\":\"02:00:5e:00:53:01\",\"labels\":{}"
+
+static char own_dir[] = "/tmp/spinel-records-XXXXXX";
+
+static int setup(void **state)
+{
+    char path[PATH_MAX];
+    (void)state;
+    strcpy(own_dir + sizeof own_dir - 7, "XXXXXX");
+    assert_non_null(mkdtemp(own_dir));
+    snprintf(path, sizeof path, "%s/" VPC, own_dir);
+    return mkdir(path, 0700);
+}
+
+static int entry_remove(const char *path, const struct stat *st, int type, struct FTW *where)
+{
+    (void)st, (void)type, (void)where;
+    return remove(path);
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    return nftw(own_dir, entry_remove, 16, FTW_DEPTH | FTW_PHYS);
+}
+
+/* The only record of the VPC: of this kind by its name and its word, with this spec. */
+static int load(const char *kind, const char *spec, struct error *err)
+{
+    char path[PATH_MAX];
+    struct records records;
+    struct arena *arena = arena_new();
+    snprintf(path, sizeof path, "%s/" VPC "/%s-" UID ".json", own_dir, kind);
+    FILE *file = fopen(path, "w");
+    assert_non_null(file);
+    fprintf(file,
+            "{\"kind\":\"%s\",\"uid\":\"" UID "\",\"project\":\"shop\",\"name\":\"x\","
+            "\"epoch\":1,\"released\":false,\"spec\":{%s},\"chosen\":{}}\n",
+            kind, spec);
+    fclose(file);
+    *err = (struct error)ERROR_INIT;
+    int result = records_load(arena, own_dir, VPC, &records, err);
+    if (result == 0)
+        assert_int_equal(records.count, 1);
+    unlink(path);
+    arena_free(arena);
+    return result;
+}
+
+static void each_kind_is_read_as_it_was_written(void **state)
+{
+    static const char *const records[][2] = {
+        {"VPC", "\"prefixes\":[\"10.0.0.0/16\"],\"nat\":true,\"mtu\":1500"},
+        {"Subnet", "\"vpc\":\"net\",\"cidr\":\"10.0.1.0/24\",\"dhcp\":true,"
+                   "\"dns\":{\"enabled\":true,\"domain\":\"internal\",\"servers\":[\"9.9.9.9\"]}"},
+        {"NIC", NIC_SPEC},
+        {"Firewall", "\"vpc\":\"net\""},
+        {"FloatingIP", "\"vpc\":\"net\",\"address\":\"192.0.2.9\",\"instance\":\"web\""},
+        {"PortForward", "\"vpc\":\"net\",\"port\":80,\"instance\":\"web\",\"protocol\":\"tcp\""},
+        {"NIC", NIC_SPEC ",\"speed\":7"}, /* of a version to come */
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof records / sizeof *records; i++) {
+        struct error err;
+        if (load(records[i][0], records[i][1], &err) < 0)
+            fail_msg("%s: %s", records[i][0], err.message);
+    }
+}
+
+static void what_is_of_another_kind_is_refused_by_name(void **state)
+{
+    static const char *const cases[][3] = {
+        {"NIC", "\"vpc\":\"net\",\"cidr\":\"10.0.1.0/24\"", "it is no NIC: it has no instance"},
+        {"NIC", NIC_SPEC ",\"cidr\":\"10.0.1.0/24\"", "the cidr of another kind"},
+        {"Subnet", NIC_SPEC, "it is no Subnet: it has no vpc"},
+        {"Firewall", "\"vpc\":\"net\",\"cidr\":\"10.0.1.0/24\"", "the cidr of another kind"},
+        {"FloatingIP", "\"vpc\":\"net\",\"address\":\"192.0.2.9\",\"port\":80,\"instance\":\"web\"",
+         "it is no FloatingIP: it has the port of another kind"},
+        {"PortForward", "\"vpc\":\"net\",\"address\":\"192.0.2.9\",\"instance\":\"web\"",
+         "it has no port"},
+        {"VPC", "\"nat\":true", "it has no prefixes"},
+        {"VPC", "\"prefixes\":\"10.0.0.0/16\"", "its prefixes is none that a VPC has"},
+        {"PortForward", "\"vpc\":\"net\",\"port\":\"80\",\"instance\":\"web\"", "its port is none"},
+        {"Subnet", "\"vpc\":\"net\",\"cidr\":\"10.0.1.0/24\",\"dns\":{\"servers\":[7]}",
+         "its dns is none"},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct error err;
+        char file[128];
+        snprintf(file, sizeof file, VPC "/%s-" UID ".json", cases[i][0]);
+        assert_int_equal(load(cases[i][0], cases[i][1], &err), ERR_CORRUPT);
+        if (!strstr(err.message, cases[i][2]) || !strstr(err.message, file))
+            fail_msg("%s, and not: %s", err.message, cases[i][2]);
+        assert_non_null(strstr(err.hint, "Remove the file"));
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(each_kind_is_read_as_it_was_written, setup, teardown),
+        cmocka_unit_test_setup_teardown(what_is_of_another_kind_is_refused_by_name, setup,
+                                        teardown),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
