@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MPL-2.0 */
 /*
- * Requests are built one at a time in the conversation's buffer; sequence numbers
- * keep an answer that came late from being taken for the next one.
+ * Requests are built one at a time in the conversation's buffer. An answer that came late,
+ * after its request had failed here, is told by its sequence number and passed over: it is
+ * neither taken for the next one's nor that one's failure. A dump that is given up is read to
+ * its end, since the kernel begins no other one before.
  */
 #include "drivers/linux-vpc/rtnl.h"
 #include <assert.h>
@@ -72,21 +74,59 @@ static int failure(void)
     return errno > 0 ? -errno : -EPROTO;
 }
 
+/* Bytes of an answer to the request of that number, or negative. */
+static ssize_t answer_read(struct rtnl *rtnl, unsigned seq)
+{
+    for (;;) {
+        ssize_t got = mnl_socket_recvfrom(rtnl->socket, rtnl->answer, sizeof rtnl->answer);
+        const struct nlmsghdr *first = (const void *)rtnl->answer;
+        if (got < 0 && errno == EINTR)
+            continue;
+        bool is_late =
+            got > 0 && mnl_nlmsg_ok(first, (int)got) && first->nlmsg_seq && first->nlmsg_seq != seq;
+        if (!is_late)
+            return got;
+    }
+}
+
+static bool is_end(const char *answer, ssize_t size)
+{
+    const struct nlmsghdr *message = (const void *)answer;
+    int left = (int)size;
+    while (mnl_nlmsg_ok(message, left)) {
+        if (message->nlmsg_type == NLMSG_DONE || message->nlmsg_type == NLMSG_ERROR)
+            return true;
+        message = mnl_nlmsg_next(message, &left);
+    }
+    return left > 0; /* what does not read has no end that could be waited for */
+}
+
+/* What is left of a dump, of which `got` bytes were the last to come. */
+static void dump_drain(struct rtnl *rtnl, unsigned seq, ssize_t got)
+{
+    while (got > 0 && !is_end(rtnl->answer, got))
+        got = answer_read(rtnl, seq);
+}
+
 static int rtnl_talk(struct rtnl *rtnl, struct nlmsghdr *request, mnl_cb_t each, void *context)
 {
     assert(request->nlmsg_len <= REQUEST_BYTES);
+    unsigned seq = request->nlmsg_seq;
+    bool is_dump = (request->nlmsg_flags & NLM_F_DUMP) == NLM_F_DUMP;
     if (mnl_socket_sendto(rtnl->socket, request, request->nlmsg_len) < 0)
         return failure();
     int more = MNL_CB_OK;
     while (more > MNL_CB_STOP) {
-        ssize_t got = mnl_socket_recvfrom(rtnl->socket, rtnl->answer, sizeof rtnl->answer);
-        if (got < 0 && errno == EINTR)
-            continue;
+        ssize_t got = answer_read(rtnl, seq);
         if (got < 0)
             return failure();
-        more = mnl_cb_run(rtnl->answer, (size_t)got, request->nlmsg_seq, rtnl->port, each, context);
-        if (more < 0)
-            return failure();
+        more = mnl_cb_run(rtnl->answer, (size_t)got, seq, rtnl->port, each, context);
+        if (more < 0) {
+            int failed = failure();
+            if (is_dump)
+                dump_drain(rtnl, seq, got);
+            return failed;
+        }
     }
     return 0;
 }
