@@ -595,6 +595,21 @@ names_read() { grep -c 'read .*/names' "/run/spinel/$NS/log"; }
     kill "$(cat "$W/ticker.pid")" "$(cat "$W/talker.pid")" "$(cat "$W/listener.pid")"
 }
 
+@test "somebody who commits rules beside ours all the time breaks no step and no look" {
+    in_vpc sh -c "while :; do nft add table ip other; nft delete table ip other; done" 3>&- & other=$!
+    for port in 81 82 80; do
+        apply update Firewall fw "$FIREWALL" "${SPEC_FIREWALL/\"80\"/\"$port\"}" "$REFS_A"
+        [ "$(damage "$FIREWALL")" = "" ]
+        [ "$(damage "$WEB")" = "" ]
+        in_vpc nft list table inet spinel | grep -q "dport $port"
+    done
+    kill "$other"
+    wait "$other" || true
+    in_vpc nft delete table ip other 2>/dev/null || true
+    db_update 10.0.1.6 # what is there is known again
+    [ "$(damage "$VPC_A")" = "" ]
+}
+
 @test "everything is rebuilt from its records when the namespace is gone" {
     for name in web db app; do kill "$(cat "$W/guest-$name.pid")" 2>/dev/null || true; done
     kill -9 "$(look "$VPC_A" .status.pid)"
