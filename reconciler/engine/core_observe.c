@@ -527,8 +527,8 @@ void round_lost(struct core *core, struct driver *driver, uint64_t round)
 static bool entry_take(struct core *core, struct driver *driver, const struct value *entry)
 {
     if (!value_is_list(entry) || entry->count < 3 || !value_is_text(entry->items[0]) ||
-        !digest_is_uid(entry->items[0]->text) ||
-        entry->items[1]->type != VALUE_INT || !epoch_is_possible(entry->items[1]->integer) ||
+        !digest_is_uid(entry->items[0]->text) || entry->items[1]->type != VALUE_INT ||
+        !epoch_is_possible(entry->items[1]->integer) ||
         (value_is_text(entry->items[2]) && entry->items[2]->text_len > ETAG_MAX))
         return false;
     if (is_of_another(core, driver, entry->items[0]->text))
