@@ -75,9 +75,9 @@ int control_listen(const char *state_dir, int *fd, struct error *err)
     int status = place_open(state_dir, &place, err);
     if (status < 0)
         return status;
-    int made = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     unlinkat(place.dir, socket_name, 0);
     mode_t mask = umask(0177);
+    int made = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (made < 0 || bind(made, (struct sockaddr *)&place.address, sizeof place.address) < 0 ||
         listen(made, BACKLOG) < 0)
         status = error_sys(err, "cannot listen on %s/%s", state_dir, socket_name);

@@ -306,11 +306,36 @@ static void client_turn_away(struct client *client)
     client_drop(client);
 }
 
+static void accept_begin(struct ev_loop *loop, struct ev_timer *timer, int events)
+{
+    struct server *server = timer->data;
+    (void)events;
+    if (server->client_count < CLIENTS_MAX)
+        ev_io_start(loop, &server->accept);
+}
+
+/* Who waits stays in the queue, and the loop would hear of them again at once, for ever. */
+static void accept_rest(struct ev_loop *loop, struct server *server)
+{
+    const double pause_s = 1;
+    ev_io_stop(loop, &server->accept);
+    ev_timer_init(&server->accept_later, accept_begin, pause_s, 0);
+    server->accept_later.data = server;
+    ev_timer_start(loop, &server->accept_later);
+}
+
+static bool is_short_of(int error)
+{
+    return error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM;
+}
+
 static void accept_ready(struct ev_loop *loop, struct ev_io *io, int events)
 {
     struct server *server = io->data;
     (void)events;
     int fd = accept4(io->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    if (fd < 0 && is_short_of(errno))
+        accept_rest(loop, server);
     if (fd < 0)
         return;
     if (++server->client_count == CLIENTS_MAX)
@@ -406,6 +431,7 @@ void server_close(struct server *server)
     if (server->fd < 0)
         return;
     ev_io_stop(server->shell->loop, &server->accept);
+    ev_timer_stop(server->shell->loop, &server->accept_later);
     close(server->fd);
     control_forget(server->shell->site->state_dir);
 }

@@ -55,6 +55,7 @@ struct server {
     struct loading *loading; /* has the shell's store, source and core; NULL: all is loaded */
     int fd;
     struct ev_io accept;
+    struct ev_timer accept_later; /* once a descriptor may be free again */
     struct ev_signal terminate, interrupt;
     struct client *clients;
     unsigned client_count;

@@ -146,6 +146,27 @@ PY
     converged
 }
 
+@test "a core that has no descriptor left waits for one, and does not spin" {
+    daemon_start
+    converged
+    core=$(pgrep -P "$daemon" -o)
+    free=0
+    while [ -e "/proc/$core/fd/$free" ]; do free=$((free + 1)); done
+    prlimit --pid "$core" --nofile="$free:1024"
+    timeout 3 spinel status >waited 2>&1 3>&- &
+    asked=$!
+    ticks() { awk '{print $14 + $15}' "/proc/$core/stat"; }
+    sleep 0.5
+    before=$(ticks)
+    sleep 2
+    [ $(($(ticks) - before)) -lt 50 ]
+    wait $asked || true
+    [[ $(cat waited) != *true* ]] # or the limit is none, and nothing was shown
+    prlimit --pid "$core" --nofile=1024
+    until_true 10 timeout 5 spinel status
+    kill -0 "$core"
+}
+
 @test "a line without end, and clients without end, do not stop the daemon" {
     many=$(ulimit -Sn)
     ulimit -Sn 400 # descriptors of the daemon; fewer than clients that come
