@@ -117,6 +117,8 @@ int core_driver_problem(const struct core *core, struct error *err);
 bool core_list_fails(const struct core *core);
 /* One that has never come up, with what it said. */
 bool core_driver_unusable(const struct core *core, struct error *err);
+/* With effects: all that is left to run is of kinds that no driver is named for; says so. */
+bool core_is_undriven(const struct core *core, struct error *err);
 /* When something will be tried again, in milliseconds of the wall clock; 0 if nothing waits. */
 int64_t core_next_try(const struct core *core);
 

@@ -183,6 +183,49 @@ void core_driver_down(struct core *core, const char *name, const char *why)
                driver->problem.hint[0] ? ". " : "", driver->problem.hint);
 }
 
+static bool has_driver(const struct core *core, const char *class)
+{
+    const char *name = core->config.driver_of(core->config.context, class);
+    size_t i = 0;
+    while (name && i < core->config.driver_count && strcmp(core->drivers[i].name, name) != 0)
+        i++;
+    return name && i < core->config.driver_count;
+}
+
+static bool is_undriven(const struct core *core, const struct step *step)
+{
+    return step->disposition == RUN && step->kind->driver && !has_driver(core, step->kind->driver);
+}
+
+bool core_is_undriven(const struct core *core, struct error *err)
+{
+    bool is_any = false;
+    if (!core->config.effects || !core->plan || HASH_COUNT(core->tasks))
+        return false;
+    for (size_t i = 0; i < core->plan->step_count; i++) {
+        const struct step *step = &core->plan->steps[i];
+        if (step->disposition == RUN && !is_undriven(core, step))
+            return false;
+        is_any |= is_undriven(core, step);
+    }
+    return is_any && core_driver_problem(core, err);
+}
+
+/* What is to be done, and nobody is there who could ever do it. */
+static int undriven_find(const struct core *core, struct error *err)
+{
+    for (size_t i = 0; core->plan && i < core->plan->step_count; i++) {
+        const struct step *step = &core->plan->steps[i];
+        if (!is_undriven(core, step))
+            continue;
+        error_set(err, ERR_UNSUPPORTED,
+                  "no driver looks after a %s: spec.drivers in the site file names none for it",
+                  step->kind->name);
+        return error_hint(err, "Name one there, or one as the default: drivers: {default: ...}");
+    }
+    return 0;
+}
+
 int core_driver_problem(const struct core *core, struct error *err)
 {
     for (size_t i = 0; i < core->config.driver_count; i++) {
@@ -192,7 +235,7 @@ int core_driver_problem(const struct core *core, struct error *err)
             return err->code;
         }
     }
-    return 0;
+    return undriven_find(core, err);
 }
 
 void driver_log(const struct core *core, const struct driver *driver, const char *text)

@@ -250,7 +250,7 @@ static int shell_run(struct shell *shell, int64_t wait_s, const volatile int *in
     while (!core_is_settled(shell->core) && now_ms() < until && !(interrupted && *interrupted)) {
         ev_run(shell->loop, EVRUN_ONCE);
         if (core_has_failed(shell->core, err) || core_is_refused(shell->core, err) ||
-            core_driver_unusable(shell->core, err)) {
+            core_driver_unusable(shell->core, err) || core_is_undriven(shell->core, err)) {
             status = err->code;
             break;
         }
@@ -259,6 +259,16 @@ static int shell_run(struct shell *shell, int64_t wait_s, const volatile int *in
     }
     ev_timer_stop(shell->loop, &shell->tick);
     return status;
+}
+
+/* Without any nobody would ever be heard of, or waited for with a reason. */
+static int drivers_need(const struct shell *shell, struct error *err)
+{
+    if (shell->program_count)
+        return 0;
+    error_set(err, ERR_UNSUPPORTED, "spec.drivers in the site file names no driver");
+    return error_hint(err, "For real machines: drivers: {instance: qemu, volume: file, network: "
+                           "linux-vpc}. To try it: drivers: {default: sim}");
 }
 
 /* Drivers are on their way up while the commit is read. */
@@ -320,6 +330,8 @@ int shell_plan(struct shell *shell, struct arena *arena, const char *commit, boo
 {
     char hex[65];
     int status = commit_find(shell, commit, hex, err);
+    if (status == 0 && !is_cached)
+        status = drivers_need(shell, err);
     if (status < 0)
         return status;
     status = shell_begin(shell, false, is_cached, err);
@@ -359,6 +371,8 @@ int shell_apply(struct shell *shell, struct arena *arena, const struct value *sa
 {
     char head[65];
     int status = source_head(shell->source, head, err);
+    if (status == 0)
+        status = drivers_need(shell, err);
     if (status < 0)
         return status;
     shell->follow = follow;

@@ -66,6 +66,23 @@ teardown() { daemon_stop; }
     spinel status --json | jq -e '.resources == {total: 9, true: 6, pending: 3, drifting: 0, held: 0}'
 }
 
+@test "a site without a driver for what is declared is told so, and nobody waits for one" {
+    sed -i 's/drivers: {default: sim}/drivers: {}/' lab/spinel.yaml
+    for command in "plan" "drift" "apply --yes"; do
+        run timeout 10 spinel $command
+        [ "$status" -eq 1 ] || { echo "$command: $status $output"; false; }
+        [[ $output == *'names no driver'*'drivers: {default: sim}'* ]]
+    done
+    sed -i 's/drivers: {}/drivers: {volume: sim}/' lab/spinel.yaml
+    run timeout 20 spinel apply --yes
+    [ "$status" -eq 1 ]
+    [[ $output == *'Volume shop/web-1-data: create confirmed'*'no driver looks after a VPC'*'default'* ]]
+    spinel get volume shop/web-1-data >/dev/null
+    daemon_start
+    is_told() { spinel status --json | jq -e '.driverProblem | test("no driver looks after a VPC")'; }
+    until_true 10 is_told
+}
+
 @test "a saved plan is applied exactly, and once" {
     spinel plan -o saved >/dev/null 2>&1 || [ $? -eq 2 ]
     [ "$(stat -c %a saved)" = 600 ]
