@@ -76,15 +76,37 @@ static void spec_read(struct arena *arena, struct site *site, const struct value
     site->budget.collapse_percent = value_get_int(budget, "collapsePercent", 0);
 }
 
-/* Whether `path` is `dir` or below it, as written: nothing is looked at. */
-static bool is_within(const char *path, const char *dir)
+/* An absolute path without "//", "." and "..", as written: nothing is looked at. */
+static char *path_plain(struct arena *arena, const char *path)
 {
-    size_t len = strlen(dir);
+    char *plain = arena_alloc(arena, strlen(path) + 2);
+    size_t len = 0;
 
-    while (len > 1 && dir[len - 1] == '/')
-        len--;
-    return strncmp(path, dir, len) == 0 && (path[len] == '/' || path[len] == '\0') &&
-           !strstr(path + len, "/..");
+    while (*path) {
+        size_t part = strcspn(path, "/");
+
+        if (part == 2 && strncmp(path, "..", 2) == 0) {
+            while (len > 0 && plain[--len] != '/')
+                ;
+        } else if (part > 0 && !(part == 1 && path[0] == '.')) {
+            plain[len++] = '/';
+            memcpy(plain + len, path, part);
+            len += part;
+        }
+        path += part;
+        path += *path == '/';
+    }
+    plain[len] = '\0';
+    return plain;
+}
+
+/* Whether `path` is `dir` or below it. */
+static bool is_within(struct arena *arena, const char *path, const char *dir)
+{
+    const char *inner = path_plain(arena, path), *outer = path_plain(arena, dir);
+    size_t len = strlen(outer);
+
+    return strncmp(inner, outer, len) == 0 && (inner[len] == '/' || inner[len] == '\0');
 }
 
 static struct position place_of(const struct value *spec, const char *name, struct position at)
@@ -95,23 +117,23 @@ static struct position place_of(const struct value *spec, const char *name, stru
 }
 
 /* What is lost together, or would be given away with the other, is not kept together. */
-static void places_check(const struct site *site, const struct document *document,
-                         struct report *report)
+static void places_check(struct arena *arena, const struct site *site,
+                         const struct document *document, struct report *report)
 {
     struct position state = place_of(document->spec, "stateDir", document->at);
 
-    if (strcmp(site->state_dir, "/") == 0)
+    if (path_plain(arena, site->state_dir)[0] == '\0')
         report_add(report, state, "bad-site",
                    "stateDir: / is the whole machine; give Spinel a directory of its own");
-    else if (is_within(site->state_dir, site->repository.path))
+    else if (is_within(arena, site->state_dir, site->repository.path))
         report_add(report, state, "bad-site",
                    "stateDir: %s is within the repository; give it a directory of its own",
                    site->state_dir);
-    else if (is_within(site->key_file, site->state_dir))
+    else if (is_within(arena, site->key_file, site->state_dir))
         report_add(report, place_of(document->spec, "keyFile", document->at), "bad-site",
                    "keyFile: %s is within stateDir, whose loss or copy must not be that of the key",
                    site->key_file);
-    else if (is_within(site->key_file, site->repository.path))
+    else if (is_within(arena, site->key_file, site->repository.path))
         report_add(report, place_of(document->spec, "keyFile", document->at), "bad-site",
                    "keyFile: %s is within the repository, which others may read", site->key_file);
 }
@@ -143,7 +165,7 @@ int site_read(struct arena *arena, const char *file, const char *dir, const char
     site->file = arena_text(arena, file);
     site->dir = dir ? arena_text_n(arena, dir, strlen(dir)) : dir_of(arena, file);
     spec_read(arena, site, spec);
-    places_check(site, &document, report);
+    places_check(arena, site, &document, report);
     if (report->count > before)
         return ERR_INVALID;
     *out = site;

@@ -522,7 +522,19 @@ keyFile: ./state/key|is within stateDir
 keyFile: ./manifests.git/key|is within the repository
 stateDir: /|is the whole machine
 stateDir: ./manifests.git/state|is within the repository
+stateDir: ./state/../manifests.git//./state|is within the repository
+stateDir: ./state/../../../../../../../../../..|is the whole machine
+keyFile: ./manifests/../state/./key|is within stateDir
+keyFile: .//manifests.git/x/../../manifests.git/key|is within the repository
 SITES
+    for change in 's|stateDir: ./state|stateDir: ..|' 's|stateDir: ./state|stateDir: .|'; do
+        sed "$change" whole >lab/spinel.yaml
+        run timeout 20 spinel plan
+        [ "$status" -eq 1 ]
+        [[ $output == *'spinel.key is within stateDir'* ]]
+    done
+    sed 's|stateDir: ./state|stateDir: ./manifests/../other\n  keyFile: ./manifests/../key|' whole >lab/spinel.yaml
+    spinel plan >/dev/null || [ $? -eq 2 ]
     sed 's|{default: sim}|{default: ../../spinel}|' whole >lab/spinel.yaml
     run timeout 20 spinel plan
     [ "$status" -eq 1 ]
