@@ -194,6 +194,11 @@ static int push_judge(struct cli *cli, struct push *push, struct error *err)
         problems_print_narrow(&report, HOOK_COLUMNS);
         return error_set(err, ERR_INVALID, "%s", problems_count(&report));
     }
+    if (received.set->declared == 0 && push->site->repository.subdir[0])
+        say(push, arena_printf(cli->arena,
+                               "No manifest is below '%s', which spec.repository.subdir in the "
+                               "site file names.",
+                               push->site->repository.subdir));
     if (received.forced)
         say(push, arena_printf(cli->arena, "History is rewritten; the old tip was %.12s.",
                                received.old ? received.old : "none"));

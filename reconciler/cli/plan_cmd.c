@@ -40,6 +40,10 @@ static int plan_run(struct cli *cli)
         planning_print(document);
     if (options.file && !is_piped)
         note("spinel plan: saved; spinel apply %s does exactly this, or refuses", options.file);
+    if (value_get_int(document, "resources", 1) == 0 && site->repository.subdir[0])
+        note("spinel plan: no manifest is below '%s', which spec.repository.subdir in the site "
+             "file names",
+             site->repository.subdir);
     return planning_exit(document);
 }
 

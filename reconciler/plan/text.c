@@ -466,12 +466,17 @@ static void put_summary(const struct writer *writer, const struct value *summary
                 arena_printf(writer->arena, "Plan: %s", plan_summary_text(writer->arena, summary)));
 }
 
-static void put_empty(const struct writer *writer, const char *commit, int64_t unknown)
+static void put_empty(const struct writer *writer, const struct value *document)
 {
+    const char *commit = value_get_text(document, "commit", "");
+    int64_t unknown = value_at_int(document, "observed.unknown", 0);
+
     put(writer, TONE_BOLD, "No changes.");
     if (unknown)
         text_printf(writer->out, " But %lld object%s of %.12s could not be looked at.\n",
                     (long long)unknown, unknown == 1 ? "" : "s", commit);
+    else if (*commit && value_get_int(document, "resources", 1) == 0)
+        text_printf(writer->out, " %.12s declares nothing.\n", commit);
     else if (*commit)
         text_printf(writer->out, " The rack matches %.12s.\n", commit);
     else
@@ -487,7 +492,7 @@ void plan_text(struct text *out, const struct value *document, struct plan_text_
     const char *at = value_at_text(document, "observed.at", NULL);
 
     if (!value_is_list(steps) || steps->count == 0) {
-        put_empty(&writer, commit, value_at_int(document, "observed.unknown", 0));
+        put_empty(&writer, document);
         arena_free(writer.arena);
         return;
     }

@@ -83,6 +83,23 @@ teardown() { daemon_stop; }
     until_true 10 is_told
 }
 
+@test "a folder of manifests that is misspelt is told, by plan and push" {
+    sed -i 's/branch: main/branch: main, subdir: racks/' lab/spinel.yaml
+    run spinel plan
+    [ "$status" -eq 0 ]
+    [[ $output == *'declares nothing.'*"below 'racks'"*'spec.repository.subdir'* ]]
+    commit_empty() { git -C lab/manifests commit -q --allow-empty -m again; }
+    commit_empty
+    run git -C lab/manifests push
+    [[ $output == *"below 'racks'"* ]]
+    mkdir lab/manifests/racks
+    git -C lab/manifests mv starter.yaml racks/
+    commit move
+    run git -C lab/manifests push
+    [ "$status" -eq 0 ]
+    [[ $output != *"below 'racks'"* && $output == *'valid, 6 resources'* ]]
+}
+
 @test "a saved plan is applied exactly, and once" {
     spinel plan -o saved >/dev/null 2>&1 || [ $? -eq 2 ]
     [ "$(stat -c %a saved)" = 600 ]
