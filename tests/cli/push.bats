@@ -129,15 +129,20 @@ reads_well() {
     commit grow
     old=$(git -C lab/manifests.git rev-parse main) new=$(git -C lab/manifests rev-parse main)
     git -C lab/manifests.git fetch -q ../manifests main
-    for hook in pre-receive post-receive; do
-        mkfifo $hook.fifo
-        exec 7<>$hook.fifo
+    unread() { # HOOK: its end, and what lies in the pipe then
+        mkfifo $1.fifo
+        exec 7<>$1.fifo
         timeout 1 cat /dev/zero >&7 || true
         (cd lab/manifests.git && echo "$old $new refs/heads/main" |
-            GIT_DIR=. timeout 60 "$BUILD/spinel" hook $hook >&7 2>&7 || echo "$?" >"$BATS_TEST_TMPDIR/$hook.status")
-        timeout 3 cat <&7 >$hook.said || true
-        exec 7>&-
+            GIT_DIR=. timeout 60 "$BUILD/spinel" hook $1 >&7 2>&7 || echo "$?" >"$BATS_TEST_TMPDIR/$1.status")
+        timeout 3 cat <&7 >$1.said || true
+    }
+    hooks=
+    for hook in pre-receive post-receive; do
+        unread $hook 3>&- &
+        hooks="$hooks $!"
     done
+    wait $hooks
     [ "$(cat pre-receive.status)" -eq 1 ]
     [ ! -e post-receive.status ] # the push is done: it ends with 0
     grep -aq 'nobody read on' pre-receive.said
