@@ -168,7 +168,8 @@ static bool is_manifest(const char *name)
 {
     const char *dot = strrchr(name, '.');
 
-    return name[0] != '.' && dot && (strcasecmp(dot, ".yaml") == 0 || strcasecmp(dot, ".yml") == 0) &&
+    return name[0] != '.' && dot &&
+           (strcasecmp(dot, ".yaml") == 0 || strcasecmp(dot, ".yml") == 0) &&
            strcmp(name, "spinel.yaml") != 0;
 }
 

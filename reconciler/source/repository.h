@@ -63,7 +63,8 @@ int commit_tree(struct source *source, const char *commit, git_oid *tree, struct
 /* True for a path that a manifest may have: relative, no "..", no ".git", no backslash, no
  * control character, valid UTF-8. */
 bool path_is_fit(const char *path);
-/* "*.yaml" or "*.yml" in any case, not hidden, not spinel.yaml. `name` is the last part of a path. */
+/* "*.yaml" or "*.yml" in any case, not hidden, not spinel.yaml. `name` is the last part
+ * of a path. */
 bool name_is_manifest(const char *name);
 
 /* Counts bytes that were read up to the site's limit over one operation. */
