@@ -159,7 +159,7 @@ static void what_does_not_read_is_not_kept(void **state)
 
 #define RECORD(name)                                                                  \
     "{\"kind\":\"NIC\",\"uid\":\"00000000000000000000000000000001\",\"name\":\"" name \
-    "\",\"epoch\":7,\"spec\":{}}"
+    "\",\"epoch\":7,\"spec\":{\"instance\":\"i\",\"interface\":\"eth0\",\"subnet\":\"s\"}}"
 
 static const char *name_loaded(struct arena *arena)
 {

@@ -6,6 +6,8 @@
 #include <stdint.h>
 #include <cmocka.h>
 #include <ftw.h>
+#include "drivers/linux-vpc/draft.c"
+#include "drivers/linux-vpc/kept.c"
 #include "drivers/linux-vpc/names.c"
 #include "drivers/linux-vpc/records.c"
 
