@@ -9,6 +9,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -28,12 +29,24 @@
 
 static struct settings settings;
 
+/* Each machine that runs takes two descriptors of ours (watch.c), and there are a thousand of them
+ * before there is anything else. */
+static void raise_fd_limit(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+        return;
+    limit.rlim_cur = limit.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &limit);
+}
+
 static int driver_start(struct spinel_host *host, const struct value *given, struct value *reply,
                         struct error *err)
 {
     if (settings_read(spinel_arena(host), given, &settings, err) < 0)
         return err->code;
     value_set_text(spinel_arena(host), reply, "qemu", settings.binary);
+    raise_fd_limit();
     accel_prepare(host, &settings);
     return watch_start(host, err);
 }
