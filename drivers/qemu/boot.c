@@ -14,6 +14,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "drivers/lib/proc.h"
 #include "drivers/qemu/argv.h"
 #include "drivers/qemu/canary.h"
 #include "drivers/qemu/instance.h"
@@ -252,7 +253,7 @@ static int first_words(struct instance *instance, struct error *err)
 {
     if (let_go(instance, err) == 0)
         return 0;
-    if (process_wait(instance->pidfd, 1000)) {
+    if (proc_wait(instance->pidfd, 1000)) {
         error_set(err, ERR_SYSTEM, "QEMU ended at once: %s", instance_last_words(instance));
         error_hint(err, "All that it said is in %s/qemu.log.", instance->dir);
     }

@@ -16,6 +16,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "drivers/lib/proc.h"
 #include "drivers/qemu/process.h"
 #include "drivers/qemu/rundir.h"
 #include "drivers/qemu/settings.h"
@@ -56,9 +57,9 @@ static enum canary canary_run(const char *binary, const char *accel, const char 
     int pidfd = pid < 0 ? -1 : (int)syscall(SYS_pidfd_open, pid, 0);
     if (pidfd < 0)
         return CANARY_DEAD;
-    bool ended = process_wait(pidfd, timeout_ms);
+    bool ended = proc_wait(pidfd, timeout_ms);
     if (!ended)
-        process_kill(pidfd);
+        proc_signal(pidfd, SIGKILL);
     close(pidfd);
     waitpid(pid, &status, 0);
     if (!ended)

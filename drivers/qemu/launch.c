@@ -32,6 +32,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "drivers/lib/proc.h"
 #include "drivers/qemu/argv.h"
 #include "drivers/qemu/cgroup.h"
 #include "drivers/qemu/process.h"
@@ -248,8 +249,8 @@ static _Noreturn void launcher_main(const struct launch *launch, struct pipes *p
     report.process = (struct process){.pid = pid,
                                       .launcher = getpid(),
                                       .since = time(NULL),
-                                      .start = process_start_time(pid),
-                                      .launcher_start = process_start_time(getpid())};
+                                      .start = proc_start_time(pid),
+                                      .launcher_start = proc_start_time(getpid())};
     process_boot_id(report.process.boot);
     if (process_write(launch->dir_fd, &report.process, &report.err) < 0)
         fail(pipes->report[1], &report.err);

@@ -18,6 +18,7 @@
 #include "drivers/qemu/live.h"
 #include "drivers/qemu/look.h"
 #include "drivers/qemu/power.h"
+#include "drivers/qemu/process.h"
 #include "drivers/qemu/rundir.h"
 #include "drivers/qemu/settings.h"
 #include "drivers/qemu/user.h"
@@ -40,6 +41,11 @@ static void raise_fd_limit(void)
     setrlimit(RLIMIT_NOFILE, &limit);
 }
 
+static bool is_machines_user(uid_t user)
+{
+    return user_is_machines(&settings, user);
+}
+
 static int driver_start(struct spinel_host *host, const struct value *given, struct value *reply,
                         struct error *err)
 {
@@ -47,6 +53,7 @@ static int driver_start(struct spinel_host *host, const struct value *given, str
         return err->code;
     value_set_text(spinel_arena(host), reply, "qemu", settings.binary);
     raise_fd_limit();
+    process_trust(settings.binary, is_machines_user);
     accel_prepare(host, &settings);
     return watch_start(host, err);
 }
