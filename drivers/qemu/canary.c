@@ -22,6 +22,7 @@
 #include "drivers/qemu/settings.h"
 #include "drivers/spinel-driver.h"
 #include "model/arena.h"
+#include "model/durable.h"
 #include "model/json.h"
 #include "model/value.h"
 
@@ -122,7 +123,7 @@ static int canary_find_out(struct spinel_host *host, const struct settings *sett
                            const char *key, const struct value **out, struct error *err)
 {
     struct arena *arena = spinel_arena(host);
-    if (rundir_write(dir, "canary.bin", canary_image, (size_t)(canary_image_end - canary_image),
+    if (file_replace(dir, "canary.bin", canary_image, (size_t)(canary_image_end - canary_image),
                      err) < 0)
         return err->code;
     const char *image = arena_printf(arena, "%s/canary.bin", spinel_own_dir(host));
@@ -131,7 +132,7 @@ static int canary_find_out(struct spinel_host *host, const struct settings *sett
     value_set_text(arena, cache, "problem", kvm_problem(host, settings, image));
     const char *text = json_text(arena, cache);
     *out = cache;
-    return rundir_write(dir, "accel.json", text, strlen(text), err);
+    return file_replace(dir, "accel.json", text, strlen(text), err);
 }
 
 /* One call finds out, the others wait for it. */

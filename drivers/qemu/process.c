@@ -16,6 +16,7 @@
 #include "drivers/lib/proc.h"
 #include "drivers/qemu/rundir.h"
 #include "model/arena.h"
+#include "model/durable.h"
 #include "model/error.h"
 #include "model/json.h"
 #include "model/text.h"
@@ -77,7 +78,7 @@ int process_write(int dir_fd, const struct process *process, struct error *err)
                        ",\"launcherStart\":%" PRIu64 ",\"since\":%" PRId64 ",\"boot\":\"%s\"}\n",
                        (int)process->pid, (int)process->launcher, process->start,
                        process->launcher_start, process->since, process->boot);
-    return rundir_write(dir_fd, "process.json", text, (size_t)len, err);
+    return file_replace(dir_fd, "process.json", text, (size_t)len, err);
 }
 
 bool process_read_exit(struct arena *arena, int dir_fd, const struct process *process,
@@ -117,7 +118,7 @@ int process_write_exit(int dir_fd, pid_t pid, int wait_status, const char *event
     else
         text_printf(&text, ",\"code\":%d", WEXITSTATUS(wait_status));
     text_printf(&text, ",\"event\":%s}\n", event && is_json(event) ? event : "null");
-    int status = rundir_write(dir_fd, "exit.json", text.data, text.len, err);
+    int status = file_replace(dir_fd, "exit.json", text.data, text.len, err);
     text_free(&text);
     return status;
 }

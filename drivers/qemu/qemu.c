@@ -26,6 +26,8 @@
 #include "drivers/spinel-driver.h"
 #include "model/arena.h"
 #include "model/digest.h"
+#include "model/durable.h"
+#include "model/native.h"
 #include "model/value.h"
 
 static struct settings settings;
@@ -166,9 +168,10 @@ static int destroy(struct spinel_host *host, const struct spinel_op *op, struct 
 {
     struct instance instance;
     int status = instance_open(host, op->uid, &instance, err);
-    if (status == ERR_NOT_FOUND) {
+    if (status == ERR_NOT_FOUND) { /* but who removed it may have died before that was durable */
         *err = (struct error)ERROR_INIT;
-        return 0;
+        return parent_sync(native_instance_dir(spinel_arena(host), spinel_state_dir(host), op->uid),
+                           err);
     }
     if (status < 0)
         return status;
