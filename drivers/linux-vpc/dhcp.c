@@ -288,7 +288,7 @@ int dhcp_converge(struct arena *arena, const char *own_dir, const struct network
         return error_hint(err, "Install dnsmasq-base, which makes it, or set dnsmasqUser in the "
                                "driver's settings.");
     }
-    if (dhcp_dir_prepare(arena, network, owner, err) < 0)
+    if (dhcp_dir_prepare(arena, network, err) < 0)
         return err->code;
     struct text config = TEXT_INIT;
     dhcp_write_config(&config, network, dhcp_path(arena, network, NULL), settings->user);

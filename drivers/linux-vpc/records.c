@@ -114,7 +114,7 @@ int records_sync(const char *own_dir, const char *vpc, struct error *err)
 
 enum keeping { KEEP_BEYOND_REBOOT, KEEP_UNTIL_REBOOT };
 
-static int directory_make(const char *own_dir, const char *vpc, struct error *err)
+static int vpc_make(const char *own_dir, const char *vpc, struct error *err)
 {
     char path[PATH_MAX];
     vpc_path(path, own_dir, vpc, NULL);
@@ -127,7 +127,7 @@ static int value_write(const char *own_dir, const char *vpc, const char *name,
                        const struct value *value, enum keeping keeping, struct error *err)
 {
     char path[PATH_MAX];
-    if (directory_make(own_dir, vpc, err) < 0)
+    if (vpc_make(own_dir, vpc, err) < 0)
         return err->code;
     vpc_path(path, own_dir, vpc, name);
     int fd = draft_write(path, value, err);
@@ -199,7 +199,7 @@ int record_draft(struct record_drafts *drafts, const char *own_dir, const char *
     char path[PATH_MAX];
     if (drafts->count == RECORD_DRAFTS)
         records_publish(drafts);
-    if (directory_make(own_dir, vpc, outcome) < 0)
+    if (vpc_make(own_dir, vpc, outcome) < 0)
         return outcome->code;
     struct arena *arena = arena_new();
     record_name(name, record->kind, record->uid);

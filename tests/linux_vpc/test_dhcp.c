@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MPL-2.0 */
 /*
- * Which processes are ended before a dnsmasq is started, and which are none of ours. A shell under
+ * Which processes are ended before a dnsmasq is started, and which are none of ours; and what root
+ * makes of what dnsmasq's user can reach. A shell under
  * a name that nothing else on the machine has stands for dnsmasq: whatever breaks, a test ends its
  * own processes only.
  */
@@ -176,6 +177,66 @@ static void one_that_comes_back_each_time_is_an_error_and_no_endless_work(void *
     assert_non_null(strstr(err.message, "comes back"));
 }
 
+/* ---- the directory ------------------------------------------------------------------ */
+
+static const char *read_back(const struct scene *scene, const char *name)
+{
+    alarm(20); /* nothing of it makes us wait */
+    const char *text =
+        dhcp_file_text(scene->arena, arena_printf(scene->arena, "%s/%s", scene->own_dir, name));
+    alarm(0);
+    return text;
+}
+
+static void what_is_no_file_in_it_is_not_read(void **state)
+{
+    struct scene *scene = *state;
+    int dir = open(scene->own_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int fd = openat(dir, "secret", O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+    assert_int_equal(write_all(fd, "root's own\n", 11), 0);
+    close(fd);
+    assert_string_equal(read_back(scene, "secret"), "root's own\n");
+    assert_int_equal(symlinkat("secret", dir, "link"), 0);
+    assert_int_equal(mkfifoat(dir, "pipe", 0600), 0);
+    assert_string_equal(read_back(scene, "link"), "");
+    assert_string_equal(read_back(scene, "pipe"), "");
+    assert_int_equal(linkat(dir, "secret", dir, "other", 0), 0);
+    assert_string_equal(read_back(scene, "other"), "");
+    for (const char *const *name = (const char *const[]){"secret", "link", "pipe", "other", NULL};
+         *name; name++)
+        unlinkat(dir, *name, 0);
+    close(dir);
+}
+
+static void dnsmasqs_user_can_put_nothing_in_a_files_place(void **state)
+{
+    struct scene *scene = *state;
+    struct error err = ERROR_INIT;
+    struct stat st;
+    const struct passwd *user = getpwnam("daemon");
+    skip_unless_root();
+    const char *dir = dhcp_path(scene->arena, &scene->network, NULL),
+               *log = dhcp_path(scene->arena, &scene->network, "log"),
+               *hosts = dhcp_path(scene->arena, &scene->network, "hosts");
+    mkdir(RUN_DIR, 0755);
+    assert_int_equal(mkdir(dir, 0700), 0);
+    assert_int_equal(chown(dir, user->pw_uid, user->pw_gid), 0); /* as it once was */
+    assert_int_equal(symlink("/etc/passwd", log), 0);
+    assert_int_equal(dhcp_dir_prepare(scene->arena, &scene->network, &err), 0);
+    int written = dhcp_file_update(scene->arena, hosts, "a\n", user, &err);
+    int is_log_there = lstat(log, &st) == 0;
+    assert_int_equal(stat(dir, &st), 0);
+    mode_t mode = st.st_mode & 07777;
+    uid_t owner = st.st_uid;
+    assert_int_equal(stat(hosts, &st), 0);
+    assert_int_equal(dhcp_dir_remove(scene->arena, &scene->network, &err), 0);
+    assert_int_equal(written, 1);
+    assert_int_equal(st.st_uid, user->pw_uid);
+    assert_int_equal(owner, 0);
+    assert_int_equal(mode, 0711);
+    assert_false(is_log_there);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -183,6 +244,8 @@ int main(void)
         TEST(a_process_of_anybody_else_is_left_alone),
         TEST(one_that_nobody_noted_is_ended),
         TEST(one_that_comes_back_each_time_is_an_error_and_no_endless_work),
+        TEST(what_is_no_file_in_it_is_not_read),
+        TEST(dnsmasqs_user_can_put_nothing_in_a_files_place),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
