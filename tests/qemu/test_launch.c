@@ -100,6 +100,17 @@ static int fd_count(pid_t pid)
     return count;
 }
 
+/* It opens libraries first, and the launcher what it was forked with. */
+static int fd_count_settled(pid_t pid, int most)
+{
+    int count = fd_count(pid);
+    for (int waited = 0; waited < WAIT_MS && count > most; waited += 10) {
+        nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);
+        count = fd_count(pid);
+    }
+    return count;
+}
+
 static bool has_fd(pid_t pid, int fd)
 {
     char path[64];
@@ -115,7 +126,8 @@ static void qemu_gets_its_descriptors_and_no_other_of_a_driver_that_holds_a_thou
     start(scene);
     for (size_t i = 0; i < sizeof wanted / sizeof *wanted; i++)
         assert_true(has_fd(scene->process.pid, wanted[i]));
-    assert_int_equal(fd_count(scene->process.pid), sizeof wanted / sizeof *wanted);
+    int most = (int)(sizeof wanted / sizeof *wanted);
+    assert_int_equal(fd_count_settled(scene->process.pid, most), most);
 }
 
 static void qemu_may_hold_what_a_machine_needs_and_not_what_a_rack_does(void **state)
@@ -132,12 +144,8 @@ static void the_launcher_holds_the_descriptors_of_no_other_machine(void **state)
 {
     struct scene *scene = *state;
     start(scene);
-    int count = DRIVERS_FDS;
-    for (int waited = 0; waited < WAIT_MS && count > LAUNCHER_FDS_MAX; waited += 10) {
-        count = fd_count(scene->process.launcher);
-        nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);
-    }
-    assert_in_range(count, 1, LAUNCHER_FDS_MAX);
+    assert_in_range(fd_count_settled(scene->process.launcher, LAUNCHER_FDS_MAX), 1,
+                    LAUNCHER_FDS_MAX);
 }
 
 int main(void)
