@@ -184,7 +184,7 @@ int place_note(struct spinel_host *host, const char *uid, const char *dir, struc
     result = staging_open(host, path, &staging, err);
     if (result < 0)
         return result;
-    if (write(staging.fd, text, strlen(text)) != (ssize_t)strlen(text))
+    if (write_all(staging.fd, text, strlen(text)) < 0)
         result = error_sys(err, "cannot write %s", path);
     else
         result = staging_publish(&staging, STAGING_REPLACE, err);

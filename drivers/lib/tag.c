@@ -6,32 +6,34 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <sodium.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include "drivers/lib/host.h"
 #include "model/arena.h"
 #include "model/digest.h"
+#include "model/durable.h"
 #include "model/json.h"
 
+/* It is there for good before anything is signed with it. ERR_CONFLICT: another one was made. */
 static int key_make(const char *path, uint8_t key[32], struct error *err)
 {
-    char hex[32 * 2 + 1];
+    char hex[32 * 2 + 1], dir[PATH_MAX];
+    const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
+    snprintf(dir, sizeof dir, "%.*s/", slash ? (int)(slash - path) : 1, slash ? path : ".");
+    int dir_fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (dir_fd < 0)
+        return error_sys(err, "cannot make the key file %s", path);
     randombytes_buf(key, 32);
     sodium_bin2hex(hex, sizeof hex, key, 32);
     hex[64] = '\n';
-    int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-    if (fd < 0)
-        return error_sys(err, "cannot make the key file %s", path);
-    int result = 0;
-    if (write(fd, hex, sizeof hex) != (ssize_t)sizeof hex || fsync(fd) < 0) {
-        result = error_sys(err, "cannot write the key file %s", path);
-        unlink(path);
-    }
+    int result = file_create(dir_fd, name, hex, sizeof hex, err);
     sodium_memzero(hex, sizeof hex);
-    close(fd);
-    return result;
+    close(dir_fd);
+    return result < 0 ? error_wrap(err, "cannot make the key file %s", path) : 0;
 }
 
 static int key_parse(const char *path, const char *data, size_t len, uint8_t key[32],
@@ -61,25 +63,32 @@ static int key_is_private(const char *path, int fd, struct error *err)
     return error_hint(err, "See who could have read it, then: chmod 600 %s", path);
 }
 
-int key_open(const char *path, uint8_t key[32], struct error *err)
+static int key_read(const char *path, int fd, uint8_t key[32], struct error *err)
 {
     char data[80] = "";
+    if (key_is_private(path, fd, err) < 0)
+        return err->code;
+    ssize_t len = read(fd, data, sizeof data - 1); /* of a pipe: nothing, and no waiting */
+    int result = len < 0 ? error_sys(err, "cannot read the key file %s", path)
+                         : key_parse(path, data, (size_t)len, key, err);
+    sodium_memzero(data, sizeof data);
+    return result;
+}
+
+int key_open(const char *path, uint8_t key[32], struct error *err)
+{
     if (sodium_init() < 0)
         return error_set(err, ERR_SYSTEM, "libsodium cannot start");
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    if (fd < 0 && errno == ENOENT)
-        return key_make(path, key, err);
+    if (fd < 0 && errno == ENOENT) {
+        if (key_make(path, key, err) != ERR_CONFLICT)
+            return err->code;
+        *err = (struct error)ERROR_INIT; /* whoever else starts now made it */
+        fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    }
     if (fd < 0)
         return error_sys(err, "cannot open the key file %s", path);
-    int result = key_is_private(path, fd, err);
-    if (result < 0) {
-        close(fd);
-        return result;
-    }
-    ssize_t len = read(fd, data, sizeof data - 1); /* of a pipe: nothing, and no waiting */
-    result = len < 0 ? error_sys(err, "cannot read the key file %s", path)
-                     : key_parse(path, data, (size_t)len, key, err);
-    sodium_memzero(data, sizeof data);
+    int result = key_read(path, fd, key, err);
     close(fd);
     return result;
 }

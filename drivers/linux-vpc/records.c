@@ -19,6 +19,7 @@
 #include "drivers/linux-vpc/draft.h"
 #include "drivers/linux-vpc/kept.h"
 #include "model/arena.h"
+#include "model/durable.h"
 #include "model/error.h"
 #include "model/invariant.h"
 #include "model/json.h"
@@ -118,9 +119,7 @@ static int vpc_make(const char *own_dir, const char *vpc, struct error *err)
 {
     char path[PATH_MAX];
     vpc_path(path, own_dir, vpc, NULL);
-    if (mkdir(path, 0700) < 0 && errno != EEXIST)
-        return error_sys(err, "cannot make %s", path);
-    return 0;
+    return directory_make(path, 0700, err);
 }
 
 static int value_write(const char *own_dir, const char *vpc, const char *name,
@@ -388,8 +387,8 @@ int records_lock(const char *own_dir, const char *vpc, struct error *err)
     char path[PATH_MAX];
     snprintf(path, sizeof path, "%s%s%s", own_dir, vpc ? "/" : "", vpc ? vpc : "");
     for (;;) {
-        if (mkdir(path, 0700) < 0 && errno != EEXIST)
-            return error_sys(err, "cannot make %s", path);
+        if (directory_make(path, 0700, err) < 0)
+            return err->code;
         int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         if (fd < 0 && errno == ENOENT)
             continue;

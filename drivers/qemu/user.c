@@ -17,6 +17,7 @@
 #include "drivers/spinel-driver.h"
 #include "model/arena.h"
 #include "model/digest.h"
+#include "model/durable.h"
 #include "model/native.h"
 
 /* "nobody", whom others run programs as, and what 16 bits took for no user at all. */
@@ -55,8 +56,8 @@ int user_take(struct spinel_host *host, const struct settings *settings, const c
         return 0;
     }
     const char *dir = arena_printf(spinel_arena(host), "%s/users", spinel_own_dir(host));
-    if (mkdir(dir, 0700) < 0 && errno != EEXIST)
-        return error_sys(err, "cannot make %s", dir);
+    if (directory_make(dir, 0700, err) < 0)
+        return err->code;
     for (int64_t next = settings->user_base + 1; next <= settings->user_base + USERS_MAX; next++) {
         const char *path = claim_path(host, next);
         if (!user_is_machines(settings, next))
