@@ -123,7 +123,7 @@ sim_wraps := $(addprefix -Wl$(comma)--wrap=,mkdir stat access open openat rename
              dprintf __dprintf_chk ftruncate fsync fdatasync flock close)
 $(BUILD)/tests/sim/test_vfs: ALL_LDFLAGS += $(sim_wraps)
 preloads := $(BUILD)/tests/driver/sync_log.so $(BUILD)/tests/driver/crash_at.so
-$(addprefix $(BUILD)/tests/driver/,test_file_sync test_file_group): $(preloads)
+$(addprefix $(BUILD)/tests/driver/,test_file_sync test_file_group test_qemu): $(preloads)
 $(preloads): $(BUILD)/%.so: %.c $(BUILD)/flags
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)$(CC) -std=c17 -D_GNU_SOURCE -O1 $(WARN) -fPIC -shared -o $@ $<

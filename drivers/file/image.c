@@ -257,7 +257,7 @@ static int image_make(struct spinel_host *host, const struct spinel_op *op, cons
     const char *digest = value_get_text(op->spec, "digest", "");
     int result = checksum_read(digest, &checksum, err);
     if (result == 0)
-        result = directory_make(host, images_dir(host), err);
+        result = directories_make(host, images_dir(host), err);
     if (result < 0)
         return result;
     const char *path = native_image_path(spinel_arena(host), spinel_state_dir(host), digest);

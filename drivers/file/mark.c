@@ -103,8 +103,7 @@ static int tag_text_write(struct spinel_host *host, const char *path, const char
     int result = staging_open(host, path, &staging, err);
     if (result < 0)
         return result;
-    size_t len = strlen(text);
-    if (write(staging.fd, text, len) != (ssize_t)len)
+    if (write_all(staging.fd, text, strlen(text)) < 0)
         result = error_sys(err, "cannot write %s", path);
     else
         result = staging_publish(&staging, STAGING_REPLACE, err);

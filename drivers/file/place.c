@@ -177,14 +177,14 @@ int place_note(struct spinel_host *host, const char *uid, const char *dir, struc
     value_set_text(arena, note, "path", dir);
     value_set_int(arena, note, "device", (int64_t)st.st_dev);
     const char *text = json_text(arena, note);
-    int result = directory_make(host, place_notes_dir(host), err);
+    int result = directories_make(host, place_notes_dir(host), err);
     if (result < 0)
         return result;
     const char *path = arena_printf(arena, "%s/%s", place_notes_dir(host), uid);
     result = staging_open(host, path, &staging, err);
     if (result < 0)
         return result;
-    if (write(staging.fd, text, strlen(text)) != (ssize_t)strlen(text))
+    if (write_all(staging.fd, text, strlen(text)) < 0)
         result = error_sys(err, "cannot write %s", path);
     else
         result = staging_publish(&staging, STAGING_REPLACE, err);

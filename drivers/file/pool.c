@@ -128,7 +128,7 @@ static int pool_make(struct spinel_host *host, const struct spinel_op *op, struc
     bool is_named = value_get_text(op->spec, "path", NULL) != NULL;
     const char *dir =
         native_pool_dir(spinel_arena(host), spinel_state_dir(host), op->name, op->spec);
-    int result = directory_make(host, dir, err);
+    int result = directories_make(host, dir, err);
     const struct value *tag = result == 0 ? pool_tag(host, dir) : NULL;
     if (result == 0 && !tag)
         result = directory_may_be_pool(host, dir, err);

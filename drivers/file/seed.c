@@ -205,7 +205,7 @@ static int seed_make(struct spinel_host *host, const struct spinel_op *op, struc
     const char *path = seed_path(host, op->uid);
     struct staging staging;
     struct value *extra;
-    int result = directory_make(host, seeds_dir(host), err);
+    int result = directories_make(host, seeds_dir(host), err);
     if (result == 0)
         result = staging_open(host, path, &staging, err);
     if (result < 0)

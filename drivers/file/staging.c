@@ -42,22 +42,6 @@ int staging_open(struct spinel_host *host, const char *target, struct staging *s
     return 0;
 }
 
-int directory_sync(const char *dir, struct error *err)
-{
-    int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    int result = fd < 0 || fsync(fd) < 0 ? error_sys(err, "cannot make %s durable", dir) : 0;
-    if (fd >= 0)
-        close(fd);
-    return result;
-}
-
-int parent_sync(const char *path, struct error *err)
-{
-    char dir[PATH_MAX];
-    snprintf(dir, sizeof dir, "%.*s", (int)parent_len(path), path);
-    return directory_sync(dir, err);
-}
-
 /* A file without a name cannot be renamed over another: it gets a hidden one first. */
 static int nameless_replace(const struct staging *staging)
 {
@@ -115,14 +99,7 @@ void staging_close(struct staging *staging)
     staging->fd = -1;
 }
 
-static int directory_make_one(const char *path, struct error *err)
-{
-    if (mkdir(path, 0711) == 0)
-        return parent_sync(path, err);
-    return errno == EEXIST ? 0 : error_sys(err, "cannot make directory %s", path);
-}
-
-int directory_make(struct spinel_host *host, const char *path, struct error *err)
+int directories_make(struct spinel_host *host, const char *path, struct error *err)
 {
     char *copy = arena_text(spinel_arena(host), path);
     if (access(path, F_OK) == 0)
@@ -131,7 +108,7 @@ int directory_make(struct spinel_host *host, const char *path, struct error *err
         slash = strchr(slash + 1, '/');
         if (slash)
             *slash = '\0';
-        if (directory_make_one(copy, err) < 0)
+        if (directory_make(copy, 0711, err) < 0)
             return err->code;
         if (slash)
             *slash = '/';

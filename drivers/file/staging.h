@@ -3,6 +3,7 @@
 #define FILE_STAGING_H
 
 #include "drivers/spinel-driver.h"
+#include "model/durable.h"
 
 /*
  * A file under construction. It has no name (O_TMPFILE) until it is whole and on
@@ -31,12 +32,9 @@ int staging_name(struct staging *staging, enum staging_mode mode, struct error *
 /* Drops what was not published. */
 void staging_close(struct staging *staging);
 
-int directory_sync(const char *dir, struct error *err);
-/* The directory that holds `path`, fsynced. */
-int parent_sync(const char *path, struct error *err);
 char *parent_of(struct arena *arena, const char *path);
 
 /* Makes a directory and those above it, durable; there already is fine. */
-int directory_make(struct spinel_host *host, const char *path, struct error *err);
+int directories_make(struct spinel_host *host, const char *path, struct error *err);
 
 #endif

@@ -115,7 +115,7 @@ int trash_put(struct spinel_host *host, const char *path, const char *uid, const
     *dir = trash_dir(host, parent_of(arena, path));
     const char *to = arena_printf(arena, "%s/%s.%" PRId64 ".%" PRId64, *dir, uid,
                                   (int64_t)time(NULL), uptime_read(host));
-    int result = directory_make(host, *dir, err);
+    int result = directories_make(host, *dir, err);
     if (result < 0)
         return result;
     if (rename(path, to) < 0)

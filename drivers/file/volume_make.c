@@ -38,7 +38,7 @@ static int pool_need(struct spinel_host *host, const struct spinel_op *op, const
     const char *name = value_get_text(op->spec, "pool", NULL);
     *dir = volume_pool_dir(host, op);
     if (!name)
-        return directory_make(host, *dir, err);
+        return directories_make(host, *dir, err);
     if (!ref_spec(op, "Pool", name))
         return error_set(err, ERR_INVALID, "volume %s: pool %s was not sent along", op->name, name);
     if (pool_tag(host, *dir))

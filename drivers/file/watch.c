@@ -142,12 +142,12 @@ static void notify_ready(struct spinel_host *host, int fd)
 
 int watch_start(struct spinel_host *host, struct error *err)
 {
-    int result = directory_make(host, place_notes_dir(host), err);
+    int result = directories_make(host, place_notes_dir(host), err);
     if (result < 0)
         return result;
     static const char *const fixed[] = {"images", "seeds", "pools"};
     for (size_t i = 0; result == 0 && i < sizeof fixed / sizeof *fixed; i++)
-        result = directory_make(
+        result = directories_make(
             host, arena_printf(spinel_arena(host), "%s/%s", spinel_state_dir(host), fixed[i]), err);
     watch.notify_fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
     watch.timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);

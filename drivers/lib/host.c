@@ -13,6 +13,7 @@
 #include "drivers/lib/call.h"
 #include "drivers/lib/lock.h"
 #include "model/arena.h"
+#include "model/durable.h"
 #include "model/invariant.h"
 #include "model/json.h"
 
@@ -30,13 +31,11 @@ static int dirs_make(struct spinel_host *host, const char *path, struct error *e
     char *copy = arena_text(host->forever, path);
     for (char *slash = strchr(copy + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
         *slash = '\0';
-        if (mkdir(copy, 0755) < 0 && errno != EEXIST)
-            return error_sys(err, "cannot make directory %s", copy);
+        if (directory_make(copy, 0755, err) < 0)
+            return err->code;
         *slash = '/';
     }
-    if (mkdir(copy, 0700) < 0 && errno != EEXIST)
-        return error_sys(err, "cannot make directory %s", copy);
-    return 0;
+    return directory_make(copy, 0700, err);
 }
 
 static int params_keep(struct spinel_host *host, const struct value *params, struct error *err)

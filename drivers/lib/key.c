@@ -16,55 +16,41 @@
 #include "drivers/lib/host.h"
 #include "model/arena.h"
 #include "model/digest.h"
-
-/* ---- one small file ----------------------------------------------------------------- */
-
-static int dir_sync_of(const char *path)
-{
-    const char *slash = strrchr(path, '/');
-    char dir[PATH_MAX];
-    snprintf(dir, sizeof dir, "%.*s", slash && slash > path ? (int)(slash - path) : 1,
-             slash ? path : ".");
-    int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    int result = fd < 0 ? -1 : fsync(fd);
-    if (fd >= 0)
-        close(fd);
-    return result;
-}
-
-/* Whole or not at all, and there after a power cut. */
-static int file_make(const char *path, const char *data, size_t len)
-{
-    char fresh[PATH_MAX];
-    snprintf(fresh, sizeof fresh, "%s.%ld", path, (long)getpid());
-    int fd = open(fresh, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
-    if (fd < 0)
-        return -1;
-    errno = ENOSPC; /* what a short write means, and does not say */
-    int result = write(fd, data, len) == (ssize_t)len && fsync(fd) == 0 ? 0 : -1;
-    close(fd);
-    /* Of those who make it at once, the first wins. */
-    if (result == 0 && link(fresh, path) < 0 && errno != EEXIST)
-        result = -1;
-    int error = errno;
-    unlink(fresh);
-    errno = error;
-    return result < 0 ? -1 : dir_sync_of(path);
-}
+#include "model/durable.h"
 
 /* ---- the key ------------------------------------------------------------------------ */
 
+static int parent_open(const char *path, const char **name)
+{
+    const char *slash = strrchr(path, '/');
+    char dir[PATH_MAX];
+    *name = slash ? slash + 1 : path;
+    snprintf(dir, sizeof dir, "%.*s/", slash ? (int)(slash - path) : 1, slash ? path : ".");
+    return open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+}
+
+/* It is there for good before anything is signed with it. Of those who make it at once, the first
+ * wins. */
 static int key_make(const char *path, struct error *err)
 {
     uint8_t key[32];
     char hex[32 * 2 + 1];
+    const char *name;
+    int dir = parent_open(path, &name);
+    if (dir < 0)
+        return error_sys(err, "cannot make the key file %s", path);
     randombytes_buf(key, sizeof key);
     sodium_bin2hex(hex, sizeof hex, key, sizeof key);
     hex[64] = '\n';
-    int result = file_make(path, hex, sizeof hex);
+    int result = file_create(dir, name, hex, sizeof hex, err);
     sodium_memzero(hex, sizeof hex);
     sodium_memzero(key, sizeof key);
-    return result < 0 ? error_sys(err, "cannot make the key file %s", path) : 0;
+    close(dir);
+    if (result == ERR_CONFLICT)
+        *err = (struct error)ERROR_INIT;
+    else if (result < 0)
+        return error_wrap(err, "cannot make the key file %s", path);
+    return 0;
 }
 
 static int key_parse(const char *path, const char *data, size_t len, uint8_t key[32],
@@ -131,6 +117,18 @@ static int key_missed(const char *path, const char *print_path, const char *what
                       print_path);
 }
 
+/* What cannot be written on a full disk is at a later start. */
+static void print_write(const char *path, const char *print)
+{
+    struct error ignored = ERROR_INIT;
+    const char *name;
+    int dir = parent_open(path, &name);
+    if (dir < 0)
+        return;
+    (void)file_replace(dir, name, print, strlen(print), &ignored);
+    close(dir);
+}
+
 static int print_check(const char *path, const char *print_path, const char *known,
                        const uint8_t key[32], struct error *err)
 {
@@ -141,8 +139,7 @@ static int print_check(const char *path, const char *print_path, const char *kno
         return key_missed(path, print_path, "is another one", err);
     if (known[0])
         return 0;
-    unlink(print_path);                                /* what cannot be read of one */
-    (void)file_make(print_path, print, strlen(print)); /* on a full disk, at a later start */
+    print_write(print_path, print);
     return 0;
 }
 

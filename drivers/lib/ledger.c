@@ -23,6 +23,7 @@
 #include "drivers/lib/host.h"
 #include "model/arena.h"
 #include "model/digest.h"
+#include "model/durable.h"
 #include "model/invariant.h"
 #include "model/packed.h"
 #include "model/text.h"
@@ -311,20 +312,6 @@ void ledger_free(struct ledger *ledger)
 
 /* ---- writing ------------------------------------------------------------------------ */
 
-static int write_all(int fd, const char *data, size_t len)
-{
-    while (len > 0) {
-        ssize_t n = write(fd, data, len);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            return -1;
-        data += n;
-        len -= (size_t)n;
-    }
-    return 0;
-}
-
 static void done_line(struct text *out, const struct entry *entry, const char *uid)
 {
     char hex[DIGEST_TEXT];
@@ -351,16 +338,6 @@ static size_t ledger_text(const struct ledger *ledger, struct text *out)
         }
     }
     return lines;
-}
-
-static int dir_sync(const char *dir)
-{
-    int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd < 0)
-        return -1;
-    int result = fsync(fd);
-    close(fd);
-    return result;
 }
 
 static bool is_compact(const struct ledger *ledger)
@@ -401,8 +378,11 @@ int ledger_claim(struct ledger *ledger, struct error *err)
     size_t lines = ledger_text(ledger, &whole);
     fd = open(fresh, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC, 0600);
     if (fd < 0 || write_all(fd, whole.data, whole.len) < 0 || fsync(fd) < 0 ||
-        rename(fresh, ledger->path) < 0 || dir_sync(ledger->dir) < 0) {
+        rename(fresh, ledger->path) < 0)
         result = error_sys(err, "cannot write %s", fresh);
+    else
+        result = directory_sync(ledger->dir, err);
+    if (result < 0) {
         if (fd >= 0)
             close(fd);
         goto out;

@@ -8,10 +8,8 @@
  * dnsmasq is stopped, the line removed from its file, and started again.
  */
 #include "drivers/linux-vpc/dhcp.h"
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <pwd.h>
 #include <signal.h>
 #include <stdio.h>
@@ -21,6 +19,7 @@
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
+#include "drivers/lib/proc.h"
 #include "drivers/linux-vpc/dhcp_dir.h"
 #include "drivers/linux-vpc/netns.h"
 #include "model/arena.h"
@@ -31,7 +30,7 @@
 #define PROCESS_FILE "dnsmasq.json"
 #define CONF_FILE "--conf-file="
 
-enum { PAUSE_MS = 10, START_TIMEOUT_MS = 10000, STOP_TIMEOUT_MS = 3000 };
+enum { PAUSE_MS = 10, START_TIMEOUT_MS = 10000, STOP_TIMEOUT_MS = 3000, STOPPED_MAX = 8 };
 
 bool dhcp_is_wanted(const struct network *network)
 {
@@ -80,68 +79,62 @@ static char *leases_kept(struct arena *arena, const struct network *network, con
 
 /* ---- the process -------------------------------------------------------------------- */
 
-/* Start time in clock ticks since boot, field 22 of /proc/PID/stat; 0 if it is gone. */
-static int64_t process_start_time(pid_t pid)
+static int process_open(struct arena *arena, const char *own_dir, const char *vpc, pid_t *pid)
 {
-    char path[64];
-    char stat[1024];
-    snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
-    FILE *file = fopen(path, "re");
-    if (!file)
-        return 0;
-    size_t got = fread(stat, 1, sizeof stat - 1, file);
-    fclose(file);
-    stat[got] = '\0';
-    char *fields = strrchr(stat, ')');
-    if (!fields || fields[2] == 'Z')
-        return 0;
-    char *rest = fields + 2;
-    for (int field = 3; rest && field < 22; field++) {
-        rest = strchr(rest, ' ');
-        rest = rest ? rest + 1 : NULL;
-    }
-    return rest ? strtoll(rest, NULL, 10) : 0;
+    const struct value *process = records_read_file(arena, own_dir, vpc, PROCESS_FILE);
+    *pid = (pid_t)value_get_int(process, "pid", 0);
+    return proc_open(*pid, (uint64_t)value_get_int(process, "started", 0));
+}
+
+int dhcp_process(struct arena *arena, const char *own_dir, const char *vpc)
+{
+    pid_t pid;
+    return process_open(arena, own_dir, vpc, &pid);
 }
 
 pid_t dhcp_pid(struct arena *arena, const char *own_dir, const char *vpc)
 {
-    const struct value *process = records_read_file(arena, own_dir, vpc, PROCESS_FILE);
-    pid_t pid = (pid_t)value_get_int(process, "pid", 0);
-    if (pid <= 0 || process_start_time(pid) != value_get_int(process, "started", -1))
+    pid_t pid;
+    int pidfd = process_open(arena, own_dir, vpc, &pid);
+    if (pidfd < 0)
         return 0;
+    close(pidfd);
     return pid;
 }
 
-static bool cmdline_has(pid_t pid, const char *argument)
+struct sought {
+    const char *argument;
+    const char *program;
+    uid_t user;
+};
+
+/* Anybody can say that argument: only dnsmasq, run by us or as its own user, is believed. */
+static bool is_sought(pid_t pid, const void *context)
 {
-    char path[64];
-    char cmdline[4096];
-    snprintf(path, sizeof path, "/proc/%d/cmdline", (int)pid);
-    FILE *file = fopen(path, "re");
-    size_t len = file ? fread(cmdline, 1, sizeof cmdline - 1, file) : 0;
-    if (file)
-        fclose(file);
-    cmdline[len] = '\0';
-    for (const char *at = cmdline; at < cmdline + len; at += strlen(at) + 1)
-        if (strcmp(at, argument) == 0)
-            return true;
-    return false;
+    const struct sought *sought = context;
+    uid_t owner;
+    return proc_has_argument(pid, sought->argument, NULL) && proc_owner(pid, &owner) &&
+           (owner == geteuid() || owner == sought->user) && proc_runs(pid, sought->program);
 }
 
-/* One that serves this VPC, noted or not: who started it may have died before the note. */
-static pid_t process_find(struct arena *arena, const struct network *network)
+/* One that serves this VPC: the noted one, or another: who started it may have died before the
+ * note. -1: there is none. */
+static int process_find(struct arena *arena, const char *own_dir, const struct network *network,
+                        const struct dhcp_settings *settings)
 {
-    const char *argument = arena_printf(arena, CONF_FILE "%s", dhcp_path(arena, network, "config"));
-    DIR *proc = opendir("/proc");
-    pid_t found = 0;
-    for (const struct dirent *entry; proc && !found && (entry = readdir(proc));) {
-        pid_t pid = (pid_t)strtol(entry->d_name, NULL, 10);
-        if (pid > 0 && process_start_time(pid) && cmdline_has(pid, argument))
-            found = pid;
-    }
-    if (proc)
-        closedir(proc);
-    return found;
+    pid_t pid;
+    const struct passwd *user = getpwnam(settings->user);
+    const struct sought sought = {
+        .argument = arena_printf(arena, CONF_FILE "%s", dhcp_path(arena, network, "config")),
+        .program = settings->program,
+        .user = user ? user->pw_uid : geteuid(),
+    };
+    int noted = process_open(arena, own_dir, network->records->vpc, &pid);
+    if (noted >= 0 && proc_has_argument(pid, sought.argument, NULL))
+        return noted;
+    if (noted >= 0)
+        close(noted);
+    return proc_find(is_sought, &sought, &pid);
 }
 
 static int process_note(struct arena *arena, const char *own_dir, const struct network *network,
@@ -149,26 +142,36 @@ static int process_note(struct arena *arena, const char *own_dir, const struct n
 {
     struct value *process = value_map(arena);
     value_set_int(arena, process, "pid", pid);
-    value_set_int(arena, process, "started", process_start_time(pid));
+    value_set_int(arena, process, "started", (int64_t)proc_start_time(pid));
     value_set_text(arena, process, "config", digest);
     return records_write_file(own_dir, network->records->vpc, PROCESS_FILE, process, err);
 }
 
-static void process_stop(pid_t pid)
+static bool process_stop(int pidfd)
 {
-    int64_t started = process_start_time(pid);
-    kill(pid, SIGTERM);
-    for (int waited = 0; process_start_time(pid) == started && started; waited += PAUSE_MS) {
-        if (waited == STOP_TIMEOUT_MS)
-            kill(pid, SIGKILL);
-        pause_briefly();
-    }
+    proc_signal(pidfd, SIGTERM);
+    if (proc_wait(pidfd, STOP_TIMEOUT_MS))
+        return true;
+    proc_signal(pidfd, SIGKILL);
+    return proc_wait(pidfd, STOP_TIMEOUT_MS);
 }
 
-static void processes_stop(struct arena *arena, const struct network *network)
+/* All that there are; whoever starts them anew all the time is not raced with. */
+static int processes_stop(struct arena *arena, const char *own_dir, const struct network *network,
+                          const struct dhcp_settings *settings, struct error *err)
 {
-    for (pid_t pid; (pid = process_find(arena, network));)
-        process_stop(pid);
+    for (int stopped = 0; stopped < STOPPED_MAX; stopped++) {
+        int pidfd = process_find(arena, own_dir, network, settings);
+        if (pidfd < 0)
+            return 0;
+        bool has_ended = process_stop(pidfd);
+        close(pidfd);
+        if (!has_ended)
+            return error_set(err, ERR_BUSY, "dnsmasq of %s does not end", network->netns);
+    }
+    error_set(err, ERR_BUSY, "dnsmasq of %s comes back each time it is ended", network->netns);
+    return error_hint(err, "Find out who starts it; it has the argument " CONF_FILE "%s.",
+                      dhcp_path(arena, network, "config"));
 }
 
 static void process_exec(const char *netns, const char *program, const char *config)
@@ -251,7 +254,8 @@ static int process_restart(struct arena *arena, const char *own_dir, const struc
 {
     const char *path = dhcp_path(arena, network, "leases");
     pid_t pid = 0;
-    processes_stop(arena, network);
+    if (processes_stop(arena, own_dir, network, settings, err) < 0)
+        return err->code;
     dhcp_unread(arena, network); /* it reads them all at its start */
     const char *kept = leases_kept(arena, network, dhcp_file_text(arena, path));
     if (dhcp_file_update(arena, path, kept, owner, err) < 0 ||
@@ -277,14 +281,14 @@ int dhcp_converge(struct arena *arena, const char *own_dir, const struct network
 {
     char digest[DIGEST_TEXT];
     if (!dhcp_is_wanted(network))
-        return dhcp_remove(arena, own_dir, network, err);
+        return dhcp_remove(arena, own_dir, network, settings, err);
     const struct passwd *owner = getpwnam(settings->user);
     if (!owner) {
         error_set(err, ERR_UNSUPPORTED, "there is no user %s to run dnsmasq as", settings->user);
         return error_hint(err, "Install dnsmasq-base, which makes it, or set dnsmasqUser in the "
                                "driver's settings.");
     }
-    if (dhcp_dir_prepare(arena, network, owner, err) < 0)
+    if (dhcp_dir_prepare(arena, network, err) < 0)
         return err->code;
     struct text config = TEXT_INIT;
     dhcp_write_config(&config, network, dhcp_path(arena, network, NULL), settings->user);
@@ -299,9 +303,13 @@ int dhcp_converge(struct arena *arena, const char *own_dir, const struct network
         return process_restart(arena, own_dir, network, settings, owner, digest, err);
     if (!reread && dhcp_is_read(arena, network))
         return 0;
-    if (kill(dhcp_pid(arena, own_dir, network->records->vpc), SIGHUP) < 0)
-        return error_sys(err, "cannot signal dnsmasq of %s", network->netns);
-    return dhcp_have_read(arena, network, owner, err);
+    int pidfd = dhcp_process(arena, own_dir, network->records->vpc);
+    int signalled = pidfd < 0 ? -1 : proc_signal(pidfd, SIGHUP);
+    if (signalled < 0)
+        error_sys(err, "cannot signal dnsmasq of %s", network->netns);
+    if (pidfd >= 0)
+        close(pidfd);
+    return signalled < 0 ? err->code : dhcp_have_read(arena, network, owner, err);
 }
 
 const char *dhcp_damage(struct arena *arena, const char *own_dir, const struct network *network)
@@ -314,9 +322,10 @@ const char *dhcp_damage(struct arena *arena, const char *own_dir, const struct n
 }
 
 int dhcp_remove(struct arena *arena, const char *own_dir, const struct network *network,
-                struct error *err)
+                const struct dhcp_settings *settings, struct error *err)
 {
-    processes_stop(arena, network);
+    if (processes_stop(arena, own_dir, network, settings, err) < 0)
+        return err->code;
     unlink(arena_printf(arena, "%s/%s/" PROCESS_FILE, own_dir, network->records->vpc));
     return dhcp_dir_remove(arena, network, err);
 }

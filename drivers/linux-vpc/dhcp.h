@@ -28,10 +28,12 @@ int dhcp_converge(struct arena *arena, const char *own_dir, const struct network
 
 /* Ends the process and removes its files. */
 int dhcp_remove(struct arena *arena, const char *own_dir, const struct network *network,
-                struct error *err);
+                const struct dhcp_settings *settings, struct error *err);
 
-/* Whether the network needs a dnsmasq, and the pid of the one that runs (0: none). */
+/* Whether the network needs a dnsmasq, and a pidfd (-1: none) and the pid (0: none) of the one that
+ * runs. */
 bool dhcp_is_wanted(const struct network *network);
+int dhcp_process(struct arena *arena, const char *own_dir, const char *vpc);
 pid_t dhcp_pid(struct arena *arena, const char *own_dir, const char *vpc);
 
 /* What is wrong with it, as far as can be told without a question to it: "missing", "out of

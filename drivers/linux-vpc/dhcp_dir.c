@@ -11,6 +11,7 @@
 #include "drivers/linux-vpc/dhcp.h"
 #include "model/arena.h"
 #include "model/digest.h"
+#include "model/durable.h"
 #include "model/error.h"
 #include "model/text.h"
 
@@ -22,16 +23,28 @@ char *dhcp_path(struct arena *arena, const struct network *network, const char *
                         name ? name : "");
 }
 
+/* What dnsmasq's own user may have put there is looked at before it is read: a link would show what
+ * only root may see, a pipe would keep us waiting. */
+static int file_open(const char *path)
+{
+    struct stat st;
+    int fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+    if (fd < 0 || (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_nlink <= 1))
+        return fd;
+    close(fd);
+    return -1;
+}
+
 char *dhcp_file_text(struct arena *arena, const char *path)
 {
     char buffer[4096];
-    size_t got;
+    ssize_t got;
     struct text text = TEXT_INIT;
-    FILE *file = fopen(path, "re");
-    while (file && text.len < FILE_MAX && (got = fread(buffer, 1, sizeof buffer, file)) > 0)
-        text_add_n(&text, buffer, got);
-    if (file)
-        fclose(file);
+    int fd = file_open(path);
+    while (fd >= 0 && text.len < FILE_MAX && (got = read(fd, buffer, sizeof buffer)) > 0)
+        text_add_n(&text, buffer, (size_t)got);
+    if (fd >= 0)
+        close(fd);
     char *copy = arena_text(arena, text.data);
     text_free(&text);
     return copy;
@@ -46,24 +59,43 @@ int dhcp_file_update(struct arena *arena, const char *path, const char *content,
     int fd = open(draft, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (fd < 0)
         return error_sys(err, "cannot write %s", draft);
-    size_t len = strlen(content);
-    bool is_written =
-        write(fd, content, len) == (ssize_t)len && fchown(fd, owner->pw_uid, owner->pw_gid) == 0;
+    int result = 1;
+    if (write_all(fd, content, strlen(content)) < 0 ||
+        fchown(fd, owner->pw_uid, owner->pw_gid) < 0 || rename(draft, path) < 0)
+        result = error_sys(err, "cannot write %s", path);
     close(fd);
-    if (!is_written || rename(draft, path) < 0)
-        return error_sys(err, "cannot write %s", path);
-    return 1;
+    return result;
 }
 
-int dhcp_dir_prepare(struct arena *arena, const struct network *network, const struct passwd *owner,
-                     struct error *err)
+/* An earlier version gave it to dnsmasq's user, who may have left there what is no file of theirs:
+ * dnsmasq opens its log while it still is root. */
+static void links_remove(int dir_fd)
 {
+    struct stat st;
+    DIR *dir = fdopendir(dup(dir_fd));
+    for (const struct dirent *entry; dir && (entry = readdir(dir));)
+        if (fstatat(dir_fd, entry->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+            (!S_ISREG(st.st_mode) || st.st_nlink > 1))
+            unlinkat(dir_fd, entry->d_name, 0); /* "." and ".." do not go */
+    if (dir)
+        closedir(dir);
+}
+
+int dhcp_dir_prepare(struct arena *arena, const struct network *network, struct error *err)
+{
+    struct stat st;
     const char *dir = dhcp_path(arena, network, NULL);
-    if ((mkdir(RUN_DIR, 0755) < 0 && errno != EEXIST) || (mkdir(dir, 0700) < 0 && errno != EEXIST))
+    if ((mkdir(RUN_DIR, 0755) < 0 && errno != EEXIST) || (mkdir(dir, 0711) < 0 && errno != EEXIST))
         return error_sys(err, "cannot make %s", dir);
-    if (chown(dir, owner->pw_uid, owner->pw_gid) < 0)
-        return error_sys(err, "cannot give %s to %s", dir, owner->pw_name);
-    return 0;
+    int fd = open(dir, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (fd < 0 || fstat(fd, &st) < 0 || fchown(fd, geteuid(), getegid()) < 0 ||
+        fchmod(fd, 0711) < 0)
+        error_sys(err, "cannot make %s our own", dir);
+    else if (st.st_uid != geteuid())
+        links_remove(fd);
+    if (fd >= 0)
+        close(fd);
+    return err->code;
 }
 
 int dhcp_dir_remove(struct arena *arena, const struct network *network, struct error *err)

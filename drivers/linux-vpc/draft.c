@@ -6,6 +6,7 @@
 #include <limits.h>
 #include <stdio.h>
 #include <unistd.h>
+#include "model/durable.h"
 #include "model/error.h"
 #include "model/json.h"
 #include "model/text.h"
@@ -22,7 +23,7 @@ int draft_write(const char *path, const struct value *value, struct error *err)
         return error_sys(err, "cannot write %s", draft);
     json_write(&text, value);
     text_add_char(&text, '\n');
-    if (write(fd, text.data, text.len) != (ssize_t)text.len) {
+    if (write_all(fd, text.data, text.len) < 0) {
         error_sys(err, "cannot write %s", draft);
         close(fd);
         unlink(draft);

@@ -134,7 +134,7 @@ static int host_side_remove(const struct realise *realise, struct error *err)
 int realise_remove_vpc(const struct realise *realise, struct error *err)
 {
     const struct network *network = realise->network;
-    if (dhcp_remove(realise->arena, realise->own_dir, network, err) < 0 ||
+    if (dhcp_remove(realise->arena, realise->own_dir, network, realise->dhcp, err) < 0 ||
         host_side_remove(realise, err) < 0 || netns_delete(network->netns, err) < 0)
         return err->code;
     return records_forget(realise->own_dir, network->records->vpc, err);

@@ -19,6 +19,7 @@
 #include "drivers/linux-vpc/draft.h"
 #include "drivers/linux-vpc/kept.h"
 #include "model/arena.h"
+#include "model/durable.h"
 #include "model/error.h"
 #include "model/invariant.h"
 #include "model/json.h"
@@ -115,20 +116,18 @@ int records_sync(const char *own_dir, const char *vpc, struct error *err)
 
 enum keeping { KEEP_BEYOND_REBOOT, KEEP_UNTIL_REBOOT };
 
-static int directory_make(const char *own_dir, const char *vpc, struct error *err)
+static int vpc_make(const char *own_dir, const char *vpc, struct error *err)
 {
     char path[PATH_MAX];
     vpc_path(path, own_dir, vpc, NULL);
-    if (mkdir(path, 0700) < 0 && errno != EEXIST)
-        return error_sys(err, "cannot make %s", path);
-    return 0;
+    return directory_make(path, 0700, err);
 }
 
 static int value_write(const char *own_dir, const char *vpc, const char *name,
                        const struct value *value, enum keeping keeping, struct error *err)
 {
     char path[PATH_MAX];
-    if (directory_make(own_dir, vpc, err) < 0)
+    if (vpc_make(own_dir, vpc, err) < 0)
         return err->code;
     vpc_path(path, own_dir, vpc, name);
     int fd = draft_write(path, value, err);
@@ -263,7 +262,7 @@ int record_draft(struct record_drafts *drafts, const char *own_dir, const char *
     char path[PATH_MAX];
     if (drafts->count == RECORD_DRAFTS)
         records_publish(drafts);
-    if (directory_make(own_dir, vpc, outcome) < 0)
+    if (vpc_make(own_dir, vpc, outcome) < 0)
         return outcome->code;
     struct arena *arena = arena_new();
     record_name(name, record->kind, record->uid);
@@ -486,8 +485,8 @@ int records_lock(const char *own_dir, const char *vpc, struct error *err)
     char path[PATH_MAX];
     snprintf(path, sizeof path, "%s%s%s", own_dir, vpc ? "/" : "", vpc ? vpc : "");
     for (;;) {
-        if (mkdir(path, 0700) < 0 && errno != EEXIST)
-            return error_sys(err, "cannot make %s", path);
+        if (directory_make(path, 0700, err) < 0)
+            return err->code;
         int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         if (fd < 0 && errno == ENOENT)
             continue;

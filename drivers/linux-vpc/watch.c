@@ -25,7 +25,6 @@
 #include <sys/inotify.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 #include <libmnl/libmnl.h>
 #include "drivers/linux-vpc/dhcp.h"
@@ -319,10 +318,10 @@ static struct watched *watched_find(const char *vpc)
 
 static void dhcp_refresh(struct spinel_host *host, struct arena *arena, struct watched *watched)
 {
-    pid_t pid = dhcp_pid(arena, spinel_own_dir(host), watched->vpc);
+    int pidfd = dhcp_process(arena, spinel_own_dir(host), watched->vpc);
     source_close(host, watched, WATCH_DHCP);
-    if (pid)
-        source_set(host, watched, WATCH_DHCP, (int)syscall(SYS_pidfd_open, pid, 0), dhcp_ready);
+    if (pidfd >= 0)
+        source_set(host, watched, WATCH_DHCP, pidfd, dhcp_ready);
 }
 
 static void vpc_refresh(struct spinel_host *host, struct arena *arena, const char *vpc)

@@ -14,6 +14,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "drivers/lib/proc.h"
 #include "drivers/qemu/argv.h"
 #include "drivers/qemu/canary.h"
 #include "drivers/qemu/instance.h"
@@ -26,6 +27,7 @@
 #include "drivers/qemu/user.h"
 #include "drivers/spinel-driver.h"
 #include "model/arena.h"
+#include "model/durable.h"
 #include "model/value.h"
 
 enum { GREETING_MS = 20000 };
@@ -138,9 +140,10 @@ static int open_variables(struct instance *instance, const struct settings *sett
         int to = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
         ssize_t got = from < 0 || to < 0 ? -1 : 1;
         while (got > 0 && (got = read(from, buffer, sizeof buffer)) > 0)
-            if (write(to, buffer, (size_t)got) != got)
+            if (write_all(to, buffer, (size_t)got) < 0)
                 got = -1;
-        if (got == 0 && (fsync(to) < 0 || rename(temporary, own) < 0))
+        if (got == 0 &&
+            (fsync(to) < 0 || rename(temporary, own) < 0 || fsync(instance->dir_fd) < 0))
             got = -1;
         if (got < 0)
             error_sys(err, "cannot copy %s to %s", settings->variables, own);
@@ -252,7 +255,7 @@ static int first_words(struct instance *instance, struct error *err)
 {
     if (let_go(instance, err) == 0)
         return 0;
-    if (process_wait(instance->pidfd, 1000)) {
+    if (proc_wait(instance->pidfd, 1000)) {
         error_set(err, ERR_SYSTEM, "QEMU ended at once: %s", instance_last_words(instance));
         error_hint(err, "All that it said is in %s/qemu.log.", instance->dir);
     }

@@ -16,11 +16,13 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "drivers/lib/proc.h"
 #include "drivers/qemu/process.h"
 #include "drivers/qemu/rundir.h"
 #include "drivers/qemu/settings.h"
 #include "drivers/spinel-driver.h"
 #include "model/arena.h"
+#include "model/durable.h"
 #include "model/json.h"
 #include "model/value.h"
 
@@ -56,9 +58,9 @@ static enum canary canary_run(const char *binary, const char *accel, const char 
     int pidfd = pid < 0 ? -1 : (int)syscall(SYS_pidfd_open, pid, 0);
     if (pidfd < 0)
         return CANARY_DEAD;
-    bool ended = process_wait(pidfd, timeout_ms);
+    bool ended = proc_wait(pidfd, timeout_ms);
     if (!ended)
-        process_kill(pidfd);
+        proc_signal(pidfd, SIGKILL);
     close(pidfd);
     waitpid(pid, &status, 0);
     if (!ended)
@@ -121,7 +123,7 @@ static int canary_find_out(struct spinel_host *host, const struct settings *sett
                            const char *key, const struct value **out, struct error *err)
 {
     struct arena *arena = spinel_arena(host);
-    if (rundir_write(dir, "canary.bin", canary_image, (size_t)(canary_image_end - canary_image),
+    if (file_replace(dir, "canary.bin", canary_image, (size_t)(canary_image_end - canary_image),
                      err) < 0)
         return err->code;
     const char *image = arena_printf(arena, "%s/canary.bin", spinel_own_dir(host));
@@ -130,7 +132,7 @@ static int canary_find_out(struct spinel_host *host, const struct settings *sett
     value_set_text(arena, cache, "problem", kvm_problem(host, settings, image));
     const char *text = json_text(arena, cache);
     *out = cache;
-    return rundir_write(dir, "accel.json", text, strlen(text), err);
+    return file_replace(dir, "accel.json", text, strlen(text), err);
 }
 
 /* One call finds out, the others wait for it. */

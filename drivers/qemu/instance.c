@@ -10,6 +10,7 @@
 #include "drivers/qemu/rundir.h"
 #include "drivers/spinel-driver.h"
 #include "model/arena.h"
+#include "model/durable.h"
 #include "model/error.h"
 #include "model/json.h"
 #include "model/native.h"
@@ -136,7 +137,7 @@ int instance_save(struct instance *instance, const struct spinel_op *op, struct 
     value_set(arena, record, "booted",
               instance->booted ? value_copy(arena, instance->booted) : NULL);
     const char *text = json_text(arena, record);
-    if (rundir_write(instance->dir_fd, "record.json", text, strlen(text), err) < 0)
+    if (file_replace(instance->dir_fd, "record.json", text, strlen(text), err) < 0)
         return error_wrap(err, "%s", instance->dir);
     return 0;
 }

@@ -28,18 +28,18 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "drivers/lib/proc.h"
 #include "drivers/qemu/argv.h"
 #include "drivers/qemu/cgroup.h"
 #include "drivers/qemu/process.h"
 #include "drivers/qemu/serial_log.h"
 #include "model/error.h"
 
-enum { START_TIMEOUT_MS = 20000, LINE_ROOM = 65536, PARKED = FD_END + 64 };
+enum { START_TIMEOUT_MS = 20000, LINE_ROOM = 65536, PARKED = FD_END + 64, QEMU_FDS = 8192 };
 
 /* What starter, launcher and QEMU-to-be say to the driver before exec. */
 struct report {
@@ -52,6 +52,23 @@ struct pipes {
     int go[2];      /* the launcher lets QEMU-to-be continue */
     int monitor[2]; /* launcher's end, QEMU's end */
 };
+
+static int fd_order(const void *a, const void *b)
+{
+    return *(const int *)a - *(const int *)b;
+}
+
+/* The driver holds descriptors for each machine, however many there are. None of them is for
+ * another machine's processes: they would hold the report open, and the events of others. */
+static void close_all_but(int *kept, size_t count)
+{
+    int next = 0;
+    qsort(kept, count, sizeof *kept, fd_order);
+    for (size_t i = 0; i < count; next = kept[i++] + 1)
+        if (kept[i] > next)
+            close_range((unsigned)next, (unsigned)kept[i] - 1, 0);
+    close_range((unsigned)next, ~0U, 0);
+}
 
 static _Noreturn void fail(int report_fd, const struct error *err)
 {
@@ -91,13 +108,24 @@ static void close_others(const struct launch *launch, int report_fd)
         if (!placed)
             close(fd);
     }
-    syscall(SYS_close_range, FD_END, ~0U, 1U << 2 /* CLOSE_RANGE_CLOEXEC */);
+    close_range(FD_END, ~0U, CLOSE_RANGE_CLOEXEC);
+}
+
+/* The driver's own is for a rack; one machine does with less, and can take no more. */
+static void limit_fds(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_max > QEMU_FDS) {
+        limit.rlim_cur = limit.rlim_max = QEMU_FDS;
+        setrlimit(RLIMIT_NOFILE, &limit);
+    }
 }
 
 static int drop_privileges(const struct launch *launch, struct error *err)
 {
     struct rlimit none = {0};
     setrlimit(RLIMIT_CORE, &none); /* a core would hold the guest's memory */
+    limit_fds();
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
         return error_sys(err, "cannot forbid QEMU new privileges");
     if (launch->user == 0)
@@ -188,17 +216,16 @@ static _Noreturn void launcher_wait(const struct launch *launch, pid_t pid, int 
 {
     static char last[LINE_ROOM];
     struct error err = ERROR_INIT;
-    int dir = fcntl(launch->dir_fd, F_DUPFD_CLOEXEC, PARKED);
-    int own = fcntl(monitor, F_DUPFD_CLOEXEC, PARKED);
+    int kept[] = {launch->dir_fd, monitor};
     struct serial_log log;
-    for (int fd = 0; fd < PARKED; fd++)
-        close(fd);
-    serial_log_open(&log, dir, PARKED);
-    follow_monitor(own, &log, last);
+    close_all_but(kept, sizeof kept / sizeof *kept);
+    serial_log_open(&log, launch->dir_fd, STDERR_FILENO + 1);
+    follow_monitor(monitor, &log, last);
     int status = 0;
     while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
         continue;
-    _exit(process_write_exit(dir, pid, status, last[0] ? last : NULL, &err) == 0 ? 0 : 1);
+    const char *event = last[0] ? last : NULL;
+    _exit(process_write_exit(launch->dir_fd, pid, status, event, &err) == 0 ? 0 : 1);
 }
 
 static _Noreturn void launcher_main(const struct launch *launch, struct pipes *pipes)
@@ -222,8 +249,8 @@ static _Noreturn void launcher_main(const struct launch *launch, struct pipes *p
     report.process = (struct process){.pid = pid,
                                       .launcher = getpid(),
                                       .since = time(NULL),
-                                      .start = process_start_time(pid),
-                                      .launcher_start = process_start_time(getpid())};
+                                      .start = proc_start_time(pid),
+                                      .launcher_start = proc_start_time(getpid())};
     process_boot_id(report.process.boot);
     if (process_write(launch->dir_fd, &report.process, &report.err) < 0)
         fail(pipes->report[1], &report.err);
@@ -233,9 +260,19 @@ static _Noreturn void launcher_main(const struct launch *launch, struct pipes *p
     launcher_wait(launch, pid, pipes->monitor[0]);
 }
 
+static void close_the_drivers(const struct launch *launch, int report_fd)
+{
+    int kept[FD_END + 8] = {0, 1, 2, launch->dir_fd, report_fd};
+    size_t count = 5;
+    assert(launch->fd_count < FD_END);
+    for (size_t i = 0; i < launch->fd_count; i++)
+        kept[count++] = launch->fds[i].from;
+    close_all_but(kept, count);
+}
+
 static _Noreturn void starter_main(const struct launch *launch, struct pipes *pipes)
 {
-    close(pipes->report[0]);
+    close_the_drivers(launch, pipes->report[1]);
     setsid();
     for (int sig = 1; sig < SIGRTMIN; sig++)
         signal(sig, sig == SIGHUP || sig == SIGINT || sig == SIGPIPE ? SIG_IGN : SIG_DFL);

@@ -9,6 +9,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "drivers/lib/proc.h"
 #include "drivers/qemu/instance.h"
 #include "drivers/qemu/plug.h"
 #include "drivers/qemu/qmp.h"
@@ -236,7 +237,7 @@ int live_update(struct instance *instance, const struct spinel_op *op, struct er
     local = (struct error)ERROR_INIT;
     keep_first(&first, state_mend(&live, &local), &local);
     qmp_close(live.qmp);
-    if (process_wait(instance->pidfd, 0))
+    if (proc_wait(instance->pidfd, 0))
         return error_set(err, ERR_BUSY, "QEMU ended in the middle of it: %s",
                          instance_last_words(instance));
     if (first.code != ERR_NONE)

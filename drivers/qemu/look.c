@@ -13,6 +13,7 @@
 #include <sys/stat.h>
 #include <time.h>
 
+#include "drivers/lib/proc.h"
 #include "drivers/qemu/instance.h"
 #include "drivers/qemu/qmp.h"
 #include "drivers/qemu/tap.h"
@@ -325,7 +326,7 @@ int instance_look(struct instance *instance, struct spinel_object *object, struc
         struct error local = ERROR_INIT;
         if (running_look(instance, object, &local) == 0)
             return 0;
-        if (!process_wait(instance->pidfd, 200)) { /* it did not end just now: unknown */
+        if (!proc_wait(instance->pidfd, 200)) { /* it did not end just now: unknown */
             local.code = ERR_BUSY;
             *err = local;
             return ERR_BUSY;

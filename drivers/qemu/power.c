@@ -8,9 +8,11 @@
  */
 #include "drivers/qemu/power.h"
 
+#include <signal.h>
 #include <string.h>
 #include <time.h>
 
+#include "drivers/lib/proc.h"
 #include "drivers/qemu/instance.h"
 #include "drivers/qemu/qmp.h"
 #include "drivers/spinel-driver.h"
@@ -62,7 +64,7 @@ static int await_guest(struct instance *instance, int64_t grace_s, struct error 
     for (;;) {
         int64_t left_ms = (instance->stopping_since + grace_s - time(NULL)) * 1000;
         if (left_ms <= 0 || !press_button(instance))
-            return process_wait(instance->pidfd, 0);
+            return proc_wait(instance->pidfd, 0);
         int64_t call_ms = spinel_remaining_ms(instance->host) - RESERVE_MS;
         if (call_ms <= 0) {
             error_set(err, ERR_BUSY, "the guest has %lld s left to shut down",
@@ -71,7 +73,7 @@ static int await_guest(struct instance *instance, int64_t grace_s, struct error 
         }
         spinel_progress(instance->host, 50, "waiting for the guest to shut down");
         int64_t wait_ms = left_ms < PRESS_AGAIN_MS ? left_ms : PRESS_AGAIN_MS;
-        if (process_wait(instance->pidfd, wait_ms < call_ms ? wait_ms : call_ms))
+        if (proc_wait(instance->pidfd, wait_ms < call_ms ? wait_ms : call_ms))
             return 1;
     }
 }
@@ -83,11 +85,11 @@ static int end_process(struct instance *instance, struct error *err)
     if (instance_monitor(instance, ANSWER_MS, &qmp, &ignored) == 0) {
         int asked = qmp_quit(qmp, &ignored);
         qmp_close(qmp);
-        if (asked == 0 && process_wait(instance->pidfd, QUIT_MS))
+        if (asked == 0 && proc_wait(instance->pidfd, QUIT_MS))
             return 0;
     }
-    process_kill(instance->pidfd);
-    if (process_wait(instance->pidfd, KILL_MS))
+    proc_signal(instance->pidfd, SIGKILL);
+    if (proc_wait(instance->pidfd, KILL_MS))
         return 0;
     return error_set(err, ERR_BUSY, "QEMU process %d does not die", (int)instance->process.pid);
 }
@@ -97,8 +99,8 @@ static void await_launcher(const struct instance *instance)
 {
     int launcher = process_open_launcher(&instance->process);
     if (launcher >= 0) {
-        process_wait(launcher, ANSWER_MS);
-        process_close(launcher);
+        proc_wait(launcher, ANSWER_MS);
+        close(launcher);
     }
 }
 

@@ -5,70 +5,45 @@
  */
 #include "drivers/qemu/process.h"
 
-#include <ctype.h>
-#include <dirent.h>
-#include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <poll.h>
-#include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "drivers/lib/proc.h"
 #include "drivers/qemu/rundir.h"
 #include "model/arena.h"
+#include "model/durable.h"
 #include "model/error.h"
 #include "model/json.h"
 #include "model/text.h"
 #include "model/value.h"
 
-static ssize_t read_proc(const char *path, char *out, size_t size)
-{
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
-        return -1;
-    ssize_t got = read(fd, out, size - 1);
-    close(fd);
-    if (got >= 0)
-        out[got] = '\0';
-    return got;
-}
+#define UUID_OPTION "-uuid"
 
-uint64_t process_start_time(pid_t pid)
+/* Who runs machines, and what, if we do ourselves. */
+static const char *own_program;
+static bool (*is_machines)(uid_t user);
+
+void process_trust(const char *program, bool (*is_machines_user)(uid_t user))
 {
-    char path[64], stat[1024];
-    snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
-    if (read_proc(path, stat, sizeof stat) <= 0)
-        return 0;
-    char *at = strrchr(stat, ')'); /* the name before it may hold anything */
-    uint64_t start = 0;
-    for (int field = 2; at && field < 22; field++)
-        at = strchr(at + 1, ' ');
-    return at && sscanf(at, " %" SCNu64, &start) == 1 ? start : 0;
+    own_program = program;
+    is_machines = is_machines_user;
 }
 
 void process_boot_id(char out[BOOT_ID_TEXT])
 {
-    char text[64] = "";
-    read_proc("/proc/sys/kernel/random/boot_id", text, sizeof text);
+    char text[BOOT_ID_TEXT] = "";
+    int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
+    ssize_t got = fd < 0 ? -1 : read(fd, text, sizeof text - 1);
+    text[got > 0 ? got : 0] = '\0';
     text[strcspn(text, "\n")] = '\0';
-    snprintf(out, BOOT_ID_TEXT, "%.36s", text);
-}
-
-static bool cmdline_has(pid_t pid, const char *uuid)
-{
-    char path[64], cmdline[4096];
-    snprintf(path, sizeof path, "/proc/%d/cmdline", (int)pid);
-    ssize_t len = read_proc(path, cmdline, sizeof cmdline);
-    for (const char *at = cmdline; len > 0 && at < cmdline + len; at += strlen(at) + 1)
-        if (strcmp(at, "-uuid") == 0)
-            return at + 6 < cmdline + len && strcmp(at + 6, uuid) == 0;
-    return false;
+    memcpy(out, text, BOOT_ID_TEXT);
+    if (fd >= 0)
+        close(fd);
 }
 
 static const struct value *read_file(struct arena *arena, int dir_fd, const char *name)
@@ -103,7 +78,7 @@ int process_write(int dir_fd, const struct process *process, struct error *err)
                        ",\"launcherStart\":%" PRIu64 ",\"since\":%" PRId64 ",\"boot\":\"%s\"}\n",
                        (int)process->pid, (int)process->launcher, process->start,
                        process->launcher_start, process->since, process->boot);
-    return rundir_write(dir_fd, "process.json", text, (size_t)len, err);
+    return file_replace(dir_fd, "process.json", text, (size_t)len, err);
 }
 
 bool process_read_exit(struct arena *arena, int dir_fd, const struct process *process,
@@ -143,7 +118,7 @@ int process_write_exit(int dir_fd, pid_t pid, int wait_status, const char *event
     else
         text_printf(&text, ",\"code\":%d", WEXITSTATUS(wait_status));
     text_printf(&text, ",\"event\":%s}\n", event && is_json(event) ? event : "null");
-    int status = rundir_write(dir_fd, "exit.json", text.data, text.len, err);
+    int status = file_replace(dir_fd, "exit.json", text.data, text.len, err);
     text_free(&text);
     return status;
 }
@@ -154,19 +129,13 @@ static int open_same(pid_t pid, uint64_t start, const char *boot)
     process_boot_id(now);
     if (pid <= 0 || start == 0 || strcmp(now, boot) != 0)
         return -1;
-    int pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
-    if (pidfd < 0)
-        return -1;
-    if (process_start_time(pid) == start && !process_wait(pidfd, 0))
-        return pidfd;
-    close(pidfd);
-    return -1;
+    return proc_open(pid, start);
 }
 
 int process_open(const struct process *process, const char *uuid)
 {
     int pidfd = open_same(process->pid, process->start, process->boot);
-    if (pidfd < 0 || cmdline_has(process->pid, uuid))
+    if (pidfd < 0 || proc_has_argument(process->pid, UUID_OPTION, uuid))
         return pidfd;
     /* Between fork and exec it has no uuid yet, but a launcher that waits for it. */
     int launcher = process_open_launcher(process);
@@ -183,34 +152,21 @@ int process_open_launcher(const struct process *process)
     return open_same(process->launcher, process->launcher_start, process->boot);
 }
 
-bool process_wait(int pidfd, int64_t timeout_ms)
+/* The uuid is no secret, and whoever bears it keeps a machine from being started: none but a
+ * process of a user that only machines run as, or a QEMU of our own user's, is believed. */
+static bool is_machine(pid_t pid, const void *uuid)
 {
-    struct pollfd poller = {.fd = pidfd, .events = POLLIN};
-    int timeout = timeout_ms > 3600000 ? 3600000 : (int)timeout_ms;
-    return poll(&poller, 1, timeout) > 0;
-}
-
-void process_kill(int pidfd)
-{
-    syscall(SYS_pidfd_send_signal, pidfd, SIGKILL, NULL, 0);
-}
-
-void process_close(int pidfd)
-{
-    close(pidfd);
+    uid_t owner;
+    return proc_has_argument(pid, UUID_OPTION, uuid) && proc_owner(pid, &owner) &&
+           (is_machines(owner) || (owner == geteuid() && proc_runs(pid, own_program)));
 }
 
 pid_t process_find(const char *uuid)
 {
-    DIR *proc = opendir("/proc");
-    pid_t found = 0;
-    for (struct dirent *entry; proc && !found && (entry = readdir(proc));)
-        if (isdigit((unsigned char)entry->d_name[0])) {
-            pid_t pid = (pid_t)atoi(entry->d_name);
-            if (cmdline_has(pid, uuid))
-                found = pid;
-        }
-    if (proc)
-        closedir(proc);
-    return found;
+    pid_t pid;
+    int pidfd = own_program ? proc_find(is_machine, uuid, &pid) : -1;
+    if (pidfd < 0)
+        return 0;
+    close(pidfd);
+    return pid;
 }

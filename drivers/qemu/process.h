@@ -35,8 +35,6 @@ struct process_exit {
     const char *reason; /* of a SHUTDOWN: "guest-shutdown", "host-qmp-quit", ... or NULL */
 };
 
-/* Start time of `pid`, 0 if there is no such process. */
-uint64_t process_start_time(pid_t pid);
 void process_boot_id(char out[BOOT_ID_TEXT]);
 
 /* Both are false when the file is missing, or is not of the process asked for. */
@@ -55,12 +53,9 @@ int process_write_exit(int dir_fd, pid_t pid, int wait_status, const char *event
 int process_open(const struct process *process, const char *uuid);
 int process_open_launcher(const struct process *process);
 
-/* Waits for the end of what `pidfd` refers to; false if `timeout_ms` passes first. */
-bool process_wait(int pidfd, int64_t timeout_ms);
-void process_kill(int pidfd);
-void process_close(int pidfd);
-
-/* The pid of any process that runs a machine with this uuid, 0 if there is none. */
+/* The pid of any process that runs a machine with this uuid, 0 if there is none. One counts if it
+ * runs as a user of machines, or as we do and is `program`, which is to stay. */
+void process_trust(const char *program, bool (*is_machines_user)(uid_t user));
 pid_t process_find(const char *uuid);
 
 #endif

@@ -9,6 +9,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -17,6 +18,7 @@
 #include "drivers/qemu/live.h"
 #include "drivers/qemu/look.h"
 #include "drivers/qemu/power.h"
+#include "drivers/qemu/process.h"
 #include "drivers/qemu/rundir.h"
 #include "drivers/qemu/settings.h"
 #include "drivers/qemu/user.h"
@@ -24,9 +26,27 @@
 #include "drivers/spinel-driver.h"
 #include "model/arena.h"
 #include "model/digest.h"
+#include "model/durable.h"
+#include "model/native.h"
 #include "model/value.h"
 
 static struct settings settings;
+
+/* Each machine that runs takes two descriptors of ours (watch.c), and there are a thousand of them
+ * before there is anything else. */
+static void raise_fd_limit(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+        return;
+    limit.rlim_cur = limit.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+static bool is_machines_user(uid_t user)
+{
+    return user_is_machines(&settings, user);
+}
 
 static int driver_start(struct spinel_host *host, const struct value *given, struct value *reply,
                         struct error *err)
@@ -34,6 +54,8 @@ static int driver_start(struct spinel_host *host, const struct value *given, str
     if (settings_read(spinel_arena(host), given, &settings, err) < 0)
         return err->code;
     value_set_text(spinel_arena(host), reply, "qemu", settings.binary);
+    raise_fd_limit();
+    process_trust(settings.binary, is_machines_user);
     accel_prepare(host, &settings);
     return watch_start(host, err);
 }
@@ -146,9 +168,10 @@ static int destroy(struct spinel_host *host, const struct spinel_op *op, struct 
 {
     struct instance instance;
     int status = instance_open(host, op->uid, &instance, err);
-    if (status == ERR_NOT_FOUND) {
+    if (status == ERR_NOT_FOUND) { /* but who removed it may have died before that was durable */
         *err = (struct error)ERROR_INIT;
-        return 0;
+        return parent_sync(native_instance_dir(spinel_arena(host), spinel_state_dir(host), op->uid),
+                           err);
     }
     if (status < 0)
         return status;

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "model/arena.h"
+#include "model/durable.h"
 #include "model/error.h"
 
 enum { FILE_LIMIT = 4 << 20 };
@@ -28,6 +29,7 @@ int rundir_open(const char *path, int *dir_fd, struct error *err)
     return 0;
 }
 
+/* Whoever made it may have died before its name was durable. */
 int rundir_make(const char *path, int *dir_fd, struct error *err)
 {
     char parent[4096];
@@ -35,10 +37,9 @@ int rundir_make(const char *path, int *dir_fd, struct error *err)
     char *slash = strrchr(parent, '/');
     if (slash)
         *slash = '\0';
-    if (slash && mkdir(parent, 0711) < 0 && errno != EEXIST)
-        return error_sys(err, "cannot make %s", parent);
-    if (mkdir(path, 0700) < 0 && errno != EEXIST)
-        return error_sys(err, "cannot make %s", path);
+    if ((slash && directory_make(parent, 0711, err) < 0) || directory_make(path, 0700, err) < 0 ||
+        parent_sync(path, err) < 0)
+        return err->code;
     return rundir_open(path, dir_fd, err);
 }
 
@@ -56,7 +57,7 @@ int rundir_remove(const char *path, int dir_fd, struct error *err)
         return error_sys(err, "cannot remove %s/record.json", path);
     if (rmdir(path) < 0 && errno != ENOENT)
         return error_sys(err, "cannot remove %s", path);
-    return 0;
+    return parent_sync(path, err);
 }
 
 static int read_all(int fd, char *data, size_t len)
@@ -99,38 +100,6 @@ char *rundir_read(struct arena *arena, int dir_fd, const char *name, struct erro
     if (fd >= 0)
         close(fd);
     return NULL;
-}
-
-static bool write_all(int fd, const char *data, size_t len)
-{
-    while (len > 0) {
-        ssize_t put = write(fd, data, len);
-        if (put < 0 && errno == EINTR)
-            continue;
-        if (put < 0)
-            return false;
-        data += put;
-        len -= (size_t)put;
-    }
-    return true;
-}
-
-int rundir_write(int dir_fd, const char *name, const char *data, size_t len, struct error *err)
-{
-    char temporary[64];
-    snprintf(temporary, sizeof temporary, ".%s.%d", name, (int)getpid());
-    int fd = openat(dir_fd, temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
-    if (fd < 0)
-        return error_sys(err, "cannot make %s", temporary);
-    bool written = write_all(fd, data, len) && fsync(fd) == 0;
-    int cause = errno;
-    close(fd);
-    errno = cause;
-    if (written && renameat(dir_fd, temporary, dir_fd, name) == 0 && fsync(dir_fd) == 0)
-        return 0;
-    error_sys(err, "cannot write %s", name);
-    unlinkat(dir_fd, temporary, 0);
-    return err->code;
 }
 
 int rundir_listen(int dir_fd, const char *name, int *out, struct error *err)

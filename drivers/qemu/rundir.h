@@ -8,8 +8,9 @@ struct arena;
 struct error;
 
 /*
- * The run directory of an instance, by descriptor. Files in it are replaced whole:
- * a reader sees the old or the new, also after a crash.
+ * The run directory of an instance, by descriptor. That it is there, or is gone, is durable
+ * before it is said. Files in it are replaced whole: a reader sees the old or the new, also
+ * after a crash.
  *
  *   record.json   ownership tag, machine, booted spec     (record.h)
  *   process.json  which process runs it                   (process.h)
@@ -25,7 +26,6 @@ int rundir_remove(const char *path, int dir_fd, struct error *err);
 
 /* The file's text (at most 4 MiB), or NULL with the error set. */
 char *rundir_read(struct arena *arena, int dir_fd, const char *name, struct error *err);
-int rundir_write(int dir_fd, const char *name, const char *data, size_t len, struct error *err);
 
 /* A listening socket, mode 0600, in place of what was there. */
 int rundir_listen(int dir_fd, const char *name, int *out, struct error *err);

@@ -17,9 +17,17 @@
 #include "drivers/spinel-driver.h"
 #include "model/arena.h"
 #include "model/digest.h"
+#include "model/durable.h"
 #include "model/native.h"
 
-enum { USERS_MAX = 10000 };
+/* "nobody", whom others run programs as, and what 16 bits took for no user at all. */
+enum { USERS_MAX = 10000, USER_NOBODY = 65534, USER_NONE = 65535 };
+
+bool user_is_machines(const struct settings *settings, int64_t user)
+{
+    return settings->user_base > 0 && user > settings->user_base &&
+           user <= settings->user_base + USERS_MAX && user != USER_NOBODY && user != USER_NONE;
+}
 
 static const char *claim_path(struct spinel_host *host, int64_t user)
 {
@@ -48,10 +56,12 @@ int user_take(struct spinel_host *host, const struct settings *settings, const c
         return 0;
     }
     const char *dir = arena_printf(spinel_arena(host), "%s/users", spinel_own_dir(host));
-    if (mkdir(dir, 0700) < 0 && errno != EEXIST)
-        return error_sys(err, "cannot make %s", dir);
+    if (directory_make(dir, 0700, err) < 0)
+        return err->code;
     for (int64_t next = settings->user_base + 1; next <= settings->user_base + USERS_MAX; next++) {
         const char *path = claim_path(host, next);
+        if (!user_is_machines(settings, next))
+            continue;
         if (claimed_by(path, owner) && strcmp(owner, uid) != 0 && is_stale(host, owner))
             unlink(path);
         if (symlink(uid, path) < 0 && errno != EEXIST)

@@ -2,6 +2,7 @@
 #ifndef QEMU_USER_H
 #define QEMU_USER_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct error;
@@ -13,5 +14,8 @@ struct spinel_host;
 int user_take(struct spinel_host *host, const struct settings *settings, const char *uid,
               int64_t *user, struct error *err);
 void user_give_back(struct spinel_host *host, const char *uid, int64_t user);
+
+/* Whether only machines run as this user. */
+bool user_is_machines(const struct settings *settings, int64_t user);
 
 #endif

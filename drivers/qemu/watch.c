@@ -32,6 +32,7 @@
 #include "drivers/spinel-driver.h"
 #include "model/arena.h"
 #include "model/digest.h"
+#include "model/durable.h"
 #include "model/invariant.h"
 #include "model/json.h"
 #include "model/native.h"
@@ -258,8 +259,8 @@ int watch_start(struct spinel_host *host, struct error *err)
 {
     char path[4096];
     snprintf(path, sizeof path, "%s/instances", spinel_state_dir(host));
-    if (mkdir(path, 0711) < 0 && errno != EEXIST)
-        return error_sys(err, "cannot make %s", path);
+    if (directory_make(path, 0711, err) < 0)
+        return err->code;
     inotify_fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
     if (inotify_fd >= 0)
         instances_watch = inotify_add_watch(

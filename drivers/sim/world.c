@@ -21,6 +21,7 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include "model/durable.h"
 #include "model/hash.h"
 #include "model/invariant.h"
 #include "model/json.h"
@@ -239,26 +240,12 @@ static int world_lock(struct world *world, struct error *err)
     return result;
 }
 
-static int write_whole(int fd, const char *data, size_t len)
-{
-    while (len > 0) {
-        ssize_t n = write(fd, data, len);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            return -1;
-        data += n;
-        len -= (size_t)n;
-    }
-    return 0;
-}
-
 static int line_append(struct world *world, struct text *line, struct error *err)
 {
     int result = world_lock(world, err);
     if (result < 0)
         return result;
-    if (write_whole(world->fd, line->data, line->len) < 0) {
+    if (write_all(world->fd, line->data, line->len) < 0) {
         result = error_sys(err, "cannot write %s", world->path);
         if (ftruncate(world->fd, world->offset) < 0)
             world_abandon(world);
@@ -347,7 +334,7 @@ static int world_compact(struct world *world, struct error *err)
     text_printf(&whole, "draws %" PRIu64 " -\n", world->draws);
     result = things_write(world, &whole, err);
     int fd = result < 0 ? -1 : open(fresh, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-    if (result == 0 && (fd < 0 || write_whole(fd, whole.data, whole.len) < 0 || fsync(fd) < 0 ||
+    if (result == 0 && (fd < 0 || write_all(fd, whole.data, whole.len) < 0 || fsync(fd) < 0 ||
                         rename(fresh, world->path) < 0))
         result = error_sys(err, "cannot write %s", fresh);
     if (fd >= 0)

@@ -13,26 +13,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "model/durable.h"
 #include "model/json.h"
 #include "model/text.h"
 #include "reconciler/cli/report_file.h"
 #include "reconciler/plan/plan.h"
 
 enum { SAVED_MAX = 256 << 20 };
-
-static int all_write(int fd, const struct text *text)
-{
-    size_t done = 0;
-
-    while (done < text->len) {
-        ssize_t n = write(fd, text->data + done, text->len - done);
-
-        if (n < 0 && errno != EINTR)
-            return -1;
-        done += n > 0 ? (size_t)n : 0;
-    }
-    return fsync(fd);
-}
 
 int saved_write(struct arena *arena, const char *path, const struct value *plan, struct error *err)
 {
@@ -57,7 +44,7 @@ int saved_write(struct arena *arena, const char *path, const struct value *plan,
         text_free(&text);
         return error_sys(err, "cannot write the plan to %s", path);
     }
-    if (all_write(fd, &text) < 0 || rename(beside, path) < 0) {
+    if (write_all(fd, text.data, text.len) < 0 || fsync(fd) < 0 || rename(beside, path) < 0) {
         rc = error_sys(err, "cannot write the plan to %s", path);
         unlink(beside);
     }

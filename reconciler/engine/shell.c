@@ -13,6 +13,7 @@
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
+#include "model/durable.h"
 #include "model/memory.h"
 
 enum { PLAN_WAIT_S = 120 };
@@ -24,8 +25,8 @@ static int state_dir_make(const struct site *site, struct error *err)
     struct stat st;
     if (stat(site->state_dir, &st) == 0)
         return 0;
-    if (mkdir(site->state_dir, 0750) < 0)
-        return error_sys(err, "cannot make the state directory %s", site->state_dir);
+    if (directory_make(site->state_dir, 0750, err) < 0)
+        return error_wrap(err, "the state directory");
     return 0;
 }
 

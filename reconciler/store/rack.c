@@ -15,6 +15,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include "model/durable.h"
 #include "model/invariant.h"
 
 struct rack_identity {
@@ -74,8 +75,7 @@ static int file_write(int dir, const struct rack_identity *rack, struct error *e
     int len = snprintf(text, sizeof(text), "%s %s\n", rack->id, rack->seed);
     invariant(len > 0 && (size_t)len < sizeof(text), "an identity of %d bytes", len);
     int fd = openat(dir, "rack.new", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-    errno = fd < 0 ? errno : ENOSPC; /* what a short write means, and does not say */
-    bool is_written = fd >= 0 && write(fd, text, (size_t)len) == len && fsync(fd) == 0;
+    bool is_written = fd >= 0 && write_all(fd, text, (size_t)len) == 0 && fsync(fd) == 0;
     if (fd >= 0)
         close(fd);
     if (is_written && renameat(dir, "rack.new", dir, "rack") == 0 && fsync(dir) == 0)

@@ -18,6 +18,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include "model/digest.h"
+#include "model/durable.h"
 #include "model/invariant.h"
 #include "model/json.h"
 #include "model/text.h"
@@ -31,7 +32,7 @@ enum {
 
 /* ---- state directory and lock ------------------------------------------------------- */
 
-static int directory_make(const char *state_dir, struct error *err)
+static int directories_make(const char *state_dir, struct error *err)
 {
     char *path = memory_need(strdup(state_dir));
     int rc = 0;
@@ -39,20 +40,19 @@ static int directory_make(const char *state_dir, struct error *err)
          slash = strchr(slash + 1, '/')) {
         if (slash)
             *slash = '\0';
-        if (mkdir(path, 0750) != 0 && errno != EEXIST)
-            rc = error_sys(err, "cannot make the state directory %s", path);
+        rc = directory_make(path, 0750, err);
         if (!slash)
             break;
         *slash = '/';
     }
     free(path);
-    return rc;
+    return rc < 0 ? error_wrap(err, "the state directory %s", state_dir) : 0;
 }
 
 static int directory_check(const char *state_dir, struct error *err)
 {
     struct stat st;
-    int rc = directory_make(state_dir, err);
+    int rc = directories_make(state_dir, err);
     if (rc < 0)
         return rc;
     if (stat(state_dir, &st) != 0)

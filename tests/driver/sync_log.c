@@ -28,10 +28,10 @@ static void synced(int fd)
         note("sync", &st, "-");
 }
 
-static void named(const char *path)
+static void named(int dir, const char *path)
 {
     struct stat st;
-    if (lstat(path, &st) == 0)
+    if (fstatat(dir, path, &st, AT_SYMLINK_NOFOLLOW) == 0)
         note("name", &st, path);
 }
 
@@ -57,7 +57,7 @@ int rename(const char *from, const char *to)
 {
     int result = NEXT("rename", const char *, const char *)(from, to);
     if (result == 0)
-        named(to);
+        named(AT_FDCWD, to);
     return result;
 }
 
@@ -66,7 +66,7 @@ int renameat2(int from_dir, const char *from, int to_dir, const char *to, unsign
     int result = NEXT("renameat2", int, const char *, int, const char *,
                       unsigned)(from_dir, from, to_dir, to, flags);
     if (result == 0)
-        named(to);
+        named(to_dir, to);
     return result;
 }
 
@@ -75,6 +75,14 @@ int linkat(int from_dir, const char *from, int to_dir, const char *to, int flags
     int result = NEXT("linkat", int, const char *, int, const char *, int)(from_dir, from, to_dir,
                                                                            to, flags);
     if (result == 0)
-        named(to);
+        named(to_dir, to);
+    return result;
+}
+
+int renameat(int from_dir, const char *from, int to_dir, const char *to)
+{
+    int result = NEXT("renameat", int, const char *, int, const char *)(from_dir, from, to_dir, to);
+    if (result == 0)
+        named(to_dir, to);
     return result;
 }

@@ -112,6 +112,32 @@ static void the_ledger_is_on_disk_before_it_has_its_name(void **state)
     assert_non_null(find(rack, named, "sync", inode_of(dir_of(rack, path))));
 }
 
+/* Without it, all that was signed with it would be somebody else's. */
+static void the_key_is_on_disk_with_its_name_before_anything_is_signed(void **state)
+{
+    struct rack *rack = *state;
+    skip_with_address_sanitizer();
+    const char *path = arena_printf(rack->arena, "%s/state.key", rack->dir);
+    const char *log = log_take(rack);
+    const char *synced = find(rack, log, "sync", inode_of(path)),
+               *named = find(rack, log, "name", inode_of(path));
+    assert_non_null(named);
+    assert_true(synced && synced < named);
+    assert_non_null(find(rack, named, "sync", inode_of(dir_of(rack, path))));
+}
+
+static void the_directories_of_a_first_start_are_on_disk(void **state)
+{
+    struct rack *rack = *state;
+    skip_with_address_sanitizer();
+    const char *log = log_take(rack);
+    assert_non_null(find(rack, log, "sync", inode_of(rack->dir)));
+    assert_non_null(
+        find(rack, log, "sync", inode_of(arena_printf(rack->arena, "%s/state", rack->dir))));
+    assert_non_null(find(rack, log, "sync",
+                         inode_of(arena_printf(rack->arena, "%s/state/drivers", rack->dir))));
+}
+
 static void a_tag_that_changes_is_on_disk_before_the_answer(void **state)
 {
     struct rack *rack = *state;
@@ -254,6 +280,8 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
+        TEST(the_key_is_on_disk_with_its_name_before_anything_is_signed),
+        TEST(the_directories_of_a_first_start_are_on_disk),
         TEST(a_new_volume_is_on_disk_before_it_has_its_name),
         TEST(volumes_that_go_together_are_on_disk_before_they_have_names),
         TEST(one_that_fails_leaves_the_directory_to_the_others),

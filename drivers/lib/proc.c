@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+/* Reading /proc, and pidfds; see proc.h. */
+#include "drivers/lib/proc.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#define DELETED " (deleted)"
+
+enum { WAIT_MAX_MS = 3600000 };
+
+/* The start of a file of the process, as a string; -1: it is gone. */
+static ssize_t file_read(pid_t pid, const char *name, char *out, size_t size)
+{
+    char path[64];
+    snprintf(path, sizeof path, "/proc/%d/%s", (int)pid, name);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return -1;
+    ssize_t got = read(fd, out, size - 1);
+    close(fd);
+    if (got >= 0)
+        out[got] = '\0';
+    return got;
+}
+
+uint64_t proc_start_time(pid_t pid)
+{
+    char stat[1024];
+    if (file_read(pid, "stat", stat, sizeof stat) <= 0)
+        return 0;
+    char *at = strrchr(stat, ')'); /* the name before it may hold anything */
+    uint64_t start = 0;
+    if (!at || strncmp(at, ") Z", 3) == 0 || strncmp(at, ") X", 3) == 0)
+        return 0;
+    for (int field = 2; at && field < 22; field++)
+        at = strchr(at + 1, ' ');
+    return at && sscanf(at, " %" SCNu64, &start) == 1 ? start : 0;
+}
+
+bool proc_has_argument(pid_t pid, const char *name, const char *value)
+{
+    char line[4096];
+    ssize_t len = file_read(pid, "cmdline", line, sizeof line);
+    for (const char *at = line; len > 0 && at < line + len; at += strlen(at) + 1) {
+        if (strcmp(at, name) != 0)
+            continue;
+        const char *next = at + strlen(at) + 1;
+        return !value || (next < line + len && strcmp(next, value) == 0);
+    }
+    return false;
+}
+
+bool proc_owner(pid_t pid, uid_t *owner)
+{
+    char status[4096];
+    unsigned real, effective, saved, files;
+    if (file_read(pid, "status", status, sizeof status) <= 0)
+        return false;
+    const char *line = strstr(status, "\nUid:");
+    if (!line || sscanf(line, "\nUid: %u %u %u %u", &real, &effective, &saved, &files) != 4)
+        return false;
+    *owner = real;
+    return real == effective && real == saved && real == files;
+}
+
+static const char *base_name(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    return slash ? slash + 1 : path;
+}
+
+bool proc_runs(pid_t pid, const char *program)
+{
+    char link[64], file[PATH_MAX], found[PATH_MAX];
+    snprintf(link, sizeof link, "/proc/%d/exe", (int)pid);
+    ssize_t len = readlink(link, file, sizeof file - 1);
+    if (len < 0)
+        return false;
+    file[len] = '\0';
+    size_t end = (size_t)len - strlen(DELETED);
+    if (len > (ssize_t)strlen(DELETED) && strcmp(file + end, DELETED) == 0)
+        file[end] = '\0';
+    bool is_path = strchr(program, '/') && realpath(program, found);
+    return strcmp(base_name(file), base_name(is_path ? found : program)) == 0;
+}
+
+int proc_open(pid_t pid, uint64_t start)
+{
+    int pidfd = pid > 0 && start > 0 ? (int)syscall(SYS_pidfd_open, pid, 0) : -1;
+    if (pidfd < 0 || (proc_start_time(pid) == start && !proc_wait(pidfd, 0)))
+        return pidfd;
+    close(pidfd);
+    return -1;
+}
+
+/* It is asked again once it is pinned: before, the number may have changed hands. */
+static int open_if(pid_t pid, bool (*is_it)(pid_t pid, const void *context), const void *context)
+{
+    int pidfd = is_it(pid, context) ? (int)syscall(SYS_pidfd_open, pid, 0) : -1;
+    if (pidfd < 0 || (is_it(pid, context) && !proc_wait(pidfd, 0)))
+        return pidfd;
+    close(pidfd);
+    return -1;
+}
+
+int proc_find(bool (*is_it)(pid_t pid, const void *context), const void *context, pid_t *pid)
+{
+    DIR *proc = opendir("/proc");
+    int pidfd = -1;
+    for (const struct dirent *entry; proc && pidfd < 0 && (entry = readdir(proc));) {
+        *pid = (pid_t)strtol(entry->d_name, NULL, 10);
+        if (*pid > 0)
+            pidfd = open_if(*pid, is_it, context);
+    }
+    if (proc)
+        closedir(proc);
+    return pidfd;
+}
+
+bool proc_wait(int pidfd, int64_t timeout_ms)
+{
+    struct pollfd poller = {.fd = pidfd, .events = POLLIN};
+    int timeout = timeout_ms > WAIT_MAX_MS ? WAIT_MAX_MS : (int)timeout_ms;
+    return poll(&poller, 1, timeout) > 0;
+}
+
+int proc_signal(int pidfd, int number)
+{
+    return (int)syscall(SYS_pidfd_send_signal, pidfd, number, NULL, 0);
+}

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+#ifndef DRIVER_PROC_H
+#define DRIVER_PROC_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+/*
+ * Processes that outlive the driver, told apart for certain. A pid is pinned by a pidfd before
+ * anything of it is believed, and is signalled by that alone. What a process says of itself, its
+ * command line, anybody can say: it counts together with who runs it and what it runs.
+ */
+
+/* Start time in clock ticks since boot, field 22 of /proc/PID/stat; 0: it is gone, or has ended. */
+uint64_t proc_start_time(pid_t pid);
+
+/* Whether the first argument that is `name` is followed by `value`; NULL: whether it is there. */
+bool proc_has_argument(pid_t pid, const char *name, const char *value);
+
+/* Who runs it, if it is the same in every respect: of a program that is set to run as another user
+ * it is not, and its arguments are those of whoever called it. */
+bool proc_owner(pid_t pid, uid_t *owner);
+
+/* Whether it runs `program`, a name or a path, by the name of its file: an upgrade may have
+ * replaced the file. Means nothing without the owner. */
+bool proc_runs(pid_t pid, const char *program);
+
+/* A pidfd of the process that has this pid and start time; -1 if it is gone, or was reaped. */
+int proc_open(pid_t pid, uint64_t start);
+
+/* A pidfd of any process for which `is_it` holds, and its pid; -1: there is none. */
+int proc_find(bool (*is_it)(pid_t pid, const void *context), const void *context, pid_t *pid);
+
+/* Waits for its end; false if `timeout_ms` passes first. */
+bool proc_wait(int pidfd, int64_t timeout_ms);
+int proc_signal(int pidfd, int number);
+
+#endif

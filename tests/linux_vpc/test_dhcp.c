@@ -1,0 +1,251 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+/*
+ * Which processes are ended before a dnsmasq is started, and which are none of ours; and what root
+ * makes of what dnsmasq's user can reach. A shell under
+ * a name that nothing else on the machine has stands for dnsmasq: whatever breaks, a test ends its
+ * own processes only.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <sys/sendfile.h>
+
+#include "drivers/linux-vpc/dhcp.c"
+#include "drivers/linux-vpc/dhcp_dir.c"
+#include "drivers/linux-vpc/dhcp_files.c"
+#include "drivers/linux-vpc/draft.c"
+#include "drivers/linux-vpc/kept.c"
+#include "drivers/linux-vpc/names.c"
+#include "drivers/linux-vpc/netns.c"
+#include "drivers/linux-vpc/network.c"
+#include "drivers/linux-vpc/records.c"
+
+#define VPC "0123456789abcdef0123456789abcdef"
+
+enum { NOBODY = 65534 };
+
+struct scene {
+    struct arena *arena;
+    char own_dir[32];
+    struct records records;
+    struct network network;
+    struct dhcp_settings settings;
+    const char *argument;
+};
+
+static char *program_make(const struct scene *scene)
+{
+    char *path = arena_printf(scene->arena, "%s/dnsmasq-of-test-%d", scene->own_dir, (int)getpid());
+    int from = open("/bin/sh", O_RDONLY | O_CLOEXEC);
+    int to = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0755);
+    assert_true(from >= 0 && to >= 0);
+    while (sendfile(to, from, NULL, 1 << 20) > 0)
+        continue;
+    assert_int_equal(fchmod(to, 0755) | chmod(scene->own_dir, 0755), 0);
+    close(from);
+    close(to);
+    return path;
+}
+
+static int setup(void **state)
+{
+    struct arena *arena = arena_new();
+    struct scene *scene = arena_alloc(arena, sizeof *scene);
+    *scene = (struct scene){.arena = arena,
+                            .own_dir = "/tmp/spinel-dhcp-XXXXXX",
+                            .records = {.vpc = VPC},
+                            .settings = {.user = "daemon"}};
+    assert_non_null(mkdtemp(scene->own_dir));
+    scene->settings.program = program_make(scene);
+    snprintf(scene->network.netns, sizeof scene->network.netns, "spt%d", (int)getpid());
+    scene->network.records = &scene->records;
+    scene->argument =
+        arena_printf(arena, CONF_FILE "%s", dhcp_path(arena, &scene->network, "config"));
+    *state = scene;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    struct scene *scene = *state;
+    unlink(scene->settings.program);
+    rmdir(scene->own_dir);
+    arena_free(scene->arena);
+    return 0;
+}
+
+static void skip_unless_root(void)
+{
+    if (geteuid() == 0)
+        return;
+    print_message("SKIP: only root runs what is another user's\n");
+    skip();
+}
+
+/* Says something once it bears the argument, and then waits for the end of its input. */
+static pid_t start(const struct scene *scene, uid_t user, const char *script, int input)
+{
+    char *argv[] = {
+        "dnsmasq", "-c", (char *)(uintptr_t)script, "dnsmasq", (char *)(uintptr_t)scene->argument,
+        NULL};
+    int output[2];
+    char ready;
+    assert_int_equal(pipe2(output, O_CLOEXEC), 0);
+    pid_t pid = fork();
+    assert_true(pid >= 0);
+    if (pid == 0) {
+        dup2(input, STDIN_FILENO);
+        dup2(output[1], STDOUT_FILENO);
+        if (setresuid(user, user, user) < 0)
+            _exit(1);
+        execv(scene->settings.program, argv);
+        _exit(1);
+    }
+    close(output[1]);
+    assert_int_equal(read(output[0], &ready, 1), 1);
+    close(output[0]);
+    return pid;
+}
+
+static int stop(const struct scene *scene, struct error *err)
+{
+    return processes_stop(scene->arena, scene->own_dir, &scene->network, &scene->settings, err);
+}
+
+static void a_process_of_anybody_else_is_left_alone(void **state)
+{
+    struct scene *scene = *state;
+    struct error err = ERROR_INIT;
+    int input[2], status;
+    skip_unless_root();
+    assert_int_equal(pipe2(input, O_CLOEXEC), 0);
+    pid_t pid = start(scene, NOBODY, "echo; read x", input[0]);
+    assert_int_equal(stop(scene, &err), 0);
+    assert_int_equal(waitpid(pid, &status, WNOHANG), 0);
+    kill(pid, SIGKILL);
+    waitpid(pid, &status, 0);
+    close(input[0]);
+    close(input[1]);
+}
+
+static void one_that_nobody_noted_is_ended(void **state)
+{
+    struct scene *scene = *state;
+    struct error err = ERROR_INIT;
+    int input[2], status;
+    skip_unless_root();
+    assert_int_equal(pipe2(input, O_CLOEXEC), 0);
+    pid_t pid = start(scene, getpwnam("daemon")->pw_uid, "echo; read x", input[0]);
+    assert_int_equal(stop(scene, &err), 0);
+    assert_int_equal(waitpid(pid, &status, WNOHANG), pid);
+    assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGTERM);
+    close(input[0]);
+    close(input[1]);
+}
+
+/* Whoever starts it again at once: a loop that ends only when it may be the last. */
+static void one_that_comes_back_each_time_is_an_error_and_no_endless_work(void **state)
+{
+    struct scene *scene = *state;
+    struct error err = ERROR_INIT;
+    int input[2];
+    skip_unless_root();
+    assert_int_equal(pipe2(input, O_CLOEXEC), 0);
+    pid_t keeper = fork();
+    assert_true(keeper >= 0);
+    for (int i = 0; keeper == 0 && i < 1000; i++) {
+        pid_t pid = start(scene, 0, "echo; read x", input[0]);
+        pid_t next = start(scene, 0, "echo; read x", input[0]);
+        if (pid < 0 || next < 0)
+            _exit(1);
+        waitpid(-1, NULL, 0);
+    }
+    if (keeper == 0)
+        _exit(0);
+    alarm(60); /* instead of for ever */
+    int result = 0;
+    while (result == 0)
+        result = stop(scene, &err);
+    alarm(0);
+    kill(keeper, SIGKILL);
+    waitpid(keeper, NULL, 0);
+    close(input[1]); /* the rest end with their input */
+    close(input[0]);
+    assert_int_equal(result, ERR_BUSY);
+    assert_non_null(strstr(err.message, "comes back"));
+}
+
+/* ---- the directory ------------------------------------------------------------------ */
+
+static const char *read_back(const struct scene *scene, const char *name)
+{
+    alarm(20); /* nothing of it makes us wait */
+    const char *text =
+        dhcp_file_text(scene->arena, arena_printf(scene->arena, "%s/%s", scene->own_dir, name));
+    alarm(0);
+    return text;
+}
+
+static void what_is_no_file_in_it_is_not_read(void **state)
+{
+    struct scene *scene = *state;
+    int dir = open(scene->own_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int fd = openat(dir, "secret", O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+    assert_int_equal(write_all(fd, "root's own\n", 11), 0);
+    close(fd);
+    assert_string_equal(read_back(scene, "secret"), "root's own\n");
+    assert_int_equal(symlinkat("secret", dir, "link"), 0);
+    assert_int_equal(mkfifoat(dir, "pipe", 0600), 0);
+    assert_string_equal(read_back(scene, "link"), "");
+    assert_string_equal(read_back(scene, "pipe"), "");
+    assert_int_equal(linkat(dir, "secret", dir, "other", 0), 0);
+    assert_string_equal(read_back(scene, "other"), "");
+    for (const char *const *name = (const char *const[]){"secret", "link", "pipe", "other", NULL};
+         *name; name++)
+        unlinkat(dir, *name, 0);
+    close(dir);
+}
+
+static void dnsmasqs_user_can_put_nothing_in_a_files_place(void **state)
+{
+    struct scene *scene = *state;
+    struct error err = ERROR_INIT;
+    struct stat st;
+    const struct passwd *user = getpwnam("daemon");
+    skip_unless_root();
+    const char *dir = dhcp_path(scene->arena, &scene->network, NULL),
+               *log = dhcp_path(scene->arena, &scene->network, "log"),
+               *hosts = dhcp_path(scene->arena, &scene->network, "hosts");
+    mkdir(RUN_DIR, 0755);
+    assert_int_equal(mkdir(dir, 0700), 0);
+    assert_int_equal(chown(dir, user->pw_uid, user->pw_gid), 0); /* as it once was */
+    assert_int_equal(symlink("/etc/passwd", log), 0);
+    assert_int_equal(dhcp_dir_prepare(scene->arena, &scene->network, &err), 0);
+    int written = dhcp_file_update(scene->arena, hosts, "a\n", user, &err);
+    int is_log_there = lstat(log, &st) == 0;
+    assert_int_equal(stat(dir, &st), 0);
+    mode_t mode = st.st_mode & 07777;
+    uid_t owner = st.st_uid;
+    assert_int_equal(stat(hosts, &st), 0);
+    assert_int_equal(dhcp_dir_remove(scene->arena, &scene->network, &err), 0);
+    assert_int_equal(written, 1);
+    assert_int_equal(st.st_uid, user->pw_uid);
+    assert_int_equal(owner, 0);
+    assert_int_equal(mode, 0711);
+    assert_false(is_log_there);
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+    const struct CMUnitTest tests[] = {
+        TEST(a_process_of_anybody_else_is_left_alone),
+        TEST(one_that_nobody_noted_is_ended),
+        TEST(one_that_comes_back_each_time_is_an_error_and_no_endless_work),
+        TEST(what_is_no_file_in_it_is_not_read),
+        TEST(dnsmasqs_user_can_put_nothing_in_a_files_place),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+/* Who is taken for a machine: its uuid is on a command line that anybody may write. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <signal.h>
+#include <cmocka.h>
+
+#include "drivers/qemu/process.c"
+#include "drivers/qemu/rundir.c"
+#include "drivers/qemu/user.c"
+
+#define UUID "a1000000-0000-4000-8000-0000000000"
+
+enum { NOBODY = 65534, USERS_BASE = 64000 };
+
+static const struct settings settings = {.user_base = USERS_BASE};
+
+static bool is_machines_user(uid_t user)
+{
+    return user_is_machines(&settings, user);
+}
+
+static char uuid[37];
+static int input[2]; /* the processes end with it */
+
+/* A shell that waits, run by `user` as if it were QEMU. */
+static pid_t start(uid_t user)
+{
+    char *argv[] = {"qemu-system-x86_64", "-c", "echo; read x", "qemu", "-uuid", uuid, NULL};
+    int output[2];
+    char ready;
+    assert_int_equal(pipe2(output, O_CLOEXEC), 0);
+    pid_t pid = fork();
+    assert_true(pid >= 0);
+    if (pid == 0) {
+        dup2(input[0], STDIN_FILENO);
+        dup2(output[1], STDOUT_FILENO);
+        if (user != geteuid() && setresuid(user, user, user) < 0)
+            _exit(1);
+        execv("/bin/sh", argv);
+        _exit(1);
+    }
+    close(output[1]);
+    assert_int_equal(read(output[0], &ready, 1), 1);
+    close(output[0]);
+    return pid;
+}
+
+static void end(pid_t pid)
+{
+    kill(pid, SIGKILL);
+    waitpid(pid, NULL, 0);
+}
+
+static int setup(void **state)
+{
+    (void)state;
+    snprintf(uuid, sizeof uuid, UUID "%02x", (unsigned)getpid() & 0xff);
+    process_trust("/usr/bin/qemu-system-x86_64", is_machines_user);
+    return pipe2(input, O_CLOEXEC);
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    close(input[0]);
+    close(input[1]);
+    return 0;
+}
+
+static void skip_unless_root(void)
+{
+    if (geteuid() == 0)
+        return;
+    print_message("SKIP: only root runs what is another user's\n");
+    skip();
+}
+
+static void a_process_of_anybody_else_is_no_machine(void **state)
+{
+    (void)state;
+    skip_unless_root();
+    pid_t pid = start(NOBODY);
+    process_trust("/bin/sh", is_machines_user);
+    pid_t found = process_find(uuid);
+    end(pid);
+    assert_int_equal(found, 0);
+}
+
+static void nobody_is_no_machines_user(void **state)
+{
+    static const struct settings as_root = {.user_base = 0};
+    (void)state;
+    assert_false(user_is_machines(&settings, USERS_BASE));
+    assert_true(user_is_machines(&settings, USERS_BASE + 1));
+    assert_true(user_is_machines(&settings, NOBODY - 1));
+    assert_false(user_is_machines(&settings, NOBODY));
+    assert_false(user_is_machines(&settings, NOBODY + 1));
+    assert_false(user_is_machines(&settings, 0));
+    assert_false(user_is_machines(&as_root, 1));
+}
+
+static void a_process_of_a_machines_user_is_one(void **state)
+{
+    (void)state;
+    skip_unless_root();
+    pid_t pid = start(USERS_BASE + 7);
+    pid_t found = process_find(uuid);
+    end(pid);
+    assert_int_equal(found, pid);
+}
+
+static void of_our_own_user_only_a_qemu_is_one(void **state)
+{
+    (void)state;
+    pid_t pid = start(geteuid());
+    pid_t other = process_find(uuid);
+    process_trust("/bin/sh", is_machines_user); /* a link, on some systems */
+    pid_t same = process_find(uuid);
+    end(pid);
+    assert_int_equal(other, 0);
+    assert_int_equal(same, pid);
+}
+
+static void one_that_has_ended_is_none(void **state)
+{
+    (void)state;
+    pid_t pid = start(geteuid());
+    process_trust("/bin/sh", is_machines_user);
+    uint64_t started = proc_start_time(pid);
+    int pidfd = proc_open(pid, started);
+    assert_true(started > 0 && pidfd >= 0);
+    assert_int_equal(proc_open(pid, started + 1), -1);
+    proc_signal(pidfd, SIGKILL);
+    assert_true(proc_wait(pidfd, 10000));
+    close(pidfd);
+    assert_int_equal(process_find(uuid), 0);
+    assert_int_equal(proc_open(pid, started), -1);
+    end(pid);
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+    const struct CMUnitTest tests[] = {
+        TEST(a_process_of_anybody_else_is_no_machine),
+        TEST(nobody_is_no_machines_user),
+        TEST(a_process_of_a_machines_user_is_one),
+        TEST(of_our_own_user_only_a_qemu_is_one),
+        TEST(one_that_has_ended_is_none),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
