@@ -246,6 +246,7 @@ int shell_serve(struct shell *shell, struct error *err)
         .program_count = shell->program_count,
         .user = shell->site->user,
         .state_dir = shell->site->state_dir,
+        .key_file = shell->site->key_file,
         .log_format = shell->site->log_format,
         .core = core_process,
         .web = shell->site->web_listen ? web_process : NULL,

@@ -27,6 +27,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "reconciler/server/handover.h"
 #include "reconciler/server/privileges.h"
 #include "model/invariant.h"
 #include "model/value.h"
@@ -259,13 +260,32 @@ static _Noreturn void core_process(const struct supervisor *supervisor, int chan
     exit(supervisor->plan->core(supervisor->plan->context, channel, parent));
 }
 
+/* Once in the life of a site: who looks for the store finds it. */
+static void state_moved_tell(const struct supervisor *supervisor)
+{
+    struct arena *arena = arena_new();
+    struct value *fields = value_map(arena);
+    value_set_text(arena, fields, "at", when_rfc3339(arena, when_now()));
+    value_set_text(arena, fields, "event", "state.moved");
+    value_set(arena, fields, "to", value_printf(arena, "%s/core", supervisor->plan->state_dir));
+    value_set(arena, fields, "why",
+              value_printf(arena, "stateDir is root's now, and %s owns only this part of it",
+                           supervisor->plan->user));
+    log_write(supervisor->plan->log_format, fields);
+    arena_free(arena);
+}
+
 static int core_start(struct supervisor *supervisor, struct error *err)
 {
     int pair[2];
     pid_t parent = getpid();
-    int status = state_hand_over(supervisor->plan->state_dir, supervisor->plan->user, err);
+    bool has_moved;
+    int status = state_hand_over(supervisor->plan->state_dir, supervisor->plan->key_file,
+                                 supervisor->plan->user, &has_moved, err);
     if (status < 0)
         return status;
+    if (has_moved)
+        state_moved_tell(supervisor);
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
         return error_sys(err, "cannot make the core's channel");
     pid_t pid = fork();

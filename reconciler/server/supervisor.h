@@ -46,6 +46,7 @@ struct supervisor_plan {
     size_t program_count;
     const char *user; /* that the core runs as; NULL: the same. For root only */
     const char *state_dir;
+    const char *key_file;   /* NULL: there is none */
     const char *log_format; /* as log_write() takes it */
     /* The core's life, in a process of its own. Returns its exit status. */
     int (*core)(void *context, int channel, pid_t supervisor);

@@ -11,11 +11,11 @@
 #include "reconciler/plan/plan.h"
 
 /*
- * The store: one SQLite database in WAL mode, `<stateDir>/spinel.db`. A ledger
- * and a cache: lose it, and the world's tags and Git rebuild it in report-only
- * mode. One writer (who holds the lock); readers open it read-only beside it.
- * Rows that are read land in the caller's arena. Every function returns 0 or a
- * negative error code; a failed fsync, a full disk (ERR_NO_SPACE) and corruption
+ * The store: one SQLite database in WAL mode, `<stateDir>/spinel.db`, or the
+ * same in `<stateDir>/core` (home.h). A ledger and a cache: lose it, and the
+ * world's tags and Git rebuild it in report-only mode. One writer (who holds the lock); readers
+ * open it read-only beside it. Rows that are read land in the caller's arena. Every function
+ * returns 0 or a negative error code; a failed fsync, a full disk (ERR_NO_SPACE) and corruption
  * (ERR_CORRUPT) are told apart, and the caller stops effects on all three.
  */
 struct store;
