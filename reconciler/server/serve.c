@@ -245,6 +245,7 @@ int shell_serve(struct shell *shell, struct error *err)
         .programs = shell->programs,
         .program_count = shell->program_count,
         .user = shell->site->user,
+        .web_user = shell->site->web_user,
         .state_dir = shell->site->state_dir,
         .key_file = shell->site->key_file,
         .log_format = shell->site->log_format,

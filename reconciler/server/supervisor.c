@@ -337,7 +337,7 @@ static void web_start(struct supervisor *supervisor)
     close(supervisor->signals);
     if (supervisor->channel >= 0)
         close(supervisor->channel);
-    if (privileges_drop(supervisor->plan->user, &err) < 0)
+    if (privileges_drop_for_viewer(supervisor->plan->web_user, supervisor->plan->user, &err) < 0)
         _exit(1);
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (getppid() != parent)
@@ -533,7 +533,9 @@ int supervisor_run(const struct supervisor_plan *plan, struct error *err)
 {
     struct supervisor supervisor = {.plan = plan, .signals = -1, .channel = -1};
     supervisor.drivers = memory_need(calloc(plan->program_count + 1, sizeof *supervisor.drivers));
-    int status = signals_open(&supervisor, err);
+    int status = privileges_check(plan->user, plan->web_user, err);
+    if (status == 0)
+        status = signals_open(&supervisor, err);
     while (status == 0) {
         status = core_start(&supervisor, err);
         if (status < 0 || !core_serve(&supervisor))

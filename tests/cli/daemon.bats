@@ -139,6 +139,38 @@ as_nobody() { setpriv --reuid=nobody --regid="$(id -g nobody)" --clear-groups "$
     daemon_stop
 }
 
+@test "with spec.web.user the viewer is another's, who reads the store and cannot write to it" {
+    lab_of_nobody
+    id daemon >/dev/null 2>&1 || skip "this machine has no user daemon"
+    mkdir "$open/web"
+    chown daemon "$open/web"
+    printf '  web: {listen: "unix:%s/sock", user: daemon}\n' "$open/web" >>lab/spinel.yaml
+    daemon_start
+    until_true 20 is_converged
+    ask() { curl -s -f -m 10 --unix-socket "$open/web/sock" "$@"; }
+    until_true 20 ask http://localhost/api/v1/status
+    ask http://localhost/api/v1/resources | jq -e '.total > 0'
+    viewer=$(pgrep -P "$daemon" -u daemon)
+    core=$(pgrep -P "$daemon" -u nobody)
+    [ -n "$viewer" ] && [ -n "$core" ]
+    for pid in "$viewer" "$core"; do
+        grep -qx $'NoNewPrivs:\t1' "/proc/$pid/status"
+    done
+    run setpriv --reuid=daemon --regid=daemon --groups="$(id -g nobody)" sh -c 'echo >>lab/state/core/spinel.db'
+    [ "$status" -ne 0 ]
+    run setpriv --reuid=daemon --regid=daemon --groups="$(id -g nobody)" touch lab/state/core/new
+    [ "$status" -ne 0 ]
+    daemon_stop
+    sed -i 's/user: daemon/user: no-such-user/' lab/spinel.yaml
+    run spinel serve
+    [ "$status" -eq 1 ]
+    [[ $output == *'spec.web.user: this machine has no user no-such-user'* ]]
+    sed -i '/^  user: nobody/d' lab/spinel.yaml
+    run spinel serve
+    [ "$status" -eq 1 ]
+    [[ $output == *'web.user: the store would be root'* ]]
+}
+
 @test "a state directory that an earlier version gave to the core's user is taken back, and looked at" {
     lab_of_nobody
     spinel apply --yes --wait=60s >/dev/null
