@@ -26,7 +26,6 @@
 
 enum {
     BUSY_TIMEOUT_MS = 5000,
-    CHECK_AT_MOST_BYTES = 32 << 20, /* a larger database is not read through at each start */
     OPEN_TRIES = 50,
     OPEN_PAUSE_MS = 20,
 };
@@ -205,38 +204,18 @@ static int database_open(struct store *store, struct error *err)
     return pragmas_run(store, "PRAGMA cell_size_check = ON; PRAGMA foreign_keys = ON;", err);
 }
 
-/* 1 or 0. What is too large to be read at each start is found wrong where it is read. */
-static int is_small(const struct store *store, struct error *err)
-{
-    struct stat st;
-    if (stat(store->path, &st) != 0)
-        return error_sys(err, "cannot look at the store %s", store->path);
-    return st.st_size <= CHECK_AT_MOST_BYTES;
-}
-
-static int quick_check(struct store *store, struct error *err)
-{
-    struct query query;
-    query_start(&query, store, "PRAGMA quick_check(1)", err);
-    if (query_next(&query) > 0) {
-        const char *verdict = query_peek(&query);
-        if (verdict && strcmp(verdict, "ok") != 0)
-            query.failed = query_error(NULL, SQLITE_CORRUPT, store->path, "open the store", err);
-    }
-    return query_end(&query);
-}
-
 static int writer_prepare(struct store *store, struct error *err)
 {
     int keep_wal = 1;
     int rc = pragmas_run(store, "PRAGMA synchronous = FULL;", err);
-    int small = rc == 0 ? is_small(store, err) : 0;
     if (rc == 0)
-        rc = small > 0 ? quick_check(store, err) : small;
+        rc = check_at_start(store, err);
     if (rc == 0) /* before anything is written: it refuses what is not ours */
         rc = migrate_database(store, err);
-    if (rc == 0 && small)
+    if (rc == 0 && !store->is_unchecked)
         rc = object_identities_check(store, err);
+    if (rc == 0 && !store->is_unchecked)
+        check_passed(store);
     if (rc == 0)
         rc = pragmas_run(store, "PRAGMA journal_mode = WAL; PRAGMA journal_size_limit = 67108864;",
                          err);

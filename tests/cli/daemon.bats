@@ -205,6 +205,50 @@ as_nobody() { setpriv --reuid=nobody --regid="$(id -g nobody)" --clear-groups "$
     until_true 20 is_converged
 }
 
+@test "a large store is read through while the daemon is at work, and damage ends it until it is repaired" {
+    spinel apply --yes --wait=60s >/dev/null
+    # One page of a long text's chain, which nothing else reads, points nowhere.
+    python3 - <<'P'
+import sqlite3
+db = sqlite3.connect("lab/state/spinel.db")
+db.execute("INSERT INTO fact VALUES ('long', ?)", ("x" * (40 << 20),))
+db.commit()
+db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+db.close()
+P
+    daemon_start # it is whole
+    until_true 20 is_converged
+    daemon_stop
+    [ ! -e lab/state/damaged ]
+    cp lab/state/spinel.db whole
+    python3 - <<'P'
+import sqlite3
+sqlite3.connect("lab/state/spinel.db").execute("PRAGMA wal_checkpoint(TRUNCATE)")
+with open("lab/state/spinel.db", "r+b") as f:
+    at = (20 << 20)
+    f.seek(at)
+    assert f.read(200)[4:] == b"x" * 196
+    f.seek(at)
+    f.write(b"\xff\xff\xff\xff")
+P
+    cp lab/state/spinel.db damaged
+    spinel serve >serve.log 2>&1 3>&- &
+    daemon=$!
+    until_true 60 test -e lab/state/damaged
+    # The core that found it ends, and the next ones refuse to start.
+    until_true 20 grep -q 'event=core.ended' serve.log
+    is_refused_again() { [ "$(grep -c 'spinel.db does not read' serve.log)" -ge 2 ]; }
+    until_true 20 is_refused_again
+    daemon_stop
+    run spinel serve
+    [ "$status" -eq 1 ]
+    [[ $output == *'spinel.db does not read'* ]]
+    cp whole lab/state/spinel.db
+    daemon_start
+    until_true 20 is_converged
+    [ ! -e lab/state/damaged ]
+}
+
 @test "a driver whose program has gone is said to be so, and is taken up when it is back" {
     mkdir -p drivers
     cp "$BUILD/drivers/sim" drivers/played

@@ -721,6 +721,21 @@ static void a_full_disk_is_told_apart_and_what_was_committed_stays(void **state)
     store_close(store);
 }
 
+static void a_store_that_was_found_damaged_is_checked_before_the_next_start(void **state)
+{
+    struct scene *scene = *state;
+    char mark[128];
+    struct store *store = store_for(scene, STORE_WRITE);
+    assert_false(store_is_unchecked(store));
+    assert_int_equal(store_check(store, &scene->err), 0);
+    store_mark_damaged(store);
+    store_close(store);
+    snprintf(mark, sizeof(mark), "%s/damaged", scene->dir);
+    assert_int_equal(access(mark, F_OK), 0);
+    store_close(store_for(scene, STORE_WRITE));
+    assert_int_equal(access(mark, F_OK), -1);
+}
+
 /* Root opens a store that lies in a directory of somebody else's. */
 static void links_beside_the_store_are_not_followed(void **state)
 {
@@ -792,6 +807,7 @@ int main(void)
         CASE(a_row_of_a_damaged_identity_is_corrupt_and_named),
         CASE(a_damaged_uid_is_found_when_the_writer_starts),
         CASE(no_reader_hands_out_a_damaged_uid),
+        CASE(a_store_that_was_found_damaged_is_checked_before_the_next_start),
         CASE(links_beside_the_store_are_not_followed),
         CASE(a_store_with_a_home_is_in_it),
         CASE(a_full_disk_is_told_apart_and_what_was_committed_stays),
