@@ -9,6 +9,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,12 +23,24 @@
 
 /* ---- the directories above ---------------------------------------------------------- */
 
+/* If it has too many to tell, then in this one, too. */
+static bool is_in_group(const struct passwd *user, gid_t group)
+{
+    gid_t groups[256];
+    int count = sizeof groups / sizeof *groups;
+    if (getgrouplist(user->pw_name, user->pw_gid, groups, &count) < 0)
+        return true;
+    while (count > 0 && groups[count - 1] != group)
+        count--;
+    return count > 0;
+}
+
 static bool may_rename_in(const struct stat *dir, const struct passwd *user)
 {
     if (dir->st_uid == user->pw_uid)
         return true;
     bool is_writable =
-        (dir->st_mode & S_IWOTH) || ((dir->st_mode & S_IWGRP) && dir->st_gid == user->pw_gid);
+        (dir->st_mode & S_IWOTH) || ((dir->st_mode & S_IWGRP) && is_in_group(user, dir->st_gid));
     return is_writable && !(dir->st_mode & S_ISVTX);
 }
 
