@@ -68,6 +68,7 @@ static void spec_read(struct arena *arena, struct site *site, const struct value
     site->resync_s = value_get_int(spec, "resync", 0);
     site->push_wait_s = value_get_int(spec, "pushWait", 0);
     site->web_listen = value_at_text(spec, "web.listen", NULL);
+    site->web_user = value_at_text(spec, "web.user", NULL);
     site->web_token_file = path_from(arena, site->dir, value_at_text(spec, "web.tokenFile", NULL));
     site->log_format = value_at_text(spec, "log.format", NULL);
     site->traces_otlp = value_at_text(spec, "traces.otlp", NULL);
@@ -122,6 +123,10 @@ static void places_check(struct arena *arena, const struct site *site,
 {
     struct position state = place_of(document->spec, "stateDir", document->at);
 
+    if (site->web_user && !site->user)
+        report_add(report, place_of(document->spec, "web", document->at), "bad-site",
+                   "web.user: the store would be root's, which %s may not read; name user, too",
+                   site->web_user);
     if (path_plain(arena, site->state_dir)[0] == '\0')
         report_add(report, state, "bad-site",
                    "stateDir: / is the whole machine; give Spinel a directory of its own");

@@ -36,6 +36,7 @@ struct site {
     int64_t resync_s;
     int64_t push_wait_s;
     const char *web_listen;     /* "ADDRESS:PORT" or "unix:PATH"; NULL: no viewer */
+    const char *web_user;       /* that the viewer runs as; NULL: as the core does */
     const char *web_token_file; /* absolute; NULL: the viewer decides nothing */
     const char *log_format;     /* "logfmt" or "json" */
     const char *traces_otlp;    /* URL of a collector; NULL: none */

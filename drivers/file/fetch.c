@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include "drivers/file/reach.h"
 
 enum {
     CONNECT_TIMEOUT_S = 10,
@@ -229,13 +230,22 @@ static int url_read(struct fetch *fetch, const char *url, struct error *err)
     CURL *curl = curl_easy_init();
     if (!curl)
         return error_set(err, ERR_SYSTEM, "libcurl cannot start");
+    struct reach reach = {.curl = curl};
     url_set(curl, fetch, url, reason);
+    reach_guard(&reach);
     CURLcode code = curl_easy_perform(curl);
     curl_easy_cleanup(curl);
     if (code == CURLE_OK)
         return 0;
     if (fetch->is_too_long || fetch->failed_errno)
         return fetch_fault(fetch, err);
+    if (reach.has_refused) {
+        error_set(err, ERR_DENIED,
+                  "cannot download %s: it leads to an address of this host itself or of its link",
+                  url);
+        return error_hint(err, "Put the image where other hosts reach it, or name the host in the "
+                               "site file: settings.file.imageHosts.");
+    }
     error_set(err,
               code == CURLE_UNSUPPORTED_PROTOCOL || code == CURLE_URL_MALFORMAT ? ERR_INVALID
                                                                                 : ERR_BUSY,
@@ -253,9 +263,9 @@ int fetch_verified(struct spinel_host *host, const char *source, const struct ch
     char hex[129];
     fetch_begin(&fetch);
     const char *path = strncmp(source, "file://", 7) == 0 ? source + 7 : source;
-    bool is_secret = false;
+    bool is_url = path[0] != '/', is_secret = false;
     int from = -1, result;
-    if (path[0] != '/')
+    if (is_url)
         result = url_read(&fetch, source, err);
     else if ((result = path_open_public(path, &from, err)) == 0) {
         is_secret = !is_in_open_directories(from);
@@ -270,6 +280,11 @@ int fetch_verified(struct spinel_host *host, const char *source, const struct ch
         error_set(err, ERR_INVALID, "%s has another digest than %s", source, expected->hex);
         return error_hint(err, "Its digest is not told here: not every user of this host may enter "
                                "the directories above it. Compute it there.");
+    }
+    if (is_url) { /* nor may a push learn by two digests what this host reaches and others do not */
+        error_set(err, ERR_INVALID, "%s has another digest than %s", source, expected->hex);
+        return error_hint(err, "Download it where you are, compute its digest, and correct "
+                               "spec.digest if these bytes are the wanted ones.");
     }
     error_set(err, ERR_INVALID, "%s has another digest: expected %s, found %s", source,
               expected->hex, hex);

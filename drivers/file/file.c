@@ -9,6 +9,7 @@
 #include <curl/curl.h>
 #include <string.h>
 #include "drivers/file/place.h"
+#include "drivers/file/reach.h"
 #include "drivers/file/trash.h"
 #include "drivers/file/watch.h"
 
@@ -21,7 +22,9 @@ static int file_start(struct spinel_host *host, const struct value *settings, st
     (void)reply;
     if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
         return error_set(err, ERR_UNSUPPORTED, "libcurl cannot start");
-    int result = trash_start(host, settings, err);
+    int result = reach_start(settings, err);
+    if (result == 0)
+        result = trash_start(host, settings, err);
     return result < 0 ? result : watch_start(host, err);
 }
 

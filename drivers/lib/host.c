@@ -35,7 +35,54 @@ static int dirs_make(struct spinel_host *host, const char *path, struct error *e
             return err->code;
         *slash = '/';
     }
-    return directory_make(copy, 0700, err);
+    return directory_make(copy, 0755, err);
+}
+
+/* Whoever else could put links into it, or another directory in its place, would have us write to
+ * what is none of ours. That nobody can in those above it, the supervisor has seen to. */
+static int dir_own(const char *path, mode_t mode, struct error *err)
+{
+    struct stat st;
+    if (directory_make(path, mode, err) < 0)
+        return err->code;
+    if (lstat(path, &st) < 0)
+        return error_sys(err, "cannot look at directory %s", path);
+    if (!S_ISDIR(st.st_mode))
+        error_set(err, ERR_DENIED, "%s is no directory", path);
+    else if (st.st_uid != geteuid() && st.st_uid != 0)
+        error_set(err, ERR_DENIED, "directory %s belongs to uid %u, and this driver is uid %u",
+                  path, (unsigned)st.st_uid, (unsigned)geteuid());
+    else if (st.st_mode & 022)
+        error_set(err, ERR_DENIED, "directory %s may be written to by others: its mode is %04o",
+                  path, (unsigned)st.st_mode & 07777);
+    else
+        return 0;
+    return error_hint(err,
+                      "See what lies there and who put it there; then give it to root, mode "
+                      "%04o, or move it away.",
+                      (unsigned)mode);
+}
+
+/* A core that somebody else has taken would name places of his, or a program of his. So whoever
+ * starts us says by SPINEL_GIVEN what these are, and the core can only repeat it. */
+static int params_check(struct spinel_host *host, const struct value *params, struct error *err)
+{
+    const char *text = getenv("SPINEL_GIVEN");
+    struct value *given = NULL;
+    if (!text)
+        return 0;
+    if (json_read(host->forever, text, strlen(text), &given, err) < 0)
+        return error_wrap(err, "SPINEL_GIVEN");
+    unsetenv("SPINEL_GIVEN"); /* what we start has no use for it */
+    for (size_t i = 0; value_is_map(given) && i < given->pair_count; i++) {
+        const struct pair *pair = &given->pairs[i];
+        if (!value_equal(value_get(params, pair->key), pair->value))
+            return error_set(err, ERR_DENIED,
+                             "initialize: %s is not what the site file says, by which this driver "
+                             "was started",
+                             pair->key);
+    }
+    return 0;
 }
 
 static int params_keep(struct spinel_host *host, const struct value *params, struct error *err)
@@ -61,7 +108,13 @@ int host_open(struct spinel_host *host, const struct value *params, struct error
     struct ledger *ledger;
     int result = params_keep(host, params, err);
     if (result == 0)
-        result = dirs_make(host, host->own_dir, err);
+        result = params_check(host, params, err);
+    if (result == 0)
+        result = dirs_make(host, host->state_dir, err);
+    if (result == 0)
+        result = dir_own(arena_printf(host->forever, "%s/drivers", host->state_dir), 0755, err);
+    if (result == 0)
+        result = dir_own(host->own_dir, 0700, err);
     if (result < 0)
         return result;
     const char *own_key = arena_printf(host->forever, "%s/key", host->own_dir);

@@ -20,6 +20,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include "drivers/lib/fresh.h"
 #include "drivers/lib/host.h"
 #include "model/arena.h"
 #include "model/digest.h"
@@ -226,7 +227,7 @@ static int lines_read(struct ledger *ledger, char *data, size_t len, struct erro
 
 static int file_read(const char *path, char **data, size_t *len, struct error *err)
 {
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW);
     struct stat st;
     *data = NULL;
     *len = 0;
@@ -351,7 +352,7 @@ static bool is_compact(const struct ledger *ledger)
 static bool ledger_continue(struct ledger *ledger)
 {
     struct stat st;
-    ledger->fd = open(ledger->path, O_WRONLY | O_APPEND | O_CLOEXEC);
+    ledger->fd = open(ledger->path, O_WRONLY | O_APPEND | O_CLOEXEC | O_NOFOLLOW);
     if (ledger->fd >= 0 && fstat(ledger->fd, &st) == 0 && st.st_ino == ledger->inode &&
         st.st_size == ledger->read_bytes) {
         ledger->size = st.st_size;
@@ -376,7 +377,7 @@ int ledger_claim(struct ledger *ledger, struct error *err)
     if (asprintf(&fresh, "%s.new", ledger->path) < 0)
         memory_out();
     size_t lines = ledger_text(ledger, &whole);
-    fd = open(fresh, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC, 0600);
+    fd = fresh_open(fresh, O_APPEND);
     if (fd < 0 || write_all(fd, whole.data, whole.len) < 0 || fsync(fd) < 0 ||
         rename(fresh, ledger->path) < 0)
         result = error_sys(err, "cannot write %s", fresh);

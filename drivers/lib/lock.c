@@ -28,7 +28,7 @@ int lock_take(struct spinel_host *host, struct error *err)
     struct flock lock;
     if (host->lock_fd < 0) {
         const char *path = arena_printf(host->forever, "%s/lock", host->own_dir);
-        host->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+        host->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
         if (host->lock_fd < 0)
             return error_sys(err, "cannot open %s", path);
     }

@@ -19,6 +19,8 @@
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include "model/invariant.h"
+#include "model/json.h"
 #include "model/text.h"
 
 enum { KILL_ROUNDS = 5 };
@@ -99,6 +101,17 @@ static size_t names_list(const struct site *site, const char *names[3])
     return count;
 }
 
+/* As core_driver.c sends it. */
+static const char *given_text(struct arena *arena, const struct site *site, const char *name)
+{
+    struct value *given = value_map(arena);
+    const struct value *settings = site_settings(site, name);
+    value_set_text(arena, given, "stateDir", site->state_dir);
+    value_set_text(arena, given, "keyFile", site->key_file);
+    value_set(arena, given, "settings", settings ? value_copy(arena, settings) : value_map(arena));
+    return arena_printf(arena, "SPINEL_GIVEN=%s", json_text(arena, given));
+}
+
 int programs_find(struct arena *arena, const struct site *site, const char *argv0,
                   struct program **out, size_t *count, struct error *err)
 {
@@ -112,6 +125,7 @@ int programs_find(struct arena *arena, const struct site *site, const char *argv
         programs[i].path = program_find(arena, names[i], dirs, dir_count, err);
         if (!programs[i].path)
             return err->code;
+        programs[i].given = given_text(arena, site, names[i]);
     }
     *out = programs;
     *count = name_count;
@@ -128,9 +142,25 @@ static void pipes_close(int pipes[4][2])
                 close(pipes[i][end]);
 }
 
+/* Ours, and what the program is given; of one thread, so that nobody changes it meanwhile. */
+static char **environment_for(const struct program *program)
+{
+    size_t count = 0, n = 0;
+    while (environ[count])
+        count++;
+    char **list = memory_need(calloc(count + 2, sizeof *list));
+    for (size_t i = 0; i < count; i++)
+        if (strncmp(environ[i], "SPINEL_GIVEN=", 13) != 0)
+            list[n++] = environ[i];
+    if (program->given)
+        list[n] = (char *)(size_t)program->given;
+    return list;
+}
+
 enum { PIPE_IN, PIPE_OUT, PIPE_ERR, PIPE_EXEC };
 
-static _Noreturn void child_exec(const struct program *program, int pipes[4][2], pid_t parent)
+static _Noreturn void child_exec(const struct program *program, char **environment, int pipes[4][2],
+                                 pid_t parent)
 {
     sigset_t none;
     setsid(); /* before exec, which the parent waits for */
@@ -146,7 +176,8 @@ static _Noreturn void child_exec(const struct program *program, int pipes[4][2],
     dup2(pipes[PIPE_IN][0], STDIN_FILENO);
     dup2(pipes[PIPE_OUT][1], STDOUT_FILENO);
     dup2(pipes[PIPE_ERR][1], STDERR_FILENO);
-    execl(program->path, program->path, (char *)NULL);
+    char *const argv[] = {(char *)(size_t)program->path, NULL};
+    execve(program->path, argv, environment);
     int error = errno;
     ssize_t put = write(pipes[PIPE_EXEC][1], &error, sizeof error);
     _exit(put == (ssize_t)sizeof error ? 127 : 126);
@@ -171,6 +202,7 @@ int program_launch(const struct program *program, struct launched *out, struct e
     int pipes[4][2] = {{-1, -1}, {-1, -1}, {-1, -1}, {-1, -1}};
     int result = 0;
     pid_t parent = getpid(), pid = -1;
+    char **environment = environment_for(program); /* before the fork: it allocates */
     for (int i = 0; i < 4 && result == 0; i++)
         if (pipe2(pipes[i], O_CLOEXEC) < 0)
             result = error_sys(err, "cannot make pipes for driver %s", program->name);
@@ -179,7 +211,7 @@ int program_launch(const struct program *program, struct launched *out, struct e
     if (result < 0)
         goto out;
     if (pid == 0)
-        child_exec(program, pipes, parent);
+        child_exec(program, environment, pipes, parent);
     close(pipes[PIPE_EXEC][1]);
     pipes[PIPE_EXEC][1] = -1;
     result = exec_result(program, pipes[PIPE_EXEC][0], err);
@@ -193,6 +225,7 @@ int program_launch(const struct program *program, struct launched *out, struct e
                              .from_err = pipes[PIPE_ERR][0]};
     pipes[PIPE_IN][1] = pipes[PIPE_OUT][0] = pipes[PIPE_ERR][0] = -1;
 out:
+    free(environment);
     pipes_close(pipes);
     return result;
 }

@@ -12,6 +12,9 @@
 struct program {
     const char *name; /* "file" */
     const char *path; /* absolute */
+    /* What the site file says to it, which the core can then only repeat: as JSON, of
+     * `initialize`. NULL: nothing is said. */
+    const char *given;
 };
 
 /* Looks for the site's drivers in its driverDirs, "<dir of argv0>/drivers" and the

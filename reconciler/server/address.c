@@ -14,6 +14,7 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
+#include "reconciler/store/home.h"
 
 static const char socket_name[] = "control.sock";
 enum { BACKLOG = 64, SOCKET_MODE = 0660 };
@@ -25,9 +26,11 @@ struct place {
 
 static int place_open(const char *state_dir, struct place *place, struct error *err)
 {
-    place->dir = open(state_dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    char home[PATH_MAX];
+    store_home(state_dir, home);
+    place->dir = open(home, O_PATH | O_DIRECTORY | O_CLOEXEC);
     if (place->dir < 0)
-        return error_sys(err, "cannot open the state directory %s", state_dir);
+        return error_sys(err, "cannot open the state directory %s", home);
     place->address = (struct sockaddr_un){.sun_family = AF_UNIX};
     snprintf(place->address.sun_path, sizeof place->address.sun_path, "/proc/self/fd/%d/%s",
              place->dir, socket_name);

@@ -4,7 +4,8 @@
 
 #include "model/error.h"
 
-/* Where the control socket is: <stateDir>/control.sock, however long that path is. */
+/* Where the control socket is: <stateDir>/control.sock, or in <stateDir>/core (store/home.h),
+ * however long that path is. */
 
 /* ERR_NOT_FOUND when no daemon is up: no socket, or nobody behind it. Close-on-exec. */
 int control_connect(const char *state_dir, int *fd, struct error *err);

@@ -2,17 +2,21 @@
 #ifndef RECONCILER_SERVER_PRIVILEGES_H
 #define RECONCILER_SERVER_PRIVILEGES_H
 
+#include <pwd.h>
 #include "model/error.h"
 
-/*
- * Both do nothing without a user (NULL) or without root's rights to give away.
- * ERR_NOT_FOUND: no such user on this machine.
- */
+/* Borrowed texts, until the next one is asked for. ERR_NOT_FOUND names `field` of the site file. */
+int user_find(const char *name, const char *field, struct passwd *user, struct error *err);
 
-/* Gives the state directory, and the regular files directly in it, to the user. */
-int state_hand_over(const char *state_dir, const char *user_name, struct error *err);
+/* No program that this process runs gets rights that it has not, and it becomes that user for
+ * good, and not dumpable; the latter two not without a user or without root. */
+int privileges_drop(const char *user, struct error *err);
 
-/* For good: this process and its children are the user's, with the user's groups. */
-int privileges_drop(const char *user_name, struct error *err);
+/* The same with `user` of the viewer, who may read what the group of `core_user` may; NULL: it is
+ * the core's. */
+int privileges_drop_for_viewer(const char *user, const char *core_user, struct error *err);
+
+/* ERR_NOT_FOUND if one that is named is none of this machine's. As root only. */
+int privileges_check(const char *core_user, const char *web_user, struct error *err);
 
 #endif

@@ -158,6 +158,7 @@ static void set_loaded(struct server *server, int status, struct error *err)
     life_announce(server, "daemon.started", "the daemon has started");
     server->shell->has_news = true;
     remote_ready(server);
+    checking_begin(server);
 }
 
 static int core_open(struct server *server, struct error *err)
@@ -223,6 +224,10 @@ static int core_process(void *context, int channel, pid_t supervisor)
     if (status < 0 && remote_refuse(&server, &err) < 0)
         fprintf(stderr, "spinel: %s\n", err.message);
     server_close(&server);
+    if (server.checking) { /* its thread has seconds to go, and the loop is its, too */
+        fflush(NULL);
+        _exit(status < 0);
+    }
     shell->after_pump = NULL;
     shell->follow = NULL;
     shell->counted = NULL;
@@ -245,7 +250,9 @@ int shell_serve(struct shell *shell, struct error *err)
         .programs = shell->programs,
         .program_count = shell->program_count,
         .user = shell->site->user,
+        .web_user = shell->site->web_user,
         .state_dir = shell->site->state_dir,
+        .key_file = shell->site->key_file,
         .log_format = shell->site->log_format,
         .core = core_process,
         .web = shell->site->web_listen ? web_process : NULL,

@@ -8,6 +8,7 @@
 #include "model/text.h"
 #include "model/value.h"
 #include "reconciler/engine/shell_state.h"
+#include "reconciler/server/checking.h"
 #include "reconciler/server/loading.h"
 
 /*
@@ -15,6 +16,7 @@
  *
  *   serve.c     the daemon's life
  *   loading.c   what it reads beside the loop, before it can plan
+ *   checking.c  whether a large store is whole, found beside the loop
  *   server.c    clients: lines in, lines out, events that they follow
  *   request.c   the methods of docs/control-protocol.md
  *   report.c    documents: status, drift
@@ -52,7 +54,8 @@ struct waiter {
 
 struct server {
     struct shell *shell;
-    struct loading *loading; /* has the shell's store, source and core; NULL: all is loaded */
+    struct checking *checking; /* reads the store through; NULL: it has been */
+    struct loading *loading;   /* has the shell's store, source and core; NULL: all is loaded */
     int fd;
     struct ev_io accept;
     struct ev_timer accept_later; /* once a descriptor may be free again */
@@ -65,7 +68,7 @@ struct server {
     pid_t supervisor;
     int64_t since; /* unix seconds */
     bool is_stopping;
-    struct error failure; /* why it could not be loaded */
+    struct error failure; /* why it could not be loaded, or ends */
     struct {
         struct ev_child child;
         int64_t running, waiting[2]; /* revisions; 0: none */

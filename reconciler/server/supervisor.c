@@ -27,6 +27,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "reconciler/server/handover.h"
 #include "reconciler/server/privileges.h"
 #include "model/invariant.h"
 #include "model/value.h"
@@ -38,6 +39,8 @@ enum {
     PAUSE_LAST_MS = 30000,
     LASTING_MS = 60000,
     GOODBYE_MS = 10000,
+    DEATH_MS = 2000, /* of what was killed: longer, and it waits for the kernel (state D) */
+    DEATH_LOOK_MS = 5,
     WEB_PAUSE_MS = 5000
 };
 
@@ -48,6 +51,7 @@ struct supervisor {
     pid_t core;  /* 0 while there is none */
     int core_status;
     pid_t *drivers; /* by index; 0: not running */
+    bool *are_left; /* the driver is a former core's: killed, and not dead yet */
     bool is_ending, was_ready;
     struct error refusal; /* of the first core, which said why it cannot start */
     unsigned deaths;      /* of the core, since it last lasted */
@@ -165,11 +169,26 @@ static void core_tell(struct supervisor *supervisor, const struct supervisor_mes
 
 /* ---- drivers ------------------------------------------------------------------------ */
 
+/* Two of one driver must not act at once: the core tries again later. */
+static void driver_left_tell(struct supervisor *supervisor, unsigned driver)
+{
+    struct supervisor_message answer = {.verb = SUPERVISOR_FAILED, .driver = driver};
+    snprintf(answer.text, sizeof answer.text,
+             "the former process %d was killed and is not dead: it waits for the kernel, such as "
+             "for a disk that does not answer",
+             (int)supervisor->drivers[driver]);
+    core_tell(supervisor, &answer, NULL, 0);
+}
+
 static void driver_start(struct supervisor *supervisor, unsigned driver)
 {
     struct supervisor_message answer = {.verb = SUPERVISOR_STARTED, .driver = driver};
     struct launched launched;
     struct error err = ERROR_INIT;
+    if (supervisor->are_left[driver]) {
+        driver_left_tell(supervisor, driver);
+        return;
+    }
     if (supervisor->drivers[driver])
         return; /* its end is still to be told */
     if (program_launch(&supervisor->plan->programs[driver], &launched, &err) < 0) {
@@ -185,15 +204,30 @@ static void driver_start(struct supervisor *supervisor, unsigned driver)
         close(fds[i]);
 }
 
+/* Of a child that was killed; false if it is not dead by then. */
+static bool death_await(pid_t pid, int64_t until_ms)
+{
+    const struct timespec pause = {.tv_nsec = DEATH_LOOK_MS * 1000000L};
+    while (waitpid(pid, NULL, WNOHANG) == 0) {
+        if (now_ms() >= until_ms)
+            return false;
+        nanosleep(&pause, NULL);
+    }
+    return true;
+}
+
+/* One that hangs in the kernel does not keep the others, or the next core, from going on. */
 static void drivers_kill(struct supervisor *supervisor)
 {
+    for (size_t i = 0; i < supervisor->plan->program_count; i++)
+        if (supervisor->drivers[i])
+            program_kill(supervisor->drivers[i]);
+    int64_t until_ms = now_ms() + DEATH_MS;
     for (size_t i = 0; i < supervisor->plan->program_count; i++) {
         pid_t pid = supervisor->drivers[i];
-        if (!pid)
-            continue;
-        program_kill(pid);
-        waitpid(pid, NULL, 0);
-        supervisor->drivers[i] = 0;
+        supervisor->are_left[i] = pid && !death_await(pid, until_ms);
+        if (!supervisor->are_left[i])
+            supervisor->drivers[i] = 0;
     }
 }
 
@@ -259,13 +293,32 @@ static _Noreturn void core_process(const struct supervisor *supervisor, int chan
     exit(supervisor->plan->core(supervisor->plan->context, channel, parent));
 }
 
+/* Once in the life of a site: who looks for the store finds it. */
+static void state_moved_tell(const struct supervisor *supervisor)
+{
+    struct arena *arena = arena_new();
+    struct value *fields = value_map(arena);
+    value_set_text(arena, fields, "at", when_rfc3339(arena, when_now()));
+    value_set_text(arena, fields, "event", "state.moved");
+    value_set(arena, fields, "to", value_printf(arena, "%s/core", supervisor->plan->state_dir));
+    value_set(arena, fields, "why",
+              value_printf(arena, "stateDir is root's now, and %s owns only this part of it",
+                           supervisor->plan->user));
+    log_write(supervisor->plan->log_format, fields);
+    arena_free(arena);
+}
+
 static int core_start(struct supervisor *supervisor, struct error *err)
 {
     int pair[2];
     pid_t parent = getpid();
-    int status = state_hand_over(supervisor->plan->state_dir, supervisor->plan->user, err);
+    bool has_moved;
+    int status = state_hand_over(supervisor->plan->state_dir, supervisor->plan->key_file,
+                                 supervisor->plan->user, &has_moved, err);
     if (status < 0)
         return status;
+    if (has_moved)
+        state_moved_tell(supervisor);
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
         return error_sys(err, "cannot make the core's channel");
     pid_t pid = fork();
@@ -317,7 +370,7 @@ static void web_start(struct supervisor *supervisor)
     close(supervisor->signals);
     if (supervisor->channel >= 0)
         close(supervisor->channel);
-    if (privileges_drop(supervisor->plan->user, &err) < 0)
+    if (privileges_drop_for_viewer(supervisor->plan->web_user, supervisor->plan->user, &err) < 0)
         _exit(1);
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (getppid() != parent)
@@ -332,7 +385,7 @@ static void web_stop(struct supervisor *supervisor)
     if (!supervisor->web)
         return;
     kill(supervisor->web, SIGKILL); /* it holds nothing that could be lost */
-    waitpid(supervisor->web, NULL, 0);
+    death_await(supervisor->web, now_ms() + DEATH_MS);
     supervisor->web = 0;
 }
 
@@ -369,7 +422,9 @@ static void driver_ended(struct supervisor *supervisor, pid_t pid, int status)
         if (supervisor->drivers[i] != pid)
             continue;
         supervisor->drivers[i] = 0;
-        core_tell(supervisor, &message, NULL, 0);
+        if (!supervisor->are_left[i])
+            core_tell(supervisor, &message, NULL, 0);
+        supervisor->are_left[i] = false;
     }
 }
 
@@ -478,6 +533,8 @@ static bool core_serve(struct supervisor *supervisor)
             kill_at = now_ms() + GOODBYE_MS;
         if (kill_at && now_ms() > kill_at && supervisor->core)
             kill(supervisor->core, SIGKILL);
+        if (kill_at && now_ms() > kill_at + DEATH_MS)
+            break; /* nor does the core */
     }
     bool was_clean = WIFEXITED(supervisor->core_status) && !WEXITSTATUS(supervisor->core_status);
     return !supervisor->is_ending && !was_clean && supervisor->was_ready;
@@ -513,7 +570,10 @@ int supervisor_run(const struct supervisor_plan *plan, struct error *err)
 {
     struct supervisor supervisor = {.plan = plan, .signals = -1, .channel = -1};
     supervisor.drivers = memory_need(calloc(plan->program_count + 1, sizeof *supervisor.drivers));
-    int status = signals_open(&supervisor, err);
+    supervisor.are_left = memory_need(calloc(plan->program_count + 1, sizeof(bool)));
+    int status = privileges_check(plan->user, plan->web_user, err);
+    if (status == 0)
+        status = signals_open(&supervisor, err);
     while (status == 0) {
         status = core_start(&supervisor, err);
         if (status < 0 || !core_serve(&supervisor))
@@ -525,6 +585,7 @@ int supervisor_run(const struct supervisor_plan *plan, struct error *err)
     web_stop(&supervisor);
     drivers_kill(&supervisor);
     free(supervisor.drivers);
+    free(supervisor.are_left);
     if (supervisor.signals >= 0)
         close(supervisor.signals);
     if (status == 0 && !supervisor.is_ending && supervisor.core_status)

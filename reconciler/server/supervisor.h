@@ -44,8 +44,10 @@ void supervisor_fds_close(int fds[3]);
 struct supervisor_plan {
     const struct program *programs;
     size_t program_count;
-    const char *user; /* that the core runs as; NULL: the same. For root only */
+    const char *user;     /* that the core runs as; NULL: the same. For root only */
+    const char *web_user; /* that the viewer runs as; NULL: as the core does */
     const char *state_dir;
+    const char *key_file;   /* NULL: there is none */
     const char *log_format; /* as log_write() takes it */
     /* The core's life, in a process of its own. Returns its exit status. */
     int (*core)(void *context, int channel, pid_t supervisor);

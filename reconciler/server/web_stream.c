@@ -17,6 +17,7 @@
 #include "model/invariant.h"
 #include "model/json.h"
 #include "reconciler/store/documents.h"
+#include "reconciler/store/home.h"
 #include "reconciler/store/store.h"
 
 enum { QUEUE_MAX = 256 << 10, READ_AT_ONCE = 200, ALIVE_EVERY_S = 15, GATHER_MS = 20 };
@@ -166,12 +167,14 @@ int streams_open(struct web *web, struct streams **out, struct error *err)
     struct streams *streams = memory_need(calloc(1, sizeof *streams));
     *out = streams;
     streams->web = web;
+    char home[PATH_MAX];
+    store_home(web->site->state_dir, home);
     int status = store_open(web->site->state_dir, STORE_READ, &streams->store, err);
     if (status == 0)
         status = newest_seq(streams, err);
     int fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
-    if (status == 0 && (fd < 0 || inotify_add_watch(fd, web->site->state_dir, IN_MODIFY) < 0))
-        status = error_sys(err, "cannot watch %s", web->site->state_dir);
+    if (status == 0 && (fd < 0 || inotify_add_watch(fd, home, IN_MODIFY) < 0))
+        status = error_sys(err, "cannot watch %s", home);
     ev_io_init(&streams->changed, store_changed, fd, EV_READ);
     ev_timer_init(&streams->gather, gathered, 0, 0);
     ev_timer_init(&streams->alive, still_alive, ALIVE_EVERY_S, ALIVE_EVERY_S);

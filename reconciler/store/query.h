@@ -27,6 +27,7 @@ struct store {
     char *path;
     int lock_fd; /* -1 when reading */
     enum store_mode mode;
+    bool is_unchecked; /* see check.c */
     struct cached_statement cache[QUERY_CACHE];
     size_t cached;
     void (*committed)(void *context, int64_t ns); /* NULL: nobody asks */
@@ -93,6 +94,11 @@ int migrate_check(struct store *store, struct error *err);
 /* Sees to it that the rack's identity is in the database and beside it. */
 int rack_prepare(struct store *store, struct error *err);
 
+/* Of a writer, before it writes: ERR_CORRUPT, or it is whole as far as SQLite tells, or too large
+ * to be read now. */
+int check_at_start(struct store *store, struct error *err);
+/* It is whole: what a check found before is over. */
+void check_passed(const struct store *store);
 /* ERR_CORRUPT names the first object row whose uid, kind, project or name cannot be one. */
 int object_identities_check(struct store *store, struct error *err);
 

@@ -50,7 +50,7 @@ static int file_read(int dir, struct rack_identity *rack, enum kept *kept, struc
     char text[128];
     *kept = KEPT_NONE;
     struct stat st;
-    int fd = openat(dir, "rack", O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    int fd = openat(dir, "rack", O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW);
     if (fd < 0 && errno == ENOENT)
         return 0;
     bool is_other = fd >= 0 && fstat(fd, &st) == 0 && !S_ISREG(st.st_mode);
@@ -74,7 +74,8 @@ static int file_write(int dir, const struct rack_identity *rack, struct error *e
     char text[128];
     int len = snprintf(text, sizeof(text), "%s %s\n", rack->id, rack->seed);
     invariant(len > 0 && (size_t)len < sizeof(text), "an identity of %d bytes", len);
-    int fd = openat(dir, "rack.new", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    unlinkat(dir, "rack.new", 0); /* of one that died, or a link to what is not ours to empty */
+    int fd = openat(dir, "rack.new", O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     bool is_written = fd >= 0 && write_all(fd, text, (size_t)len) == 0 && fsync(fd) == 0;
     if (fd >= 0)
         close(fd);

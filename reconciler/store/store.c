@@ -5,11 +5,13 @@
  * only for the message. The write-ahead log and its index stay when the writer
  * ends, so that a reader who may not write to the directory can still read.
  */
+#include "reconciler/store/home.h"
 #include "reconciler/store/mapping.h"
 #include "reconciler/store/query.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,7 +27,6 @@
 
 enum {
     BUSY_TIMEOUT_MS = 5000,
-    CHECK_AT_MOST_BYTES = 32 << 20, /* a larger database is not read through at each start */
     OPEN_TRIES = 50,
     OPEN_PAUSE_MS = 20,
 };
@@ -84,11 +85,16 @@ static int lock_take(const char *state_dir, int *lock_fd, struct error *err)
 {
     invariant(*lock_fd < 0, "%s is locked already, as %d", state_dir, *lock_fd);
     struct text path = TEXT_INIT;
+    struct stat st;
     text_printf(&path, "%s/lock", state_dir);
     int rc = 0;
     int fd = open(path.data, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0640);
     if (fd < 0) {
         rc = error_sys(err, "cannot open the lock %s", path.data);
+        goto out;
+    }
+    if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode) || st.st_nlink != 1) {
+        rc = error_set(err, ERR_DENIED, "the lock %s is not a file of one name", path.data);
         goto out;
     }
     if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
@@ -111,8 +117,10 @@ out:
 
 int store_lock_test(const char *state_dir, struct error *err)
 {
+    char home[PATH_MAX];
     int fd = -1;
-    int rc = lock_take(state_dir, &fd, err);
+    store_home(state_dir, home);
+    int rc = lock_take(home, &fd, err);
     if (fd >= 0)
         close(fd);
     return rc;
@@ -148,7 +156,7 @@ static int file_make(const char *path, struct error *err)
 static int file_find(const char *path, struct error *err)
 {
     struct stat st;
-    if (stat(path, &st) == 0)
+    if (lstat(path, &st) == 0)
         return S_ISREG(st.st_mode) ? 0 : file_refused(path, err);
     if (errno != ENOENT)
         return error_sys(err, "cannot look at the store %s", path);
@@ -156,15 +164,35 @@ static int file_find(const char *path, struct error *err)
     return error_hint(err, "Start the daemon with `spinel serve`, or run `spinel apply`.");
 }
 
+/* The same file by a path in which no name is a link, so that SQLite can be told to follow none:
+ * root opens what lies in a directory of the core's user. */
+static int path_resolve(const char *path, char real[PATH_MAX], struct error *err)
+{
+    char dir[PATH_MAX];
+    const char *name = strrchr(path, '/');
+    invariant(name, "the store %s is in no directory", path);
+    snprintf(dir, sizeof dir, "%.*s", (int)(name - path), path);
+    if (!realpath(name == path ? "/" : dir, real))
+        return error_sys(err, "cannot find the directory of the store %s", path);
+    size_t len = strlen(real);
+    if (snprintf(real + len, PATH_MAX - len, "%s", name) >= (int)(PATH_MAX - len))
+        return error_set(err, ERR_INVALID, "the path of the store %s is too long", path);
+    return 0;
+}
+
 static int database_open(struct store *store, struct error *err)
 {
     bool writes = store->mode == STORE_WRITE;
+    char real[PATH_MAX];
     int rc = writes ? file_make(store->path, err) : file_find(store->path, err);
+    if (rc == 0)
+        rc = path_resolve(store->path, real, err);
     if (rc < 0)
         return rc;
     mappings_reserve();
     int flags = writes ? SQLITE_OPEN_READWRITE : SQLITE_OPEN_READONLY;
-    rc = sqlite3_open_v2(store->path, &store->db, flags | SQLITE_OPEN_NOMUTEX, NULL);
+    rc =
+        sqlite3_open_v2(real, &store->db, flags | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_NOFOLLOW, NULL);
     if (rc != SQLITE_OK)
         return query_error(store->db, rc, store->path, "open the store", err);
     sqlite3_extended_result_codes(store->db, 1);
@@ -176,38 +204,18 @@ static int database_open(struct store *store, struct error *err)
     return pragmas_run(store, "PRAGMA cell_size_check = ON; PRAGMA foreign_keys = ON;", err);
 }
 
-/* 1 or 0. What is too large to be read at each start is found wrong where it is read. */
-static int is_small(const struct store *store, struct error *err)
-{
-    struct stat st;
-    if (stat(store->path, &st) != 0)
-        return error_sys(err, "cannot look at the store %s", store->path);
-    return st.st_size <= CHECK_AT_MOST_BYTES;
-}
-
-static int quick_check(struct store *store, struct error *err)
-{
-    struct query query;
-    query_start(&query, store, "PRAGMA quick_check(1)", err);
-    if (query_next(&query) > 0) {
-        const char *verdict = query_peek(&query);
-        if (verdict && strcmp(verdict, "ok") != 0)
-            query.failed = query_error(NULL, SQLITE_CORRUPT, store->path, "open the store", err);
-    }
-    return query_end(&query);
-}
-
 static int writer_prepare(struct store *store, struct error *err)
 {
     int keep_wal = 1;
     int rc = pragmas_run(store, "PRAGMA synchronous = FULL;", err);
-    int small = rc == 0 ? is_small(store, err) : 0;
     if (rc == 0)
-        rc = small > 0 ? quick_check(store, err) : small;
+        rc = check_at_start(store, err);
     if (rc == 0) /* before anything is written: it refuses what is not ours */
         rc = migrate_database(store, err);
-    if (rc == 0 && small)
+    if (rc == 0 && !store->is_unchecked)
         rc = object_identities_check(store, err);
+    if (rc == 0 && !store->is_unchecked)
+        check_passed(store);
     if (rc == 0)
         rc = pragmas_run(store, "PRAGMA journal_mode = WAL; PRAGMA journal_size_limit = 67108864;",
                          err);
@@ -250,19 +258,33 @@ static int database_prepare_again(struct store *store, struct error *err)
     return database_prepare(store, err);
 }
 
+/* A daemon that starts may have moved the store (server/privileges.c) before we had the lock. */
+static int home_recheck(const char *state_dir, const char *home, struct error *err)
+{
+    char now[PATH_MAX];
+    store_home(state_dir, now);
+    return strcmp(now, home) == 0
+               ? 0
+               : error_set(err, ERR_BUSY, "the store has just been moved to %s", now);
+}
+
 int store_open(const char *state_dir, enum store_mode mode, struct store **out, struct error *err)
 {
     invariant(state_dir && state_dir[0], "a store without a state directory");
     invariant(mode == STORE_WRITE || mode == STORE_READ, "%s is opened for %d", state_dir, mode);
     struct store *store = memory_need(calloc(1, sizeof(*store)));
     struct text path = TEXT_INIT;
+    char home[PATH_MAX];
     int rc = 0;
-    text_printf(&path, "%s/spinel.db", state_dir);
+    store_home(state_dir, home);
+    text_printf(&path, "%s/spinel.db", home);
     *store = (struct store){.path = text_take(&path), .lock_fd = -1, .mode = mode};
     if (mode == STORE_WRITE) {
-        rc = directory_check(state_dir, err);
+        rc = directory_check(home, err);
         if (rc == 0)
-            rc = lock_take(state_dir, &store->lock_fd, err);
+            rc = lock_take(home, &store->lock_fd, err);
+        if (rc == 0)
+            rc = home_recheck(state_dir, home, err);
     }
     if (rc == 0) {
         rc = database_prepare(store, err);

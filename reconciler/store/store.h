@@ -11,11 +11,11 @@
 #include "reconciler/plan/plan.h"
 
 /*
- * The store: one SQLite database in WAL mode, `<stateDir>/spinel.db`. A ledger
- * and a cache: lose it, and the world's tags and Git rebuild it in report-only
- * mode. One writer (who holds the lock); readers open it read-only beside it.
- * Rows that are read land in the caller's arena. Every function returns 0 or a
- * negative error code; a failed fsync, a full disk (ERR_NO_SPACE) and corruption
+ * The store: one SQLite database in WAL mode, `<stateDir>/spinel.db`, or the
+ * same in `<stateDir>/core` (home.h). A ledger and a cache: lose it, and the
+ * world's tags and Git rebuild it in report-only mode. One writer (who holds the lock); readers
+ * open it read-only beside it. Rows that are read land in the caller's arena. Every function
+ * returns 0 or a negative error code; a failed fsync, a full disk (ERR_NO_SPACE) and corruption
  * (ERR_CORRUPT) are told apart, and the caller stops effects on all three.
  */
 struct store;
@@ -29,6 +29,12 @@ enum store_mode {
 int store_open(const char *state_dir, enum store_mode mode, struct store **out, struct error *err);
 /* What store_open() would say of the lock of a writer, now. */
 int store_lock_test(const char *state_dir, struct error *err);
+/* A writer's: it was too large to be read through when it was opened. */
+bool store_is_unchecked(const struct store *store);
+/* Reads it through, which takes seconds; ERR_CORRUPT. */
+int store_check(struct store *store, struct error *err);
+/* The next writer reads it through before anything else, however large it is. */
+void store_mark_damaged(const struct store *store);
 void store_close(struct store *store); /* NULL is allowed */
 
 /* One batch, one transaction, durable (synchronous=FULL) when commit returns 0.

@@ -90,7 +90,7 @@ P
     until_true 20 grep -q READY=1 ready
 }
 
-@test "with spec.user the core is that user's, what it keeps is handed over, and drivers stay root's" {
+lab_of_nobody() {
     [ "$(id -u)" -eq 0 ] || skip "this needs root"
     id nobody >/dev/null 2>&1 || skip "this machine has no user nobody"
     open=$(mktemp -d)
@@ -100,6 +100,12 @@ P
     sed -i -E 's|(repository: \{path: [^,}]*)|\1, owner: root|' lab/spinel.yaml
     printf '  user: nobody\n' >>lab/spinel.yaml
     chmod -R a+rX "$open"
+}
+
+as_nobody() { setpriv --reuid=nobody --regid="$(id -g nobody)" --clear-groups "$@"; }
+
+@test "with spec.user the core is that user's, what it keeps is handed over, and drivers stay root's" {
+    lab_of_nobody
     spinel apply --yes --wait=60s >/dev/null
     touch "$open/secret"
     ln "$open/secret" lab/state/linked
@@ -108,13 +114,139 @@ P
     core=$(pgrep -P "$daemon" -x spinel | head -1)
     [ "$(ps -o user= -p "$core")" = nobody ]
     [ "$(ps -o user= -p "$(pgrep -P "$daemon" -x sim)")" = root ]
-    [ "$(stat -c %U lab/state/spinel.db)" = nobody ]
+    [ "$(stat -c %U lab/state/core/spinel.db)" = nobody ]
+    [ ! -e lab/state/spinel.db ]
+    [ "$(stat -c %U lab/state/.)" = root ]
+    grep -q 'event=state.moved' serve.log
+    spinel status >/dev/null
     [ "$(stat -c %U "$open/secret")" = root ]
     daemon_stop
     sed -i 's/user: nobody/user: nobody-of-this-name/' lab/spinel.yaml
     run spinel serve
     [ "$status" -eq 1 ]
     [[ $output == *'no user nobody-of-this-name'* ]]
+}
+
+@test "the core's user can put nothing where root's drivers write" {
+    lab_of_nobody
+    daemon_start
+    until_true 20 is_converged
+    run as_nobody mv lab/state/drivers lab/state/gone
+    [ "$status" -ne 0 ]
+    run as_nobody ln -s /etc lab/state/pools
+    [ "$status" -ne 0 ]
+    as_nobody touch lab/state/core/its-own
+    daemon_stop
+}
+
+@test "with spec.web.user the viewer is another's, who reads the store and cannot write to it" {
+    lab_of_nobody
+    id daemon >/dev/null 2>&1 || skip "this machine has no user daemon"
+    mkdir "$open/web"
+    chown daemon "$open/web"
+    printf '  web: {listen: "unix:%s/sock", user: daemon}\n' "$open/web" >>lab/spinel.yaml
+    daemon_start
+    until_true 20 is_converged
+    ask() { curl -s -f -m 10 --unix-socket "$open/web/sock" "$@"; }
+    until_true 20 ask http://localhost/api/v1/status
+    ask http://localhost/api/v1/resources | jq -e '.total > 0'
+    viewer=$(pgrep -P "$daemon" -u daemon)
+    core=$(pgrep -P "$daemon" -u nobody)
+    [ -n "$viewer" ] && [ -n "$core" ]
+    for pid in "$viewer" "$core"; do
+        grep -qx $'NoNewPrivs:\t1' "/proc/$pid/status"
+    done
+    run setpriv --reuid=daemon --regid=daemon --groups="$(id -g nobody)" sh -c 'echo >>lab/state/core/spinel.db'
+    [ "$status" -ne 0 ]
+    run setpriv --reuid=daemon --regid=daemon --groups="$(id -g nobody)" touch lab/state/core/new
+    [ "$status" -ne 0 ]
+    daemon_stop
+    sed -i 's/user: daemon/user: no-such-user/' lab/spinel.yaml
+    run spinel serve
+    [ "$status" -eq 1 ]
+    [[ $output == *'spec.web.user: this machine has no user no-such-user'* ]]
+    sed -i '/^  user: nobody/d' lab/spinel.yaml
+    run spinel serve
+    [ "$status" -eq 1 ]
+    [[ $output == *'web.user: the store would be root'* ]]
+}
+
+@test "a state directory that an earlier version gave to the core's user is taken back, and looked at" {
+    lab_of_nobody
+    spinel apply --yes --wait=60s >/dev/null
+    chown nobody lab/state/. lab/state/spinel.db* lab/state/lock lab/state/rack
+    rack=$(cat lab/state/rack)
+    daemon_start
+    until_true 20 is_converged
+    [ "$(cat lab/state/core/rack)" = "$rack" ]
+    daemon_stop
+
+    # as if the user had exchanged what drivers keep before
+    echo precious >"$open/victim"
+    mv lab/state/drivers lab/state/former
+    planted=$open/lab/state/drivers
+    mkdir -p "$planted/sim"
+    ln -s "$open/victim" "$planted/sim/ledger.new"
+    chown -hR nobody "$planted"
+    run spinel serve
+    [ "$status" -eq 1 ]
+    [[ $output == *'drivers in the state directory belongs to user nobody'* ]]
+    [ "$(cat "$open/victim")" = precious ]
+    rm -r "$planted"
+    mv lab/state/former lab/state/drivers
+
+    # nor may one above be the user's
+    chown nobody "$open/lab"
+    run spinel serve
+    [ "$status" -eq 1 ]
+    [[ $output == *'where user nobody may put another in its place'* ]]
+    chown root "$open/lab"
+    daemon_start
+    until_true 20 is_converged
+}
+
+@test "a large store is read through while the daemon is at work, and damage ends it until it is repaired" {
+    spinel apply --yes --wait=60s >/dev/null
+    # One page of a long text's chain, which nothing else reads, points nowhere.
+    python3 - <<'P'
+import sqlite3
+db = sqlite3.connect("lab/state/spinel.db")
+db.execute("INSERT INTO fact VALUES ('long', ?)", ("x" * (40 << 20),))
+db.commit()
+db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+db.close()
+P
+    daemon_start # it is whole
+    until_true 20 is_converged
+    daemon_stop
+    [ ! -e lab/state/damaged ]
+    cp lab/state/spinel.db whole
+    python3 - <<'P'
+import sqlite3
+sqlite3.connect("lab/state/spinel.db").execute("PRAGMA wal_checkpoint(TRUNCATE)")
+with open("lab/state/spinel.db", "r+b") as f:
+    at = (20 << 20)
+    f.seek(at)
+    assert f.read(200)[4:] == b"x" * 196
+    f.seek(at)
+    f.write(b"\xff\xff\xff\xff")
+P
+    cp lab/state/spinel.db damaged
+    spinel serve >serve.log 2>&1 3>&- &
+    daemon=$!
+    until_true 60 test -e lab/state/damaged
+    # The core that found it ends, and the next ones refuse to start.
+    until_true 20 grep -q 'event=core.ended' serve.log
+    is_refused_again() { [ "$(grep -c 'spinel.db does not read' serve.log)" -ge 2 ]; }
+    until_true 20 is_refused_again
+    daemon_stop
+    run spinel serve
+    [ "$status" -eq 1 ]
+    [[ $output == *'spinel.db does not read'* ]]
+    cp whole lab/state/spinel.db
+    daemon_start
+    until_true 20 is_converged
+    [ ! -e lab/state/damaged ]
 }
 
 @test "a driver whose program has gone is said to be so, and is taken up when it is back" {

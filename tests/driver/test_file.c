@@ -528,16 +528,6 @@ static void the_digest_of_a_file_in_a_closed_directory_is_not_told(void **state)
         rack, rack_apply(rack, 1, 2, "create", "Image", image_json(rack, "path", source, hex)));
 }
 
-static void a_url_that_does_not_answer_is_tried_again(void **state)
-{
-    struct rack *rack = *state;
-    char hex[65] = "0000000000000000000000000000000000000000000000000000000000000000";
-    assert_refused(rack,
-                   rack_apply(rack, 1, 1, "create", "Image",
-                              image_json(rack, "url", "http://127.0.0.1:9/os.raw", hex)),
-                   "busy", "cannot download http://127.0.0.1:9/os.raw");
-}
-
 static void an_image_that_was_changed_is_damage(void **state)
 {
     struct rack *rack = *state;
@@ -695,7 +685,6 @@ int main(void)
         TEST(bytes_that_another_image_uses_stay),
         TEST(an_image_from_a_file_that_not_everybody_may_read_is_refused),
         TEST(the_digest_of_a_file_in_a_closed_directory_is_not_told),
-        TEST(a_url_that_does_not_answer_is_tried_again),
         TEST(an_image_that_was_changed_is_damage),
         TEST(an_image_that_leads_to_another_file_is_refused),
         TEST(a_volume_begins_with_the_bytes_of_its_image),

@@ -76,6 +76,26 @@ static void append(struct place *place, const char *text)
     fclose(file);
 }
 
+/* Root claims it: what somebody put under the name of its draft is not to be written to. */
+static void a_link_under_the_name_of_its_draft_is_not_followed(void **state)
+{
+    static const bool are_hard[] = {false, true};
+    struct place *place = *state;
+    char draft[128], victim[128], text[16] = "";
+    snprintf(draft, sizeof draft, "%s/ledger.new", place->dir);
+    snprintf(victim, sizeof victim, "%s/victim", place->dir);
+    for (size_t i = 0; i < 2; i++) {
+        FILE *file = fopen(victim, "w");
+        assert_true(file && fputs("precious", file) > 0 && fclose(file) == 0);
+        assert_int_equal(are_hard[i] ? link(victim, draft) : symlink(victim, draft), 0);
+        append(place, "admit "); /* torn, so that it is written anew */
+        ledger_reopen(place);
+        file = fopen(victim, "r");
+        assert_true(file && fgets(text, sizeof text, file) && fclose(file) == 0);
+        assert_string_equal(text, "precious");
+    }
+}
+
 static void what_was_acknowledged_is_there_after_a_restart(void **state)
 {
     struct place *place = *state;
@@ -222,6 +242,8 @@ static void a_line_that_does_not_fit_leaves_no_half(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(a_link_under_the_name_of_its_draft_is_not_followed, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(what_was_acknowledged_is_there_after_a_restart, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(

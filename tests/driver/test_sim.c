@@ -186,10 +186,66 @@ static void the_same_seed_fails_the_same_operations(void **state)
     assert_non_null(strchr(seen[0], '.'));
 }
 
+/* ---- where it keeps what is its own ------------------------------------------------- */
+
+static void assert_start_refused(struct rack *rack, const char *why)
+{
+    const struct value *answer = subject_start(&rack->subject);
+    const char *message = value_at_text(answer, "error.message", "");
+    if (!strstr(message, why))
+        fail_msg("%s", json_text(rack->arena, answer));
+    subject_kill(&rack->subject);
+}
+
+static void a_directory_that_others_can_change_is_refused(void **state)
+{
+    struct rack *rack = *state;
+    const char *drivers = arena_printf(rack->arena, "%s/drivers", rack->subject.state_dir);
+    const char *own = arena_printf(rack->arena, "%s/sim", drivers);
+    const char *other = arena_printf(rack->arena, "%s/other", rack->dir);
+    assert_int_equal(mkdir(rack->subject.state_dir, 0755), 0);
+    assert_int_equal(mkdir(other, 0755), 0);
+    assert_int_equal(symlink(other, drivers), 0);
+    assert_start_refused(rack, "is no directory");
+    assert_int_equal(unlink(drivers), 0);
+    assert_int_equal(mkdir(drivers, 0755), 0);
+    assert_int_equal(mkdir(own, 0700), 0);
+    assert_int_equal(chmod(own, 0777), 0);
+    assert_start_refused(rack, "may be written to by others");
+    assert_int_equal(chmod(own, 0700), 0);
+    if (geteuid() == 0) {
+        assert_int_equal(chown(own, 65534, 65534), 0);
+        assert_start_refused(rack, "belongs to uid 65534");
+        assert_int_equal(chown(own, 0, 0), 0);
+    }
+    rack_start(rack, NULL);
+}
+
+static void what_the_site_file_says_cannot_be_said_otherwise(void **state)
+{
+    struct rack *rack = *state;
+    char *dir = arena_printf(rack->arena, "{\"stateDir\":\"%s\",\"settings\":{\"fault\":1}}",
+                             rack->subject.state_dir);
+    setenv("SPINEL_GIVEN", "{\"stateDir\":\"/somewhere\"}", 1);
+    assert_start_refused(rack, "stateDir is not what the site file says");
+    setenv("SPINEL_GIVEN", dir, 1);
+    assert_start_refused(rack, "settings is not what the site file says");
+    setenv("SPINEL_GIVEN", "{", 1);
+    assert_start_refused(rack, "SPINEL_GIVEN");
+    setenv(
+        "SPINEL_GIVEN",
+        arena_printf(rack->arena, "{\"stateDir\":\"%s\",\"settings\":{}}", rack->subject.state_dir),
+        1);
+    rack_start(rack, NULL);
+    unsetenv("SPINEL_GIVEN");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+        TEST(a_directory_that_others_can_change_is_refused),
+        TEST(what_the_site_file_says_cannot_be_said_otherwise),
         TEST(a_restart_field_waits_for_a_restart),
         TEST(power_off_ends_the_booted_record_and_on_makes_a_new_one),
         TEST(the_world_survives_kill_nine),

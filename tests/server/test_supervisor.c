@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/ptrace.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -355,6 +356,111 @@ static void what_a_driver_left_dies_with_the_core(void **state)
     leaver_run(false, "wait");
 }
 
+/* ---- a driver that does not die --------------------------------------------------------- */
+
+struct undead {
+    int cores;
+    pid_t driver, holder;
+    bool is_held, was_told, has_started;
+};
+
+/* A dead process whose tracer has not waited for it yet is not there for its parent to wait for,
+ * just as one that hangs in the kernel. */
+static pid_t driver_hold(struct undead *undead)
+{
+    int told[2];
+    char ok = 0;
+    assert_int_equal(pipe(told), 0);
+    pid_t pid = fork();
+    if (pid == 0) {
+        ok = ptrace(PTRACE_SEIZE, undead->driver, NULL, NULL) == 0;
+        _exit(write(told[1], &ok, 1) == 1 && ok ? pause() : 0);
+    }
+    undead->is_held = read(told[0], &ok, 1) == 1 && ok;
+    close(told[0]);
+    close(told[1]);
+    return pid;
+}
+
+static bool answer_await(int channel, struct supervisor_message *message)
+{
+    struct pollfd slot = {.fd = channel, .events = POLLIN};
+    int fds[3];
+    bool has_come = poll(&slot, 1, 10000) > 0 && supervisor_receive(channel, message, fds) > 0;
+    if (has_come)
+        supervisor_fds_close(fds);
+    return has_come;
+}
+
+static bool start_ask(int channel, struct supervisor_message *answer)
+{
+    const struct supervisor_message start = {.verb = SUPERVISOR_START, .driver = 0};
+    supervisor_send(channel, &start, NULL, 0);
+    return answer_await(channel, answer);
+}
+
+static int core_with_an_undead(void *context, int channel, pid_t supervisor)
+{
+    const struct supervisor_message ready = {.verb = SUPERVISOR_READY};
+    struct supervisor_message answer;
+    struct undead *undead = context;
+    (void)supervisor;
+    supervisor_send(channel, &ready, NULL, 0);
+    if (++undead->cores == 1) {
+        if (!start_ask(channel, &answer) || answer.verb != SUPERVISOR_STARTED)
+            return 0;
+        undead->driver = answer.pid;
+        undead->holder = driver_hold(undead);
+        return undead->is_held ? 3 : 0;
+    }
+    undead->was_told = start_ask(channel, &answer) && answer.verb == SUPERVISOR_FAILED &&
+                       strstr(answer.text, "not dead");
+    kill(undead->holder, SIGKILL);
+    for (int i = 0; i < 100 && !undead->has_started; i++) {
+        usleep(50000);
+        undead->has_started = start_ask(channel, &answer) && answer.verb == SUPERVISOR_STARTED;
+    }
+    return 0;
+}
+
+static void a_driver_that_does_not_die_holds_up_nobody(void **state)
+{
+    char path[] = "/tmp/spinel-undead-XXXXXX";
+    struct undead *undead =
+        mmap(NULL, sizeof *undead, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    int fd = mkstemp(path), status = -1;
+    (void)state;
+    assert_true(undead != MAP_FAILED);
+    assert_true(fd >= 0 && dprintf(fd, "#!/bin/sh\nexec sleep 600\n") > 0 && fchmod(fd, 0755) == 0);
+    close(fd);
+    const struct program program = {.name = "undead", .path = path};
+    const struct supervisor_plan plan = {.programs = &program,
+                                         .program_count = 1,
+                                         .state_dir = "/nonexistent",
+                                         .log_format = "text",
+                                         .core = core_with_an_undead,
+                                         .context = undead};
+    pid_t pid = fork();
+    if (pid == 0) {
+        struct error err = ERROR_INIT;
+        alarm(60);
+        _exit(supervisor_run(&plan, &err) == 0 ? 0 : 1);
+    }
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    unlink(path);
+    if (undead->cores == 1 && !undead->is_held) {
+        print_message("SKIP: this machine lets no process trace another\n");
+        skip();
+    }
+    if (undead->holder > 0)
+        kill(undead->holder, SIGKILL);
+    assert_int_equal(status, 0);
+    assert_int_equal(undead->cores, 2);
+    assert_true(undead->was_told);
+    assert_true(undead->has_started);
+    munmap(undead, sizeof *undead);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -365,6 +471,7 @@ int main(void)
         cmocka_unit_test(systemd_is_told_once_that_it_is_ready),
         cmocka_unit_test(what_a_driver_left_dies_with_it),
         cmocka_unit_test(what_a_driver_left_dies_with_the_core),
+        cmocka_unit_test(a_driver_that_does_not_die_holds_up_nobody),
         cmocka_unit_test(last_words_of_a_core_are_heard),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

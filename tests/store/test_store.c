@@ -721,6 +721,58 @@ static void a_full_disk_is_told_apart_and_what_was_committed_stays(void **state)
     store_close(store);
 }
 
+static void a_store_that_was_found_damaged_is_checked_before_the_next_start(void **state)
+{
+    struct scene *scene = *state;
+    char mark[128];
+    struct store *store = store_for(scene, STORE_WRITE);
+    assert_false(store_is_unchecked(store));
+    assert_int_equal(store_check(store, &scene->err), 0);
+    store_mark_damaged(store);
+    store_close(store);
+    snprintf(mark, sizeof(mark), "%s/damaged", scene->dir);
+    assert_int_equal(access(mark, F_OK), 0);
+    store_close(store_for(scene, STORE_WRITE));
+    assert_int_equal(access(mark, F_OK), -1);
+}
+
+/* Root opens a store that lies in a directory of somebody else's. */
+static void links_beside_the_store_are_not_followed(void **state)
+{
+    struct scene *scene = *state;
+    char victim[128], name[128], text[16] = "";
+    static const char *const names[] = {"rack.new", "lock", "spinel.db"};
+    snprintf(victim, sizeof(victim), "%s/victim", scene->dir);
+    for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
+        FILE *file = fopen(victim, "w");
+        assert_true(file && fputs("precious", file) > 0 && fclose(file) == 0);
+        snprintf(name, sizeof(name), "%s/%s", scene->dir, names[i]);
+        unlink(name);
+        assert_int_equal(symlink(victim, name), 0);
+        scene->err = (struct error)ERROR_INIT;
+        int code = open_code(scene, STORE_WRITE);
+        assert_true(i == 0 ? code == 0 : code < 0);
+        assert_true(i != 2 || open_code(scene, STORE_READ) < 0);
+        file = fopen(victim, "r");
+        assert_true(file && fgets(text, sizeof(text), file) && fclose(file) == 0);
+        assert_string_equal(text, "precious");
+        unlink(name);
+    }
+}
+
+static void a_store_with_a_home_is_in_it(void **state)
+{
+    struct scene *scene = *state;
+    struct stat st;
+    char path[128];
+    snprintf(path, sizeof(path), "%s/core", scene->dir);
+    assert_int_equal(mkdir(path, 0750), 0);
+    store_close(store_for(scene, STORE_WRITE));
+    assert_int_equal(stat(scene->file, &st), -1);
+    snprintf(path, sizeof(path), "%s/core/spinel.db", scene->dir);
+    assert_int_equal(stat(path, &st), 0);
+}
+
 #define CASE(name) cmocka_unit_test_setup_teardown(name, scene_set_up, scene_tear_down)
 
 int main(void)
@@ -755,6 +807,9 @@ int main(void)
         CASE(a_row_of_a_damaged_identity_is_corrupt_and_named),
         CASE(a_damaged_uid_is_found_when_the_writer_starts),
         CASE(no_reader_hands_out_a_damaged_uid),
+        CASE(a_store_that_was_found_damaged_is_checked_before_the_next_start),
+        CASE(links_beside_the_store_are_not_followed),
+        CASE(a_store_with_a_home_is_in_it),
         CASE(a_full_disk_is_told_apart_and_what_was_committed_stays),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
