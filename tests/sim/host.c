@@ -109,6 +109,13 @@ static void daemon_sweep(struct sim *sim)
     host->is_dead = host->has_no_power = false;
     host->crash_at = 0;
     host->life++;
+    host->swept_calls = host->calls;
+    if (host->again_at &&
+        host->deaths) { /* from the first call of the restart on, before anything settles */
+        host->crash_at = host->calls + host->again_at;
+        host->has_no_power = host->again_has_no_power;
+        host->again_at = 0;
+    }
 }
 
 void daemon_crash(struct sim *sim, bool has_no_power)
