@@ -42,7 +42,7 @@ struct call_ref {
     uint64_t life, number;
 };
 
-/* A line on its way. */
+/* Bytes on their way. */
 struct parcel {
     struct sim_driver *driver;
     uint64_t life; /* of the driver, or of the core */
@@ -79,25 +79,36 @@ static void answer_note(struct sim_driver *driver, const struct value *message)
         note->phase = PHASE_ANSWERED;
 }
 
-static void line_arrives(struct sim *sim, void *data)
+static void note_said(struct sim_driver *driver, const char *line, size_t len)
 {
-    struct parcel *parcel = data;
     struct arena *arena = arena_new();
     struct error err = ERROR_INIT;
     struct value *message = NULL;
-    if (sim->host.core && !sim->host.is_dead && parcel->life == parcel->driver->life) {
-        TRACE(sim, "%s > %.*s", parcel->driver->interface.name, (int)parcel->len, parcel->line);
-        if (json_read(arena, parcel->line, parcel->len, &message, &err) == 0 &&
-            value_is_map(message)) {
-            parcel->driver->has_told |=
-                value_at(message, "result.list") &&
-                value_get_bool(value_get(message, "result"), "complete", false);
-            answer_note(parcel->driver, message);
-            core_message(sim->host.core, parcel->driver->interface.name, message);
-            daemon_pump(sim);
-        }
+    if (json_read(arena, line, len, &message, &err) == 0 && value_is_map(message)) {
+        driver->has_told |= value_at(message, "result.list") &&
+                            value_get_bool(value_get(message, "result"), "complete", false);
+        answer_note(driver, message);
     }
     arena_free(arena);
+}
+
+/* Whatever came is the product's to cut into lines and to read. */
+static void bytes_arrive(struct sim *sim, void *data)
+{
+    struct parcel *parcel = data;
+    struct sim_driver *driver = parcel->driver;
+    const char *line;
+    size_t len;
+    if (sim->host.core && !sim->host.is_dead && parcel->life == driver->life) {
+        text_add_n(&driver->said.input, parcel->line, parcel->len);
+        while (daemon_is_up(sim) && (line = lines_next(&driver->said, &len))) {
+            struct error err = ERROR_INIT;
+            TRACE(sim, "%s > %s", driver->interface.name, line);
+            note_said(driver, line, len);
+            core_line(sim->host.core, driver->interface.name, line, len, &err);
+        }
+        daemon_pump(sim);
+    }
     free(parcel->line);
     free(parcel);
 }
@@ -108,10 +119,14 @@ static void line_post(struct sim_driver *driver, const char *line, size_t len)
     struct parcel *parcel = malloc(sizeof *parcel);
     if (!parcel)
         abort();
-    *parcel = (struct parcel){driver, driver->life, strndup(line, len), len};
+    *parcel = (struct parcel){driver, driver->life, malloc(len + 1), len + 1};
+    if (!parcel->line)
+        abort();
+    memcpy(parcel->line, line, len);
+    parcel->line[len] = '\n';
     int64_t at = sim->now_ms + prng_between(&sim->latency, 0, sim->swarm.hop_ms);
     driver->to_core_ms = at > driver->to_core_ms ? at : driver->to_core_ms;
-    events_add_ordered(&sim->events, driver->to_core_ms, line_arrives, parcel);
+    events_add_ordered(&sim->events, driver->to_core_ms, bytes_arrive, parcel);
 }
 
 static void garbage_post(struct sim_driver *driver)
@@ -612,7 +627,8 @@ void sim_driver_open(struct sim_driver *driver, struct sim *sim, enum driver_id 
                                                 .look = effect_look},
                                   .sim = sim,
                                   .id = id,
-                                  .waiting = TEXT_INIT};
+                                  .waiting = TEXT_INIT,
+                                  .said = LINES_INIT};
 }
 
 struct sim_driver *sim_driver_of_kind(struct sim *sim, const char *kind)
@@ -635,6 +651,7 @@ void sim_driver_end(struct sim_driver *driver)
     driver->last_request = 0;
     memset(driver->asked, 0, sizeof driver->asked);
     text_reset(&driver->waiting);
+    lines_reset(&driver->said);
     driver->host = NULL;
     if (!host)
         return;

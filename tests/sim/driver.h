@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include "drivers/spinel-driver.h"
 #include "model/text.h"
+#include "reconciler/engine/lines.h"
 
 struct sim;
 struct spinel_host;
@@ -35,6 +36,7 @@ struct sim_driver {
     uint64_t calls;
     bool is_asked_for;                /* it is being started */
     struct text waiting;              /* sent before it was up */
+    struct lines said;                /* to the core, which reads it line by line */
     int64_t to_driver_ms, to_core_ms; /* a pipe keeps the order */
     int64_t synced_bytes;             /* of its ledger */
     int64_t last_request;

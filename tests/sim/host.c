@@ -172,6 +172,7 @@ void daemon_close(struct sim *sim)
     for (int i = 0; i < DRIVERS; i++) {
         sim_driver_end(&sim->drivers[i]);
         text_free(&sim->drivers[i].waiting);
+        lines_free(&sim->drivers[i].said);
     }
     for (size_t i = 0; i < FILES; i++)
         free(host->saved[i]);
