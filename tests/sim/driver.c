@@ -273,33 +273,36 @@ static void call_finish(struct spinel_host *host, struct call *call)
     call_free(host, call);
 }
 
-/* An effect whose process was given up for dead, or whose work went on elsewhere. */
+/*
+ * What may still come of an operation that ran into its deadline or was superseded. Its process is
+ * killed with all that it started, and its end is told, and the next operation on the object begun,
+ * only once all are dead (drivers/lib/call.c): what it does, it does before, and nobody asks a
+ * fence. What it has handed to others goes on without it: a running machine carries out the one
+ * command that lies in its monitor, a launcher starts what it was made for. Neither asks the ledger
+ * or writes a tag. But a monitor serves one connection after the other, and a launcher finds its
+ * directory changed: the next operation on that machine comes after this, or instead of it.
+ */
 struct late {
     struct sim_driver *driver;
     struct arena *arena;
     struct spinel_op op;
+    uint64_t applied; /* operations on the machine, when this one was given up */
 };
 
 static void late_effect(struct sim *sim, void *data)
 {
     struct late *late = data;
-    struct error err = ERROR_INIT;
-    struct spinel_host *host = late->driver->host;
-    /* What outlives its driver asks the ledger before it acts, as a launcher does. */
-    bool is_own = sim_driver_of_kind(sim, late->op.kind) == late->driver;
-    if (host && host->ledger && is_own &&
-        ledger_admitted(host->ledger, late->op.uid) <= late->op.epoch) {
-        host->arena = late->arena;
+    struct thing *machine = thing_of_uid(&sim->truth, late->op.uid);
+    if (machine && machine->exists && machine->applied == late->applied) {
         TRACE(sim, "late %s %s %s epoch %" PRIu64, verb_text(late->op.verb), late->op.kind,
               late->op.name, late->op.epoch);
-        effect_apply(late->driver, &late->op, false, &err);
-        host->arena = host->forever;
+        effect_handed_over(late->driver, &late->op, machine);
     }
     arena_free(late->arena);
     free(late);
 }
 
-static void late_keep(struct work_call *made)
+static void late_keep(struct work_call *made, const struct thing *machine)
 {
     struct sim *sim = made->driver->sim;
     struct late *late = malloc(sizeof *late);
@@ -307,7 +310,7 @@ static void late_keep(struct work_call *made)
         abort();
     struct arena *arena = arena_new();
     const struct spinel_op *op = &made->call.op;
-    *late = (struct late){made->driver, arena, *op};
+    *late = (struct late){made->driver, arena, *op, machine->applied};
     late->op.op = arena_text(arena, op->op);
     late->op.uid = arena_text(arena, op->uid);
     late->op.kind = arena_text(arena, op->kind);
@@ -321,13 +324,32 @@ static void late_keep(struct work_call *made)
                late);
 }
 
+/* In the moment between its deadline and its death. */
+static void last_moment(struct work_call *made)
+{
+    struct sim_driver *driver = made->driver;
+    const struct spinel_op *op = &made->call.op;
+    const struct thing *machine = thing_of_uid(&driver->sim->truth, op->uid);
+    struct error err = ERROR_INIT;
+    if (strcmp(op->kind, "Instance") == 0 && machine && machine->exists &&
+        (op->verb == SPINEL_UPDATE || op->verb == SPINEL_RESTART)) {
+        late_keep(made, machine);
+        return;
+    }
+    TRACE(driver->sim, "in the last moment %s %s %s epoch %" PRIu64, verb_text(op->verb), op->kind,
+          op->name, op->epoch);
+    driver->host->arena = made->call.arena;
+    effect_apply(driver, op, false, &err);
+    driver->host->arena = driver->host->forever;
+}
+
 void call_kill(struct spinel_host *host, struct call *call, const struct error *why)
 {
     struct work_call *made = (struct work_call *)call;
     if (call->err.code == ERR_NONE)
         call->err = *why;
     if (made->will_come_late)
-        late_keep(made);
+        last_moment(made);
     call_finish(host, call);
 }
 

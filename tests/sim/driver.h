@@ -67,6 +67,9 @@ struct sim_driver *sim_driver_of_kind(struct sim *sim, const char *kind);
 /* truth's side, effect.c: the callbacks. `part`: only some of it is done. */
 int effect_apply(struct sim_driver *driver, const struct spinel_op *op, bool is_part,
                  struct error *err);
+/* What a machine does of an operation that nobody carries out any more. */
+void effect_handed_over(struct sim_driver *driver, const struct spinel_op *op,
+                        struct thing *machine);
 /* Who has a disk open that the operation would open: QEMU's locks would refuse it. */
 const struct thing *effect_holder(const struct truth *truth, const struct spinel_op *op,
                                   const struct thing *machine, const char **volume);

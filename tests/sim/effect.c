@@ -127,9 +127,11 @@ static struct thing *thing_make(struct work *work)
     if (!thing)
         thing = thing_add(truth);
     uint64_t made = thing->made, gone_epoch = thing->gone_epoch, version = thing->version;
+    uint64_t applied = thing->applied;
     *thing = (struct thing){.exists = true,
                             .is_ours = true,
                             .made = made + 1,
+                            .applied = applied,
                             .gone_epoch = gone_epoch,
                             .version = version,
                             .spec = value_map(work->sim->arena)};
@@ -372,6 +374,8 @@ int effect_apply(struct sim_driver *driver, const struct spinel_op *op, bool is_
     const struct moment moment = {.when = ON_EFFECT, .thing = work.thing, .op = op};
     if (!is_part || op->verb != SPINEL_DELETE) /* there is no half of a deletion */
         invariants_check(driver->sim, &moment);
+    if (work.thing)
+        work.thing->applied++;
     int result = work_check(&work, err);
     if (result < 0)
         return result;
@@ -389,4 +393,26 @@ int effect_apply(struct sim_driver *driver, const struct spinel_op *op, bool is_
         open_note(&work);
     tag_write(&work);
     return 0;
+}
+
+void effect_handed_over(struct sim_driver *driver, const struct spinel_op *op,
+                        struct thing *machine)
+{
+    struct work work = {.driver = driver,
+                        .sim = driver->sim,
+                        .op = op,
+                        .kind = kind_find(op->kind),
+                        .thing = machine,
+                        .is_part = true};
+    const char *volume = "";
+    if (effect_holder(&work.sim->truth, op, machine, &volume))
+        return; /* the storage's lock is asked by whoever opens a disk */
+    if (machine->booted)
+        instance_change(&work, first_changed(&work));
+    else if (wants_power(op->spec) && !starts_nothing(op, machine))
+        start(&work);
+    else
+        return;
+    open_note(&work);
+    machine->version++;
 }

@@ -27,6 +27,7 @@ struct thing {
     uint64_t epoch;      /* of the last effect */
     uint64_t version;    /* rises with every change */
     uint64_t made;       /* times that it came into being */
+    uint64_t applied;    /* operations that were begun on it */
     uint64_t gone_epoch; /* its deletion was confirmed at this epoch; 0: it was not */
     uint64_t writes;     /* of a volume: what a guest has written and synced */
     const struct value *spec, *booted;
