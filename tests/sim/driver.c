@@ -85,8 +85,8 @@ static void note_said(struct sim_driver *driver, const char *line, size_t len)
     struct error err = ERROR_INIT;
     struct value *message = NULL;
     if (json_read(arena, line, len, &message, &err) == 0 && value_is_map(message)) {
-        driver->has_told |= value_at(message, "result.list") &&
-                            value_get_bool(value_get(message, "result"), "complete", false);
+        if (value_at(message, "result.list"))
+            driver->has_told = value_get_bool(value_get(message, "result"), "complete", false);
         answer_note(driver, message);
     }
     arena_free(arena);

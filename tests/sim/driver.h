@@ -42,7 +42,7 @@ struct sim_driver {
     int64_t last_request;
     struct asked asked[ASKED_MAX]; /* the last applies, by their request's number */
     bool has_lied;                 /* its last list left things out and was said to be whole */
-    bool has_told;                 /* a complete list, to the core that runs */
+    bool has_told;                 /* to the core that runs: its last list was complete */
 };
 
 extern const char *const driver_names[DRIVERS];

@@ -126,6 +126,9 @@ static struct thing *thing_make(struct work *work)
     struct thing *thing = thing_of_uid(truth, op->uid);
     if (!thing)
         thing = thing_add(truth);
+    const bool is_new = thing->made == 0;
+    char owner[sizeof thing->owner];
+    snprintf(owner, sizeof owner, "%s", is_new ? op->project ? op->project : "" : thing->owner);
     uint64_t made = thing->made, gone_epoch = thing->gone_epoch, version = thing->version;
     uint64_t applied = thing->applied;
     *thing = (struct thing){.exists = true,
@@ -136,6 +139,7 @@ static struct thing *thing_make(struct work *work)
                             .version = version,
                             .spec = value_map(work->sim->arena)};
     snprintf(thing->uid, sizeof thing->uid, "%s", op->uid);
+    memcpy(thing->owner, owner, sizeof owner);
     native_name(op, thing->native, sizeof thing->native);
     return thing;
 }

@@ -38,7 +38,9 @@ bool quiet_settle(struct sim *sim)
         bool is_at_rest = run_until_settled(sim, HOUR_MS);
         if (sim->violated >= 0 || !daemon_is_up(sim))
             return false;
-        quiet.looks = core_looks(sim->host.core) - looks;
+        looks = core_looks(sim->host.core) - looks;
+        quiet.looks = looks > quiet.looks ? looks : quiet.looks;
+        quiet.rounds = (unsigned)i + 1;
         if (operator_approves(sim, true) || operator_clears_orphans(sim))
             continue;
         if (!daemon_is_up(sim)) { /* it died at the operator's own write, who then tries again */

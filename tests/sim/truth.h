@@ -22,6 +22,7 @@ struct thing {
     bool is_purged; /* a person has given it up */
     char uid[33];   /* "" of what is not ours */
     char kind[16], project[32], name[64];
+    char owner[32];      /* the tenant that it was first made for; whatever is said later */
     char native[80];     /* its name on the machine */
     const char *tag;     /* as it lies on the object; NULL: none */
     uint64_t epoch;      /* of the last effect */
