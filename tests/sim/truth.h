@@ -19,8 +19,9 @@ struct thing {
     bool exists;
     bool is_ours; /* Spinel had it made; else a stranger's, or a copy */
     bool is_released;
-    bool is_purged; /* a person has given it up */
-    char uid[33];   /* "" of what is not ours */
+    bool is_purged;  /* a person has given it up */
+    bool is_meddled; /* a person made it, or took its tag: nothing that Spinel left behind */
+    char uid[33];    /* "" of what is not ours */
     char kind[16], project[32], name[64];
     char owner[32];      /* the tenant that it was first made for; whatever is said later */
     char native[80];     /* its name on the machine */
