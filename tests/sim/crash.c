@@ -21,11 +21,12 @@
 #include "tests/sim/scenarios.h"
 #include "tests/sim/sim.h"
 
-enum { KINDS = 1 + SIM_LOSSES, START_CALLS = 60, SETTLED_AFTER_MS = 60000 };
+enum { KINDS = 1 + SIM_LOSSES, START_CALLS = 60, STORM = 100, SETTLED_AFTER_MS = 60000 };
 
 struct point {
     uint64_t at, second; /* calls after the beginning, and after the restart */
     int kind;            /* 0: kill -9; else 1 + enum sim_loss */
+    unsigned storm;      /* deaths after the first, each amid the recovery from the last */
 };
 
 /* ---- the drivers' files ------------------------------------------------------------- */
@@ -121,13 +122,16 @@ static void world_digest(struct sim *sim, char out[17])
     arena_free(arena);
 }
 
-static void point_arm(struct sim *sim, const struct point *point)
+static void point_arm(struct sim *sim, const struct point *point, uint64_t span)
 {
     struct host *host = &sim->host;
     host->has_no_power = host->again_has_no_power = point->kind > 0;
     host->loss = point->kind > 0 ? (enum sim_loss)(point->kind - 1) : SIM_LOSS_ALL;
     host->crash_at = host->calls + point->at;
     host->again_at = point->second;
+    host->storm_left = point->storm;
+    host->storm_span = span ? span : 1;
+    host->storm_state = point->at;
     host->deaths = 0;
 }
 
@@ -160,17 +164,20 @@ static bool comes_to_rest(struct sim *sim)
 
 /* How often it crashed: a call that it never came to cannot be its last. */
 static uint64_t point_go(struct sim *sim, const struct scenario *scenario,
-                         const struct point *point, char why[MESSAGE_MAX], char digest[17])
+                         const struct point *point, uint64_t span, char why[MESSAGE_MAX],
+                         char digest[17])
 {
-    point_arm(sim, point);
+    point_arm(sim, point, span);
     scenario_go(sim, scenario);
     bool is_at_rest = comes_to_rest(sim);
-    sim->host.crash_at = sim->host.again_at = 0;
+    sim->host.crash_at = sim->host.again_at = sim->host.storm_left = 0;
     world_digest(sim, digest);
     if (sim->violated >= 0)
         snprintf(why, MESSAGE_MAX, "%s: %.400s", invariants[sim->violated].id, sim->message);
     else if (!is_at_rest)
         snprintf(why, MESSAGE_MAX, "it found no rest");
+    else if (sim->host.deaths < point->storm)
+        snprintf(why, MESSAGE_MAX, "it died only %" PRIu64 " times", sim->host.deaths);
     return sim->host.deaths;
 }
 
@@ -193,18 +200,19 @@ static _Noreturn void point_main(struct enumeration *all, const struct point *po
     struct sim *sim = all->sim;
     files_copy(sim);
     sim->trace.is_shown = all->options->is_shown;
-    uint64_t deaths = point_go(sim, all->scenario, point, why, digest);
+    uint64_t deaths = point_go(sim, all->scenario, point, all->recovery / 2, why, digest);
     bool is_right =
         strcmp(digest, all->digest) == 0 || (point->kind > 0 && strcmp(digest, all->stopped) == 0);
     if (!why[0] && !is_right)
         snprintf(why, sizeof why, "the end is another than undisturbed");
     tally_add(&sim->tally->crash_points, deaths > 0);
-    tally_add(&sim->tally->double_crashes, deaths > 1);
+    tally_add(&sim->tally->double_crashes, deaths > 1 && !point->storm);
+    tally_add(&sim->tally->storm_deaths, point->storm ? deaths : 0);
     if (why[0])
         printf("%s: %s\n  replay: build/tests/sim/spinel-sim crash --scenario %s --at %" PRIu64
-               " --loss %d --second %" PRIu64 " --trace\n",
+               " --loss %d --%s %" PRIu64 " --trace\n",
                all->scenario->name, why, all->scenario->name, point->at, point->kind,
-               point->second);
+               point->storm ? "storm" : "second", point->storm ? point->storm : point->second);
     fflush(stdout);
     daemon_close(sim);
     _exit(why[0] != '\0');
@@ -246,7 +254,7 @@ static void run_watch(struct enumeration *all, const struct point *point, struct
     struct sim *sim = all->sim;
     uint64_t before = sim->host.calls;
     files_copy(sim);
-    uint64_t deaths = point_go(sim, all->scenario, point, seen->why, seen->digest);
+    uint64_t deaths = point_go(sim, all->scenario, point, 1, seen->why, seen->digest);
     seen->calls = sim->host.calls - before;
     seen->recovery = deaths ? sim->host.calls - sim->host.swept_calls : 0;
     if (deaths)
@@ -342,6 +350,22 @@ static void points_fork(struct enumeration *all)
         point_wait(all);
 }
 
+/* A hundred deaths in a row, of each kind, begun amid the change: the end is that of one clean run.
+ */
+static void storms_fork(struct enumeration *all)
+{
+    const struct crash_options *options = all->options;
+    for (int kind = 0; kind < KINDS; kind++) {
+        const struct point point = {.at = options->at ? options->at : 1 + all->calls / 2,
+                                    .kind = kind,
+                                    .storm = options->storm ? options->storm : STORM};
+        if (options->loss < 0 || kind == options->loss)
+            point_fork(all, &point);
+    }
+    while (all->running)
+        point_wait(all);
+}
+
 /* The scenario's own process: its exit status says whether it has failed. */
 static uint64_t scenario_run(const struct scenario *scenario, const struct crash_options *options,
                              struct tally *tally)
@@ -363,7 +387,10 @@ static uint64_t scenario_run(const struct scenario *scenario, const struct crash
     if (is_ready) {
         undisturbed(&all);
         recoveries_measure(&all);
-        points_fork(&all);
+        if (!options->at || options->storm)
+            storms_fork(&all);
+        if (!options->storm)
+            points_fork(&all);
     } else {
         printf("%s: does not begin: %s\n", scenario->name, sim.message);
         all.failures++;

@@ -83,6 +83,20 @@ static void boot_later(struct sim *sim)
                daemon_boots, NULL);
 }
 
+/* It dies once more, from the first call of the restart on, before anything settles. */
+static void death_arm(struct host *host)
+{
+    if (host->storm_left) {
+        host->storm_left--;
+        host->again_at = 1 + splitmix64(&host->storm_state) % host->storm_span;
+    }
+    if (!host->again_at)
+        return;
+    host->crash_at = host->calls + host->again_at;
+    host->has_no_power = host->again_has_no_power;
+    host->again_at = 0;
+}
+
 /* What is left of a dead daemon. Its drivers notice that their input has ended. */
 static void daemon_sweep(struct sim *sim)
 {
@@ -110,12 +124,8 @@ static void daemon_sweep(struct sim *sim)
     host->crash_at = 0;
     host->life++;
     host->swept_calls = host->calls;
-    if (host->again_at &&
-        host->deaths) { /* from the first call of the restart on, before anything settles */
-        host->crash_at = host->calls + host->again_at;
-        host->has_no_power = host->again_has_no_power;
-        host->again_at = 0;
-    }
+    if (host->deaths)
+        death_arm(host);
 }
 
 void daemon_crash(struct sim *sim, bool has_no_power)

@@ -32,6 +32,8 @@ struct host {
     uint64_t calls, crash_at; /* 0: never */
     uint64_t again_at; /* it dies once more, at this call after its next death; 0: it does not */
     bool again_has_no_power;
+    unsigned storm_left; /* deaths to come, each within so many calls of the last restart */
+    uint64_t storm_span, storm_state;
     uint64_t deaths;      /* at a call */
     uint64_t swept_calls; /* when the last dead one was swept away */
     uint64_t timer;       /* number of the timer that counts */
