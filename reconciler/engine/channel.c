@@ -30,24 +30,13 @@ static void front_drop(struct text *text, size_t count)
 
 /* ---- in ----------------------------------------------------------------------------- */
 
+/* The last line may have made its reader give it up. */
 static void lines_give(struct channel *channel)
 {
-    size_t start = 0;
-    char *end;
-    while (channel->is_attached && (end = memchr(channel->input.data + channel->scanned, '\n',
-                                                 channel->input.len - channel->scanned))) {
-        *end = '\0';
-        size_t len = (size_t)(end - channel->input.data) - start;
-        channel->scanned = start + len + 1;
-        channel->events->line(channel->context, channel, channel->input.data + start, len);
-        start = channel->scanned;
-    }
-    if (!channel->is_attached)
-        return; /* the last line made its reader give it up */
-    front_drop(&channel->input, start);
-    channel->scanned = channel->input.len;
-    if (channel->input.len == 0 && channel->input.size > TEXT_KEPT)
-        text_free(&channel->input);
+    const char *line;
+    size_t len;
+    while (channel->is_attached && (line = lines_next(&channel->lines, &len)))
+        channel->events->line(channel->context, channel, line, len);
 }
 
 /* 1 if something came, 0 if there is nothing now, -1 at the end. */
@@ -67,12 +56,12 @@ static void in_ready(struct ev_loop *loop, struct ev_io *io, int events)
 {
     struct channel *channel = io->data;
     (void)events;
-    int got = fd_read(io->fd, &channel->input);
+    int got = fd_read(io->fd, &channel->lines.input);
     if (got > 0)
         lines_give(channel);
     if (!channel->is_attached)
         return;
-    bool is_flood = channel->input.len > CHANNEL_MAX_LINE;
+    bool is_flood = channel->lines.input.len > CHANNEL_MAX_LINE;
     if (got >= 0 && !is_flood)
         return;
     ev_io_stop(loop, io);
@@ -159,7 +148,7 @@ void channel_open(struct channel *channel, struct ev_loop *loop, const char *nam
                                 .loop = loop,
                                 .events = events,
                                 .context = context,
-                                .input = TEXT_INIT,
+                                .lines = LINES_INIT,
                                 .output = TEXT_INIT,
                                 .errors = TEXT_INIT};
     ev_io_init(&channel->in, in_ready, -1, EV_READ);
@@ -194,8 +183,8 @@ void channel_drain(struct channel *channel)
         return;
     for (int i = 0; i < DRAIN_CHUNKS && fd_read(channel->err.fd, &channel->errors) > 0; i++)
         error_lines_give(channel);
-    for (int i = 0;
-         i < DRAIN_CHUNKS && channel->is_attached && fd_read(channel->in.fd, &channel->input) > 0;
+    for (int i = 0; i < DRAIN_CHUNKS && channel->is_attached &&
+                    fd_read(channel->in.fd, &channel->lines.input) > 0;
          i++)
         lines_give(channel);
 }
@@ -210,16 +199,16 @@ void channel_detach(struct channel *channel)
         }
     }
     channel->is_attached = false;
-    text_reset(&channel->input);
+    lines_reset(&channel->lines);
     text_reset(&channel->output);
     text_reset(&channel->errors);
-    channel->scanned = channel->written = 0;
+    channel->written = 0;
 }
 
 void channel_close(struct channel *channel)
 {
     channel_detach(channel);
-    text_free(&channel->input);
+    lines_free(&channel->lines);
     text_free(&channel->output);
     text_free(&channel->errors);
 }

@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <sys/types.h>
 #include "model/text.h"
+#include "reconciler/engine/lines.h"
 
 /*
  * A driver's three streams on the event loop: lines out and in without blocking,
@@ -33,8 +34,8 @@ struct channel {
     void *context;
     bool is_attached;
     struct ev_io in, out, err; /* from its standard output, to its input, from its errors */
-    struct text input, output, errors;
-    size_t scanned;       /* of input: no newline before this */
+    struct lines lines;
+    struct text output, errors;
     size_t written;       /* of output */
     char last_error[512]; /* last line of its standard error */
 };

@@ -72,11 +72,10 @@ struct refusal {
     const struct value *problems;                /* as report_value() tells them */
 };
 int core_refused(struct core *core, const struct refusal *refusal, struct error *err);
-void core_message(struct core *core, const char *driver, const struct value *message);
-/* The same of a message whose list was left as text (json_read_message()); NULL: it was not. */
-struct json_rows;
-void core_message_rows(struct core *core, const char *driver, const struct value *message,
-                       struct json_rows *rows);
+/* A line that a driver wrote, without its newline. ERR_INVALID: it is no message. Some of a
+ * library's chatter cost nothing; a driver that says nothing else is killed. */
+int core_line(struct core *core, const char *driver, const char *line, size_t len,
+              struct error *err);
 void core_driver_down(struct core *core, const char *driver, const char *why);
 void core_timer(struct core *core);
 /* Approvals and freezes have changed in the store: plan again. */

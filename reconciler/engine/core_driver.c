@@ -15,6 +15,7 @@
 #include <string.h>
 #include <utlist.h>
 #include "model/invariant.h"
+#include "model/json.h"
 
 enum {
     INITIALIZE_MS = 30000,
@@ -22,6 +23,7 @@ enum {
     STALE_CODE = -32009, /* a lower epoch than the object's */
     SAID_MAX = 200,      /* bytes of a sentence that are kept */
     PROGRESS_MS = 1000,  /* between two words of one op's progress that are kept */
+    GARBAGE_MAX = 1000,  /* lines of one run that are no messages */
     DEPTH_MAX = 40,      /* of a message: what is kept of it stands within documents of ours, and
                           * nothing that is nested deeper than 64 reads again */
 };
@@ -166,6 +168,7 @@ void core_driver_down(struct core *core, const char *name, const char *why)
     if (driver->state != DRIVER_DYING) /* else it is known already, why it had to end */
         error_set(&driver->problem, ERR_BUSY, "driver %s ended: %s", name, why);
     driver->state = DRIVER_DOWN;
+    driver->garbage = 0;
     driver->ready_since_ms = 0;
     driver->is_listed = core->round.is_still = false;
     requests_drop(core, driver);
@@ -516,17 +519,9 @@ static bool is_deep(const struct value *value, unsigned left)
     return false;
 }
 
-void core_message(struct core *core, const char *name, const struct value *message)
+static void message_take(struct core *core, struct driver *driver, const struct value *message,
+                         struct json_rows *rows)
 {
-    core_message_rows(core, name, message, NULL);
-}
-
-void core_message_rows(struct core *core, const char *name, const struct value *message,
-                       struct json_rows *rows)
-{
-    struct driver *driver = driver_find(core, name);
-    if (!driver || driver->state == DRIVER_DOWN || driver->state == DRIVER_DYING)
-        return;
     if (is_deep(message, DEPTH_MAX)) {
         driver_kill(core, driver, "it sent a message that is nested deeper than 40 levels");
         return;
@@ -549,6 +544,25 @@ void core_message_rows(struct core *core, const char *name, const struct value *
     DL_DELETE(driver->requests, request);
     request_answered(core, driver, request, message, rows);
     free(request);
+}
+
+int core_line(struct core *core, const char *name, const char *line, size_t len, struct error *err)
+{
+    struct driver *driver = driver_find(core, name);
+    if (!driver || driver->state == DRIVER_DOWN || driver->state == DRIVER_DYING)
+        return 0;
+    struct arena *arena = arena_new();
+    struct value *message = NULL;
+    struct json_rows rows;
+    int status = json_read_message(arena, line, len, &message, &rows, err);
+    if (status == 0 && !value_is_map(message))
+        status = error_set(err, ERR_INVALID, "it is no map");
+    if (status == 0)
+        message_take(core, driver, message, &rows);
+    else if (++driver->garbage == GARBAGE_MAX)
+        driver_kill(core, driver, "it wrote 1000 lines that are no JSON-RPC");
+    arena_free(arena);
+    return status;
 }
 
 /* ---- deadlines ---------------------------------------------------------------------- */

@@ -28,6 +28,8 @@
  * must have next epochs left, or one lie would last for ever. */
 #define EPOCH_CREDIBLE (EPOCH_MAX / 2)
 
+struct json_rows;
+
 enum driver_state {
     DRIVER_DOWN,     /* not running; started again at restart_at_ms */
     DRIVER_STARTING, /* initialize was sent */
@@ -58,6 +60,7 @@ struct driver {
     const char *name;
     enum driver_state state;
     unsigned failures; /* starts that did not last */
+    unsigned garbage;  /* lines of this run that were no messages */
     bool was_ready;    /* it came up at least once */
     int64_t restart_at_ms;
     int64_t ready_since_ms;

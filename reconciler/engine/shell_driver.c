@@ -14,9 +14,8 @@
 #include <time.h>
 #include <unistd.h>
 #include "model/invariant.h"
-#include "model/json.h"
 
-enum { GOODBYE_MS = 3000, OLD_DEATH_MS = 5000, GARBAGE_MAX = 1000 };
+enum { GOODBYE_MS = 3000, OLD_DEATH_MS = 5000 };
 
 static void pause_ms(long ms)
 {
@@ -93,35 +92,18 @@ void process_kill_old(struct process *process)
 
 /* ---- streams ------------------------------------------------------------------------ */
 
-/* Some lines of a library's chatter cost nothing; one who says nothing else is no driver. */
-static void garbage_taken(struct process *process, const char *why)
-{
-    char text[896];
-    snprintf(text, sizeof text, "a line that is not JSON-RPC: %s", why);
-    shell_log(process->shell, "driver.noise", process->program->name, text);
-    if (++process->garbage != GARBAGE_MAX)
-        return;
-    snprintf(process->channel.last_error, sizeof process->channel.last_error,
-             "it wrote %d lines that are no JSON-RPC", GARBAGE_MAX);
-    process->shell->starter->kill(process->shell, process);
-}
-
 static void line_taken(void *context, struct channel *channel, const char *data, size_t len)
 {
     struct process *process = context;
     struct shell *shell = process->shell;
-    struct arena *arena = arena_new();
     struct error err = ERROR_INIT;
-    struct value *message = NULL;
+    char text[896];
     (void)channel;
-    struct json_rows rows;
-    if (json_read_message(arena, data, len, &message, &rows, &err) < 0 || !value_is_map(message)) {
-        garbage_taken(process, err.code ? err.message : "it is no map");
-    } else {
-        core_message_rows(shell->core, process->program->name, message, &rows);
-        shell->has_news = true;
-    }
-    arena_free(arena);
+    shell->has_news = true;
+    if (core_line(shell->core, process->program->name, data, len, &err) == 0)
+        return;
+    snprintf(text, sizeof text, "a line that is not JSON-RPC: %s", err.message);
+    shell_log(shell, "driver.noise", process->program->name, text);
 }
 
 static void noise_heard(void *context, struct channel *channel, const char *text)
@@ -150,7 +132,6 @@ void process_ended(struct process *process, const char *why)
     snprintf(full, sizeof full, "%s%s%s", why, last[0] ? ": " : "", last);
     channel_detach(&process->channel);
     process->channel.last_error[0] = '\0';
-    process->garbage = 0;
     process->pid = 0;
     core_driver_down(shell->core, process->program->name, full);
     shell->has_news = true;

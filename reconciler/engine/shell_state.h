@@ -35,7 +35,6 @@ struct process {
     struct channel channel;
     struct ev_child child; /* without a supervisor */
     pid_t pid;             /* 0 while it does not run */
-    unsigned garbage;      /* lines of this run that were no JSON-RPC */
     struct {
         int64_t since_ms; /* CLOCK_MONOTONIC */
         unsigned said, left_out;

@@ -13,6 +13,8 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include "model/json.h"
+#include "model/text.h"
 #include "model/yaml.h"
 
 static const char *const driver_names[] = {"disk", "net"};
@@ -376,6 +378,16 @@ void rack_boot(struct rack *rack, const char *commit)
     assert(status == 0);
 }
 
+/* As a driver writes it: the core reads lines, and nothing else. */
+static void rack_say(struct rack *rack, const char *driver, const struct value *message)
+{
+    struct text line = TEXT_INIT;
+    struct error err = ERROR_INIT;
+    json_write(&line, message);
+    core_line(rack->core, driver, line.data, line.len, &err);
+    text_free(&line);
+}
+
 static void message_deliver(struct rack *rack)
 {
     const struct rack_message *next = &rack->queue[rack->queue_first++];
@@ -383,7 +395,7 @@ static void message_deliver(struct rack *rack)
     rack->most_under_way = under_way > rack->most_under_way ? under_way : rack->most_under_way;
     rack->now_ms += rack->answer_ms;
     if (next->driver && next->message)
-        core_message(rack->core, next->driver, next->message);
+        rack_say(rack, next->driver, next->message);
     else if (next->driver)
         core_driver_down(rack->core, next->driver, "killed");
     if (rack->queue_first == rack->queue_end)

@@ -161,7 +161,7 @@ static void nothing_is_sent_to_a_driver_that_has_ended(void **state)
     rack_boot(rack, "3");
     rack_run(rack, 1000);
     size_t before = rack->queue_end;
-    core_message(rack->core, "net", rack->kept); /* and now it is to be looked at */
+    rack_say(rack, "net", rack->kept); /* and now it is to be looked at */
     rack_lose_driver(rack, "net");
     core_pump(rack->core);
     assert_int_equal(rack->queue_end, before + 1); /* initialize, of the next one */
@@ -178,7 +178,7 @@ static void nothing_is_sent_to_a_driver_that_is_being_killed(void **state)
     rack_boot(rack, "3");
     rack_run(rack, 1000);
     size_t before = rack->queue_end;
-    core_message(rack->core, "net", rack->kept);
+    rack_say(rack, "net", rack->kept);
     driver_kill(rack->core, driver_find(rack->core, "net"), "it talks nonsense");
     core_pump(rack->core);
     assert_int_equal(rack->queue_end, before + 1); /* the word of its end */

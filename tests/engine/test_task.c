@@ -199,7 +199,7 @@ static void what_is_ready_to_go_waits_for_its_driver_to_come_back(void **state)
         core_pump(rack->core);
     }
     rack->keep_replies = false;
-    core_message(rack->core, "disk", rack->kept);
+    rack_say(rack, "disk", rack->kept);
     rack_run(rack, 10);
     assert_int_equal(rack_count(rack, "Instance", "web"), 0);
     assert_true(rack_run(rack, 10 * minute));

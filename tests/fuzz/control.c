@@ -97,8 +97,11 @@ static void drivers_answer(struct core *core)
         due.count = 0;
         if (!count)
             return;
-        for (size_t n = 0; n < count; n++)
-            core_message(core, "sim", answer_to(due.messages[n]));
+        for (size_t n = 0; n < count; n++) {
+            struct error err = ERROR_INIT;
+            const char *line = json_text(due.arena, answer_to(due.messages[n]));
+            core_line(core, "sim", line, strlen(line), &err);
+        }
     }
 }
 

@@ -609,11 +609,11 @@ static struct value *truth(const struct due *due)
 
 /* ---- lines -------------------------------------------------------------------------- */
 
-static void deliver(size_t driver, const struct value *message)
+static void deliver(size_t driver, const char *line, size_t len)
 {
-    if (world->dead[driver])
-        return;
-    core_message(world->core, driver_names[driver], message);
+    struct error err = ERROR_INIT;
+    if (!world->dead[driver])
+        core_line(world->core, driver_names[driver], line, len, &err);
 }
 
 static void answer(const char *member, const char *json, size_t len)
@@ -626,15 +626,8 @@ static void answer(const char *member, const char *json, size_t len)
     memmove(world->due, world->due + 1, --world->due_count * sizeof due);
     value_set_int(world->arena, message, "id", value_get_int(due.message, "id", 0));
     value_set(world->arena, message, member, json ? value : truth(&due));
-    deliver(due.driver, message);
-}
-
-static void frame(size_t driver, const char *json, size_t len)
-{
-    struct error err = ERROR_INIT;
-    struct value *message = NULL;
-    if (json_read(world->arena, json, len, &message, &err) == 0 && value_is_map(message))
-        deliver(driver, message);
+    const char *line = json_text(world->arena, message);
+    deliver(due.driver, line, strlen(line));
 }
 
 static void driver_end(size_t driver)
@@ -666,7 +659,7 @@ static void line_take(const char *line, size_t len)
         break;
     case 'd':
     case 'e':
-        frame(line[0] == 'e', rest, rest_len);
+        deliver(line[0] == 'e', rest, rest_len);
         break;
     case 't':
         if (world->timer_ms > world->now_ms)

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MPL-2.0 */
 #include "tests/fuzz/restart.h"
 
+#include <string.h>
+#include "model/json.h"
 #include "model/value.h"
 #include "reconciler/engine/core.h"
 #include "tests/fuzz/fuzz.h"
@@ -115,7 +117,9 @@ static void answer(struct core *core)
     value_set_int(run.arena, message, "id", value_get_int(request, "id", 0));
     value_set(run.arena, message, "result",
               looks ? nothing_found(value_at(request, "params.uids")) : value_map(run.arena));
-    core_message(core, "disk", message);
+    struct error err = ERROR_INIT;
+    const char *line = json_text(run.arena, message);
+    core_line(core, "disk", line, strlen(line), &err);
 }
 
 /* ---- the ledger: the real one, within the transaction that is open ------------------- */

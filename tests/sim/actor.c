@@ -4,6 +4,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include "tests/sim/invariants.h"
 #include "tests/sim/sim.h"
 
 /* A thing that exists, any; NULL: none does. */
@@ -45,6 +46,7 @@ static void rename_it(struct sim *sim, struct thing *thing)
     struct thing *stray = thing_add(&sim->truth);
     *stray = copy;
     stray->is_ours = false;
+    stray->is_meddled = true;
     snprintf(stray->native, sizeof stray->native, "renamed-%zu", sim->truth.count);
 }
 
@@ -64,6 +66,7 @@ static void resize_it(struct sim *sim, struct thing *thing)
 static void strip_tag(struct sim *sim, struct thing *thing)
 {
     thing->tag = NULL;
+    thing->is_meddled = true;
     noticed(sim, thing, "tag removed from outside");
 }
 
@@ -73,6 +76,7 @@ static void clone_it(struct sim *sim, struct thing *thing)
     struct thing *clone = thing_add(&sim->truth);
     *clone = copy;
     clone->is_ours = false;
+    clone->is_meddled = true;
     clone->booted = NULL;
     snprintf(clone->native, sizeof clone->native, "clone-%zu", sim->truth.count);
     noticed(sim, clone, "cloned from outside");
@@ -83,7 +87,7 @@ static void look_alike(struct sim *sim, struct thing *thing)
 {
     struct thing copy = *thing;
     struct thing *fake = thing_add(&sim->truth);
-    *fake = (struct thing){.exists = true, .spec = copy.spec};
+    *fake = (struct thing){.exists = true, .is_meddled = true, .spec = copy.spec};
     memcpy(fake->kind, copy.kind, sizeof fake->kind);
     snprintf(fake->name, sizeof fake->name, "%s", copy.name);
     snprintf(fake->native, sizeof fake->native, "sp-%s-like-%zu", copy.kind, sim->truth.count);
@@ -207,6 +211,9 @@ void operator_clears_strays(struct sim *sim)
     for (size_t i = 0; i < sim->truth.count; i++) {
         struct thing *thing = &sim->truth.things[i];
         if (thing->exists && (!thing->is_ours || !thing->tag)) {
+            if (!thing->is_meddled)
+                sim_violate(sim, invariant_find("S7b"), "%s is nobody's, and no person made it so",
+                            thing->native);
             thing->exists = false;
             thing->booted = NULL;
             noticed(sim, thing, "moved away");
@@ -225,6 +232,9 @@ bool operator_clears_orphans(struct sim *sim)
             thing_of_uid(&sim->truth, value_get_text(orphans->items[i], "uid", ""));
         if (!thing || !thing->exists)
             continue;
+        if (book_knows(&sim->book, thing->uid))
+            sim_violate(sim, invariant_find("S7b"), "%s is called an orphan, and was on record",
+                        thing->native);
         thing->exists = false;
         thing->booted = NULL;
         noticed(sim, thing, "orphan removed");

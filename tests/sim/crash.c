@@ -17,14 +17,16 @@
 #include <unistd.h>
 #include "model/json.h"
 #include "tests/sim/invariants.h"
+#include "tests/sim/prng.h"
 #include "tests/sim/scenarios.h"
 #include "tests/sim/sim.h"
 
-enum { KINDS = 1 + SIM_LOSSES, SECOND_MAX = 100, SETTLED_AFTER_MS = 60000 };
+enum { KINDS = 1 + SIM_LOSSES, START_CALLS = 60, STORM = 100, SETTLED_AFTER_MS = 60000 };
 
 struct point {
     uint64_t at, second; /* calls after the beginning, and after the restart */
     int kind;            /* 0: kill -9; else 1 + enum sim_loss */
+    unsigned storm;      /* deaths after the first, each amid the recovery from the last */
 };
 
 /* ---- the drivers' files ------------------------------------------------------------- */
@@ -120,11 +122,17 @@ static void world_digest(struct sim *sim, char out[17])
     arena_free(arena);
 }
 
-static void point_arm(struct sim *sim, uint64_t calls, int kind)
+static void point_arm(struct sim *sim, const struct point *point, uint64_t span)
 {
-    sim->host.has_no_power = kind > 0;
-    sim->host.loss = kind > 0 ? (enum sim_loss)(kind - 1) : SIM_LOSS_ALL;
-    sim->host.crash_at = sim->host.calls + calls;
+    struct host *host = &sim->host;
+    host->has_no_power = host->again_has_no_power = point->kind > 0;
+    host->loss = point->kind > 0 ? (enum sim_loss)(point->kind - 1) : SIM_LOSS_ALL;
+    host->crash_at = host->calls + point->at;
+    host->again_at = point->second;
+    host->storm_left = point->storm;
+    host->storm_span = span ? span : 1;
+    host->storm_state = point->at;
+    host->deaths = 0;
 }
 
 static void scenario_go(struct sim *sim, const struct scenario *scenario)
@@ -141,14 +149,6 @@ static void scenario_go(struct sim *sim, const struct scenario *scenario)
         daemon_pump(sim);
 }
 
-static bool is_again_up(struct sim *sim, uint64_t life)
-{
-    while (sim->violated < 0 && !(daemon_is_up(sim) && sim->host.life > life))
-        if (!sim_step(sim, sim->now_ms + 3600000))
-            return false;
-    return true;
-}
-
 /* Settled, and a minute later still. */
 static bool comes_to_rest(struct sim *sim)
 {
@@ -162,28 +162,23 @@ static bool comes_to_rest(struct sim *sim)
     return quiet_settle(sim) && sim->violated < 0;
 }
 
-/* True if it crashed at all: else there is no such call. */
-static bool point_go(struct sim *sim, const struct scenario *scenario, const struct point *point,
-                     char why[MESSAGE_MAX], char digest[17])
+/* How often it crashed: a call that it never came to cannot be its last. */
+static uint64_t point_go(struct sim *sim, const struct scenario *scenario,
+                         const struct point *point, uint64_t span, char why[MESSAGE_MAX],
+                         char digest[17])
 {
-    uint64_t life = sim->host.life;
-    point_arm(sim, point->at, point->kind);
+    point_arm(sim, point, span);
     scenario_go(sim, scenario);
     bool is_at_rest = comes_to_rest(sim);
-    bool has_crashed = sim->host.crash_at == 0;
-    if (has_crashed && point->second && sim->violated < 0 && is_again_up(sim, life)) {
-        point_arm(sim, point->second, point->kind);
-        core_look(sim->host.core);
-        daemon_pump(sim);
-        is_at_rest = comes_to_rest(sim);
-    }
-    sim->host.crash_at = 0;
+    sim->host.crash_at = sim->host.again_at = sim->host.storm_left = 0;
     world_digest(sim, digest);
     if (sim->violated >= 0)
         snprintf(why, MESSAGE_MAX, "%s: %.400s", invariants[sim->violated].id, sim->message);
     else if (!is_at_rest)
         snprintf(why, MESSAGE_MAX, "it found no rest");
-    return has_crashed;
+    else if (sim->host.deaths < point->storm)
+        snprintf(why, MESSAGE_MAX, "it died only %" PRIu64 " times", sim->host.deaths);
+    return sim->host.deaths;
 }
 
 /* ---- all points of a scenario ------------------------------------------------------- */
@@ -194,7 +189,7 @@ struct enumeration {
     struct sim *sim;
     char digest[17];  /* of the undisturbed end */
     char stopped[17]; /* of that end after a loss of power: what waited for a stop is done */
-    uint64_t calls;
+    uint64_t calls, recovery; /* of all of it, and of a restart amid it */
     unsigned running;
     uint64_t failures;
 };
@@ -205,18 +200,19 @@ static _Noreturn void point_main(struct enumeration *all, const struct point *po
     struct sim *sim = all->sim;
     files_copy(sim);
     sim->trace.is_shown = all->options->is_shown;
-    bool has_crashed = point_go(sim, all->scenario, point, why, digest);
+    uint64_t deaths = point_go(sim, all->scenario, point, all->recovery / 2, why, digest);
     bool is_right =
         strcmp(digest, all->digest) == 0 || (point->kind > 0 && strcmp(digest, all->stopped) == 0);
     if (!why[0] && !is_right)
         snprintf(why, sizeof why, "the end is another than undisturbed");
-    tally_add(&sim->tally->crash_points, has_crashed);
-    tally_add(&sim->tally->double_crashes, has_crashed && point->second);
+    tally_add(&sim->tally->crash_points, deaths > 0);
+    tally_add(&sim->tally->double_crashes, deaths > 1 && !point->storm);
+    tally_add(&sim->tally->storm_deaths, point->storm ? deaths : 0);
     if (why[0])
         printf("%s: %s\n  replay: build/tests/sim/spinel-sim crash --scenario %s --at %" PRIu64
-               " --loss %d --second %" PRIu64 " --trace\n",
+               " --loss %d --%s %" PRIu64 " --trace\n",
                all->scenario->name, why, all->scenario->name, point->at, point->kind,
-               point->second);
+               point->storm ? "storm" : "second", point->storm ? point->storm : point->second);
     fflush(stdout);
     daemon_close(sim);
     _exit(why[0] != '\0');
@@ -246,44 +242,82 @@ static void point_fork(struct enumeration *all, const struct point *point)
     all->running++;
 }
 
-/* The number of calls and the end of a run that nothing disturbs, seen in a fork. */
-static void undisturbed(struct enumeration *all)
+/* What a fork saw of one run. */
+struct seen {
+    uint64_t calls, recovery; /* until the end, and from the last start on */
+    char digest[17], stopped[17];
+    char why[MESSAGE_MAX];
+};
+
+static void run_watch(struct enumeration *all, const struct point *point, struct seen *seen)
 {
-    struct {
-        uint64_t calls;
-        char digest[17], stopped[17];
-        char why[MESSAGE_MAX];
-    } end = {.calls = 0};
+    struct sim *sim = all->sim;
+    uint64_t before = sim->host.calls;
+    files_copy(sim);
+    uint64_t deaths = point_go(sim, all->scenario, point, 1, seen->why, seen->digest);
+    seen->calls = sim->host.calls - before;
+    seen->recovery = deaths ? sim->host.calls - sim->host.swept_calls : 0;
+    if (deaths)
+        return;
+    daemon_crash(sim, true);
+    if (!seen->why[0] && !comes_to_rest(sim))
+        snprintf(seen->why, sizeof seen->why, "it found no rest after a loss of power");
+    world_digest(sim, seen->stopped);
+}
+
+static struct seen run_see(struct enumeration *all, const struct point *point)
+{
+    struct seen seen = {.calls = 0};
     int ends[2];
     if (pipe(ends) < 0)
         abort();
     fflush(stdout);
     if (fork() == 0) {
-        struct point never = {.at = UINT32_MAX};
-        uint64_t before = all->sim->host.calls;
-        files_copy(all->sim);
-        point_go(all->sim, all->scenario, &never, end.why, end.digest);
-        end.calls = all->sim->host.calls - before;
-        daemon_crash(all->sim, true);
-        if (!end.why[0] && !comes_to_rest(all->sim))
-            snprintf(end.why, sizeof end.why, "it found no rest after a loss of power");
-        world_digest(all->sim, end.stopped);
-        if (write(ends[1], &end, sizeof end) != sizeof end)
+        run_watch(all, point, &seen);
+        if (write(ends[1], &seen, sizeof seen) != sizeof seen)
             abort();
         daemon_close(all->sim);
         _exit(0);
     }
     close(ends[1]);
-    bool is_told = read(ends[0], &end, sizeof end) == sizeof end;
+    if (read(ends[0], &seen, sizeof seen) != sizeof seen)
+        snprintf(seen.why, sizeof seen.why, "it died");
     close(ends[0]);
     wait(NULL);
-    if (!is_told || end.why[0]) {
-        printf("%s: fails undisturbed: %s\n", all->scenario->name, is_told ? end.why : "it died");
+    return seen;
+}
+
+/* The number of calls and the end of a run that nothing disturbs. */
+static void undisturbed(struct enumeration *all)
+{
+    const struct point never = {.at = UINT32_MAX};
+    struct seen seen = run_see(all, &never);
+    if (seen.why[0]) {
+        printf("%s: fails undisturbed: %s\n", all->scenario->name, seen.why);
         all->failures++;
     }
-    all->calls = end.calls;
-    memcpy(all->digest, end.digest, sizeof all->digest);
-    memcpy(all->stopped, end.stopped, sizeof all->stopped);
+    all->calls = seen.calls;
+    memcpy(all->digest, seen.digest, sizeof all->digest);
+    memcpy(all->stopped, seen.stopped, sizeof all->stopped);
+}
+
+/* How many calls a recovery makes, from the first of the restart until all is at rest: the most of
+ * three, so that second crashes are spread over all of it. */
+static void recoveries_measure(struct enumeration *all)
+{
+    for (uint64_t i = 1; i <= 3; i++) {
+        const struct point point = {.at = 1 + all->calls * i / 4};
+        uint64_t recovery = run_see(all, &point).recovery;
+        all->recovery = recovery > all->recovery ? recovery : all->recovery;
+    }
+}
+
+/* Any call of a recovery, and half the time one of the start itself, where little else comes. */
+static uint64_t second_choose(const struct enumeration *all, uint64_t number)
+{
+    uint64_t state = number + 1, bits = splitmix64(&state);
+    uint64_t room = bits & 1 ? all->recovery : START_CALLS;
+    return 1 + (bits >> 1) % (room ? room : 1);
 }
 
 /* Which are taken has nothing to do with how many kinds there are. */
@@ -296,22 +330,37 @@ static bool is_left_out(uint64_t number, unsigned sample)
 static void points_fork(struct enumeration *all)
 {
     const struct crash_options *options = all->options;
-    uint64_t number = 0;
     for (uint64_t at = options->at ? options->at : 1; at <= all->calls; at++) {
         for (int kind = 0; kind < KINDS; kind++) {
+            uint64_t number = (at - 1) * KINDS + (uint64_t)kind;
             if ((options->loss >= 0 && kind != options->loss) ||
-                is_left_out(number++, options->sample))
+                is_left_out(number, options->sample))
                 continue;
             struct point point = {.at = at, .kind = kind};
             if (!options->at || !options->second)
                 point_fork(all, &point);
-            point.second =
-                options->second ? options->second : 1 + (at * 7 + (uint64_t)kind * 31) % SECOND_MAX;
+            point.second = options->second ? options->second : second_choose(all, number);
             if (!options->at || options->second)
                 point_fork(all, &point);
         }
         if (options->at)
             break;
+    }
+    while (all->running)
+        point_wait(all);
+}
+
+/* A hundred deaths in a row, of each kind, begun amid the change: the end is that of one clean run.
+ */
+static void storms_fork(struct enumeration *all)
+{
+    const struct crash_options *options = all->options;
+    for (int kind = 0; kind < KINDS; kind++) {
+        const struct point point = {.at = options->at ? options->at : 1 + all->calls / 2,
+                                    .kind = kind,
+                                    .storm = options->storm ? options->storm : STORM};
+        if (options->loss < 0 || kind == options->loss)
+            point_fork(all, &point);
     }
     while (all->running)
         point_wait(all);
@@ -337,13 +386,17 @@ static uint64_t scenario_run(const struct scenario *scenario, const struct crash
     truth_write(&sim.truth);
     if (is_ready) {
         undisturbed(&all);
-        points_fork(&all);
+        recoveries_measure(&all);
+        if (!options->at || options->storm)
+            storms_fork(&all);
+        if (!options->storm)
+            points_fork(&all);
     } else {
         printf("%s: does not begin: %s\n", scenario->name, sim.message);
         all.failures++;
     }
-    printf("%-26s %5" PRIu64 " calls, %" PRIu64 " failures\n", scenario->name, all.calls,
-           all.failures);
+    printf("%-26s %5" PRIu64 " calls, %4" PRIu64 " of a recovery, %" PRIu64 " failures\n",
+           scenario->name, all.calls, all.recovery, all.failures);
     daemon_close(&sim);
     return all.failures;
 }

@@ -16,6 +16,7 @@ struct crash_options {
     uint64_t at;      /* 0: every call */
     int loss;         /* -1: all; 0: kill -9; else 1 + enum sim_loss */
     uint64_t second;  /* 0: chosen for each point in turn */
+    unsigned storm;   /* 0: a hundred deaths; else only these, and no other points */
     unsigned sample;  /* every nth point only; 1: all */
     unsigned jobs;
     bool is_shown;

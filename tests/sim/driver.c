@@ -42,7 +42,7 @@ struct call_ref {
     uint64_t life, number;
 };
 
-/* A line on its way. */
+/* Bytes on their way. */
 struct parcel {
     struct sim_driver *driver;
     uint64_t life; /* of the driver, or of the core */
@@ -79,25 +79,36 @@ static void answer_note(struct sim_driver *driver, const struct value *message)
         note->phase = PHASE_ANSWERED;
 }
 
-static void line_arrives(struct sim *sim, void *data)
+static void note_said(struct sim_driver *driver, const char *line, size_t len)
 {
-    struct parcel *parcel = data;
     struct arena *arena = arena_new();
     struct error err = ERROR_INIT;
     struct value *message = NULL;
-    if (sim->host.core && !sim->host.is_dead && parcel->life == parcel->driver->life) {
-        TRACE(sim, "%s > %.*s", parcel->driver->interface.name, (int)parcel->len, parcel->line);
-        if (json_read(arena, parcel->line, parcel->len, &message, &err) == 0 &&
-            value_is_map(message)) {
-            parcel->driver->has_told |=
-                value_at(message, "result.list") &&
-                value_get_bool(value_get(message, "result"), "complete", false);
-            answer_note(parcel->driver, message);
-            core_message(sim->host.core, parcel->driver->interface.name, message);
-            daemon_pump(sim);
-        }
+    if (json_read(arena, line, len, &message, &err) == 0 && value_is_map(message)) {
+        if (value_at(message, "result.list"))
+            driver->has_told = value_get_bool(value_get(message, "result"), "complete", false);
+        answer_note(driver, message);
     }
     arena_free(arena);
+}
+
+/* Whatever came is the product's to cut into lines and to read. */
+static void bytes_arrive(struct sim *sim, void *data)
+{
+    struct parcel *parcel = data;
+    struct sim_driver *driver = parcel->driver;
+    const char *line;
+    size_t len;
+    if (sim->host.core && !sim->host.is_dead && parcel->life == driver->life) {
+        text_add_n(&driver->said.input, parcel->line, parcel->len);
+        while (daemon_is_up(sim) && (line = lines_next(&driver->said, &len))) {
+            struct error err = ERROR_INIT;
+            TRACE(sim, "%s > %s", driver->interface.name, line);
+            note_said(driver, line, len);
+            core_line(sim->host.core, driver->interface.name, line, len, &err);
+        }
+        daemon_pump(sim);
+    }
     free(parcel->line);
     free(parcel);
 }
@@ -108,10 +119,14 @@ static void line_post(struct sim_driver *driver, const char *line, size_t len)
     struct parcel *parcel = malloc(sizeof *parcel);
     if (!parcel)
         abort();
-    *parcel = (struct parcel){driver, driver->life, strndup(line, len), len};
+    *parcel = (struct parcel){driver, driver->life, malloc(len + 1), len + 1};
+    if (!parcel->line)
+        abort();
+    memcpy(parcel->line, line, len);
+    parcel->line[len] = '\n';
     int64_t at = sim->now_ms + prng_between(&sim->latency, 0, sim->swarm.hop_ms);
     driver->to_core_ms = at > driver->to_core_ms ? at : driver->to_core_ms;
-    events_add_ordered(&sim->events, driver->to_core_ms, line_arrives, parcel);
+    events_add_ordered(&sim->events, driver->to_core_ms, bytes_arrive, parcel);
 }
 
 static void garbage_post(struct sim_driver *driver)
@@ -258,33 +273,36 @@ static void call_finish(struct spinel_host *host, struct call *call)
     call_free(host, call);
 }
 
-/* An effect whose process was given up for dead, or whose work went on elsewhere. */
+/*
+ * What may still come of an operation that ran into its deadline or was superseded. Its process is
+ * killed with all that it started, and its end is told, and the next operation on the object begun,
+ * only once all are dead (drivers/lib/call.c): what it does, it does before, and nobody asks a
+ * fence. What it has handed to others goes on without it: a running machine carries out the one
+ * command that lies in its monitor, a launcher starts what it was made for. Neither asks the ledger
+ * or writes a tag. But a monitor serves one connection after the other, and a launcher finds its
+ * directory changed: the next operation on that machine comes after this, or instead of it.
+ */
 struct late {
     struct sim_driver *driver;
     struct arena *arena;
     struct spinel_op op;
+    uint64_t applied; /* operations on the machine, when this one was given up */
 };
 
 static void late_effect(struct sim *sim, void *data)
 {
     struct late *late = data;
-    struct error err = ERROR_INIT;
-    struct spinel_host *host = late->driver->host;
-    /* What outlives its driver asks the ledger before it acts, as a launcher does. */
-    bool is_own = sim_driver_of_kind(sim, late->op.kind) == late->driver;
-    if (host && host->ledger && is_own &&
-        ledger_admitted(host->ledger, late->op.uid) <= late->op.epoch) {
-        host->arena = late->arena;
+    struct thing *machine = thing_of_uid(&sim->truth, late->op.uid);
+    if (machine && machine->exists && machine->applied == late->applied) {
         TRACE(sim, "late %s %s %s epoch %" PRIu64, verb_text(late->op.verb), late->op.kind,
               late->op.name, late->op.epoch);
-        effect_apply(late->driver, &late->op, false, &err);
-        host->arena = host->forever;
+        effect_handed_over(late->driver, &late->op, machine);
     }
     arena_free(late->arena);
     free(late);
 }
 
-static void late_keep(struct work_call *made)
+static void late_keep(struct work_call *made, const struct thing *machine)
 {
     struct sim *sim = made->driver->sim;
     struct late *late = malloc(sizeof *late);
@@ -292,7 +310,7 @@ static void late_keep(struct work_call *made)
         abort();
     struct arena *arena = arena_new();
     const struct spinel_op *op = &made->call.op;
-    *late = (struct late){made->driver, arena, *op};
+    *late = (struct late){made->driver, arena, *op, machine->applied};
     late->op.op = arena_text(arena, op->op);
     late->op.uid = arena_text(arena, op->uid);
     late->op.kind = arena_text(arena, op->kind);
@@ -306,13 +324,32 @@ static void late_keep(struct work_call *made)
                late);
 }
 
+/* In the moment between its deadline and its death. */
+static void last_moment(struct work_call *made)
+{
+    struct sim_driver *driver = made->driver;
+    const struct spinel_op *op = &made->call.op;
+    const struct thing *machine = thing_of_uid(&driver->sim->truth, op->uid);
+    struct error err = ERROR_INIT;
+    if (strcmp(op->kind, "Instance") == 0 && machine && machine->exists &&
+        (op->verb == SPINEL_UPDATE || op->verb == SPINEL_RESTART)) {
+        late_keep(made, machine);
+        return;
+    }
+    TRACE(driver->sim, "in the last moment %s %s %s epoch %" PRIu64, verb_text(op->verb), op->kind,
+          op->name, op->epoch);
+    driver->host->arena = made->call.arena;
+    effect_apply(driver, op, false, &err);
+    driver->host->arena = driver->host->forever;
+}
+
 void call_kill(struct spinel_host *host, struct call *call, const struct error *why)
 {
     struct work_call *made = (struct work_call *)call;
     if (call->err.code == ERR_NONE)
         call->err = *why;
     if (made->will_come_late)
-        late_keep(made);
+        last_moment(made);
     call_finish(host, call);
 }
 
@@ -612,7 +649,8 @@ void sim_driver_open(struct sim_driver *driver, struct sim *sim, enum driver_id 
                                                 .look = effect_look},
                                   .sim = sim,
                                   .id = id,
-                                  .waiting = TEXT_INIT};
+                                  .waiting = TEXT_INIT,
+                                  .said = LINES_INIT};
 }
 
 struct sim_driver *sim_driver_of_kind(struct sim *sim, const char *kind)
@@ -635,6 +673,7 @@ void sim_driver_end(struct sim_driver *driver)
     driver->last_request = 0;
     memset(driver->asked, 0, sizeof driver->asked);
     text_reset(&driver->waiting);
+    lines_reset(&driver->said);
     driver->host = NULL;
     if (!host)
         return;

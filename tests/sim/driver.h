@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include "drivers/spinel-driver.h"
 #include "model/text.h"
+#include "reconciler/engine/lines.h"
 
 struct sim;
 struct spinel_host;
@@ -35,12 +36,13 @@ struct sim_driver {
     uint64_t calls;
     bool is_asked_for;                /* it is being started */
     struct text waiting;              /* sent before it was up */
+    struct lines said;                /* to the core, which reads it line by line */
     int64_t to_driver_ms, to_core_ms; /* a pipe keeps the order */
     int64_t synced_bytes;             /* of its ledger */
     int64_t last_request;
     struct asked asked[ASKED_MAX]; /* the last applies, by their request's number */
     bool has_lied;                 /* its last list left things out and was said to be whole */
-    bool has_told;                 /* a complete list, to the core that runs */
+    bool has_told;                 /* to the core that runs: its last list was complete */
 };
 
 extern const char *const driver_names[DRIVERS];
@@ -65,6 +67,9 @@ struct sim_driver *sim_driver_of_kind(struct sim *sim, const char *kind);
 /* truth's side, effect.c: the callbacks. `part`: only some of it is done. */
 int effect_apply(struct sim_driver *driver, const struct spinel_op *op, bool is_part,
                  struct error *err);
+/* What a machine does of an operation that nobody carries out any more. */
+void effect_handed_over(struct sim_driver *driver, const struct spinel_op *op,
+                        struct thing *machine);
 /* Who has a disk open that the operation would open: QEMU's locks would refuse it. */
 const struct thing *effect_holder(const struct truth *truth, const struct spinel_op *op,
                                   const struct thing *machine, const char **volume);

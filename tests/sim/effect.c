@@ -126,14 +126,20 @@ static struct thing *thing_make(struct work *work)
     struct thing *thing = thing_of_uid(truth, op->uid);
     if (!thing)
         thing = thing_add(truth);
+    const bool is_new = thing->made == 0;
+    char owner[sizeof thing->owner];
+    snprintf(owner, sizeof owner, "%s", is_new ? op->project ? op->project : "" : thing->owner);
     uint64_t made = thing->made, gone_epoch = thing->gone_epoch, version = thing->version;
+    uint64_t applied = thing->applied;
     *thing = (struct thing){.exists = true,
                             .is_ours = true,
                             .made = made + 1,
+                            .applied = applied,
                             .gone_epoch = gone_epoch,
                             .version = version,
                             .spec = value_map(work->sim->arena)};
     snprintf(thing->uid, sizeof thing->uid, "%s", op->uid);
+    memcpy(thing->owner, owner, sizeof owner);
     native_name(op, thing->native, sizeof thing->native);
     return thing;
 }
@@ -372,6 +378,8 @@ int effect_apply(struct sim_driver *driver, const struct spinel_op *op, bool is_
     const struct moment moment = {.when = ON_EFFECT, .thing = work.thing, .op = op};
     if (!is_part || op->verb != SPINEL_DELETE) /* there is no half of a deletion */
         invariants_check(driver->sim, &moment);
+    if (work.thing)
+        work.thing->applied++;
     int result = work_check(&work, err);
     if (result < 0)
         return result;
@@ -389,4 +397,26 @@ int effect_apply(struct sim_driver *driver, const struct spinel_op *op, bool is_
         open_note(&work);
     tag_write(&work);
     return 0;
+}
+
+void effect_handed_over(struct sim_driver *driver, const struct spinel_op *op,
+                        struct thing *machine)
+{
+    struct work work = {.driver = driver,
+                        .sim = driver->sim,
+                        .op = op,
+                        .kind = kind_find(op->kind),
+                        .thing = machine,
+                        .is_part = true};
+    const char *volume = "";
+    if (effect_holder(&work.sim->truth, op, machine, &volume))
+        return; /* the storage's lock is asked by whoever opens a disk */
+    if (machine->booted)
+        instance_change(&work, first_changed(&work));
+    else if (wants_power(op->spec) && !starts_nothing(op, machine))
+        start(&work);
+    else
+        return;
+    open_note(&work);
+    machine->version++;
 }

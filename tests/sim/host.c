@@ -83,6 +83,20 @@ static void boot_later(struct sim *sim)
                daemon_boots, NULL);
 }
 
+/* It dies once more, from the first call of the restart on, before anything settles. */
+static void death_arm(struct host *host)
+{
+    if (host->storm_left) {
+        host->storm_left--;
+        host->again_at = 1 + splitmix64(&host->storm_state) % host->storm_span;
+    }
+    if (!host->again_at)
+        return;
+    host->crash_at = host->calls + host->again_at;
+    host->has_no_power = host->again_has_no_power;
+    host->again_at = 0;
+}
+
 /* What is left of a dead daemon. Its drivers notice that their input has ended. */
 static void daemon_sweep(struct sim *sim)
 {
@@ -109,6 +123,9 @@ static void daemon_sweep(struct sim *sim)
     host->is_dead = host->has_no_power = false;
     host->crash_at = 0;
     host->life++;
+    host->swept_calls = host->calls;
+    if (host->deaths)
+        death_arm(host);
 }
 
 void daemon_crash(struct sim *sim, bool has_no_power)
@@ -165,6 +182,7 @@ void daemon_close(struct sim *sim)
     for (int i = 0; i < DRIVERS; i++) {
         sim_driver_end(&sim->drivers[i]);
         text_free(&sim->drivers[i].waiting);
+        lines_free(&sim->drivers[i].said);
     }
     for (size_t i = 0; i < FILES; i++)
         free(host->saved[i]);

@@ -30,9 +30,15 @@ struct host {
     bool has_no_power; /* it was the power */
 
     uint64_t calls, crash_at; /* 0: never */
-    uint64_t timer;           /* number of the timer that counts */
-    uint64_t writes;          /* to the store */
-    uint64_t applies;         /* sent */
+    uint64_t again_at; /* it dies once more, at this call after its next death; 0: it does not */
+    bool again_has_no_power;
+    unsigned storm_left; /* deaths to come, each within so many calls of the last restart */
+    uint64_t storm_span, storm_state;
+    uint64_t deaths;      /* at a call */
+    uint64_t swept_calls; /* when the last dead one was swept away */
+    uint64_t timer;       /* number of the timer that counts */
+    uint64_t writes;      /* to the store */
+    uint64_t applies;     /* sent */
     uint64_t looks_asked;
     int64_t seq;             /* of the last event */
     bool may_skip;           /* the store is another: sequences begin anew */

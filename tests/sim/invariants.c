@@ -9,11 +9,12 @@
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include "model/json.h"
 #include "tests/sim/sim.h"
 
-enum { DAY_MS = 86400000, HOT_MS = 60000, HOT_MAX = 14, PASSES_MAX = 24 };
+enum { DAY_MS = 86400000, HOT_MS = 60000, HOT_MAX = 14, PASSES_MAX = 7, ROUNDS_MAX = 8 };
 
 static bool broken(char *why, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 static bool broken(char *why, const char *fmt, ...)
@@ -171,15 +172,35 @@ static bool is_fenced(struct sim *sim, const struct moment *moment, char *why)
                   moment->thing->epoch);
 }
 
+/* Whose what an operation refers to really is, a rack's own things being everybody's. */
+static const struct thing *foreign_ref(const struct truth *truth, const struct spinel_op *op)
+{
+    const struct value *refs = op->refs;
+    const char *project = op->project ? op->project : "";
+    for (size_t i = 0; value_is_map(refs) && i < refs->pair_count; i++) {
+        const struct value *named = refs->pairs[i].value;
+        for (size_t n = 0; value_is_map(named) && n < named->pair_count; n++) {
+            const struct thing *thing =
+                thing_of_uid(truth, value_get_text(named->pairs[n].value, "uid", ""));
+            if (thing && thing->owner[0] && strcmp(thing->owner, project) != 0)
+                return thing;
+        }
+    }
+    return NULL;
+}
+
 static bool stays_with_tenant(struct sim *sim, const struct moment *moment, char *why)
 {
     const char *project = moment->op->project ? moment->op->project : "";
-    (void)sim;
-    if (!moment->thing || strcmp(moment->thing->project, project) == 0)
+    const struct thing *foreign = foreign_ref(&sim->truth, moment->op);
+    if (foreign)
+        return broken(why, "%s of %s of tenant \"%s\" refers to %s of tenant \"%s\"",
+                      verb_names[moment->op->verb], moment->op->name, project, foreign->name,
+                      foreign->owner);
+    if (!moment->thing || strcmp(moment->thing->owner, project) == 0)
         return true;
     return broken(why, "%s of tenant \"%s\" reaches %s of tenant \"%s\"",
-                  verb_names[moment->op->verb], project, moment->thing->name,
-                  moment->thing->project);
+                  verb_names[moment->op->verb], project, moment->thing->name, moment->thing->owner);
 }
 
 static bool is_derived(const char *kind)
@@ -276,6 +297,41 @@ static bool is_recorded(struct sim *sim, const struct moment *moment, char *why)
                   note ? "its record does not fit" : "no durable record says so");
 }
 
+/* The paths of a step that run are those that the driver is told of. */
+static bool are_same_changes(const struct value *step, const struct value *told)
+{
+    const struct value *fields = value_get(step, "fields");
+    size_t count = 0;
+    for (size_t i = 0; value_is_list(fields) && i < fields->count; i++) {
+        const struct value *field = fields->items[i];
+        if (strcmp(value_get_text(field, "disposition", ""), "run") != 0)
+            continue;
+        if (!value_is_list(told) || count >= told->count ||
+            strcmp(told->items[count++]->text, value_get_text(field, "path", "")) != 0)
+            return false;
+    }
+    return count == (value_is_list(told) ? told->count : 0);
+}
+
+/* A replacement is sent as a deletion; what follows it is a create of a plan that comes after. */
+static const char *verb_planned(const struct value *step)
+{
+    const char *action = value_get_text(step, "action", "");
+    return strcmp(action, "replace") == 0 ? "delete" : action;
+}
+
+static bool is_of_step(const struct value *step, const struct moment *moment)
+{
+    const struct value *params = value_get(moment->message, "params");
+    static const char *const same[] = {"uid", "kind", "project", "name"};
+    for (size_t i = 0; i < sizeof same / sizeof *same; i++)
+        if (strcmp(value_get_text(step, same[i], ""), value_get_text(params, same[i], "")) != 0)
+            return false;
+    return strcmp(verb_planned(step), param(moment, "verb")) == 0 &&
+           strcmp(value_get_text(step, "disposition", ""), "run") == 0 &&
+           are_same_changes(step, value_get(params, "changed"));
+}
+
 static bool is_planned(struct sim *sim, const struct moment *moment, char *why)
 {
     const struct note *note = book_find(&sim->book, param(moment, "op"));
@@ -285,16 +341,41 @@ static bool is_planned(struct sim *sim, const struct moment *moment, char *why)
     if (!plan)
         return broken(why, "%s of %s is of a plan that was not recorded", param(moment, "verb"),
                       param(moment, "name"));
-    for (size_t i = 0; i < plan->steps->count; i++) {
-        const struct value *step = plan->steps->items[i];
-        if (strcmp(value_get_text(step, "uid", ""), note->uid) == 0 &&
-            strcmp(value_get_text(step, "disposition", ""), "run") == 0)
+    for (size_t i = 0; i < plan->steps->count; i++)
+        if (is_of_step(plan->steps->items[i], moment))
             return true;
-    }
     return broken(why, "%s of %s is no step of its plan that runs", param(moment, "verb"),
                   param(moment, "name"));
 }
 
+struct heat {
+    uint64_t life;
+    size_t count;
+    int64_t at[HOT_MAX];
+    char uid[33], commit[65];
+};
+
+/* One for each uid: what takes another's place forgets its count. */
+static struct heat *heat_of(const char *uid)
+{
+    static struct heat *heats;
+    static size_t count, room;
+    for (size_t i = 0; i < count; i++)
+        if (strcmp(heats[i].uid, uid) == 0)
+            return &heats[i];
+    if (count == room) {
+        room = room ? 2 * room : 64;
+        heats = reallocarray(heats, room, sizeof *heats);
+        if (!heats)
+            abort();
+    }
+    heats[count] = (struct heat){.count = 0};
+    snprintf(heats[count].uid, sizeof heats[count].uid, "%s", uid);
+    return &heats[count++];
+}
+
+/* By the last list that was asked for: what an earlier one said is no excuse. What is not seen any
+ * more and has left Git is deleted all the same, for the epoch. */
 static bool has_looked(struct sim *sim, const struct moment *moment, char *why)
 {
     const char *verb = param(moment, "verb");
@@ -302,7 +383,8 @@ static bool has_looked(struct sim *sim, const struct moment *moment, char *why)
     bool is_removal = strcmp(verb, "delete") == 0 || strcmp(verb, "release") == 0;
     if (!is_removal || !driver || driver->has_told)
         return true;
-    return broken(why, "%s of %s before its driver gave a whole list", verb, param(moment, "name"));
+    return broken(why, "%s of %s, and the last list of its driver was not whole", verb,
+                  param(moment, "name"));
 }
 
 static bool stops_after_failure(struct sim *sim, const struct moment *moment, char *why)
@@ -314,23 +396,14 @@ static bool stops_after_failure(struct sim *sim, const struct moment *moment, ch
                   param(moment, "name"));
 }
 
-struct heat {
-    uint64_t life;
-    size_t count;
-    int64_t at[HOT_MAX];
-    char uid[33], commit[65];
-};
-
 static bool backs_off(struct sim *sim, const struct moment *moment, char *why)
 {
-    static struct heat heats[256];
-    const char *uid = param(moment, "uid");
-    struct heat *heat = &heats[(uint8_t)(uid[0] * 31 + uid[1] * 7 + uid[2])];
+    struct heat *heat = heat_of(param(moment, "uid"));
     const char *commit = core_commit(sim->host.core);
-    if (strcmp(heat->uid, uid) != 0 || heat->life != sim->host.life ||
-        strcmp(heat->commit, commit) != 0) {
-        *heat = (struct heat){.life = sim->host.life};
-        snprintf(heat->uid, sizeof heat->uid, "%s", uid);
+    if (heat->life != sim->host.life || strcmp(heat->commit, commit) != 0) {
+        heat->life = sim->host.life;
+        heat->count = 0;
+        memset(heat->at, 0, sizeof heat->at);
         snprintf(heat->commit, sizeof heat->commit, "%s", commit);
     }
     int64_t oldest = heat->at[heat->count % HOT_MAX];
@@ -457,9 +530,29 @@ static bool are_same_disks(const struct truth *truth, const struct value *wanted
     return true;
 }
 
-/* The first field in which the real one is not as declared; NULL: none. */
+static bool is_parked(const struct step *step)
+{
+    return step && step->disposition != RUN && step->reason && *step->reason;
+}
+
+/* The step says of this field, or of the object as a whole, why it is not as declared. */
+static bool is_field_parked(const struct step *step, const char *name)
+{
+    if (!step || (step->field_count == 0 && is_parked(step)))
+        return step != NULL;
+    for (size_t i = 0; i < step->field_count; i++) {
+        const struct plan_field *field = &step->fields[i];
+        if (strncmp(field->path, "spec.", 5) == 0 &&
+            strncmp(field->path + 5, name, strlen(name)) == 0 &&
+            strchr(".[", field->path[5 + strlen(name)]) && field->disposition != RUN)
+            return (field->reason && *field->reason) || is_parked(step);
+    }
+    return false;
+}
+
+/* The first field in which the real one is not as declared, unreported; NULL: none. */
 static const char *difference(const struct truth *truth, const struct resource *resource,
-                              const struct thing *thing)
+                              const struct thing *thing, const struct step *step)
 {
     for (size_t i = 0; i < resource->kind->spec->field_count; i++) {
         const struct field *field = resource->kind->spec->fields[i];
@@ -470,15 +563,11 @@ static const char *difference(const struct truth *truth, const struct resource *
             continue; /* it never shrinks, and every try says so */
         if (strcmp(field->name, "disks") == 0 && are_same_disks(truth, wanted, thing))
             continue;
-        if (!value_equal(wanted, value_get(thing->spec, field->name)))
+        if (!value_equal(wanted, value_get(thing->spec, field->name)) &&
+            !is_field_parked(step, field->name))
             return field->name;
     }
     return NULL;
-}
-
-static bool is_parked(const struct step *step)
-{
-    return step && step->disposition != RUN && step->reason && *step->reason;
 }
 
 static bool loses_no_intent(struct sim *sim, const struct moment *moment, char *why)
@@ -495,19 +584,18 @@ static bool loses_no_intent(struct sim *sim, const struct moment *moment, char *
         for (size_t i = 0; holds && i < set->count; i++) {
             const struct resource *resource = set->resources[i];
             const struct thing *thing = thing_named(&sim->truth, resource);
-            if (!resource->kind->driver || is_parked(step_named(plan, resource)))
+            const struct step *step = step_named(plan, resource);
+            if (!resource->kind->driver || (!thing && is_parked(step)))
                 continue;
+            const char *field = thing ? difference(&sim->truth, resource, thing, step) : NULL;
             if (!thing)
                 holds = broken(why, "%s %s is declared, not there, and not reported",
                                resource->kind->name, resource->name);
-            else if (difference(&sim->truth, resource, thing))
-                holds = broken(
-                    why, "%s %s: %s is %s, should be %s, and that is not reported",
-                    resource->kind->name, resource->name, difference(&sim->truth, resource, thing),
-                    json_text(arena,
-                              value_get(thing->spec, difference(&sim->truth, resource, thing))),
-                    json_text(arena,
-                              value_get(resource->spec, difference(&sim->truth, resource, thing))));
+            else if (field)
+                holds = broken(why, "%s %s: %s is %s, should be %s, and that is not reported",
+                               resource->kind->name, resource->name, field,
+                               json_text(arena, value_get(thing->spec, field)),
+                               json_text(arena, value_get(resource->spec, field)));
         }
     }
     arena_free(arena);
@@ -573,7 +661,8 @@ static bool converges(struct sim *sim, const struct moment *moment, char *why)
     (void)moment;
     if (!quiet.is_settled)
         return broken(why, "it found no rest after the faults had ceased");
-    return quiet.looks <= PASSES_MAX || broken(why, "it took %" PRIu64 " looks", quiet.looks);
+    return (quiet.looks <= PASSES_MAX && quiet.rounds <= ROUNDS_MAX) ||
+           broken(why, "it took %" PRIu64 " looks, or %u decisions", quiet.looks, quiet.rounds);
 }
 
 static bool parks_for_people(struct sim *sim, const struct moment *moment, char *why)
@@ -621,7 +710,7 @@ const struct invariant invariants[] = {
     {"S10", "the target never goes back by itself", ON_BOOT, keeps_target},
     {"S12", "an operation stays within its tenant", ON_EFFECT, stays_with_tenant},
     {"S13", "destruction keeps within its budget, or is approved", ON_EFFECT, keeps_budget},
-    {"S14", "nothing is removed before a whole list was seen", ON_SEND, has_looked},
+    {"S14", "nothing is removed unless the last list was whole", ON_SEND, has_looked},
     {"S15", "an older epoch has no effect after a newer one", ON_EFFECT, is_fenced},
     {"S16", "no secret in an event", ON_EMIT, tells_no_secret},
     {"S16b", "no secret in the store", AT_END, hides_secret},

@@ -46,7 +46,8 @@ int invariant_find(const char *id);
 /* quiet.c: what the phase without faults has measured, for those AT_END. */
 struct quiet {
     bool is_settled;
-    uint64_t looks;         /* full ones until it was settled, after the last decision */
+    uint64_t looks;  /* full ones until it was settled: of the decision after which it took most */
+    unsigned rounds; /* decisions of a person that it took, and one */
     uint64_t again_applies; /* sent by one more look */
     uint64_t again_writes;
     uint64_t same_applies; /* sent because the same commit came again */

@@ -15,7 +15,7 @@ static const char usage[] =
     "       spinel-sim replay SEED [--trace] [--without FAULT,...] [--seconds N]\n"
     "       spinel-sim minimise SEED\n"
     "       spinel-sim crash [--sample N] [--jobs J] [--scenario NAME [--at CALL --loss 0..4\n"
-    "                         --second CALL --trace]]\n"
+    "                         --second CALL | --storm DEATHS --trace]]\n"
     "       spinel-sim past FILE            seeds that found something once\n"
     "       spinel-sim determinism [--seeds N] [--from S]\n";
 
@@ -25,7 +25,7 @@ struct arguments {
     unsigned jobs;
     bool is_shown;
     const char *file, *scenario;
-    uint64_t at, second, sample;
+    uint64_t at, second, storm, sample;
     int loss;
     const char *without;
     int64_t active_s;
@@ -52,6 +52,8 @@ static struct arguments arguments_read(int argc, char **argv)
             arguments.at = strtoull(value, NULL, 10), i++;
         else if (strcmp(argv[i], "--second") == 0)
             arguments.second = strtoull(value, NULL, 10), i++;
+        else if (strcmp(argv[i], "--storm") == 0)
+            arguments.storm = strtoull(value, NULL, 10), i++;
         else if (strcmp(argv[i], "--sample") == 0)
             arguments.sample = strtoull(value, NULL, 10), i++;
         else if (strcmp(argv[i], "--without") == 0)
@@ -278,15 +280,16 @@ static int crash(const struct arguments *arguments)
                                           .at = arguments->at,
                                           .loss = arguments->loss,
                                           .second = arguments->second,
+                                          .storm = (unsigned)arguments->storm,
                                           .sample =
                                               arguments->sample ? (unsigned)arguments->sample : 1,
                                           .jobs = arguments->jobs ? arguments->jobs : 1,
                                           .is_shown = arguments->is_shown};
     struct tally *tally = tally_share();
     uint64_t failed = crash_run(&options, tally);
-    printf("crash points %" PRIu64 ", with a second crash %" PRIu64 ", scenarios that fail %" PRIu64
-           "\n",
-           tally->crash_points, tally->double_crashes, failed);
+    printf("crash points %" PRIu64 ", with a second crash %" PRIu64 ", deaths in storms %" PRIu64
+           ", scenarios that fail %" PRIu64 "\n",
+           tally->crash_points, tally->double_crashes, tally->storm_deaths, failed);
     return failed > 0;
 }
 

@@ -124,7 +124,12 @@ static void guest_crashes(struct sim *sim)
 
 static void store_vanishes(struct sim *sim)
 {
+    struct host *host = &sim->host;
+    const uint64_t crash_at = host->crash_at;
+    const bool has_no_power = host->has_no_power;
     daemon_crash(sim, false);
+    host->crash_at = crash_at; /* what is armed is of the life that begins now */
+    host->has_no_power = has_no_power;
     daemon_store_lose(sim);
 }
 

@@ -26,6 +26,7 @@ static bool called(struct sim *sim)
     if (++host->calls == host->crash_at) {
         host->is_dead = true;
         host->crash_at = 0;
+        host->deaths++;
         if (host->has_no_power)
             sim_disk_lose_power(&host->disk, host->loss);
         else

@@ -85,7 +85,7 @@ struct tally {
     uint64_t ops[VERBS], confirmed[VERBS], effects[VERBS];
     uint64_t cells[VERBS][PHASES][FAULT_COUNT];
     uint64_t checks[INVARIANTS_MAX], violations[INVARIANTS_MAX];
-    uint64_t crash_points, double_crashes;
+    uint64_t crash_points, double_crashes, storm_deaths;
 };
 
 void tally_add(uint64_t *counter, uint64_t by);

@@ -19,14 +19,17 @@ struct thing {
     bool exists;
     bool is_ours; /* Spinel had it made; else a stranger's, or a copy */
     bool is_released;
-    bool is_purged; /* a person has given it up */
-    char uid[33];   /* "" of what is not ours */
+    bool is_purged;  /* a person has given it up */
+    bool is_meddled; /* a person made it, or took its tag: nothing that Spinel left behind */
+    char uid[33];    /* "" of what is not ours */
     char kind[16], project[32], name[64];
+    char owner[32];      /* the tenant that it was first made for; whatever is said later */
     char native[80];     /* its name on the machine */
     const char *tag;     /* as it lies on the object; NULL: none */
     uint64_t epoch;      /* of the last effect */
     uint64_t version;    /* rises with every change */
     uint64_t made;       /* times that it came into being */
+    uint64_t applied;    /* operations that were begun on it */
     uint64_t gone_epoch; /* its deletion was confirmed at this epoch; 0: it was not */
     uint64_t writes;     /* of a volume: what a guest has written and synced */
     const struct value *spec, *booted;
