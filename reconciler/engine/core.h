@@ -136,6 +136,12 @@ struct part;
 const struct plan *core_plan_part(struct core *core, struct arena *arena, const struct part *part,
                                   const struct part_world *world, const char *commit,
                                   struct error *err);
+/* Whether all is as its commit declares, by a plan of the whole since which nothing was written:
+ * then only what another commit changes can have a step. The plan of that, by its part, which
+ * nothing comes of. */
+bool core_is_at_rest(const struct core *core);
+const struct plan *core_plan_change(struct core *core, struct arena *arena, const struct part *part,
+                                    const char *commit, struct error *err);
 /* RFC 3339 with milliseconds, in UTC. */
 const char *core_time_text(struct arena *arena, int64_t wall_ms);
 /* Operations now. */

@@ -37,3 +37,20 @@ const struct plan *core_plan_part(struct core *core, struct arena *arena, const 
     }
     return plan_make(arena, input);
 }
+
+const struct plan *core_plan_change(struct core *core, struct arena *arena, const struct part *part,
+                                    const char *commit, struct error *err)
+{
+    invariant(core_is_at_rest(core), "a part is planned of a rack that is not at rest");
+    const struct plan *now = core->plan;
+    const struct part_world world = {now->world, now->observed_at, (int64_t)now->resources};
+    bool had_effects = core->config.effects;
+    core->config.effects = false; /* this plan is for reading: it must write nothing */
+    struct plan_input *input = part_input_make(core, arena, part, &world, commit);
+    core->config.effects = had_effects;
+    if (!input) {
+        *err = core->failure;
+        return NULL;
+    }
+    return plan_make(arena, input);
+}

@@ -45,7 +45,7 @@ static bool plan_is_quiet(const struct core *core)
            core->planned_write == core->writes;
 }
 
-static bool is_at_rest(const struct core *core)
+bool core_is_at_rest(const struct core *core)
 {
     return core->config.effects && core->set && core_is_settled(core) && core->is_converged &&
            plan_is_quiet(core) && drivers_are_at_rest(core) && !core->is_restored &&
@@ -74,7 +74,7 @@ static bool has_all_rows(const struct part *part)
 
 bool take_make(struct core *core, const char *commit, struct taken *taken)
 {
-    if (!core->env->part_make || !is_at_rest(core))
+    if (!core->env->part_make || !core_is_at_rest(core))
         return false;
     const struct part_change change = {core->commit, commit, core->plan->resources};
     *taken = (struct taken){.arena = arena_new(),

@@ -44,6 +44,12 @@ int shell_settled(struct shell *shell, struct arena *arena, const char *commit,
 int shell_change(struct shell *shell, struct arena *arena, const char *commit,
                  const struct plan *now, struct value **document);
 
+/* The plan of a commit that was not accepted yet, by what it changes of `base`. In the arena; NULL:
+ * the whole has to be planned. */
+struct changed;
+const struct plan *shell_push_plan(struct shell *shell, struct arena *arena, const char *base,
+                                   const char *commit, const struct changed *changes, size_t count);
+
 /* {"unmanaged":[...],"orphans":[...]} as the last shell_plan() or shell_apply() found them;
  * NULL before. Borrowed until shell_close(). */
 const struct value *shell_strangers(const struct shell *shell);

@@ -232,29 +232,40 @@ static void push_announce(struct request *request, const char *commit)
                   arena_printf(arena, "%s pushed %.12s", who_of(request), commit));
 }
 
+/* Of all that would be declared. */
+static const struct plan *whole_check(struct request *request, const char *commit, const char *base,
+                                      const struct changed *changes, size_t count,
+                                      struct error *err)
+{
+    struct arena *arena = request->arena;
+    struct shell *shell = request->shell;
+    const struct set *set = NULL;
+    struct report report;
+    report_init(&report, arena);
+    if (source_overlay(shell->source, shell->store, arena, base, changes, count, &set, &report,
+                       err) < 0)
+        return NULL;
+    if (report.count) {
+        request->problems = report_value(arena, &report);
+        error_set(err, ERR_INVALID, "the commit is not valid: %zu errors", report.count);
+        return NULL;
+    }
+    return core_plan_for(shell->core, arena, set, commit, err);
+}
+
 /* What a push would lead to; nothing is written or sent to a driver. */
 static int check_method(struct request *request, struct value **result, struct error *err)
 {
     struct arena *arena = request->arena;
-    struct shell *shell = request->shell;
     const char *commit = value_get_text(request->params, "commit", "");
-    const struct set *set = NULL;
-    struct report report;
+    const char *base = value_get_text(request->params, "base", NULL);
     int64_t began_ms = wall_ms();
     size_t count;
     const struct changed *changes =
         changes_read(arena, value_get(request->params, "changes"), &count);
-    report_init(&report, arena);
-    int status = source_overlay(shell->source, shell->store, arena,
-                                value_get_text(request->params, "base", NULL), changes, count, &set,
-                                &report, err);
-    if (status < 0)
-        return status;
-    if (report.count) {
-        request->problems = report_value(arena, &report);
-        return error_set(err, ERR_INVALID, "the commit is not valid: %zu errors", report.count);
-    }
-    const struct plan *plan = core_plan_for(shell->core, arena, set, commit, err);
+    const struct plan *plan = shell_push_plan(request->shell, arena, base, commit, changes, count);
+    if (!plan)
+        plan = whole_check(request, commit, base, changes, count, err);
     if (!plan)
         return err->code;
     *result = value_map(arena);

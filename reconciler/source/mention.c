@@ -79,6 +79,16 @@ static int blob_find(struct source *source, const char *commit, const char *path
     return rc < 0 ? git_failed(rc, err, "cannot read %s of commit %.12s", path, commit) : 1;
 }
 
+int source_blob(struct source *source, struct arena *arena, const char *commit, const char *path,
+                const char **blob, struct error *err)
+{
+    git_oid id;
+    int rc = blob_find(source, commit, path, &id, err);
+    if (rc > 0)
+        *blob = arena_text(arena, git_oid_tostr_s(&id));
+    return rc;
+}
+
 int source_manifest(struct source *source, const char *commit, const char *path,
                     struct set_builder *builder, struct report *report, int64_t *bytes,
                     struct error *err)

@@ -80,6 +80,9 @@ int source_load(struct source *source, struct store *store, struct arena *arena,
 int source_manifest(struct source *source, const char *commit, const char *path,
                     struct set_builder *builder, struct report *report, int64_t *bytes,
                     struct error *err);
+/* The blob of one, in hex: 1, or 0 if the commit has none of this path. */
+int source_blob(struct source *source, struct arena *arena, const char *commit, const char *path,
+                const char **blob, struct error *err);
 /* The same of a manifest that is known by its blob, or by its bytes. */
 int source_manifest_blob(struct source *source, const char *blob, const char *path,
                          struct set_builder *builder, struct report *report, int64_t *bytes,
