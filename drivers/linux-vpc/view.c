@@ -93,7 +93,7 @@ static int table_read(struct view *view, enum view_table i, const char *name,
     view->expected[i] = nft_entries_load(view->arena, note, name);
     if (seal) {
         view->observed[i] = view->expected[i];
-        view->observed[i].comment = seal_comment(seal, i);
+        view->observed[i].comment = seal_comment(seal, (int)i);
         return 0;
     }
     if (nft_read(view->arena, netns, name, &view->observed[i], err) < 0)
