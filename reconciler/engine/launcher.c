@@ -163,7 +163,8 @@ static _Noreturn void child_exec(const struct program *program, char **environme
                                  pid_t parent)
 {
     sigset_t none;
-    setsid(); /* before exec, which the parent waits for */
+    if (setsid() < 0) /* before exec, which the parent waits for */
+        setpgid(0, 0);
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (getppid() != parent)
         _exit(127); /* it died before the line above */
@@ -249,7 +250,8 @@ void program_kill(pid_t pid)
 {
     if (pid <= 1)
         return;
-    kill(-pid, SIGKILL);
+    if (kill(-pid, SIGKILL) < 0)
+        kill(pid, SIGKILL);
     for (int i = 0; i < KILL_ROUNDS && session_kill(pid); i++)
         ; /* one that was about to die may have forked; the dead are met until they are reaped */
 }
