@@ -54,8 +54,8 @@ static void places_make(void)
     struct error err = ERROR_INIT;
     nftw(state_dir, entry_remove, 16, FTW_DEPTH | FTW_PHYS);
     for (size_t i = 0; i < sizeof places / sizeof *places; i++)
-        MUST(directories_make(&host, arena_printf(host.arena, "%s/%s", state_dir, places[i]), &err) ==
-             0);
+        MUST(directories_make(&host, arena_printf(host.arena, "%s/%s", state_dir, places[i]),
+                              &err) == 0);
     MUST(directories_make(&host, arena_printf(host.arena, "%s/pools", own_dir), &err) == 0);
 }
 
