@@ -158,7 +158,7 @@ static int home_make(int dir, const struct passwd *user, bool *has_moved, struct
         return error_set(err, ERR_DENIED, HOME_DRAFT " in the state directory is no directory");
     bool had_store = fstatat(dir, "spinel.db", &st, AT_SYMLINK_NOFOLLOW) == 0;
     int status = names_each(dir, user, file_move, err);
-    if (status == 0 && renameat(dir, HOME_DRAFT, dir, STORE_HOME) < 0)
+    if (status == 0 && (renameat(dir, HOME_DRAFT, dir, STORE_HOME) < 0 || fsync(dir) < 0))
         status = error_sys(err, "cannot make " STORE_HOME " in the state directory");
     if (status == 0)
         *has_moved = had_store;
