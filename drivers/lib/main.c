@@ -3,8 +3,8 @@
  * The main process of a driver: one poll() loop over the daemon's channel, the pipes
  * of the calls, the death of children, and what the driver watches.
  *
- * The one rule of order: no answer leaves before the ledger that it rests on is on
- * disk. Answers gather while more requests are waiting, so that one fsync serves many.
+ * The one rule of order: no answer leaves, and no call begins, before the ledger that it rests on
+ * is on disk. Both gather while more requests are waiting, so that one fsync serves many.
  */
 #include <poll.h>
 #include <signal.h>
@@ -151,7 +151,9 @@ static void slots_serve(struct spinel_host *host, const struct pollfd *slots, si
     calls_answer(host);
     if (slots[SLOT_IN].revents)
         input_take(host);
-    calls_start(host);
+    output_send(host, false); /* R4: what was let in is on disk before it begins */
+    if (host->exit_status < 0)
+        calls_start(host);
 }
 
 static size_t slots_needed(const struct spinel_host *host)

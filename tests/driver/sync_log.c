@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MPL-2.0 */
 /*
  * Preloaded into a driver: notes in the file $SYNC_LOG what was made durable and what got a name,
- * by inode, in the order in which it happened.
+ * by inode, in the order in which it happened. A fdatasync takes $SYNC_SLOW_MS longer: what does
+ * not wait for it is before it.
  */
 #include <dlfcn.h>
 #include <fcntl.h>
@@ -47,6 +48,9 @@ int fsync(int fd)
 
 int fdatasync(int fd)
 {
+    const char *slow_ms = getenv("SYNC_SLOW_MS");
+    if (slow_ms)
+        usleep((useconds_t)atoi(slow_ms) * 1000);
     int result = NEXT("fdatasync", int)(fd);
     if (result == 0)
         synced(fd);

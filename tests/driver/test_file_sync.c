@@ -26,6 +26,15 @@ static int setup(void **state)
     return 0;
 }
 
+/* Long enough for a step to have begun that does not wait for it. */
+static int setup_slow(void **state)
+{
+    setenv("SYNC_SLOW_MS", "500", 1);
+    int result = setup(state);
+    unsetenv("SYNC_SLOW_MS");
+    return result;
+}
+
 static int teardown(void **state)
 {
     rack_free(*state);
@@ -110,6 +119,21 @@ static void the_ledger_is_on_disk_before_it_has_its_name(void **state)
     assert_non_null(named);
     assert_true(synced && synced < named);
     assert_non_null(find(rack, named, "sync", inode_of(dir_of(rack, path))));
+}
+
+static void a_step_is_let_in_on_disk_before_it_begins(void **state)
+{
+    struct rack *rack = *state;
+    skip_with_address_sanitizer();
+    assert_applied(rack, rack_apply(rack, 1, 1, "create", "Volume", VOLUME("false")));
+    log_take(rack);
+    assert_applied(rack, rack_apply(rack, 2, 1, "create", "Volume", VOLUME("false")));
+    const char *log = log_take(rack);
+    const char *ledger = arena_printf(rack->arena, "%s/state/drivers/file/ledger", rack->dir);
+    const char *path = value_at_text(rack_look(rack, 2), "status.path", "");
+    const char *admitted = find(rack, log, "sync", inode_of(ledger));
+    assert_non_null(admitted);
+    assert_true(admitted < find(rack, log, "sync", inode_of(path)));
 }
 
 /* Without it, all that was signed with it would be somebody else's. */
@@ -280,6 +304,8 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(a_step_is_let_in_on_disk_before_it_begins, setup_slow,
+                                        teardown),
         TEST(the_key_is_on_disk_with_its_name_before_anything_is_signed),
         TEST(the_directories_of_a_first_start_are_on_disk),
         TEST(a_new_volume_is_on_disk_before_it_has_its_name),
