@@ -639,6 +639,6 @@ names_read() { grep -c 'read .*/names' "/run/spinel/$NS/log"; }
     [ -z "$(ip -n "$HOST" route show proto 201)" ]
     [ -z "$(ip -n "$HOST" neigh show proxy)" ]
     [ "$(in_host cat /proc/sys/net/ipv4/ip_forward)" = 0 ]
-    [ -z "$(find "$W/state/drivers/linux-vpc" -mindepth 1 ! -name lock ! -name ledger)" ]
+    [ -z "$(find "$W/state/drivers/linux-vpc" -mindepth 1 ! -name lock ! -name ledger ! -name key-print)" ]
     [ ! -e "/run/spinel/$NS" ]
 }
