@@ -8,8 +8,8 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
 # model/durable.c is left out, and with it whoever would call it: files, for drivers and the store.
-core=$(ls "$build"/obj/reconciler/engine/core*.o "$build"/obj/reconciler/plan/*.o \
-    "$build"/obj/model/*.o | grep -v /model/durable)
+core=$(ls "$build"/obj/reconciler/engine/core*.o "$build"/obj/reconciler/engine/part*.o "$build"/obj/reconciler/engine/lines.o \
+    "$build"/obj/reconciler/plan/*.o "$build"/obj/model/*.o | grep -v /model/durable)
 
 # Pure: the result depends on the arguments alone. (regcomp and strtod follow a locale that
 # nobody sets: no program of ours calls setlocale with LC_ALL or LC_NUMERIC.)
@@ -113,6 +113,8 @@ LIST
 # What one object may beside that, and why.
 #   invariant.o  says its last words on standard error, and the process ends
 #   kind_read.o  a kind that we ship does not parse: the program says which, and ends
+#   part*.o      a part of the rack is read from the store and the repository, by name: what comes
+#                of it is handed in through struct env (part_make), as everything else
 #   when.o       when_now(): for commands, which read the clock for a person; test 3
 cat >"$work/excepted" <<'LIST'
 invariant.o __fprintf_chk
@@ -123,6 +125,16 @@ invariant.o write
 kind_read.o __fprintf_chk
 kind_read.o fprintf
 kind_read.o stderr
+part.o store_has_object
+part.o store_nics_at
+part.o store_objects_named
+part.o store_objects_renamed
+part_gather.o manifest_add
+part_gather.o store_mentions
+part_source.o source_changes
+part_source.o source_manifest
+part_source.o source_manifest_blob
+part_source.o source_mentions_are_of
 when.o time
 LIST
 
@@ -151,14 +163,14 @@ files=$(echo "$core" | wc -l)
 [ "$files" -ge 50 ] || printf 'not '
 echo "ok 2 - $files objects were looked at"
 
-callers=$(nm -u "$build"/obj/reconciler/engine/core*.o "$build"/obj/reconciler/plan/*.o | grep -cw when_now)
+callers=$(nm -u "$build"/obj/reconciler/engine/core*.o "$build"/obj/reconciler/engine/part*.o "$build"/obj/reconciler/plan/*.o | grep -cw when_now)
 [ "$callers" -eq 0 ] || printf 'not '
 echo 'ok 3 - the core and the plan never ask when_now() for the time'
 
 # uthash keeps the order of insertion, and every table is keyed by text. A key that is an
 # address would be in another order in every run.
 pointers=$(grep -nE 'HASH_(ADD|FIND)_PTR|HASH_SORT|qsort\(.*pointer' \
-    reconciler/engine/core*.c reconciler/plan/*.c model/*.c)
+    reconciler/engine/core*.c reconciler/engine/part*.c reconciler/engine/lines.c reconciler/plan/*.c model/*.c)
 [ -z "$pointers" ] || printf 'not '
 echo 'ok 4 - nothing in them is keyed or ordered by an address'
 [ -z "$pointers" ] || echo "$pointers" | sed 's/^/# /'

@@ -146,8 +146,8 @@ bool operator_approves(struct sim *sim, bool approves_all)
     for (size_t i = 0; plan && i < plan->hold_count && (approves_all || !has_approved); i++) {
         if (!plan->holds[i].approvable)
             continue;
-        if (store_hold_approve(sim->host.store, plan->holds[i].id, "ann",
-                               (sim->now_ms + sim->wall_ms) / 1000, &err) == 0) {
+        if (store_hold_approve(sim->host.store, plan->holds[i].id, "ann", sim_wall_ms(sim) / 1000,
+                               &err) == 0) {
             TRACE(sim, "operator approves %s (%s)", plan->holds[i].id, plan->holds[i].rule);
             has_approved = true;
         }
@@ -165,12 +165,12 @@ static void freeze_something(struct sim *sim)
 {
     static const char *const what[] = {"changes", "healing", "deletions"};
     struct error err = ERROR_INIT;
-    struct freeze freeze = {
-        .what = what[prng_below(&sim->faults, 3)],
-        .who = "ann",
-        .why = "an incident",
-        .until = prng_chance(&sim->faults, 500) ? (sim->now_ms + sim->wall_ms) / 1000 + 600 : 0};
-    if (store_freeze_put(sim->host.store, &freeze, (sim->now_ms + sim->wall_ms) / 1000, &err) < 0)
+    struct freeze freeze = {.what = what[prng_below(&sim->faults, 3)],
+                            .who = "ann",
+                            .why = "an incident",
+                            .until =
+                                prng_chance(&sim->faults, 500) ? sim_wall_ms(sim) / 1000 + 600 : 0};
+    if (store_freeze_put(sim->host.store, &freeze, sim_wall_ms(sim) / 1000, &err) < 0)
         return;
     TRACE(sim, "operator freezes %s", freeze.what);
     core_policy_changed(sim->host.core);

@@ -113,20 +113,30 @@ static void bytes_arrive(struct sim *sim, void *data)
     free(parcel);
 }
 
-static void line_post(struct sim_driver *driver, const char *line, size_t len)
+static void bytes_post(struct sim_driver *driver, const char *line, size_t len)
 {
     struct sim *sim = driver->sim;
     struct parcel *parcel = malloc(sizeof *parcel);
     if (!parcel)
         abort();
-    *parcel = (struct parcel){driver, driver->life, malloc(len + 1), len + 1};
+    *parcel = (struct parcel){driver, driver->life, malloc(len + 1), len};
     if (!parcel->line)
         abort();
     memcpy(parcel->line, line, len);
-    parcel->line[len] = '\n';
     int64_t at = sim->now_ms + prng_between(&sim->latency, 0, sim->swarm.hop_ms);
     driver->to_core_ms = at > driver->to_core_ms ? at : driver->to_core_ms;
     events_add_ordered(&sim->events, driver->to_core_ms, bytes_arrive, parcel);
+}
+
+static void line_post(struct sim_driver *driver, const char *line, size_t len)
+{
+    char *whole = malloc(len + 1);
+    if (!whole)
+        abort();
+    memcpy(whole, line, len);
+    whole[len] = '\n';
+    bytes_post(driver, whole, len + 1);
+    free(whole);
 }
 
 static void garbage_post(struct sim_driver *driver)
@@ -165,6 +175,10 @@ static void astray_post(struct sim_driver *driver, const char *line, size_t len)
 static void answer_post(struct sim_driver *driver, const char *line, size_t len)
 {
     bool is_answer = memmem(line, len, "\"method\"", 8) == NULL;
+    if (faulty(driver, FAULT_FRAME_CUT, NULL, PHASES)) {
+        bytes_post(driver, line, (size_t)prng_below(&driver->sim->extra, len + 1));
+        return; /* without a newline: what comes next is part of it */
+    }
     if (is_answer && faulty(driver, FAULT_GARBAGE, NULL, PHASES))
         garbage_post(driver);
     line_post(driver, line, len);
@@ -427,6 +441,27 @@ static void list_damage(struct sim_driver *driver, struct call *call)
     arena_free(arena);
 }
 
+/* Who lists says nothing of an order. */
+static void list_shuffle(struct sim_driver *driver, struct call *call)
+{
+    struct arena *arena = arena_new();
+    struct error err = ERROR_INIT;
+    struct value *answer = NULL;
+    if (faulty(driver, FAULT_LIST_UNSORTED, NULL, PHASES) &&
+        json_read(arena, call->answer.data, call->answer.len, &answer, &err) == 0) {
+        const struct value *rows = value_get(answer, "list");
+        struct value *turned = value_list(arena);
+        size_t count = value_is_list(rows) ? rows->count : 0;
+        size_t from = count ? (size_t)prng_below(&driver->sim->extra, count) : 0;
+        for (size_t i = 0; i < count; i++)
+            value_append(arena, turned, value_copy(arena, rows->items[(from + count - i) % count]));
+        value_set(arena, answer, "list", turned);
+        text_reset(&call->answer);
+        json_write(&call->answer, answer);
+    }
+    arena_free(arena);
+}
+
 static void list_works(struct sim_driver *driver, struct call *call)
 {
     if (faulty(driver, FAULT_LIST_ERROR, NULL, PHASES)) {
@@ -435,6 +470,7 @@ static void list_works(struct sim_driver *driver, struct call *call)
     }
     call->is_answered = callback_list(driver->host, call->since, &call->answer, &call->err) == 0;
     list_damage(driver, call);
+    list_shuffle(driver, call);
 }
 
 static void look_works(struct sim_driver *driver, struct call *call)

@@ -246,6 +246,18 @@ void daemon_head(struct sim *sim)
         target_declare(sim);
 }
 
+/* What is read to check a start is no call of the daemon's, and cannot be its last. */
+static void boot_check(struct sim *sim)
+{
+    struct host *host = &sim->host;
+    const struct moment moment = {.when = ON_BOOT};
+    const uint64_t calls = host->calls, crash_at = host->crash_at;
+    host->crash_at = 0;
+    invariants_check(sim, &moment);
+    host->calls = calls;
+    host->crash_at = crash_at;
+}
+
 void daemon_boot(struct sim *sim)
 {
     struct host *host = &sim->host;
@@ -265,7 +277,6 @@ void daemon_boot(struct sim *sim)
     host->env.store = host->store;
     host->booted_ms = sim->now_ms;
     host->core = core_new(&host->env, &host->config);
-    const struct moment moment = {.when = ON_BOOT};
     if (core_start(host->core, &err) < 0) {
         if (!host->is_dead)
             TRACE(sim, "the core cannot start: %s", err.message);
@@ -273,7 +284,8 @@ void daemon_boot(struct sim *sim)
         boot_later(sim);
         return;
     }
-    invariants_check(sim, &moment);
+    if (!host->is_dead)
+        boot_check(sim);
     memcpy(host->accepted, core_commit(host->core), strlen(core_commit(host->core)) + 1);
     target_declare(sim);
     daemon_pump(sim);
@@ -360,8 +372,15 @@ void daemon_disk_fails(struct sim *sim)
                                                 .nth = (unsigned)prng_between(&sim->faults, 1, 12)};
 }
 
+void daemon_disk_busy(struct sim *sim)
+{
+    sim->host.disk.rules[2] = (struct sim_rule){
+        .call = SIM_LOCK, .fault = SIM_BUSY, .nth = (unsigned)prng_between(&sim->extra, 1, 12)};
+}
+
 void daemon_disk_heals(struct sim *sim)
 {
+    sim->host.disk.is_read_only = false;
     for (size_t i = 0; i < SIM_RULES; i++)
         sim->host.disk.rules[i].fault = SIM_OK;
 }

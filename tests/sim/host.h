@@ -68,6 +68,7 @@ bool daemon_is_up(const struct sim *sim);
 /* The disk is full, or one call of it fails. */
 void daemon_disk_fills(struct sim *sim);
 void daemon_disk_fails(struct sim *sim);
+void daemon_disk_busy(struct sim *sim); /* somebody else holds the store's lock for a moment */
 void daemon_disk_heals(struct sim *sim);
 /* Another version of the program has had the store: an older one, whose schema is to be brought up
  * to date, or a newer one, which this one must leave alone. */

@@ -46,8 +46,7 @@ static int64_t seam_mono(void *context)
 
 static int64_t seam_wall(void *context)
 {
-    const struct sim *sim = context;
-    return sim->now_ms + sim->wall_ms;
+    return sim_wall_ms(context);
 }
 
 static void seam_random(void *context, void *out, size_t len)

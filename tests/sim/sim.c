@@ -22,7 +22,8 @@ static void cell_hit(struct sim *sim, enum fault fault, enum verb verb, enum pha
 bool sim_fault(struct sim *sim, enum fault fault, enum verb verb, enum phase phase)
 {
     unsigned rate = sim->swarm.rates[fault];
-    if (sim->is_quiet || rate == 0 || !prng_chance(&sim->faults, rate))
+    if (sim->is_quiet || rate == 0 ||
+        !prng_chance(fault < FAULT_EXTRA ? &sim->faults : &sim->extra, rate))
         return false;
     cell_hit(sim, fault, verb, phase);
     tally_add(&sim->tally->faults[fault], 1);
@@ -57,7 +58,19 @@ static void swarm_slow(struct swarm *swarm, int64_t times)
     swarm->fault_every_ms *= times * 3 / 4;
 }
 
-static struct swarm swarm_choose(struct prng *prng, const struct options *options)
+static void extras_choose(struct swarm *swarm, struct prng *prng, const struct options *options)
+{
+    static const unsigned rates[] = {3, 10, 30, 80};
+    const bool has_any = prng_chance(prng, 250);
+    for (int i = FAULT_EXTRA; i < FAULT_COUNT; i++) {
+        bool is_on = prng_chance(prng, 500) && has_any;
+        unsigned rate = rates[prng_below(prng, 4)];
+        swarm->rates[i] = is_on && !(options->without[0] >> i & 1) ? rate : 0;
+    }
+}
+
+static struct swarm swarm_choose(struct prng *prng, struct prng *extra,
+                                 const struct options *options)
 {
     static const unsigned rates[] = {3, 10, 30, 80, 200};
     static const int64_t hops[] = {0, 2, 20, 400}, works[] = {1, 20, 300, 4000};
@@ -72,7 +85,8 @@ static struct swarm swarm_choose(struct prng *prng, const struct options *option
     };
     swarm.taste = prng_chance(prng, 300) ? (enum wish_taste)prng_below(prng, TASTES) : TASTE_ALL;
     swarm.near_rate = prng_chance(prng, 500) ? 0 : (unsigned)prng_between(prng, 5, 60);
-    for (int i = 0; i < FAULT_COUNT; i++) {
+    extras_choose(&swarm, extra, options);
+    for (int i = 0; i < FAULT_EXTRA; i++) {
         bool is_on = prng_chance(prng, 330);
         unsigned rate = rates[prng_below(prng, 5)];
         bool is_left_out = options->without[0] >> i & 1;
@@ -239,6 +253,55 @@ static void misfortune(struct sim *sim, void *is_extra)
     }
 }
 
+int64_t sim_wall_ms(const struct sim *sim)
+{
+    return sim->frozen_ms ? sim->frozen_ms : sim->now_ms + sim->wall_ms;
+}
+
+static void clock_goes(struct sim *sim, void *data)
+{
+    (void)data;
+    sim->frozen_ms = 0;
+}
+
+static void accident_end(struct sim *sim, event_fn *end)
+{
+    events_add(&sim->events, sim->now_ms + prng_between(&sim->extra, MINUTE_MS, 30 * MINUTE_MS),
+               end, NULL);
+}
+
+/* The host's faults that came later. */
+static void accident(struct sim *sim, void *data)
+{
+    static const enum fault kinds[] = {FAULT_CLOCK_FROZEN, FAULT_DISK_READ_ONLY, FAULT_STORE_BUSY};
+    (void)data;
+    if (sim->is_quiet)
+        return;
+    enum fault kind = kinds[prng_below(&sim->extra, 3)];
+    events_add(&sim->events,
+               sim->now_ms + prng_between(&sim->extra, 1, 2 * sim->swarm.fault_every_ms), accident,
+               NULL);
+    if (!sim->swarm.rates[kind])
+        return;
+    sim_fault_note(sim, kind);
+    if (kind == FAULT_CLOCK_FROZEN) {
+        sim->frozen_ms = sim_wall_ms(sim);
+        accident_end(sim, clock_goes);
+    } else if (kind == FAULT_DISK_READ_ONLY) {
+        sim->host.disk.is_read_only = true;
+        accident_end(sim, disk_heals);
+    } else {
+        daemon_disk_busy(sim);
+        accident_end(sim, disk_heals);
+    }
+}
+
+static bool has_accidents(const struct sim *sim)
+{
+    return sim->swarm.rates[FAULT_CLOCK_FROZEN] || sim->swarm.rates[FAULT_DISK_READ_ONLY] ||
+           sim->swarm.rates[FAULT_STORE_BUSY];
+}
+
 void sim_misfortune_near(struct sim *sim, enum verb verb)
 {
     bool is_rare = verb != VERB_CREATE && verb != VERB_UPDATE;
@@ -284,6 +347,7 @@ static void streams_seed(struct sim *sim, uint64_t seed)
     prng_seed(&sim->schedule, &state);
     prng_seed(&sim->latency, &state);
     prng_seed(&sim->chance, &state);
+    prng_seed(&sim->extra, &state); /* last: the others stay as they were */
 }
 
 static void world_begin(struct sim *sim, uint64_t seed, bool is_shown, struct tally *tally)
@@ -337,7 +401,7 @@ struct swarm sim_swarm(uint64_t seed)
     static struct sim sim;
     const struct options options = {.is_shown = false};
     streams_seed(&sim, seed);
-    return swarm_choose(&sim.schedule, &options);
+    return swarm_choose(&sim.schedule, &sim.extra, &options);
 }
 
 struct verdict sim_run(uint64_t seed, const struct options *options, struct tally *tally)
@@ -345,7 +409,7 @@ struct verdict sim_run(uint64_t seed, const struct options *options, struct tall
     static struct sim sim;
     struct verdict verdict;
     world_begin(&sim, seed, options->is_shown, tally);
-    sim.swarm = swarm_choose(&sim.schedule, options);
+    sim.swarm = swarm_choose(&sim.schedule, &sim.extra, options);
     struct wish first = wish_first(&sim.workload);
     git_open(&sim, &first);
     daemon_open(&sim);
@@ -354,6 +418,8 @@ struct verdict sim_run(uint64_t seed, const struct options *options, struct tall
     again(&sim, sim.swarm.edit_every_ms, edit);
     again(&sim, sim.swarm.act_every_ms, act);
     again(&sim, sim.swarm.fault_every_ms, misfortune);
+    if (has_accidents(&sim))
+        events_add(&sim.events, BOOT_MS + 1, accident, NULL);
     while (sim.violated < 0 && sim_step(&sim, 1000 + sim.swarm.active_ms))
         continue;
     if (sim.violated < 0)

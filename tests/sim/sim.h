@@ -40,10 +40,11 @@ struct swarm {
 
 struct sim {
     uint64_t seed;
-    struct prng workload, faults, schedule, latency, chance;
+    struct prng workload, faults, schedule, latency, chance, extra;
     struct events events;
     struct arena *arena;
     int64_t now_ms, wall_ms; /* wall: added to now */
+    int64_t frozen_ms;       /* what the wall clock stands at; 0: it goes */
     struct swarm swarm;
     bool is_quiet; /* no more faults */
     struct truth truth;
@@ -72,6 +73,8 @@ void sim_fault_strikes(struct sim *sim, enum fault fault, const struct sim_drive
 /* Something is under way: a misfortune of the host's may come before it has ended. */
 void sim_misfortune_near(struct sim *sim, enum verb verb);
 
+/* What the wall clock says. */
+int64_t sim_wall_ms(const struct sim *sim);
 /* One event, if one is due before `until_ms`; else the clock goes there, and it is false. */
 bool sim_step(struct sim *sim, int64_t until_ms);
 

@@ -55,6 +55,11 @@ const char *const fault_names[FAULT_COUNT] = {
     [FAULT_OPERATOR_APPROVES] = "operator-approves",
     [FAULT_OPERATOR_FREEZES] = "operator-freezes",
     [FAULT_OPERATOR_PURGES] = "operator-purges",
+    [FAULT_FRAME_CUT] = "frame-cut",
+    [FAULT_LIST_UNSORTED] = "list-unsorted",
+    [FAULT_CLOCK_FROZEN] = "clock-frozen",
+    [FAULT_DISK_READ_ONLY] = "disk-read-only",
+    [FAULT_STORE_BUSY] = "store-busy",
 };
 
 const char *const verb_names[VERBS] = {"create", "update", "restart", "delete", "release", "adopt"};

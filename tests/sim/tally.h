@@ -61,6 +61,13 @@ enum fault {
     FAULT_OPERATOR_APPROVES,
     FAULT_OPERATOR_FREEZES,
     FAULT_OPERATOR_PURGES,
+    /* those that came later: drawn from a stream of their own, in a quarter of all seeds */
+    FAULT_EXTRA,
+    FAULT_FRAME_CUT = FAULT_EXTRA,
+    FAULT_LIST_UNSORTED,
+    FAULT_CLOCK_FROZEN,
+    FAULT_DISK_READ_ONLY,
+    FAULT_STORE_BUSY,
     FAULT_COUNT,
 };
 extern const char *const fault_names[FAULT_COUNT];
