@@ -142,6 +142,29 @@ void daemon_crash(struct sim *sim, bool has_no_power)
     boot_later(sim);
 }
 
+/* As status does it without a daemon. */
+static void full_disk_check(struct sim *sim)
+{
+    const struct sim_rule *rules = sim->host.disk.rules;
+    struct error err = ERROR_INIT;
+    struct store *store = NULL;
+    struct known *rows = NULL;
+    size_t count = 0;
+    if (rules[0].fault != SIM_NO_SPACE || rules[0].nth > 1 || rules[1].fault || rules[2].fault ||
+        sim->host.disk.is_read_only)
+        return;
+    struct arena *arena = arena_new();
+    int status = store_open(store_dir, STORE_READ, &store, &err);
+    if (status == 0)
+        status = store_objects(store, arena, &rows, &count, &err);
+    store_close(store);
+    const struct moment moment = {.when = ON_FULL, .status = status};
+    invariants_check(sim, &moment);
+    if (status < 0)
+        TRACE(sim, "a reader: %s", err.message);
+    arena_free(arena);
+}
+
 void daemon_pump(struct sim *sim)
 {
     struct host *host = &sim->host;
@@ -152,9 +175,12 @@ void daemon_pump(struct sim *sim)
         core_pump(host->core);
     if (!host->is_dead && !core_has_failed(host->core, &err))
         return;
-    if (!host->is_dead)
+    bool has_ended = !host->is_dead;
+    if (has_ended)
         TRACE(sim, "the daemon ends: %s", err.message);
     daemon_sweep(sim);
+    if (has_ended)
+        full_disk_check(sim);
     boot_later(sim);
 }
 
@@ -344,6 +370,7 @@ bool daemon_store_restore(struct sim *sim)
     if (!host->saved[0])
         return false;
     TRACE(sim, "an old copy of the store is put back");
+    host->disk.is_read_only = false; /* whoever does this has made it writable */
     for (size_t i = 0; i < FILES; i++) {
         sim_delete(&host->disk, store_files[i]);
         if (host->saved[i])

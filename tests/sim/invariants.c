@@ -479,6 +479,12 @@ static bool is_left_alone(struct sim *sim, const struct moment *moment, char *wh
     return !moment->is_changed || broken(why, "it is not as it was");
 }
 
+static bool is_served(struct sim *sim, const struct moment *moment, char *why)
+{
+    (void)sim;
+    return moment->status == 0 || broken(why, "reading the store gives %d", moment->status);
+}
+
 /* ---- at the end --------------------------------------------------------------------- */
 
 static const struct step *step_of(const struct plan *plan, const char *uid)
@@ -715,6 +721,7 @@ const struct invariant invariants[] = {
     {"S16", "no secret in an event", ON_EMIT, tells_no_secret},
     {"S16b", "no secret in the store", AT_END, hides_secret},
     {"S17", "no effect begins after the store failed", ON_SEND, stops_after_failure},
+    {"S17b", "what is on record can be read while the disk is full", ON_FULL, is_served},
     {"L1", "it converges once the faults have ceased", AT_END, converges},
     {"L2", "what is parked waits for a person, and says so", AT_END, parks_for_people},
     {"L3", "no operation is repeated faster than its back-off", ON_SEND, backs_off},

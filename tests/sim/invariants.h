@@ -15,7 +15,9 @@ enum when {
     ON_EMIT = 1 << 2,   /* `event` */
     ON_BOOT = 1 << 3,
     AFTER_EVENT = 1 << 4,
-    AT_END = 1 << 5,     /* after the quiet phase */
+    AT_END = 1 << 5, /* after the quiet phase */
+    ON_FULL =
+        1 << 7, /* the daemon has ended, for its disk is full: `status` of a read without it */
     ON_REFUSAL = 1 << 6, /* the store is of a newer version: `status` says what opening it gave */
 };
 
