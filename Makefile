@@ -119,7 +119,7 @@ $(units): $(BUILD)/tests/%: $(BUILD)/obj/tests/%.o $(BUILD)/libcore.a $(BUILD)/l
 	$(call say,LINK,$@)$(CC) $(ALL_LDFLAGS) -o $@ $< $(BUILD)/libcore.a $(BUILD)/libspinel-driver.a $(BUILD)/libmodel.a $(LIBS_$(LIBS_OF)) $(LIBS_spinel) $(LIBS_linux-vpc) $(LIBS_file) -lcmocka
 
 # Tests on a simulated disk: the store's own system calls go to tests/sim/posix.c first.
-sim_wraps := $(addprefix -Wl$(comma)--wrap=,mkdir stat access open openat renameat pread read write \
+sim_wraps := $(addprefix -Wl$(comma)--wrap=,mkdir stat lstat fstat realpath __realpath_chk access open openat renameat unlink unlinkat pread read write \
              dprintf __dprintf_chk ftruncate fsync fdatasync flock close)
 $(BUILD)/tests/sim/test_vfs: ALL_LDFLAGS += $(sim_wraps)
 preloads := $(BUILD)/tests/driver/sync_log.so $(BUILD)/tests/driver/crash_at.so

@@ -112,6 +112,13 @@ int __wrap_mkdir(const char *path, mode_t mode)
     return 0;
 }
 
+static struct stat stat_of(bool is_file, uint64_t size)
+{
+    return (struct stat){.st_mode = is_file ? S_IFREG | 0640 : S_IFDIR | 0750,
+                         .st_nlink = 1,
+                         .st_size = (off_t)size};
+}
+
 int __real_stat(const char *path, struct stat *st);
 int __wrap_stat(const char *path, struct stat *st);
 int __wrap_stat(const char *path, struct stat *st)
@@ -124,9 +131,45 @@ int __wrap_stat(const char *path, struct stat *st)
     bool is_file = sim_exists(sim.disk, path, &size);
     if (!is_file && !is_directory(path))
         return fail_with(ENOENT);
-    *st =
-        (struct stat){.st_mode = is_file ? S_IFREG | 0640 : S_IFDIR | 0750, .st_size = (off_t)size};
+    *st = stat_of(is_file, size);
     return 0;
+}
+
+/* There are no links on it. */
+int __real_lstat(const char *path, struct stat *st);
+int __wrap_lstat(const char *path, struct stat *st);
+int __wrap_lstat(const char *path, struct stat *st)
+{
+    return is_ours(path) ? __wrap_stat(path, st) : __real_lstat(path, st);
+}
+
+char *__real_realpath(const char *path, char *resolved);
+char *__wrap_realpath(const char *path, char *resolved);
+char *__wrap_realpath(const char *path, char *resolved)
+{
+    return is_ours(path) && resolved ? strcpy(resolved, path) : __real_realpath(path, resolved);
+}
+
+/* What -D_FORTIFY_SOURCE makes of it. */
+char *__wrap___realpath_chk(const char *path, char *resolved, size_t room);
+char *__wrap___realpath_chk(const char *path, char *resolved, size_t room)
+{
+    (void)room;
+    return __wrap_realpath(path, resolved);
+}
+
+int __real_unlink(const char *path);
+int __wrap_unlink(const char *path);
+int __wrap_unlink(const char *path)
+{
+    if (!is_ours(path))
+        return __real_unlink(path);
+    if (!sim_exists(sim.disk, path, NULL))
+        return fail_with(ENOENT);
+    if (enter_path(SIM_DELETE, path) < 0)
+        return -1;
+    int rc = sim_delete(sim.disk, path);
+    return rc < 0 ? fail_with(-rc) : 0;
 }
 
 int __real_access(const char *path, int mode);
@@ -215,7 +258,31 @@ int __wrap_renameat(int from_dir, const char *from, int to_dir, const char *to)
     return rc < 0 ? fail_with(-rc) : 0;
 }
 
+int __real_unlinkat(int dir, const char *path, int flags);
+int __wrap_unlinkat(int dir, const char *path, int flags);
+int __wrap_unlinkat(int dir, const char *path, int flags)
+{
+    char full[PATH_BYTES * 2];
+    if (!descriptor_of(dir))
+        return __real_unlinkat(dir, path, flags);
+    path_join(full, descriptor_of(dir), path);
+    return __wrap_unlink(full);
+}
+
 /* ---- by descriptor ------------------------------------------------------------------ */
+
+int __real_fstat(int fd, struct stat *st);
+int __wrap_fstat(int fd, struct stat *st);
+int __wrap_fstat(int fd, struct stat *st)
+{
+    const struct descriptor *ours = descriptor_of(fd);
+    uint64_t size = 0;
+    if (!ours)
+        return __real_fstat(fd, st);
+    sim_exists(sim.disk, ours->file.path, &size);
+    *st = stat_of(!ours->is_directory, size);
+    return 0;
+}
 
 ssize_t __real_pread(int fd, void *out, size_t len, off_t at);
 ssize_t __wrap_pread(int fd, void *out, size_t len, off_t at);
