@@ -290,6 +290,16 @@ static const struct value *definition(struct loader *loader, const struct value 
     return found;
 }
 
+static void choices_read(struct field *field, const struct value *words)
+{
+    if (!words)
+        return;
+    type_need(words, VALUE_LIST, "a list");
+    for (size_t i = 0; i < words->count; i++)
+        (void)text_need(words->items[i]);
+    field->allowed = words;
+}
+
 static struct field *field_read(struct loader *loader, const char *name, const struct value *schema,
                                 const struct field *parent)
 {
@@ -312,9 +322,7 @@ static struct field *field_read(struct loader *loader, const char *name, const s
     words_read(field, schema);
     pattern_read(loader, field, schema);
     format_check(field, schema);
-    field->allowed = value_get(schema, "enum");
-    if (field->allowed)
-        type_need(field->allowed, VALUE_LIST, "a list");
+    choices_read(field, value_get(schema, "enum"));
     properties_read(loader, field, schema);
     items_read(loader, field, schema);
     fallback = value_get(schema, "default");
