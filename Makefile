@@ -174,7 +174,7 @@ $(foreach t,fuzz fuzzer,$(BUILD)/$(t)/netlink): $(call obj,$(addprefix drivers/l
     kept.c names.c netns.c network.c policy.c records.c route.c))
 $(foreach t,fuzz fuzzer,$(BUILD)/$(t)/instances): $(call obj,$(addprefix drivers/qemu/,argv.c cgroup.c instance.c machine.c \
     machine_value.c process.c qmp.c rundir.c serial_log.c tap.c))
-$(foreach t,fuzz fuzzer,$(BUILD)/$(t)/pools): $(call obj,$(addprefix drivers/file/,copy.c fetch.c image.c mark.c place.c pool.c qcow2.c \
+$(foreach t,fuzz fuzzer,$(BUILD)/$(t)/pools): $(call obj,$(addprefix drivers/file/,copy.c fetch.c image.c mark.c place.c pool.c qcow2.c reach.c \
     seed.c staging.c volume.c volume_apply.c volume_make.c watch.c))
 $(foreach t,fuzz fuzzer,$(BUILD)/$(t)/seeds): $(call obj,$(addprefix drivers/file/,mark.c place.c staging.c))
 $(foreach t,fuzz fuzzer,$(BUILD)/$(t)/networks): $(call obj,$(addprefix drivers/linux-vpc/,compile.c compile_firewall.c dhcp_files.c draft.c kept.c names.c network.c policy.c))

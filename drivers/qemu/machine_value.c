@@ -11,11 +11,11 @@
 #include "model/error.h"
 #include "model/value.h"
 
-enum field_type { FIELD_TEXT, FIELD_BOOL, FIELD_INT64, FIELD_INT };
+enum member_type { MEMBER_TEXT, MEMBER_BOOL, MEMBER_INT64, MEMBER_INT };
 
-struct field {
+struct member {
     const char *key;
-    enum field_type type;
+    enum member_type type;
     size_t offset;
 };
 
@@ -32,65 +32,65 @@ struct field {
         key, type, offsetof(struct machine, member) \
     }
 
-static const struct field disk_fields[] = {
-    DISK("name", FIELD_TEXT, name),
-    DISK("volume", FIELD_TEXT, volume),
-    DISK("uid", FIELD_TEXT, volume_uid),
-    DISK("path", FIELD_TEXT, path),
-    DISK("format", FIELD_TEXT, format),
-    DISK("bus", FIELD_TEXT, bus),
-    DISK("serial", FIELD_TEXT, serial),
-    DISK("readOnly", FIELD_BOOL, read_only),
-    DISK("bootOrder", FIELD_INT64, boot_order),
-    DISK("slot", FIELD_INT, slot),
+static const struct member disk_fields[] = {
+    DISK("name", MEMBER_TEXT, name),
+    DISK("volume", MEMBER_TEXT, volume),
+    DISK("uid", MEMBER_TEXT, volume_uid),
+    DISK("path", MEMBER_TEXT, path),
+    DISK("format", MEMBER_TEXT, format),
+    DISK("bus", MEMBER_TEXT, bus),
+    DISK("serial", MEMBER_TEXT, serial),
+    DISK("readOnly", MEMBER_BOOL, read_only),
+    DISK("bootOrder", MEMBER_INT64, boot_order),
+    DISK("slot", MEMBER_INT, slot),
 };
 
-static const struct field nic_fields[] = {
-    NIC("name", FIELD_TEXT, name),
-    NIC("uid", FIELD_TEXT, uid),
-    NIC("mac", FIELD_TEXT, mac),
-    NIC("address", FIELD_TEXT, address),
-    NIC("netns", FIELD_TEXT, netns),
-    NIC("tap", FIELD_TEXT, tap),
-    NIC("connected", FIELD_BOOL, connected),
-    NIC("slot", FIELD_INT, slot),
-    NIC("fd", FIELD_INT, fd),
+static const struct member nic_fields[] = {
+    NIC("name", MEMBER_TEXT, name),
+    NIC("uid", MEMBER_TEXT, uid),
+    NIC("mac", MEMBER_TEXT, mac),
+    NIC("address", MEMBER_TEXT, address),
+    NIC("netns", MEMBER_TEXT, netns),
+    NIC("tap", MEMBER_TEXT, tap),
+    NIC("connected", MEMBER_BOOL, connected),
+    NIC("slot", MEMBER_INT, slot),
+    NIC("fd", MEMBER_INT, fd),
 };
 
-static const struct field machine_fields[] = {
-    MACHINE("uid", FIELD_TEXT, uid),
-    MACHINE("title", FIELD_TEXT, title),
-    MACHINE("type", FIELD_TEXT, type),
-    MACHINE("accel", FIELD_TEXT, accel),
-    MACHINE("cpuModel", FIELD_TEXT, cpu_model),
-    MACHINE("cpus", FIELD_INT64, cpus),
-    MACHINE("maxCpus", FIELD_INT64, max_cpus),
-    MACHINE("memory", FIELD_INT64, memory),
-    MACHINE("maxMemory", FIELD_INT64, max_memory),
-    MACHINE("target", FIELD_INT64, target),
-    MACHINE("uefi", FIELD_BOOL, uefi),
-    MACHINE("serial", FIELD_BOOL, serial),
-    MACHINE("kernel", FIELD_TEXT, kernel),
-    MACHINE("initrd", FIELD_TEXT, initrd),
-    MACHINE("cmdline", FIELD_TEXT, cmdline),
-    MACHINE("seed", FIELD_TEXT, seed),
-    MACHINE("sparePorts", FIELD_INT, spare_ports),
-    MACHINE("ports", FIELD_INT, ports),
+static const struct member machine_fields[] = {
+    MACHINE("uid", MEMBER_TEXT, uid),
+    MACHINE("title", MEMBER_TEXT, title),
+    MACHINE("type", MEMBER_TEXT, type),
+    MACHINE("accel", MEMBER_TEXT, accel),
+    MACHINE("cpuModel", MEMBER_TEXT, cpu_model),
+    MACHINE("cpus", MEMBER_INT64, cpus),
+    MACHINE("maxCpus", MEMBER_INT64, max_cpus),
+    MACHINE("memory", MEMBER_INT64, memory),
+    MACHINE("maxMemory", MEMBER_INT64, max_memory),
+    MACHINE("target", MEMBER_INT64, target),
+    MACHINE("uefi", MEMBER_BOOL, uefi),
+    MACHINE("serial", MEMBER_BOOL, serial),
+    MACHINE("kernel", MEMBER_TEXT, kernel),
+    MACHINE("initrd", MEMBER_TEXT, initrd),
+    MACHINE("cmdline", MEMBER_TEXT, cmdline),
+    MACHINE("seed", MEMBER_TEXT, seed),
+    MACHINE("sparePorts", MEMBER_INT, spare_ports),
+    MACHINE("ports", MEMBER_INT, ports),
 };
 
 #define COUNT(table) (sizeof(table) / sizeof(table)[0])
 
-static struct value *fields_write(struct arena *arena, const struct field *fields, size_t count,
+static struct value *fields_write(struct arena *arena, const struct member *fields, size_t count,
                                   const void *object)
 {
     struct value *map = value_map(arena);
     for (size_t i = 0; i < count; i++) {
         const void *at = (const char *)object + fields[i].offset;
-        if (fields[i].type == FIELD_TEXT)
+        if (fields[i].type == MEMBER_TEXT)
             value_set_text(arena, map, fields[i].key, *(const char *const *)at);
-        else if (fields[i].type == FIELD_BOOL)
+        else if (fields[i].type == MEMBER_BOOL)
             value_set_bool(arena, map, fields[i].key, *(const bool *)at);
-        else if (fields[i].type == FIELD_INT64)
+        else if (fields[i].type == MEMBER_INT64)
             value_set_int(arena, map, fields[i].key, *(const int64_t *)at);
         else
             value_set_int(arena, map, fields[i].key, *(const int *)at);
@@ -98,16 +98,16 @@ static struct value *fields_write(struct arena *arena, const struct field *field
     return map;
 }
 
-static void fields_read(const struct value *map, const struct field *fields, size_t count,
+static void fields_read(const struct value *map, const struct member *fields, size_t count,
                         void *object)
 {
     for (size_t i = 0; i < count; i++) {
         void *at = (char *)object + fields[i].offset;
-        if (fields[i].type == FIELD_TEXT)
+        if (fields[i].type == MEMBER_TEXT)
             *(const char **)at = value_get_text(map, fields[i].key, NULL);
-        else if (fields[i].type == FIELD_BOOL)
+        else if (fields[i].type == MEMBER_BOOL)
             *(bool *)at = value_get_bool(map, fields[i].key, false);
-        else if (fields[i].type == FIELD_INT64)
+        else if (fields[i].type == MEMBER_INT64)
             *(int64_t *)at = value_get_int(map, fields[i].key, 0);
         else
             *(int *)at = (int)value_get_int(map, fields[i].key, -1);
