@@ -525,10 +525,22 @@ static const char *task_doubt(struct task *task, const struct observation *seen)
     return NULL;
 }
 
+/* Its intent stays open: the same op is sent again if it is still wanted. */
+static void task_lose(struct core *core, struct task *task, const struct driver *driver)
+{
+    struct error err = ERROR_INIT;
+    error_set(&err, ERR_BUSY, "driver %s ended meanwhile", driver->name);
+    task_fail(core, task, &err, false, "pending");
+}
+
 /* Soon: those that are due together may be one request. */
-static void task_look(const struct core *core, struct task *task)
+static void task_look(struct core *core, struct task *task)
 {
     invariant(task->look_driver, "op %s is looked at by nobody", task->intent.op);
+    if (task->look_driver->state != DRIVER_READY) { /* another one has carried it out */
+        task_lose(core, task, task->look_driver);
+        return;
+    }
     task->state = TASK_PAUSED;
     task->look_at_ms = mono(core);
 }
@@ -691,8 +703,6 @@ void task_cancelled(struct core *core, struct task *task)
 
 void tasks_driver_lost(struct core *core, struct driver *driver)
 {
-    struct error err = ERROR_INIT;
-    error_set(&err, ERR_BUSY, "driver %s ended meanwhile", driver->name);
     for (struct task *task = core->tasks; task;) {
         bool was_sent =
             task->driver == driver && (task->state == TASK_SENT || task->state == TASK_CANCELLING);
@@ -702,7 +712,7 @@ void tasks_driver_lost(struct core *core, struct driver *driver)
             task = task->hh.next;
             continue;
         }
-        task_fail(core, task, &err, false, "pending");
+        task_lose(core, task, driver);
         task = core->tasks; /* what waited for it is gone too */
     }
     driver->in_flight = driver->alone_in_flight = 0;

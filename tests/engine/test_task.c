@@ -359,6 +359,28 @@ static void a_look_that_ends_with_its_driver_is_made_again(void **state)
     assert_int_equal(rack_count(rack, "Volume", "db"), 1);
 }
 
+/* A volume that a machine has open is grown by the machine's driver, and looked at by its own. */
+static void what_is_done_while_its_own_driver_is_down_is_looked_at_once_that_is_back(void **state)
+{
+    struct rack *rack = *state;
+    rack->commits[1] = POOL PROJECT VOLUME("db", "1GiB") MACHINE("disks: [{name: a, volume: db}]");
+    rack->commits[2] = POOL PROJECT VOLUME("db", "2GiB") MACHINE("disks: [{name: a, volume: db}]");
+    rack_settle(rack, "1");
+    rack->keep_replies = true;
+    rack_target(rack, "2");
+    while (!rack->kept)
+        rack_run(rack, 1);
+    for (int i = 0; i < 3; i++) { /* from the second time on it is not started again at once */
+        rack_lose_driver(rack, "disk");
+        core_pump(rack->core);
+    }
+    rack->queue[rack->queue_end++] = (struct rack_message){"net", rack->kept};
+    rack->keep_replies = false;
+    assert_true(rack_run(rack, 10 * minute));
+    assert_int_equal(rack_size(rack), INT64_C(2) << 30);
+    assert_true(core_is_converged(rack->core));
+}
+
 static void a_driver_that_ends_while_a_cancel_is_on_its_way_takes_both_along(void **state)
 {
     struct rack *rack = *state;
@@ -643,6 +665,7 @@ int main(void)
         RACK_TEST(an_answer_that_comes_with_that_to_the_cancel_changes_nothing),
         RACK_TEST(what_a_driver_had_in_hand_is_sent_again_as_the_same_op),
         RACK_TEST(a_look_that_ends_with_its_driver_is_made_again),
+        RACK_TEST(what_is_done_while_its_own_driver_is_down_is_looked_at_once_that_is_back),
         RACK_TEST(a_driver_that_ends_while_a_cancel_is_on_its_way_takes_both_along),
         RACK_TEST(what_failed_is_looked_at_before_it_is_sent_again),
         RACK_TEST(a_failure_lets_those_go_that_wait_for_it),
