@@ -36,6 +36,9 @@ const char *core_time_text(struct arena *arena, int64_t wall_ms)
     int64_t month_index = (5 * day_of_year + 2) / 153;
     int64_t day = day_of_year - (153 * month_index + 2) / 5 + 1;
     int64_t month = month_index < 10 ? month_index + 3 : month_index - 9;
+    invariant(month >= 1 && month <= 12 && day >= 1 && day <= 31,
+              "%lld ms is on day %lld of month %lld", (long long)wall_ms, (long long)day,
+              (long long)month);
     int64_t year = year_of_era + era * 400 + (month <= 2);
     return arena_printf(arena, "%04lld-%02lld-%02lldT%02lld:%02lld:%02lld.%03lldZ", (long long)year,
                         (long long)month, (long long)day, (long long)(rest / 3600),
@@ -51,6 +54,9 @@ struct core *core_new(const struct env *env, const struct core_config *config)
     struct core *core = arena_alloc(own, sizeof *core);
     invariant(env && env->ledger && env->mono_ms && env->random, "a core without its surroundings");
     invariant(config->resync_ms > 0, "a resync every %lld ms", (long long)config->resync_ms);
+    invariant(config->parallelism > 0, "no step may be under way");
+    invariant(config->drivers || config->driver_count == 0, "%zu drivers, and none has a name",
+              config->driver_count);
     core->own = own;
     core->env = env;
     core->config = *config;
@@ -114,6 +120,8 @@ static void target_change(struct core *core, const char *commit, int64_t revisio
     take_drop(core, &core->taken);
     tasks_drop_waiting(core); /* what the older one asked for and nobody has begun */
     retries_reset(core);
+    invariant(!core->retries && !core->awaited && !core->rooms,
+              "what failed of the last target is held against this one");
 }
 
 static void target_take(struct core *core, struct arena *arena, const struct set *set,
@@ -338,6 +346,7 @@ static int target_of_part(struct core *core, const char *commit, const char *who
     }
     promises_write(core, &taken);
     target_announce(core, commit, who, declared, *id, began_ms);
+    invariant(!core->taken.arena, "a part is taken while another is under way");
     target_change(core, commit, *id);
     taken.writes = core->writes;
     core->taken = taken;
@@ -358,6 +367,8 @@ int core_target(struct core *core, const char *commit, const char *who, struct r
     }
     invariant(strcmp(core->commit, commit) == 0, "commit %.12s was taken, and the target is %.12s",
               commit, core->commit);
+    invariant(!is_taken || (core->taken.arena && !core->set),
+              "commit %.12s was taken by its part, and there is none", commit);
     if (!is_taken)
         core->wants_full = !core->config.cached;
     core->wants_plan |= core->config.cached;
@@ -419,6 +430,9 @@ void core_stop(struct core *core)
 void core_expect(struct core *core, const char *hash, const char *world)
 {
     strncpy(core->expected_hash, hash, sizeof core->expected_hash - 1);
+    invariant(hash[0] && strlen(hash) < sizeof core->expected_hash, "plan '%.80s' is expected",
+              hash);
+    invariant(strlen(world) < sizeof core->expected_world, "world '%.80s' is expected", world);
     strncpy(core->expected_world, world, sizeof core->expected_world - 1);
 }
 
@@ -571,6 +585,8 @@ static void converged_record(struct core *core)
     invariant(core->plan_is_fresh && core->plan->run == 0 && !core->tasks,
               "converged with %zu steps to run and %u under way", core->plan->run,
               HASH_COUNT(core->tasks));
+    invariant(!core->round.is_active && all_drivers_are_listed(core),
+              "converged on what was not looked at");
     core->is_converged = true;
     if (core->was_announced || !core->config.effects)
         return;
@@ -742,5 +758,6 @@ void core_pump(struct core *core)
     while ((settle(core) || wants_round(core)) && ++turns < TURNS_MAX);
     batch_commit(core);
     invariant(!core->outgoing && !core->event_count, "something of the batch was left behind");
+    invariant(!core->is_open && !core->batch_arena, "a turn ends in an open batch");
     timer_arm(core);
 }

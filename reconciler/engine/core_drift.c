@@ -159,6 +159,7 @@ static void contest_note(struct core *core, const struct task *task, const char 
     struct contested *contest = contest_get(core, task->intent.uid, path);
     contest->last = core_now_s(core);
     contest->count++;
+    invariant(contest->uid[0], "%s is contested by nobody", path);
     if (contest->count >= CONTEST_HEALS)
         contest->next_try = contest->last + contest_pause_s(path, contest->count);
     contests_save(core);
@@ -230,6 +231,8 @@ static void drift_event(struct core *core, const char *type, const struct drift_
     const struct about about = {row->uid, row->kind, row->project, row->name};
     const char *label = identity_label(arena, row->kind, row->project, row->name);
     const char *desired = side_text(arena, row, row->desired);
+    invariant(op || strcmp(type, "drift.healed") != 0, "%s healed, and nobody says by what",
+              row->path);
     if (!strcmp(type, "drift.healed"))
         core_event(core, type, &about, data, "%s: %s is %s again", label, row->path, desired);
     else

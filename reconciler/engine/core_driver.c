@@ -56,6 +56,10 @@ struct request *driver_request(struct core *core, struct driver *driver, enum re
     invariant(driver && timeout_ms > 0, "%s is asked of nobody, or for no time", method);
     invariant(driver->state != DRIVER_DOWN, "%s is asked of driver %s, which is down", method,
               driver->name); /* one that was killed may be asked to cancel: it answers by its end */
+    invariant(core->config.effects || (kind != REQUEST_APPLY && kind != REQUEST_CANCEL),
+              "driver %s is asked for an effect by who only reads", driver->name);
+    invariant(driver->state != DRIVER_STARTING || kind == REQUEST_INITIALIZE,
+              "driver %s is asked for %s before it is up", driver->name, method);
     request->id = ++driver->last_id;
     request->kind = kind;
     request->deadline_ms = core->env->mono_ms(core->env->context) + timeout_ms;
@@ -101,6 +105,8 @@ static void driver_start(struct core *core, struct driver *driver)
               "driver %s is started in state %d with %u ops in flight", driver->name, driver->state,
               driver->in_flight);
     driver->state = DRIVER_STARTING;
+    invariant(!driver->requests, "driver %s is started, and the one before is still asked",
+              driver->name);
     driver->started_ms = core->env->mono_ms(core->env->context);
     core->env->driver_start(core->env->context, driver->name);
     driver_request(core, driver, REQUEST_INITIALIZE, "initialize", initialize_params(core, driver),
@@ -153,6 +159,7 @@ static void outgoing_drop(struct core *core, const struct driver *driver)
         else
             link = &(*link)->next;
     core->outgoing_end = link;
+    invariant(!*core->outgoing_end, "what leaves has no end");
 }
 
 void core_driver_down(struct core *core, const char *name, const char *why)
@@ -177,6 +184,8 @@ void core_driver_down(struct core *core, const char *name, const char *why)
     invariant(driver->in_flight == 0, "driver %s is down with %u ops in flight", name,
               driver->in_flight);
     core->wants_plan = true; /* what it holds is unknown now */
+    invariant(!driver->requests && !driver->is_listed, "driver %s is down, and is still heard",
+              name);
 
     struct arena *arena = batch_arena(core);
     struct value *data = value_map(arena);
@@ -342,6 +351,8 @@ static void groups_read(struct driver *driver, const struct value *groups)
             if (!strcmp(value_item_text(groups, i), kinds[k]->name))
                 driver->grouped_kinds |= UINT64_C(1) << k;
     driver->makes_groups = driver->grouped_kinds != 0;
+    invariant(!driver->in_flight, "driver %s says what it can with %u ops in flight", driver->name,
+              driver->in_flight);
 }
 
 static void initialize_answered(struct core *core, struct driver *driver, const struct value *error,
@@ -394,6 +405,8 @@ static void apply_answered(struct core *core, struct driver *driver, struct task
         return;
     }
     struct error refusal = refusal_read(driver, error);
+    invariant(task->driver == driver, "op %s is answered by driver %s, and was sent to another",
+              task->intent.op, driver->name);
     if (refusal.code == ERR_STALE)
         task_fenced(core, task, value_at_int(error, "data.epoch", 0));
     task_answered(core, task, &refusal,
@@ -463,6 +476,7 @@ static void progress_tell(struct core *core, const struct task *task, const stru
     const char *what = said(arena, params, "what");
     int64_t told = value_get_int(params, "percent", 0);
     int64_t percent = told < 0 ? 0 : told > 100 ? 100 : told;
+    invariant(task->intent.op[0], "progress of an op without a name");
     value_set_text(arena, data, "op", task->intent.op);
     value_set_int(arena, data, "percent", percent);
     value_set_text(arena, data, "what", what ? what : "");
@@ -542,6 +556,9 @@ static void message_take(struct core *core, struct driver *driver, const struct 
         return;
     }
     DL_DELETE(driver->requests, request);
+    invariant(request->id > 0 && request->id <= driver->last_id,
+              "driver %s was asked %lld, and %lld", driver->name, (long long)driver->last_id,
+              (long long)request->id);
     request_answered(core, driver, request, message, rows);
     free(request);
 }

@@ -99,6 +99,10 @@ void save_object(struct core *core, const struct known *known)
 {
     struct error err = ERROR_INIT;
     invariant(known->uid && known->uid[0] && known->kind, "a row of nobody is written");
+    invariant(known->life >= LIFE_NEW && known->life <= LIFE_GONE, "%s is written with life %d",
+              known->uid, (int)known->life);
+    invariant(known->epoch <= (uint64_t)EPOCH_MAX, "%s is written at epoch %llu", known->uid,
+              (unsigned long long)known->epoch);
     if (!batch_open(core))
         return;
     core->writes++;
@@ -110,6 +114,8 @@ void save_observation(struct core *core, const char *uid, const struct observati
 {
     struct error err = ERROR_INIT;
     invariant(uid && uid[0], "an observation of nobody is written");
+    invariant(observation->known || !observation->absent,
+              "%s was not seen, and is said not to be there", uid);
     if (!batch_open(core))
         return;
     core->writes++;
@@ -121,6 +127,11 @@ void save_observation(struct core *core, const char *uid, const struct observati
 void save_intent(struct core *core, const struct intent *intent)
 {
     struct error err = ERROR_INIT;
+    invariant(intent->op[0] && intent->uid[0] && intent->epoch > 0,
+              "intent %s of %s is written with epoch %llu", intent->op, intent->uid,
+              (unsigned long long)intent->epoch);
+    invariant(!intent->finished_at || strcmp(intent->state, "pending") != 0,
+              "op %s has ended, and is pending", intent->op);
     if (batch_open(core))
         batch_check(core, core->env->ledger->intent_put(core->env->store, intent, &err), &err);
 }
@@ -155,6 +166,7 @@ static void event_keep(struct core *core, const struct event *event)
     }
     invariant(core->event_count < core->event_room, "event %zu of %zu", core->event_count,
               core->event_room);
+    invariant(event->text && event->data, "an event of type %s says nothing", event->type);
     core->events[core->event_count++] = *event;
 }
 

@@ -103,6 +103,9 @@ void seen_mark_dirty(struct core *core, struct driver *driver, const char *uid, 
 void seen_set_row(struct core *core, const struct known *row)
 {
     struct seen *seen = seen_get(core, driver_of_kind(core, row->kind), row->uid);
+    invariant(row->life == LIFE_GONE || row->epoch >= seen->row_epoch || !seen->has_row,
+              "%s goes back from epoch %llu to %llu", row->uid, (unsigned long long)seen->row_epoch,
+              (unsigned long long)row->epoch);
     seen->has_row = row->life != LIFE_GONE;
     seen->row_epoch = row->epoch;
 }
@@ -115,6 +118,7 @@ static void seen_recall(struct seen *seen, const struct sighting *row)
         return;
     seen->etag = text_dup(row->etag);
     seen->epoch = row->seen_epoch;
+    invariant(seen->etag[0] && !seen->is_dirty, "%s is recalled, and is not as it was", seen->uid);
     seen->has_details = true;
 }
 
@@ -203,6 +207,7 @@ static const struct value *damage_redacted(struct arena *arena, const struct kin
         safe->count = DAMAGE_MAX;
         damage = safe;
     }
+    invariant(damage->count <= DAMAGE_MAX, "%zu damages of one object", damage->count);
     for (size_t i = 0; i < damage->count; i++) {
         const char *path = value_get_text(damage->items[i], "path", "");
         const struct field *field = kind ? kind_field(kind, path) : NULL;
@@ -312,6 +317,7 @@ static void etag_keep(struct seen *seen, const struct request *request, const st
     if (!told && is_of_list)
         return;
     char *etag = text_dup(told ? told : ""); /* "": there, and not listed yet */
+    invariant(strlen(etag) <= ETAG_MAX, "%s has an etag of %zu bytes", seen->uid, strlen(etag));
     free(seen->etag);
     seen->etag = etag;
 }
@@ -333,6 +339,8 @@ void object_observed(struct core *core, struct driver *driver, const struct requ
         seen_rare_set(seen)->looked = request->asked;
     seen->is_dirty = seen->is_dirty && seen_rare(seen)->noticed > request->asked;
     seen->has_details = observation.known;
+    invariant(core->round.number >= request->round, "an answer of round %llu in round %llu",
+              (unsigned long long)request->round, (unsigned long long)core->round.number);
     if (observation.known) {
         seen->epoch = observation.epoch;
         running_observed(core, seen, &observation);
@@ -381,6 +389,8 @@ static void asking_add(struct asking *asking, const char *uid)
     if (!asking->uids)
         asking->uids = value_list(arena);
     value_append(arena, asking->uids, value_text(arena, uid));
+    invariant(asking->uids->count <= DETAILS_MAX, "%zu objects in one request",
+              asking->uids->count);
     if (asking->uids->count < DETAILS_MAX)
         return;
     round_ask(asking->core, asking->driver, asking->uids);
@@ -504,6 +514,7 @@ void driver_list_failed(struct core *core, struct driver *driver)
 {
     driver->is_listed = core->round.is_still = false;
     driver->relist_at_ms = mono(core) + backoff_ms(core, ++driver->list_failures);
+    invariant(driver->relist_at_ms > mono(core), "driver %s is asked again at once", driver->name);
     if (!driver->problem.code)
         error_set(&driver->problem, ERR_BUSY, "driver %s: its answer to observe was not complete",
                   driver->name);
@@ -543,6 +554,8 @@ static bool entry_take(struct core *core, struct driver *driver, const struct va
     free(seen->etag);
     seen->etag = text_dup(etag);
     seen->epoch = epoch;
+    invariant(epoch <= (uint64_t)EPOCH_MAX, "%s is listed at epoch %llu", seen->uid,
+              (unsigned long long)epoch);
     seen->has_details = false;
     return true;
 }
@@ -623,6 +636,8 @@ void round_list_answer(struct core *core, struct driver *driver, uint64_t round,
     driver->list_failures = 0;
     driver->problem = (struct error)ERROR_INIT;
     driver->listed_at = core_now_s(core);
+    invariant(!is_unchanged || driver->token, "driver %s says that what it never said still holds",
+              driver->name);
     core->round.has_more |= core->round.is_overdue;
     if (is_unchanged)
         return;
@@ -644,6 +659,8 @@ void round_details_answer(struct core *core, struct driver *driver, const struct
         driver_list_failed(core, driver);
         return;
     }
+    invariant(request->kind == REQUEST_DETAILS, "request %lld is none for details",
+              (long long)request->id);
     for (size_t i = 0; i < objects->count; i++)
         object_observed(core, driver, request, objects->items[i]);
 }
@@ -668,6 +685,9 @@ void round_expire(struct core *core)
               (unsigned long long)round->number);
     round->is_active = false;
     round->took_ms = mono(core) - round->began_ms;
+    invariant(!round->is_still || (core->plan && !core->plan->step_count),
+              "round %llu found all as it was, and there is something to do",
+              (unsigned long long)round->number);
     invariant(!round->has_more || round->is_overdue, "round %llu has more, and is in time",
               (unsigned long long)round->number);
     round->is_news = true;

@@ -11,16 +11,18 @@
 struct plan_input *part_input_make(struct core *core, struct arena *arena, const struct part *part,
                                    const struct part_world *world, const char *commit)
 {
-    core->part_rows = part->rows;
-    core->part_row_count = part->row_count;
+    invariant(part->set && !core->part, "a part is planned within another");
+    core->part = part;
     struct plan_input *input = input_make(core, arena, part->set, commit);
-    core->part_rows = NULL;
+    core->part = NULL;
     if (!input)
         return NULL;
     input->world = world->digest;
     input->world_at = world->observed_at;
     if (input->baseline < world->live)
         input->baseline = world->live;
+    invariant(input->known_count == part->row_count, "%zu rows of a part are planned with, of %zu",
+              input->known_count, part->row_count);
     return input;
 }
 

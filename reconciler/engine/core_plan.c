@@ -104,6 +104,7 @@ static void freezes_read(struct core *core, struct arena *arena, struct plan_inp
     for (size_t i = 0; i < count; i++)
         if (!freezes[i].until || freezes[i].until > input->now)
             freezes[kept++] = freezes[i];
+    invariant(kept <= count, "%zu freezes of %zu hold", kept, count);
     input->freezes = freezes;
     input->freeze_count = kept;
 }
@@ -132,10 +133,11 @@ static void budget_read(struct core *core, struct arena *arena, struct plan_inpu
 static bool rows_read(struct core *core, struct arena *arena, struct known **rows, size_t *count)
 {
     struct error err = ERROR_INIT;
-    *rows = core->part_rows;
-    *count = core->part_row_count;
-    if (*rows)
+    if (core->part) { /* which may have none */
+        *rows = core->part->rows;
+        *count = core->part->row_count;
         return true;
+    }
     if (core->env->ledger->objects(core->env->store, arena, rows, count, &err) < 0) {
         core_fail(core, &err);
         return false;
@@ -174,7 +176,7 @@ struct plan_input *input_make(struct core *core, struct arena *arena, const stru
     freezes_read(core, arena, input);
     budget_read(core, arena, input);
     input->contests = contests_input(core, arena, &input->contest_count);
-    if (!core->config.cached && !core->part_rows) /* which are of a rack that lacks nothing */
+    if (!core->config.cached && !core->part) /* which are of a rack that lacks nothing */
         rebuild_input(core, input, arena);
     return core->failure.code ? NULL : input;
 }
@@ -188,6 +190,8 @@ struct known row_confirmed(struct core *core, struct arena *arena, const struct 
     struct known after = *row;
     invariant(resource ? spec && life == LIFE_LIVE : life == LIFE_GONE || life == LIFE_RELEASED,
               "%s %s is confirmed with life %d", row->kind, row->name, life);
+    invariant(!resource || !strcmp(resource->kind->name, row->kind), "%s %s is confirmed as a %s",
+              row->kind, row->name, resource ? resource->kind->name : "");
     after.life = life;
     after.tried = NULL;
     if (!resource)
@@ -233,6 +237,7 @@ static void rows_settle(struct core *core)
         const struct unrecorded *object = &core->plan->unrecorded[i];
         struct known row = *object->known;
         row.chosen = object->chosen;
+        invariant(object->resource && object->spec, "%s is as declared, and is not", row.name);
         if (!task_of_uid(core, row.uid))
             row_settle(core, &row, object->resource, object->spec);
     }
@@ -251,6 +256,7 @@ static void holds_record(struct core *core)
     }
     for (size_t i = 0; i < core->plan->hold_count; i++) {
         const struct hold *hold = &core->plan->holds[i];
+        invariant(hold->id && hold->id[0] && hold->reason, "hold %zu has no name", i);
         if (value_find(known, "id", hold->id) || !batch_open(core))
             continue;
         if (core->env->ledger->hold_put(core->env->store, hold->id, hold->rule, hold->reason,
@@ -297,6 +303,8 @@ static void plan_record(struct core *core)
         return;
     memcpy(core->last_plan, plan->hash, sizeof core->last_plan);
     memcpy(core->parent, plan->hash, sizeof core->parent);
+    invariant(strlen(core->last_plan) == sizeof core->last_plan - 1, "a plan of hash '%.80s'",
+              plan->hash);
     struct arena *scratch = arena_new();
     struct value *document = plan_value(scratch, plan);
     if (batch_open(core) && core->env->ledger->plan_put(core->env->store, plan->hash, plan->commit,
@@ -385,6 +393,8 @@ static struct plan_input *input_rest(const struct core *core, struct arena *aren
     for (size_t i = 0; i < input->known_count; i++)
         if (is_looked_at_later(core, &input->known[i]))
             rows[rest->known_count++] = row_rest(arena, &input->known[i]);
+    invariant(rest->known_count == later, "%zu rows of %zu are looked at later", rest->known_count,
+              later);
     for (size_t i = 0; i < input->freeze_count; i++)
         freezes[i] = (struct freeze){.what = arena_text(arena, input->freezes[i].what),
                                      .who = arena_text(arena, input->freezes[i].who),
@@ -399,6 +409,8 @@ static struct plan_input *input_rest(const struct core *core, struct arena *aren
  * daemon holds while it has nothing to do. */
 static struct plan *pass_rest(struct core *core)
 {
+    invariant(!core->plan->step_count && !core->plan->hold_count && !core->tasks,
+              "a plan of %zu steps is at rest", core->plan->step_count);
     struct arena *arena = arena_new();
     struct plan *plan = arena_alloc(arena, sizeof *plan);
     struct plan_input *input = input_rest(core, arena);
@@ -474,6 +486,7 @@ static bool plan_of_all(struct core *core)
 {
     if (!target_follow(core) || (!quiet_plan(core) && !whole_plan(core)))
         return false;
+    invariant(core->input && core->input->set == core->set, "the plan is of another set");
     core->row_count = (int64_t)core->input->known_count;
     return true;
 }
@@ -497,6 +510,8 @@ static void pass_of_all(struct core *core)
  * plan has is to be begun. */
 static void pass_of_part(struct core *core)
 {
+    invariant(!core->plan->hold_count && core->plan->run == core->plan->step_count,
+              "%zu steps of a part do not run", core->plan->step_count - core->plan->run);
     plan_record(core);
     tasks_schedule(core);
     core->wants_full |= !core->tasks;

@@ -137,6 +137,8 @@ static void rows_add(struct rows *rows, const struct known *found, size_t count)
     if (count)
         memcpy(rows->items + rows->count, found, count * sizeof *found);
     rows->count += count;
+    invariant(rows->count <= rows->room || count == 0, "%zu rows in room for %zu", rows->count,
+              rows->room);
 }
 
 static void rows_named(struct rows *rows, const struct resource *resource, const char *name)
@@ -145,6 +147,7 @@ static void rows_named(struct rows *rows, const struct resource *resource, const
     struct error err = ERROR_INIT;
     struct known *found = NULL;
     size_t count = 0;
+    invariant(name && name[0], "a %s without a name is promised something", resource->kind->name);
     rows->looked_up++;
     if (env->ledger->objects_named(env->store, rows->arena, resource->kind->name, resource->project,
                                    name, &found, &count, &err) < 0)

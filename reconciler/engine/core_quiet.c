@@ -49,6 +49,8 @@ const struct plan *quiet_find(struct core *core, struct arena *arena)
     const struct plan *plan = quiet_end(pass.quiet);
     if (status < 0 || !plan)
         return NULL;
+    invariant(!plan->step_count && !plan->run, "a plan without a line has %zu steps",
+              plan->step_count);
     core->input = input;
     return plan;
 }

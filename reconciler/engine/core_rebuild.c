@@ -119,6 +119,8 @@ static void row_rebuild(struct core *core, struct plan_input *input, struct aren
         row->observed = observation_read(core, arena, seen_rare(seen)->object);
     input->known = rows;
     save_object(core, row);
+    invariant(row->epoch <= (uint64_t)EPOCH_MAX && row->chosen, "%s is taken back as nothing",
+              row->uid);
     seen->has_row = true;
     seen->has_details = seen_rare(seen)->object != NULL; /* looked at again, and stored this time */
     core->wants_full |= core->config.effects;
@@ -147,6 +149,7 @@ static void strangers_rebuild(struct core *core, struct plan_input *input, struc
             continue;
         if (row)
             row_retire(core, row);
+        invariant(!task_of_uid(core, seen->uid), "%s has no row, and is under way", seen->uid);
         row_rebuild(core, input, arena, seen, resource, value_get(identity, "chosen"));
     }
     if (input->known_count == before)
@@ -207,6 +210,8 @@ static void epochs_import(struct core *core, struct plan_input *input, struct ar
             row->observed = (struct observation){.at = row->observed.at};
             continue;
         }
+        invariant(row->observed.epoch < (uint64_t)EPOCH_CREDIBLE, "%s takes over epoch %llu",
+                  row->uid, (unsigned long long)row->observed.epoch);
         bool was_live = row->life == LIFE_LIVE && !row->observed.absent;
         row->epoch = row->observed.epoch;
         is_renamed |= name_import(core, input, arena, row);

@@ -47,6 +47,9 @@ static void retry_await(struct core *core, struct retry *retry)
     if (!is_awaited && retry->is_awaited)
         DL_DELETE(core->awaited, retry);
     retry->is_awaited = is_awaited;
+    invariant(!core->awaited || core->awaited->is_awaited,
+              "what is awaited begins with %s, which is not",
+              core->awaited ? core->awaited->uid : "");
 }
 
 static struct retry *retry_get(struct core *core, const char *uid, const char *what)
@@ -105,6 +108,7 @@ int64_t retry_failed(struct core *core, const char *uid, const char *what, bool 
     struct retry *retry = retry_get(core, uid, what);
     int64_t pause = until_target ? core->config.resync_ms : backoff_ms(core, retry->attempts);
     invariant(pause > 0, "%s is tried again after %lld ms", uid, (long long)pause);
+    invariant(retry->attempts > 0 && !retry->is_due_marked, "%s failed, and was not tried", uid);
     retry->until_target = until_target;
     retry->holds_up = true;
     retry->not_before_ms = core->env->mono_ms(core->env->context) + pause;
@@ -118,6 +122,8 @@ void retry_confirmed(struct core *core, const char *uid, const char *what)
     retry->until_target = retry->holds_up = false;
     retry->not_before_ms =
         core->env->mono_ms(core->env->context) + backoff_ms(core, retry->attempts);
+    invariant(retry->not_before_ms > core->env->mono_ms(core->env->context),
+              "%s may be done again at once", uid);
     retry_await(core, retry);
 }
 

@@ -113,6 +113,7 @@ static void intent_settle(struct core *core, const struct intent *intent, const 
     const struct observation *seen = &row->observed;
     invariant(strcmp(row->uid, intent->uid) == 0, "op %s of %s is settled by %s", intent->op,
               intent->uid, row->uid);
+    invariant(intent->epoch > 0, "op %s is settled, and has no epoch", intent->op);
     if (!seen->known)
         return;
     const struct resource *resource = set_find(core->set, row->kind, row->project, row->name);
@@ -145,6 +146,7 @@ struct schedule {
 
 static bool waits_for_blocked(const struct schedule *schedule, const struct step *step)
 {
+    invariant(!schedule->is_blocked[step->id], "step %u was judged before", step->id);
     for (size_t i = 0; i < step->after_count; i++)
         if (schedule->is_blocked[step->after[i]] && step->after_must[i])
             return true;
@@ -235,6 +237,10 @@ static void step_schedule(struct schedule *schedule, const struct step *step)
         schedule->is_used[open - schedule->open] = true;
     struct task *task = task_of_uid(core, step->uid);
     char what[DIGEST_TEXT];
+    invariant(step->disposition == RUN, "%s is %s and would be begun", step->name,
+              disposition_text(step->disposition));
+    invariant(!task || task->kind == step->kind, "%s is under way as a %s", step->name,
+              task ? task->kind->name : "");
     if (task ? strcmp(task->what, step_what(step, what)) != 0 : waits_for_busy(schedule, step)) {
         schedule->is_busy[step->id] = schedule->is_blocked[step->id] = true;
         return;
@@ -247,6 +253,9 @@ static void step_schedule(struct schedule *schedule, const struct step *step)
         task = task_new(core, step, open);
         invariant(task->intent.epoch > 0 && task->intent.op[0], "%s begins without an intent",
                   step->name);
+        invariant(!open || task->intent.epoch >= open->epoch, "%s: epoch %llu is begun after %llu",
+                  step->name, (unsigned long long)task->intent.epoch,
+                  open ? (unsigned long long)open->epoch : 0);
         if (open && strcmp(open->op, task->intent.op))
             intent_finish(core, open, "superseded");
         for (size_t i = 0; i < step->after_count; i++)
@@ -265,6 +274,7 @@ void tasks_schedule(struct core *core)
     invariant(core->config.effects && plan, "a core that only reads schedules tasks");
     tasks_drop_waiting(core);
     core->blocked = core->stuck = core->step_count = 0;
+    invariant(!core->waiting, "a step of an older plan still waits to be recorded");
     rooms_schedule(core);
     if (core->env->ledger->intents_open(core->env->store, arena, &schedule.open,
                                         &schedule.open_count, &err) < 0) {

@@ -41,6 +41,8 @@ struct seen *seen_find(struct core *core, const char *uid)
 {
     const struct seen_table *table = &core->seen;
     struct seen *seen = table->count ? table->slots[slot_of(table, uid)] : NULL;
+    invariant(table->count <= table->slot_count, "%zu objects in %zu slots", table->count,
+              table->slot_count);
     while (seen && strcmp(seen->uid, uid) != 0)
         seen = seen->chained;
     return seen;
@@ -71,6 +73,7 @@ struct seen *seen_add(struct core *core, const char *uid)
     *(table->last ? &table->last->next : &table->first) = seen;
     table->last = seen;
     table->count++;
+    invariant(!seen->next && !seen->has_row, "%s is new, and something is known of it", uid);
     return seen;
 }
 

@@ -262,8 +262,8 @@ struct core {
     int64_t resync_at_ms;
 
     /* the last plan */
-    struct known *part_rows; /* of a plan that is of a part (core_part.c); NULL: of the whole */
-    size_t part_row_count;
+    const struct part
+        *part; /* that the plan which is being made is of (core_part.c); NULL: of all */
     struct arena *plan_arena;
     struct plan_input *input;
     const struct plan *plan;

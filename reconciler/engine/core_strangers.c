@@ -112,6 +112,7 @@ void strangers_save(struct core *core)
     const char *text = json_text(arena, strangers_value(core, arena));
     if (!core->orphans_text || strcmp(core->orphans_text, text)) {
         free(core->orphans_text);
+        invariant(text[0] == '{', "who is a stranger is told as %.40s", text);
         core->orphans_text = memory_need(strdup(text));
         save_fact(core, "unmanaged", json_text(arena, unmanaged_value(core, arena)));
         save_fact(core, "trash", json_text(arena, trash_value(core, arena)));
@@ -146,6 +147,7 @@ void unseen_announce(struct core *core, const struct known *first, size_t count)
     if (core->was_announced)
         return;
     core->was_announced = true;
+    invariant(first && count > 0, "%zu objects cannot be looked at, and none is named", count);
     const char *label = identity_label(batch_arena(core), first->kind, first->project, first->name);
     if (count == 1)
         core_event(core, "waiting", NULL, NULL, "%s cannot be looked at: not converged", label);
@@ -158,6 +160,7 @@ void unseen_announce(struct core *core, const struct known *first, size_t count)
 static bool unseen_replace(struct core *core, const char *known, const char *text)
 {
     bool was_none = !known || strcmp(known, "[]") == 0, is_none = strcmp(text, "[]") == 0;
+    invariant(text[0] == '[', "what was not seen is told as %.40s", text);
     if (strcmp(known ? known : "[]", text) != 0)
         save_fact(core, "unseen", text);
     if (!core->unseen_text || strcmp(core->unseen_text, text) != 0) {

@@ -76,6 +76,7 @@ bool take_make(struct core *core, const char *commit, struct taken *taken)
 {
     if (!core->env->part_make || !core_is_at_rest(core))
         return false;
+    invariant(!core->taken.arena && !core->tasks, "a part is made while another is under way");
     const struct part_change change = {core->commit, commit, core->plan->resources};
     *taken = (struct taken){.arena = arena_new(),
                             .observed_at = core->plan->observed_at,
@@ -99,6 +100,8 @@ void take_drop(struct core *core, struct taken *taken)
 {
     if (!taken->arena)
         return;
+    invariant(taken->round <= core->round.number, "a part waits for round %llu of %llu",
+              (unsigned long long)taken->round, (unsigned long long)core->round.number);
     if (taken->round)
         round_abandon(core);
     core->env->part_free(core->env->context, &taken->part);
@@ -122,6 +125,7 @@ static void objects_ask(struct core *core, struct driver *driver)
     for (size_t i = 0; i < part->row_count; i++)
         if (driver_of_kind(core, part->rows[i].kind) == driver)
             value_append(arena, uids, value_text(arena, part->rows[i].uid));
+    invariant(uids->count <= LOOKED_AT_MAX, "%zu objects of a part are looked at", uids->count);
     if (uids->count)
         round_ask(core, driver, uids);
 }
@@ -262,6 +266,7 @@ bool take_plan(struct core *core)
         take_give_up(core);
         return false;
     }
+    invariant(taken->round && plan->step_count, "a part is planned that was not looked at");
     core->env->part_free(core->env->context, &taken->part);
     invariant(!core->plan_arena && !core->tasks, "a part is planned over another plan");
     core->plan_arena = taken->arena; /* which the plan lives in, with all that it is of */

@@ -8,6 +8,7 @@
 #include "reconciler/engine/part_gather.h"
 
 #include <string.h>
+#include "model/invariant.h"
 #include "model/kind.h"
 
 enum { RENAMED_MAX = 256 };
@@ -38,6 +39,7 @@ static struct member *owner_find(struct gather *gather, const char *kind_name, c
 
 static void rows_keep(struct rows *rows, const struct known *found, size_t count)
 {
+    invariant(found || count == 0, "%zu rows of nothing are kept", count);
     if (rows->count + count > rows->room) {
         size_t room = 2 * (rows->count + count) + 16;
         struct known *more = arena_array(rows->gather->arena, room, sizeof(*more));
@@ -49,6 +51,7 @@ static void rows_keep(struct rows *rows, const struct known *found, size_t count
     if (count > 0)
         memcpy(rows->items + rows->count, found, count * sizeof(*found));
     rows->count += count;
+    invariant(rows->count <= rows->room, "%zu rows in room for %zu", rows->count, rows->room);
 }
 
 static void recorded_ref(void *context, const struct mentioned *mentioned)
@@ -80,8 +83,12 @@ static void rows_read(struct rows *rows, const char *kind, const char *project, 
                             &ignored) < 0)
         gather->is_given_up = true;
     rows_keep(rows, found, gather->is_given_up ? 0 : count);
-    for (size_t i = 0; i < count && !gather->is_given_up; i++)
+    for (size_t i = 0; i < count && !gather->is_given_up; i++) {
+        invariant(!strcmp(found[i].kind, kind) && !strcmp(found[i].name, name),
+                  "the row of %s %s was read as that of %s %s", found[i].kind, found[i].name, kind,
+                  name);
         recorded_refs(gather, &found[i]);
+    }
 }
 
 static const struct known *row_find(const struct rows *rows, const char *kind, const char *project,
@@ -160,6 +167,7 @@ static void address_choose(struct rows *rows, const struct member *member, const
 
 static void instance_addresses(struct rows *rows, const struct member *member)
 {
+    invariant(member->resource, "addresses of %s, which is not declared", member->label);
     const struct value *nics = value_get(member->resource->spec, "nics");
     for (size_t i = 0; value_is_list(nics) && i < nics->count; i++) {
         const char *address = value_get_text(nics->items[i], "address", NULL);
@@ -196,6 +204,8 @@ static bool has_changed_name(struct gather *gather, const struct known *row)
 static void renamed_want(struct rows *rows)
 {
     struct gather *gather = rows->gather;
+    invariant(rows->renamed || rows->renamed_count == 0,
+              "%zu objects were renamed, and none is known", rows->renamed_count);
     for (size_t i = 0; i < rows->renamed_count && !gather->is_given_up; i++) {
         const struct known *row = &rows->renamed[i];
         gather_want(gather, owner_find(gather, row->kind, row->project, row->name));
@@ -238,6 +248,8 @@ static bool members_rows(struct rows *rows)
 
 static const struct set *set_make(struct gather *gather)
 {
+    invariant(!gather->wanted && !gather->affected,
+              "a part is made while something is still to be followed");
     struct set_builder *builder = set_builder_new(gather->arena, &gather->report);
     struct set *set = arena_alloc(gather->arena, sizeof(*set));
     struct member *member, *next;
@@ -245,12 +257,16 @@ static const struct set *set_make(struct gather *gather)
         if (member->is_wanted)
             set_builder_share(builder, member->resource);
     *set = *set_builder_finish(builder);
+    invariant(set->count >= gather->wanted_count, "%zu resources are in a part that wants %zu",
+              set->count, gather->wanted_count);
     set->declared = gather->declared;
     return set;
 }
 
 bool part_make(struct arena *arena, const struct part_ask *ask, struct part *part)
 {
+    invariant(ask->reader && ask->store && ask->from && ask->to,
+              "a part is asked of nobody, or between no commits");
     struct gather *gather = gather_new(arena, ask);
     struct rows rows = {.gather = gather};
     gather_changes(gather);
@@ -268,6 +284,7 @@ bool part_make(struct arena *arena, const struct part_ask *ask, struct part *par
 
 void part_free(struct part *part)
 {
+    invariant(part->gather, "a part is freed that was not made");
     gather_free(part->gather);
 }
 
@@ -277,6 +294,7 @@ bool part_covers(const struct part *part, const struct plan *plan)
     struct error ignored = ERROR_INIT;
     for (size_t i = 0; i < plan->step_count; i++) {
         const struct step *step = &plan->steps[i];
+        invariant(step->uid && step->uid[0], "step %u of a part has no object", step->id);
         if (!owner_find(gather, step->kind->name, step->project, step->name)->is_affected)
             return false;
         if (!step->known && store_has_object(gather->ask.store, step->uid, &ignored) != 0)

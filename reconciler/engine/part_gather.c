@@ -7,6 +7,7 @@
 #include "reconciler/engine/part_gather.h"
 
 #include <string.h>
+#include "model/invariant.h"
 #include "model/kind.h"
 
 /* A change that reaches further is planned with the whole: that is linear and no slower. */
@@ -82,6 +83,8 @@ static void bearer_add(void *context, const struct mentioned *mentioned)
 {
     struct bearing *bearing = context;
     struct key *key = key_get(bearing->gather, mentioned->key);
+    invariant(key->key == mentioned->key, "key %lld is found under %lld", (long long)key->key,
+              (long long)mentioned->key);
     struct bearer *bearer = arena_alloc(bearing->gather->arena, sizeof(*bearer));
     *bearer = (struct bearer){bearing->member, key->bearers};
     key->bearers = bearer;
@@ -127,6 +130,7 @@ static void key_look_up(struct gather *gather, struct key *key)
     struct error ignored = ERROR_INIT;
     const char *const *paths = NULL;
     size_t count = 0;
+    invariant(!key->is_looked_up, "key %lld is looked up twice", (long long)key->key);
     key->is_looked_up = true;
     if (store_mentions(gather->ask.store, gather->arena, key->key, MEMBERS_MAX + 1, &paths, &count,
                        &ignored) < 0 ||
@@ -158,6 +162,7 @@ void gather_want(struct gather *gather, struct member *member)
 {
     if (member->is_wanted || !member->resource || gather->is_given_up)
         return;
+    invariant(!member->next_wanted, "%s is to be followed twice", member->label);
     member->is_wanted = true;
     member->next_wanted = gather->wanted;
     gather->wanted = member;
@@ -168,6 +173,7 @@ void gather_affect(struct gather *gather, struct member *member)
 {
     if (member->is_affected)
         return;
+    invariant(!member->next_affected, "%s is to be followed twice", member->label);
     member->is_affected = true;
     member->next_affected = gather->affected;
     gather->affected = member;
@@ -208,6 +214,7 @@ static void rival_follow(void *context, const struct mentioned *mentioned)
 static void affected_follow(struct gather *gather, struct member *member)
 {
     const char *kind = member->kind, *project = member->project, *name = member->name;
+    invariant(member->is_affected, "%s is followed, and does not change", member->label);
     gather_want(gather, gather_find(gather, kind, project, name));
     bearers_affect(gather, mention_key(MENTION_REF, kind, project, name));
     bearers_want(gather, mention_key(MENTION_WAS, kind, project, name));
@@ -226,6 +233,8 @@ void gather_follow(struct gather *gather)
         }
         member = gather->wanted;
         gather->wanted = member->next_wanted;
+        invariant(member->is_wanted && member->resource, "%s is followed, and is not in the part",
+                  member->label);
         mentions_each(member->resource, ref_follow, gather);
     }
 }
@@ -267,6 +276,8 @@ static void differences_mark(struct gather *gather)
     set_builder_added(gather->builder, &is_count);
     for (size_t i = 0; i < was_count; i++)
         gather_member(gather, was[i]->kind->name, was[i]->project, was[i]->name)->was = was[i];
+    invariant(gather->declared + is_count >= was_count,
+              "%zu resources of %zu that were declared are gone", was_count, gather->declared);
     gather->declared = gather->declared - was_count + is_count;
     struct member *member, *next;
     HASH_ITER(hh, gather->members, member, next)
@@ -289,10 +300,14 @@ void gather_changes(struct gather *gather)
         return;
     }
     for (size_t i = 0; i < count && !gather->is_given_up; i++) {
+        invariant(changes[i].path && (changes[i].blob || changes[i].was),
+                  "a file has changed that was not there and is not");
         files += (changes[i].blob != NULL) - (changes[i].was != NULL);
         bytes += (int64_t)changes[i].len;
         changed_read(gather, &changes[i]);
     }
+    invariant(files >= 0 && bytes >= 0, "a commit of %lld files, %lld bytes of them changed",
+              (long long)files, (long long)bytes);
     if (files > ask->max_files || bytes > ask->max_bytes)
         gather->is_given_up = true;
     if (!gather->is_given_up)
