@@ -281,13 +281,14 @@ static void drift_seen(struct core *core, struct open_rows *open, struct drift_r
 
 static struct drift_row drift_row_of(struct core *core, const struct step *step)
 {
+    int64_t now = core_now_s(core);
     return (struct drift_row){
         .uid = step->uid,
         .kind = step->kind->name,
         .project = step->project,
         .name = step->name,
-        .since = core_now_s(core),
-        .last_seen = core_now_s(core),
+        .since = now,
+        .last_seen = now,
         .detected_by = core->round.detected_by ? core->round.detected_by : "plan",
         .cause = cause_of(core, step->uid),
         .healed_by = "",

@@ -91,6 +91,8 @@ bool plan_kind_claims(const struct kind *kind)
 static void claims_of(struct claim_list *list, const struct match *match, struct claim_on who,
                       const struct value *spec)
 {
+    invariant(who.subject && (!who.step || who.step->subject == who.subject),
+              "what a step claims is another's");
     for (size_t i = 0; spec && i < sizeof(claimants) / sizeof(*claimants); i++)
         if (strcmp(claimants[i].kind, who.subject->kind->name) == 0)
             claimants[i].claims(list, match, who, spec);
@@ -164,6 +166,7 @@ static struct claim_list collect(struct arena *arena, const struct plan *plan,
     for (size_t i = 0; plan->match->has_tried && i < plan->match->count; i++)
         claims_of(&list, plan->match, (struct claim_on){.subject = &plan->match->subjects[i]},
                   spec_tried(&plan->match->subjects[i]));
+    invariant(list.count < list.room, "%zu claims in room for %zu", list.count, list.room);
     qsort(list.items, list.count, sizeof(*list.items), compare_keys);
     return list;
 }

@@ -90,6 +90,7 @@ static struct value *current_list(struct arena *arena, const struct field *field
 
         if (!name)
             continue;
+        invariant(field->list_key, "%s is a list without a key", field->name);
         element = current_map(arena, field->item, sources_element(from, field->list_key, name, i));
         value_set_text(arena, element, field->list_key, name);
         value_append(arena, list, element);

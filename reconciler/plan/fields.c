@@ -106,6 +106,8 @@ static void add_difference(const struct states *states, struct field_list *list,
 {
     struct plan_field field;
 
+    invariant(states->desired || states->subject->known, "%s is compared with nothing",
+              states->subject->name);
     if (was_never_desired(states, difference) ||
         means_same(difference->field, difference->from, difference->to))
         return;
@@ -120,6 +122,8 @@ static void add_difference(const struct states *states, struct field_list *list,
         .cause = cause_of(states, difference->path),
         .means = means_of(difference->field),
     };
+    invariant(field.cause == CAUSE_PENDING || states->is_confirmed,
+              "%s of %s drifted, and never was", field.path, states->subject->name);
     if (field.cause == CAUSE_DRIFT && field_leads_to_same(states, &field))
         return; /* a record that still has the old name of what it means */
     field_judge(states, &field);
@@ -235,6 +239,7 @@ struct field_list fields_unseen(const struct states *states)
     struct field_list list = {0};
 
     add_name_and_labels(states, &list);
+    invariant(!states->observed, "%s was seen, and is judged unseen", states->subject->name);
     if (!is_as_applied(states))
         add_specs(states, &list, states->applied);
     fields_settle(states, &list);

@@ -106,6 +106,7 @@ static struct rows rows_read(struct arena *arena, const struct plan_input *input
     }
     sort_items(rows.items, rows.count, sizeof(struct row), compare_rows);
     rows.moving = arena_array(arena, rows.count + 1, sizeof(struct row *));
+    invariant(rows.count <= input->known_count, "%zu rows of %zu", rows.count, input->known_count);
     for (size_t i = 0; i < rows.count; i++) {
         if (value_get_text(rows.items[i].known->chosen, "becomes", NULL))
             rows.moving[rows.moving_count++] = &rows.items[i];
@@ -203,6 +204,7 @@ static void add_left(struct match *match, const struct row *row)
     const struct known *known = row->known;
 
     invariant(!row->is_taken, "%s has a manifest, and has left Git", known->uid);
+    invariant(known->life != LIFE_GONE, "%s is gone, and is to be planned for", known->uid);
     *subject = (struct subject){
         .kind = row->kind,
         .project = known->project,
@@ -216,6 +218,7 @@ static void add_left(struct match *match, const struct row *row)
 static void add_name(struct match *match, const struct subject *subject, const char *name,
                      int priority)
 {
+    invariant(name && subject->kind, "%s goes by no name", subject->name);
     match->names[match->name_count++] =
         (struct name_entry){subject->kind, subject->project, name, priority, subject};
 }
@@ -363,6 +366,7 @@ const struct subject *match_resolve(const struct match *match, const char *kind_
     if (!name)
         return NULL;
     found = match_find(match, kind, project, name);
+    invariant(!found || found->kind == kind, "%s is asked for as a %s", name, kind_name);
     return found ? found : match_find(match, kind, NULL, name);
 }
 

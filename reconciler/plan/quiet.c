@@ -178,6 +178,8 @@ static bool is_as_declared(struct quiet *quiet, const struct resource *resource,
                                  .spec = of->spec};
         subject.owner = &owner; /* whose policy is asked as soon as something differs */
     }
+    invariant(resource->kind == kind_find(row->kind), "%s is a %s, and declared as a %s", row->uid,
+              row->kind, resource->kind->name);
     subject.spec = is_nic(resource) ? nic_spec(quiet, &subject) : resource->spec;
     return subject.spec && !step_make(quiet->scratch, &quiet->match, &subject, &step) &&
            !step.is_unrecorded;
@@ -266,6 +268,8 @@ static struct kept **kept_sort(struct quiet *quiet)
 
     for (struct kept *kept = quiet->kept; kept; kept = kept->next)
         sorted[count++] = kept;
+    invariant(count == quiet->kept_count, "%zu rows are kept, and %zu were counted", count,
+              quiet->kept_count);
     qsort(sorted, count, sizeof(*sorted), compare_kept);
     return sorted;
 }
@@ -292,6 +296,8 @@ static void world_sum(struct quiet *quiet)
     }
     for (; at < quiet->kept_count; at++)
         world_add(quiet->world, kept[at]->digest);
+    invariant(at == quiet->kept_count, "%zu of %zu kept rows are of the world", at,
+              quiet->kept_count);
 }
 
 const struct plan *quiet_end(struct quiet *quiet)

@@ -41,6 +41,7 @@ static struct value *redact_leaf(struct arena *arena, const struct value *leaf,
     invariant(key, "a secret is hidden without a key");
     digest_keyed(key, 32, bytes.data, bytes.len, digest);
     text_free(&bytes);
+    invariant(strlen(digest) == DIGEST_TEXT - 1, "a secret is hidden as '%s'", digest);
     return value_printf(arena, "%s%s", mark, digest);
 }
 

@@ -21,6 +21,7 @@ static void add(struct refs *refs, const char *kind, const char *name)
 {
     const struct subject *subject = match_resolve(refs->match, kind, refs->project, name);
     struct subject_list *list = &refs->list;
+    invariant(list->count <= refs->room, "%zu references in room for %zu", list->count, refs->room);
 
     if (!subject)
         return;

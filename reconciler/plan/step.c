@@ -70,6 +70,8 @@ static void settle_action(struct step *step)
             step->action = ACTION_RESTART;
     }
     step->is_destructive = step->action == ACTION_REPLACE;
+    invariant(step->action != ACTION_RESTART || is_instance(step), "%s is no machine to restart",
+              step->name);
 }
 
 static void settle_impact(struct step *step)
@@ -115,6 +117,7 @@ static void settle_reason(struct arena *arena, struct step *step)
         step->reason = reason_not_run(step);
         return;
     }
+    invariant(pending + drift > 0, "%s runs, and none of its fields does", step->name);
     step->cause = pending ? CAUSE_PENDING : CAUSE_DRIFT;
     if (step->renamed_from)
         step->reason = arena_printf(arena, "was %s; the same object moves", step->renamed_from);

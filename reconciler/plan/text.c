@@ -9,6 +9,7 @@
 
 #include "model/arena.h"
 #include "model/diff.h"
+#include "model/invariant.h"
 #include "model/json.h"
 #include "model/kind.h"
 #include "reconciler/plan/text.h"
@@ -64,6 +65,7 @@ static void put_spaces(const struct writer *writer, int count)
 static void put_wrapped(const struct writer *writer, enum tone tone, int at, int indent,
                         const char *text)
 {
+    invariant(at >= 0 && indent >= 0, "text from column %d, indented by %d", at, indent);
     bool is_first = true;
 
     while (*text) {
@@ -229,6 +231,7 @@ static struct line field_line(struct arena *arena, const struct kind *kind,
 
 static void put_field(const struct writer *writer, const struct line *line, int path_width)
 {
+    invariant(line->path && line->values && line->note, "a field is shown without a value");
     int at = FIELD_INDENT + text_columns(line->path);
 
     put_spaces(writer, FIELD_INDENT);
@@ -276,6 +279,8 @@ static void put_fields(const struct writer *writer, const struct value *step)
         if (width > path_width && width <= MAX_PATH_COLUMNS)
             path_width = width;
     }
+    invariant(shown <= count && path_width <= MAX_PATH_COLUMNS,
+              "%zu fields of %zu, %d columns wide", shown, count, path_width);
     for (size_t i = 0; i < shown; i++)
         put_field(writer, &lines[i], path_width);
 }

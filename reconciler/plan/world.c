@@ -83,6 +83,7 @@ static void row_write(struct world *world, const struct known *known)
     boolean_add(row, seen->known);
     boolean_add(row, seen->absent);
     boolean_add(row, seen->released);
+    invariant(content->len > 0, "%s was seen as nothing at all", known->uid);
     text_add_n(row, content->data, content->len);
     text_add_char(row, ']');
 }
@@ -122,6 +123,8 @@ char *world_end(struct world *world, char *hex)
 /* Whoever gives some of the rows knows what all of them came to. */
 static void world_take(const struct plan_input *input, struct plan *plan)
 {
+    invariant(strlen(input->world) < sizeof(plan->world), "a world of digest '%.80s'",
+              input->world);
     strncpy(plan->world, input->world, sizeof(plan->world) - 1);
     plan->observed_at = input->world_at;
 }

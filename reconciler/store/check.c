@@ -23,6 +23,7 @@ static void mark_path(const struct store *store, char path[PATH_MAX])
     const char *slash = strrchr(store->path, '/');
     invariant(slash, "the store %s is in no directory", store->path);
     snprintf(path, PATH_MAX, "%.*s/damaged", (int)(slash - store->path), store->path);
+    invariant(strcmp(path, store->path) != 0, "the mark of damage is the store %s", path);
 }
 
 void store_mark_damaged(const struct store *store)
@@ -70,6 +71,7 @@ int check_at_start(struct store *store, struct error *err)
 void check_passed(const struct store *store)
 {
     char path[PATH_MAX];
+    invariant(!store->is_unchecked, "%s was not read through, and has passed", store->path);
     mark_path(store, path);
     unlink(path); /* it was repaired, or put back */
 }
@@ -81,6 +83,7 @@ bool store_is_unchecked(const struct store *store)
 
 int store_check(struct store *store, struct error *err)
 {
+    invariant(!store_in_batch(store), "%s is read through within a batch", store->path);
     int rc = quick_check(store, err);
     return rc < 0 ? rc : object_identities_check(store, err);
 }

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "model/error.h"
+#include "model/invariant.h"
 #include "model/json.h"
 #include "model/kind.h"
 #include "model/when.h"
@@ -13,6 +14,8 @@ struct value *revision_value(struct arena *arena, const struct revision *revisio
 {
     struct value *value = value_map(arena);
 
+    invariant(revision->commit && revision->state, "revision %lld is of no commit",
+              (long long)revision->id);
     value_set_int(arena, value, "revision", revision->id);
     value_set_text(arena, value, "commit", revision->commit);
     value_set_text(arena, value, "parent", revision->parent[0] ? revision->parent : NULL);
@@ -32,6 +35,7 @@ struct value *intent_value(struct arena *arena, const struct intent *intent)
 {
     struct value *value = value_map(arena);
 
+    invariant(intent->op && intent->uid && intent->state, "an intent of nobody is shown");
     value_set_text(arena, value, "op", intent->op);
     value_set_text(arena, value, "uid", intent->uid);
     value_set_int(arena, value, "epoch", (int64_t)intent->epoch);
@@ -109,6 +113,7 @@ const char *object_state(const struct known *row)
 {
     const struct kind *kind = kind_find(row->kind);
 
+    invariant(row->life != LIFE_GONE, "%s is gone, and its state is asked for", row->uid);
     if (row->life == LIFE_RELEASED)
         return "released";
     if (kind && !kind->driver && !kind->is_derived)

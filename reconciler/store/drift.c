@@ -16,6 +16,8 @@ int store_drift_seen(struct store *store, const struct drift_row *row, struct er
     struct query query;
     invariant(row->uid && row->uid[0] && row->path && row->path[0], "drift of nothing");
     invariant(row->kind && row->name, "drift of %s, which has no kind or no name", row->uid);
+    invariant(row->since <= row->last_seen, "drift of %s %s since %lld was last seen at %lld",
+              row->uid, row->path, (long long)row->since, (long long)row->last_seen);
     invariant(row->healed_at == 0, "drift of %s %s is seen, and was healed at %lld", row->uid,
               row->path, (long long)row->healed_at);
     query_start(&query, store,
@@ -49,6 +51,8 @@ int store_drift_seen(struct store *store, const struct drift_row *row, struct er
 static int healed_prune(struct store *store, int64_t before, struct error *err)
 {
     struct query query;
+    invariant(store_in_batch(store), "%s: drift of before %lld goes by itself", store->path,
+              (long long)before);
     query_start(&query, store, "DELETE FROM drift WHERE healed_at > 0 AND healed_at < ?", err);
     query_bind_int(&query, before);
     return query_run(&query, NULL);
@@ -139,6 +143,7 @@ int store_drifts(struct store *store, struct arena *arena, int64_t since, struct
     while (query_next(&query) > 0) {
         rows = query_room(arena, rows, n, &room, sizeof(*rows));
         rows[n++] = drift_read(&query, arena);
+        invariant(n <= room, "%zu rows of drift in room for %zu", n, room);
     }
     int rc = query_end(&query);
     if (rc < 0)

@@ -36,6 +36,8 @@ static int event_write(struct store *store, const struct event *event, struct er
 static int events_prune(struct store *store, int64_t newest, struct error *err)
 {
     struct query query;
+    invariant(newest > 0 && store_in_batch(store), "events before number %lld go",
+              (long long)newest);
     query_start(&query, store, "DELETE FROM event WHERE seq <= ?", err);
     query_bind_int(&query, newest - EVENTS_KEPT);
     return query_run(&query, NULL);
@@ -80,6 +82,7 @@ static int events_collect(struct query *query, struct arena *arena, struct event
     while (query_next(query) > 0) {
         rows = query_room(arena, rows, n, &room, sizeof(*rows));
         rows[n++] = event_read(query, arena);
+        invariant(n <= room, "%zu events in room for %zu", n, room);
     }
     int rc = query_end(query);
     if (rc < 0)

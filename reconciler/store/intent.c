@@ -19,6 +19,8 @@ enum { KEPT_S = 90 * 24 * 3600 };
 static int finished_prune(struct store *store, int64_t before, struct error *err)
 {
     struct query query;
+    invariant(before > 0 && store_in_batch(store), "intents that ended before %lld go",
+              (long long)before);
     query_start(&query, store, "DELETE FROM intent WHERE finished_at > 0 AND finished_at < ?", err);
     query_bind_int(&query, before);
     return query_run(&query, NULL);
@@ -43,6 +45,9 @@ static void intent_check(const struct intent *intent)
               "op %s has ended and is %s", intent->op, intent->state);
     invariant(intent->epoch <= INT64_MAX, "op %s has epoch %llu", intent->op,
               (unsigned long long)intent->epoch);
+    invariant(intent->created_at >= 0 && intent->not_before >= 0 && intent->finished_at >= 0,
+              "op %s was made at %lld, ended at %lld", intent->op, (long long)intent->created_at,
+              (long long)intent->finished_at);
 }
 
 static int intent_write(struct store *store, const struct intent *intent, struct error *err)
@@ -194,6 +199,7 @@ int store_destroyed_since(struct store *store, int64_t since, int64_t *count, st
     query_bind_int(&query, since);
     int64_t n = query_next(&query) > 0 ? query_int(&query) : 0;
     int rc = query_end(&query);
+    invariant(n >= 0, "%lld objects were destroyed", (long long)n);
     if (rc == 0)
         *count = n;
     return rc;

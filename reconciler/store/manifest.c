@@ -70,6 +70,7 @@ static int parses_drop(struct store *store, const char *current, struct error *e
     struct query query;
     query_start(&query, store, "DELETE FROM parse WHERE schema <> ?", err);
     query_bind_text(&query, current);
+    invariant(current[0], "parses of no schema are kept");
     int rc = query_run(&query, NULL);
     return rc < 0 ? rc : store_fact_put(store, "parseSchema", current, err);
 }

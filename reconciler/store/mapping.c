@@ -16,6 +16,8 @@
  */
 #include "reconciler/store/mapping.h"
 
+#include "model/invariant.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <sqlite3.h>
@@ -38,6 +40,7 @@ static bool is_reserved(int fd, off_t offset, size_t len)
 static void *map(void *at, size_t len, int protection, int flags, int fd, off_t offset)
 {
     bool is_written = (protection & PROT_WRITE) && (flags & MAP_SHARED) && fd >= 0;
+    invariant(len > 0 && offset >= 0, "%zu bytes are mapped at %lld", len, (long long)offset);
     if (is_written && !is_reserved(fd, offset, len))
         return MAP_FAILED;
     return mmap(at, len, protection, flags, fd, offset);

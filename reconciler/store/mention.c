@@ -5,9 +5,12 @@
  */
 #include "reconciler/store/query.h"
 
+#include "model/invariant.h"
+
 int store_mention_put(struct store *store, int64_t key, const char *path, struct error *err)
 {
     struct query query;
+    invariant(path && path[0], "a manifest without a path has key %lld", (long long)key);
     query_start(&query, store, "INSERT OR IGNORE INTO mention (key, path) VALUES (?, ?)", err);
     query_bind_int(&query, key);
     query_bind_text(&query, path);
@@ -43,6 +46,8 @@ int store_mentions(struct store *store, struct arena *arena, int64_t key, size_t
         found = query_room(arena, found, n, &room, sizeof(*found));
         found[n++] = query_text(&query, arena);
     }
+    invariant(n <= limit, "%zu manifests of key %lld, and %zu were asked for", n, (long long)key,
+              limit);
     int rc = query_end(&query);
     *paths = found;
     *count = n;

@@ -163,6 +163,7 @@ static int version_read(struct store *store, int *version, struct error *err)
         return error_hint(err, "Install that version again; an older one never changes it.");
     }
     *version = (int)user;
+    invariant(user < 0 || *version == user, "schema %lld is no number", (long long)user);
     return user < 0 ? odd_schema(store, "a schema below 0", err) : triggers_check(store, err);
 }
 

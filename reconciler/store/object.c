@@ -99,6 +99,7 @@ int store_object_purge(struct store *store, const char *uid, struct error *err)
     query_bind_int(&query, LIFE_RELEASED);
     query_bind_int(&query, LIFE_GONE);
     int rc = query_run(&query, &changes);
+    invariant(changes <= 1, "%lld objects have uid %s", (long long)changes, uid);
     return rc == 0 && changes == 0 ? purge_refused(store, uid, err) : rc;
 }
 
@@ -133,6 +134,7 @@ int store_observation_put(struct store *store, const char *uid,
     query_bind_text(&query, etag);
     query_bind_text(&query, uid);
     int rc = query_run(&query, &changes);
+    invariant(changes <= 1, "%lld objects with uid %s were seen", (long long)changes, uid);
     if (rc == 0 && changes == 0)
         return error_set(err, ERR_NOT_FOUND, "no object with uid %s is recorded", uid);
     return rc;

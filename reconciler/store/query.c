@@ -77,6 +77,7 @@ int query_error(sqlite3 *db, int rc, const char *path, const char *doing, struct
 
 static void fail(struct query *query, int rc, const char *doing)
 {
+    invariant(doing && doing[0], "SQLite failed with %d, and nobody says at what", rc);
     if (query->failed == 0)
         query->failed = query_error(query->store->db, rc, query->store->path, doing, query->err);
 }
@@ -157,6 +158,7 @@ void query_bind_json(struct query *query, const struct value *value)
     struct text text = TEXT_INIT;
     json_write(&text, value);
     size_t len = text.len;
+    invariant(len > 0, "a value was written as nothing");
     bound(query, sqlite3_bind_text64(query->stmt, ++query->next, text_take(&text), len, free,
                                      SQLITE_UTF8));
 }
@@ -169,6 +171,7 @@ int query_next(struct query *query)
         invariant(query->next == sqlite3_bind_parameter_count(query->stmt),
                   "%d of %d parameters have a value: %s", query->next,
                   sqlite3_bind_parameter_count(query->stmt), sqlite3_sql(query->stmt));
+    invariant(query->stmt, "a query that never began is run");
     query->is_running = true;
     query->next = 0;
     int rc = sqlite3_step(query->stmt);
@@ -270,6 +273,8 @@ int query_run(struct query *query, int64_t *changes)
 {
     int rc = query_next(query);
     invariant(rc <= 0, "a statement that is run has rows: %s", sqlite3_sql(query->stmt));
+    invariant(rc == 0 || query->failed == rc, "a statement failed with %d, and its query with %d",
+              rc, query->failed);
     if (rc == 0 && changes)
         *changes = sqlite3_changes64(query->store->db);
     return query_end(query);
@@ -279,6 +284,7 @@ int query_batch_begin(struct store *store, bool *own, struct error *err)
 {
     invariant(store->db, "a batch in a store that is closed");
     *own = !store_in_batch(store);
+    invariant(store->mode == STORE_WRITE, "%s is written to by a reader", store->path);
     return *own ? store_begin(store, err) : 0;
 }
 

@@ -102,6 +102,7 @@ static void identity_draw(struct rack_identity *rack)
     randombytes_buf(seed, sizeof(seed));
     randombytes_buf(id, sizeof(id));
     sodium_bin2hex(rack->id, sizeof(rack->id), id, sizeof(id));
+    invariant(strlen(rack->id) == sizeof(rack->id) - 1, "a rack of id '%s'", rack->id);
     sodium_bin2hex(rack->seed, sizeof(rack->seed), seed, sizeof(seed));
 }
 

@@ -17,6 +17,8 @@ enum { PLAN_KEPT_S = 90 * 24 * 3600 };
 static int plans_prune(struct store *store, int64_t before, struct error *err)
 {
     struct query query;
+    invariant(store_in_batch(store), "%s: plans of before %lld go by themselves", store->path,
+              (long long)before);
     query_start(&query, store, "DELETE FROM plan WHERE at < ? AND used_at < ?", err);
     query_bind_int(&query, before);
     query_bind_int(&query, before);
@@ -116,6 +118,7 @@ int store_hold_put(struct store *store, const char *id, const char *rule, const 
 {
     struct query query;
     invariant(id && id[0] && rule && rule[0], "a hold without an id or a rule");
+    invariant(reason && reason[0], "hold %s has no reason", id);
     query_start(&query, store,
                 "INSERT INTO hold (id, rule, reason, at) VALUES (?, ?, ?, ?)"
                 " ON CONFLICT (id) DO UPDATE SET reason = excluded.reason, at = excluded.at,"
@@ -160,6 +163,7 @@ int store_hold_approve(struct store *store, const char *id, const char *who, int
     query_bind_int(&query, at);
     query_bind_text(&query, id);
     int rc = query_run(&query, &changes);
+    invariant(changes <= 1, "%lld holds are called %s", (long long)changes, id);
     return rc < 0 || changes > 0 ? rc : hold_unapprovable(store, id, err);
 }
 

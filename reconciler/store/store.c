@@ -195,6 +195,7 @@ static int database_open(struct store *store, struct error *err)
         sqlite3_open_v2(real, &store->db, flags | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_NOFOLLOW, NULL);
     if (rc != SQLITE_OK)
         return query_error(store->db, rc, store->path, "open the store", err);
+    invariant(store->db, "%s was opened, and is not", store->path);
     sqlite3_extended_result_codes(store->db, 1);
     sqlite3_busy_timeout(store->db, BUSY_TIMEOUT_MS);
     sqlite3_db_config(store->db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
@@ -207,6 +208,7 @@ static int database_open(struct store *store, struct error *err)
 static int writer_prepare(struct store *store, struct error *err)
 {
     int keep_wal = 1;
+    invariant(store->lock_fd >= 0, "%s is prepared without its lock", store->path);
     int rc = pragmas_run(store, "PRAGMA synchronous = FULL;", err);
     if (rc == 0)
         rc = check_at_start(store, err);
