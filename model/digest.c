@@ -155,7 +155,7 @@ char *digest_uid(const uint8_t seed[32], const char *kind, const char *project, 
 
 bool digest_is_uid(const char *text)
 {
-    return strlen(text) == UID_TEXT - 1 && strspn(text, "0123456789abcdef") == UID_TEXT - 1;
+    return text && strlen(text) == UID_TEXT - 1 && strspn(text, "0123456789abcdef") == UID_TEXT - 1;
 }
 
 char *digest_op(const char *uid, uint64_t epoch, const char *verb, const struct value *arguments,

@@ -41,7 +41,7 @@ char *digest_keyed(const void *key, size_t key_len, const void *data, size_t len
 char *digest_uid(const uint8_t seed[32], const char *kind, const char *project, const char *name,
                  uint64_t incarnation, char *uid);
 
-/* Whether a text is one: such as it is part of paths and of kernel names. */
+/* Whether a text is one: such as it is part of paths and of kernel names. NULL is none. */
 bool digest_is_uid(const char *text);
 
 /* op_key of an intent: BLAKE2b(uid, epoch, verb, digest of its arguments), hex,

@@ -326,7 +326,7 @@ void object_observed(struct core *core, struct driver *driver, const struct requ
                      const struct value *object)
 {
     const char *uid = value_get_text(object, "uid", NULL);
-    if (!uid || !digest_is_uid(uid) || is_of_another(core, driver, uid))
+    if (!digest_is_uid(uid) || is_of_another(core, driver, uid))
         return;
     struct seen *seen = seen_get(core, driver, uid);
     core->round.is_still = false;

@@ -1,18 +1,15 @@
 /* SPDX-License-Identifier: MPL-2.0 */
 /*
  * Finding and starting driver programs. A driver leads a session of its own and
- * dies with whoever started it, so that no child of an old one is left when the
- * next one begins: job control and timeout(1) leave a process group, and what
- * leaves the session (setsid) is to outlive the driver, as a machine is.
+ * dies with whoever started it; what a former one left in its session is dead
+ * before the next one begins (session.h).
  */
 #include "reconciler/engine/launcher.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <signal.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,8 +19,7 @@
 #include "model/invariant.h"
 #include "model/json.h"
 #include "model/text.h"
-
-enum { KILL_ROUNDS = 5 };
+#include "reconciler/engine/session.h"
 
 static const char *const installed_dirs[] = {"/usr/local/libexec/spinel/drivers",
                                              "/usr/libexec/spinel/drivers"};
@@ -142,16 +138,19 @@ static void pipes_close(int pipes[4][2])
                 close(pipes[i][end]);
 }
 
-/* Ours, and what the program is given; of one thread, so that nobody changes it meanwhile. */
-static char **environment_for(const struct program *program)
+/* Ours, what the program is given, and the mark of its session, which it alone can fill in; of one
+ * thread, so that nobody changes it meanwhile. */
+static char **environment_for(const struct program *program, char *mark)
 {
     size_t count = 0, n = 0;
     while (environ[count])
         count++;
-    char **list = memory_need(calloc(count + 2, sizeof *list));
+    char **list = memory_need(calloc(count + 3, sizeof *list));
     for (size_t i = 0; i < count; i++)
-        if (strncmp(environ[i], "SPINEL_GIVEN=", 13) != 0)
+        if (strncmp(environ[i], "SPINEL_GIVEN=", 13) != 0 &&
+            strncmp(environ[i], "SPINEL_SESSION=", 15) != 0)
             list[n++] = environ[i];
+    list[n++] = mark;
     if (program->given)
         list[n] = (char *)(size_t)program->given;
     return list;
@@ -159,12 +158,13 @@ static char **environment_for(const struct program *program)
 
 enum { PIPE_IN, PIPE_OUT, PIPE_ERR, PIPE_EXEC };
 
-static _Noreturn void child_exec(const struct program *program, char **environment, int pipes[4][2],
-                                 pid_t parent)
+static _Noreturn void child_exec(const struct program *program, char **environment,
+                                 char mark[SESSION_MARK], int pipes[4][2], pid_t parent)
 {
     sigset_t none;
     if (setsid() < 0) /* before exec, which the parent waits for */
         setpgid(0, 0);
+    session_mark(mark, parent, getpid());
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (getppid() != parent)
         _exit(127); /* it died before the line above */
@@ -203,7 +203,10 @@ int program_launch(const struct program *program, struct launched *out, struct e
     int pipes[4][2] = {{-1, -1}, {-1, -1}, {-1, -1}, {-1, -1}};
     int result = 0;
     pid_t parent = getpid(), pid = -1;
-    char **environment = environment_for(program); /* before the fork: it allocates */
+    char mark[SESSION_MARK];
+    if (program->given && sessions_clear(program->given, err) < 0)
+        return error_wrap(err, "cannot start driver %s", program->name);
+    char **environment = environment_for(program, mark); /* before the fork: it allocates */
     for (int i = 0; i < 4 && result == 0; i++)
         if (pipe2(pipes[i], O_CLOEXEC) < 0)
             result = error_sys(err, "cannot make pipes for driver %s", program->name);
@@ -212,7 +215,7 @@ int program_launch(const struct program *program, struct launched *out, struct e
     if (result < 0)
         goto out;
     if (pid == 0)
-        child_exec(program, environment, pipes, parent);
+        child_exec(program, environment, mark, pipes, parent);
     close(pipes[PIPE_EXEC][1]);
     pipes[PIPE_EXEC][1] = -1;
     result = exec_result(program, pipes[PIPE_EXEC][0], err);
@@ -229,31 +232,6 @@ out:
     free(environment);
     pipes_close(pipes);
     return result;
-}
-
-/* Kills whoever is in the session beside its leader; whether there was anybody. */
-static bool session_kill(pid_t session)
-{
-    bool has_members = false;
-    DIR *proc = opendir("/proc");
-    for (const struct dirent *entry; proc && (entry = readdir(proc));) {
-        pid_t pid = (pid_t)strtol(entry->d_name, NULL, 10);
-        if (pid > 1 && pid != session && getsid(pid) == session && kill(pid, SIGKILL) == 0)
-            has_members = true;
-    }
-    if (proc)
-        closedir(proc);
-    return has_members;
-}
-
-void program_kill(pid_t pid)
-{
-    if (pid <= 1)
-        return;
-    if (kill(-pid, SIGKILL) < 0)
-        kill(pid, SIGKILL);
-    for (int i = 0; i < KILL_ROUNDS && session_kill(pid); i++)
-        ; /* one that was about to die may have forked; the dead are met until they are reaped */
 }
 
 const char *exit_text(int status, char *buf, size_t size)

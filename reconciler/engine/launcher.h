@@ -29,11 +29,9 @@ struct launched {
 };
 
 /* Starts the program with an empty command line. It is killed when the calling
- * process dies. ERR_SYSTEM if it cannot be executed at all. */
+ * process dies. What drivers of this site left that died with whoever started them is killed
+ * first: ERR_BUSY if it does not die. ERR_SYSTEM if the program cannot be executed at all. */
 int program_launch(const struct program *program, struct launched *out, struct error *err);
-/* Kills it and all that is left of its session, whatever process group that is in. `pid` is not
- * reaped yet, so that its number is nobody else's; waiting for it is the caller's. */
-void program_kill(pid_t pid);
 
 /* How a status of waitpid() reads: "exit status 1", "signal 9 (Killed)". */
 const char *exit_text(int status, char *buf, size_t size);

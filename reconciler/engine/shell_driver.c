@@ -14,80 +14,14 @@
 #include <time.h>
 #include <unistd.h>
 #include "model/invariant.h"
+#include "reconciler/engine/session.h"
 
-enum { GOODBYE_MS = 3000, OLD_DEATH_MS = 5000 };
+enum { GOODBYE_MS = 3000 };
 
 static void pause_ms(long ms)
 {
     const struct timespec pause = {.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000};
     nanosleep(&pause, NULL);
-}
-
-/* ---- what a run before may have left ------------------------------------------------ */
-
-/* Clock ticks since boot at which a process started: with its pid, its name for ever. A dead one
- * keeps it until its parent has heard of the death, and some parents never listen. */
-static long long start_time(pid_t pid, bool *is_dead)
-{
-    char path[64], stat[1024];
-    long long ticks = -1;
-    snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
-    FILE *file = fopen(path, "re");
-    *is_dead = true;
-    if (!file)
-        return -1;
-    size_t len = fread(stat, 1, sizeof stat - 1, file);
-    fclose(file);
-    stat[len] = '\0';
-    char *field = strrchr(stat, ')'); /* the command's name may hold anything */
-    *is_dead = field && (field[2] == 'Z' || field[2] == 'X');
-    for (int i = 0; field && i < 20; i++)
-        field = strchr(field + 1, ' ');
-    if (field)
-        ticks = strtoll(field, NULL, 10);
-    return ticks;
-}
-
-static const char *pid_fact(struct arena *arena, const struct process *process)
-{
-    return arena_printf(arena, "driver.%s", process->program->name);
-}
-
-void process_note_pid(struct process *process, pid_t pid)
-{
-    struct shell *shell = process->shell;
-    struct error err = ERROR_INIT;
-    struct arena *arena = arena_new();
-    bool is_dead;
-    process->pid = pid;
-    if (shell->mode == SHELL_WRITE)
-        (void)store_fact_put(shell->store, pid_fact(arena, process),
-                             arena_printf(arena, "%d %lld", (int)pid, start_time(pid, &is_dead)),
-                             &err);
-    arena_free(arena);
-}
-
-/* R9: the children of a driver of a former run are dead before a new one is sent anything. */
-void process_kill_old(struct process *process)
-{
-    struct shell *shell = process->shell;
-    struct error err = ERROR_INIT;
-    struct arena *arena = arena_new();
-    const char *text = NULL;
-    int pid = 0;
-    long long ticks = 0;
-    bool is_dead;
-    if (shell->mode == SHELL_WRITE &&
-        store_fact_get(shell->store, arena, pid_fact(arena, process), &text, &err) == 0 && text &&
-        sscanf(text, "%d %lld", &pid, &ticks) == 2 && pid > 1 && ticks >= 0 &&
-        start_time(pid, &is_dead) == ticks) {
-        shell_log(shell, "driver.old", "driver", process->program->name);
-        program_kill(pid);
-        for (int waited = 0;
-             waited < OLD_DEATH_MS && start_time(pid, &is_dead) == ticks && !is_dead; waited += 10)
-            pause_ms(10);
-    }
-    arena_free(arena);
 }
 
 /* ---- streams ------------------------------------------------------------------------ */
@@ -145,7 +79,7 @@ static void child_ended(struct ev_loop *loop, struct ev_child *child, int events
     char why[128];
     (void)events;
     ev_child_stop(loop, child);
-    program_kill(process->pid); /* what it left, before anybody can have its number */
+    session_kill(process->pid); /* what it left, before anybody can have its number */
     process_ended(process, exit_text(child->rstatus, why, sizeof why));
 }
 
@@ -153,12 +87,11 @@ static void own_start(struct shell *shell, struct process *process)
 {
     struct launched launched;
     struct error err = ERROR_INIT;
-    process_kill_old(process);
     if (program_launch(process->program, &launched, &err) < 0) {
         process_ended(process, err.message);
         return;
     }
-    process_note_pid(process, launched.pid);
+    process->pid = launched.pid;
     ev_child_set(&process->child, launched.pid, 0);
     ev_child_start(shell->loop, &process->child);
     channel_attach(&process->channel, launched.to_in, launched.from_out, launched.from_err);
@@ -168,7 +101,7 @@ static void own_kill(struct shell *shell, struct process *process)
 {
     (void)shell;
     if (process->pid)
-        program_kill(process->pid);
+        session_kill(process->pid);
 }
 
 const struct starter starter_own = {own_start, own_kill};
@@ -187,18 +120,25 @@ void processes_open(struct shell *shell)
     }
 }
 
-/* The end of its input asks a driver to go; what does not go in time is killed. */
+/* The end of its input asks a driver to go; what does not go in time is killed, and so is what it
+ * left in its session. */
 static void process_stop(struct process *process)
 {
-    int waited = 0;
+    siginfo_t ended = {0};
     if (!ev_is_active(&process->child))
         return;
     ev_child_stop(process->shell->loop, &process->child);
-    while (waitpid(process->pid, NULL, WNOHANG) == 0) {
+    for (int waited = 0;
+         waitid(P_PID, (id_t)process->pid, &ended, WEXITED | WNOHANG | WNOWAIT) == 0 &&
+         ended.si_pid == 0;
+         waited += 5) {
         if (waited >= GOODBYE_MS)
-            program_kill(process->pid);
+            session_kill(process->pid);
         pause_ms(5);
-        waited += 5;
+    }
+    if (ended.si_pid == process->pid) {
+        session_kill(process->pid);
+        waitpid(process->pid, NULL, 0);
     }
     process->pid = 0;
 }

@@ -104,8 +104,6 @@ void env_unbind(struct shell *shell);
 void processes_open(struct shell *shell);
 void processes_close(struct shell *shell);
 void process_ended(struct process *process, const char *why);
-void process_note_pid(struct process *process, pid_t pid); /* for the next start */
-void process_kill_old(struct process *process); /* one of a run before that still lives */
 extern const struct starter starter_own;
 
 /* The event as docs/control-protocol.md has it. */

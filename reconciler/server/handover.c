@@ -18,8 +18,11 @@
 #include <unistd.h>
 #include "reconciler/server/privileges.h"
 #include "reconciler/store/home.h"
+#include "reconciler/store/store.h"
 
-#define HOME_DRAFT STORE_HOME ".new"
+#define HOME_DRAFT STORE_HOME ".draft"
+#define STORE_FILE "spinel.db"
+#define LOCK_FILE "lock"
 
 /* ---- the directories above ---------------------------------------------------------- */
 
@@ -116,18 +119,6 @@ static int file_give(int dir, const char *name, const struct passwd *user, struc
     return status;
 }
 
-static int file_move(int dir, const char *name, const struct passwd *user, struct error *err)
-{
-    struct stat st;
-    char to[NAME_MAX + sizeof HOME_DRAFT + 1];
-    (void)user;
-    if (fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) < 0 || !is_kept_by_core(&st))
-        return 0;
-    snprintf(to, sizeof to, HOME_DRAFT "/%s", name);
-    return renameat(dir, name, dir, to) < 0 ? error_sys(err, "cannot move %s of the state", name)
-                                            : 0;
-}
-
 /* The socket of a former daemon, or what somebody put where drivers are to look. */
 static int stranger_check(int dir, const char *name, const struct passwd *user, struct error *err)
 {
@@ -148,34 +139,132 @@ static int stranger_check(int dir, const char *name, const struct passwd *user, 
 
 /* ---- the directory of the core ------------------------------------------------------ */
 
-/* Its last step is the rename: one that was cut short is gone on with. */
-static int home_make(int dir, const struct passwd *user, bool *has_moved, struct error *err)
+/*
+ * The files come into it by second names in a draft, and one rename makes that the core's: until
+ * then the store is whole where it was, from then on where it is now (store/home.h), whenever this
+ * process or the power dies. A draft is never more than names, so one that was left is thrown
+ * away; what was left of the old names goes before the user is given anything.
+ */
+
+static int name_remove(int dir, const char *name, const struct passwd *user, struct error *err)
 {
-    struct stat st;
-    if (mkdirat(dir, HOME_DRAFT, 0700) < 0 && errno != EEXIST)
-        return error_sys(err, "cannot make " HOME_DRAFT " in the state directory");
-    if (fstatat(dir, HOME_DRAFT, &st, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISDIR(st.st_mode))
-        return error_set(err, ERR_DENIED, HOME_DRAFT " in the state directory is no directory");
-    bool had_store = fstatat(dir, "spinel.db", &st, AT_SYMLINK_NOFOLLOW) == 0;
-    int status = names_each(dir, user, file_move, err);
-    if (status == 0 && (renameat(dir, HOME_DRAFT, dir, STORE_HOME) < 0 || fsync(dir) < 0))
-        status = error_sys(err, "cannot make " STORE_HOME " in the state directory");
-    if (status == 0)
-        *has_moved = had_store;
+    (void)user;
+    return unlinkat(dir, name, 0) < 0 ? error_sys(err, "cannot remove " HOME_DRAFT "/%s", name) : 0;
+}
+
+static int draft_remove(int dir, const struct passwd *user, struct error *err)
+{
+    int draft = openat(dir, HOME_DRAFT, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (draft < 0)
+        return errno == ENOENT ? 0 : error_sys(err, "cannot open " HOME_DRAFT " of a former start");
+    int status = names_each(draft, user, name_remove, err);
+    close(draft);
+    if (status == 0 && unlinkat(dir, HOME_DRAFT, AT_REMOVEDIR) < 0)
+        status = error_sys(err, "cannot remove " HOME_DRAFT " of a former start");
     return status;
 }
 
-static int home_hand_over(int dir, const struct passwd *user, bool *has_moved, struct error *err)
+/* The lock is held meanwhile, and the core makes one of its own. */
+static int file_link(int dir, const char *name, const struct passwd *user, struct error *err)
+{
+    struct stat st;
+    char to[NAME_MAX + sizeof HOME_DRAFT + 1];
+    (void)user;
+    if (strcmp(name, LOCK_FILE) == 0 || fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) < 0 ||
+        !is_kept_by_core(&st))
+        return 0;
+    snprintf(to, sizeof to, HOME_DRAFT "/%s", name);
+    return linkat(dir, name, dir, to, 0) < 0 ? error_sys(err, "cannot move %s of the state", name)
+                                             : 0;
+}
+
+static int draft_make(int dir, const struct passwd *user, struct error *err)
+{
+    if (mkdirat(dir, HOME_DRAFT, 0700) < 0)
+        return error_sys(err, "cannot make " HOME_DRAFT " in the state directory");
+    int status = names_each(dir, user, file_link, err);
+    if (status < 0)
+        return status;
+    int draft = openat(dir, HOME_DRAFT, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (draft < 0 || fsync(draft) < 0)
+        status = error_sys(err, "cannot make " HOME_DRAFT " durable");
+    if (draft >= 0)
+        close(draft);
+    return status;
+}
+
+/* Not every file system can refuse to take a place; a directory takes none but an empty one's. */
+static int draft_put_in_place(int dir, struct error *err)
+{
+    int status = renameat2(dir, HOME_DRAFT, dir, STORE_HOME, RENAME_NOREPLACE);
+    if (status < 0 && errno == EINVAL)
+        status = renameat(dir, HOME_DRAFT, dir, STORE_HOME);
+    return status < 0 || fsync(dir) < 0
+               ? error_sys(err, "cannot make " STORE_HOME " in the state directory")
+               : 0;
+}
+
+/* Nobody writes to the store meanwhile, and no other start makes a draft. */
+static int home_make(const char *state_dir, int dir, const struct passwd *user, struct error *err)
+{
+    struct stat st;
+    int lock = -1;
+    int status = store_lock(state_dir, &lock, err);
+    if (status < 0)
+        return status;
+    bool is_made = fstatat(dir, STORE_HOME, &st, AT_SYMLINK_NOFOLLOW) == 0; /* by another start */
+    if (!is_made && (status = draft_remove(dir, user, err)) == 0 &&
+        (status = draft_make(dir, user, err)) == 0)
+        status = draft_put_in_place(dir, err);
+    close(lock);
+    return status;
+}
+
+static int old_name_remove(int dir, const char *name, const struct passwd *user, struct error *err)
+{
+    struct stat old, now;
+    char path[NAME_MAX + sizeof STORE_HOME + 1];
+    (void)user;
+    snprintf(path, sizeof path, STORE_HOME "/%s", name);
+    if (fstatat(dir, name, &old, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISREG(old.st_mode))
+        return 0;
+    bool is_moved = fstatat(dir, path, &now, AT_SYMLINK_NOFOLLOW) == 0 &&
+                    now.st_dev == old.st_dev && now.st_ino == old.st_ino;
+    if (!is_moved && strcmp(name, LOCK_FILE) != 0)
+        return 0;
+    return unlinkat(dir, name, 0) < 0 ? error_sys(err, "cannot remove the old name %s", name) : 0;
+}
+
+static bool has_store(int dir)
+{
+    struct stat st;
+    return fstatat(dir, STORE_FILE, &st, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
+/* The database goes first: who still finds it there finds its log, too. */
+static int old_names_remove(int dir, const struct passwd *user, bool *has_moved, struct error *err)
+{
+    bool had_store = has_store(dir);
+    int status = old_name_remove(dir, STORE_FILE, user, err);
+    if (status == 0)
+        status = names_each(dir, user, old_name_remove, err);
+    *has_moved = status == 0 && had_store && !has_store(dir);
+    return status;
+}
+
+static int home_hand_over(const char *state_dir, int dir, const struct passwd *user,
+                          bool *has_moved, struct error *err)
 {
     int status = 0;
     int home = openat(dir, STORE_HOME, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    if (home < 0 && errno == ENOENT && (status = home_make(dir, user, has_moved, err)) == 0)
+    if (home < 0 && errno == ENOENT && (status = home_make(state_dir, dir, user, err)) == 0)
         home = openat(dir, STORE_HOME, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (status < 0)
         return status;
     if (home < 0)
         return error_sys(err, "cannot open " STORE_HOME " in the state directory");
-    if (fchown(home, user->pw_uid, user->pw_gid) < 0 || fchmod(home, 0750) < 0)
+    status = old_names_remove(dir, user, has_moved, err);
+    if (status == 0 && (fchown(home, user->pw_uid, user->pw_gid) < 0 || fchmod(home, 0750) < 0))
         status = error_sys(err, "cannot give " STORE_HOME " to user %s", user->pw_name);
     if (status == 0)
         status = names_each(home, user, file_give, err);
@@ -211,7 +300,7 @@ int state_hand_over(const char *state_dir, const char *key_file, const char *use
     if (dir < 0)
         return error_sys(err, "cannot open the state directory %s", state_dir);
     if ((status = state_take(dir, &user, err)) == 0 &&
-        (status = home_hand_over(dir, &user, has_moved, err)) == 0)
+        (status = home_hand_over(state_dir, dir, &user, has_moved, err)) == 0)
         status = names_each(dir, &user, stranger_check, err);
     close(dir);
     return status < 0 ? error_wrap(err, "%s", state_dir) : 0;

@@ -23,7 +23,6 @@ static void ask(struct shell *shell, struct process *process, enum supervisor_ve
 
 static void remote_start(struct shell *shell, struct process *process)
 {
-    process_kill_old(process);
     ask(shell, process, SUPERVISOR_START);
 }
 
@@ -41,7 +40,7 @@ static void message_take(struct server *server, const struct supervisor_message 
     struct process *process = &server->shell->processes[message->driver];
     switch (message->verb) {
     case SUPERVISOR_STARTED:
-        process_note_pid(process, message->pid);
+        process->pid = message->pid;
         channel_attach(&process->channel, fds[0], fds[1], fds[2]);
         fds[0] = fds[1] = fds[2] = -1;
         return;

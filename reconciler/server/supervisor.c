@@ -4,7 +4,7 @@
  *
  * When the core dies, every driver's session is killed and reaped before a new core
  * begins, and when a driver dies what is left of its session, so that no child of an
- * old driver can act beside a new one.
+ * old driver can act beside a new one (engine/session.h).
  * When the supervisor dies, core and drivers are killed by the kernel
  * (PR_SET_PDEATHSIG). Virtual machines belong to neither: their launcher has left
  * for a session of its own.
@@ -33,6 +33,7 @@
 #include "model/value.h"
 #include "model/when.h"
 #include "reconciler/engine/log.h"
+#include "reconciler/engine/session.h"
 
 enum {
     PAUSE_FIRST_MS = 500,
@@ -221,7 +222,7 @@ static void drivers_kill(struct supervisor *supervisor)
 {
     for (size_t i = 0; i < supervisor->plan->program_count; i++)
         if (supervisor->drivers[i])
-            program_kill(supervisor->drivers[i]);
+            session_kill(supervisor->drivers[i]);
     int64_t until_ms = now_ms() + DEATH_MS;
     for (size_t i = 0; i < supervisor->plan->program_count; i++) {
         pid_t pid = supervisor->drivers[i];
@@ -251,7 +252,7 @@ static void message_serve(struct supervisor *supervisor, const struct supervisor
         return;
     case SUPERVISOR_KILL:
         if (is_of_driver)
-            program_kill(supervisor->drivers[message->driver]);
+            session_kill(supervisor->drivers[message->driver]);
         return;
     case SUPERVISOR_STARTED:
     case SUPERVISOR_ENDED:
@@ -411,7 +412,7 @@ static void driver_bury(const struct supervisor *supervisor, pid_t pid)
 {
     for (size_t i = 0; i < supervisor->plan->program_count; i++)
         if (supervisor->drivers[i] == pid)
-            program_kill(pid);
+            session_kill(pid);
 }
 
 static void driver_ended(struct supervisor *supervisor, pid_t pid, int status)

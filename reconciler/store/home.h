@@ -9,7 +9,7 @@
 
 /*
  * Where the core keeps what is its own: <stateDir>/core if that is a directory, and stateDir
- * itself if not. The supervisor makes it for a core with a user of its own (server/privileges.c).
+ * itself if not. The supervisor makes it for a core with a user of its own (server/handover.c).
  */
 void store_home(const char *state_dir, char home[PATH_MAX]);
 

@@ -116,8 +116,7 @@ static struct intent intent_read(struct query *query, struct arena *arena)
 /* What the rest of the program relies on, of a row that may have been damaged or edited. */
 static const char *intent_wrong(const struct intent *intent)
 {
-    if (!intent->op || !intent->op[0] || !intent->uid || !digest_is_uid(intent->uid) ||
-        !intent->state)
+    if (!intent->op || !intent->op[0] || !digest_is_uid(intent->uid) || !intent->state)
         return "an intent is of no operation or of no object";
     if (intent->epoch > UINT64_C(1) << 53)
         return "an intent has an epoch that nobody can have reached";

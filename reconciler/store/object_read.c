@@ -127,7 +127,7 @@ static bool name_is_fit(const char *name)
 /* What becomes part of paths, of kernel names and of what drivers are told. */
 static const char *identity_wrong(const struct known *row)
 {
-    if (!row->uid || !digest_is_uid(row->uid))
+    if (!digest_is_uid(row->uid))
         return "its uid is not 32 hexadecimal digits";
     if (!row->kind || !kind_is_fit(row->kind))
         return "its kind is no word that a kind is called by";
@@ -278,9 +278,8 @@ int store_sightings_each(struct store *store, store_sighting_taken *taken, void 
         sighting.is_absent = query_int(&query) != 0;
         sighting.is_running = query_int(&query) != 0;
         sighting.etag = query_peek(&query);
-        if (query.failed == 0 &&
-            (!sighting.uid || !digest_is_uid(sighting.uid) || sighting.epoch > EPOCH_HIGHEST ||
-             sighting.seen_epoch > EPOCH_HIGHEST))
+        if (query.failed == 0 && (!digest_is_uid(sighting.uid) || sighting.epoch > EPOCH_HIGHEST ||
+                                  sighting.seen_epoch > EPOCH_HIGHEST))
             sighting_refuse(&query, &sighting);
         if (query.failed == 0)
             taken(context, &sighting);

@@ -81,12 +81,12 @@ static int lock_refused(int fd, struct error *err)
 }
 
 /* R1 of docs/model/README.md: one process writes and sends. */
-static int lock_take(const char *state_dir, int *lock_fd, struct error *err)
+static int lock_take(const char *home, int *lock_fd, struct error *err)
 {
-    invariant(*lock_fd < 0, "%s is locked already, as %d", state_dir, *lock_fd);
+    invariant(*lock_fd < 0, "%s is locked already, as %d", home, *lock_fd);
     struct text path = TEXT_INIT;
     struct stat st;
-    text_printf(&path, "%s/lock", state_dir);
+    text_printf(&path, "%s/lock", home);
     int rc = 0;
     int fd = open(path.data, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0640);
     if (fd < 0) {
@@ -115,12 +115,17 @@ out:
     return rc;
 }
 
-int store_lock_test(const char *state_dir, struct error *err)
+int store_lock(const char *state_dir, int *lock_fd, struct error *err)
 {
     char home[PATH_MAX];
-    int fd = -1;
     store_home(state_dir, home);
-    int rc = lock_take(home, &fd, err);
+    return lock_take(home, lock_fd, err);
+}
+
+int store_lock_test(const char *state_dir, struct error *err)
+{
+    int fd = -1;
+    int rc = store_lock(state_dir, &fd, err);
     if (fd >= 0)
         close(fd);
     return rc;
@@ -260,7 +265,7 @@ static int database_prepare_again(struct store *store, struct error *err)
     return database_prepare(store, err);
 }
 
-/* A daemon that starts may have moved the store (server/privileges.c) before we had the lock. */
+/* A daemon that starts may have moved the store (server/handover.c) before we had the lock. */
 static int home_recheck(const char *state_dir, const char *home, struct error *err)
 {
     char now[PATH_MAX];

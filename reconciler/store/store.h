@@ -27,6 +27,9 @@ enum store_mode {
 
 /* ERR_BUSY names the pid that holds the lock; ERR_STALE: made by a newer Spinel. */
 int store_open(const char *state_dir, enum store_mode mode, struct store **out, struct error *err);
+/* The lock of a writer, as store_open() takes it: nobody opens the store to write until `*lock_fd`
+ * (-1 before) is closed. */
+int store_lock(const char *state_dir, int *lock_fd, struct error *err);
 /* What store_open() would say of the lock of a writer, now. */
 int store_lock_test(const char *state_dir, struct error *err);
 /* A writer's: it was too large to be read through when it was opened. */

@@ -625,19 +625,3 @@ SITES
     chmod 0600 lab/spinel.key
     spinel apply --yes
 }
-
-@test "an old driver that is dead, and whose parent does not listen, is not waited for" {
-    spinel apply --yes --wait=60s >/dev/null
-    setsid bash -c 'sleep 0 & echo $! >dead; exec sleep 60' 3>&- &
-    parent=$!
-    until_true 10 sh -c 'grep -q "^State:.Z" /proc/$(cat dead)/status'
-    dead=$(cat dead)
-    ticks=$(sed 's/.*) //' "/proc/$dead/stat" | cut -d' ' -f20)
-    sqlite3 lab/state/spinel.db "UPDATE fact SET text = '$dead $ticks' WHERE key = 'driver.sim'"
-    daemon_start
-    converged
-    kill $parent
-    grep -q 'event=driver.old' serve.log
-    between=$(grep -E 'event=driver.(old|started)' serve.log | sed 's/at=\([^ ]*\).*/\1/' | date -f - +%s | paste -sd' ')
-    [ $((${between#* } - ${between% *})) -lt 4 ]
-}

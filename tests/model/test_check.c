@@ -203,6 +203,18 @@ static void a_secret_of_the_wrong_type_is_not_shown(void **state)
 
 /* ---- one form of a value ------------------------------------------------------------ */
 
+static void a_uid_is_32_hexadecimal_digits(void **state)
+{
+    (void)state;
+    assert_true(digest_is_uid("0123456789abcdef0123456789abcdef"));
+    assert_false(digest_is_uid("0123456789abcdef0123456789abcde"));
+    assert_false(digest_is_uid("0123456789abcdef0123456789abcdef0"));
+    assert_false(digest_is_uid("0123456789ABCDEF0123456789abcdef"));
+    assert_false(digest_is_uid("../3456789abcdef0123456789abcdef"));
+    assert_false(digest_is_uid(""));
+    assert_false(digest_is_uid(NULL));
+}
+
 static void a_digest_is_of_the_meaning_and_not_of_the_order(void **state)
 {
     struct fixture *f = *state;
@@ -240,6 +252,7 @@ int main(void)
         MODEL_TEST(fields_are_those_of_the_kind),
         MODEL_TEST(a_secret_of_the_wrong_type_is_not_shown),
         MODEL_TEST(a_digest_is_of_the_meaning_and_not_of_the_order),
+        MODEL_TEST(a_uid_is_32_hexadecimal_digits),
         MODEL_TEST(every_character_has_one_way_to_be_written),
     };
 

@@ -20,6 +20,7 @@
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include "reconciler/engine/session.h"
 #include "reconciler/server/supervisor.h"
 
 struct seen {
@@ -356,6 +357,124 @@ static void what_a_driver_left_dies_with_the_core(void **state)
     leaver_run(false, "wait");
 }
 
+static bool answer_await(int channel, struct supervisor_message *message)
+{
+    struct pollfd slot = {.fd = channel, .events = POLLIN};
+    int fds[3];
+    bool has_come = poll(&slot, 1, 10000) > 0 && supervisor_receive(channel, message, fds) > 0;
+    if (has_come)
+        supervisor_fds_close(fds);
+    return has_come;
+}
+
+static bool start_ask(int channel, struct supervisor_message *answer)
+{
+    const struct supervisor_message start = {.verb = SUPERVISOR_START, .driver = 0};
+    supervisor_send(channel, &start, NULL, 0);
+    return answer_await(channel, answer);
+}
+
+/* ---- what a driver left that nobody buried ------------------------------------------------ */
+
+/* The first one begins what is to die with it, and what leaves its session to outlive it. */
+static const char orphaning[] = "#!/bin/sh\n[ -e $0.begun ] && exec sleep 600\n"
+                                "timeout 600 sleep 600 & echo $! >$0.child\n"
+                                "setsid sleep 600 & echo $! >$0.machine\n"
+                                "sleep 0.2; >$0.begun; wait\n";
+
+struct orphans {
+    const char *path;
+    pid_t supervisor;
+    bool has_started, is_child_alive, is_machine_alive;
+};
+
+static int core_of_orphans(void *context, int channel, pid_t supervisor)
+{
+    struct orphans *orphans = context;
+    struct supervisor_message answer;
+    bool is_first = orphans->supervisor == 0;
+    orphans->supervisor = supervisor;
+    if (!start_ask(channel, &answer) || answer.verb != SUPERVISOR_STARTED)
+        return 0;
+    if (is_first) {
+        child_of(orphans->path, ".begun");
+        kill(supervisor, SIGKILL);
+        return 0;
+    }
+    orphans->has_started = true;
+    orphans->is_child_alive = is_running(child_of(orphans->path, ".child"));
+    orphans->is_machine_alive = is_running(child_of(orphans->path, ".machine"));
+    return 0;
+}
+
+static void what_a_killed_supervisors_driver_left_is_dead_before_the_next(void **state)
+{
+    char path[] = "/tmp/spinel-orphans-XXXXXX", given[64], name[64];
+    struct orphans *orphans =
+        mmap(NULL, sizeof *orphans, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    int fd = mkstemp(path), status = -1;
+    (void)state;
+    assert_true(orphans != MAP_FAILED);
+    assert_true(fd >= 0 && dprintf(fd, orphaning) > 0 && fchmod(fd, 0755) == 0);
+    close(fd);
+    *orphans = (struct orphans){.path = path};
+    snprintf(given, sizeof given, "SPINEL_GIVEN={\"stateDir\":\"%s\"}", path);
+    const struct program program = {.name = "orphaning", .path = path, .given = given};
+    const struct supervisor_plan plan = {.programs = &program,
+                                         .program_count = 1,
+                                         .state_dir = "/nonexistent",
+                                         .log_format = "text",
+                                         .core = core_of_orphans,
+                                         .context = orphans};
+    for (int life = 0; life < 2; life++) {
+        pid_t pid = fork();
+        if (pid == 0) {
+            struct error err = ERROR_INIT;
+            supervisor_run(&plan, &err);
+            _exit(0);
+        }
+        assert_int_equal(waitpid(pid, &status, 0), pid);
+        assert_int_equal(WIFSIGNALED(status), life == 0);
+    }
+    kill(child_of(path, ".child"), SIGKILL);
+    kill(child_of(path, ".machine"), SIGKILL);
+    for (int i = 0; i < 4; i++) {
+        static const char *const suffixes[] = {"", ".child", ".machine", ".begun"};
+        snprintf(name, sizeof name, "%s%s", path, suffixes[i]);
+        unlink(name);
+    }
+    assert_true(orphans->has_started);
+    assert_false(orphans->is_child_alive);
+    assert_true(orphans->is_machine_alive);
+    munmap(orphans, sizeof *orphans);
+}
+
+/* As of a command that only looks, beside a daemon. */
+static void a_driver_that_somebody_runs_is_left_alone(void **state)
+{
+    char path[] = "/tmp/spinel-beside-XXXXXX";
+    struct error err = ERROR_INIT;
+    struct launched first, second;
+    int fd = mkstemp(path);
+    (void)state;
+    assert_true(fd >= 0 && dprintf(fd, "#!/bin/sh\nsleep 600\n") > 0 && fchmod(fd, 0755) == 0);
+    close(fd);
+    const struct program program = {
+        .name = "beside", .path = path, .given = "SPINEL_GIVEN={\"stateDir\":\"beside\"}"};
+    assert_int_equal(program_launch(&program, &first, &err), 0);
+    assert_int_equal(program_launch(&program, &second, &err), 0);
+    unlink(path);
+    assert_true(is_running(first.pid));
+    session_kill(first.pid);
+    session_kill(second.pid);
+    assert_int_equal(waitpid(first.pid, NULL, 0), first.pid);
+    assert_int_equal(waitpid(second.pid, NULL, 0), second.pid);
+    const int fds[] = {first.to_in,  first.from_out,  first.from_err,
+                       second.to_in, second.from_out, second.from_err};
+    for (size_t i = 0; i < sizeof fds / sizeof *fds; i++)
+        close(fds[i]);
+}
+
 /* ---- a driver that does not die --------------------------------------------------------- */
 
 struct undead {
@@ -380,23 +499,6 @@ static pid_t driver_hold(struct undead *undead)
     close(told[0]);
     close(told[1]);
     return pid;
-}
-
-static bool answer_await(int channel, struct supervisor_message *message)
-{
-    struct pollfd slot = {.fd = channel, .events = POLLIN};
-    int fds[3];
-    bool has_come = poll(&slot, 1, 10000) > 0 && supervisor_receive(channel, message, fds) > 0;
-    if (has_come)
-        supervisor_fds_close(fds);
-    return has_come;
-}
-
-static bool start_ask(int channel, struct supervisor_message *answer)
-{
-    const struct supervisor_message start = {.verb = SUPERVISOR_START, .driver = 0};
-    supervisor_send(channel, &start, NULL, 0);
-    return answer_await(channel, answer);
 }
 
 static int core_with_an_undead(void *context, int channel, pid_t supervisor)
@@ -471,6 +573,8 @@ int main(void)
         cmocka_unit_test(systemd_is_told_once_that_it_is_ready),
         cmocka_unit_test(what_a_driver_left_dies_with_it),
         cmocka_unit_test(what_a_driver_left_dies_with_the_core),
+        cmocka_unit_test(what_a_killed_supervisors_driver_left_is_dead_before_the_next),
+        cmocka_unit_test(a_driver_that_somebody_runs_is_left_alone),
         cmocka_unit_test(a_driver_that_does_not_die_holds_up_nobody),
         cmocka_unit_test(last_words_of_a_core_are_heard),
     };
