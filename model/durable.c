@@ -24,6 +24,15 @@ int write_all(int fd, const void *data, size_t len)
     return 0;
 }
 
+int fresh_open(int dir_fd, const char *name, int flags)
+{
+    int all = O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC | flags;
+    int fd = openat(dir_fd, name, all, 0600);
+    if (fd < 0 && errno == EEXIST && unlinkat(dir_fd, name, 0) == 0)
+        fd = openat(dir_fd, name, all, 0600);
+    return fd;
+}
+
 int directory_sync(const char *path, struct error *err)
 {
     int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -52,7 +61,7 @@ int directory_make(const char *path, mode_t mode, struct error *err)
 /* The file under another name, synced. */
 static int draft_write(int dir_fd, const char *draft, const void *data, size_t len)
 {
-    int fd = openat(dir_fd, draft, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
+    int fd = fresh_open(dir_fd, draft, O_WRONLY);
     if (fd < 0)
         return -1;
     int result = write_all(fd, data, len) < 0 || fsync(fd) < 0 ? -1 : 0;
