@@ -252,7 +252,7 @@ static _Noreturn void launcher_main(const struct launch *launch, struct pipes *p
                                       .since = time(NULL),
                                       .start = proc_start_time(pid),
                                       .launcher_start = proc_start_time(getpid())};
-    process_boot_id(report.process.boot);
+    proc_boot_id(report.process.boot);
     if (process_write(launch->dir_fd, &report.process, &report.err) < 0)
         fail(pipes->report[1], &report.err);
     if (write(pipes->report[1], &report, sizeof report) != (ssize_t)sizeof report ||

@@ -131,14 +131,17 @@ static void one_that_has_ended_is_none(void **state)
     pid_t pid = start(geteuid());
     process_trust("/bin/sh", is_machines_user);
     uint64_t started = proc_start_time(pid);
-    int pidfd = proc_open(pid, started);
+    char boot[BOOT_ID_TEXT];
+    proc_boot_id(boot);
+    int pidfd = proc_open(pid, started, boot);
     assert_true(started > 0 && pidfd >= 0);
-    assert_int_equal(proc_open(pid, started + 1), -1);
+    assert_int_equal(proc_open(pid, started + 1, boot), -1);
+    assert_int_equal(proc_open(pid, started, "another boot"), -1);
     proc_signal(pidfd, SIGKILL);
     assert_true(proc_wait(pidfd, 10000));
     close(pidfd);
     assert_int_equal(process_find(uuid), 0);
-    assert_int_equal(proc_open(pid, started), -1);
+    assert_int_equal(proc_open(pid, started, boot), -1);
     end(pid);
 }
 
