@@ -59,7 +59,7 @@ int directory_make(const char *path, mode_t mode, struct error *err)
 }
 
 /* The file under another name, synced. */
-static int draft_write(int dir_fd, const char *draft, const void *data, size_t len)
+static int draft_make(int dir_fd, const char *draft, const void *data, size_t len)
 {
     int fd = fresh_open(dir_fd, draft, O_WRONLY);
     if (fd < 0)
@@ -77,7 +77,7 @@ static int file_put(int dir_fd, const char *name, const void *data, size_t len,
 {
     char draft[NAME_MAX + 1];
     snprintf(draft, sizeof draft, ".%s.%d", name, (int)getpid());
-    if (draft_write(dir_fd, draft, data, len) == 0 && give_name(dir_fd, draft, name) == 0 &&
+    if (draft_make(dir_fd, draft, data, len) == 0 && give_name(dir_fd, draft, name) == 0 &&
         fsync(dir_fd) == 0)
         return 0;
     error_sys(err, "cannot write %s", name);
