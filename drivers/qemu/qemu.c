@@ -31,6 +31,7 @@
 #include "model/value.h"
 
 static struct settings settings;
+static const char *own_dir;
 
 /* Each machine that runs takes two descriptors of ours (watch.c), and there are a thousand of them
  * before there is anything else. */
@@ -45,7 +46,7 @@ static void raise_fd_limit(void)
 
 static bool is_machines_user(uid_t user)
 {
-    return user_is_machines(&settings, user);
+    return user_is_machines(&settings, own_dir, user);
 }
 
 static int driver_start(struct spinel_host *host, const struct value *given, struct value *reply,
@@ -55,6 +56,7 @@ static int driver_start(struct spinel_host *host, const struct value *given, str
         return err->code;
     value_set_text(spinel_arena(host), reply, "qemu", settings.binary);
     raise_fd_limit();
+    own_dir = spinel_own_dir(host);
     process_trust(settings.binary, is_machines_user);
     accel_prepare(host, &settings);
     return watch_start(host, err);
@@ -179,7 +181,7 @@ static int destroy(struct spinel_host *host, const struct spinel_op *op, struct 
     if (status == 0)
         status = rundir_remove(instance.dir, instance.dir_fd, err);
     if (status == 0)
-        user_give_back(host, instance.uid, instance.user);
+        user_give_back(host, instance.uid);
     instance_close(&instance);
     return status;
 }
