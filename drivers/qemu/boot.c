@@ -278,7 +278,7 @@ int power_on(struct instance *instance, const struct settings *settings, const s
         return err->code;
     int status = open_all(instance, settings, &opened, err);
     if (status == 0)
-        status = instance_save(instance, op, err);
+        status = instance_save(instance, err);
     if (status == 0) {
         unlinkat(instance->dir_fd, "exit.json", 0);
         struct launch launch = {

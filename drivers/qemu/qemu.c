@@ -162,8 +162,8 @@ static int restart(struct instance *instance, const struct spinel_op *op, struct
 
 static int keep(struct instance *instance, const struct spinel_op *op, struct error *err)
 {
-    (void)instance, (void)op, (void)err; /* the new tag says it all */
-    return 0;
+    instance_tag(instance, op);
+    return instance_save(instance, err);
 }
 
 static int destroy(struct spinel_host *host, const struct spinel_op *op, struct error *err)
@@ -226,9 +226,9 @@ static int driver_apply(struct spinel_host *host, const struct spinel_op *op, st
             : instance_open(host, op->uid, &instance, err);
     if (status < 0)
         return status;
-    status = instance_save(&instance, op, err);
-    if (status == 0)
-        status = verbs[op->verb](&instance, op, err);
+    status = verbs[op->verb](&instance, op, err);
+    if (status == 0 && instance.has_new_tag) /* nothing that it did was written down with it */
+        status = instance_save(&instance, err);
     instance_close(&instance);
     return status;
 }

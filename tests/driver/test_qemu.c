@@ -91,12 +91,35 @@ static void an_instance_that_is_gone_is_so_on_disk_before_the_answer(void **stat
     assert_non_null(instances_sync(rack, log_take(rack))); /* whoever did it may have died */
 }
 
+static int writes_of(const char *log, const char *name)
+{
+    int count = 0;
+    for (const char *at = log; (at = strstr(at, name)); at++)
+        count++;
+    return count;
+}
+
+/* Each waits for the disk twice. */
+static void a_step_writes_the_record_once(void **state)
+{
+    static const char *const verbs[] = {"create",  "create",  "update",
+                                        "restart", "release", "adopt"};
+    struct rack *rack = *state;
+    start_logged(rack);
+    for (int i = 0; i < (int)(sizeof verbs / sizeof *verbs); i++) {
+        log_take(rack);
+        assert_applied(rack, rack_apply(rack, 1, i + 1, verbs[i], "Instance", OFF));
+        assert_int_equal(writes_of(log_take(rack), " record.json\n"), 1);
+    }
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
         TEST(a_new_instance_is_on_disk_before_the_answer),
         TEST(an_instance_that_is_gone_is_so_on_disk_before_the_answer),
+        TEST(a_step_writes_the_record_once),
         TEST(it_may_hold_as_many_descriptors_as_the_system_lets_it),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
