@@ -166,15 +166,22 @@ static int keep(struct instance *instance, const struct spinel_op *op, struct er
     return instance_save(instance, err);
 }
 
+/* Who made its directory may have died before there was a record in it, and who removed it before
+ * that was durable. */
+static int absent(const char *dir, struct error *err)
+{
+    *err = (struct error)ERROR_INIT;
+    rmdir(dir);
+    return parent_sync(dir, err);
+}
+
 static int destroy(struct spinel_host *host, const struct spinel_op *op, struct error *err)
 {
     struct instance instance;
     int status = instance_open(host, op->uid, &instance, err);
-    if (status == ERR_NOT_FOUND) { /* but who removed it may have died before that was durable */
-        *err = (struct error)ERROR_INIT;
-        return parent_sync(native_instance_dir(spinel_arena(host), spinel_state_dir(host), op->uid),
-                           err);
-    }
+    if (status == ERR_NOT_FOUND)
+        return absent(native_instance_dir(spinel_arena(host), spinel_state_dir(host), op->uid),
+                      err);
     if (status < 0)
         return status;
     status = power_off(&instance, stop_read(op, &instance), err);
