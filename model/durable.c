@@ -24,6 +24,15 @@ int write_all(int fd, const void *data, size_t len)
     return 0;
 }
 
+int fresh_open(int dir_fd, const char *name, int flags)
+{
+    int all = O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC | flags;
+    int fd = openat(dir_fd, name, all, 0600);
+    if (fd < 0 && errno == EEXIST && unlinkat(dir_fd, name, 0) == 0)
+        fd = openat(dir_fd, name, all, 0600);
+    return fd;
+}
+
 int directory_sync(const char *path, struct error *err)
 {
     int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -50,9 +59,9 @@ int directory_make(const char *path, mode_t mode, struct error *err)
 }
 
 /* The file under another name, synced. */
-static int draft_write(int dir_fd, const char *draft, const void *data, size_t len)
+static int draft_make(int dir_fd, const char *draft, const void *data, size_t len)
 {
-    int fd = openat(dir_fd, draft, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
+    int fd = fresh_open(dir_fd, draft, O_WRONLY);
     if (fd < 0)
         return -1;
     int result = write_all(fd, data, len) < 0 || fsync(fd) < 0 ? -1 : 0;
@@ -68,7 +77,7 @@ static int file_put(int dir_fd, const char *name, const void *data, size_t len,
 {
     char draft[NAME_MAX + 1];
     snprintf(draft, sizeof draft, ".%s.%d", name, (int)getpid());
-    if (draft_write(dir_fd, draft, data, len) == 0 && give_name(dir_fd, draft, name) == 0 &&
+    if (draft_make(dir_fd, draft, data, len) == 0 && give_name(dir_fd, draft, name) == 0 &&
         fsync(dir_fd) == 0)
         return 0;
     error_sys(err, "cannot write %s", name);

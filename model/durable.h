@@ -15,6 +15,12 @@ struct error;
 /* All of it, in as many writes as it takes. -1 with errno set. */
 int write_all(int fd, const void *data, size_t len);
 
+/* A file that was not there before, 0600, close-on-exec, by its name in a directory (AT_FDCWD: by
+ * its path); `flags` say how it is opened, O_WRONLY or O_RDWR, and more. What stood under the name
+ * (the draft of a process that died, or a link that somebody else put there) goes, and is never
+ * written to. -1 with errno set if it cannot be made. */
+int fresh_open(int dir_fd, const char *name, int flags);
+
 int directory_sync(const char *path, struct error *err);
 
 /* Of the directory that holds the name: that it is there, or is gone. */

@@ -35,7 +35,7 @@ int staging_open(struct spinel_host *host, const char *target, struct staging *s
     if (errno != EOPNOTSUPP && errno != EISDIR && errno != EINVAL)
         return error_sys(err, "cannot make a file in %s", dir);
     const char *hidden = arena_printf(arena, "%s/.%s.new", dir, strrchr(target, '/') + 1);
-    staging->fd = open(hidden, O_RDWR | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
+    staging->fd = fresh_open(AT_FDCWD, hidden, O_RDWR);
     if (staging->fd < 0)
         return error_sys(err, "cannot make a file in %s", dir);
     staging->path = staging->hidden = hidden;

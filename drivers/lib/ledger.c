@@ -20,7 +20,6 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-#include "drivers/lib/fresh.h"
 #include "drivers/lib/host.h"
 #include "model/arena.h"
 #include "model/digest.h"
@@ -377,7 +376,7 @@ int ledger_claim(struct ledger *ledger, struct error *err)
     if (asprintf(&fresh, "%s.new", ledger->path) < 0)
         memory_out();
     size_t lines = ledger_text(ledger, &whole);
-    fd = fresh_open(fresh, O_APPEND);
+    fd = fresh_open(AT_FDCWD, fresh, O_WRONLY | O_APPEND);
     if (fd < 0 || write_all(fd, whole.data, whole.len) < 0 || fsync(fd) < 0 ||
         rename(fresh, ledger->path) < 0)
         result = error_sys(err, "cannot write %s", fresh);

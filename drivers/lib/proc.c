@@ -32,6 +32,18 @@ static ssize_t file_read(pid_t pid, const char *name, char *out, size_t size)
     return got;
 }
 
+void proc_boot_id(char out[BOOT_ID_TEXT])
+{
+    char text[BOOT_ID_TEXT] = "";
+    int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
+    ssize_t got = fd < 0 ? -1 : read(fd, text, sizeof text - 1);
+    text[got > 0 ? got : 0] = '\0';
+    text[strcspn(text, "\n")] = '\0';
+    memcpy(out, text, BOOT_ID_TEXT);
+    if (fd >= 0)
+        close(fd);
+}
+
 uint64_t proc_start_time(pid_t pid)
 {
     char stat[1024];
@@ -93,9 +105,12 @@ bool proc_runs(pid_t pid, const char *program)
     return strcmp(base_name(file), base_name(is_path ? found : program)) == 0;
 }
 
-int proc_open(pid_t pid, uint64_t start)
+int proc_open(pid_t pid, uint64_t start, const char *boot)
 {
-    int pidfd = pid > 0 && start > 0 ? (int)syscall(SYS_pidfd_open, pid, 0) : -1;
+    char now[BOOT_ID_TEXT];
+    proc_boot_id(now);
+    bool may_live = pid > 0 && start > 0 && strcmp(boot, now) == 0;
+    int pidfd = may_live ? (int)syscall(SYS_pidfd_open, pid, 0) : -1;
     if (pidfd < 0 || (proc_start_time(pid) == start && !proc_wait(pidfd, 0)))
         return pidfd;
     close(pidfd);

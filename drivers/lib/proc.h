@@ -12,6 +12,10 @@
  * command line, anybody can say: it counts together with who runs it and what it runs.
  */
 
+/* The kernel's name of this boot; "" if it tells none. */
+enum { BOOT_ID_TEXT = 37 };
+void proc_boot_id(char out[BOOT_ID_TEXT]);
+
 /* Start time in clock ticks since boot, field 22 of /proc/PID/stat; 0: it is gone, or has ended. */
 uint64_t proc_start_time(pid_t pid);
 
@@ -26,8 +30,9 @@ bool proc_owner(pid_t pid, uid_t *owner);
  * replaced the file. Means nothing without the owner. */
 bool proc_runs(pid_t pid, const char *program);
 
-/* A pidfd of the process that has this pid and start time; -1 if it is gone, or was reaped. */
-int proc_open(pid_t pid, uint64_t start);
+/* A pidfd of the process that had this pid and start time in that boot: ticks begin again with
+ * each. -1 if it is gone, or has ended. */
+int proc_open(pid_t pid, uint64_t start, const char *boot);
 
 /* A pidfd of any process for which `is_it` holds, and its pid; -1: there is none. */
 int proc_find(bool (*is_it)(pid_t pid, const void *context), const void *context, pid_t *pid);

@@ -6,11 +6,14 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/pidfd.h>
+#include <time.h>
 #include <unistd.h>
 #include "drivers/lib/call.h"
 #include "drivers/lib/host.h"
+#include "drivers/lib/proc.h"
 
-enum { PATIENCE_MS = 5000, KILL_ROUNDS = 5 };
+enum { PATIENCE_MS = 5000, KILL_ROUNDS = 100, PAUSE_NS = 1000000 };
 
 static bool is_call(const struct spinel_host *host, pid_t pid)
 {
@@ -44,23 +47,42 @@ bool strays_kill(struct spinel_host *host)
     return has_strays && now_ms < host->strays_until_ms;
 }
 
-/* Whether there was anybody. */
-static bool session_look(pid_t session)
+/* Whether it lived; of one that was listed and is gone nobody knows whose it was. Its group goes
+ * with it, at one blow. The number may have changed hands by now: it is asked once more when it is
+ * pinned.
+ */
+static bool member_kill(pid_t pid, pid_t session)
 {
-    bool has_members = false;
+    pid_t its = getsid(pid);
+    int pidfd = its == session ? pidfd_open(pid, 0) : -1;
+    if (pidfd < 0)
+        return its < 0 || its == session;
+    bool is_alive = !proc_wait(pidfd, 0);
+    pid_t group = getsid(pid) == session ? getpgid(pid) : -1;
+    if (group > 1)
+        kill(-group, SIGKILL);
+    close(pidfd);
+    return is_alive;
+}
+
+/* Whether anybody may have lived in it. */
+static bool members_kill(pid_t session)
+{
+    bool has_lived = false;
     DIR *proc = opendir("/proc");
     for (const struct dirent *entry; proc && (entry = readdir(proc));) {
         pid_t pid = (pid_t)strtol(entry->d_name, NULL, 10);
-        if (pid > 1 && getsid(pid) == session && kill(pid, SIGKILL) == 0)
-            has_members = true;
+        has_lived |= pid > 1 && member_kill(pid, session);
     }
     if (proc)
         closedir(proc);
-    return has_members;
+    return has_lived;
 }
 
+/* What is killed forks no more, so that each round meets only those who were forked before the last
+ * one did; one that the kernel does not let go is not waited for without end. */
 void session_kill(pid_t session)
 {
-    for (int i = 0; i < KILL_ROUNDS && session_look(session); i++)
-        ; /* one that was about to die may have forked; the dead are met until they are reaped */
+    for (int i = 0; i < KILL_ROUNDS && members_kill(session); i++)
+        nanosleep(&(struct timespec){.tv_nsec = PAUSE_NS}, NULL);
 }

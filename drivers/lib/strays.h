@@ -19,7 +19,7 @@
  * them. One that the kernel does not let go is not waited for without end. */
 bool strays_kill(struct spinel_host *host);
 
-/* Of a driver that led its session and is dead: kills whoever is left of it. */
+/* Of a driver that led its session and is dead: kills whoever is left of it, until nobody is. */
 void session_kill(pid_t session);
 
 #endif

@@ -2,7 +2,7 @@
 /*
  * The process. It is started in a session of its own, so that it outlives both
  * the call and the driver; <own>/<vpc>/dnsmasq.json says which process it is, by
- * pid and start time, so that a number used again is never taken for it.
+ * pid, start time and boot, so that a number used again is never taken for it.
  *
  * A lease of a NIC that is gone would keep its address from the next one: then
  * dnsmasq is stopped, the line removed from its file, and started again.
@@ -83,7 +83,8 @@ static int process_open(struct arena *arena, const char *own_dir, const char *vp
 {
     const struct value *process = records_read_file(arena, own_dir, vpc, PROCESS_FILE);
     *pid = (pid_t)value_get_int(process, "pid", 0);
-    return proc_open(*pid, (uint64_t)value_get_int(process, "started", 0));
+    return proc_open(*pid, (uint64_t)value_get_int(process, "started", 0),
+                     value_get_text(process, "boot", ""));
 }
 
 int dhcp_process(struct arena *arena, const char *own_dir, const char *vpc)
@@ -140,8 +141,11 @@ static int process_find(struct arena *arena, const char *own_dir, const struct n
 static int process_note(struct arena *arena, const char *own_dir, const struct network *network,
                         pid_t pid, const char *digest, struct error *err)
 {
+    char boot[BOOT_ID_TEXT];
     struct value *process = value_map(arena);
+    proc_boot_id(boot);
     value_set_int(arena, process, "pid", pid);
+    value_set_text(arena, process, "boot", boot);
     value_set_int(arena, process, "started", (int64_t)proc_start_time(pid));
     value_set_text(arena, process, "config", digest);
     return records_write_file(own_dir, network->records->vpc, PROCESS_FILE, process, err);
@@ -312,11 +316,11 @@ int dhcp_converge(struct arena *arena, const char *own_dir, const struct network
     return signalled < 0 ? err->code : dhcp_have_read(arena, network, owner, err);
 }
 
-const char *dhcp_damage(struct arena *arena, const char *own_dir, const struct network *network)
+const char *dhcp_damage(struct arena *arena, const struct network *network, pid_t pid)
 {
     if (!dhcp_is_wanted(network))
         return NULL;
-    if (!dhcp_pid(arena, own_dir, network->records->vpc))
+    if (!pid)
         return "missing";
     return dhcp_files_are_right(arena, network) ? NULL : "out of date";
 }

@@ -12,8 +12,8 @@ struct text;
 
 /*
  * DHCP and DNS of a VPC: one dnsmasq in its namespace, for all its subnets. Only
- * known MACs get leases. It outlives the driver and is adopted again by pid and
- * start time; its files lie under /run/spinel/<namespace>, where its own user can
+ * known MACs get leases. It outlives the driver and is adopted again by pid, start
+ * time and boot; its files lie under /run/spinel/<namespace>, where its own user can
  * reach them.
  */
 struct dhcp_settings {
@@ -37,8 +37,8 @@ int dhcp_process(struct arena *arena, const char *own_dir, const char *vpc);
 pid_t dhcp_pid(struct arena *arena, const char *own_dir, const char *vpc);
 
 /* What is wrong with it, as far as can be told without a question to it: "missing", "out of
- * date"; or NULL. */
-const char *dhcp_damage(struct arena *arena, const char *own_dir, const struct network *network);
+ * date"; or NULL. `pid` is what dhcp_pid() told. */
+const char *dhcp_damage(struct arena *arena, const struct network *network, pid_t pid);
 
 /* The four files, as text; pure. */
 void dhcp_write_config(struct text *out, const struct network *network, const char *dir,

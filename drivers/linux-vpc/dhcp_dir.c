@@ -56,7 +56,7 @@ int dhcp_file_update(struct arena *arena, const char *path, const char *content,
     if (access(path, F_OK) == 0 && strcmp(dhcp_file_text(arena, path), content) == 0)
         return 0;
     char *draft = arena_printf(arena, "%s.new", path);
-    int fd = open(draft, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+    int fd = fresh_open(AT_FDCWD, draft, O_WRONLY);
     if (fd < 0)
         return error_sys(err, "cannot write %s", draft);
     int result = 1;

@@ -2,10 +2,10 @@
 #include "drivers/linux-vpc/draft.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <unistd.h>
-#include "drivers/lib/fresh.h"
 #include "model/durable.h"
 #include "model/error.h"
 #include "model/json.h"
@@ -18,7 +18,7 @@ int draft_write(const char *path, const struct value *value, struct error *err)
     char draft[PATH_MAX + 8];
     struct text text = TEXT_INIT;
     snprintf(draft, sizeof draft, DRAFT, path);
-    int fd = fresh_open(draft, 0);
+    int fd = fresh_open(AT_FDCWD, draft, O_WRONLY);
     if (fd < 0)
         return error_sys(err, "cannot write %s", draft);
     json_write(&text, value);

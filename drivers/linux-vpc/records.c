@@ -19,6 +19,7 @@
 #include "drivers/linux-vpc/draft.h"
 #include "drivers/linux-vpc/kept.h"
 #include "model/arena.h"
+#include "model/digest.h"
 #include "model/durable.h"
 #include "model/error.h"
 #include "model/invariant.h"
@@ -26,7 +27,7 @@
 #include "model/kind.h"
 #include "model/text.h"
 
-enum { UID_LENGTH = 32, RECORD_MAX_BYTES = 16 << 20 };
+enum { RECORD_MAX_BYTES = 16 << 20 };
 
 static const char *const kind_texts[RECORD_KINDS] = {
     [RECORD_VPC] = "VPC",
@@ -100,21 +101,15 @@ const struct value *records_read_file(struct arena *arena, const char *own_dir, 
     return kept ? kept : records_read_path(arena, path);
 }
 
+/* Of the VPC that is gone, with all that was in it, too. Whoever made the directory may have died
+ * before its name was durable. */
 int records_sync(const char *own_dir, const char *vpc, struct error *err)
 {
     char path[PATH_MAX];
     vpc_path(path, own_dir, vpc, NULL);
-    int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd < 0 && errno == ENOENT)
-        return 0; /* with all that was in it */
-    if (fd < 0 || fsync(fd) < 0)
-        error_sys(err, "cannot keep %s for good", path);
-    if (fd >= 0)
-        close(fd);
-    return err->code;
+    bool is_gone = access(path, F_OK) < 0 && errno == ENOENT;
+    return !is_gone && directory_sync(path, err) < 0 ? err->code : directory_sync(own_dir, err);
 }
-
-enum keeping { KEEP_BEYOND_REBOOT, KEEP_UNTIL_REBOOT };
 
 static int vpc_make(const char *own_dir, const char *vpc, struct error *err)
 {
@@ -123,32 +118,34 @@ static int vpc_make(const char *own_dir, const char *vpc, struct error *err)
     return directory_make(path, 0700, err);
 }
 
-static int value_write(const char *own_dir, const char *vpc, const char *name,
-                       const struct value *value, enum keeping keeping, struct error *err)
+int records_write_file(const char *own_dir, const char *vpc, const char *name,
+                       const struct value *value, struct error *err)
+{
+    char path[PATH_MAX];
+    struct text text = TEXT_INIT;
+    if (vpc_make(own_dir, vpc, err) < 0)
+        return err->code;
+    vpc_path(path, own_dir, vpc, NULL);
+    int dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (dir < 0)
+        return error_sys(err, "cannot open %s", path);
+    json_write(&text, value);
+    text_add_char(&text, '\n');
+    int result = file_replace(dir, name, text.data, text.len, err);
+    text_free(&text);
+    close(dir);
+    return result < 0 ? error_wrap(err, "%s", path) : 0;
+}
+
+int records_note_file(const char *own_dir, const char *vpc, const char *name,
+                      const struct value *value, struct error *err)
 {
     char path[PATH_MAX];
     if (vpc_make(own_dir, vpc, err) < 0)
         return err->code;
     vpc_path(path, own_dir, vpc, name);
     int fd = draft_write(path, value, err);
-    if (fd < 0)
-        return fd;
-    int failed = keeping == KEEP_BEYOND_REBOOT && fsync(fd) < 0 ? errno : 0;
-    return draft_publish(path, fd, failed, err);
-}
-
-int records_write_file(const char *own_dir, const char *vpc, const char *name,
-                       const struct value *value, struct error *err)
-{
-    if (value_write(own_dir, vpc, name, value, KEEP_BEYOND_REBOOT, err) < 0)
-        return err->code;
-    return records_sync(own_dir, vpc, err);
-}
-
-int records_note_file(const char *own_dir, const char *vpc, const char *name,
-                      const struct value *value, struct error *err)
-{
-    return value_write(own_dir, vpc, name, value, KEEP_UNTIL_REBOOT, err);
+    return fd < 0 ? fd : draft_publish(path, fd, 0, err);
 }
 
 void records_note_drop(const char *own_dir, const char *vpc, const char *name)
@@ -316,7 +313,7 @@ static bool is_record_name(const char *name)
     for (int i = 0; i < RECORD_KINDS; i++) {
         size_t len = strlen(kind_texts[i]);
         if (strncmp(name, kind_texts[i], len) == 0 && name[len] == '-' &&
-            strcmp(name + len + 1 + strnlen(name + len + 1, UID_LENGTH), ".json") == 0)
+            strcmp(name + len + 1 + strnlen(name + len + 1, UID_TEXT - 1), ".json") == 0)
             return true;
     }
     return false;
@@ -433,16 +430,15 @@ static int name_order(const struct dirent **a, const struct dirent **b)
     return strcmp((*a)->d_name, (*b)->d_name);
 }
 
-static int is_uid_name(const struct dirent *entry)
+static int is_vpc(const struct dirent *entry)
 {
-    return strspn(entry->d_name, "0123456789abcdef") == UID_LENGTH &&
-           entry->d_name[UID_LENGTH] == '\0';
+    return digest_is_uid(entry->d_name);
 }
 
 int records_vpcs(struct arena *arena, const char *own_dir, struct value **out, struct error *err)
 {
     struct dirent **entries;
-    int count = scandir(own_dir, &entries, is_uid_name, name_order);
+    int count = scandir(own_dir, &entries, is_vpc, name_order);
     if (count < 0)
         return error_sys(err, "cannot read %s", own_dir);
     *out = value_list(arena);
@@ -492,9 +488,14 @@ int records_lock(const char *own_dir, const char *vpc, struct error *err)
             continue;
         if (fd < 0)
             return error_sys(err, "cannot open %s", path);
-        if (flock(fd, LOCK_EX) == 0 && is_still_there(fd, path))
+        int locked = flock(fd, LOCK_EX);
+        if (locked < 0 && errno != EINTR)
+            error_sys(err, "cannot lock %s", path);
+        else if (locked == 0 && is_still_there(fd, path))
             return fd;
         close(fd);
+        if (err->code)
+            return err->code;
     }
 }
 

@@ -84,6 +84,8 @@ void records_publish(struct record_drafts *drafts);
 int record_remove(const char *own_dir, const char *vpc, const struct record *record,
                   struct error *err);
 
+/* Makes durable what was written and removed in the VPC's directory, and that it is there or gone.
+ */
 int records_sync(const char *own_dir, const char *vpc, struct error *err);
 
 /* Uids of the VPCs that have a directory, as a list of texts, in order. */

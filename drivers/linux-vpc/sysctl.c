@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MPL-2.0 */
 /*
- * The record keeps for each setting what it was and what it was set to: a value
- * that is neither any more belongs to somebody else and is left alone.
+ * The record keeps for each setting what it was and what it was set to, and in which boot: a value
+ * that is neither any more belongs to somebody else and is left alone, and after a reboot the
+ * setting is what others have made it.
  */
 #include "drivers/linux-vpc/sysctl.h"
 #include <errno.h>
@@ -10,6 +11,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
+#include "drivers/lib/proc.h"
 #include "drivers/linux-vpc/records.h"
 #include "model/arena.h"
 #include "model/error.h"
@@ -63,14 +65,23 @@ static struct value *sysctl_record(struct arena *arena, const char *own_dir)
     return value_is_map(record) ? value_copy(arena, record) : value_map(arena);
 }
 
+static bool is_of_this_boot(const struct value *entry)
+{
+    char boot[BOOT_ID_TEXT];
+    proc_boot_id(boot);
+    return strcmp(value_get_text(entry, "boot", ""), boot) == 0;
+}
+
 static int sysctl_note(const char *own_dir, const char *name, const char *value, struct error *err)
 {
-    char before[SYSCTL_MAX];
+    char before[SYSCTL_MAX], boot[BOOT_ID_TEXT];
     int result = 0;
     struct arena *arena = arena_new();
     struct value *record = sysctl_record(arena, own_dir);
-    if (!value_get(record, name) && sysctl_read(name, before) == 0) {
+    if (!is_of_this_boot(value_get(record, name)) && sysctl_read(name, before) == 0) {
         struct value *entry = value_map(arena);
+        proc_boot_id(boot);
+        value_set_text(arena, entry, "boot", boot);
         value_set_text(arena, entry, "before", before);
         value_set_text(arena, entry, "set", value);
         value_set(arena, record, name, entry);
@@ -96,7 +107,8 @@ int sysctl_restore(const char *own_dir, struct error *err)
     const struct value *record = sysctl_record(arena, own_dir);
     for (size_t i = 0; i < record->pair_count && result == 0; i++) {
         const struct pair *pair = &record->pairs[i];
-        if (sysctl_is(pair->key, value_get_text(pair->value, "set", "")))
+        if (is_of_this_boot(pair->value) &&
+            sysctl_is(pair->key, value_get_text(pair->value, "set", "")))
             result = sysctl_write(pair->key, value_get_text(pair->value, "before", ""), err);
     }
     arena_free(arena);

@@ -16,7 +16,7 @@ struct error;
 int sysctl_write(const char *name, const char *value, struct error *err);
 bool sysctl_is(const char *name, const char *value);
 
-/* Records the old value in <own_dir>/sysctl.json (the first time only) and writes. */
+/* Records the old value in <own_dir>/sysctl.json (the first time in a boot only) and writes. */
 int sysctl_change(const char *own_dir, const char *name, const char *value, struct error *err);
 
 /* Puts back what was recorded, unless somebody else has set it since, and forgets it. */

@@ -128,32 +128,38 @@ static int open_devices(struct instance *instance, struct opened *opened, struct
     return 0;
 }
 
+static int bytes_copy(int from, int to)
+{
+    char buffer[65536];
+    ssize_t got;
+    while ((got = read(from, buffer, sizeof buffer)) > 0)
+        if (write_all(to, buffer, (size_t)got) < 0)
+            return -1;
+    return (int)got;
+}
+
+static int variables_make(const struct instance *instance, const char *from_path, struct error *err)
+{
+    static const char own[] = "variables.fd", draft[] = ".variables.fd";
+    int result = 0, to = -1, dir = instance->dir_fd;
+    int from = open(from_path, O_RDONLY | O_CLOEXEC);
+    if (from < 0 || (to = fresh_open(dir, draft, O_WRONLY)) < 0 || bytes_copy(from, to) < 0 ||
+        fsync(to) < 0 || renameat(dir, draft, dir, own) < 0 || fsync(dir) < 0)
+        result = error_sys(err, "cannot copy %s to %s/%s", from_path, instance->dir, own);
+    if (from >= 0)
+        close(from);
+    if (to >= 0)
+        close(to);
+    return result;
+}
+
 /* The variables of the firmware are the machine's own and outlive its processes. */
 static int open_variables(struct instance *instance, const struct settings *settings,
                           struct opened *opened, struct error *err)
 {
     const char *own = arena_printf(instance->arena, "%s/variables.fd", instance->dir);
-    if (access(own, F_OK) < 0) {
-        char buffer[65536];
-        const char *temporary = arena_printf(instance->arena, "%s/.variables.fd", instance->dir);
-        int from = open(settings->variables, O_RDONLY | O_CLOEXEC);
-        int to = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-        ssize_t got = from < 0 || to < 0 ? -1 : 1;
-        while (got > 0 && (got = read(from, buffer, sizeof buffer)) > 0)
-            if (write_all(to, buffer, (size_t)got) < 0)
-                got = -1;
-        if (got == 0 &&
-            (fsync(to) < 0 || rename(temporary, own) < 0 || fsync(instance->dir_fd) < 0))
-            got = -1;
-        if (got < 0)
-            error_sys(err, "cannot copy %s to %s", settings->variables, own);
-        if (from >= 0)
-            close(from);
-        if (to >= 0)
-            close(to);
-        if (got < 0)
-            return err->code;
-    }
+    if (access(own, F_OK) < 0 && variables_make(instance, settings->variables, err) < 0)
+        return err->code;
     return open_file(opened, "the firmware's variables", own, O_RDWR, FD_VARIABLES, err);
 }
 
@@ -272,7 +278,7 @@ int power_on(struct instance *instance, const struct settings *settings, const s
         return err->code;
     int status = open_all(instance, settings, &opened, err);
     if (status == 0)
-        status = instance_save(instance, op, err);
+        status = instance_save(instance, err);
     if (status == 0) {
         unlinkat(instance->dir_fd, "exit.json", 0);
         struct launch launch = {

@@ -74,7 +74,7 @@ static const char *canary_key(struct arena *arena, const struct settings *settin
     struct utsname name = {0};
     struct stat st = {0};
     char boot[BOOT_ID_TEXT];
-    process_boot_id(boot);
+    proc_boot_id(boot);
     uname(&name);
     stat(settings->binary, &st);
     return arena_printf(arena, "%s %s %s %s %jd.%09ld %jd ms %" PRId64, boot, name.release,

@@ -94,13 +94,16 @@ int instance_make(struct spinel_host *host, const struct spinel_op *op, struct i
                   struct error *err)
 {
     int status = instance_open(host, op->uid, instance, err);
+    if (status == 0)
+        instance_tag(instance, op);
     if (status != ERR_NOT_FOUND)
         return status;
     instance_init(host, op->uid, instance);
     if (rundir_make(instance->dir, &instance->dir_fd, err) < 0)
         return err->code;
     *err = (struct error)ERROR_INIT;
-    if (instance_save(instance, op, err) < 0) {
+    instance_tag(instance, op);
+    if (instance_save(instance, err) < 0) {
         instance_close(instance);
         return err->code;
     }
@@ -116,13 +119,16 @@ void instance_close(struct instance *instance)
     instance->dir_fd = instance->pidfd = -1;
 }
 
-int instance_save(struct instance *instance, const struct spinel_op *op, struct error *err)
+void instance_tag(struct instance *instance, const struct spinel_op *op)
+{
+    instance->tag = spinel_tag_make(instance->host, op, instance->uid, NULL);
+    instance->owner = spinel_tag_read(instance->host, instance->tag, instance->uid);
+    instance->has_new_tag = true;
+}
+
+int instance_save(struct instance *instance, struct error *err)
 {
     struct arena *arena = instance->arena;
-    if (op) {
-        instance->tag = spinel_tag_make(instance->host, op, instance->uid, NULL);
-        instance->owner = spinel_tag_read(instance->host, instance->tag, instance->uid);
-    }
     /* An instance that never ran has no machine yet, but a record all the same. */
     if (!instance->machine.type)
         instance->machine.type = instance->machine.accel = "";
@@ -139,6 +145,7 @@ int instance_save(struct instance *instance, const struct spinel_op *op, struct 
     const char *text = json_text(arena, record);
     if (file_replace(instance->dir_fd, "record.json", text, strlen(text), err) < 0)
         return error_wrap(err, "%s", instance->dir);
+    instance->has_new_tag = false;
     return 0;
 }
 

@@ -32,13 +32,14 @@ struct instance {
     int pidfd;                 /* -1: no process */
     struct process process;    /* the last one, also when it has ended */
     bool has_process;          /* whether there ever was one that we know of */
-    const char *tag;           /* as it stands in the record */
+    const char *tag;           /* as it stands in the record, or is to */
     const struct value *owner; /* the tag's content, verified */
     struct machine machine;
     int64_t user; /* user id that QEMU runs as; 0: ours */
     const char *accel_used, *accel_reason;
     int64_t stopping_since;     /* seconds since 1970 since we asked it to stop; 0: not */
     const struct value *booted; /* spec, frozen at start; devices follow hotplug */
+    bool has_new_tag;           /* that is not in the record on disk yet */
 };
 
 /* ERR_NOT_FOUND if there is no run directory or no record in it; ERR_DENIED if the
@@ -46,13 +47,17 @@ struct instance {
 int instance_open(struct spinel_host *host, const char *uid, struct instance *instance,
                   struct error *err);
 
-/* As instance_open(), but makes directory and record when they are not there. */
+/* As instance_open(), but makes directory and record, with the step's tag, when they are not there.
+ */
 int instance_make(struct spinel_host *host, const struct spinel_op *op, struct instance *instance,
                   struct error *err);
 void instance_close(struct instance *instance);
 
-/* Writes the record; with `op`, its tag anew from the step. */
-int instance_save(struct instance *instance, const struct spinel_op *op, struct error *err);
+/* Makes the tag anew from the step. It is on disk with the next instance_save(). */
+void instance_tag(struct instance *instance, const struct spinel_op *op);
+
+/* Writes the record, durable. */
+int instance_save(struct instance *instance, struct error *err);
 
 /* Looks for the process again, after it was started or may have ended. */
 void instance_refresh(struct instance *instance);

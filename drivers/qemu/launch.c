@@ -37,6 +37,7 @@
 #include "drivers/qemu/cgroup.h"
 #include "drivers/qemu/process.h"
 #include "drivers/qemu/serial_log.h"
+#include "model/durable.h"
 #include "model/error.h"
 
 enum { START_TIMEOUT_MS = 20000, LINE_ROOM = 65536, PARKED = FD_END + 64, QEMU_FDS = 8192 };
@@ -145,7 +146,7 @@ static _Noreturn void qemu_exec(const struct launch *launch, struct pipes *pipes
     if (read(pipes->go[0], &go, 1) != 1)
         _exit(1); /* the launcher said why */
     int report_fd = fcntl(pipes->report[1], F_DUPFD_CLOEXEC, PARKED);
-    int log = openat(launch->dir_fd, "qemu.log", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    int log = fresh_open(launch->dir_fd, "qemu.log", O_WRONLY);
     if (log < 0)
         error_sys(&err, "cannot open qemu.log");
     else if (place_fds(launch, pipes->monitor[1], log, &err) == 0) {
@@ -251,7 +252,7 @@ static _Noreturn void launcher_main(const struct launch *launch, struct pipes *p
                                       .since = time(NULL),
                                       .start = proc_start_time(pid),
                                       .launcher_start = proc_start_time(getpid())};
-    process_boot_id(report.process.boot);
+    proc_boot_id(report.process.boot);
     if (process_write(launch->dir_fd, &report.process, &report.err) < 0)
         fail(pipes->report[1], &report.err);
     if (write(pipes->report[1], &report, sizeof report) != (ssize_t)sizeof report ||

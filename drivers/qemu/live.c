@@ -131,7 +131,7 @@ static int memory_change(struct live *live, const char *path, struct error *err)
     live->instance->machine.target = wanted;
     if (qmp_call(live->qmp, "balloon", arguments, NULL, err) < 0)
         return err->code;
-    return instance_save(live->instance, NULL, err);
+    return instance_save(live->instance, err);
 }
 
 static int state_mend(struct live *live, struct error *err)

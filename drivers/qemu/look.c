@@ -47,7 +47,7 @@ const char *instance_exit_reason(const struct instance *instance)
     struct process_exit ended;
     char boot[BOOT_ID_TEXT];
     if (!process_read_exit(instance->arena, instance->dir_fd, &instance->process, &ended)) {
-        process_boot_id(boot);
+        proc_boot_id(boot);
         return strcmp(boot, instance->process.boot) != 0 ? "host-reboot" : "unknown";
     }
     if (ended.event && strcmp(ended.event, "GUEST_PANICKED") == 0)

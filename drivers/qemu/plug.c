@@ -34,7 +34,7 @@ int live_call(struct live *live, const char *command, const char *key, const cha
 
 static int save(struct live *live, struct error *err)
 {
-    return instance_save(live->instance, NULL, err);
+    return instance_save(live->instance, err);
 }
 
 /* The booted spec follows what is plugged in and out: restart fields of a device are

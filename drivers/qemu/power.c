@@ -55,7 +55,7 @@ static int mark_stopping(struct instance *instance, struct error *err)
     if (instance->stopping_since > 0)
         return 0;
     instance->stopping_since = time(NULL);
-    return instance_save(instance, NULL, err);
+    return instance_save(instance, err);
 }
 
 /* 1 if it ended, 0 if its time is up, ERR_BUSY if this call's time is up first. */

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MPL-2.0 */
 /*
- * Processes, told apart for certain: first a pidfd is taken, which pins the
- * process, and only then are start time, boot id and command line compared.
+ * Processes, told apart for certain: by lib/proc.h, and by the uuid on the command line.
  */
 #include "drivers/qemu/process.h"
 
@@ -32,18 +31,6 @@ void process_trust(const char *program, bool (*is_machines_user)(uid_t user))
 {
     own_program = program;
     is_machines = is_machines_user;
-}
-
-void process_boot_id(char out[BOOT_ID_TEXT])
-{
-    char text[BOOT_ID_TEXT] = "";
-    int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
-    ssize_t got = fd < 0 ? -1 : read(fd, text, sizeof text - 1);
-    text[got > 0 ? got : 0] = '\0';
-    text[strcspn(text, "\n")] = '\0';
-    memcpy(out, text, BOOT_ID_TEXT);
-    if (fd >= 0)
-        close(fd);
 }
 
 static const struct value *read_file(struct arena *arena, int dir_fd, const char *name)
@@ -123,18 +110,9 @@ int process_write_exit(int dir_fd, pid_t pid, int wait_status, const char *event
     return status;
 }
 
-static int open_same(pid_t pid, uint64_t start, const char *boot)
-{
-    char now[BOOT_ID_TEXT];
-    process_boot_id(now);
-    if (pid <= 0 || start == 0 || strcmp(now, boot) != 0)
-        return -1;
-    return proc_open(pid, start);
-}
-
 int process_open(const struct process *process, const char *uuid)
 {
-    int pidfd = open_same(process->pid, process->start, process->boot);
+    int pidfd = proc_open(process->pid, process->start, process->boot);
     if (pidfd < 0 || proc_has_argument(process->pid, UUID_OPTION, uuid))
         return pidfd;
     /* Between fork and exec it has no uuid yet, but a launcher that waits for it. */
@@ -149,7 +127,7 @@ int process_open(const struct process *process, const char *uuid)
 
 int process_open_launcher(const struct process *process)
 {
-    return open_same(process->launcher, process->launcher_start, process->boot);
+    return proc_open(process->launcher, process->launcher_start, process->boot);
 }
 
 /* The uuid is no secret, and whoever bears it keeps a machine from being started: none but a

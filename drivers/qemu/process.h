@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
+#include "drivers/lib/proc.h"
 
 struct arena;
 struct error;
@@ -15,8 +16,6 @@ struct error;
  * line it cannot be mistaken. The launcher writes this to process.json in the run
  * directory before QEMU starts, and exit.json when it has ended.
  */
-enum { BOOT_ID_TEXT = 37 };
-
 struct process {
     pid_t pid;
     pid_t launcher;
@@ -34,8 +33,6 @@ struct process_exit {
     const char *event;  /* QEMU's last word: "SHUTDOWN", "GUEST_PANICKED", or NULL */
     const char *reason; /* of a SHUTDOWN: "guest-shutdown", "host-qmp-quit", ... or NULL */
 };
-
-void process_boot_id(char out[BOOT_ID_TEXT]);
 
 /* Both are false when the file is missing, or is not of the process asked for. */
 bool process_read(struct arena *arena, int dir_fd, struct process *process);

@@ -31,6 +31,7 @@
 #include "model/value.h"
 
 static struct settings settings;
+static const char *own_dir;
 
 /* Each machine that runs takes two descriptors of ours (watch.c), and there are a thousand of them
  * before there is anything else. */
@@ -45,7 +46,7 @@ static void raise_fd_limit(void)
 
 static bool is_machines_user(uid_t user)
 {
-    return user_is_machines(&settings, user);
+    return user_is_machines(&settings, own_dir, user);
 }
 
 static int driver_start(struct spinel_host *host, const struct value *given, struct value *reply,
@@ -55,6 +56,7 @@ static int driver_start(struct spinel_host *host, const struct value *given, str
         return err->code;
     value_set_text(spinel_arena(host), reply, "qemu", settings.binary);
     raise_fd_limit();
+    own_dir = spinel_own_dir(host);
     process_trust(settings.binary, is_machines_user);
     accel_prepare(host, &settings);
     return watch_start(host, err);
@@ -160,26 +162,33 @@ static int restart(struct instance *instance, const struct spinel_op *op, struct
 
 static int keep(struct instance *instance, const struct spinel_op *op, struct error *err)
 {
-    (void)instance, (void)op, (void)err; /* the new tag says it all */
-    return 0;
+    instance_tag(instance, op);
+    return instance_save(instance, err);
+}
+
+/* Who made its directory may have died before there was a record in it, and who removed it before
+ * that was durable. */
+static int absent(const char *dir, struct error *err)
+{
+    *err = (struct error)ERROR_INIT;
+    rmdir(dir);
+    return parent_sync(dir, err);
 }
 
 static int destroy(struct spinel_host *host, const struct spinel_op *op, struct error *err)
 {
     struct instance instance;
     int status = instance_open(host, op->uid, &instance, err);
-    if (status == ERR_NOT_FOUND) { /* but who removed it may have died before that was durable */
-        *err = (struct error)ERROR_INIT;
-        return parent_sync(native_instance_dir(spinel_arena(host), spinel_state_dir(host), op->uid),
-                           err);
-    }
+    if (status == ERR_NOT_FOUND)
+        return absent(native_instance_dir(spinel_arena(host), spinel_state_dir(host), op->uid),
+                      err);
     if (status < 0)
         return status;
     status = power_off(&instance, stop_read(op, &instance), err);
     if (status == 0)
         status = rundir_remove(instance.dir, instance.dir_fd, err);
     if (status == 0)
-        user_give_back(host, instance.uid, instance.user);
+        user_give_back(host, instance.uid);
     instance_close(&instance);
     return status;
 }
@@ -224,9 +233,9 @@ static int driver_apply(struct spinel_host *host, const struct spinel_op *op, st
             : instance_open(host, op->uid, &instance, err);
     if (status < 0)
         return status;
-    status = instance_save(&instance, op, err);
-    if (status == 0)
-        status = verbs[op->verb](&instance, op, err);
+    status = verbs[op->verb](&instance, op, err);
+    if (status == 0 && instance.has_new_tag) /* nothing that it did was written down with it */
+        status = instance_save(&instance, err);
     instance_close(&instance);
     return status;
 }

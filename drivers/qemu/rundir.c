@@ -43,18 +43,32 @@ int rundir_make(const char *path, int *dir_fd, struct error *err)
     return rundir_open(path, dir_fd, err);
 }
 
-int rundir_remove(const char *path, int dir_fd, struct error *err)
+static bool is_dot(const char *name)
+{
+    return strcmp(name, ".") == 0 || strcmp(name, "..") == 0;
+}
+
+/* The record goes last: as long as anything is left, it is known whose it is. */
+static int files_remove(const char *path, int dir_fd, struct error *err)
 {
     DIR *dir = fdopendir(dup(dir_fd));
     if (!dir)
         return error_sys(err, "cannot list %s", path);
-    /* The record goes last: as long as anything is left, it is known whose it is. */
-    for (struct dirent *entry; (entry = readdir(dir));)
-        if (strcmp(entry->d_name, "record.json") != 0)
-            unlinkat(dir_fd, entry->d_name, 0); /* "." and ".." do not go */
+    rewinddir(dir);
+    for (const struct dirent *entry; err->code == ERR_NONE && (entry = readdir(dir));)
+        if (!is_dot(entry->d_name) && strcmp(entry->d_name, "record.json") != 0 &&
+            unlinkat(dir_fd, entry->d_name, 0) < 0 && errno != ENOENT)
+            error_sys(err, "cannot remove %s/%s", path, entry->d_name);
     closedir(dir);
-    if (unlinkat(dir_fd, "record.json", 0) < 0 && errno != ENOENT)
-        return error_sys(err, "cannot remove %s/record.json", path);
+    if (err->code == ERR_NONE && unlinkat(dir_fd, "record.json", 0) < 0 && errno != ENOENT)
+        error_sys(err, "cannot remove %s/record.json", path);
+    return err->code;
+}
+
+int rundir_remove(const char *path, int dir_fd, struct error *err)
+{
+    if (files_remove(path, dir_fd, err) < 0)
+        return err->code;
     if (rmdir(path) < 0 && errno != ENOENT)
         return error_sys(err, "cannot remove %s", path);
     return parent_sync(path, err);

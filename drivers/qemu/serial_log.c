@@ -14,6 +14,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "model/durable.h"
+
 static int raised(int fd, int least)
 {
     int high = fd < 0 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, least);
@@ -54,8 +56,7 @@ void serial_log_written(struct serial_log *log)
 static void newest_keep(const struct serial_log *log, off_t size)
 {
     off_t from = size - SERIAL_LOG_KEPT;
-    int old = openat(log->dir, "serial.log.old",
-                     O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
+    int old = fresh_open(log->dir, "serial.log.old", O_WRONLY);
     if (old < 0)
         return;
     while (from < size && sendfile(old, log->file, &from, (size_t)(size - from)) > 0)

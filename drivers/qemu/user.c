@@ -6,9 +6,13 @@
  */
 #include "drivers/qemu/user.h"
 
+#include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -23,22 +27,32 @@
 /* "nobody", whom others run programs as, and what 16 bits took for no user at all. */
 enum { USERS_MAX = 10000, USER_NOBODY = 65534, USER_NONE = 65535 };
 
-bool user_is_machines(const struct settings *settings, int64_t user)
-{
-    return settings->user_base > 0 && user > settings->user_base &&
-           user <= settings->user_base + USERS_MAX && user != USER_NOBODY && user != USER_NONE;
-}
-
 static const char *claim_path(struct spinel_host *host, int64_t user)
 {
     return arena_printf(spinel_arena(host), "%s/users/%" PRId64, spinel_own_dir(host), user);
 }
 
-static bool claimed_by(const char *path, char owner[UID_TEXT])
+/* `dir` is that of the claims, or AT_FDCWD for a path. */
+static bool claimed_by(int dir, const char *path, char owner[UID_TEXT])
 {
-    ssize_t len = readlink(path, owner, UID_TEXT - 1);
+    ssize_t len = readlinkat(dir, path, owner, UID_TEXT - 1);
     owner[len < 0 ? 0 : len] = '\0';
     return len >= 0;
+}
+
+static bool is_in_range(const struct settings *settings, int64_t user)
+{
+    return settings->user_base > 0 && user > settings->user_base &&
+           user <= settings->user_base + USERS_MAX && user != USER_NOBODY && user != USER_NONE;
+}
+
+/* A machine that runs since before the setting was changed has a claim on what it runs as. */
+bool user_is_machines(const struct settings *settings, const char *own_dir, int64_t user)
+{
+    char path[PATH_MAX], owner[UID_TEXT];
+    snprintf(path, sizeof path, "%s/users/%" PRId64, own_dir, user);
+    return is_in_range(settings, user) ||
+           (claimed_by(AT_FDCWD, path, owner) && digest_is_uid(owner));
 }
 
 static bool is_stale(struct spinel_host *host, const char *owner)
@@ -60,13 +74,13 @@ int user_take(struct spinel_host *host, const struct settings *settings, const c
         return err->code;
     for (int64_t next = settings->user_base + 1; next <= settings->user_base + USERS_MAX; next++) {
         const char *path = claim_path(host, next);
-        if (!user_is_machines(settings, next))
+        if (!is_in_range(settings, next))
             continue;
-        if (claimed_by(path, owner) && strcmp(owner, uid) != 0 && is_stale(host, owner))
+        if (claimed_by(AT_FDCWD, path, owner) && strcmp(owner, uid) != 0 && is_stale(host, owner))
             unlink(path);
         if (symlink(uid, path) < 0 && errno != EEXIST)
             return error_sys(err, "cannot make %s", path);
-        if (claimed_by(path, owner) && strcmp(owner, uid) == 0) {
+        if (claimed_by(AT_FDCWD, path, owner) && strcmp(owner, uid) == 0) {
             *user = next;
             return 0;
         }
@@ -74,10 +88,13 @@ int user_take(struct spinel_host *host, const struct settings *settings, const c
     return error_set(err, ERR_UNSUPPORTED, "all %d user ids for machines are taken", USERS_MAX);
 }
 
-void user_give_back(struct spinel_host *host, const char *uid, int64_t user)
+void user_give_back(struct spinel_host *host, const char *uid)
 {
     char owner[UID_TEXT];
-    const char *path = claim_path(host, user);
-    if (user != 0 && claimed_by(path, owner) && strcmp(owner, uid) == 0)
-        unlink(path);
+    DIR *dir = opendir(arena_printf(spinel_arena(host), "%s/users", spinel_own_dir(host)));
+    for (const struct dirent *entry; dir && (entry = readdir(dir));)
+        if (claimed_by(dirfd(dir), entry->d_name, owner) && strcmp(owner, uid) == 0)
+            unlinkat(dirfd(dir), entry->d_name, 0);
+    if (dir)
+        closedir(dir);
 }

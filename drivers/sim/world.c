@@ -333,7 +333,7 @@ static int world_compact(struct world *world, struct error *err)
         memory_out();
     text_printf(&whole, "draws %" PRIu64 " -\n", world->draws);
     result = things_write(world, &whole, err);
-    int fd = result < 0 ? -1 : open(fresh, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    int fd = result < 0 ? -1 : fresh_open(AT_FDCWD, fresh, O_WRONLY);
     if (result == 0 && (fd < 0 || write_all(fd, whole.data, whole.len) < 0 || fsync(fd) < 0 ||
                         rename(fresh, world->path) < 0))
         result = error_sys(err, "cannot write %s", fresh);

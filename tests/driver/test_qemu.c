@@ -91,12 +91,66 @@ static void an_instance_that_is_gone_is_so_on_disk_before_the_answer(void **stat
     assert_non_null(instances_sync(rack, log_take(rack))); /* whoever did it may have died */
 }
 
+static char *run_dir(struct rack *rack)
+{
+    return arena_printf(rack->arena, "%s/state/instances/%s", rack->dir, uid_of(rack, 1));
+}
+
+/* Without its record nobody would know any more whose it is. */
+static void a_directory_that_cannot_go_keeps_its_record(void **state)
+{
+    struct rack *rack = *state;
+    rack_start(rack, SETTINGS);
+    assert_applied(rack, rack_apply(rack, 1, 1, "create", "Instance", OFF));
+    const char *strange = arena_printf(rack->arena, "%s/strange", run_dir(rack));
+    assert_int_equal(mkdir(strange, 0700), 0);
+    assert_refused(rack, rack_apply(rack, 1, 2, "delete", "Instance", OFF), "system", "strange");
+    assert_int_equal(access(arena_printf(rack->arena, "%s/record.json", run_dir(rack)), F_OK), 0);
+    assert_int_equal(rmdir(strange), 0);
+    assert_applied(rack, rack_apply(rack, 1, 3, "delete", "Instance", OFF));
+    assert_int_equal(access(run_dir(rack), F_OK), -1);
+}
+
+static void a_directory_without_a_record_goes_too(void **state)
+{
+    struct rack *rack = *state;
+    rack_start(rack, SETTINGS);
+    assert_int_equal(mkdir(run_dir(rack), 0700), 0);
+    assert_applied(rack, rack_apply(rack, 1, 1, "delete", "Instance", OFF));
+    assert_int_equal(access(run_dir(rack), F_OK), -1);
+}
+
+static int writes_of(const char *log, const char *name)
+{
+    int count = 0;
+    for (const char *at = log; (at = strstr(at, name)); at++)
+        count++;
+    return count;
+}
+
+/* Each waits for the disk twice. */
+static void a_step_writes_the_record_once(void **state)
+{
+    static const char *const verbs[] = {"create",  "create",  "update",
+                                        "restart", "release", "adopt"};
+    struct rack *rack = *state;
+    start_logged(rack);
+    for (int i = 0; i < (int)(sizeof verbs / sizeof *verbs); i++) {
+        log_take(rack);
+        assert_applied(rack, rack_apply(rack, 1, i + 1, verbs[i], "Instance", OFF));
+        assert_int_equal(writes_of(log_take(rack), " record.json\n"), 1);
+    }
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
         TEST(a_new_instance_is_on_disk_before_the_answer),
         TEST(an_instance_that_is_gone_is_so_on_disk_before_the_answer),
+        TEST(a_step_writes_the_record_once),
+        TEST(a_directory_that_cannot_go_keeps_its_record),
+        TEST(a_directory_without_a_record_goes_too),
         TEST(it_may_hold_as_many_descriptors_as_the_system_lets_it),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

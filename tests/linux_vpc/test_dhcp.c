@@ -165,6 +165,31 @@ static void one_that_comes_back_each_time_is_an_error_and_no_endless_work(void *
     close(input[0]);
 }
 
+/* Ticks and pids begin again with each boot. */
+static void the_noted_one_is_that_of_this_boot_only(void **state)
+{
+    struct scene *scene = *state;
+    struct error err = ERROR_INIT;
+    int input[2];
+    assert_int_equal(pipe2(input, O_CLOEXEC), 0);
+    pid_t pid = start(scene, geteuid(), "echo; read x", input[0]);
+    int noted = process_note(scene->arena, scene->own_dir, &scene->network, pid, "", &err);
+    pid_t found = dhcp_pid(scene->arena, scene->own_dir, VPC);
+    struct value *note = value_copy(
+        scene->arena, records_read_file(scene->arena, scene->own_dir, VPC, PROCESS_FILE));
+    value_set_text(scene->arena, note, "boot", "00000000-0000-4000-8000-000000000000");
+    int changed = records_write_file(scene->own_dir, VPC, PROCESS_FILE, note, &err);
+    pid_t of_another_boot = dhcp_pid(scene->arena, scene->own_dir, VPC);
+    kill(pid, SIGKILL);
+    waitpid(pid, NULL, 0);
+    close(input[0]);
+    close(input[1]);
+    assert_int_equal(records_forget(scene->own_dir, VPC, &err), 0);
+    assert_int_equal(noted | changed, 0);
+    assert_int_equal(found, pid);
+    assert_int_equal(of_another_boot, 0);
+}
+
 /* ---- the directory ------------------------------------------------------------------ */
 
 static const char *read_back(const struct scene *scene, const char *name)
@@ -232,6 +257,7 @@ int main(void)
         TEST(a_process_of_anybody_else_is_left_alone),
         TEST(one_that_nobody_noted_is_ended),
         TEST(one_that_comes_back_each_time_is_an_error_and_no_endless_work),
+        TEST(the_noted_one_is_that_of_this_boot_only),
         TEST(what_is_no_file_in_it_is_not_read),
         TEST(dnsmasqs_user_can_put_nothing_in_a_files_place),
     };

@@ -6,10 +6,29 @@
 #include <stdint.h>
 #include <cmocka.h>
 #include <ftw.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* Inodes of what was made durable, in order. */
+static ino_t synced[64];
+static size_t synced_count;
+
+static int fsync_noted(int fd)
+{
+    struct stat st;
+    if (fstat(fd, &st) == 0 && synced_count < sizeof synced / sizeof *synced)
+        synced[synced_count++] = st.st_ino;
+    return fsync(fd);
+}
+
+#define fsync fsync_noted
 #include "drivers/linux-vpc/draft.c"
 #include "drivers/linux-vpc/kept.c"
 #include "drivers/linux-vpc/names.c"
 #include "drivers/linux-vpc/records.c"
+#include "drivers/lib/sync.c"
+#include "model/durable.c"
+#undef fsync
 
 #define VPC "0123456789abcdef0123456789abcdef"
 #define UID "00000000000000000000000000000001"
@@ -113,12 +132,57 @@ static void what_is_of_another_kind_is_refused_by_name(void **state)
     }
 }
 
+/* ---- after a power cut -------------------------------------------------------------- */
+
+static bool is_synced(const char *path)
+{
+    struct stat st;
+    assert_int_equal(stat(path, &st), 0);
+    for (size_t i = 0; i < synced_count; i++)
+        if (synced[i] == st.st_ino)
+            return true;
+    return false;
+}
+
+/* Whoever made the directory may have died before its name was durable. */
+static void a_record_is_there_with_all_that_leads_to_it(void **state)
+{
+    char path[PATH_MAX];
+    struct error err = ERROR_INIT;
+    struct arena *arena = arena_new();
+    const struct record record = {
+        .kind = RECORD_NIC, .uid = UID, .name = "x", .epoch = 1, .spec = value_map(arena)};
+    (void)state;
+    synced_count = 0;
+    assert_int_equal(record_write(own_dir, VPC, &record, &err), 0);
+    assert_int_equal(records_sync(own_dir, VPC, &err), 0);
+    snprintf(path, sizeof path, "%s/" VPC "/NIC-" UID ".json", own_dir);
+    assert_true(is_synced(path));
+    snprintf(path, sizeof path, "%s/" VPC, own_dir);
+    assert_true(is_synced(path));
+    assert_true(is_synced(own_dir));
+    arena_free(arena);
+}
+
+static void a_vpc_that_went_does_not_come_back(void **state)
+{
+    struct error err = ERROR_INIT;
+    (void)state;
+    assert_int_equal(records_forget(own_dir, VPC, &err), 0);
+    synced_count = 0;
+    assert_int_equal(records_sync(own_dir, VPC, &err), 0);
+    assert_true(is_synced(own_dir));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(each_kind_is_read_as_it_was_written, setup, teardown),
         cmocka_unit_test_setup_teardown(what_is_of_another_kind_is_refused_by_name, setup,
                                         teardown),
+        cmocka_unit_test_setup_teardown(a_record_is_there_with_all_that_leads_to_it, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(a_vpc_that_went_does_not_come_back, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -88,6 +88,24 @@ static void what_does_not_fit_is_said_and_leaves_the_old_file(void **state)
     assert_holds(scene, "old");
 }
 
+/* Whoever put it there would have us write to a file of theirs, or of somebody else's. */
+static void what_stands_under_the_drafts_name_is_not_written_to(void **state)
+{
+    struct scene *scene = *state;
+    char draft[32], data[8] = "";
+    snprintf(draft, sizeof draft, ".name.%d", (int)getpid());
+    assert_int_equal(file_replace(scene->dir, "other", "theirs", 6, &scene->err), 0);
+    assert_int_equal(linkat(scene->dir, "other", scene->dir, draft, 0), 0);
+    int result = file_replace(scene->dir, "name", "ours", 4, &scene->err);
+    int fd = openat(scene->dir, "other", O_RDONLY | O_CLOEXEC);
+    assert_int_equal(read(fd, data, sizeof data - 1), 6);
+    close(fd);
+    unlinkat(scene->dir, "other", 0);
+    assert_string_equal(data, "theirs");
+    assert_int_equal(result, 0);
+    assert_holds(scene, "ours");
+}
+
 static void a_directory_that_is_there_is_fine_and_one_without_a_parent_is_not(void **state)
 {
     struct scene *scene = *state;
@@ -107,6 +125,7 @@ int main(void)
         TEST(a_file_takes_the_place_of_another),
         TEST(a_new_file_takes_no_other_ones_place),
         TEST(what_does_not_fit_is_said_and_leaves_the_old_file),
+        TEST(what_stands_under_the_drafts_name_is_not_written_to),
         TEST(a_directory_that_is_there_is_fine_and_one_without_a_parent_is_not),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -16,11 +16,12 @@
 
 enum { NOBODY = 65534, USERS_BASE = 64000 };
 
-static const struct settings settings = {.user_base = USERS_BASE};
+static struct settings settings;
+static char own_dir[] = "/tmp/spinel-process-XXXXXX";
 
 static bool is_machines_user(uid_t user)
 {
-    return user_is_machines(&settings, user);
+    return user_is_machines(&settings, own_dir, user);
 }
 
 static char uuid[37];
@@ -58,6 +59,9 @@ static void end(pid_t pid)
 static int setup(void **state)
 {
     (void)state;
+    settings = (struct settings){.user_base = USERS_BASE};
+    strcpy(own_dir + sizeof own_dir - 7, "XXXXXX");
+    assert_non_null(mkdtemp(own_dir));
     snprintf(uuid, sizeof uuid, UUID "%02x", (unsigned)getpid() & 0xff);
     process_trust("/usr/bin/qemu-system-x86_64", is_machines_user);
     return pipe2(input, O_CLOEXEC);
@@ -68,7 +72,7 @@ static int teardown(void **state)
     (void)state;
     close(input[0]);
     close(input[1]);
-    return 0;
+    return rmdir(own_dir);
 }
 
 static void skip_unless_root(void)
@@ -94,13 +98,13 @@ static void nobody_is_no_machines_user(void **state)
 {
     static const struct settings as_root = {.user_base = 0};
     (void)state;
-    assert_false(user_is_machines(&settings, USERS_BASE));
-    assert_true(user_is_machines(&settings, USERS_BASE + 1));
-    assert_true(user_is_machines(&settings, NOBODY - 1));
-    assert_false(user_is_machines(&settings, NOBODY));
-    assert_false(user_is_machines(&settings, NOBODY + 1));
-    assert_false(user_is_machines(&settings, 0));
-    assert_false(user_is_machines(&as_root, 1));
+    assert_false(user_is_machines(&settings, own_dir, USERS_BASE));
+    assert_true(user_is_machines(&settings, own_dir, USERS_BASE + 1));
+    assert_true(user_is_machines(&settings, own_dir, NOBODY - 1));
+    assert_false(user_is_machines(&settings, own_dir, NOBODY));
+    assert_false(user_is_machines(&settings, own_dir, NOBODY + 1));
+    assert_false(user_is_machines(&settings, own_dir, 0));
+    assert_false(user_is_machines(&as_root, own_dir, 1));
 }
 
 static void a_process_of_a_machines_user_is_one(void **state)
@@ -111,6 +115,28 @@ static void a_process_of_a_machines_user_is_one(void **state)
     pid_t found = process_find(uuid);
     end(pid);
     assert_int_equal(found, pid);
+}
+
+/* It has run since before the setting was changed, and its record may be gone. */
+static void a_process_of_a_claimed_user_is_one_whatever_is_set_now(void **state)
+{
+    (void)state;
+    char users[64], claim[96];
+    skip_unless_root();
+    snprintf(users, sizeof users, "%s/users", own_dir);
+    snprintf(claim, sizeof claim, "%s/%d", users, USERS_BASE + 7);
+    assert_int_equal(mkdir(users, 0700), 0);
+    assert_int_equal(symlink("a1000000000040008000000000000001", claim), 0);
+    settings.user_base = 2 * USERS_BASE;
+    pid_t pid = start(USERS_BASE + 7), other = start(USERS_BASE + 8);
+    pid_t found = process_find(uuid);
+    end(pid);
+    pid_t unclaimed = process_find(uuid);
+    end(other);
+    unlink(claim);
+    rmdir(users);
+    assert_int_equal(found, pid);
+    assert_int_equal(unclaimed, 0);
 }
 
 static void of_our_own_user_only_a_qemu_is_one(void **state)
@@ -131,14 +157,17 @@ static void one_that_has_ended_is_none(void **state)
     pid_t pid = start(geteuid());
     process_trust("/bin/sh", is_machines_user);
     uint64_t started = proc_start_time(pid);
-    int pidfd = proc_open(pid, started);
+    char boot[BOOT_ID_TEXT];
+    proc_boot_id(boot);
+    int pidfd = proc_open(pid, started, boot);
     assert_true(started > 0 && pidfd >= 0);
-    assert_int_equal(proc_open(pid, started + 1), -1);
+    assert_int_equal(proc_open(pid, started + 1, boot), -1);
+    assert_int_equal(proc_open(pid, started, "another boot"), -1);
     proc_signal(pidfd, SIGKILL);
     assert_true(proc_wait(pidfd, 10000));
     close(pidfd);
     assert_int_equal(process_find(uuid), 0);
-    assert_int_equal(proc_open(pid, started), -1);
+    assert_int_equal(proc_open(pid, started, boot), -1);
     end(pid);
 }
 
@@ -149,6 +178,7 @@ int main(void)
         TEST(a_process_of_anybody_else_is_no_machine),
         TEST(nobody_is_no_machines_user),
         TEST(a_process_of_a_machines_user_is_one),
+        TEST(a_process_of_a_claimed_user_is_one_whatever_is_set_now),
         TEST(of_our_own_user_only_a_qemu_is_one),
         TEST(one_that_has_ended_is_none),
     };

@@ -237,6 +237,8 @@ int __wrap_openat(int dir, const char *path, int flags, ...)
     va_start(args, flags);
     mode_t mode = flags & (O_CREAT | O_TMPFILE) ? va_arg(args, mode_t) : 0;
     va_end(args);
+    if (dir == AT_FDCWD)
+        return __wrap_open(path, flags, mode);
     if (!descriptor_of(dir))
         return __real_openat(dir, path, flags, mode);
     path_join(full, descriptor_of(dir), path);
@@ -263,6 +265,8 @@ int __wrap_unlinkat(int dir, const char *path, int flags);
 int __wrap_unlinkat(int dir, const char *path, int flags)
 {
     char full[PATH_BYTES * 2];
+    if (dir == AT_FDCWD && !(flags & AT_REMOVEDIR))
+        return __wrap_unlink(path);
     if (!descriptor_of(dir))
         return __real_unlinkat(dir, path, flags);
     path_join(full, descriptor_of(dir), path);
