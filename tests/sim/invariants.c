@@ -84,13 +84,14 @@ static bool is_open_once(struct sim *sim, const struct moment *moment, char *why
             if (truth->things[n].exists && truth->things[n].booted && machine->is_ours &&
                 truth->things[n].is_ours && strcmp(truth->things[n].uid, machine->uid) == 0)
                 return broken(why, "%s runs twice", machine->name);
-        for (size_t n = 0; machine->open && n < machine->open->count; n++) {
-            const char *uid = machine->open->items[n]->items[1]->text;
-            const struct thing *other =
-                truth_has_open(machine, uid) ? truth_holder(truth, uid, machine) : NULL;
+        const struct value *disks = value_get(machine->spec, "disks");
+        for (size_t n = 0; value_is_list(disks) && n < disks->count; n++) {
+            const char *uid = truth_disk_uid(machine, disks->items[n]);
+            const struct thing *other = *uid ? truth_holder(truth, uid, machine) : NULL;
             if (other)
                 return broken(why, "volume %s is open in %s and in %s",
-                              machine->open->items[n]->items[0]->text, machine->name, other->name);
+                              value_get_text(disks->items[n], "volume", ""), machine->name,
+                              other->name);
         }
     }
     return true;

@@ -109,16 +109,19 @@ const struct last_word *truth_last_word(const struct truth *truth, const char *p
 
 /* ---- machines ----------------------------------------------------------------------- */
 
+const char *truth_disk_uid(const struct thing *machine, const struct value *disk)
+{
+    char path[96];
+    snprintf(path, sizeof path, "spec.disks[%s].volume", value_get_text(disk, "name", ""));
+    return value_get_text(machine->refs, path, "");
+}
+
 bool truth_has_open(const struct thing *machine, const char *volume_uid)
 {
     const struct value *disks = value_get(machine->spec, "disks");
-    for (size_t i = 0; value_is_list(disks) && machine->open && i < disks->count; i++) {
-        const char *name = value_get_text(disks->items[i], "volume", "");
-        for (size_t n = 0; n < machine->open->count; n++)
-            if (strcmp(machine->open->items[n]->items[0]->text, name) == 0 &&
-                strcmp(machine->open->items[n]->items[1]->text, volume_uid) == 0)
-                return true;
-    }
+    for (size_t i = 0; value_is_list(disks) && i < disks->count; i++)
+        if (strcmp(truth_disk_uid(machine, disks->items[i]), volume_uid) == 0)
+            return true;
     return false;
 }
 

@@ -33,7 +33,7 @@ struct thing {
     uint64_t gone_epoch; /* its deletion was confirmed at this epoch; 0: it was not */
     uint64_t writes;     /* of a volume: what a guest has written and synced */
     const struct value *spec, *booted;
-    const struct value *open; /* of a machine: [[name, uid]] of the volumes that it was given */
+    const struct value *refs; /* of a machine: by its disks' paths, uids of what it has opened */
     const char *exit_reason;
 };
 
@@ -71,6 +71,8 @@ void truth_write(struct truth *truth);
 const struct thing *truth_holder(const struct truth *truth, const char *volume_uid,
                                  const struct thing *but);
 bool truth_has_open(const struct thing *machine, const char *volume_uid);
+/* Of the volume that a disk of it has open; "": none. */
+const char *truth_disk_uid(const struct thing *machine, const struct value *disk);
 /* The one that exists under this name; NULL: none. */
 const struct thing *truth_volume(const struct truth *truth, const char *project, const char *name);
 /* The host lost power: processes and the kernel's objects are gone. */
