@@ -88,6 +88,7 @@ static void note_said(struct sim_driver *driver, const char *line, size_t len)
         if (value_at(message, "result.list"))
             driver->has_told = value_get_bool(value_get(message, "result"), "complete", false);
         answer_note(driver, message);
+        truth_told(&driver->sim->truth, message, driver->sim->now_ms);
     }
     arena_free(arena);
 }
@@ -270,6 +271,8 @@ static void call_finish(struct spinel_host *host, struct call *call)
     if (call->is_answered && call->kind == CALL_APPLY &&
         apply_acknowledge(host, &call->op, &call->err) < 0)
         call->is_answered = false;
+    if (call->kind == CALL_APPLY && call->is_answered && made->has_effect)
+        truth_synced(&made->driver->sim->truth, call->op.uid);
     for (; call->kind == CALL_LOOK && !call->is_answered && call->done < call->uid_count;
          call->done++) {
         if (call->done > 0)

@@ -398,10 +398,12 @@ int effect_apply(struct sim_driver *driver, const struct spinel_op *op, bool is_
     if (is_destruction(&work))
         TRACE(work.sim, "destroyed %s %s/%s", op->kind, work.thing->project, op->name);
     const struct thing was = work.thing ? *work.thing : (struct thing){.exists = false};
+    truth_change_begins(&work.sim->truth, op->uid, work.thing);
     effects[op->verb](&work);
     if (is_instance(&work))
         refs_note(&work, &was);
     tag_write(&work);
+    truth_change_ends(&work.sim->truth);
     return 0;
 }
 

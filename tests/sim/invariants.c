@@ -47,27 +47,48 @@ static bool touches_ours_only(struct sim *sim, const struct moment *moment, char
                   moment->thing->native);
 }
 
-static const struct step *step_that_runs(struct sim *sim, const char *uid)
+/* A disk, or its volume, as a plan's step is to set it; "": something else. */
+static const char *volume_planned(const struct value *field)
 {
-    const struct plan *plan = daemon_is_up(sim) ? core_plan(sim->host.core) : NULL;
-    for (size_t i = 0; plan && i < plan->step_count; i++)
-        if (strcmp(plan->steps[i].uid, uid) == 0 && plan->steps[i].disposition == RUN)
-            return &plan->steps[i];
-    return NULL;
+    const struct value *to = value_get(field, "to");
+    bool runs = strcmp(value_get_text(field, "disposition", ""), "run") == 0;
+    if (!runs || strncmp(value_get_text(field, "path", ""), "spec.disks", 10) != 0)
+        return "";
+    return value_is_text(to) ? to->text : value_get_text(to, "volume", "");
 }
 
-/* Two that swap volumes are let go at the same time: `holder` is to get one that `taker` has. */
-static bool is_swap(struct sim *sim, const struct thing *taker, const struct thing *holder)
+/* By the plan that the operation is of, as it was recorded. */
+static bool is_swap_planned(struct sim *sim, const struct spinel_op *op, const struct thing *taker,
+                            const struct thing *holder)
 {
-    const struct step *step = step_that_runs(sim, holder->uid);
-    const struct value *disks = step ? value_get(step->spec, "disks") : NULL;
-    for (size_t i = 0; taker && taker->booted && value_is_list(disks) && i < disks->count; i++) {
-        const struct thing *volume = truth_volume(&sim->truth, holder->project,
-                                                  value_get_text(disks->items[i], "volume", ""));
-        if (volume && truth_has_open(taker, volume->uid))
-            return true;
+    const struct note *note = book_find(&sim->book, op->op);
+    const struct plan_note *plan = note ? book_find_plan(&sim->book, note->plan) : NULL;
+    for (size_t i = 0; plan && i < plan->steps->count; i++) {
+        const struct value *fields = value_get(plan->steps->items[i], "fields");
+        if (strcmp(value_get_text(plan->steps->items[i], "uid", ""), holder->uid) != 0)
+            continue;
+        for (size_t n = 0; value_is_list(fields) && n < fields->count; n++) {
+            const struct thing *volume =
+                truth_volume(&sim->truth, holder->project, volume_planned(fields->items[n]));
+            if (volume && truth_has_open(taker, volume->uid))
+                return true;
+        }
     }
     return false;
+}
+
+/* Two that swap volumes are let go at the same time: `holder` is to have one that `taker` has, and
+ * was sent that, or is to be sent it. */
+static bool is_swap(struct sim *sim, const struct spinel_op *op, const struct thing *taker,
+                    const struct thing *holder)
+{
+    const struct sent *sent = truth_last_sent(&sim->truth, holder->uid);
+    if (!taker || !taker->booted)
+        return false;
+    for (size_t i = 0; sent && i < sent->volume_count; i++)
+        if (truth_has_open(taker, sent->volumes[i]))
+            return true;
+    return is_swap_planned(sim, op, taker, holder);
 }
 
 /* Of volumes over all that run, whoever made them: a machine that a person has renamed is nobody's,
@@ -97,47 +118,45 @@ static bool is_open_once(struct sim *sim, const struct moment *moment, char *why
     return true;
 }
 
+/* Whether whoever made the plan of the operation could know of this: it is on record, or its driver
+ * had told of it before. */
+static bool could_know(struct sim *sim, const struct spinel_op *op, const struct thing *thing)
+{
+    return book_knows(&sim->book, thing->uid) ||
+           (thing->told_ms && thing->told_ms < book_planned_ms(&sim->book, op->op));
+}
+
 /* The storage's lock would refuse it; the core should not even ask, but in a circle, where that
- * lock decides. Of a holder that the store has no record of nobody but the driver can know. */
+ * lock decides. */
 static bool opens_once(struct sim *sim, const struct moment *moment, char *why)
 {
     const char *volume = "";
     const struct thing *holder = effect_holder(&sim->truth, moment->op, moment->thing, &volume);
-    if (holder && is_swap(sim, moment->thing, holder))
+    if (holder && is_swap(sim, moment->op, moment->thing, holder))
         return true;
-    if (!holder || !holder->tag || !holder->is_ours || !book_knows(&sim->book, holder->uid))
+    if (!holder || !holder->tag || !holder->is_ours || !could_know(sim, moment->op, holder))
         return true;
     return broken(why, "%s gets volume %s, which %s has open", moment->op->name, volume,
                   holder->name);
 }
 
-/* The store knows it, by another name: one that is on its way to it, or was taken back. */
+/* It was sent another name, and has it or is on its way to it. */
 static bool goes_by_another_name(struct sim *sim, const char *uid, const char *name)
 {
-    struct arena *arena = arena_new();
-    struct error err = ERROR_INIT;
-    struct known *rows = NULL;
-    size_t count = 0;
-    bool is_known = false;
-    if (sim->host.store)
-        store_objects(sim->host.store, arena, &rows, &count, &err);
-    for (size_t i = 0; i < count; i++)
-        is_known |= strcmp(rows[i].uid, uid) == 0 && strcmp(rows[i].name, name) != 0;
-    arena_free(arena);
-    return is_known;
+    const struct sent *sent = truth_last_sent(&sim->truth, uid);
+    return sent && strcmp(sent->name, name) != 0;
 }
 
-/* The store was lost since, so that only the driver can know of it, and it left it out of its last
- * list and said that this was all. */
-static bool is_hidden(struct sim *sim, const struct sim_driver *driver, const struct thing *other)
+/* Only the driver can know of it, and it left it out of its last list and said that this was all.
+ */
+static bool is_hidden(struct sim *sim, const struct spinel_op *op, const struct thing *other)
 {
-    return driver->has_lied && !book_knows(&sim->book, other->uid);
+    return sim_driver_of_kind(sim, op->kind)->has_lied && !could_know(sim, op, other);
 }
 
 static bool is_unique(struct sim *sim, const struct moment *moment, char *why)
 {
     const struct spinel_op *op = moment->op;
-    const struct sim_driver *driver = sim_driver_of_kind(sim, op->kind);
     if (moment->thing || (op->verb != SPINEL_CREATE && op->verb != SPINEL_UPDATE))
         return true;
     for (size_t i = 0; i < sim->truth.count; i++) {
@@ -145,7 +164,7 @@ static bool is_unique(struct sim *sim, const struct moment *moment, char *why)
         if (other->exists && other->is_ours && other->tag && !other->is_released &&
             strcmp(other->uid, op->uid) != 0 && strcmp(other->kind, op->kind) == 0 &&
             strcmp(other->project, op->project ? op->project : "") == 0 &&
-            strcmp(other->name, op->name) == 0 && !is_hidden(sim, driver, other) &&
+            strcmp(other->name, op->name) == 0 && !is_hidden(sim, op, other) &&
             !goes_by_another_name(sim, other->uid, op->name))
             return broken(why, "%s %s is made as %s and exists as %s", op->kind, op->name, op->uid,
                           other->uid);
@@ -609,15 +628,17 @@ static bool loses_no_intent(struct sim *sim, const struct moment *moment, char *
     return holds;
 }
 
-/* As far as the store knows: what it keeps, it lists. */
-static bool is_released(struct sim *sim, const char *uid)
+/* `spinel released` lists it. That is a report of what was sent, or of an old copy of the store. */
+static bool is_reported_released(struct sim *sim, const char *uid)
 {
+    const struct sent *sent = truth_last_sent(&sim->truth, uid);
     struct arena *arena = arena_new();
     struct error err = ERROR_INIT;
     struct known *rows = NULL;
     size_t count = 0;
     bool is_kept = false;
-    store_objects(sim->host.store, arena, &rows, &count, &err);
+    if ((sent && sent->is_release) || sim->host.was_restored)
+        store_objects(sim->host.store, arena, &rows, &count, &err);
     for (size_t i = 0; i < count; i++)
         is_kept |= strcmp(rows[i].uid, uid) == 0 && rows[i].life == LIFE_RELEASED;
     arena_free(arena);
@@ -639,7 +660,8 @@ static bool leaves_nothing_behind(struct sim *sim, const struct moment *moment, 
             const char *project = thing->project[0] ? thing->project : NULL;
             if (!thing->exists || !thing->is_ours || !thing->tag || thing->is_released ||
                 set_find(set, thing->kind, project, thing->name) ||
-                step_of(core_plan(sim->host.core), thing->uid) || is_released(sim, thing->uid))
+                step_of(core_plan(sim->host.core), thing->uid) ||
+                is_reported_released(sim, thing->uid))
                 continue;
             const char *strangers = json_text(arena, core_strangers(sim->host.core, arena));
             if (!strstr(strangers, thing->uid))
