@@ -272,6 +272,21 @@ static void bounds_tell(const struct instance *instance, int64_t cpus, struct va
                                : "the CPUs that it was started with stay");
 }
 
+/* A volume may be called otherwise by now, and another have got its name: the plan goes by these.
+ */
+static void refs_tell(const struct instance *instance, const struct value *disks,
+                      struct value *status)
+{
+    struct arena *arena = instance->arena;
+    struct value *refs = value_set(arena, status, "refs", value_map(arena));
+    for (size_t i = 0; i < instance->machine.disk_count; i++) {
+        const struct disk *disk = &instance->machine.disks[i];
+        if (value_find(disks, "name", disk->name))
+            value_set_text(arena, refs, arena_printf(arena, "spec.disks[%s].volume", disk->name),
+                           disk->volume_uid);
+    }
+}
+
 static int monitor_look(struct instance *instance, struct qmp *qmp, struct spinel_object *object,
                         struct error *err)
 {
@@ -289,7 +304,9 @@ static int monitor_look(struct instance *instance, struct qmp *qmp, struct spine
     value_set_text(arena, object->spec, "power", strcmp(state, "prelaunch") == 0 ? "off" : "on");
     value_set_int(arena, object->spec, "cpus", (int64_t)cpus->count);
     value_set_int(arena, object->spec, "memory", memory);
-    value_set(arena, object->spec, "disks", disks_seen(instance, qmp, devices));
+    const struct value *disks =
+        value_set(arena, object->spec, "disks", disks_seen(instance, qmp, devices));
+    refs_tell(instance, disks, object->status);
     value_set(arena, object->spec, "nics", nics_seen(instance, devices));
     bounds_tell(instance, (int64_t)cpus->count, object->status);
     state_look(instance, state, object->status, object->damage);

@@ -112,6 +112,30 @@ struct value *shape_merge(struct arena *arena, const struct field *field, const 
     return merged;
 }
 
+static bool has_same_disk(const struct value *spec, const struct value *disk)
+{
+    const struct value *was =
+        value_find(value_get(spec, "disks"), "name", value_get_text(disk, "name", ""));
+    return was && value_equal(value_get(was, "volume"), value_get(disk, "volume"));
+}
+
+struct value *shape_refs(struct arena *arena, const struct value *spec, const struct value *told,
+                         const struct value *before, const struct value *had)
+{
+    const struct value *disks = value_get(spec, "disks"), *volumes = value_get(told, "Volume");
+    struct value *refs = value_map(arena);
+    for (size_t i = 0; value_is_list(disks) && i < disks->count; i++) {
+        const struct value *disk = disks->items[i];
+        const char *path =
+            arena_printf(arena, "spec.disks[%s].volume", value_get_text(disk, "name", ""));
+        const char *kept = value_get_text(had, path, NULL);
+        const char *uid =
+            value_get_text(value_get(volumes, value_get_text(disk, "volume", "")), "uid", kept);
+        value_set_text(arena, refs, path, kept && has_same_disk(before, disk) ? kept : uid);
+    }
+    return refs;
+}
+
 int shape_check(const struct field *field, const struct value *now, const struct value *wanted,
                 struct error *err)
 {

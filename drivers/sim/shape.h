@@ -20,6 +20,12 @@ struct value *shape_strip(struct arena *arena, const struct field *field, const 
 struct value *shape_merge(struct arena *arena, const struct field *field, const struct value *now,
                           const struct value *wanted, const struct value *changed, bool is_running);
 
+/* By uid, whom a running machine means by the volumes of its disks, as status.refs tells it. A disk
+ * that was there `before` (NULL: it was started anew) with the same volume keeps what `had` says;
+ * of another, `told` does: the operation's refs. */
+struct value *shape_refs(struct arena *arena, const struct value *spec, const struct value *told,
+                         const struct value *before, const struct value *had);
+
 /* ERR_INVALID if a field that only grows would shrink. */
 int shape_check(const struct field *field, const struct value *now, const struct value *wanted,
                 struct error *err);

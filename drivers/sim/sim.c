@@ -219,6 +219,14 @@ static void work_restart(struct work *work)
         work_update(work);
 }
 
+static struct value *instance_refs(const struct work *work)
+{
+    bool is_anew = work->starts != value_at_int(work->before, "status.starts", 0);
+    return shape_refs(work->arena, work->spec, work->op->refs,
+                      is_anew ? NULL : value_get(work->before, "spec"),
+                      value_at(work->before, "status.refs"));
+}
+
 static struct value *work_body(const struct work *work)
 {
     struct arena *arena = work->arena;
@@ -227,6 +235,8 @@ static struct value *work_body(const struct work *work)
     if (strcmp(work->op->kind, "Instance") == 0) {
         state = work->booted ? "running" : "stopped";
         value_set_int(arena, status, "starts", work->starts);
+        if (work->booted)
+            value_set(arena, status, "refs", instance_refs(work));
     }
     value_set_text(arena, status, "state", state);
     value_set_text(arena, body, "kind", work->op->kind);

@@ -154,6 +154,7 @@ void take_look(struct core *core)
 static bool is_same_status(const struct value *was, const struct value *now)
 {
     return value_equal(value_get(was, "bounds"), value_get(now, "bounds")) &&
+           value_equal(value_get(was, "refs"), value_get(now, "refs")) &&
            value_equal(value_get(was, "foreign"), value_get(now, "foreign")) &&
            !strcmp(value_at_text(was, "exit.reason", ""), value_at_text(now, "exit.reason", ""));
 }

@@ -509,6 +509,8 @@ const struct match *match_make(struct arena *arena, const struct plan_input *inp
         if (!rows.items[i].is_taken && !known_is_kept(rows.items[i].known))
             add_left(match, &rows.items[i]);
     names_index(arena, match);
+    for (size_t i = 0; i < match->count; i++)
+        match_read_told(arena, match, &match->subjects[i]);
     contests_index(arena, match);
     match_link(match);
     choose_all(arena, match);

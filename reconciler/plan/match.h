@@ -54,6 +54,9 @@ const struct subject *match_declared(const struct match *match, const struct res
 const struct subject *match_resolve(const struct match *match, const char *kind,
                                     const char *project, const char *name);
 
+/* Reads what was seen of it by the names of now, where its driver says whom it means (told.c). */
+void match_read_told(struct arena *arena, struct match *match, struct subject *subject);
+
 /* The record of someone else setting this field back, or NULL. */
 const struct contest *match_contest(const struct match *match, const char *uid, const char *path);
 

@@ -44,6 +44,29 @@ static void power_off_ends_the_booted_record_and_on_makes_a_new_one(void **state
     assert_int_equal(value_at_int(rack_look(rack, 1), "booted.maxCpus", 0), 4);
 }
 
+#define DISK_OF(uid)                                                                               \
+    "{\"spec\":{\"cpus\":1,\"power\":\"on\",\"disks\":[{\"name\":\"root\",\"volume\":\"data\"}]}," \
+    "\"changed\":[\"spec.cpus\"],\"refs\":{\"Volume\":{\"data\":{\"uid\":\"" uid "\"}}}}"
+
+static const char *root_uid(struct rack *rack)
+{
+    return value_get_text(value_at(rack_look(rack, 1), "status.refs"), "spec.disks[root].volume",
+                          "");
+}
+
+/* Who bears the name since is not what it has open. */
+static void a_machine_tells_by_uid_what_it_has_open_until_it_starts_anew(void **state)
+{
+    struct rack *rack = *state;
+    rack_start(rack, NULL);
+    assert_applied(rack, rack_apply(rack, 1, 1, "create", "Instance", DISK_OF("a1")));
+    assert_string_equal(root_uid(rack), "a1");
+    assert_applied(rack, rack_apply(rack, 1, 2, "update", "Instance", DISK_OF("b2")));
+    assert_string_equal(root_uid(rack), "a1");
+    assert_applied(rack, rack_apply(rack, 1, 3, "restart", "Instance", DISK_OF("b2")));
+    assert_string_equal(root_uid(rack), "b2");
+}
+
 static void the_world_survives_kill_nine(void **state)
 {
     struct rack *rack = *state;
@@ -248,6 +271,7 @@ int main(void)
         TEST(what_the_site_file_says_cannot_be_said_otherwise),
         TEST(a_restart_field_waits_for_a_restart),
         TEST(power_off_ends_the_booted_record_and_on_makes_a_new_one),
+        TEST(a_machine_tells_by_uid_what_it_has_open_until_it_starts_anew),
         TEST(the_world_survives_kill_nine),
         TEST(what_was_deleted_is_made_anew_under_its_uid),
         TEST(damage_from_outside_is_seen_and_told),

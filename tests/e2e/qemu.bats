@@ -200,6 +200,7 @@ state_is() {
 @test "the accelerator that is used is said, with the reason" {
     [ -n "$(look .status.accel.reason)" ]
     [[ $(look .status.accel.used) =~ ^(kvm|tcg)$ ]]
+    [ "$(look '.status.refs["spec.disks[root].volume"]')" = $ROOT ]
 }
 
 @test "QEMU runs as a user of its own that can open nothing of ours" {

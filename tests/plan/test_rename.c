@@ -49,6 +49,90 @@ static void a_name_that_a_record_still_uses_is_not_given_anew(void **state)
     assert_non_null(world_row(w, "Volume", "data"));
 }
 
+/* The driver tells whom the machine means by its root disk. */
+static void told_by_uid(struct world *w, const char *machine, const char *uid)
+{
+    world_row(w, "Instance", machine)->observed.status =
+        json(w, arena_printf(w->arena, "{\"refs\":{\"spec.disks[root].volume\":\"%s\"}}", uid));
+}
+
+/* Of two volumes, one is called otherwise by now and the other has got its name. The machine that
+ * has the first open calls it as it was told. */
+static void name_passed_on(struct world *w)
+{
+    w->input.policy.collapse_percent = 1; /* what leaves Git is held */
+    world_converge(w, PROJECT NETWORK VOLUME("data", "size: 4GiB") VOLUME("other", "size: 4GiB")
+                          INSTANCE("a", "cpus: 1, memory: 256MiB, disks: [" ROOT("data") "]"));
+    told_by_uid(w, "a", world_row(w, "Volume", "data")->uid);
+    world_row(w, "Volume", "data")->name = "moved";
+    world_row(w, "Volume", "other")->name = "data";
+}
+
+/* Found by the simulator: the renamed one was given to another machine, and only the storage's lock
+ * was in the way. */
+static void what_a_machine_has_open_is_told_by_uid(void **state)
+{
+    struct world *w = *state;
+
+    name_passed_on(w);
+    world_declare(w, PROJECT NETWORK VOLUME("moved", "size: 4GiB") VOLUME("data", "size: 4GiB")
+                         INSTANCE("b", "cpus: 1, memory: 256MiB, disks: [" ROOT("moved") "]")
+                             INSTANCE("c", "cpus: 1, memory: 256MiB, disks: [" ROOT("data") "]"));
+    world_plan(w);
+    assert_step(w, "Instance", "a", ACTION_DELETE, HELD);
+    assert_step(w, "Instance", "b", ACTION_CREATE, HELD);
+    assert_string_equal(world_step(w, "Instance", "b")->reason,
+                        "waits for Instance shop/a, which is held");
+    assert_step(w, "Instance", "c", ACTION_CREATE, RUN);
+}
+
+static void a_volume_that_a_machine_has_by_another_name_is_not_removed(void **state)
+{
+    struct world *w = *state;
+
+    name_passed_on(w);
+    world_declare(w, PROJECT NETWORK VOLUME("data", "size: 4GiB"));
+    world_plan(w);
+    assert_step(w, "Instance", "a", ACTION_DELETE, HELD);
+    assert_true(waits_for(world_step(w, "Volume", "moved"), world_step(w, "Instance", "a")) ||
+                strcmp(world_step(w, "Volume", "moved")->reason,
+                       "waits for Instance shop/a, which is held") == 0);
+}
+
+/* It has the first, and is to have the one that is called so now. */
+static void a_machine_gets_what_is_called_so_now(void **state)
+{
+    struct world *w = *state;
+
+    name_passed_on(w);
+    world_declare(w, PROJECT NETWORK VOLUME("moved", "size: 4GiB") VOLUME("data", "size: 4GiB")
+                         INSTANCE("a", "cpus: 1, memory: 256MiB, disks: [" ROOT("data") "]"));
+    world_plan(w);
+    assert_field(w, "Instance", "a", "spec.disks[root].volume", CHANGE_RESTART, DEFERRED);
+    assert_string_equal(world_field(w, "Instance", "a", "spec.disks[root].volume")->from->text,
+                        "moved");
+}
+
+static void uids_that_say_nothing_new_change_nothing(void **state)
+{
+    struct world *w = *state;
+    static const char *const statuses[] = {
+        "{\"refs\":7}",
+        "{\"refs\":{\"spec.disks[root].volume\":7,\"spec.cpus\":\"x\",\"\":\"x\"}}",
+        "{\"refs\":{\"spec.disks[more].volume\":\"x\"}}",
+    };
+
+    world_converge(w, SHOP WEB("cpus: 1, memory: 256MiB"));
+    for (size_t i = 0; i < sizeof(statuses) / sizeof(*statuses); i++) {
+        world_row(w, "Instance", "web-1")->observed.status = json(w, statuses[i]);
+        assert_int_equal(world_plan(w)->step_count, 0);
+    }
+    told_by_uid(w, "web-1", "0123456789abcdef0123456789abcdef");
+    assert_int_equal(world_plan(w)->step_count, 0);
+    told_by_uid(w, "web-1", world_row(w, "Volume", "data")->uid);
+    assert_int_equal(world_plan(w)->step_count, 0);
+}
+
 static void a_rename_moves_the_object(void **state)
 {
     struct world *w = *state;
@@ -109,6 +193,10 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(a_rename_that_was_accepted_is_kept_until_it_is_done),
         TEST(a_name_that_a_record_still_uses_is_not_given_anew),
+        TEST(what_a_machine_has_open_is_told_by_uid),
+        TEST(a_volume_that_a_machine_has_by_another_name_is_not_removed),
+        TEST(a_machine_gets_what_is_called_so_now),
+        TEST(uids_that_say_nothing_new_change_nothing),
         TEST(a_rename_moves_the_object),
         TEST(a_booted_record_with_the_old_name_is_no_difference),
         TEST(a_new_object_under_an_old_name_has_a_new_uid),

@@ -34,13 +34,14 @@ void book_intent(struct book *book, const struct intent *intent)
 }
 
 void book_plan(struct book *book, struct arena *arena, const char *hash,
-               const struct value *document)
+               const struct value *document, int64_t now_ms)
 {
     book->waiting_plans = room_for(book->waiting_plans, book->waiting_plan_count,
                                    &book->waiting_plan_room, sizeof *book->waiting_plans);
     struct plan_note *plan = &book->waiting_plans[book->waiting_plan_count++];
     const struct value *steps = value_get(document, "steps");
-    *plan = (struct plan_note){.steps = steps ? value_copy(arena, steps) : value_list(arena)};
+    *plan = (struct plan_note){.at_ms = now_ms,
+                               .steps = steps ? value_copy(arena, steps) : value_list(arena)};
     snprintf(plan->hash, sizeof plan->hash, "%s", hash);
 }
 
@@ -58,6 +59,13 @@ const struct plan_note *book_find_plan(const struct book *book, const char *hash
         if (strcmp(book->plans[i - 1].hash, hash) == 0)
             return &book->plans[i - 1];
     return NULL;
+}
+
+int64_t book_planned_ms(const struct book *book, const char *op)
+{
+    const struct note *note = book_find(book, op);
+    const struct plan_note *plan = note ? book_find_plan(book, note->plan) : NULL;
+    return plan ? plan->at_ms : 0;
 }
 
 bool book_knows(const struct book *book, const char *uid)

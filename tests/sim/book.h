@@ -24,6 +24,7 @@ struct note {
 
 struct plan_note {
     char hash[65];
+    int64_t at_ms;             /* first recorded */
     const struct value *steps; /* of the document */
 };
 
@@ -36,13 +37,15 @@ struct book {
 
 void book_intent(struct book *book, const struct intent *intent);
 void book_plan(struct book *book, struct arena *arena, const char *hash,
-               const struct value *document);
+               const struct value *document, int64_t now_ms);
 void book_commit(struct book *book);
 void book_rollback(struct book *book);
 /* The store was lost or replaced by an old copy: what it knew is no longer durable. */
 void book_forget(struct book *book);
 void book_free(struct book *book);
 struct note *book_find(const struct book *book, const char *op); /* NULL: not durable */
+/* When the plan that an operation is of was first recorded; 0: it was not. */
+int64_t book_planned_ms(const struct book *book, const char *op);
 const struct plan_note *book_find_plan(const struct book *book, const char *hash);
 bool book_knows(const struct book *book, const char *uid); /* it has an intent of this object */
 bool note_is_open(const struct note *note);

@@ -83,14 +83,8 @@ static const struct value *spec_by_uid(struct arena *arena, const struct thing *
 {
     struct value *spec = value_copy(arena, thing->spec);
     const struct value *disks = value_get(spec, "disks");
-    for (size_t i = 0; value_is_list(disks) && thing->open && i < disks->count; i++)
-        for (size_t n = 0; n < thing->open->count; n++)
-            if (strcmp(value_get_text(disks->items[i], "volume", ""),
-                       thing->open->items[n]->items[0]->text) == 0) {
-                value_set_text(arena, disks->items[i], "volume",
-                               thing->open->items[n]->items[1]->text);
-                break;
-            }
+    for (size_t i = 0; value_is_list(disks) && i < disks->count; i++)
+        value_set_text(arena, disks->items[i], "volume", truth_disk_uid(thing, disks->items[i]));
     return spec;
 }
 

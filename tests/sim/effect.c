@@ -82,6 +82,8 @@ int effect_look(struct spinel_host *host, struct spinel_object *object, struct e
         struct value *exit = value_set(arena, status, "exit", value_map(arena));
         value_set_text(arena, exit, "reason", thing->exit_reason);
     }
+    if (thing->booted && thing->refs)
+        value_set(arena, status, "refs", value_copy(arena, thing->refs));
     object->kind = thing->kind;
     object->project = thing->project[0] ? thing->project : NULL;
     object->name = thing->name;
@@ -239,23 +241,13 @@ static void destroy(struct work *work)
     work->thing->writes = 0;
 }
 
-/* Which volumes its disks mean. What is not told now was told before. */
-static void open_note(struct work *work)
+/* Which volumes its disks mean: what runs on keeps what it has open. `was`: before the effect. */
+static void refs_note(struct work *work, const struct thing *was)
 {
-    struct arena *arena = work->sim->arena;
     struct thing *thing = work->thing;
-    const struct value *told = value_get(work->op->refs, "Volume");
-    struct value *open = value_list(arena);
-    for (size_t i = 0; value_is_map(told) && i < told->pair_count; i++) {
-        struct value *pair = value_append(arena, open, value_list(arena));
-        value_append(arena, pair, value_text(arena, told->pairs[i].key));
-        value_append(arena, pair,
-                     value_text(arena, value_get_text(told->pairs[i].value, "uid", "")));
-    }
-    for (size_t i = 0; thing->open && i < thing->open->count; i++)
-        if (!value_get(told, thing->open->items[i]->items[0]->text))
-            value_append(arena, open, value_copy(arena, thing->open->items[i]));
-    thing->open = open;
+    bool is_anew = !was->booted || work->op->verb == SPINEL_RESTART;
+    thing->refs = shape_refs(work->sim->arena, thing->spec, work->op->refs,
+                             is_anew ? NULL : was->spec, was->refs);
 }
 
 /* The tag is written last; one half of an operation has not come so far. */
@@ -300,6 +292,17 @@ static bool starts_nothing(const struct spinel_op *op, const struct thing *machi
     return true;
 }
 
+/* It has it already, and opens nothing anew. */
+static bool keeps_disk(const struct spinel_op *op, const struct thing *machine,
+                       const struct value *disk)
+{
+    const struct value *had = machine && machine->booted && op->verb != SPINEL_RESTART
+                                  ? value_find(value_get(machine->spec, "disks"), "name",
+                                               value_get_text(disk, "name", ""))
+                                  : NULL;
+    return had && value_equal(value_get(had, "volume"), value_get(disk, "volume"));
+}
+
 const struct thing *effect_holder(const struct truth *truth, const struct spinel_op *op,
                                   const struct thing *machine, const char **volume)
 {
@@ -311,6 +314,8 @@ const struct thing *effect_holder(const struct truth *truth, const struct spinel
         return NULL;
     for (size_t i = 0; value_is_list(disks) && i < disks->count; i++) {
         *volume = value_get_text(disks->items[i], "volume", "");
+        if (keeps_disk(op, machine, disks->items[i]))
+            continue;
         const struct value *known = value_get(value_get(op->refs, "Volume"), *volume);
         const struct thing *holder = truth_holder(truth, value_get_text(known, "uid", ""), machine);
         if (holder)
@@ -392,10 +397,13 @@ int effect_apply(struct sim_driver *driver, const struct spinel_op *op, bool is_
         return 0;
     if (is_destruction(&work))
         TRACE(work.sim, "destroyed %s %s/%s", op->kind, work.thing->project, op->name);
+    const struct thing was = work.thing ? *work.thing : (struct thing){.exists = false};
+    truth_change_begins(&work.sim->truth, op->uid, work.thing);
     effects[op->verb](&work);
     if (is_instance(&work))
-        open_note(&work);
+        refs_note(&work, &was);
     tag_write(&work);
+    truth_change_ends(&work.sim->truth);
     return 0;
 }
 
@@ -411,12 +419,13 @@ void effect_handed_over(struct sim_driver *driver, const struct spinel_op *op,
     const char *volume = "";
     if (effect_holder(&work.sim->truth, op, machine, &volume))
         return; /* the storage's lock is asked by whoever opens a disk */
+    const struct thing was = *machine;
     if (machine->booted)
         instance_change(&work, first_changed(&work));
     else if (wants_power(op->spec) && !starts_nothing(op, machine))
         start(&work);
     else
         return;
-    open_note(&work);
+    refs_note(&work, &was);
     machine->version++;
 }

@@ -97,6 +97,15 @@ static void death_arm(struct host *host)
     host->again_at = 0;
 }
 
+/* Those that drivers have not said to be done are on no disk yet: from one on, all. */
+static void effects_lose(struct sim *sim)
+{
+    size_t lost = (size_t)prng_below(&sim->later, sim->truth.undo_count + 1);
+    for (size_t i = 0; i < lost; i++)
+        sim_fault_note(sim, FAULT_EFFECT_UNSYNCED);
+    truth_undo(&sim->truth, lost);
+}
+
 /* What is left of a dead daemon. Its drivers notice that their input has ended. */
 static void daemon_sweep(struct sim *sim)
 {
@@ -109,6 +118,7 @@ static void daemon_sweep(struct sim *sim)
     sim_disk_start(&host->disk);
     host->timer++;
     book_rollback(&sim->book);
+    truth_forgotten(&sim->truth);
     if (host->accepting[0])
         memcpy(host->maybe, host->accepting, sizeof host->maybe);
     host->accepting[0] = '\0';
@@ -118,8 +128,11 @@ static void daemon_sweep(struct sim *sim)
         if (host->has_no_power)
             sim_driver_power_loss(&sim->drivers[i]);
     }
-    if (host->has_no_power)
+    if (host->has_no_power) {
+        if (sim->swarm.rates[FAULT_EFFECT_UNSYNCED] && !sim->is_quiet)
+            effects_lose(sim);
         truth_power_loss(&sim->truth, sim->arena);
+    }
     host->is_dead = host->has_no_power = false;
     host->crash_at = 0;
     host->life++;
@@ -151,7 +164,7 @@ static void full_disk_check(struct sim *sim)
     struct known *rows = NULL;
     size_t count = 0;
     if (rules[0].fault != SIM_NO_SPACE || rules[0].nth > 1 || rules[1].fault || rules[2].fault ||
-        sim->host.disk.is_read_only)
+        rules[3].fault || sim->host.disk.is_read_only)
         return;
     struct arena *arena = arena_new();
     int status = store_open(store_dir, STORE_READ, &store, &err);
@@ -378,6 +391,7 @@ bool daemon_store_restore(struct sim *sim)
     }
     sim_sync_directory(&host->disk);
     durable_is_gone(sim);
+    host->was_restored = true;
     return true;
 }
 
@@ -403,6 +417,14 @@ void daemon_disk_busy(struct sim *sim)
 {
     sim->host.disk.rules[2] = (struct sim_rule){
         .call = SIM_LOCK, .fault = SIM_BUSY, .nth = (unsigned)prng_between(&sim->extra, 1, 12)};
+}
+
+void daemon_disk_reads_short(struct sim *sim)
+{
+    sim->host.disk.rules[3] = (struct sim_rule){.call = SIM_READ,
+                                                .fault = SIM_SHORT,
+                                                .ends = "spinel.db",
+                                                .nth = (unsigned)prng_between(&sim->later, 1, 12)};
 }
 
 void daemon_disk_heals(struct sim *sim)

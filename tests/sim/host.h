@@ -42,6 +42,7 @@ struct host {
     uint64_t looks_asked;
     int64_t seq;             /* of the last event */
     bool may_skip;           /* the store is another: sequences begin anew */
+    bool was_restored;       /* an old copy of the store was put back, at some time */
     char accepted[65];       /* last target that the store made durable */
     char accepting[65];      /* in the batch that is open */
     char maybe[65];          /* in the batch that was open when the daemon died */
@@ -69,6 +70,8 @@ bool daemon_is_up(const struct sim *sim);
 void daemon_disk_fills(struct sim *sim);
 void daemon_disk_fails(struct sim *sim);
 void daemon_disk_busy(struct sim *sim); /* somebody else holds the store's lock for a moment */
+/* One of the reads to come ends before what was asked for. */
+void daemon_disk_reads_short(struct sim *sim);
 void daemon_disk_heals(struct sim *sim);
 /* Another version of the program has had the store: an older one, whose schema is to be brought up
  * to date, or a newer one, which this one must leave alone. */

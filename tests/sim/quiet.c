@@ -179,7 +179,7 @@ void quiet_run(struct sim *sim)
     sim->is_quiet = true;
     daemon_disk_heals(sim);
     sim->host.crash_at = 0;
-    sim->frozen_ms = 0;
+    sim_clock_steadies(sim);
     TRACE(sim, "quiet");
     while (!daemon_is_up(sim) && sim->violated < 0 && sim_step(sim, sim->now_ms + HOUR_MS))
         continue;

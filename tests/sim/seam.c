@@ -110,6 +110,7 @@ static void seam_driver_send(void *context, const char *driver, const struct val
         invariants_check(sim, &moment);
         struct note *note = book_find(&sim->book, value_at_text(message, "params.op", ""));
         sim->host.applies++;
+        truth_sent(&sim->truth, value_get(message, "params"));
         if (note) {
             note->sent++;
             note->phase = PHASE_SENT;
@@ -264,7 +265,7 @@ static int seam_plan_put(struct store *store, const char *hash, const char *comm
 {
     if (writes(err) < 0)
         return err->code;
-    book_plan(&bound->book, bound->arena, hash, document);
+    book_plan(&bound->book, bound->arena, hash, document, bound->now_ms);
     return store_plan_put(store, hash, commit, at, document, err);
 }
 

@@ -23,7 +23,10 @@ bool sim_fault(struct sim *sim, enum fault fault, enum verb verb, enum phase pha
 {
     unsigned rate = sim->swarm.rates[fault];
     if (sim->is_quiet || rate == 0 ||
-        !prng_chance(fault < FAULT_EXTRA ? &sim->faults : &sim->extra, rate))
+        !prng_chance(fault < FAULT_EXTRA   ? &sim->faults
+                     : fault < FAULT_LATER ? &sim->extra
+                                           : &sim->later,
+                     rate))
         return false;
     cell_hit(sim, fault, verb, phase);
     tally_add(&sim->tally->faults[fault], 1);
@@ -58,20 +61,22 @@ static void swarm_slow(struct swarm *swarm, int64_t times)
     swarm->fault_every_ms *= times * 3 / 4;
 }
 
-static void extras_choose(struct swarm *swarm, struct prng *prng, const struct options *options)
+/* Of faults from `first` on, in a quarter of all seeds. */
+static void extras_choose(struct swarm *swarm, int first, int end, struct prng *prng,
+                          const struct options *options)
 {
     static const unsigned rates[] = {3, 10, 30, 80};
     const bool has_any = prng_chance(prng, 250);
-    for (int i = FAULT_EXTRA; i < FAULT_COUNT; i++) {
+    for (int i = first; i < end; i++) {
         bool is_on = prng_chance(prng, 500) && has_any;
         unsigned rate = rates[prng_below(prng, 4)];
         swarm->rates[i] = is_on && !(options->without[0] >> i & 1) ? rate : 0;
     }
 }
 
-static struct swarm swarm_choose(struct prng *prng, struct prng *extra,
-                                 const struct options *options)
+static struct swarm swarm_choose(struct sim *sim, const struct options *options)
 {
+    struct prng *prng = &sim->schedule;
     static const unsigned rates[] = {3, 10, 30, 80, 200};
     static const int64_t hops[] = {0, 2, 20, 400}, works[] = {1, 20, 300, 4000};
     struct swarm swarm = {
@@ -85,7 +90,8 @@ static struct swarm swarm_choose(struct prng *prng, struct prng *extra,
     };
     swarm.taste = prng_chance(prng, 300) ? (enum wish_taste)prng_below(prng, TASTES) : TASTE_ALL;
     swarm.near_rate = prng_chance(prng, 500) ? 0 : (unsigned)prng_between(prng, 5, 60);
-    extras_choose(&swarm, extra, options);
+    extras_choose(&swarm, FAULT_EXTRA, FAULT_LATER, &sim->extra, options);
+    extras_choose(&swarm, FAULT_LATER, FAULT_COUNT, &sim->later, options);
     for (int i = 0; i < FAULT_EXTRA; i++) {
         bool is_on = prng_chance(prng, 330);
         unsigned rate = rates[prng_below(prng, 5)];
@@ -255,7 +261,27 @@ static void misfortune(struct sim *sim, void *is_extra)
 
 int64_t sim_wall_ms(const struct sim *sim)
 {
-    return sim->frozen_ms ? sim->frozen_ms : sim->now_ms + sim->wall_ms;
+    int64_t drift_ms = sim->now_ms / 1000 * sim->drift_ppm / 1000;
+    return sim->frozen_ms ? sim->frozen_ms : sim->now_ms + sim->wall_ms + drift_ms;
+}
+
+/* A clock that nobody sets: a bad crystal, or a virtual machine's that is starved. */
+static void clock_drifts(struct sim *sim)
+{
+    static const int64_t rates[] = {50, 2000, 100000};
+    if (!sim->swarm.rates[FAULT_CLOCK_DRIFT])
+        return;
+    int64_t rate = rates[prng_below(&sim->later, 3)];
+    sim_fault_note(sim, FAULT_CLOCK_DRIFT);
+    sim->drift_ppm = prng_between(&sim->later, -rate, rate);
+}
+
+/* It is told the time, and keeps it. */
+void sim_clock_steadies(struct sim *sim)
+{
+    sim->frozen_ms = 0;
+    sim->wall_ms = sim_wall_ms(sim) - sim->now_ms;
+    sim->drift_ppm = 0;
 }
 
 static void clock_goes(struct sim *sim, void *data)
@@ -294,6 +320,21 @@ static void accident(struct sim *sim, void *data)
         daemon_disk_busy(sim);
         accident_end(sim, disk_heals);
     }
+}
+
+/* Of the store, by the running daemon, now and then. */
+static void read_ends_early(struct sim *sim, void *data)
+{
+    (void)data;
+    if (sim->is_quiet)
+        return;
+    events_add(&sim->events,
+               sim->now_ms + prng_between(&sim->later, 1, 2 * sim->swarm.fault_every_ms),
+               read_ends_early, NULL);
+    if (!daemon_is_up(sim))
+        return;
+    sim_fault_note(sim, FAULT_SHORT_READ);
+    daemon_disk_reads_short(sim);
 }
 
 static bool has_accidents(const struct sim *sim)
@@ -347,7 +388,8 @@ static void streams_seed(struct sim *sim, uint64_t seed)
     prng_seed(&sim->schedule, &state);
     prng_seed(&sim->latency, &state);
     prng_seed(&sim->chance, &state);
-    prng_seed(&sim->extra, &state); /* last: the others stay as they were */
+    prng_seed(&sim->extra, &state); /* the last ones: the others stay as they were */
+    prng_seed(&sim->later, &state);
 }
 
 static void world_begin(struct sim *sim, uint64_t seed, bool is_shown, struct tally *tally)
@@ -401,7 +443,7 @@ struct swarm sim_swarm(uint64_t seed)
     static struct sim sim;
     const struct options options = {.is_shown = false};
     streams_seed(&sim, seed);
-    return swarm_choose(&sim.schedule, &sim.extra, &options);
+    return swarm_choose(&sim, &options);
 }
 
 struct verdict sim_run(uint64_t seed, const struct options *options, struct tally *tally)
@@ -409,7 +451,7 @@ struct verdict sim_run(uint64_t seed, const struct options *options, struct tall
     static struct sim sim;
     struct verdict verdict;
     world_begin(&sim, seed, options->is_shown, tally);
-    sim.swarm = swarm_choose(&sim.schedule, &sim.extra, options);
+    sim.swarm = swarm_choose(&sim, options);
     struct wish first = wish_first(&sim.workload);
     git_open(&sim, &first);
     daemon_open(&sim);
@@ -420,6 +462,9 @@ struct verdict sim_run(uint64_t seed, const struct options *options, struct tall
     again(&sim, sim.swarm.fault_every_ms, misfortune);
     if (has_accidents(&sim))
         events_add(&sim.events, BOOT_MS + 1, accident, NULL);
+    if (sim.swarm.rates[FAULT_SHORT_READ])
+        events_add(&sim.events, BOOT_MS + 2, read_ends_early, NULL);
+    clock_drifts(&sim);
     while (sim.violated < 0 && sim_step(&sim, 1000 + sim.swarm.active_ms))
         continue;
     if (sim.violated < 0)

@@ -40,11 +40,12 @@ struct swarm {
 
 struct sim {
     uint64_t seed;
-    struct prng workload, faults, schedule, latency, chance, extra;
+    struct prng workload, faults, schedule, latency, chance, extra, later;
     struct events events;
     struct arena *arena;
     int64_t now_ms, wall_ms; /* wall: added to now */
     int64_t frozen_ms;       /* what the wall clock stands at; 0: it goes */
+    int64_t drift_ppm;       /* what it gains in a million */
     struct swarm swarm;
     bool is_quiet; /* no more faults */
     struct truth truth;
@@ -75,6 +76,7 @@ void sim_misfortune_near(struct sim *sim, enum verb verb);
 
 /* What the wall clock says. */
 int64_t sim_wall_ms(const struct sim *sim);
+void sim_clock_steadies(struct sim *sim);
 /* One event, if one is due before `until_ms`; else the clock goes there, and it is false. */
 bool sim_step(struct sim *sim, int64_t until_ms);
 

@@ -60,6 +60,9 @@ const char *const fault_names[FAULT_COUNT] = {
     [FAULT_CLOCK_FROZEN] = "clock-frozen",
     [FAULT_DISK_READ_ONLY] = "disk-read-only",
     [FAULT_STORE_BUSY] = "store-busy",
+    [FAULT_CLOCK_DRIFT] = "clock-drift",
+    [FAULT_SHORT_READ] = "short-read",
+    [FAULT_EFFECT_UNSYNCED] = "effect-unsynced",
 };
 
 const char *const verb_names[VERBS] = {"create", "update", "restart", "delete", "release", "adopt"};

@@ -68,6 +68,11 @@ enum fault {
     FAULT_CLOCK_FROZEN,
     FAULT_DISK_READ_ONLY,
     FAULT_STORE_BUSY,
+    /* and those after them, in the same way */
+    FAULT_LATER,
+    FAULT_CLOCK_DRIFT = FAULT_LATER,
+    FAULT_SHORT_READ,
+    FAULT_EFFECT_UNSYNCED,
     FAULT_COUNT,
 };
 extern const char *const fault_names[FAULT_COUNT];

@@ -39,6 +39,8 @@ void truth_free(struct truth *truth)
 {
     free(truth->things);
     free(truth->words);
+    free(truth->undos);
+    free(truth->sent);
     *truth = (struct truth){.things = NULL};
 }
 
@@ -109,16 +111,19 @@ const struct last_word *truth_last_word(const struct truth *truth, const char *p
 
 /* ---- machines ----------------------------------------------------------------------- */
 
+const char *truth_disk_uid(const struct thing *machine, const struct value *disk)
+{
+    char path[96];
+    snprintf(path, sizeof path, "spec.disks[%s].volume", value_get_text(disk, "name", ""));
+    return value_get_text(machine->refs, path, "");
+}
+
 bool truth_has_open(const struct thing *machine, const char *volume_uid)
 {
     const struct value *disks = value_get(machine->spec, "disks");
-    for (size_t i = 0; value_is_list(disks) && machine->open && i < disks->count; i++) {
-        const char *name = value_get_text(disks->items[i], "volume", "");
-        for (size_t n = 0; n < machine->open->count; n++)
-            if (strcmp(machine->open->items[n]->items[0]->text, name) == 0 &&
-                strcmp(machine->open->items[n]->items[1]->text, volume_uid) == 0)
-                return true;
-    }
+    for (size_t i = 0; value_is_list(disks) && i < disks->count; i++)
+        if (strcmp(truth_disk_uid(machine, disks->items[i]), volume_uid) == 0)
+            return true;
     return false;
 }
 
@@ -159,6 +164,133 @@ bool thing_is_kernel_state(const struct thing *thing)
             return true;
     return false;
 }
+
+/* ---- what was said ------------------------------------------------------------------- */
+
+const struct sent *truth_last_sent(const struct truth *truth, const char *uid)
+{
+    for (size_t i = 0; i < truth->sent_count; i++)
+        if (strcmp(truth->sent[i].uid, uid) == 0)
+            return &truth->sent[i];
+    return NULL;
+}
+
+static struct sent *sent_need(struct truth *truth, const char *uid)
+{
+    const struct sent *sent = truth_last_sent(truth, uid);
+    if (sent)
+        return &truth->sent[sent - truth->sent];
+    if (truth->sent_count == truth->sent_room) {
+        truth->sent_room = truth->sent_room ? 2 * truth->sent_room : 64;
+        truth->sent = reallocarray(truth->sent, truth->sent_room, sizeof *truth->sent);
+        if (!truth->sent)
+            abort();
+    }
+    return &truth->sent[truth->sent_count++];
+}
+
+void truth_sent(struct truth *truth, const struct value *params)
+{
+    struct sent *sent = sent_need(truth, value_get_text(params, "uid", ""));
+    const struct value *disks = value_at(params, "spec.disks");
+    const struct value *volumes = value_at(params, "refs.Volume");
+    *sent = (struct sent){.is_release = strcmp(value_get_text(params, "verb", ""), "release") == 0};
+    snprintf(sent->uid, sizeof sent->uid, "%s", value_get_text(params, "uid", ""));
+    snprintf(sent->name, sizeof sent->name, "%s", value_get_text(params, "name", ""));
+    for (size_t i = 0;
+         value_is_list(disks) && i < disks->count && sent->volume_count < SENT_VOLUMES; i++)
+        snprintf(sent->volumes[sent->volume_count++], sizeof *sent->volumes, "%s",
+                 value_get_text(value_get(volumes, value_get_text(disks->items[i], "volume", "")),
+                                "uid", ""));
+}
+
+static void thing_told(const struct truth *truth, const char *uid, int64_t now_ms)
+{
+    struct thing *thing = thing_of_uid(truth, uid);
+    if (thing && !thing->told_ms)
+        thing->told_ms = now_ms;
+}
+
+void truth_told(struct truth *truth, const struct value *message, int64_t now_ms)
+{
+    const struct value *objects = value_at(message, "result.objects");
+    for (size_t i = 0; value_is_list(objects) && i < objects->count; i++)
+        if (value_is_map(value_get(objects->items[i], "spec")))
+            thing_told(truth, value_get_text(objects->items[i], "uid", ""), now_ms);
+}
+
+void truth_forgotten(struct truth *truth)
+{
+    for (size_t i = 0; i < truth->count; i++)
+        truth->things[i].told_ms = 0;
+}
+
+/* ---- what is not synced ------------------------------------------------------------- */
+
+void truth_change_begins(struct truth *truth, const char *uid, const struct thing *thing)
+{
+    if (truth->undo_count == truth->undo_room) {
+        truth->undo_room = truth->undo_room ? 2 * truth->undo_room : 16;
+        truth->undos = reallocarray(truth->undos, truth->undo_room, sizeof *truth->undos);
+        if (!truth->undos)
+            abort();
+    }
+    struct undo *undo = &truth->undos[truth->undo_count++];
+    *undo = (struct undo){.before = thing ? *thing : (struct thing){.exists = false}};
+    snprintf(undo->before.uid, sizeof undo->before.uid, "%s", uid);
+}
+
+void truth_change_ends(struct truth *truth)
+{
+    struct undo *undo = &truth->undos[truth->undo_count - 1];
+    const struct thing *thing = thing_of_uid(truth, undo->before.uid);
+    undo->version = thing ? thing->version : 0;
+}
+
+void truth_synced(struct truth *truth, const char *uid)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < truth->undo_count; i++)
+        if (strcmp(truth->undos[i].before.uid, uid) != 0)
+            truth->undos[kept++] = truth->undos[i];
+    truth->undo_count = kept;
+}
+
+/* What the ledger of truth itself has counted stays. */
+static void thing_undo(struct thing *thing, const struct undo *undo)
+{
+    const struct thing now = *thing;
+    if (undo->before.exists)
+        *thing = undo->before;
+    else
+        *thing = (struct thing){.is_ours = true};
+    memcpy(thing->uid, now.uid, sizeof thing->uid);
+    memcpy(thing->kind, now.kind, sizeof thing->kind);
+    memcpy(thing->native, now.native, sizeof thing->native);
+    memcpy(thing->owner, now.owner, sizeof thing->owner);
+    thing->version = now.version + 1;
+    thing->made = now.made;
+    thing->applied = now.applied;
+    thing->gone_epoch = now.gone_epoch;
+}
+
+void truth_undo(struct truth *truth, size_t count)
+{
+    for (; count > 0; count--) {
+        const struct undo *undo = &truth->undos[--truth->undo_count];
+        struct thing *thing = thing_of_uid(truth, undo->before.uid);
+        if (!thing || thing->version != undo->version)
+            continue; /* somebody else has changed it since */
+        thing_undo(thing, undo);
+        for (size_t i = 0; i < truth->undo_count; i++)
+            if (strcmp(truth->undos[i].before.uid, thing->uid) == 0 &&
+                truth->undos[i].version == undo->before.version)
+                truth->undos[i].version = thing->version;
+    }
+    truth->undo_count = 0;
+}
+
+/* ---- power -------------------------------------------------------------------------- */
 
 void truth_power_loss(struct truth *truth, struct arena *arena)
 {

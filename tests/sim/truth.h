@@ -33,8 +33,18 @@ struct thing {
     uint64_t gone_epoch; /* its deletion was confirmed at this epoch; 0: it was not */
     uint64_t writes;     /* of a volume: what a guest has written and synced */
     const struct value *spec, *booted;
-    const struct value *open; /* of a machine: [[name, uid]] of the volumes that it was given */
+    const struct value *refs; /* of a machine: by its disks' paths, uids of what it has opened */
     const char *exit_reason;
+    int64_t told_ms; /* the daemon that runs has heard of it since; 0: it has not */
+};
+
+/* What was last sent about an object, whatever came of it. */
+enum { SENT_VOLUMES = 4 };
+struct sent {
+    char uid[33], name[64];
+    char volumes[SENT_VOLUMES][33]; /* that its disks are to have */
+    size_t volume_count;
+    bool is_release;
 };
 
 /* What the last accepted commit that declared a volume said of it. */
@@ -43,9 +53,19 @@ struct last_word {
     bool is_protected, is_deleted, is_declared;
 };
 
+/* What an effect that is not synced yet has changed. */
+struct undo {
+    struct thing before;
+    uint64_t version; /* after it: nobody else has touched it since */
+};
+
 struct truth {
     struct thing *things;
     size_t count, room;
+    struct sent *sent;
+    size_t sent_count, sent_room;
+    struct undo *undos; /* oldest first */
+    size_t undo_count, undo_room;
     struct last_word *words;
     size_t word_count, word_room;
     /* Wall clock of destructions that nobody approved, and of what. */
@@ -71,8 +91,24 @@ void truth_write(struct truth *truth);
 const struct thing *truth_holder(const struct truth *truth, const char *volume_uid,
                                  const struct thing *but);
 bool truth_has_open(const struct thing *machine, const char *volume_uid);
+/* Of the volume that a disk of it has open; "": none. */
+const char *truth_disk_uid(const struct thing *machine, const struct value *disk);
 /* The one that exists under this name; NULL: none. */
 const struct thing *truth_volume(const struct truth *truth, const char *project, const char *name);
+/* A driver is sent this `apply`. */
+void truth_sent(struct truth *truth, const struct value *params);
+/* NULL: nothing was ever sent about it. */
+const struct sent *truth_last_sent(const struct truth *truth, const char *uid);
+/* The core gets an answer that tells of objects, or the daemon has ended and knows nothing. */
+void truth_told(struct truth *truth, const struct value *message, int64_t now_ms);
+void truth_forgotten(struct truth *truth);
+/* The object is about to be changed; `thing` NULL: it is not there. */
+void truth_change_begins(struct truth *truth, const char *uid, const struct thing *thing);
+void truth_change_ends(struct truth *truth);
+/* All that was done to it is on the disk. */
+void truth_synced(struct truth *truth, const char *uid);
+/* The last `count` changes that were not synced are undone, and no other can be any more. */
+void truth_undo(struct truth *truth, size_t count);
 /* The host lost power: processes and the kernel's objects are gone. */
 void truth_power_loss(struct truth *truth, struct arena *arena);
 bool thing_is_kernel_state(const struct thing *thing);

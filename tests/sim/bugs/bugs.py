@@ -7,12 +7,20 @@ tree, and one of the suites must fail. Stops at the first suite that does.
   seeds    the simulator's random runs
   crash    the crash enumeration, a sample of it
 
-usage: bugs.py [--sample N] [--jobs J] [--suites LIST] [--tree DIR] [NAME...]
+A suite has found the bug if it says what is wrong: the test that fails, the invariant that is
+broken, or the product's own invariant() that ended it. Any other end (a time limit, a signal, a
+program that is missing) is unclear, and counts as a failure.
+
+usage: bugs.py [--sample N] [--jobs J] [--suites LIST] [--tree DIR] [--json FILE] [NAME...]
   --sample N       that many, another choice every day
-  --suites LIST    these only, in this order (units,seeds,crash)
+  --suites LIST    these only, in this order (units,seeds,crash): "seeds,crash" says how many the
+                   simulation finds alone
+  --seeds N        random runs of each, at most (60)
+  --crash N        every Nth crash point (199)
   --tree DIR       where the copy is kept, so that two can run at a time
-Exit: 0 all caught; 1 one was not, does not apply, or does not compile."""
-import argparse, glob, os, subprocess, sys, time
+  --json FILE      the outcome of each, and the sums, go there
+Exit: 0 all caught; 1 one was not, is unclear, does not apply, or does not compile."""
+import argparse, glob, json, os, re, subprocess, sys, time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.abspath(os.path.join(HERE, '..', '..', '..'))
@@ -36,13 +44,14 @@ UNITS = {
 
 
 def run(command, tree, seconds=900):
+    """The return code is that of the program, negative if a signal ended it; None: it had no end."""
     try:
-        return subprocess.run(command, cwd=tree, shell=True, timeout=seconds, text=True,
-                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        return subprocess.run('exec ' + command, cwd=tree, shell=True, timeout=seconds, text=True,
+                              errors='replace', stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                               env={**os.environ, 'BUILD': 'build'})
     except subprocess.TimeoutExpired as late:
         text = (late.stdout or b'').decode(errors='replace')
-        return subprocess.CompletedProcess(command, 124, f'broken: no end in {seconds} s\n{text}', '')
+        return subprocess.CompletedProcess(command, None, text, '')
 
 
 def copy(tree):
@@ -64,42 +73,77 @@ def make(tree, targets):
     return run(f'make -j{jobs} CC="{cc}" {targets}', tree)
 
 
+AT_ONCE = 20  # seeds; most bugs show in the first
+
+
 def suites(patch, options):
+    """Of each: its name, what is to be built, and the command."""
     sim = 'build/tests/sim/spinel-sim'
-    touched = [line[6:].strip() for line in open(patch) if line.startswith('+++ b/')] if patch else []
+    touched = [line[6:].split()[0] for line in open(patch) if line.startswith('+++ b/')] if patch else []
     units = dict.fromkeys(name for prefix, names in UNITS.items() for name in names
                           if not patch or touched[0].startswith(prefix))
     commands = {
-        'units': [(unit, f'{"all " if unit.startswith("driver") else ""}build/tests/{unit}',
+        'units': [(f'{"all " if unit.startswith("driver") else ""}build/tests/{unit}',
                    f'build/tests/{unit}') for unit in units],
-        'seeds': [('seeds', sim, f'{sim} run --from 1 --seeds {options.seeds} --jobs {options.jobs}')],
-        'crash': [('crash', sim, f'{sim} crash --sample {options.crash} --jobs {options.jobs}')],
+        'seeds': [(sim, f'{sim} run --from {first} --jobs {options.jobs}'
+                        f' --seeds {min(AT_ONCE, options.seeds + 1 - first)}')
+                  for first in range(1, options.seeds + 1, AT_ONCE)],
+        'crash': [(sim, f'{sim} crash --sample {options.crash} --jobs {options.jobs}')],
     }
     for suite in options.suites.split(','):
-        yield from commands[suite]
+        for target, command in commands[suite]:
+            yield suite, target, command
 
 
-def say(text):
-    return next((line.strip() for line in text.splitlines() if '[ RUN' not in line and
-                 ('broken' in line or 'signal' in line or 'FAILED' in line or ': the end' in line
-                  or 'fails undisturbed' in line or 'does not begin' in line)), '')[:110]
+# What each suite says of what it has found.
+FOUND = {
+    'units': re.compile(r'^\[  FAILED  \] (?!\d)(.+)$', re.M),
+    'seeds': re.compile(r'^(seed \d+: \w+ broken \(.*)$', re.M),
+    'crash': re.compile(r'^(.+: (?!it died$).+)\n  replay: build/tests/sim/spinel-sim crash'
+                        r'|^(.+: (?:fails undisturbed|does not begin): (?!it died$).+)$', re.M),
+}
+# model/invariant.c, when the product finds itself wrong and ends.
+BUG = re.compile(r'^\S+: bug: (.+)$', re.M)
+
+
+def judge(suite, result):
+    """'passed', 'caught' or 'unclear', and what was found or happened."""
+    code, text = result.returncode, result.stdout
+    found = FOUND[suite].search(text)
+    bug = BUG.search(text)
+    if code == 0:
+        return 'passed', ''
+    if code is None:
+        return 'unclear', 'no end in time'
+    if code > 0 and code < 126 and found:
+        return 'caught', next(group for group in found.groups() if group)
+    if bug and (code == -6 or 'signal 6' in text):
+        return 'caught', f'the product: {bug.group(1)}'
+    last = text.strip().splitlines()
+    return 'unclear', f'exit {code}: {last[-1] if last else "nothing said"}'
 
 
 def plant(patch, tree, options):
+    """{name, outcome, suite, what, seconds}; outcome: caught, missed, unclear or broken."""
     name = os.path.basename(patch)[:-6] if patch else ''
     began = time.time()
+
+    def row(outcome, suite, what):
+        return {'name': name, 'outcome': outcome, 'suite': suite, 'what': what.strip()[:300],
+                'seconds': round(time.time() - began, 1)}
+
     if patch and run(f'patch -p1 --no-backup-if-mismatch <{patch}', tree).returncode != 0:
-        return name, None, 'does not apply', 0
+        return row('broken', None, 'does not apply')
     try:
         for suite, target, command in suites(patch, options):
             built = make(tree, target)
             if built.returncode != 0:
-                return name, None, 'does not compile: ' + next(
-                    (l for l in built.stdout.splitlines() if 'error' in l), ''), 0
-            result = run(command, tree)
-            if result.returncode != 0:
-                return name, suite, say(result.stdout), time.time() - began
-        return name, None, 'not caught', time.time() - began
+                return row('broken', suite, 'does not compile: ' + next(
+                    (l for l in built.stdout.splitlines() if 'error' in l), ''))
+            outcome, what = judge(suite, run(command, tree))
+            if outcome != 'passed':
+                return row(outcome, suite, what)
+        return row('missed', None, '')
     finally:
         if patch:
             run(f'patch -R -p1 --no-backup-if-mismatch <{patch}', tree)
@@ -115,6 +159,22 @@ def chosen(options):
     return (patches + patches)[start:start + options.sample]
 
 
+def summary(rows):
+    by = {}
+    for row in rows:
+        key = row['suite'] if row['outcome'] == 'caught' else row['outcome']
+        by[key] = by.get(key, 0) + 1
+    return {'planted': len(rows), 'caught': sum(row['outcome'] == 'caught' for row in rows),
+            'by': dict(sorted(by.items()))}
+
+
+def write(options, rows):
+    with open(options.json, 'w') as file:
+        json.dump({'suites': options.suites, 'seeds': options.seeds, 'crash': options.crash,
+                   **summary(rows), 'bugs': rows}, file, indent=1)
+        file.write('\n')
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('names', nargs='*')
@@ -123,6 +183,7 @@ def main():
     parser.add_argument('--seeds', type=int, default=60)
     parser.add_argument('--crash', type=int, default=199)
     parser.add_argument('--suites', default='units,seeds,crash')
+    parser.add_argument('--json')
     parser.add_argument('--tree', default=os.path.join(ROOT, os.environ.get('BUILD', 'build'), 'bugs'))
     parser.add_argument('--no-clean', action='store_true', help='not without any bug first')
     options = parser.parse_args()
@@ -133,22 +194,23 @@ def main():
     if built.returncode != 0:
         print(built.stdout)
         return 1
-    clean = plant(None, tree, options) if not options.no_clean else ('', None)
-    if clean[1]:
-        print(f'without any bug {clean[1]} fails: {clean[2]}')
-        return 1
+    if not options.no_clean:
+        clean = plant(None, tree, options)
+        if clean['outcome'] != 'missed':
+            print(f'without any bug {clean["suite"]} does not pass: {clean["what"]}')
+            return 1
     rows = []
     for patch in chosen(options):
         rows.append(plant(patch, tree, options))
-        name, suite, what, seconds = rows[-1]
-        print(f'{name:34} {suite or "NOT CAUGHT":20} {seconds:4.0f} s  {what}', flush=True)
-    caught = sum(1 for row in rows if row[1])
-    by_suite = {}
-    for row in rows:
-        by_suite[row[1] or 'none'] = by_suite.get(row[1] or 'none', 0) + 1
-    print(f'{caught} of {len(rows)} planted bugs caught:',
-          ', '.join(f'{suite} {count}' for suite, count in sorted(by_suite.items())))
-    return caught != len(rows)
+        last = rows[-1]
+        outcome = last['suite'] if last['outcome'] == 'caught' else last['outcome'].upper()
+        print(f'{last["name"]:40} {outcome:8} {last["seconds"]:4.0f} s  {last["what"][:110]}', flush=True)
+        if options.json:  # after each: what is measured so far is not lost
+            write(options, rows)
+    sums = summary(rows)
+    print(f'{sums["caught"]} of {sums["planted"]} planted bugs caught by {options.suites}:',
+          ', '.join(f'{key} {count}' for key, count in sums['by'].items()))
+    return sums['caught'] != sums['planted']
 
 
 if __name__ == '__main__':
