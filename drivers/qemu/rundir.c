@@ -45,14 +45,23 @@ int rundir_make(const char *path, int *dir_fd, struct error *err)
 
 int rundir_remove(const char *path, int dir_fd, struct error *err)
 {
-    DIR *dir = fdopendir(dup(dir_fd));
-    if (!dir)
-        return error_sys(err, "cannot list %s", path);
+    int copy = dup(dir_fd), failed;
+    DIR *dir = copy < 0 ? NULL : fdopendir(copy);
+    if (!dir) {
+        error_sys(err, "cannot list %s", path);
+        if (copy >= 0)
+            close(copy);
+        return err->code;
+    }
     /* The record goes last: as long as anything is left, it is known whose it is. */
-    for (struct dirent *entry; (entry = readdir(dir));)
+    for (struct dirent *entry; errno = 0, (entry = readdir(dir));)
         if (strcmp(entry->d_name, "record.json") != 0)
             unlinkat(dir_fd, entry->d_name, 0); /* "." and ".." do not go */
+    failed = errno;
     closedir(dir);
+    errno = failed;
+    if (failed)
+        return error_sys(err, "cannot list %s", path);
     if (unlinkat(dir_fd, "record.json", 0) < 0 && errno != ENOENT)
         return error_sys(err, "cannot remove %s/record.json", path);
     if (rmdir(path) < 0 && errno != ENOENT)
