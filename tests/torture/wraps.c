@@ -129,7 +129,6 @@ WRAP(fchownat, int, -1, EIO, (int d, const char *a, uid_t u, gid_t g, int f), (d
 WRAP(flock, int, -1, ENOLCK, (int fd, int o), (fd, o))
 WRAP(dup, int, -1, EMFILE, (int fd), (fd))
 WRAP(dup2, int, -1, EIO, (int a, int b), (a, b))
-WRAP(close_range, int, -1, EMFILE, (unsigned a, unsigned b, int f), (a, b, f))
 WRAP(opendir, DIR *, NULL, EMFILE, (const char *a), (a))
 WRAP(fdopendir, DIR *, NULL, ENOMEM, (int fd), (fd))
 WRAP(readdir, struct dirent *, NULL, EIO, (DIR *d), (d))
