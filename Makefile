@@ -134,18 +134,18 @@ $(BUILD)/tests/linux_vpc/test_nft_calls: ALL_LDFLAGS += $(addprefix -Wl$(comma)-
              nft_ctx_buffer_output nft_ctx_buffer_error nft_run_cmd_from_buffer)
 
 # ---- torture: every fallible call of our own objects goes through tests/torture/wraps.c
-torture_names = $(shell grep -oE '^WRAP.[a-z0-9_]+|__wrap_[a-z0-9_]+' tests/torture/wraps.c | sed -E 's/^(WRAP.|__wrap_)//')
+torture_names = $(shell sh tests/torture/names.sh)
 torture_wraps = $(addprefix -Wl$(comma)--wrap=,$(torture_names))
 torture_hook := $(call obj,tests/torture/wraps.c tests/torture/hook.c)
 torture_obj  := $(call obj,$(filter-out tests/torture/wraps.c tests/torture/hook.c,$(wildcard tests/torture/*.c)))
 ifdef TORTURE
 $(drivers): ALL_LDFLAGS += $(torture_wraps)
 $(drivers): $(torture_hook)
-$(drivers): LIBS_model += $(LIBS_spinel) $(LIBS_file)
+$(drivers): LIBS_model += $(LIBS_spinel) $(LIBS_file) $(LIBS_linux-vpc)
 endif
 $(BUILD)/torture: ALL_LDFLAGS += $(torture_wraps)
 $(BUILD)/torture: $(torture_obj) $(torture_hook) $(BUILD)/libcore.a $(BUILD)/libmodel.a
-	$(call say,LINK,$@)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS_spinel) $(LIBS_file)
+	$(call say,LINK,$@)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS_spinel) $(LIBS_file) $(LIBS_linux-vpc)
 
 torture_make = $(MAKE) SANITIZE=address,undefined BUILD=build-torture TORTURE=1
 torture:  ## every fallible call fails, once and for good (hours; SAMPLE=N every Nth, SCENE= some)
@@ -153,6 +153,8 @@ torture:  ## every fallible call fails, once and for good (hours; SAMPLE=N every
 	BUILD=build-torture build-torture/torture $(if $(SAMPLE),--sample $(SAMPLE)) $(addprefix --scene ,$(SCENE))
 
 check-torture:  ## a sample of it
+	$(torture_make) all build-torture/torture
+	sh tests/torture/names.sh $$(find build-torture/obj build-torture/gen -name '*.o' ! -path '*/obj/tests/*')
 	$(MAKE) torture SAMPLE=12 SCENE='check check-rev freeze plan-invalid apply-driver'
 
 # ---- fuzzing: one file a target; replay.c runs it on files, libFuzzer on inputs of its own

@@ -206,9 +206,12 @@ static bool check_reference(struct checker *checker, const struct field *field,
 static bool check_pattern(struct checker *checker, const struct field *field,
                           const struct value *given)
 {
-    if (!field->compiled || regexec(field->compiled, given->text, 0, NULL, 0) == 0)
+    int status = field->compiled ? regexec(field->compiled, given->text, 0, NULL, 0) : 0;
+    if (status == 0)
         return true;
-    report_add(checker->report, given->at, "bad-value", "%s: \"%.60s\" does not match %s",
+    report_add(checker->report, given->at, "bad-value",
+               status == REG_ESPACE ? "%s: there is no memory to see whether \"%.60s\" matches %s"
+                                    : "%s: \"%.60s\" does not match %s",
                label(field), given->text, field->pattern);
     return false;
 }

@@ -14,6 +14,7 @@
 
 #include "model/arena.h"
 #include "model/format.h"
+#include "model/invariant.h"
 #include "model/report.h"
 #include "model/unit.h"
 #include "model/value.h"
@@ -186,7 +187,10 @@ static void pattern_read(struct loader *loader, struct field *field, const struc
     if (!field->pattern)
         return;
     compiled = arena_alloc(loader->arena, sizeof(*compiled));
-    if (regcomp(compiled, field->pattern, REG_EXTENDED | REG_NOSUB) != 0)
+    int status = regcomp(compiled, field->pattern, REG_EXTENDED | REG_NOSUB);
+    if (status == REG_ESPACE)
+        memory_need(NULL);
+    if (status != 0)
         refuse(schema->at, "bad pattern", field->pattern);
     field->compiled = compiled;
 }

@@ -54,39 +54,51 @@ static _Noreturn void script_main(const struct streams *streams, const char *pat
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     signal(SIGPIPE, SIG_DFL);
     signal(SIGXFSZ, SIG_DFL);
-    dup2(streams->in, STDIN_FILENO);
-    dup2(streams->out, STDOUT_FILENO);
-    dup2(streams->err, STDERR_FILENO);
-    execlp(path, path, method, (char *)NULL);
-    dprintf(STDERR_FILENO, "cannot run %s: %s\n", path, strerror(errno));
+    if (dup2(streams->in, STDIN_FILENO) >= 0 && dup2(streams->out, STDOUT_FILENO) >= 0 &&
+        dup2(streams->err, STDERR_FILENO) >= 0)
+        execlp(path, path, method, (char *)NULL);
+    dprintf(streams->err, "cannot run %s: %s\n", path, strerror(errno));
     _exit(NOT_RUN);
 }
 
-/* 0 when it ended, -1 when time is up. */
-static int end_await(struct spinel_host *host, pid_t pid)
+/* Kills it when time is up. */
+static int end_await(struct spinel_host *host, pid_t pid, const char *path, const char *method,
+                     int *status, struct error *err)
 {
     struct pollfd fd = {.fd = pidfd_open(pid, 0), .events = POLLIN};
-    int ended = 0;
-    while (fd.fd >= 0 && !ended) {
+    int result = fd.fd < 0 ? error_sys(err, "cannot wait for %s", path) : 0;
+    for (int ended = 0; result == 0 && !ended;) {
         int64_t left = spinel_remaining_ms(host);
         if (left == 0)
-            break;
-        ended = poll(&fd, 1, left < 60000 ? (int)left : 60000) > 0;
+            result =
+                error_set(err, ERR_BUSY, "%s %s did not end in time and was killed", path, method);
+        else
+            ended = poll(&fd, 1, left < 60000 ? (int)left : 60000) > 0;
     }
-    close(fd.fd);
-    return ended ? 0 : -1;
+    if (fd.fd >= 0)
+        close(fd.fd);
+    if (result < 0)
+        kill(pid, SIGKILL);
+    while (waitpid(pid, status, 0) < 0) {
+        if (errno == EINTR)
+            continue;
+        return result < 0 ? result : error_sys(err, "cannot tell how %s ended", path);
+    }
+    return result;
 }
 
+/* NULL with errno 0: it is too much. */
 static char *stream_read(struct spinel_host *host, int fd, size_t *len)
 {
     struct stat st;
     *len = 0;
+    errno = 0;
     if (fstat(fd, &st) < 0 || st.st_size > OUTPUT_MAX)
         return NULL;
     char *text = arena_alloc(spinel_arena(host), (size_t)st.st_size + 1);
     ssize_t got = pread(fd, text, (size_t)st.st_size, 0);
     *len = got > 0 ? (size_t)got : 0;
-    return text;
+    return got < 0 ? NULL : text;
 }
 
 static int status_error(struct spinel_host *host, int status, const struct streams *streams,
@@ -120,6 +132,8 @@ static int output_read(struct spinel_host *host, const struct streams *streams,
 {
     size_t len;
     char *text = stream_read(host, streams->out, &len);
+    if (!text && errno != 0)
+        return error_sys(err, "cannot read what the script printed");
     if (!text)
         return error_set(err, ERR_INVALID, "the script printed more than %d MiB", OUTPUT_MAX >> 20);
     if (strspn(text, " \t\r\n") == len) {
@@ -146,12 +160,7 @@ int script_run(struct spinel_host *host, const char *path, const char *method,
         result = error_sys(err, "cannot start %s", path);
         goto out;
     }
-    if (end_await(host, pid) < 0) {
-        kill(pid, SIGKILL);
-        result = error_set(err, ERR_BUSY, "%s %s did not end in time and was killed", path, method);
-    }
-    while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
-        continue;
+    result = end_await(host, pid, path, method, &status, err);
     if (result == 0)
         result = status_error(host, status, &streams, err);
     if (result == 0 && output)

@@ -171,7 +171,8 @@ static int file_read(struct fetch *fetch, const char *path, int fd, struct error
     ssize_t got;
     int result = 0;
     off_t total = lseek(fd, 0, SEEK_END);
-    lseek(fd, 0, SEEK_SET);
+    if (total < 0 || lseek(fd, 0, SEEK_SET) < 0)
+        result = error_sys(err, "cannot read %s", path);
     while (result == 0 && (got = read(fd, chunk, sizeof chunk)) != 0) {
         if (got < 0)
             result = error_sys(err, "cannot read %s", path);
@@ -202,26 +203,29 @@ static int url_progress(void *context, curl_off_t total, curl_off_t now, curl_of
     return spinel_remaining_ms(fetch->host) == 0;
 }
 
-static void url_set(CURL *curl, struct fetch *fetch, const char *url, char *reason)
+/* Without any of them it would go elsewhere, or for longer, than it may. */
+static bool is_url_set(CURL *curl, struct fetch *fetch, const char *url, char *reason)
 {
-    curl_easy_setopt(curl, CURLOPT_URL, url);
-    curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, reason);
-    curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "https,http");
-    curl_easy_setopt(curl, CURLOPT_REDIR_PROTOCOLS_STR, "https,http");
-    curl_easy_setopt(curl, CURLOPT_FOLLOWLOCATION, 1L);
-    curl_easy_setopt(curl, CURLOPT_MAXREDIRS, (long)REDIRECTS_MAX);
-    curl_easy_setopt(curl, CURLOPT_FAILONERROR, 1L);
-    curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
-    curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT, (long)CONNECT_TIMEOUT_S);
-    curl_easy_setopt(curl, CURLOPT_LOW_SPEED_LIMIT, (long)STALL_BYTES_A_SECOND);
-    curl_easy_setopt(curl, CURLOPT_LOW_SPEED_TIME, (long)STALL_S);
-    curl_easy_setopt(curl, CURLOPT_MAXFILESIZE_LARGE, (curl_off_t)fetch->limit_bytes);
-    curl_easy_setopt(curl, CURLOPT_USERAGENT, "spinel");
-    curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, url_body);
-    curl_easy_setopt(curl, CURLOPT_WRITEDATA, fetch);
-    curl_easy_setopt(curl, CURLOPT_NOPROGRESS, 0L);
-    curl_easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, url_progress);
-    curl_easy_setopt(curl, CURLOPT_XFERINFODATA, fetch);
+    return curl_easy_setopt(curl, CURLOPT_URL, url) == CURLE_OK &&
+           curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, reason) == CURLE_OK &&
+           curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "https,http") == CURLE_OK &&
+           curl_easy_setopt(curl, CURLOPT_REDIR_PROTOCOLS_STR, "https,http") == CURLE_OK &&
+           curl_easy_setopt(curl, CURLOPT_FOLLOWLOCATION, 1L) == CURLE_OK &&
+           curl_easy_setopt(curl, CURLOPT_MAXREDIRS, (long)REDIRECTS_MAX) == CURLE_OK &&
+           curl_easy_setopt(curl, CURLOPT_FAILONERROR, 1L) == CURLE_OK &&
+           curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L) == CURLE_OK &&
+           curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT, (long)CONNECT_TIMEOUT_S) == CURLE_OK &&
+           curl_easy_setopt(curl, CURLOPT_LOW_SPEED_LIMIT, (long)STALL_BYTES_A_SECOND) ==
+               CURLE_OK &&
+           curl_easy_setopt(curl, CURLOPT_LOW_SPEED_TIME, (long)STALL_S) == CURLE_OK &&
+           curl_easy_setopt(curl, CURLOPT_MAXFILESIZE_LARGE, (curl_off_t)fetch->limit_bytes) ==
+               CURLE_OK &&
+           curl_easy_setopt(curl, CURLOPT_USERAGENT, "spinel") == CURLE_OK &&
+           curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, url_body) == CURLE_OK &&
+           curl_easy_setopt(curl, CURLOPT_WRITEDATA, fetch) == CURLE_OK &&
+           curl_easy_setopt(curl, CURLOPT_NOPROGRESS, 0L) == CURLE_OK &&
+           curl_easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, url_progress) == CURLE_OK &&
+           curl_easy_setopt(curl, CURLOPT_XFERINFODATA, fetch) == CURLE_OK;
 }
 
 static int url_read(struct fetch *fetch, const char *url, struct error *err)
@@ -231,8 +235,10 @@ static int url_read(struct fetch *fetch, const char *url, struct error *err)
     if (!curl)
         return error_set(err, ERR_SYSTEM, "libcurl cannot start");
     struct reach reach = {.curl = curl};
-    url_set(curl, fetch, url, reason);
-    reach_guard(&reach);
+    if (!is_url_set(curl, fetch, url, reason) || !reach_guard(&reach)) {
+        curl_easy_cleanup(curl);
+        return error_set(err, ERR_SYSTEM, "libcurl refuses an option that %s needs", url);
+    }
     CURLcode code = curl_easy_perform(curl);
     curl_easy_cleanup(curl);
     if (code == CURLE_OK)

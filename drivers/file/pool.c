@@ -147,9 +147,11 @@ static int directory_is_empty(const char *path)
     int count = 0;
     if (!dir)
         return errno == ENOENT;
+    errno = 0;
     for (const struct dirent *entry; (entry = readdir(dir));)
         count += strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0 &&
                  strcmp(entry->d_name, POOL_TAG) != 0 && strcmp(entry->d_name, POOL_TRASH) != 0;
+    count += errno != 0; /* what could not be read may be there */
     closedir(dir);
     return count == 0;
 }

@@ -23,7 +23,7 @@ struct reach {
     bool has_refused; /* some address */
 };
 
-/* From now on `reach->curl` asks. */
-void reach_guard(struct reach *reach);
+/* From now on `reach->curl` asks. False: it does not, and is not to be used. */
+bool reach_guard(struct reach *reach);
 
 #endif

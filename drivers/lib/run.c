@@ -28,12 +28,11 @@ static _Noreturn void program_main(const char *const argv[], int out, int own_gr
     sigprocmask(SIG_SETMASK, &none, NULL);
     signal(SIGPIPE, SIG_DFL);
     signal(SIGXFSZ, SIG_DFL);
-    dup2(null, STDIN_FILENO);
-    dup2(out, STDOUT_FILENO);
-    dup2(out, STDERR_FILENO);
-    setenv("LC_ALL", "C", 1);
-    execvp(argv[0], (char *const *)(size_t)argv);
-    dprintf(STDERR_FILENO, "cannot run %s: %s\n", argv[0], strerror(errno));
+    /* On what the driver has as its output, or without C's language, it would not be understood. */
+    if (dup2(null, STDIN_FILENO) >= 0 && dup2(out, STDOUT_FILENO) >= 0 &&
+        dup2(out, STDERR_FILENO) >= 0 && setenv("LC_ALL", "C", 1) == 0)
+        execvp(argv[0], (char *const *)(size_t)argv);
+    dprintf(out, "cannot run %s: %s\n", argv[0], strerror(errno));
     _exit(NOT_RUN);
 }
 
@@ -94,19 +93,25 @@ static int status_explain(const char *program, int status, struct text *output, 
 static int program_wait(struct spinel_host *host, const char *program, pid_t pid, int fd,
                         struct text *output, struct error *err)
 {
-    int status, pidfd = pidfd_open(pid, 0);
-    int is_late = pidfd < 0 || output_collect(host, pidfd, fd, output) < 0;
-    if (is_late) {
+    int status = 0, result = 0, pidfd = pidfd_open(pid, 0);
+    if (pidfd < 0)
+        result = error_sys(err, "cannot wait for %s", program);
+    else if (output_collect(host, pidfd, fd, output) < 0)
+        result = error_set(err, ERR_BUSY, "%s did not end in time and was killed", program);
+    if (result < 0) {
         kill(pid, SIGKILL);
         kill(-pid, SIGKILL); /* in a call's process there is no such group, but the call's */
     }
-    while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
-        continue;
+    while (waitpid(pid, &status, 0) < 0) {
+        if (errno == EINTR)
+            continue;
+        if (result == 0)
+            result = error_sys(err, "cannot tell how %s ended", program);
+        break;
+    }
     if (pidfd >= 0)
         close(pidfd);
-    if (is_late)
-        return error_set(err, ERR_BUSY, "%s did not end in time and was killed", program);
-    return status_explain(program, status, output, err);
+    return result < 0 ? result : status_explain(program, status, output, err);
 }
 
 int spinel_run(struct spinel_host *host, const char *const argv[], char **output, struct error *err)

@@ -60,21 +60,24 @@ static const char *vpc_of_refs(const struct spinel_op *op)
     return name ? value_get_text(value_get(vpcs, name), "uid", NULL) : NULL;
 }
 
-/* NULL: neither a record nor the step knows, so there is nothing here. */
-static const char *vpc_of(struct spinel_host *host, const struct spinel_op *op)
+/* NULL: neither a record nor the step knows, so there is nothing here; or `err` is set. */
+static const char *vpc_of(struct spinel_host *host, const struct spinel_op *op, struct error *err)
 {
     enum record_kind kind;
     if (record_kind_read(op->kind, &kind) < 0)
         return NULL;
     if (kind == RECORD_VPC)
         return op->uid;
-    const char *known = records_vpc_of(spinel_arena(host), spinel_own_dir(host), kind, op->uid);
-    return known ? known : vpc_of_refs(op);
+    const char *known =
+        records_vpc_of(spinel_arena(host), spinel_own_dir(host), kind, op->uid, err);
+    return known || err->code != ERR_NONE ? known : vpc_of_refs(op);
 }
 
 const char *vpc_group(struct spinel_host *host, const struct spinel_op *op)
 {
-    return strcmp(op->kind, record_kind_text(RECORD_VPC)) == 0 ? NULL : vpc_of(host, op);
+    struct error said_by_apply = ERROR_INIT;
+    return strcmp(op->kind, record_kind_text(RECORD_VPC)) == 0 ? NULL
+                                                               : vpc_of(host, op, &said_by_apply);
 }
 
 static int step_reload(struct step *step, struct error *err)
@@ -463,7 +466,9 @@ static const char *step_vpc(struct spinel_host *host, const struct spinel_op *op
         error_set(err, ERR_UNSUPPORTED, "linux-vpc does not know kind %s", op->kind);
         return NULL;
     }
-    const char *vpc = vpc_of(host, op);
+    const char *vpc = vpc_of(host, op, err);
+    if (err->code != ERR_NONE)
+        return NULL;
     if (is_assert(op) && (!vpc || !op->spec)) {
         error_set(err, ERR_INVALID, "%s %s does not say in which VPC it is", op->kind, op->name);
         return NULL;

@@ -186,13 +186,15 @@ static void process_exec(const char *netns, const char *program, const char *con
     if (setsid() < 0 || netns_enter(netns, &home, &err) < 0 || null < 0)
         _exit(127);
     for (int fd = 0; fd < 3; fd++)
-        dup2(null, fd);
+        if (dup2(null, fd) < 0)
+            _exit(127);
     sigset_t none;
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
     for (int number = 1; number < NSIG; number++)
         signal(number, SIG_DFL);
-    close_range(3, ~0U, 0);
+    if (close_range(3, ~0U, 0) < 0) /* it would hold the driver's own for as long as it lives */
+        _exit(127);
     execlp(program, program, arena_printf(arena_new(), CONF_FILE "%s", config), (char *)NULL);
     _exit(127);
 }

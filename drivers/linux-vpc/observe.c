@@ -139,12 +139,13 @@ int vpc_list(struct spinel_host *host, struct spinel_list *list, struct error *e
     return result;
 }
 
-/* `kinds` gets the bit of its kind. */
-static const char *vpc_of_uid(struct spinel_host *host, const char *uid, unsigned *kinds)
+/* `kinds` gets the bit of its kind. NULL, with `err` set: it cannot be told. */
+static const char *vpc_of_uid(struct spinel_host *host, const char *uid, unsigned *kinds,
+                              struct error *err)
 {
-    for (int kind = 0; kind < RECORD_KINDS; kind++) {
-        const char *vpc =
-            records_vpc_of(spinel_arena(host), spinel_own_dir(host), (enum record_kind)kind, uid);
+    for (int kind = 0; kind < RECORD_KINDS && err->code == ERR_NONE; kind++) {
+        const char *vpc = records_vpc_of(spinel_arena(host), spinel_own_dir(host),
+                                         (enum record_kind)kind, uid, err);
         *kinds |= vpc ? 1U << kind : 0;
         if (vpc)
             return vpc;
@@ -187,7 +188,9 @@ int vpc_look(struct spinel_host *host, struct spinel_object *object, struct erro
 {
     struct looked *looked = arena_alloc(spinel_arena(host), sizeof *looked);
     unsigned kinds = 0;
-    const char *vpc = vpc_of_uid(host, object->uid, &kinds);
+    const char *vpc = vpc_of_uid(host, object->uid, &kinds, err);
+    if (err->code != ERR_NONE)
+        return err->code;
     if (vpc && look_in(host, looked, vpc, kinds) < 0) {
         *err = looked->err;
         return err->code;
@@ -196,15 +199,21 @@ int vpc_look(struct spinel_host *host, struct spinel_object *object, struct erro
     return 0;
 }
 
-/* The view of the VPC that has the object; NULL: none has it. */
+/* The view of the VPC that has the object, or what is wrong with it; NULL: none has it. */
 static struct looked *looked_find(struct spinel_host *host, struct looked *all, size_t *count,
                                   const char *uid, unsigned kinds)
 {
     unsigned its = 0;
+    struct error err = ERROR_INIT;
     for (size_t i = 0; i < *count; i++)
         if (records_find(&all[i].view.records, uid))
             return &all[i];
-    const char *vpc = vpc_of_uid(host, uid, &its);
+    const char *vpc = vpc_of_uid(host, uid, &its, &err);
+    if (err.code != ERR_NONE) {
+        struct looked *unknown = arena_alloc(spinel_arena(host), sizeof *unknown);
+        unknown->err = err;
+        return unknown;
+    }
     for (size_t i = 0; vpc && i < *count; i++)
         if (strcmp(all[i].vpc, vpc) == 0)
             return &all[i];
@@ -232,8 +241,10 @@ static unsigned kinds_of(struct spinel_host *host, const char *const *uids, size
     unsigned kinds = 0;
     if (count > FEW)
         return VIEW_OF_ALL;
-    for (size_t i = 0; i < count; i++)
-        vpc_of_uid(host, uids[i], &kinds);
+    for (size_t i = 0; i < count; i++) {
+        struct error said_later = ERROR_INIT;
+        vpc_of_uid(host, uids[i], &kinds, &said_later);
+    }
     return kinds;
 }
 

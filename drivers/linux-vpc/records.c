@@ -402,9 +402,11 @@ int records_load(struct arena *arena, const char *own_dir, const char *vpc, stru
     DIR *dir = opendir(path);
     if (!dir && errno != ENOENT)
         return error_sys(err, "cannot read %s", path);
-    while (dir && result == 0 && (entry = readdir(dir)))
+    while (errno = 0, dir && result == 0 && (entry = readdir(dir)))
         if (is_record_name(entry->d_name))
             result = record_load(arena, dir, path, entry->d_name, &records, err);
+    if (result == 0 && errno) /* some would be told as absent, and their rules dropped */
+        result = error_sys(err, "cannot read %s", path);
     if (dir)
         closedir(dir);
     if (result < 0)
@@ -451,13 +453,12 @@ int records_vpcs(struct arena *arena, const char *own_dir, struct value **out, s
 }
 
 const char *records_vpc_of(struct arena *arena, const char *own_dir, enum record_kind kind,
-                           const char *uid)
+                           const char *uid, struct error *err)
 {
-    struct error ignored = ERROR_INIT;
     struct value *vpcs;
     char name[NAME_MAX];
     char path[PATH_MAX];
-    if (records_vpcs(arena, own_dir, &vpcs, &ignored) < 0)
+    if (records_vpcs(arena, own_dir, &vpcs, err) < 0)
         return NULL;
     record_name(name, kind, uid);
     for (size_t i = 0; i < vpcs->count; i++) {
@@ -488,13 +489,13 @@ int records_lock(const char *own_dir, const char *vpc, struct error *err)
             continue;
         if (fd < 0)
             return error_sys(err, "cannot open %s", path);
-        int locked = flock(fd, LOCK_EX);
-        if (locked < 0 && errno != EINTR)
-            error_sys(err, "cannot lock %s", path);
-        else if (locked == 0 && is_still_there(fd, path))
+        bool is_locked = flock(fd, LOCK_EX) == 0;
+        if (is_locked && is_still_there(fd, path))
             return fd;
+        if (!is_locked && errno != EINTR)
+            error_sys(err, "cannot lock %s", path);
         close(fd);
-        if (err->code)
+        if (err->code != ERR_NONE)
             return err->code;
     }
 }

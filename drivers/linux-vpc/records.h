@@ -91,9 +91,9 @@ int records_sync(const char *own_dir, const char *vpc, struct error *err);
 /* Uids of the VPCs that have a directory, as a list of texts, in order. */
 int records_vpcs(struct arena *arena, const char *own_dir, struct value **out, struct error *err);
 
-/* The VPC in whose directory the object lies, or NULL. */
+/* The VPC in whose directory the object lies, or NULL; with `err` set if that cannot be told. */
 const char *records_vpc_of(struct arena *arena, const char *own_dir, enum record_kind kind,
-                           const char *uid);
+                           const char *uid, struct error *err);
 
 /* Serialises changes of one VPC, and of what all share (vpc NULL). Makes the
  * directory when needed. Waits; close() the descriptor to release. */

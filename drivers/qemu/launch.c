@@ -61,14 +61,16 @@ static int fd_order(const void *a, const void *b)
 
 /* The driver holds descriptors for each machine, however many there are. None of them is for
  * another machine's processes: they would hold the report open, and the events of others. */
-static void close_all_but(int *kept, size_t count)
+static int close_all_but(int *kept, size_t count, struct error *err)
 {
-    int next = 0;
+    int next = 0, status = 0;
     qsort(kept, count, sizeof *kept, fd_order);
     for (size_t i = 0; i < count; next = kept[i++] + 1)
-        if (kept[i] > next)
-            close_range((unsigned)next, (unsigned)kept[i] - 1, 0);
-    close_range((unsigned)next, ~0U, 0);
+        if (kept[i] > next && close_range((unsigned)next, (unsigned)kept[i] - 1, 0) < 0)
+            status = -1;
+    if (close_range((unsigned)next, ~0U, 0) < 0)
+        status = -1;
+    return status < 0 ? error_sys(err, "cannot close the driver's descriptors") : 0;
 }
 
 static _Noreturn void fail(int report_fd, const struct error *err)
@@ -100,7 +102,7 @@ static int place_fds(const struct launch *launch, int monitor, int log, struct e
 }
 
 /* Whatever is open and was not placed closes at exec. */
-static void close_others(const struct launch *launch, int report_fd)
+static int close_others(const struct launch *launch, int report_fd, struct error *err)
 {
     for (int fd = 3; fd < FD_END; fd++) {
         bool placed = fd == FD_LAUNCHER || fd == report_fd;
@@ -109,7 +111,9 @@ static void close_others(const struct launch *launch, int report_fd)
         if (!placed)
             close(fd);
     }
-    close_range(FD_END, ~0U, CLOSE_RANGE_CLOEXEC);
+    return close_range(FD_END, ~0U, CLOSE_RANGE_CLOEXEC) < 0
+               ? error_sys(err, "cannot keep the driver's descriptors from QEMU")
+               : 0;
 }
 
 /* The driver's own is for a rack; one machine does with less, and can take no more. */
@@ -149,14 +153,12 @@ static _Noreturn void qemu_exec(const struct launch *launch, struct pipes *pipes
     int log = fresh_open(launch->dir_fd, "qemu.log", O_WRONLY);
     if (log < 0)
         error_sys(&err, "cannot open qemu.log");
-    else if (place_fds(launch, pipes->monitor[1], log, &err) == 0) {
-        close_others(launch, report_fd);
-        if (drop_privileges(launch, &err) == 0) {
-            for (int sig = 1; sig < SIGRTMIN; sig++)
-                signal(sig, SIG_DFL);
-            execv(launch->argv[0], launch->argv);
-            error_sys(&err, "cannot run %s", launch->argv[0]);
-        }
+    else if (place_fds(launch, pipes->monitor[1], log, &err) == 0 &&
+             close_others(launch, report_fd, &err) == 0 && drop_privileges(launch, &err) == 0) {
+        for (int sig = 1; sig < SIGRTMIN; sig++)
+            signal(sig, SIG_DFL);
+        execv(launch->argv[0], launch->argv);
+        error_sys(&err, "cannot run %s", launch->argv[0]);
     }
     fail(report_fd, &err);
 }
@@ -219,7 +221,7 @@ static _Noreturn void launcher_wait(const struct launch *launch, pid_t pid, int 
     struct error err = ERROR_INIT;
     int kept[] = {launch->dir_fd, monitor};
     struct serial_log log;
-    close_all_but(kept, sizeof kept / sizeof *kept);
+    (void)close_all_but(kept, sizeof kept / sizeof *kept, &err); /* QEMU runs by now */
     serial_log_open(&log, launch->dir_fd, STDERR_FILENO + 1);
     follow_monitor(monitor, &log, last);
     int status = 0;
@@ -253,6 +255,12 @@ static _Noreturn void launcher_main(const struct launch *launch, struct pipes *p
                                       .start = proc_start_time(pid),
                                       .launcher_start = proc_start_time(getpid())};
     proc_boot_id(report.process.boot);
+    /* A machine that its record does not tell for certain would run as nobody's. */
+    if (report.process.start == 0 || report.process.launcher_start == 0 ||
+        !report.process.boot[0]) {
+        error_set(&report.err, ERR_SYSTEM, "cannot read in /proc what QEMU's process is told by");
+        fail(pipes->report[1], &report.err);
+    }
     if (process_write(launch->dir_fd, &report.process, &report.err) < 0)
         fail(pipes->report[1], &report.err);
     if (write(pipes->report[1], &report, sizeof report) != (ssize_t)sizeof report ||
@@ -261,27 +269,31 @@ static _Noreturn void launcher_main(const struct launch *launch, struct pipes *p
     launcher_wait(launch, pid, pipes->monitor[0]);
 }
 
-static void close_the_drivers(const struct launch *launch, int report_fd)
+static int close_the_drivers(const struct launch *launch, int report_fd, struct error *err)
 {
     int kept[FD_END + 8] = {0, 1, 2, launch->dir_fd, report_fd};
     size_t count = 5;
     assert(launch->fd_count < FD_END);
     for (size_t i = 0; i < launch->fd_count; i++)
         kept[count++] = launch->fds[i].from;
-    close_all_but(kept, count);
+    return close_all_but(kept, count, err);
 }
 
 static _Noreturn void starter_main(const struct launch *launch, struct pipes *pipes)
 {
-    close_the_drivers(launch, pipes->report[1]);
-    setsid();
+    struct error err = ERROR_INIT;
+    if (close_the_drivers(launch, pipes->report[1], &err) < 0)
+        fail(pipes->report[1], &err);
+    if (setsid() < 0) { /* it would end with the driver's session */
+        error_sys(&err, "cannot begin a session for QEMU");
+        fail(pipes->report[1], &err);
+    }
     for (int sig = 1; sig < SIGRTMIN; sig++)
         signal(sig, sig == SIGHUP || sig == SIGINT || sig == SIGPIPE ? SIG_IGN : SIG_DFL);
     pid_t pid = fork();
     if (pid == 0)
         launcher_main(launch, pipes);
     if (pid < 0) {
-        struct error err = ERROR_INIT;
         error_sys(&err, "cannot start the launcher");
         fail(pipes->report[1], &err);
     }

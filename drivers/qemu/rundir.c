@@ -51,15 +51,24 @@ static bool is_dot(const char *name)
 /* The record goes last: as long as anything is left, it is known whose it is. */
 static int files_remove(const char *path, int dir_fd, struct error *err)
 {
-    DIR *dir = fdopendir(dup(dir_fd));
-    if (!dir)
-        return error_sys(err, "cannot list %s", path);
+    int copy = dup(dir_fd), failed;
+    DIR *dir = copy < 0 ? NULL : fdopendir(copy);
+    if (!dir) {
+        error_sys(err, "cannot list %s", path);
+        if (copy >= 0)
+            close(copy);
+        return err->code;
+    }
     rewinddir(dir);
-    for (const struct dirent *entry; err->code == ERR_NONE && (entry = readdir(dir));)
+    for (const struct dirent *entry; errno = 0, err->code == ERR_NONE && (entry = readdir(dir));)
         if (!is_dot(entry->d_name) && strcmp(entry->d_name, "record.json") != 0 &&
             unlinkat(dir_fd, entry->d_name, 0) < 0 && errno != ENOENT)
             error_sys(err, "cannot remove %s/%s", path, entry->d_name);
+    failed = err->code == ERR_NONE ? errno : 0;
     closedir(dir);
+    errno = failed;
+    if (failed)
+        return error_sys(err, "cannot list %s", path);
     if (err->code == ERR_NONE && unlinkat(dir_fd, "record.json", 0) < 0 && errno != ENOENT)
         error_sys(err, "cannot remove %s/record.json", path);
     return err->code;

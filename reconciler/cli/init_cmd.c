@@ -94,10 +94,12 @@ static int dir_make(const char *dir, struct error *err)
     open_dir = opendir(dir);
     if (!open_dir)
         return error_sys(err, "cannot look into %s", dir);
-    while (rc == 0 && (entry = readdir(open_dir))) {
+    while (errno = 0, rc == 0 && (entry = readdir(open_dir))) {
         if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
             rc = error_set(err, ERR_CONFLICT, "%s is not empty: it holds %s", dir, entry->d_name);
     }
+    if (rc == 0 && errno != 0)
+        rc = error_sys(err, "cannot look into %s", dir);
     closedir(open_dir);
     return rc < 0 ? error_hint(err, "Name a new or an empty directory; nothing was touched.") : 0;
 }

@@ -34,18 +34,21 @@ int pipe_run(const char *const argv[], const char *input, size_t len, struct err
         return error_sys(err, "cannot run %s", argv[0]);
     signal(SIGPIPE, SIG_IGN);
     posix_spawn_file_actions_init(&actions);
-    posix_spawn_file_actions_adddup2(&actions, ends[0], STDIN_FILENO);
-    errno = posix_spawnp(&pid, argv[0], &actions, NULL, (char *const *)(size_t)argv, environ);
+    int failed = posix_spawn_file_actions_adddup2(&actions, ends[0], STDIN_FILENO);
+    if (failed == 0)
+        failed = posix_spawnp(&pid, argv[0], &actions, NULL, (char *const *)(size_t)argv, environ);
     posix_spawn_file_actions_destroy(&actions);
     close(ends[0]);
-    if (errno) {
+    if (failed != 0) {
         close(ends[1]);
+        errno = failed;
         return error_sys(err, "cannot run %s", argv[0]);
     }
     feed(ends[1], input, len);
     close(ends[1]);
-    while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
-        ;
+    while (waitpid(pid, &status, 0) < 0)
+        if (errno != EINTR)
+            return error_sys(err, "cannot tell how %s ended", argv[0]);
     if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
         return 0;
     return error_set(err, ERR_SYSTEM, "%s failed (status %d)", argv[0],

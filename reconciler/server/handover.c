@@ -98,9 +98,11 @@ static int names_each(int dir, const struct passwd *user,
             close(copy);
         return error_sys(err, "cannot read the state directory");
     }
-    while (status == 0 && (entry = readdir(list)))
+    while (errno = 0, status == 0 && (entry = readdir(list)))
         if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
             status = each(dir, entry->d_name, user, err);
+    if (status == 0 && errno != 0)
+        status = error_sys(err, "cannot read the state directory");
     closedir(list);
     return status;
 }

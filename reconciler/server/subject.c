@@ -121,7 +121,7 @@ int subject_end(struct subject *subject)
     bool has_ended = end_await(subject);
     if (!has_ended)
         kill(subject->pid, SIGKILL);
-    waitpid(subject->pid, &status, 0);
+    has_ended = waitpid(subject->pid, &status, 0) == subject->pid && has_ended;
     channel_close(subject);
     subject->pid = 0;
     if (!has_ended)

@@ -5,7 +5,11 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
+#include <dirent.h>
+#include <errno.h>
 #include <ftw.h>
+#include <stdbool.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -22,6 +26,21 @@ static int fsync_noted(int fd)
 }
 
 #define fsync fsync_noted
+
+static bool is_disk_bad;
+static struct dirent *directory_read(DIR *dir)
+{
+    errno = is_disk_bad ? EIO : errno;
+    return is_disk_bad ? NULL : readdir(dir);
+}
+static int directory_lock(int fd, int operation)
+{
+    errno = is_disk_bad ? ENOLCK : errno;
+    return is_disk_bad ? -1 : flock(fd, operation);
+}
+#define readdir directory_read
+#define flock(fd, operation) directory_lock(fd, operation)
+
 #include "drivers/linux-vpc/draft.c"
 #include "drivers/linux-vpc/kept.c"
 #include "drivers/linux-vpc/names.c"
@@ -174,6 +193,43 @@ static void a_vpc_that_went_does_not_come_back(void **state)
     assert_true(is_synced(own_dir));
 }
 
+static void a_directory_that_cannot_be_read_to_its_end_is_no_vpc_without_objects(void **state)
+{
+    struct error err = ERROR_INIT;
+    struct records records;
+    struct arena *arena = arena_new();
+    (void)state;
+    is_disk_bad = true;
+    int result = records_load(arena, own_dir, VPC, &records, &err);
+    is_disk_bad = false;
+    assert_int_equal(result, ERR_SYSTEM);
+    assert_non_null(strstr(err.message, "cannot read "));
+    arena_free(arena);
+}
+
+static void which_vpc_has_an_object_is_not_none_when_nobody_can_tell(void **state)
+{
+    struct error err = ERROR_INIT;
+    struct arena *arena = arena_new();
+    (void)state;
+    assert_null(records_vpc_of(arena, own_dir, RECORD_NIC, UID, &err));
+    assert_int_equal(err.code, ERR_NONE);
+    assert_null(records_vpc_of(arena, "/nowhere/at/all", RECORD_NIC, UID, &err));
+    assert_int_not_equal(err.code, ERR_NONE);
+    arena_free(arena);
+}
+
+static void a_lock_that_is_refused_is_an_error(void **state)
+{
+    struct error err = ERROR_INIT;
+    (void)state;
+    is_disk_bad = true;
+    int fd = records_lock(own_dir, VPC, &err);
+    is_disk_bad = false;
+    assert_int_equal(fd, ERR_SYSTEM);
+    assert_non_null(strstr(err.message, "cannot lock "));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -183,6 +239,11 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_record_is_there_with_all_that_leads_to_it, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(a_vpc_that_went_does_not_come_back, setup, teardown),
+        cmocka_unit_test_setup_teardown(
+            a_directory_that_cannot_be_read_to_its_end_is_no_vpc_without_objects, setup, teardown),
+        cmocka_unit_test_setup_teardown(which_vpc_has_an_object_is_not_none_when_nobody_can_tell,
+                                        setup, teardown),
+        cmocka_unit_test_setup_teardown(a_lock_that_is_refused_is_an_error, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -3,10 +3,21 @@
  * The launcher, with sleep in the place of QEMU: what it and QEMU hold, however much the driver
  * holds.
  */
+#define process_boot_id boot_id_read
+#include "drivers/qemu/process.c"
+#undef process_boot_id
+
+static bool has_no_boot_id;
+static void process_boot_id(char out[BOOT_ID_TEXT])
+{
+    boot_id_read(out);
+    if (has_no_boot_id)
+        out[0] = '\0';
+}
+
 #include "drivers/qemu/launch.c"
 
 #include "drivers/qemu/cgroup.c"
-#include "drivers/qemu/process.c"
 #include "drivers/qemu/rundir.c"
 #include "drivers/qemu/serial_log.c"
 
@@ -72,9 +83,8 @@ static int teardown(void **state)
 }
 
 /* A disk of its own and a tap: one of a number below and one above all that the driver holds. */
-static void start(struct scene *scene)
+static int try_to_start(struct scene *scene, struct error *err)
 {
-    struct error err = ERROR_INIT;
     int last = open("/dev/null", O_RDWR | O_CLOEXEC);
     struct launch_fd given[] = {{.from = scene->fds[0], .to = FD_DISKS},
                                 {.from = last, .to = FD_NICS}};
@@ -82,9 +92,16 @@ static void start(struct scene *scene)
                             .dir_fd = scene->dir_fd,
                             .fds = given,
                             .fd_count = 2};
-    if (launch_start(&launch, &scene->process, &err) < 0)
-        fail_msg("%s", err.message);
+    int status = launch_start(&launch, &scene->process, err);
     close(last);
+    return status;
+}
+
+static void start(struct scene *scene)
+{
+    struct error err = ERROR_INIT;
+    if (try_to_start(scene, &err) < 0)
+        fail_msg("%s", err.message);
 }
 
 static int fd_count(pid_t pid)
@@ -148,6 +165,18 @@ static void the_launcher_holds_the_descriptors_of_no_other_machine(void **state)
                     LAUNCHER_FDS_MAX);
 }
 
+static void what_no_record_would_tell_again_does_not_start(void **state)
+{
+    struct scene *scene = *state;
+    struct error err = ERROR_INIT;
+    has_no_boot_id = true;
+    int status = try_to_start(scene, &err);
+    has_no_boot_id = false;
+    assert_int_equal(status, ERR_SYSTEM);
+    assert_false(is_there(scene, "process.json"));
+    assert_int_equal(scene->process.pid, 0);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -155,6 +184,7 @@ int main(void)
         TEST(qemu_gets_its_descriptors_and_no_other_of_a_driver_that_holds_a_thousand),
         TEST(qemu_may_hold_what_a_machine_needs_and_not_what_a_rack_does),
         TEST(the_launcher_holds_the_descriptors_of_no_other_machine),
+        TEST(what_no_record_would_tell_again_does_not_start),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -2,6 +2,7 @@
 /* Decides, in the process that calls, whether a call fails; and counts where calls are made. */
 #include "tests/torture/torture.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
@@ -48,7 +49,7 @@ static uint64_t stack_walk(void *frame, uint32_t frames[TORTURE_FRAMES], int dep
 
 static bool is_allocation(const char *name)
 {
-    return strstr(name, "alloc") || strcmp(name, "strdup") == 0;
+    return strstr(name, "alloc") || strcmp(name, "strdup") == 0 || strcmp(name, "strndup") == 0;
 }
 
 /* A library's own allocation is told by our call that led to it: the library keeps no frame
@@ -116,6 +117,8 @@ bool torture_fails(const char *name, void *frame)
 {
     uint32_t frames[TORTURE_FRAMES] = {0};
     if (!torture || torture->mode == TORTURE_OFF || torture->role != torture_role)
+        return false;
+    if (torture->program[0] && strcmp(torture->program, program_invocation_short_name) != 0)
         return false;
     uint64_t stack = stack_of(name, frame, frames);
     if (torture->mode == TORTURE_RECORD) {

@@ -3,7 +3,11 @@
 
 /* The site is "new" (nothing was done yet), "applied" (the first commit is true),
  * "pushed" (and a second commit changes, adds and removes), "drifted", "held", "frozen" or
- * "released" (a volume left Git). */
+ * "released" (a volume left Git); before a colon, which drivers are real. */
+#define REAL(which, ...)                                          \
+    ROLE_DRIVER, .driver = which, .changes = true, .heals = true, \
+                 .argv = {"apply", "--yes", "--wait=15s"}, __VA_ARGS__
+
 const struct scene scenes[] = {
     {"check", .prepare = "new", .argv = {"check", "lab/manifests"}},
     {"check-json", .prepare = "new", .argv = {"check", "--json", "lab/manifests"}},
@@ -74,6 +78,15 @@ const struct scene scenes[] = {
     {"explain-kinds", .prepare = "new", .argv = {"explain"}},
     {"serve", .prepare = "pushed", .argv = {"serve"}, .changes = true, .serves = true,
      .heals = true},
+    {"exec", REAL("exec", .prepare = "exec:new")},
+    {"exec-change", REAL("exec", .prepare = "exec:pushed")},
+    {"file", REAL("file", .prepare = "file:new")},
+    {"file-change", REAL("file", .prepare = "file:pushed", .lives = true)},
+    {"file-purge", REAL("file", .prepare = "file:purged", .lives = true)},
+    {"vpc", REAL("linux-vpc", .prepare = "network:new", .lives = true)},
+    {"vpc-change", REAL("linux-vpc", .prepare = "network:pushed", .lives = true)},
+    {"qemu", REAL("qemu", .prepare = "machine:new", .lives = true)},
+    {"qemu-change", REAL("qemu", .prepare = "machine:pushed", .lives = true)},
     {"help", .prepare = "new", .argv = {"help"}},
 };
 const unsigned scene_count = sizeof(scenes) / sizeof(*scenes);

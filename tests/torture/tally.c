@@ -6,7 +6,7 @@
 #include <string.h>
 
 static struct row {
-    char function[32];
+    char function[40];
     unsigned counts[TALLIES];
 } rows[256];
 static unsigned row_count;

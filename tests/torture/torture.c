@@ -26,6 +26,7 @@
 #include <time.h>
 #include <unistd.h>
 #include "reconciler/cli/command.h"
+#include "tests/torture/host.h"
 #include "tests/torture/scenes.h"
 #include "tests/torture/tally.h"
 #include "tests/torture/viewer.h"
@@ -46,7 +47,7 @@ struct outcome {
 };
 
 static struct {
-    char dir[64], build[512], page[96];
+    char dir[64], root[256], build[512], page[96];
     unsigned sample, turn; /* every nth failure is tried */
     bool is_brief;
     struct torture *recorded;
@@ -210,11 +211,18 @@ static void run(const struct scene *scene, const char *const *argv, const char *
         strcpy(outcome->out, gets_there ? "converged\n" : "not converged\n");
 }
 
-static void work_renew(void)
+static void work_renew(const struct scene *scene)
 {
     char command[512];
-    snprintf(command, sizeof(command), "rm -rf %s/work; cp -a %s/site %s/work", t.dir, t.dir,
-             t.dir);
+    if (scene->lives) {
+        torture->mode = TORTURE_OFF;
+        host_renew();
+        snprintf(command, sizeof(command), "rm -rf %s/work; sh tests/torture/site.sh %s %s/work",
+                 t.dir, scene->prepare, t.dir);
+    } else {
+        snprintf(command, sizeof(command), "rm -rf %s/work; cp -a %s/site %s/work", t.dir, t.dir,
+                 t.dir);
+    }
     shell(command);
 }
 
@@ -226,15 +234,23 @@ static bool is_sanitizer(const struct outcome *outcome)
            strstr(outcome->err, "runtime error:");
 }
 
+/* Without these there is no memory, and the process ends. */
+static bool is_memory(const char *name)
+{
+    static const char *const names[] = {"strdup", "strndup", "regcomp", "asprintf", "vasprintf"};
+    for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
+        if (strcmp(name, names[i]) == 0)
+            return true;
+    return strstr(name, "alloc") || strncmp(name, "yaml_", 5) == 0;
+}
+
 /* The two ends that are documented: no memory; and libsodium, which refuses only what would be
  * a bug of ours. */
 static bool may_abort(const char *name, const char *said)
 {
     if (strncmp(name, "crypto_", 7) == 0)
         return strstr(said, ": bug: ") != NULL;
-    bool is_memory =
-        strstr(name, "alloc") || strcmp(name, "strdup") == 0 || strncmp(name, "yaml_", 5) == 0;
-    return is_memory && strstr(said, "out of memory");
+    return is_memory(name) && strstr(said, "out of memory");
 }
 
 /* NULL: good. */
@@ -269,10 +285,8 @@ static const char *run_judge(const struct scene *scene, const struct torture_sit
 static void world_list(const char *where, char text[OUTPUT_MAX])
 {
     char command[1024];
-    snprintf(command, sizeof(command),
-             "%s/drivers/sim --world %s/%s/lab/state/drivers/sim/world list 2>&1 | "
-             "awk '{$1 = \"\"; print}' | sort >%s/list",
-             t.build, t.dir, where, t.dir);
+    snprintf(command, sizeof(command), "cd %s/%s && sh %s/tests/torture/world.sh >%s/list", t.dir,
+             where, t.root, t.dir);
     shell(command);
     file_load("list", text);
     text_mask(text);
@@ -340,7 +354,7 @@ static void failure_try(const struct scene *scene, const struct torture_site *si
                         enum torture_mode mode)
 {
     if (scene->changes)
-        work_renew();
+        work_renew(scene);
     torture->role = scene->role;
     memcpy(torture->name, site->name, sizeof(torture->name));
     torture->stack = site->stack;
@@ -364,9 +378,8 @@ static void failure_try(const struct scene *scene, const struct torture_site *si
 /* The process ends at the first, so there is no second, and each one ends it in the same way. */
 static bool is_last(const struct torture_site *site)
 {
-    const char *name = site->name;
-    return (strstr(name, "alloc") && !strchr(name, ' ')) || strcmp(name, "strdup") == 0 ||
-           strncmp(name, "yaml_", 5) == 0 || strncmp(name, "crypto_", 7) == 0;
+    return (is_memory(site->name) && !strchr(site->name, ' ')) ||
+           strncmp(site->name, "crypto_", 7) == 0;
 }
 
 /* Whether no earlier scene let the same call fail, as seen by four callers. */
@@ -422,12 +435,17 @@ static bool scene_prepare(const struct scene *scene)
     static const char *const apply[] = {"apply", "--yes", "--wait=20s", NULL};
     char command[512];
     snprintf(command, sizeof(command),
-             "rm -rf %s/site %s/work; sh tests/torture/site.sh %s %s/site", t.dir, t.dir,
-             scene->prepare, t.dir);
+             "cd %s && rm -rf site work && sh %s/tests/torture/site.sh %s work && cp -a work site",
+             t.dir, t.root, scene->prepare);
+    if (scene->driver)
+        host_renew();
     shell(command);
-    work_renew();
+    if (scene->lives)
+        work_renew(scene);
     memset(torture, 0, sizeof(*torture));
     torture->role = scene->role;
+    if (scene->driver)
+        strcpy(torture->program, scene->driver);
     run(scene, scene->argv, "work", TORTURE_RECORD, &t.reference);
     memcpy(t.recorded, torture, sizeof(*torture));
     if (t.reference.code < 0 || is_sanitizer(&t.reference)) {
@@ -445,6 +463,11 @@ static bool scene_prepare(const struct scene *scene)
 static void scene_run(const struct scene *scene)
 {
     unsigned bad = tally_count(TALLY_BAD);
+    const char *lack = scene->driver ? host_open() : NULL;
+    if (lack) {
+        printf("ok %s # SKIP %s\n", scene->name, lack);
+        return;
+    }
     if (!scene_prepare(scene)) {
         tally_add("(undisturbed)", TALLY_BAD);
         return;
@@ -477,20 +500,25 @@ static void page_make(void)
 static void setting_make(void)
 {
     const struct rlimit no_core = {0, 0};
-    char cwd[256], path[600];
+    char path[600];
     setrlimit(RLIMIT_CORE, &no_core);
-    if (!getcwd(cwd, sizeof(cwd)))
+    if (!getcwd(t.root, sizeof(t.root)))
         exit(2);
-    snprintf(t.build, sizeof(t.build), "%s/%s", cwd, getenv("BUILD") ? getenv("BUILD") : "build");
-    snprintf(path, sizeof(path), "%s/examples", cwd);
+    snprintf(t.build, sizeof(t.build), "%s/%s", t.root,
+             getenv("BUILD") ? getenv("BUILD") : "build");
+    snprintf(path, sizeof(path), "%s/examples", t.root);
     setenv("EXAMPLES", path, 1);
     setenv("BUILD", t.build, 1);
     setenv("SPINEL_SITE", "lab/spinel.yaml", 1);
     setenv("NO_COLOR", "1", 1);
     strcpy(t.dir, access("/dev/shm", W_OK) == 0 ? "/dev/shm/spinel-torture-XXXXXX"
                                                 : "/tmp/spinel-torture-XXXXXX");
-    if (!mkdtemp(t.dir))
+    if (!mkdtemp(t.dir) || chmod(t.dir, 0755) != 0)
         exit(2);
+    snprintf(path, sizeof(path), "%s/shared", t.dir);
+    setenv("SHARED", path, 1);
+    snprintf(path, sizeof(path), "%d", (int)getpid());
+    setenv("TORTURE_HOST", path, 1);
 }
 
 static bool is_wanted(const char *name, const char *const *only, unsigned count)
@@ -518,8 +546,10 @@ int main(int argc, char **argv)
     page_make();
     torture_libraries();
     for (unsigned i = 0; i < scene_count; i++)
-        if (is_wanted(scenes[i].name, only, only_count) && !(t.is_brief && scenes[i].serves))
+        if (is_wanted(scenes[i].name, only, only_count) &&
+            !(t.is_brief && (scenes[i].serves || scenes[i].driver)))
             scene_run(&scenes[i]);
+    host_close();
     tally_print();
     snprintf(t.world, sizeof(t.world), "rm -rf %s", t.dir);
     shell(t.world);

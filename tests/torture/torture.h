@@ -29,7 +29,7 @@ enum torture_role {
 enum { TORTURE_FRAMES = 6, TORTURE_SITES = 8192 };
 
 struct torture_site {
-    char name[32]; /* of the function */
+    char name[40]; /* of the function */
     uint64_t stack;
     uint32_t count;
     uint32_t frames[TORTURE_FRAMES]; /* from the start of the program */
@@ -38,7 +38,8 @@ struct torture_site {
 struct torture {
     enum torture_mode mode;
     enum torture_role role;
-    char name[32];
+    char program[16]; /* of the drivers the one whose calls count; "" for any */
+    char name[40];
     uint64_t stack;
     uint32_t nth;
     uint32_t seen, fired; /* calls at that place; failures */
