@@ -353,8 +353,10 @@ static int cannot_speak_for_others(struct scene *scene)
 static void a_stranger_is_kept_out_and_one_of_the_group_in_bounds(void **state)
 {
     struct scene *scene = *state;
-    if (geteuid() != 0)
-        skip(); /* needs another user */
+    if (geteuid() != 0) {
+        print_message("# SKIP only root takes another user's place\n");
+        skip();
+    }
     commit_put(scene, GOOD);
     daemon_start(scene);
     shell(scene, "chmod 755 . state");
