@@ -23,9 +23,7 @@ static void daemon_start(struct scene *scene)
                           "  driverDirs: [\"%s/drivers\"]\n",
                           real));
     free(real);
-    fflush(NULL);
-    scene->daemon = fork();
-    assert_true(scene->daemon >= 0);
+    scene->daemon = child_fork();
     if (scene->daemon == 0) {
         char path[128];
         snprintf(path, sizeof path, "%s/log", scene->dir);
