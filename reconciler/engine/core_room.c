@@ -121,7 +121,8 @@ bool room_lacks(struct core *core, const struct task *task, const struct error *
     }
     struct room *room = room_get(core, task);
     room->failures += !room->attempts;
-    if (size_of(task) < room->least)
+    bool is_smaller = size_of(task) < room->least;
+    if (is_smaller)
         room->least = size_of(task);
     if (room->failures < FULL_AFTER)
         return false;
@@ -134,7 +135,7 @@ bool room_lacks(struct core *core, const struct task *task, const struct error *
         room->full_ms = mono(core);
         full_tell(core, room, err);
     }
-    return is_new;
+    return is_new || is_smaller;
 }
 
 void room_is_there(struct core *core, const struct task *task)

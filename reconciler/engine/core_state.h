@@ -504,8 +504,8 @@ int64_t retries_next_ms(const struct core *core);
 int64_t backoff_ms(struct core *core, unsigned attempts);
 
 /* core_room.c */
-/* A step failed. True: its place has just turned out to be full, and what else waits to go there is
- * to be dropped. */
+/* A step failed. True: its place has just turned out to be full, or to be full for what is smaller,
+ * too, and what else waits to go there is to be dropped. */
 bool room_lacks(struct core *core, const struct task *task, const struct error *err);
 void room_is_there(struct core *core, const struct task *task); /* a step was done */
 void rooms_schedule(struct core *core); /* before it is asked which steps may begin */

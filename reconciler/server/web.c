@@ -128,8 +128,9 @@ static int http_open(struct web *web, int fd, struct error *err)
         MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL, request_came, web,
         MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_CONNECTION_LIMIT, (unsigned)CONNECTIONS_MAX,
         MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)HEADER_BYTES_MAX, MHD_OPTION_CONNECTION_TIMEOUT,
-        (unsigned)SILENCE_MAX_S, MHD_OPTION_NOTIFY_COMPLETED, request_ended, web,
-        MHD_OPTION_NOTIFY_CONNECTION, patience_told, web, MHD_OPTION_END);
+        (unsigned)SILENCE_MAX_S, MHD_OPTION_URI_LOG_CALLBACK, url_came, web,
+        MHD_OPTION_NOTIFY_COMPLETED, request_ended, web, MHD_OPTION_NOTIFY_CONNECTION,
+        patience_told, web, MHD_OPTION_END);
     const union MHD_DaemonInfo *info =
         web->http ? MHD_get_daemon_info(web->http, MHD_DAEMON_INFO_EPOLL_FD) : NULL;
     if (!info)

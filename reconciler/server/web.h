@@ -50,7 +50,9 @@ struct web {
 /* Runs until SIGTERM. `program` is argv[0]. Returns the exit status. */
 int web_run(const struct site *site, const char *program, const struct meter *meter);
 
-/* For the HTTP library, with the web as context. */
+/* For the HTTP library, with the web as context. The first is asked once the first line is there;
+ * what it returns is the request's state. */
+void *url_came(void *context, const char *url, struct MHD_Connection *connection);
 enum MHD_Result request_came(void *context, struct MHD_Connection *connection, const char *url,
                              const char *method, const char *version, const char *data,
                              size_t *data_size, void **state);

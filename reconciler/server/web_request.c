@@ -15,7 +15,7 @@
 #include "model/invariant.h"
 #include "model/json.h"
 
-enum { BODY_BYTES_MAX = 4 << 10 };
+enum { BODY_BYTES_MAX = 4 << 10, URL_BYTES_MAX = 8 << 10, PARAMETERS_MAX = 64 };
 
 const char *asked_text(const struct asked *asked, const char *name)
 {
@@ -139,20 +139,46 @@ static enum MHD_Result answer_send(struct asked *asked, struct answer *answer)
     return result;
 }
 
-/* What a POST carries, piece by piece. */
+/* What is there of a request: its URL, and what a POST carries, piece by piece. */
 struct upload {
     struct text body;
-    bool is_too_long;
+    bool is_begun, is_too_long, has_long_url;
 };
 
-/* False: the request is not all there. What is answered before it is ends its connection, so
- * that even a GET is answered at the second call. */
-static bool upload_take(void **state, const char *data, size_t *data_size)
+static struct upload *upload_of(void **state)
 {
     struct upload *upload = *state;
     if (!upload) {
         upload = *state = memory_need(calloc(1, sizeof *upload));
         upload->body = (struct text)TEXT_INIT;
+    }
+    return upload;
+}
+
+/* For more parameters than it has memory, libmicrohttpd 0.9 leaves the connection without an
+ * answer. It asks here before it looks for them, in a buffer of its own: there it finds none. */
+void *url_came(void *context, const char *url, struct MHD_Connection *connection)
+{
+    void *state = NULL;
+    struct upload *upload = upload_of(&state);
+    char *query = url ? strchr(url, '?') : NULL;
+    size_t parameters = 0;
+    (void)context, (void)connection;
+    for (const char *at = query; at; at = strchr(at + 1, '&'))
+        parameters++;
+    upload->has_long_url = parameters > PARAMETERS_MAX || (url && strlen(url) > URL_BYTES_MAX);
+    if (upload->has_long_url && query)
+        query[1] = '\0';
+    return upload;
+}
+
+/* False: the request is not all there. What is answered before it is ends its connection, so
+ * that even a GET is answered at the second call. */
+static bool upload_take(void **state, const char *data, size_t *data_size)
+{
+    struct upload *upload = upload_of(state);
+    if (!upload->is_begun) {
+        upload->is_begun = true;
         return false;
     }
     if (!*data_size)
@@ -202,8 +228,12 @@ enum MHD_Result request_came(void *context, struct MHD_Connection *connection, c
         return MHD_YES;
     patience_end(asked.web->patience, connection);
     asked.arena = arena_new();
-    if (!is_post && strcmp(method, MHD_HTTP_METHOD_GET) != 0 &&
-        strcmp(method, MHD_HTTP_METHOD_HEAD) != 0)
+    if (((const struct upload *)*state)->has_long_url)
+        answer_problem(&answer, asked.arena, MHD_HTTP_URI_TOO_LONG,
+                       arena_printf(asked.arena, "A URL has at most %d bytes and %d parameters.",
+                                    URL_BYTES_MAX, PARAMETERS_MAX));
+    else if (!is_post && strcmp(method, MHD_HTTP_METHOD_GET) != 0 &&
+             strcmp(method, MHD_HTTP_METHOD_HEAD) != 0)
         answer_problem(&answer, asked.arena, MHD_HTTP_METHOD_NOT_ALLOWED,
                        "The viewer is read-only: GET and HEAD are all it knows.");
     else if (!host_is_ours(&asked))

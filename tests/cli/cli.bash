@@ -3,6 +3,8 @@
 # of its own, a daemon that ends with the test, and golden files.
 # GOLDEN_UPDATE=1 writes them anew; read the difference as prose before committing it.
 
+load ../starter.bash
+
 BUILD=${BUILD:-$BATS_TEST_DIRNAME/../../build}
 PATH=$BUILD:$PATH
 golden=$BATS_TEST_DIRNAME/golden
@@ -39,23 +41,17 @@ daemon_start() {
 }
 
 daemon_stop() {
-    [ -n "$daemon" ] || return 0
-    kill "$daemon" 2>/dev/null || true
-    wait "$daemon" 2>/dev/null || true
+    [ -z "$daemon" ] || process_end "$daemon"
     daemon=
 }
 
-is_converged() { spinel status --json | jq -e '.daemon != null and .converged'; }
-
-# until_true SECONDS COMMAND...
-until_true() {
-    local end=$((SECONDS + $1))
-    shift
-    until "$@" >/dev/null 2>&1; do
-        [ $SECONDS -lt $end ] || { echo "still not so: $*"; return 1; }
-        sleep 0.1
-    done
+# For a teardown.
+site_leave() {
+    daemon_stop
+    processes_end
 }
+
+is_converged() { spinel status --json | jq -e '.daemon != null and .converged'; }
 
 # Types in place of values: what a script may rely on.
 shape() {

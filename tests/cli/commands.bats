@@ -3,7 +3,7 @@
 load cli.bash
 
 setup() { setup_site; }
-teardown() { daemon_stop; }
+teardown() { site_leave; }
 
 world() { "$BUILD/drivers/sim" --world lab/state/drivers/sim/world "$@"; }
 apply() { spinel apply --yes --wait=60s >/dev/null 2>&1; }

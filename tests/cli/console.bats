@@ -10,14 +10,17 @@ setup() {
     run_dir=lab/state/instances/$uid
     mkdir -p "$run_dir"
 }
-teardown() { [ -z "${listener:-}" ] || kill "$listener" 2>/dev/null || true; }
+teardown() {
+    [ -z "${listener:-}" ] || process_end "$listener"
+    site_leave
+}
 
 @test "console copies both ways and ends when the machine's end closes" {
     printf '#!/bin/sh\nprintf "login: "; read -r line; echo "hello $line"\n' >guest
     chmod +x guest
     (cd "$run_dir" && exec socat UNIX-LISTEN:serial.sock EXEC:"$BATS_TEST_TMPDIR/guest") 3>&- &
     listener=$!
-    for _ in $(seq 100); do [ -S "$run_dir/serial.sock" ] || sleep 0.05; done
+    until_true 20 test -S "$run_dir/serial.sock"
     run timeout 20 spinel console shop/web-1 < <(printf 'root\n')
     [ "$status" -eq 0 ]
     [ "$output" = "login: hello root" ]

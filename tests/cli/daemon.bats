@@ -4,7 +4,7 @@ load cli.bash
 
 setup() { setup_site; }
 teardown() {
-    daemon_stop
+    site_leave
     [ -z "$open" ] || rm -rf "$open"
 }
 
@@ -137,6 +137,72 @@ as_nobody() { setpriv --reuid=nobody --regid="$(id -g nobody)" --clear-groups "$
     [ "$status" -ne 0 ]
     as_nobody touch lab/state/core/its-own
     daemon_stop
+}
+
+# is_refused TEXT: the daemon does not start, and says this
+is_refused() {
+    run timeout 60 spinel serve
+    [ "$status" -eq 1 ] || { echo "status $status: $output"; return 1; }
+    [[ $output == *"$1"* ]] || { echo "other words: $output"; return 1; }
+}
+
+@test "a key where the core's user may put another in its place is refused: by owner, group and others, but for a sticky directory" {
+    lab_of_nobody
+    mkdir "$open/theirs"
+    printf '  keyFile: %s/theirs/key\n' "$open" >>lab/spinel.yaml
+    chown nobody "$open/theirs"
+    is_refused "theirs/key is in $open/theirs, where user nobody may put another in its place"
+    chown "root:$(id -g nobody)" "$open/theirs"
+    chmod 775 "$open/theirs"
+    is_refused "where user nobody may put another in its place"
+    chown root:root "$open/theirs"
+    chmod 777 "$open/theirs"
+    is_refused "where user nobody may put another in its place"
+    [ ! -e "$open/theirs/key" ]
+    chmod 1777 "$open/theirs"
+    daemon_start
+    until_true 20 is_converged
+    daemon_stop
+    chown 0:0 "$open/theirs"
+    chmod 775 "$open/theirs" # root's own group
+    daemon_start
+}
+
+@test "a state directory is refused by the way it is written, and by where its links lead" {
+    lab_of_nobody
+    mkdir "$open/theirs" "$open/theirs/state" "$open/safe"
+    chown nobody "$open/theirs"
+    cp lab/spinel.yaml whole
+
+    ln -s "$open/theirs/state" "$open/lab/link"
+    sed "s|stateDir: .*|stateDir: $open/lab/link|" whole >lab/spinel.yaml
+    is_refused "$open/theirs, where user nobody may put another in its place"
+
+    ln -s "$open/safe" "$open/theirs/way"
+    sed "s|stateDir: .*|stateDir: $open/theirs/way/state|" whole >lab/spinel.yaml
+    mkdir "$open/safe/state"
+    is_refused "$open/theirs, where user nobody may put another in its place"
+    [ -z "$(ls -A "$open/safe/state" "$open/theirs/state" | grep -v :)" ]
+}
+
+@test "a link in place of the core's directory, or within it, leads nowhere" {
+    lab_of_nobody
+    mkdir "$open/elsewhere" lab/state
+    touch "$open/secret" "$open/elsewhere/file"
+    ln -s "$open/elsewhere" lab/state/core
+    is_refused 'cannot open core in the state directory'
+    [ "$(stat -c %U "$open/elsewhere" "$open/elsewhere/file" | sort -u)" = root ]
+    rm lab/state/core
+    daemon_start
+    until_true 20 is_converged
+    daemon_stop
+    as_nobody ln -s "$open/secret" lab/state/core/link
+    ln "$open/secret" lab/state/core/linked
+    touch lab/state/core/roots
+    daemon_start
+    until_true 20 is_converged
+    [ "$(stat -c %U "$open/secret")" = root ]
+    [ "$(stat -c %U lab/state/core/roots)" = nobody ]
 }
 
 @test "with spec.web.user the viewer is another's, who reads the store and cannot write to it" {
@@ -274,7 +340,7 @@ P
     kill -STOP "$sim"
     spinel apply --yes --wait=30s >out 2>&1 3>&- &
     asking=$!
-    sleep 1
+    until_true 20 sh -c "ls -l /proc/$asking/fd | grep -q socket:"
     kill -9 "$core"
     got=0
     wait "$asking" || got=$?

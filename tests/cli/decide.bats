@@ -10,7 +10,7 @@ setup() {
     (umask 077 && echo "$token" >lab/token)
 }
 teardown() {
-    daemon_stop
+    site_leave
     rm -rf "$short"
 }
 

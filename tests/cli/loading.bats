@@ -23,7 +23,7 @@ C
 }
 teardown() {
     rm -f hold
-    daemon_stop
+    site_leave
 }
 
 # The daemon is up, and has not read anything yet.
@@ -61,7 +61,7 @@ drivers() { pgrep -c -P "$daemon" -x sim; }
     last=$(spinel events --json | jq '[.events[].seq] | max')
     (code=0; spinel plan --json >plan.json || code=$?; echo $code >plan.status) 3>&- &
     (code=0; git -C lab/manifests push >push.out 2>&1 || code=$?; echo $code >push.status) 3>&- &
-    (spinel events --follow >follow.out 2>&1) 3>&- &
+    spinel events --follow >follow.out 2>&1 3>&- &
     follower=$!
     for _ in $(seq 10); do is_loading >/dev/null; done
     sleep 1

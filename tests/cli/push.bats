@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MPL-2.0
 load cli.bash
 setup() { setup_site; }
-teardown() { daemon_stop; }
+teardown() { site_leave; }
 
 push() { git -C lab/manifests push "$@" 2>&1; }
 

@@ -31,6 +31,7 @@
 #include "model/text.h"
 #include "reconciler/server/address.h"
 #include "reconciler/store/store.h"
+#include "tests/waiting.h"
 
 struct scene {
     char dir[64], state[80];
@@ -105,12 +106,12 @@ SCENE_FN int scene_set_up(void **state)
 
 SCENE_FN void daemon_end(struct scene *scene)
 {
-    int status;
-    if (!scene->daemon)
+    pid_t daemon = scene->daemon;
+    if (!daemon)
         return;
-    kill(scene->daemon, SIGTERM);
-    waitpid(scene->daemon, &status, 0);
     scene->daemon = 0;
+    kill(daemon, SIGTERM);
+    child_end(daemon);
 }
 
 SCENE_FN int scene_tear_down(void **state)

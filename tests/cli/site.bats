@@ -2,7 +2,7 @@
 bats_require_minimum_version 1.5.0
 load cli.bash
 setup() { setup_site; }
-teardown() { daemon_stop; }
+teardown() { site_leave; }
 
 @test "init refuses a directory that is not empty and leaves it as it is" {
     mkdir full && echo mine >full/file

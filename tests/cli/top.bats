@@ -11,7 +11,7 @@ setup() {
 }
 teardown() {
     [ -z "${short:-}" ] || { tmux kill-server 2>/dev/null || true; rm -rf "$short"; }
-    daemon_stop
+    site_leave
 }
 
 top_start() { tmux -f /dev/null new-session -d -x "$1" -y "$2" -s top "spinel top; echo ended with \$?; sleep 60" 3>&-; }

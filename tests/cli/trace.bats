@@ -4,12 +4,8 @@ load cli.bash
 
 setup() {
     setup_site
-    collector=
 }
-teardown() {
-    daemon_stop
-    [ -z "$collector" ] || kill "$collector" 2>/dev/null || true
-}
+teardown() { site_leave; }
 
 is_noted() { git -C lab/manifests.git notes --ref=spinel show main; }
 
@@ -105,7 +101,6 @@ open("port", "w").write(str(server.server_port))
 server.serve_forever()
 PYTHON
     python3 collector.py 3>&- &
-    collector=$!
     until_true 10 test -s port
     printf '  traces: {otlp: "http://127.0.0.1:%s/v1/traces"}\n' "$(cat port)" >>lab/spinel.yaml
     daemon_start

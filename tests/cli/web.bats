@@ -8,7 +8,7 @@ setup() {
     printf '  web: {listen: "unix:%s/sock"}\n' "$short" >>lab/spinel.yaml
 }
 teardown() {
-    daemon_stop
+    site_leave
     rm -rf "$short"
 }
 

@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: MPL-2.0
 # The program and its daemon with the simulated driver: crashes for real, by signal 9.
 
+load ../starter.bash
+
 setup() {
     build=${BUILD:-$BATS_TEST_DIRNAME/../../build}
     spinel=$build/spinel
@@ -32,8 +34,8 @@ spec: {prefixes: [10.0.0.0/16]}'
 }
 
 teardown() {
-    if [ -s "$rack/pid" ]; then kill "$(cat "$rack/pid")" 2>/dev/null || :; fi
-    wait
+    [ ! -s "$rack/pid" ] || process_end "$(cat "$rack/pid")"
+    processes_end
     rm -rf "$rack"
 }
 
@@ -59,17 +61,6 @@ commit() {
     git -C work add -A
     git -C work commit -q -m "$1 volumes"
     git -C work push -q origin main
-}
-
-# until_true SECONDS COMMAND...
-until_true() {
-    local tries=$(($1 * 10))
-    shift
-    until "$@"; do
-        tries=$((tries - 1))
-        [ "$tries" -gt 0 ] || return 1
-        sleep 0.1
-    done
 }
 
 daemon_start() {

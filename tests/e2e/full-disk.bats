@@ -3,6 +3,8 @@
 # The daemon on a real file system that fills up. Its blocks are of 1 KiB: SQLite takes 4 KiB for
 # granted where it makes its index, and what it leaves out kills whoever writes there later.
 
+load ../starter.bash
+
 setup() {
     [ "$(id -u)" -eq 0 ] || skip "needs root: a mount"
     command -v mkfs.ext4 >/dev/null || skip "mkfs.ext4 is not installed"
@@ -26,8 +28,8 @@ setup() {
 teardown() {
     [ -n "$rack" ] || return 0
     tail -n 40 "$rack/log" | cut -c 1-240
-    if [ -s "$rack/pid" ]; then kill "$(cat "$rack/pid")" 2>/dev/null || :; fi
-    wait
+    [ ! -s "$rack/pid" ] || process_end "$(cat "$rack/pid")"
+    processes_end
     cd /
     umount "$rack/lab/state"
     rm -rf "$rack"
@@ -43,17 +45,6 @@ commit() {
     git -C lab/manifests add -A
     git -C lab/manifests commit -q -m "$1 volumes"
     git -C lab/manifests push -q origin main
-}
-
-# until_true SECONDS COMMAND...
-until_true() {
-    local tries=$(($1 * 10))
-    shift
-    until "$@"; do
-        tries=$((tries - 1))
-        [ "$tries" -gt 0 ] || return 1
-        sleep 0.1
-    done
 }
 
 converged() {

@@ -3,6 +3,8 @@
 # What a push is shown: the plan by the part that it changes, beside the same plan of all that it
 # declares, over a history drawn from a seed.
 
+load ../starter.bash
+
 setup() {
     build=${BUILD:-$BATS_TEST_DIRNAME/../../build}
     spinel=$build/spinel
@@ -16,23 +18,16 @@ setup() {
     git -C lab/manifests push -q origin HEAD:main 2>/dev/null
     "$spinel" serve >log 2>&1 3>&- &
     daemon=$!
-    until_converged
+    until_true 60 is_converged
 }
 
 teardown() {
-    kill "$daemon" 2>/dev/null || :
-    wait "$daemon" 2>/dev/null || :
+    process_end "$daemon"
+    processes_end
     rm -rf "$rack"
 }
 
-until_converged() {
-    local tries=0
-    until "$spinel" status --json 2>/dev/null | grep -q '"converged": true'; do
-        tries=$((tries + 1))
-        [ $tries -lt 300 ] || return 1
-        sleep 0.1
-    done
-}
+is_converged() { "$spinel" status --json | grep -q '"converged": true'; }
 
 volume() {
     printf 'apiVersion: spinel/v1\nkind: Volume\nmetadata: {name: %s, project: shop, labels: {turn: "%s"}}\nspec: {size: %sMiB, onRemove: delete}\n' \
@@ -109,7 +104,7 @@ PY
         for hold in $({ "$spinel" plan --json 2>/dev/null || :; } | jq -r '.holds[].id'); do
             "$spinel" approve "$hold" >/dev/null
         done
-        until_converged
+        until_true 60 is_converged
     done
     echo "$parts by their part, $others not"
     [ "$parts" -ge 8 ]

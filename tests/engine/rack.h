@@ -73,6 +73,7 @@ struct rack {
     const char *refuse;      /* name of the object whose applies are refused */
     const char *refuse_kind; /* word of the refusal */
     const char *full_pool;   /* of which no volume of this size or larger finds room */
+    const char *full_kind;   /* of which no object at all finds room; NULL: of any */
     int64_t full_from;
     unsigned full_after;          /* so many find room first */
     unsigned lose_replies;        /* answers to apply that never arrive, but the effect does */

@@ -227,7 +227,9 @@ static void effect(struct rack *rack, const char *driver, struct rack_object *ob
 
 static bool finds_no_room(struct rack *rack, const struct value *params)
 {
+    const char *kind = value_get_text(params, "kind", "");
     bool is_full = rack->full_pool && strcmp(value_get_text(params, "verb", ""), "delete") &&
+                   (!rack->full_kind || !strcmp(rack->full_kind, kind)) &&
                    !strcmp(rack->full_pool, value_at_text(params, "spec.pool", "")) &&
                    value_at_int(params, "spec.size", 0) >= rack->full_from;
     bool has_last = is_full && rack->full_after > 0;

@@ -56,6 +56,26 @@ static void half_a_line_ends_with_who_wrote_it(void **state)
     lines_free(&lines);
 }
 
+/* A driver's list of a large rack comes once in a while; what it took is not kept for ever. */
+static void a_long_line_is_let_go_of_once_it_was_read(void **state)
+{
+    enum { LONG = 1 << 20 };
+    struct lines lines = LINES_INIT;
+    size_t len;
+    (void)state;
+    for (int i = 0; i < LONG; i++)
+        text_add_char(&lines.input, 'x');
+    text_add(&lines.input, "\none");
+    assert_non_null(lines_next(&lines, &len));
+    assert_int_equal(len, LONG);
+    assert_null(lines_next(&lines, &len));
+    text_add(&lines.input, "\n");
+    assert_string_equal(lines_next(&lines, &len), "one");
+    assert_null(lines_next(&lines, &len));
+    assert_int_equal(lines.input.size, 0);
+    lines_free(&lines);
+}
+
 static int garbage_say(struct rack *rack, const char *line)
 {
     struct error err = ERROR_INIT;
@@ -88,6 +108,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(bytes_become_the_same_lines_wherever_they_are_cut),
+        cmocka_unit_test(a_long_line_is_let_go_of_once_it_was_read),
         cmocka_unit_test(half_a_line_ends_with_who_wrote_it),
         cmocka_unit_test_setup_teardown(
             driver_that_writes_nothing_but_garbage_is_killed_and_starts_again, rack_setup_volume,

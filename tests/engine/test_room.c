@@ -114,6 +114,96 @@ static void what_is_too_large_keeps_out_nothing_that_fits(void **state)
     assert_int_equal(rack->events_full, 1);
 }
 
+/* Somebody removes them, and lets them be made anew. */
+static void volumes_lose(struct rack *rack, char prefix)
+{
+    for (size_t i = 0; i < rack->object_count; i++)
+        if (rack->objects[i].exists && rack->objects[i].name[0] == prefix) {
+            rack->objects[i].exists = false;
+            rack_notice(rack, "disk", rack->objects[i].uid, "somebody removed it");
+        }
+    rack_run(rack, MINUTE_MS / 2);
+    rack_approve_all(rack);
+    rack_run(rack, MINUTE_MS / 2);
+}
+
+/* Neither waits because of the others, nor lets them go once more. */
+static void what_fits_is_made_again_beside_what_does_not(void **state)
+{
+    struct rack *rack = *state;
+    rack->commits[2] = arena_printf(rack->arena, POOL PROJECT "%s%s",
+                                    volumes(rack, "a", 60, "size: 10GiB, pool: fast"),
+                                    volumes(rack, "b", 40, "size: 1GiB, pool: fast"));
+    rack->full_pool = "fast";
+    rack->full_from = 10LL << 30;
+    rack_settle(rack, "1");
+    rack_target(rack, "2");
+    rack_run(rack, 30 * MINUTE_MS);
+    assert_int_equal(rack->events_full, 1);
+    volumes_lose(rack, 'b');
+    assert_int_equal(volumes_there(rack, 'b'), 40);
+    rack_run(rack, 30 * MINUTE_MS);
+    assert_int_equal(rack->events_full, 1);
+}
+
+static void the_smallest_that_finds_no_room_is_the_measure(void **state)
+{
+    struct rack *rack = *state;
+    rack->commits[2] = arena_printf(rack->arena, POOL PROJECT "%s%s",
+                                    volumes(rack, "a", 100, "size: 10GiB, pool: fast"),
+                                    volumes(rack, "b", 100, "size: 5GiB, pool: fast"));
+    rack->full_pool = "fast";
+    rack_settle(rack, "1");
+    unsigned before = rack->applies;
+    rack_target(rack, "2");
+    rack_run(rack, 10 * MINUTE_MS);
+    assert_int_equal(rack->events_full, 1);
+    assert_in_range(rack->applies - before, 16, 60);
+}
+
+static void another_kind_goes_on_while_there_is_no_room_for_one(void **state)
+{
+    struct rack *rack = *state;
+    struct text images = TEXT_INIT;
+    for (int i = 0; i < 40; i++)
+        text_printf(&images,
+                    "apiVersion: spinel/v1\nkind: Image\nmetadata: {name: os%d}\n"
+                    "spec: {path: /os, format: raw, digest: \"sha256:%064d\"}\n---\n",
+                    i, i);
+    rack->commits[3] = arena_printf(rack->arena, PROJECT "%s%s", images.data,
+                                    volumes(rack, "v", 40, "size: 1GiB"));
+    text_free(&images);
+    rack->full_pool = "";
+    rack->full_kind = "Image";
+    rack_settle(rack, "1");
+    rack_target(rack, "3");
+    rack_run(rack, 2 * MINUTE_MS);
+    assert_int_equal(rack->events_full, 1);
+    assert_non_null(strstr(rack->full, "no room for any Image:"));
+    volumes_lose(rack, 'v');
+    assert_int_equal(volumes_there(rack, 'v'), 40);
+}
+
+/* It comes when the pool is known to be full. */
+static void an_approved_removal_goes_on_while_the_pool_is_full(void **state)
+{
+    struct rack *rack = *state;
+    rack->commits[1] =
+        arena_printf(rack->arena, POOL PROJECT "%s",
+                     volumes(rack, "a", 40, "size: 1GiB, pool: fast, onRemove: delete"));
+    rack->commits[2] = arena_printf(rack->arena, POOL PROJECT "%s",
+                                    volumes(rack, "b", MANY, "size: 1GiB, pool: fast"));
+    rack_settle(rack, "1");
+    rack->full_pool = "fast";
+    rack_target(rack, "2");
+    rack_run(rack, 2 * MINUTE_MS);
+    assert_int_equal(rack->events_full, 1);
+    assert_int_equal(volumes_there(rack, 'a'), 40);
+    rack_approve_all(rack);
+    rack_run(rack, MINUTE_MS / 2);
+    assert_int_equal(volumes_there(rack, 'a'), 0);
+}
+
 /* What is removed may be what makes the room. */
 static void a_full_pool_is_emptied_all_the_same(void **state)
 {
@@ -160,6 +250,10 @@ int main(void)
         RACK_TEST(a_pool_that_fills_up_under_way_is_said_once),
         RACK_TEST(another_pool_goes_on_while_one_is_full),
         RACK_TEST(what_is_too_large_keeps_out_nothing_that_fits),
+        RACK_TEST(what_fits_is_made_again_beside_what_does_not),
+        RACK_TEST(the_smallest_that_finds_no_room_is_the_measure),
+        RACK_TEST(another_kind_goes_on_while_there_is_no_room_for_one),
+        RACK_TEST(an_approved_removal_goes_on_while_the_pool_is_full),
         RACK_TEST(a_full_pool_is_emptied_all_the_same),
         RACK_TEST(a_new_commit_tries_again_at_once),
     };

@@ -7,7 +7,7 @@ setup() {
     good=$(bare rev-parse main)
     starter=$(bare rev-parse main:starter.yaml)
 }
-teardown() { daemon_stop; }
+teardown() { site_leave; }
 
 @test "8: a blob without end is not read" {
     big=$(head -c 67108864 /dev/zero | blob)

@@ -18,7 +18,7 @@ setup() {
     spare=$(spinel get volume shop/spare --json | jq -r '.items[0].metadata.uid')
     machine=$(spinel get instance shop/web-1 --json | jq -r '.items[0].metadata.uid')
 }
-teardown() { daemon_stop; }
+teardown() { site_leave; }
 
 # Whatever it says, nothing is destroyed, and the machine of the other driver runs.
 all_is_there() {

@@ -2,7 +2,7 @@
 # Manifests that an attacker would write, at `spinel check` and at a push.
 load hostile.bash
 setup() { setup_site; }
-teardown() { daemon_stop; }
+teardown() { site_leave; }
 
 # refused FILE TEXT: check exits 1, and says this
 refused() {

@@ -2,7 +2,7 @@
 # What lies around the daemon: its store, its socket, its viewer, images, the clock, the disk.
 load hostile.bash
 setup() { setup_site; }
-teardown() { daemon_stop; }
+teardown() { site_leave; }
 
 converged() { until_true 30 sh -c 'spinel status --json | jq -e .converged'; }
 

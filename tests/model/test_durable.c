@@ -12,6 +12,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/time.h>
 #include <unistd.h>
 #include <cmocka.h>
 #include "model/durable.h"
@@ -65,6 +67,89 @@ static void a_new_file_takes_no_other_ones_place(void **state)
     assert_int_equal(file_create(scene->dir, "name", "first", 5, &scene->err), 0);
     assert_int_equal(file_create(scene->dir, "name", "second", 6, &scene->err), ERR_CONFLICT);
     assert_holds(scene, "first");
+}
+
+/* What a process of this number that was killed left behind is longer than what comes. */
+static void a_draft_that_was_left_behind_is_written_anew(void **state)
+{
+    struct scene *scene = *state;
+    char draft[32];
+    snprintf(draft, sizeof draft, ".name.%d", (int)getpid());
+    int fd = openat(scene->dir, draft, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+    assert_int_equal(write(fd, "longer than that", 16), 16);
+    close(fd);
+    assert_int_equal(file_replace(scene->dir, "name", "new", 3, &scene->err), 0);
+    assert_holds(scene, "new");
+}
+
+/* Somebody who may write there knows what the draft will be called. */
+static void a_link_in_place_of_the_draft_is_not_followed(void **state)
+{
+    struct scene *scene = *state;
+    char draft[32];
+    snprintf(draft, sizeof draft, ".name.%d", (int)getpid());
+    assert_int_equal(file_create(scene->dir, "victim", "precious", 8, &scene->err), 0);
+    assert_int_equal(symlinkat("victim", scene->dir, draft), 0);
+    assert_true(file_replace(scene->dir, "name", "evil", 4, &scene->err) < 0);
+    assert_int_equal(scene->err.sys_errno, ELOOP);
+    assert_int_equal(renameat(scene->dir, "victim", scene->dir, "name"), 0);
+    assert_holds(scene, "precious");
+}
+
+static void a_file_is_for_its_owner_alone(void **state)
+{
+    struct scene *scene = *state;
+    struct stat st;
+    mode_t mask = umask(0);
+    int replaced = file_replace(scene->dir, "name", "x", 1, &scene->err);
+    umask(mask);
+    assert_int_equal(replaced, 0);
+    assert_int_equal(fstatat(scene->dir, "name", &st, 0), 0);
+    assert_int_equal(st.st_mode & 0777, 0600);
+}
+
+/* Nobody reads from a pipe while it is written to, but the handler of a signal. */
+enum { PIPE_BYTES = 300000, SIGNALS_BEFORE_READING = 3 };
+
+static int pipe_ends[2];
+static unsigned char received[PIPE_BYTES];
+static volatile sig_atomic_t received_count, signals;
+
+static void alarm_came(int number)
+{
+    (void)number;
+    if (++signals % SIGNALS_BEFORE_READING)
+        return;
+    ssize_t got = read(pipe_ends[0], received + received_count, 4096);
+    received_count += got > 0 ? (sig_atomic_t)got : 0;
+}
+
+static void signals_and_short_writes_lose_no_byte(void **state)
+{
+    static unsigned char sent[PIPE_BYTES];
+    const struct sigaction interrupt = {.sa_handler = alarm_came}; /* and nothing is restarted */
+    const struct itimerval often = {.it_interval = {.tv_usec = 200}, .it_value = {.tv_usec = 200}};
+    const struct itimerval never = {0};
+    struct sigaction usual;
+    (void)state;
+    for (size_t i = 0; i < sizeof sent; i++)
+        sent[i] = (unsigned char)(i % 251);
+    assert_int_equal(pipe2(pipe_ends, O_CLOEXEC), 0);
+    assert_int_equal(fcntl(pipe_ends[0], F_SETFL, O_NONBLOCK), 0);
+    assert_int_equal(sigaction(SIGALRM, &interrupt, &usual), 0);
+    assert_int_equal(setitimer(ITIMER_REAL, &often, NULL), 0);
+    int result = write_all(pipe_ends[1], sent, sizeof sent), cause = errno;
+    assert_int_equal(setitimer(ITIMER_REAL, &never, NULL), 0);
+    assert_int_equal(sigaction(SIGALRM, &usual, NULL), 0);
+    if (result < 0)
+        fail_msg("%s", strerror(cause));
+    close(pipe_ends[1]);
+    for (ssize_t got = 1; got > 0; received_count += (sig_atomic_t)got)
+        got =
+            read(pipe_ends[0], received + received_count, sizeof received - (size_t)received_count);
+    close(pipe_ends[0]);
+    assert_int_equal(received_count, PIPE_BYTES);
+    assert_memory_equal(received, sent, sizeof sent);
 }
 
 /* The first write is a short one and no error; a second says why. */
@@ -124,6 +209,10 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(a_file_takes_the_place_of_another),
         TEST(a_new_file_takes_no_other_ones_place),
+        TEST(a_draft_that_was_left_behind_is_written_anew),
+        TEST(a_link_in_place_of_the_draft_is_not_followed),
+        TEST(a_file_is_for_its_owner_alone),
+        TEST(signals_and_short_writes_lose_no_byte),
         TEST(what_does_not_fit_is_said_and_leaves_the_old_file),
         TEST(what_stands_under_the_drafts_name_is_not_written_to),
         TEST(a_directory_that_is_there_is_fine_and_one_without_a_parent_is_not),

@@ -105,11 +105,11 @@ static void on_a_port_a_request_says_which_host_it_is_for(void **state)
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
     char said[16384];
     store_close(store_of(scene));
-    int probe = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    int probe = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), on = 1;
     socklen_t size = sizeof address;
+    setsockopt(probe, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on); /* the viewer has it, too */
     assert_int_equal(bind(probe, (struct sockaddr *)&address, size), 0);
     assert_int_equal(getsockname(probe, (struct sockaddr *)&address, &size), 0);
-    close(probe);
     site_make(scene, arena_printf(scene->arena, "127.0.0.1:%d", (int)ntohs(address.sin_port)));
     scene->viewer = viewer_fork(scene);
     for (size_t i = 0; i < sizeof hosts / sizeof *hosts; i++) {
@@ -192,9 +192,10 @@ static void who_does_not_read_is_let_go(void **state)
     assert_says(stream_read_until(scene, fd, "retry: 1000"), "retry: 1000");
     for (int i = 0; i < 20; i++) {
         events_put(scene, store, 1000);
-        usleep(60000);
         assert_status(get(scene, "/api/v1/events?limit=1"), 200); /* nobody else waits */
     }
+    struct pollfd closed = {.fd = fd, .events = POLLRDHUP};
+    assert_int_equal(poll(&closed, 1, ANSWER_MS), 1);
     char *said = stream_read_until(scene, fd, NULL);
     assert_null(strstr(said, "id: 20000\n"));
     close(fd);

@@ -1,16 +1,11 @@
 /* SPDX-License-Identifier: MPL-2.0 */
 /* The supervisor runs as root; what it is sent comes from the core, which need not be ours any
  * more. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
+#include "tests/waiting.h"
+
 #include <dirent.h>
 #include <fcntl.h>
 #include <poll.h>
-#include <signal.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -18,10 +13,53 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
-#include <sys/wait.h>
-#include <unistd.h>
 #include "reconciler/engine/session.h"
 #include "reconciler/server/supervisor.h"
+
+/* What a test has for itself, and what is left of it if it fails. */
+static struct {
+    char dir[40];
+    pid_t left; /* 0: nobody */
+} scene;
+
+static int scene_set_up(void **state)
+{
+    (void)state;
+    scene.left = 0;
+    strcpy(scene.dir, "/tmp/spinel-supervisor-XXXXXX");
+    return mkdtemp(scene.dir) ? 0 : -1;
+}
+
+static int scene_tear_down(void **state)
+{
+    char script[64];
+    (void)state;
+    if (scene.left > 0)
+        kill(scene.left, SIGKILL);
+    snprintf(script, sizeof script, "rm -rf %s", scene.dir);
+    return system(script);
+}
+
+/* What supervisor_run() comes to in a process of its own: 0 or 1. */
+static int supervise(const struct supervisor_plan *plan)
+{
+    struct error err = ERROR_INIT;
+    pid_t pid = child_fork();
+    if (pid == 0)
+        _exit(supervisor_run(plan, &err) == 0 ? 0 : 1);
+    return child_end(pid);
+}
+
+/* A driver of somebody's own: a shell's script. */
+static const char *driver_put(const char *script)
+{
+    static char path[64];
+    snprintf(path, sizeof path, "%s/driver", scene.dir);
+    int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0755);
+    assert_true(fd >= 0 && dprintf(fd, "#!/bin/sh\n%s\n", script) > 0);
+    close(fd);
+    return path;
+}
 
 struct seen {
     int before, after;
@@ -40,16 +78,16 @@ static int descriptors_of(pid_t pid)
     return count;
 }
 
-/* Waits until all that was sent is read. */
-static void sent_await(int channel)
+/* The next message of the supervisor; false: none came. */
+static bool answer_await(int channel, struct supervisor_message *message)
 {
-    struct supervisor_message message;
+    struct pollfd slot = {.fd = channel, .events = POLLIN};
     int fds[3];
-    for (int i = 0; i < 200; i++) {
-        if (supervisor_receive(channel, &message, fds) > 0)
-            return;
-        usleep(10000);
-    }
+    bool has_come =
+        poll(&slot, 1, WAIT_MAX_MS) > 0 && supervisor_receive(channel, message, fds) > 0;
+    if (has_come)
+        supervisor_fds_close(fds);
+    return has_come;
 }
 
 static int core_that_sends_descriptors(void *context, int channel, pid_t supervisor)
@@ -64,9 +102,10 @@ static int core_that_sends_descriptors(void *context, int channel, pid_t supervi
         for (int count = 1; count <= 3; count++)
             supervisor_send(channel, i % 2 ? &odd : &ready, fds, count);
     supervisor_send(channel, &start, NULL, 0);
-    sent_await(channel); /* that the driver could not be started */
+    struct supervisor_message answer; /* that the driver could not be started */
+    bool has_read = answer_await(channel, &answer) && answer.verb == SUPERVISOR_FAILED;
     seen->after = descriptors_of(supervisor);
-    return 0;
+    return has_read ? 0 : 3;
 }
 
 static void descriptors_that_the_core_sends_are_closed(void **state)
@@ -82,14 +121,7 @@ static void descriptors_that_the_core_sends_are_closed(void **state)
                                          .context = seen};
     (void)state;
     assert_true(seen != MAP_FAILED);
-    pid_t pid = fork();
-    if (pid == 0) {
-        struct error err = ERROR_INIT;
-        _exit(supervisor_run(&plan, &err) == 0 ? 0 : 1);
-    }
-    int status = -1;
-    assert_int_equal(waitpid(pid, &status, 0), pid);
-    assert_int_equal(status, 0);
+    assert_int_equal(supervise(&plan), 0);
     assert_true(seen->before > 0);
     assert_in_range(seen->after, 1, seen->before + 2);
     munmap(seen, sizeof *seen);
@@ -111,15 +143,7 @@ static int supervised(int (*core)(void *context, int channel, pid_t supervisor),
 {
     const struct supervisor_plan plan = {
         .state_dir = "/nonexistent", .log_format = "text", .core = core, .context = counter};
-    int status = -1;
-    pid_t pid = fork();
-    if (pid == 0) {
-        struct error err = ERROR_INIT;
-        _exit(supervisor_run(&plan, &err) == 0 ? 0 : 1);
-    }
-    assert_int_equal(waitpid(pid, &status, 0), pid);
-    assert_true(WIFEXITED(status));
-    return WEXITSTATUS(status);
+    return supervise(&plan);
 }
 
 static int core_that_cannot_start(void *context, int channel, pid_t supervisor)
@@ -215,12 +239,12 @@ static int core_with_last_words(void *context, int channel, pid_t supervisor)
     pid_t core = getpid();
     (void)context;
     supervisor_send(channel, &start, NULL, 0);
-    poll(&answer, 1, 5000);
+    poll(&answer, 1, WAIT_MAX_MS);
     kill(supervisor, SIGSTOP);
     if (fork() == 0) {
         close(channel);
         while (getppid() == core)
-            usleep(1000);
+            usleep(WAIT_STEP_MS * 1000);
         kill(supervisor, SIGCONT);
         _exit(0);
     }
@@ -237,41 +261,44 @@ static void last_words_of_a_core_are_heard(void **state)
                                          .state_dir = "/nonexistent",
                                          .log_format = "text",
                                          .core = core_with_last_words};
-    int status;
     (void)state;
     assert_true(said != MAP_FAILED);
-    pid_t pid = fork();
+    pid_t pid = child_fork();
     if (pid == 0) {
         struct error err = ERROR_INIT;
         supervisor_run(&plan, &err);
         snprintf(said, 4096, "%s", err.message);
         _exit(0);
     }
-    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_int_equal(child_end(pid), 0);
     assert_string_equal(said, "last words");
     munmap(said, 4096);
 }
 
 /* ---- what a driver leaves ------------------------------------------------------------- */
 
-/* A driver of somebody's own that ends by itself, or waits to be killed, and has begun what is in
- * another process group. */
-static const char leaving[] = "#!/bin/sh\ntimeout 600 sleep 600 & echo $! >$0.child\n"
-                              "sleep 0.2; >$0.begun; %s\n";
+/* Ends by itself, or waits to be killed, once what it has begun is in another process group. */
+static const char leaving[] =
+    "timeout 600 sleep 600 & echo $! >$0.child\n"
+    "until set -- $(cat /proc/$!/stat) && [ \"$5\" = $! ]; do sleep 0.01; "
+    "done\n>$0.begun; %s";
 
 struct leaver {
     const char *path;
     bool has_answer; /* the driver's end was told */
 };
 
+static bool is_there(void *path)
+{
+    return access(path, F_OK) == 0;
+}
+
 static pid_t child_of(const char *path, const char *suffix)
 {
-    char name[128];
+    char name[96];
     int pid = 0;
     snprintf(name, sizeof name, "%s%s", path, suffix);
-    for (int i = 0; i < 1000 && access(name, F_OK) < 0; i++)
-        usleep(10000);
-    FILE *file = fopen(name, "r");
+    FILE *file = fopen(name, "re");
     if (file && fscanf(file, "%d", &pid) != 1)
         pid = 0;
     if (file)
@@ -283,71 +310,61 @@ static int core_of_a_leaver(void *context, int channel, pid_t supervisor)
 {
     const struct supervisor_message start = {.verb = SUPERVISOR_START, .driver = 0};
     const struct leaver *leaver = context;
+    struct supervisor_message message = start;
+    char begun[96];
     (void)supervisor;
+    snprintf(begun, sizeof begun, "%s.begun", leaver->path);
     supervisor_send(channel, &start, NULL, 0);
-    child_of(leaver->path, ".begun");
-    struct supervisor_message message = {.verb = SUPERVISOR_START};
-    while (leaver->has_answer && message.verb != SUPERVISOR_ENDED) {
-        struct pollfd slot = {.fd = channel, .events = POLLIN};
-        int fds[3];
-        if (poll(&slot, 1, 10000) <= 0 || supervisor_receive(channel, &message, fds) < 0)
+    if (!wait_until(is_there, begun))
+        return 1;
+    while (leaver->has_answer && message.verb != SUPERVISOR_ENDED)
+        if (!answer_await(channel, &message))
             return 1;
-        supervisor_fds_close(fds);
-    }
     return 0;
 }
 
-static bool is_running(pid_t pid)
+static bool is_gone(void *context)
 {
+    const pid_t *pid = context;
     char path[64], state = 'X';
-    snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
-    FILE *file = fopen(path, "r");
+    snprintf(path, sizeof path, "/proc/%d/stat", (int)*pid);
+    FILE *file = fopen(path, "re");
     if (file && fscanf(file, "%*d (%*[^)]) %c", &state) != 1)
         state = 'X';
     if (file)
         fclose(file);
-    return state != 'X' && state != 'Z';
+    return state == 'X' || state == 'Z';
 }
 
 static void leaver_run(bool has_answer, const char *end)
 {
-    char path[] = "/tmp/spinel-leaver-XXXXXX", name[64];
-    int fd = mkstemp(path);
-    assert_true(fd >= 0 && dprintf(fd, leaving, end) > 0 && fchmod(fd, 0755) == 0);
-    close(fd);
-    const struct program program = {.name = "leaver", .path = path};
-    struct leaver leaver = {.path = path, .has_answer = has_answer};
+    char script[256];
+    snprintf(script, sizeof script, leaving, end);
+    struct leaver leaver = {.path = driver_put(script), .has_answer = has_answer};
+    const struct program program = {.name = "leaver", .path = leaver.path};
     const struct supervisor_plan plan = {.programs = &program,
                                          .program_count = 1,
                                          .state_dir = "/nonexistent",
                                          .log_format = "text",
                                          .core = core_of_a_leaver,
                                          .context = &leaver};
-    int status = -1;
-    pid_t pid = fork();
-    if (pid == 0) {
-        struct error err = ERROR_INIT;
-        _exit(supervisor_run(&plan, &err) == 0 ? 0 : 1);
-    }
-    assert_int_equal(waitpid(pid, &status, 0), pid);
-    pid_t child = child_of(path, ".child");
-    assert_true(child > 0);
-    for (int i = 0; i < 100 && is_running(child); i++)
-        usleep(10000);
-    bool was_left = is_running(child);
-    kill(child, SIGKILL);
-    for (int i = 0; i < 3; i++) {
-        static const char *const suffixes[] = {"", ".child", ".begun"};
-        snprintf(name, sizeof name, "%s%s", path, suffixes[i]);
-        unlink(name);
-    }
-    assert_false(was_left);
+    int status = supervise(&plan);
+    scene.left = child_of(leaver.path, ".child");
+    assert_int_equal(status, 0);
+    assert_true(scene.left > 0);
+    assert_true(wait_until(is_gone, &scene.left));
+    scene.left = 0;
 }
 
-static void what_a_driver_left_dies_with_it(void **state)
+static void what_a_driver_that_was_killed_left_dies_with_it(void **state)
 {
     (void)state;
     leaver_run(true, "kill -9 $$");
+}
+
+static void what_a_driver_that_ended_left_dies_with_it(void **state)
+{
+    (void)state;
     leaver_run(true, "exit 0");
 }
 
@@ -355,16 +372,6 @@ static void what_a_driver_left_dies_with_the_core(void **state)
 {
     (void)state;
     leaver_run(false, "wait");
-}
-
-static bool answer_await(int channel, struct supervisor_message *message)
-{
-    struct pollfd slot = {.fd = channel, .events = POLLIN};
-    int fds[3];
-    bool has_come = poll(&slot, 1, 10000) > 0 && supervisor_receive(channel, message, fds) > 0;
-    if (has_come)
-        supervisor_fds_close(fds);
-    return has_come;
 }
 
 static bool start_ask(int channel, struct supervisor_message *answer)
@@ -377,15 +384,16 @@ static bool start_ask(int channel, struct supervisor_message *answer)
 /* ---- what a driver left that nobody buried ------------------------------------------------ */
 
 /* The first one begins what is to die with it, and what leaves its session to outlive it. */
-static const char orphaning[] = "#!/bin/sh\n[ -e $0.begun ] && exec sleep 600\n"
-                                "timeout 600 sleep 600 & echo $! >$0.child\n"
-                                "setsid sleep 600 & echo $! >$0.machine\n"
-                                "sleep 0.2; >$0.begun; wait\n";
+static const char orphaning[] =
+    "[ -e $0.begun ] && exec sleep 600\n"
+    "timeout 600 sleep 600 & echo $! >$0.child\n"
+    "setsid sleep 600 & echo $! >$0.machine\n"
+    "until [ \"$(ps -o sid= -p $!)\" -eq $! ]; do sleep 0.01; done\n>$0.begun; wait\n";
 
 struct orphans {
     const char *path;
     pid_t supervisor;
-    bool has_started, is_child_alive, is_machine_alive;
+    bool has_started, is_child_gone, is_machine_gone;
 };
 
 static int core_of_orphans(void *context, int channel, pid_t supervisor)
@@ -393,86 +401,70 @@ static int core_of_orphans(void *context, int channel, pid_t supervisor)
     struct orphans *orphans = context;
     struct supervisor_message answer;
     bool is_first = orphans->supervisor == 0;
+    char begun[96];
+    snprintf(begun, sizeof begun, "%s.begun", orphans->path);
     orphans->supervisor = supervisor;
     if (!start_ask(channel, &answer) || answer.verb != SUPERVISOR_STARTED)
         return 0;
     if (is_first) {
-        child_of(orphans->path, ".begun");
+        wait_until(is_there, begun);
         kill(supervisor, SIGKILL);
         return 0;
     }
-    orphans->has_started = true;
-    orphans->is_child_alive = is_running(child_of(orphans->path, ".child"));
-    orphans->is_machine_alive = is_running(child_of(orphans->path, ".machine"));
+    pid_t child = child_of(orphans->path, ".child"), machine = child_of(orphans->path, ".machine");
+    orphans->has_started = child > 0 && machine > 0;
+    orphans->is_child_gone = is_gone(&child);
+    orphans->is_machine_gone = is_gone(&machine);
     return 0;
 }
 
 static void what_a_killed_supervisors_driver_left_is_dead_before_the_next(void **state)
 {
-    char path[] = "/tmp/spinel-orphans-XXXXXX", given[64], name[64];
     struct orphans *orphans =
         mmap(NULL, sizeof *orphans, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    int fd = mkstemp(path), status = -1;
+    char given[96];
     (void)state;
     assert_true(orphans != MAP_FAILED);
-    assert_true(fd >= 0 && dprintf(fd, orphaning) > 0 && fchmod(fd, 0755) == 0);
-    close(fd);
-    *orphans = (struct orphans){.path = path};
-    snprintf(given, sizeof given, "SPINEL_GIVEN={\"stateDir\":\"%s\"}", path);
-    const struct program program = {.name = "orphaning", .path = path, .given = given};
+    *orphans = (struct orphans){.path = driver_put(orphaning)};
+    snprintf(given, sizeof given, "SPINEL_GIVEN={\"stateDir\":\"%s\"}", orphans->path);
+    const struct program program = {.name = "orphaning", .path = orphans->path, .given = given};
     const struct supervisor_plan plan = {.programs = &program,
                                          .program_count = 1,
                                          .state_dir = "/nonexistent",
                                          .log_format = "text",
                                          .core = core_of_orphans,
                                          .context = orphans};
-    for (int life = 0; life < 2; life++) {
-        pid_t pid = fork();
-        if (pid == 0) {
-            struct error err = ERROR_INIT;
-            supervisor_run(&plan, &err);
-            _exit(0);
-        }
-        assert_int_equal(waitpid(pid, &status, 0), pid);
-        assert_int_equal(WIFSIGNALED(status), life == 0);
-    }
-    kill(child_of(path, ".child"), SIGKILL);
-    kill(child_of(path, ".machine"), SIGKILL);
-    for (int i = 0; i < 4; i++) {
-        static const char *const suffixes[] = {"", ".child", ".machine", ".begun"};
-        snprintf(name, sizeof name, "%s%s", path, suffixes[i]);
-        unlink(name);
-    }
+    int killed = supervise(&plan), ended = supervise(&plan);
+    scene.left = child_of(orphans->path, ".machine");
+    assert_int_equal(killed, -1);
+    assert_int_not_equal(ended, -1);
     assert_true(orphans->has_started);
-    assert_false(orphans->is_child_alive);
-    assert_true(orphans->is_machine_alive);
+    assert_true(orphans->is_child_gone);
+    assert_false(orphans->is_machine_gone);
     munmap(orphans, sizeof *orphans);
 }
 
 /* As of a command that only looks, beside a daemon. */
 static void a_driver_that_somebody_runs_is_left_alone(void **state)
 {
-    char path[] = "/tmp/spinel-beside-XXXXXX";
     struct error err = ERROR_INIT;
     struct launched first, second;
-    int fd = mkstemp(path);
     (void)state;
-    assert_true(fd >= 0 && dprintf(fd, "#!/bin/sh\nsleep 600\n") > 0 && fchmod(fd, 0755) == 0);
-    close(fd);
-    const struct program program = {
-        .name = "beside", .path = path, .given = "SPINEL_GIVEN={\"stateDir\":\"beside\"}"};
+    const struct program program = {.name = "beside",
+                                    .path = driver_put("sleep 600"),
+                                    .given = "SPINEL_GIVEN={\"stateDir\":\"beside\"}"};
     assert_int_equal(program_launch(&program, &first, &err), 0);
     assert_int_equal(program_launch(&program, &second, &err), 0);
-    unlink(path);
-    assert_true(is_running(first.pid));
+    bool is_left = !is_gone(&first.pid);
     session_kill(first.pid);
     session_kill(second.pid);
-    assert_int_equal(waitpid(first.pid, NULL, 0), first.pid);
-    assert_int_equal(waitpid(second.pid, NULL, 0), second.pid);
+    assert_int_equal(child_end(first.pid), -1);
+    assert_int_equal(child_end(second.pid), -1);
     const int fds[] = {first.to_in,  first.from_out,  first.from_err,
                        second.to_in, second.from_out, second.from_err};
     for (size_t i = 0; i < sizeof fds / sizeof *fds; i++)
         close(fds[i]);
+    assert_true(is_left);
 }
 
 /* ---- a driver that does not die --------------------------------------------------------- */
@@ -501,6 +493,12 @@ static pid_t driver_hold(struct undead *undead)
     return pid;
 }
 
+static bool has_started(void *context)
+{
+    struct supervisor_message answer;
+    return start_ask(*(int *)context, &answer) && answer.verb == SUPERVISOR_STARTED;
+}
+
 static int core_with_an_undead(void *context, int channel, pid_t supervisor)
 {
     const struct supervisor_message ready = {.verb = SUPERVISOR_READY};
@@ -518,44 +516,29 @@ static int core_with_an_undead(void *context, int channel, pid_t supervisor)
     undead->was_told = start_ask(channel, &answer) && answer.verb == SUPERVISOR_FAILED &&
                        strstr(answer.text, "not dead");
     kill(undead->holder, SIGKILL);
-    for (int i = 0; i < 100 && !undead->has_started; i++) {
-        usleep(50000);
-        undead->has_started = start_ask(channel, &answer) && answer.verb == SUPERVISOR_STARTED;
-    }
+    undead->has_started = wait_until(has_started, &channel);
     return 0;
 }
 
 static void a_driver_that_does_not_die_holds_up_nobody(void **state)
 {
-    char path[] = "/tmp/spinel-undead-XXXXXX";
     struct undead *undead =
         mmap(NULL, sizeof *undead, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    int fd = mkstemp(path), status = -1;
     (void)state;
     assert_true(undead != MAP_FAILED);
-    assert_true(fd >= 0 && dprintf(fd, "#!/bin/sh\nexec sleep 600\n") > 0 && fchmod(fd, 0755) == 0);
-    close(fd);
-    const struct program program = {.name = "undead", .path = path};
+    const struct program program = {.name = "undead", .path = driver_put("exec sleep 600")};
     const struct supervisor_plan plan = {.programs = &program,
                                          .program_count = 1,
                                          .state_dir = "/nonexistent",
                                          .log_format = "text",
                                          .core = core_with_an_undead,
                                          .context = undead};
-    pid_t pid = fork();
-    if (pid == 0) {
-        struct error err = ERROR_INIT;
-        alarm(60);
-        _exit(supervisor_run(&plan, &err) == 0 ? 0 : 1);
-    }
-    assert_int_equal(waitpid(pid, &status, 0), pid);
-    unlink(path);
+    int status = supervise(&plan);
+    scene.left = undead->holder;
     if (undead->cores == 1 && !undead->is_held) {
-        print_message("SKIP: this machine lets no process trace another\n");
+        print_message("# SKIP this machine lets no process trace another\n");
         skip();
     }
-    if (undead->holder > 0)
-        kill(undead->holder, SIGKILL);
     assert_int_equal(status, 0);
     assert_int_equal(undead->cores, 2);
     assert_true(undead->was_told);
@@ -563,20 +546,23 @@ static void a_driver_that_does_not_die_holds_up_nobody(void **state)
     munmap(undead, sizeof *undead);
 }
 
+#define CASE(name) cmocka_unit_test_setup_teardown(name, scene_set_up, scene_tear_down)
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(descriptors_come_as_many_as_were_sent),
-        cmocka_unit_test(descriptors_that_the_core_sends_are_closed),
-        cmocka_unit_test(a_core_that_cannot_start_is_not_started_again),
-        cmocka_unit_test(a_core_that_falls_is_started_again),
-        cmocka_unit_test(systemd_is_told_once_that_it_is_ready),
-        cmocka_unit_test(what_a_driver_left_dies_with_it),
-        cmocka_unit_test(what_a_driver_left_dies_with_the_core),
-        cmocka_unit_test(what_a_killed_supervisors_driver_left_is_dead_before_the_next),
-        cmocka_unit_test(a_driver_that_somebody_runs_is_left_alone),
-        cmocka_unit_test(a_driver_that_does_not_die_holds_up_nobody),
-        cmocka_unit_test(last_words_of_a_core_are_heard),
+        CASE(descriptors_come_as_many_as_were_sent),
+        CASE(descriptors_that_the_core_sends_are_closed),
+        CASE(a_core_that_cannot_start_is_not_started_again),
+        CASE(a_core_that_falls_is_started_again),
+        CASE(systemd_is_told_once_that_it_is_ready),
+        CASE(what_a_driver_that_was_killed_left_dies_with_it),
+        CASE(what_a_driver_that_ended_left_dies_with_it),
+        CASE(what_a_driver_left_dies_with_the_core),
+        CASE(what_a_killed_supervisors_driver_left_is_dead_before_the_next),
+        CASE(a_driver_that_somebody_runs_is_left_alone),
+        CASE(a_driver_that_does_not_die_holds_up_nobody),
+        CASE(last_words_of_a_core_are_heard),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

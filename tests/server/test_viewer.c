@@ -190,6 +190,19 @@ static void what_happened_is_told_by_pages(void **state)
     assert_says(get(scene, "/api/v1/resources?order=left"), "one of up, down");
 }
 
+struct question {
+    struct scene *scene;
+    const char *path;
+};
+
+/* What was made of the store a moment ago may be shown once more. */
+static bool asked_has_problem(void *context)
+{
+    const struct question *question = context;
+    const char *answer = get(question->scene, question->path);
+    return strncmp(answer, "HTTP/1.1 50", 11) == 0 && strstr(answer, "application/problem+json");
+}
+
 static void a_store_that_is_damaged_is_said_to_be_so_and_ends_nothing(void **state)
 {
     static const char *const damages[][2] = {
@@ -223,12 +236,10 @@ static void a_store_that_is_damaged_is_said_to_be_so_and_ends_nothing(void **sta
         const struct event event = {.at_ms = 1, .type = "x", .text = "so that it looks anew"};
         int64_t seq;
         assert_int_equal(store_event_add(store, &event, &seq, &scene->err), 0);
-        usleep(30000);
         assert_int_equal(sqlite3_exec(store->db, away, NULL, NULL, NULL), SQLITE_OK);
-        char *answer = get(scene, damages[i][1]);
-        if (strncmp(answer, "HTTP/1.1 50", 11) != 0)
-            fail_msg("%s without %s: %.300s", damages[i][1], damages[i][0], answer);
-        assert_says(answer, "application/problem+json");
+        if (!wait_until(asked_has_problem, &(struct question){scene, damages[i][1]}))
+            fail_msg("%s without %s: %.300s", damages[i][1], damages[i][0],
+                     get(scene, damages[i][1]));
         assert_int_equal(sqlite3_exec(store->db, back, NULL, NULL, NULL), SQLITE_OK);
     }
     store_close(store);
@@ -304,6 +315,42 @@ static void a_decision_is_short_well_formed_and_of_who_may(void **state)
     assert_status(post(scene, "/api/v1/lift", "", "{}"), 503);
 }
 
+static char *get_with(struct scene *scene, unsigned parameters, size_t length)
+{
+    struct text path = TEXT_INIT;
+    text_add(&path, "/api/v1/resources");
+    for (unsigned i = 0; i < parameters; i++)
+        text_add(&path, i ? "&x" : "?limit=1");
+    while (path.len < length)
+        text_add(&path, "x");
+    char *answer = get(scene, path.data);
+    text_free(&path);
+    return answer;
+}
+
+/* The HTTP library has room for some six hundred, and says nothing if there are more. */
+static void a_url_that_is_too_long_or_has_too_many_parameters_is_refused_in_words(void **state)
+{
+    static const struct {
+        unsigned parameters;
+        size_t length;
+    } good[] = {{1, 0}, {64, 0}, {64, 8192}},
+      bad[] = {{65, 0},     {600, 0},    {10000, 0},   {1, 8193}, {64, 8193},
+               {64, 16000}, {64, 20000}, {600, 24000}, {0, 30000}};
+    struct scene *scene = *state;
+    store_close(store_of(scene));
+    viewer_start(scene);
+    for (size_t i = 0; i < sizeof good / sizeof *good; i++)
+        assert_status(get_with(scene, good[i].parameters, good[i].length), 200);
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        char *answer = get_with(scene, bad[i].parameters, bad[i].length);
+        assert_status(answer, 414);
+        assert_says(answer, "A URL has at most 8192 bytes and 64 parameters.");
+    }
+    assert_status(get_with(scene, 1, 70000), 414);
+    assert_status(get(scene, "/api/v1/status"), 200);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -312,6 +359,7 @@ int main(void)
         CASE(what_happened_is_told_by_pages),
         CASE(a_store_that_is_damaged_is_said_to_be_so_and_ends_nothing),
         CASE(a_request_is_for_us_or_refused),
+        CASE(a_url_that_is_too_long_or_has_too_many_parameters_is_refused_in_words),
         CASE(a_decision_is_short_well_formed_and_of_who_may),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

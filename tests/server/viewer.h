@@ -25,6 +25,7 @@
 #include "model/report.h"
 #include "model/text.h"
 #include "reconciler/server/web.h"
+#include "tests/waiting.h"
 
 enum { ANSWER_MS = 60000 };
 
@@ -100,13 +101,12 @@ SCENE_FN struct store *store_of(struct scene *scene)
 /* Its exit status; -1: a signal ended it. */
 SCENE_FN int viewer_end(struct scene *scene)
 {
-    int status = 0;
-    if (!scene->viewer)
+    pid_t viewer = scene->viewer;
+    if (!viewer)
         return 0;
-    kill(scene->viewer, SIGTERM);
-    assert_int_equal(waitpid(scene->viewer, &status, 0), scene->viewer);
     scene->viewer = 0;
-    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+    kill(viewer, SIGTERM);
+    return child_end(viewer);
 }
 
 SCENE_FN int scene_tear_down(void **state)
@@ -126,16 +126,13 @@ SCENE_FN int scene_tear_down(void **state)
 /* What it logs is in the file "log". */
 SCENE_FN pid_t viewer_fork(struct scene *scene)
 {
-    fflush(NULL);
-    pid_t pid = fork();
-    assert_true(pid >= 0);
+    pid_t pid = child_fork();
     if (pid > 0)
         return pid;
     char path[128];
     snprintf(path, sizeof path, "%s/log", scene->dir);
     if (!freopen(path, "w", stderr))
         _exit(98);
-    alarm(600); /* whatever a test does wrong */
     int status = web_run(scene->site, "spinel", &scene->meter);
     fflush(NULL);
     _exit(status);

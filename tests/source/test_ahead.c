@@ -6,7 +6,9 @@
  */
 #include "tests/source/repository_scene.h"
 
+#include <signal.h>
 #include "model/json.h"
+#include "reconciler/source/ahead.h"
 #include "reconciler/source/bound.h"
 #include "reconciler/store/query.h"
 
@@ -207,6 +209,89 @@ static void a_push_in_quarantine_is_the_same(void **state)
     unsetenv("GIT_QUARANTINE_PATH");
 }
 
+/* ---- what threads do ---------------------------------------------------------------- */
+
+struct asked {
+    git_repository *repo; /* of the thread that is tested */
+    git_oid good, bad, large, huge;
+    bool is_undisturbed, is_bounded;
+};
+
+static struct ahead_file asked_file(const void *context, size_t i)
+{
+    struct asked *asked = (struct asked *)(size_t)context;
+    const git_oid *const blobs[] = {&asked->good, &asked->bad, &asked->large, NULL};
+    git_odb *odb = NULL;
+    git_odb_object *object = NULL;
+    sigset_t blocked;
+    pthread_sigmask(SIG_SETMASK, NULL, &blocked);
+    if (i == 0) { /* by one thread; who joins it sees it */
+        asked->is_undisturbed =
+            sigismember(&blocked, SIGTERM) == 1 && sigismember(&blocked, SIGCHLD) == 1;
+        asked->is_bounded = git_repository_odb(&odb, asked->repo) == 0 &&
+                            git_odb_read(&object, odb, &asked->huge) < 0;
+        git_odb_object_free(object);
+        git_odb_free(odb);
+    }
+    return (struct ahead_file){.path = "a.yaml", .blob = blobs[i % 4]};
+}
+
+static git_oid blob_of(const struct asked *asked, const char *text, size_t len)
+{
+    struct text whole = TEXT_INIT;
+    git_oid id;
+    text_add(&whole, text);
+    while (whole.len < len)
+        text_add(&whole, "# a comment, and nothing in it\n");
+    assert_int_equal(git_blob_create_from_buffer(&id, asked->repo, whole.data, whole.len), 0);
+    text_free(&whole);
+    return id;
+}
+
+static void assert_read_ahead(const struct source *source, struct asked *asked)
+{
+    enum { FILES = 2000 };
+    struct ahead *ahead = ahead_start(source, FILES, asked_file, asked);
+    assert_non_null(ahead);
+    for (size_t i = 0; i < FILES; i++) {
+        struct ahead_taken taken = ahead_take(ahead, i);
+        assert_int_equal(taken.made != NULL, i % 4 == 0);
+        assert_int_equal(taken.count, i % 4 == 0);
+    }
+    ahead_stop(ahead);
+    assert_true(asked->is_undisturbed);
+    assert_true(asked->is_bounded);
+}
+
+static void threads_read_what_is_small_and_good_and_leave_the_rest(void **state)
+{
+    static const char good[] = "apiVersion: spinel/v1\nkind: Project\nmetadata: {name: shop}\n";
+    struct scene *scene = *state;
+    struct asked asked = {0};
+    struct source *source = source_for(scene);
+    char quarantine[128];
+    assert_int_equal(git_repository_open(&asked.repo, scene->repo), 0);
+    asked.good = blob_of(&asked, good, 0);
+    asked.bad = blob_of(&asked, "kind: Volum\n", 0);
+    asked.large = blob_of(&asked, good, LARGE_BYTES);
+    asked.huge = blob_of(&asked, good, HUGE_BYTES);
+    source->ahead_threads = 3;
+    assert_read_ahead(source, &asked);
+    source_close(source);
+
+    git(scene, "mkdir objects/incoming && mv objects/[0-9a-f][0-9a-f] objects/incoming/");
+    snprintf(quarantine, sizeof(quarantine), "%s/objects/incoming", scene->repo);
+    setenv("GIT_QUARANTINE_PATH", quarantine, 1);
+    is_pushed = true;
+    source = source_of(scene);
+    source->ahead_threads = 3;
+    assert_read_ahead(source, &asked);
+    source_close(source);
+    is_pushed = false;
+    unsetenv("GIT_QUARANTINE_PATH");
+    git_repository_free(asked.repo);
+}
+
 static void a_parse_cache_is_the_same(void **state)
 {
     struct scene *scene = *state;
@@ -249,6 +334,7 @@ int main(void)
         CASE(a_set_is_the_same),
         CASE(what_a_thread_may_not_read_is_read_after_all),
         CASE(a_push_in_quarantine_is_the_same),
+        CASE(threads_read_what_is_small_and_good_and_leave_the_rest),
         CASE(a_parse_cache_is_the_same),
         CASE(problems_are_the_same_and_in_order),
         CASE(a_missing_object_is_the_same_error),

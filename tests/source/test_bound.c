@@ -6,7 +6,7 @@
 #include "tests/source/repository_scene.h"
 
 #include <pthread.h>
-#include "reconciler/source/bound.h"
+#include "reconciler/source/bound.c"
 
 enum { OBJECT_BYTES = 1 << 20, BOUND_BYTES = 64 << 10 };
 
@@ -99,10 +99,41 @@ static void a_larger_object_is_not_read(void **state)
     objects_close(&objects);
 }
 
+/* Which of these libgit2 takes for what is its own affair. */
+static void no_way_of_asking_gets_more(void **state)
+{
+    (void)state;
+    bound_set(BOUND_BYTES);
+    void *most = bounded.gmalloc(BOUND_BYTES, __FILE__, __LINE__);
+    assert_non_null(most);
+    memset(most, 'x', BOUND_BYTES);
+    assert_null(bounded.gmalloc(BOUND_BYTES + 1, __FILE__, __LINE__));
+    assert_null(bounded.grealloc(most, BOUND_BYTES + 1, __FILE__, __LINE__));
+    assert_int_equal(((char *)most)[BOUND_BYTES - 1], 'x'); /* it is there as it was */
+    bounded.gfree(bounded.grealloc(most, 10, __FILE__, __LINE__));
+#if LIBGIT2_VER_MAJOR == 1 && LIBGIT2_VER_MINOR < 7
+    char text[] = "seven b";
+    most = bounded.gmallocarray(BOUND_BYTES / 8, 8, __FILE__, __LINE__);
+    assert_non_null(most);
+    assert_null(bounded.greallocarray(most, BOUND_BYTES / 8 + 1, 8, __FILE__, __LINE__));
+    assert_null(bounded.greallocarray(most, SIZE_MAX, 16, __FILE__, __LINE__));
+    bounded.gfree(bounded.greallocarray(most, 1, 8, __FILE__, __LINE__));
+    assert_null(bounded.gmallocarray(BOUND_BYTES / 8 + 1, 8, __FILE__, __LINE__));
+    assert_null(bounded.gcalloc(BOUND_BYTES / 8 + 1, 8, __FILE__, __LINE__));
+    bound_set(sizeof text - 1);
+    assert_null(bounded.gsubstrdup(text, sizeof text - 1, __FILE__, __LINE__)); /* and a NUL */
+    char *copy = bounded.gsubstrdup(text, sizeof text - 2, __FILE__, __LINE__);
+    assert_string_equal(copy, "seven ");
+    bounded.gfree(copy);
+#endif
+    bound_set(SIZE_MAX);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         CASE(a_larger_object_is_not_read),
+        CASE(no_way_of_asking_gets_more),
     };
     git_libgit2_init();
     bound_install();

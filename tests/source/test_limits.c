@@ -119,8 +119,10 @@ static void notes_are_written_as_the_repositorys_owner(void **state)
     assert_string_equal(git(scene, "git rev-list --count refs/notes/spinel"), "1");
     assert_int_equal(note(scene, "0123456789012345678901234567890123456789", "of none"), 0);
     assert_int_equal(note(scene, "no commit", "of none"), 1);
-    if (geteuid() != 0)
-        skip(); /* needs to be another user's */
+    if (geteuid() != 0) {
+        print_message("# SKIP only root gives a repository to another user\n");
+        skip();
+    }
     git(scene, "chmod 755 %s && chown -R 65534:65534 .", scene->dir);
     scene->site.repository.owner = "nobody";
     assert_int_equal(note(scene, commit, "converged again"), 0);

@@ -1,86 +1,13 @@
 /* SPDX-License-Identifier: MPL-2.0 */
-/* Opening, locking, migrating and batching; and what a damaged file or disk leads to. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
+/* Opening, locking, migrating and batching. */
+#include "tests/store/store_scene.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <signal.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <time.h>
-#include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
-#include <unistd.h>
 #include "model/invariant.h"
-#include "model/json.h"
-#include "reconciler/store/query.h"
-
-struct scene {
-    char dir[64];
-    char file[96];
-    struct arena *arena;
-    struct error err;
-};
-
-static int scene_set_up(void **state)
-{
-    struct scene *scene = calloc(1, sizeof(*scene));
-    strcpy(scene->dir, "/tmp/spinel-store-XXXXXX");
-    assert_non_null(mkdtemp(scene->dir));
-    snprintf(scene->file, sizeof(scene->file), "%s/spinel.db", scene->dir);
-    scene->arena = arena_new();
-    *state = scene;
-    return 0;
-}
-
-static void directory_remove(const char *path)
-{
-    DIR *dir = opendir(path);
-    char entry[512];
-    for (struct dirent *e = dir ? readdir(dir) : NULL; e; e = readdir(dir)) {
-        if (e->d_name[0] == '.')
-            continue;
-        snprintf(entry, sizeof(entry), "%s/%s", path, e->d_name);
-        if (unlink(entry) != 0)
-            directory_remove(entry);
-    }
-    if (dir)
-        closedir(dir);
-    rmdir(path);
-}
-
-static int scene_tear_down(void **state)
-{
-    struct scene *scene = *state;
-    umount2(scene->dir, MNT_DETACH); /* where a test put a small disk there and failed */
-    directory_remove(scene->dir);
-    arena_free(scene->arena);
-    free(scene);
-    return 0;
-}
-
-static struct store *store_for(struct scene *scene, enum store_mode mode)
-{
-    struct store *store = NULL;
-    int rc = store_open(scene->dir, mode, &store, &scene->err);
-    if (rc != 0)
-        fail_msg("%s", scene->err.message);
-    return store;
-}
-
-static int open_code(struct scene *scene, enum store_mode mode)
-{
-    struct store *store = NULL;
-    int rc = store_open(scene->dir, mode, &store, &scene->err);
-    store_close(store);
-    return rc;
-}
 
 /* ---- opening ------------------------------------------------------------------------ */
 
@@ -233,6 +160,43 @@ static void facts_are_kept_and_replaced(void **state)
     assert_int_equal(store_fact_get(store, scene->arena, "baseline", &text, &scene->err), 0);
     assert_string_equal(text, "13");
     store_close(store);
+}
+
+/* Root opens a store that lies in a directory of somebody else's. */
+static void links_beside_the_store_are_not_followed(void **state)
+{
+    struct scene *scene = *state;
+    char victim[128], name[128], text[16] = "";
+    static const char *const names[] = {"rack.new", "lock", "spinel.db"};
+    snprintf(victim, sizeof(victim), "%s/victim", scene->dir);
+    for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
+        FILE *file = fopen(victim, "w");
+        assert_true(file && fputs("precious", file) > 0 && fclose(file) == 0);
+        snprintf(name, sizeof(name), "%s/%s", scene->dir, names[i]);
+        unlink(name);
+        assert_int_equal(symlink(victim, name), 0);
+        scene->err = (struct error)ERROR_INIT;
+        int code = open_code(scene, STORE_WRITE);
+        assert_true(i == 0 ? code == 0 : code < 0);
+        assert_true(i != 2 || open_code(scene, STORE_READ) < 0);
+        file = fopen(victim, "r");
+        assert_true(file && fgets(text, sizeof(text), file) && fclose(file) == 0);
+        assert_string_equal(text, "precious");
+        unlink(name);
+    }
+}
+
+static void a_store_with_a_home_is_in_it(void **state)
+{
+    struct scene *scene = *state;
+    struct stat st;
+    char path[128];
+    snprintf(path, sizeof(path), "%s/core", scene->dir);
+    assert_int_equal(mkdir(path, 0750), 0);
+    store_close(store_for(scene, STORE_WRITE));
+    assert_int_equal(stat(scene->file, &st), -1);
+    snprintf(path, sizeof(path), "%s/core/spinel.db", scene->dir);
+    assert_int_equal(stat(path, &st), 0);
 }
 
 /* ---- the lock ----------------------------------------------------------------------- */
@@ -519,262 +483,6 @@ static void a_foreign_database_is_refused_and_left_as_it_is(void **state)
     database_run(scene, "SELECT x FROM theirs");
 }
 
-/* ---- damage ------------------------------------------------------------------------- */
-
-static void what_is_no_database_is_corrupt_with_a_way_out(void **state)
-{
-    struct scene *scene = *state;
-    FILE *file = fopen(scene->file, "w");
-    for (int i = 0; i < 300; i++)
-        fputs("this is not a database\n", file);
-    fclose(file);
-
-    assert_int_equal(open_code(scene, STORE_WRITE), ERR_CORRUPT);
-    assert_non_null(strstr(scene->err.message, scene->file));
-    assert_non_null(strstr(scene->err.hint, "aside"));
-    assert_int_equal(open_code(scene, STORE_READ), ERR_CORRUPT);
-}
-
-static void a_damaged_page_is_found_when_the_writer_starts(void **state)
-{
-    struct scene *scene = *state;
-    struct stat st;
-    uint8_t junk[2048];
-    memset(junk, 0xa5, sizeof(junk));
-    store_close(store_for(scene, STORE_WRITE));
-    assert_int_equal(stat(scene->file, &st), 0);
-    int fd = open(scene->file, O_WRONLY);
-    for (off_t page = 4096; page < st.st_size; page += 4096)
-        assert_int_equal(pwrite(fd, junk, sizeof(junk), page), sizeof(junk));
-    close(fd);
-
-    assert_int_equal(open_code(scene, STORE_WRITE), ERR_CORRUPT);
-}
-
-static void a_column_that_is_not_json_is_corrupt(void **state)
-{
-    struct scene *scene = *state;
-    const struct value *document = NULL;
-    struct store *store = store_for(scene, STORE_WRITE);
-    assert_int_equal(store_plan_put(store, "aa", "cc", 1, value_map(scene->arena), &scene->err), 0);
-    assert_int_equal(
-        sqlite3_exec(store->db, "UPDATE plan SET document = '{oops'", NULL, NULL, NULL), SQLITE_OK);
-
-    assert_int_equal(store_plan_get(store, scene->arena, "aa", &document, &scene->err),
-                     ERR_CORRUPT);
-    assert_null(document);
-    store_close(store);
-}
-
-#define U1 "11111111111111111111111111111111"
-
-static void a_row_that_spinel_cannot_have_written_is_corrupt(void **state)
-{
-    static const char *const damages[] = {
-        "UPDATE object SET life = 9",        "UPDATE object SET life = -1",
-        "UPDATE object SET epoch = -5",      "UPDATE object SET epoch = 9223372036854775807",
-        "UPDATE object SET seen_epoch = -1", "UPDATE object SET chosen = NULL",
-        "UPDATE object SET chosen = '[]'",   "UPDATE object SET uid = ''",
-        "UPDATE object SET next_start = -1",
-    };
-    struct scene *scene = *state;
-    struct store *store = store_for(scene, STORE_WRITE);
-    for (size_t i = 0; i < sizeof(damages) / sizeof(*damages); i++) {
-        struct known *rows = NULL;
-        size_t count = 0;
-        const struct known known = {.uid = U1,
-                                    .kind = "Volume",
-                                    .name = "v",
-                                    .life = LIFE_LIVE,
-                                    .chosen = value_map(scene->arena)};
-        assert_int_equal(store_object_put(store, &known, &scene->err), 0);
-        assert_int_equal(store_objects(store, scene->arena, &rows, &count, &scene->err), 0);
-        assert_int_equal(sqlite3_exec(store->db, damages[i], NULL, NULL, NULL), SQLITE_OK);
-        assert_int_equal(store_objects(store, scene->arena, &rows, &count, &scene->err),
-                         ERR_CORRUPT);
-        assert_int_equal(sqlite3_exec(store->db, "DELETE FROM object", NULL, NULL, NULL),
-                         SQLITE_OK);
-    }
-    store_close(store);
-}
-
-/* Each is read into paths, kernel names and what drivers are told. The row is named. */
-static void a_row_of_a_damaged_identity_is_corrupt_and_named(void **state)
-{
-    static const struct {
-        const char *damage, *said;
-    } cases[] = {
-        {"UPDATE object SET uid = '../../x'", "uid ../../x: its uid is not 32"},
-        {"UPDATE object SET uid = '1111111111111111111111111111111G'", "not 32 hexadecimal"},
-        {"UPDATE object SET uid = char(27) || '[2J'", "not 32 hexadecimal"},
-        {"UPDATE object SET kind = '../Volume'", "its kind is no word"},
-        {"UPDATE object SET kind = ''", "its kind is no word"},
-        {"UPDATE object SET name = 'a/../b'", "Volume shop/a/../b, uid 1111"},
-        {"UPDATE object SET name = 'a.b.c'", "its name or project is none"},
-        {"UPDATE object SET name = 'a.'", "its name or project is none"},
-        {"UPDATE object SET project = '..'", "its name or project is none"},
-        {"UPDATE object SET project = ''", "its name or project is none"},
-    };
-    struct scene *scene = *state;
-    struct store *store = store_for(scene, STORE_WRITE);
-    for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
-        struct known *rows = NULL;
-        size_t count = 0;
-        const struct known known = {.uid = U1,
-                                    .kind = "Volume",
-                                    .project = "shop",
-                                    .name = i % 2 ? "web-1.eth0" : "v",
-                                    .life = LIFE_LIVE,
-                                    .chosen = value_map(scene->arena)};
-        assert_int_equal(store_object_put(store, &known, &scene->err), 0);
-        assert_int_equal(store_objects(store, scene->arena, &rows, &count, &scene->err), 0);
-        assert_int_equal(sqlite3_exec(store->db, cases[i].damage, NULL, NULL, NULL), SQLITE_OK);
-        assert_int_equal(store_objects(store, scene->arena, &rows, &count, &scene->err),
-                         ERR_CORRUPT);
-        if (!strstr(scene->err.message, cases[i].said) || strchr(scene->err.message, '\x1b'))
-            fail_msg("%s: %s", cases[i].damage, scene->err.message);
-        assert_non_null(strstr(scene->err.hint, "aside"));
-        assert_int_equal(sqlite3_exec(store->db, "DELETE FROM object", NULL, NULL, NULL),
-                         SQLITE_OK);
-    }
-    store_close(store);
-}
-
-static void a_damaged_uid_is_found_when_the_writer_starts(void **state)
-{
-    struct scene *scene = *state;
-    struct store *store = store_for(scene, STORE_WRITE);
-    const struct known known = {.uid = U1, .kind = "Volume", .name = "v"};
-    assert_int_equal(store_object_put(store, &known, &scene->err), 0);
-    assert_int_equal(sqlite3_exec(store->db, "UPDATE object SET uid = '../x'", NULL, NULL, NULL),
-                     SQLITE_OK);
-    store_close(store);
-    assert_int_equal(open_code(scene, STORE_WRITE), ERR_CORRUPT);
-    assert_non_null(strstr(scene->err.message, "Volume v, uid ../x"));
-}
-
-static void sighting_counted(void *context, const struct sighting *sighting)
-{
-    (void)sighting;
-    ++*(size_t *)context;
-}
-
-static void no_reader_hands_out_a_damaged_uid(void **state)
-{
-    struct scene *scene = *state;
-    struct store *store = store_for(scene, STORE_WRITE);
-    const struct known known = {.uid = U1, .kind = "Volume", .name = "v"};
-    const struct intent intent = {.op = "op", .uid = U1, .verb = "create", .state = "pending"};
-    struct intent *intents;
-    size_t count = 0, taken = 0;
-    assert_int_equal(store_object_put(store, &known, &scene->err), 0);
-    assert_int_equal(store_intent_put(store, &intent, &scene->err), 0);
-    assert_int_equal(store_sightings_each(store, sighting_counted, &taken, &scene->err), 0);
-    assert_int_equal(taken, 1);
-    assert_int_equal(store_intents_open(store, scene->arena, &intents, &count, &scene->err), 0);
-    assert_int_equal(sqlite3_exec(store->db,
-                                  "UPDATE object SET uid = '../x'; UPDATE intent SET uid = '../x'",
-                                  NULL, NULL, NULL),
-                     SQLITE_OK);
-    assert_int_equal(store_sightings_each(store, sighting_counted, &taken, &scene->err),
-                     ERR_CORRUPT);
-    assert_int_equal(taken, 1);
-    assert_int_equal(store_intents_open(store, scene->arena, &intents, &count, &scene->err),
-                     ERR_CORRUPT);
-    store_close(store);
-}
-
-static void fill_until_it_fails(struct scene *scene, struct store *store)
-{
-    char bulk[8192];
-    memset(bulk, 'x', sizeof(bulk) - 1);
-    bulk[sizeof(bulk) - 1] = '\0';
-    int rc = 0;
-    for (int i = 0; rc == 0 && i < 4000; i++) {
-        char key[16];
-        snprintf(key, sizeof(key), "k%d", i);
-        rc = store_fact_put(store, key, bulk, &scene->err);
-    }
-    assert_int_equal(rc, ERR_NO_SPACE);
-    assert_true(scene->err.hint[0] != '\0');
-}
-
-static void a_full_disk_is_told_apart_and_what_was_committed_stays(void **state)
-{
-    struct scene *scene = *state;
-    if (geteuid() != 0 || mount("spinel-test", scene->dir, "tmpfs", 0, "size=2m") != 0) {
-        print_message("# SKIP no tmpfs can be mounted: not root, or not allowed\n");
-        skip();
-    }
-    const char *text = NULL;
-    struct store *store = store_for(scene, STORE_WRITE);
-    assert_int_equal(store_fact_put(store, "first", "kept", &scene->err), 0);
-    fill_until_it_fails(scene, store);
-    assert_int_equal(store_fact_get(store, scene->arena, "first", &text, &scene->err), 0);
-    assert_string_equal(text, "kept");
-    store_close(store);
-
-    store = store_for(scene, STORE_READ);
-    text = NULL;
-    assert_int_equal(store_fact_get(store, scene->arena, "first", &text, &scene->err), 0);
-    assert_string_equal(text, "kept");
-    store_close(store);
-}
-
-static void a_store_that_was_found_damaged_is_checked_before_the_next_start(void **state)
-{
-    struct scene *scene = *state;
-    char mark[128];
-    struct store *store = store_for(scene, STORE_WRITE);
-    assert_false(store_is_unchecked(store));
-    assert_int_equal(store_check(store, &scene->err), 0);
-    store_mark_damaged(store);
-    store_close(store);
-    snprintf(mark, sizeof(mark), "%s/damaged", scene->dir);
-    assert_int_equal(access(mark, F_OK), 0);
-    store_close(store_for(scene, STORE_WRITE));
-    assert_int_equal(access(mark, F_OK), -1);
-}
-
-/* Root opens a store that lies in a directory of somebody else's. */
-static void links_beside_the_store_are_not_followed(void **state)
-{
-    struct scene *scene = *state;
-    char victim[128], name[128], text[16] = "";
-    static const char *const names[] = {"rack.new", "lock", "spinel.db"};
-    snprintf(victim, sizeof(victim), "%s/victim", scene->dir);
-    for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
-        FILE *file = fopen(victim, "w");
-        assert_true(file && fputs("precious", file) > 0 && fclose(file) == 0);
-        snprintf(name, sizeof(name), "%s/%s", scene->dir, names[i]);
-        unlink(name);
-        assert_int_equal(symlink(victim, name), 0);
-        scene->err = (struct error)ERROR_INIT;
-        int code = open_code(scene, STORE_WRITE);
-        assert_true(i == 0 ? code == 0 : code < 0);
-        assert_true(i != 2 || open_code(scene, STORE_READ) < 0);
-        file = fopen(victim, "r");
-        assert_true(file && fgets(text, sizeof(text), file) && fclose(file) == 0);
-        assert_string_equal(text, "precious");
-        unlink(name);
-    }
-}
-
-static void a_store_with_a_home_is_in_it(void **state)
-{
-    struct scene *scene = *state;
-    struct stat st;
-    char path[128];
-    snprintf(path, sizeof(path), "%s/core", scene->dir);
-    assert_int_equal(mkdir(path, 0750), 0);
-    store_close(store_for(scene, STORE_WRITE));
-    assert_int_equal(stat(scene->file, &st), -1);
-    snprintf(path, sizeof(path), "%s/core/spinel.db", scene->dir);
-    assert_int_equal(stat(path, &st), 0);
-}
-
-#define CASE(name) cmocka_unit_test_setup_teardown(name, scene_set_up, scene_tear_down)
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -800,17 +508,8 @@ int main(void)
         CASE(a_reader_does_not_migrate),
         CASE(a_newer_version_is_refused_and_left_as_it_is),
         CASE(a_foreign_database_is_refused_and_left_as_it_is),
-        CASE(what_is_no_database_is_corrupt_with_a_way_out),
-        CASE(a_damaged_page_is_found_when_the_writer_starts),
-        CASE(a_column_that_is_not_json_is_corrupt),
-        CASE(a_row_that_spinel_cannot_have_written_is_corrupt),
-        CASE(a_row_of_a_damaged_identity_is_corrupt_and_named),
-        CASE(a_damaged_uid_is_found_when_the_writer_starts),
-        CASE(no_reader_hands_out_a_damaged_uid),
-        CASE(a_store_that_was_found_damaged_is_checked_before_the_next_start),
         CASE(links_beside_the_store_are_not_followed),
         CASE(a_store_with_a_home_is_in_it),
-        CASE(a_full_disk_is_told_apart_and_what_was_committed_stays),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

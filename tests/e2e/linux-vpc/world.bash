@@ -60,15 +60,21 @@ world_load() {
     [ ! -f "$W/netns" ] || NS=$(cat "$W/netns")
 }
 
+# pid_end PID: what may still write where something is to be removed is gone then
+pid_end() {
+    kill "$1" 2>/dev/null || return 0
+    wait_until "! kill -0 $1 2>/dev/null" || kill -9 "$1" 2>/dev/null || :
+}
+
 world_stop() {
     local file
     for file in "$W"/*.pid; do
-        [ ! -f "$file" ] || kill "$(cat "$file")" 2>/dev/null
+        [ ! -f "$file" ] || pid_end "$(cat "$file")"
     done
     driver_stop
     # What a test that failed half-way left behind.
     for file in "/run/spinel/spn"??"$RUN"*; do
-        [ ! -f "$file/pid" ] || kill "$(cat "$file/pid")" 2>/dev/null
+        [ ! -f "$file/pid" ] || pid_end "$(cat "$file/pid")"
         rm -rf "$file"
     done
     for file in $(ip netns list | awk '{print $1}' | grep -E "^($HOST|$OUTSIDE|g$RUN.*|spn..$RUN.*)\$"); do
