@@ -153,7 +153,8 @@ torture:  ## every fallible call fails, once and for good (hours; SAMPLE=N every
 check-torture:  ## a sample of it
 	$(torture_make) all build-torture/torture
 	sh tests/torture/names.sh $$(find build-torture/obj build-torture/gen -name '*.o' ! -path '*/obj/tests/*')
-	$(MAKE) torture SAMPLE=12 SCENE='check check-rev freeze plan-invalid apply-driver'
+	$(MAKE) torture SAMPLE=18 SCENE='check check-rev freeze plan-invalid apply-driver'
+	$(MAKE) torture SAMPLE=300 SCENE=file
 
 # ---- fuzzing: one file a target; replay.c runs it on files, libFuzzer on inputs of its own
 fuzz_targets := $(filter-out replay directory scene restart shown_rows,$(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/*.c)))
