@@ -13,7 +13,7 @@ publish() {
     hosts=$(get '.settings.hosts // empty') || return 0
     find "$objects" -name '*.json' -exec cat {} + |
         jq -r 'select(.kind == "NIC" and .spec.address) | "\(.spec.address) \(.spec.instance)"' |
-        sort >"$hosts.new" && mv "$hosts.new" "$hosts"
+        sort >"$hosts.$$" && mv "$hosts.$$" "$hosts" # another call may be at it, too
 }
 
 case $1 in

@@ -16,13 +16,15 @@ static bool is_open;
 
 const char *host_open(void)
 {
+    char pid[16];
     if (is_open)
         return NULL;
     if (geteuid() != 0)
         return "needs root";
     if (access("/dev/net/tun", R_OK | W_OK) != 0)
         return "needs /dev/net/tun";
-    if (system("command -v nft ip dnsmasq jq qemu-system-x86_64 python3 >/dev/null") != 0)
+    if (system("for tool in nft ip dnsmasq jq qemu-system-x86_64 python3; do command -v $tool "
+               ">/dev/null || exit 1; done") != 0)
         return "needs nft, ip, dnsmasq, jq, qemu-system-x86_64 and python3";
     if (unshare(CLONE_NEWNS | CLONE_NEWNET) != 0 ||
         mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0 ||
@@ -31,6 +33,8 @@ const char *host_open(void)
     if (system("nft list tables >/dev/null 2>&1") != 0)
         return "needs nf_tables";
     prctl(PR_SET_CHILD_SUBREAPER, 1);
+    snprintf(pid, sizeof(pid), "%d", (int)getpid());
+    setenv("TORTURE_HOST", pid, 1); /* world.sh looks at its children */
     is_open = true;
     return NULL;
 }

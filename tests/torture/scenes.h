@@ -19,6 +19,7 @@ struct scene {
     bool changes;       /* it writes: each run needs a copy, and a look at what is left */
     bool serves;        /* the daemon: it is let go until it converged, then ended */
     const char *driver; /* of the real drivers the one whose calls fail, or NULL */
+    bool host;          /* it needs networks or a server of its own: root */
     bool lives;         /* what it made cannot be copied: each run begins on a fresh host */
     bool heals;         /* afterwards `apply` has to lead to the reference's world */
 };

@@ -40,6 +40,8 @@ case $drivers in
 machine)
     # Nothing to boot from is enough to run, and soon rests.
     sed -i 's/^  cpus: 1$/&\n  accel: tcg\n  shutdown: {timeout: 1s}/; s/192MiB/32MiB/' "$manifest" ;;
+web)
+    echo "  web: {listen: \"unix:$PWD/lab/web.sock\"}" >>lab/spinel.yaml ;;
 exec)
     echo "  settings: {exec: {script: $EXAMPLES/../contrib/drivers/hosts-file.sh, hosts: $PWD/lab/hosts}}" >>lab/spinel.yaml ;;
 file)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MPL-2.0 */
 /*
- * torture [--sample N] [--brief] [--scene NAME]...: each scene with each of its fallible
- * calls failing, once and for good.
+ * torture [--sample N] [--brief] [--scene NAME]... [--call NAME]...: each scene with each of its
+ * fallible calls failing, once and for good.
  *
  * A run is good if it ends as the undisturbed one did, with the same output; or says an
  * error and exits 1; or, without memory, says that and aborts. Not by another signal, not
@@ -46,10 +46,31 @@ struct outcome {
     char out[OUTPUT_MAX], err[OUTPUT_MAX];
 };
 
+/* Names that were chosen on the command line; none: all. */
+struct choice {
+    const char *names[96];
+    unsigned count;
+};
+
+static bool is_wanted(const struct choice *choice, const char *name)
+{
+    for (unsigned i = 0; i < choice->count; i++)
+        if (strcmp(choice->names[i], name) == 0)
+            return true;
+    return choice->count == 0;
+}
+
+static void choice_add(struct choice *choice, const char *name)
+{
+    if (choice->count < sizeof(choice->names) / sizeof(*choice->names))
+        choice->names[choice->count++] = name;
+}
+
 static struct {
     char dir[64], root[256], build[512], page[96];
     unsigned sample, turn; /* every nth failure is tried */
     bool is_brief;
+    struct choice scenes, calls;
     struct torture *recorded;
     struct outcome reference, now;
     char world[OUTPUT_MAX];
@@ -134,7 +155,8 @@ static bool is_converged(pid_t pid, const char *where)
     snprintf(
         command, sizeof(command),
         "cd %s && %s/spinel status --json 2>/dev/null | jq -e '.daemon != null and .converged' "
-        ">/dev/null",
+        ">/dev/null && { [ ! -S lab/web.sock ] || curl -sfm 5 --unix-socket lab/web.sock "
+        "http://localhost/api/v1/status >/dev/null; }",
         where, t.build);
     for (int i = 0; i < 60; i++) {
         struct timespec pause = {0, 250000000};
@@ -269,6 +291,8 @@ static const char *run_judge(const struct scene *scene, const struct torture_sit
         return "it died of a signal";
     if (now->code == was->code && strcmp(now->out, was->out) == 0)
         return NULL;
+    if (scene->driver && now->code == was->code)
+        return NULL; /* what was mended on the way may be other steps; the world decides */
     if (now->code == EXIT_ERROR && now->err[0] == '\0' && now->out[0] == '\0')
         return "it failed and said nothing";
     if (now->code == EXIT_ERROR || (is_driver && now->code == EXIT_OPEN) ||
@@ -302,6 +326,14 @@ static bool is_sound(const char *where)
     return system(command) == 0;
 }
 
+static void difference_print(const char *was, const char *now)
+{
+    while (*was && *was == *now)
+        was++, now++;
+    printf("  was: %.*s\n  now: %.*s\n", (int)strcspn(was, "\n"), was, (int)strcspn(now, "\n"),
+           now);
+}
+
 static const char *aftermath_judge(const struct scene *scene)
 {
     static const char *const apply[] = {"apply", "--yes", "--wait=20s", NULL};
@@ -323,18 +355,13 @@ static const char *aftermath_judge(const struct scene *scene)
         return "after the next apply there is something left to do";
     }
     world_list("work", world);
-    return strcmp(world, t.world) == 0 ? NULL : "the world is another one";
+    if (strcmp(world, t.world) == 0)
+        return NULL;
+    difference_print(t.world, world);
+    return "the world is another one";
 }
 
 /* ---- one failure -------------------------------------------------------------------- */
-
-static void difference_print(const char *was, const char *now)
-{
-    while (*was && *was == *now)
-        was++, now++;
-    printf("  was: %.*s\n  now: %.*s\n", (int)strcspn(was, "\n"), was, (int)strcspn(now, "\n"),
-           now);
-}
 
 static void failure_print(const struct scene *scene, const struct torture_site *site, uint32_t nth,
                           enum torture_mode mode, const char *why)
@@ -411,6 +438,8 @@ static bool is_chosen(const struct torture_site *site, uint32_t nth)
 
 static void site_try(const struct scene *scene, const struct torture_site *site)
 {
+    if (!is_wanted(&t.calls, site->name))
+        return;
     if (t.is_brief) {
         if (!is_last(site) && is_new_place(site))
             failure_try(scene, site, 1, TORTURE_ONCE);
@@ -437,7 +466,7 @@ static bool scene_prepare(const struct scene *scene)
     snprintf(command, sizeof(command),
              "cd %s && rm -rf site work && sh %s/tests/torture/site.sh %s work && cp -a work site",
              t.dir, t.root, scene->prepare);
-    if (scene->driver)
+    if (scene->host)
         host_renew();
     shell(command);
     if (scene->lives)
@@ -463,7 +492,7 @@ static bool scene_prepare(const struct scene *scene)
 static void scene_run(const struct scene *scene)
 {
     unsigned bad = tally_count(TALLY_BAD);
-    const char *lack = scene->driver ? host_open() : NULL;
+    const char *lack = scene->host ? host_open() : NULL;
     if (lack) {
         printf("ok %s # SKIP %s\n", scene->name, lack);
         return;
@@ -517,22 +546,10 @@ static void setting_make(void)
         exit(2);
     snprintf(path, sizeof(path), "%s/shared", t.dir);
     setenv("SHARED", path, 1);
-    snprintf(path, sizeof(path), "%d", (int)getpid());
-    setenv("TORTURE_HOST", path, 1);
-}
-
-static bool is_wanted(const char *name, const char *const *only, unsigned count)
-{
-    for (unsigned i = 0; i < count; i++)
-        if (strcmp(only[i], name) == 0)
-            return true;
-    return count == 0;
 }
 
 int main(int argc, char **argv)
 {
-    const char *only[64] = {0};
-    unsigned only_count = 0;
     t.sample = 1;
     for (int i = 1; i < argc; i++) {
         if (strcmp(argv[i], "--sample") == 0 && i + 1 < argc)
@@ -540,13 +557,15 @@ int main(int argc, char **argv)
         else if (strcmp(argv[i], "--brief") == 0)
             t.is_brief = true;
         else if (strcmp(argv[i], "--scene") == 0 && i + 1 < argc)
-            only[only_count < 64 ? only_count++ : 63] = argv[++i];
+            choice_add(&t.scenes, argv[++i]);
+        else if (strcmp(argv[i], "--call") == 0 && i + 1 < argc)
+            choice_add(&t.calls, argv[++i]);
     }
     setting_make();
     page_make();
     torture_libraries();
     for (unsigned i = 0; i < scene_count; i++)
-        if (is_wanted(scenes[i].name, only, only_count) &&
+        if (is_wanted(&t.scenes, scenes[i].name) &&
             !(t.is_brief && (scenes[i].serves || scenes[i].driver)))
             scene_run(&scenes[i]);
     host_close();
