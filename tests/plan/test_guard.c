@@ -204,6 +204,54 @@ static void a_collapsing_set_holds_releases_too(void **state)
     assert_disposition(w, "Volume", "new", RUN);
 }
 
+/* 3 of 10, and more than 30% is held. */
+static void a_set_that_loses_no_more_than_it_may_is_no_collapse(void **state)
+{
+    struct world *w = *state;
+
+    w->input.policy.collapse_percent = 30;
+    world_converge(w,
+                   PROJECT V("v1") V("v2") V("v3") V("v4") V("v5") V("v6") V("v7") V("v8") V("v9"));
+    world_declare(w, PROJECT V("v1") V("v2") V("v3") V("v4") V("v5") V("v6"));
+    assert_int_equal(world_plan(w)->hold_count, 0);
+    w->input.policy.collapse_percent = 29;
+    world_plan(w);
+    assert_int_equal(find_hold(w, "collapse")->steps, 3);
+}
+
+/* One machine of ten resources, and not five of ten. */
+static void what_an_instance_implies_does_not_count_as_gone(void **state)
+{
+    struct world *w = *state;
+
+    world_converge(w, PROJECT NETWORK V("v1") V("v2") V("v3") V("v4") V("v5") V("v6")
+                          INSTANCE("a", "cpus: 1, memory: 256MiB, nics: [{name: e0, subnet: front},"
+                                        " {name: e1, subnet: front}, {name: e2, subnet: front},"
+                                        " {name: e3, subnet: front}]"));
+    world_declare(w, PROJECT NETWORK V("v1") V("v2") V("v3") V("v4") V("v5") V("v6"));
+    assert_int_equal(world_plan(w)->hold_count, 0);
+    assert_disposition(w, "NIC", "a.e3", RUN);
+}
+
+/* They left Git before. */
+static void what_is_purged_does_not_count_as_gone(void **state)
+{
+    static const char *const given_up[] = {"v7", "v8", "v9", "v10"};
+    struct world *w = *state;
+
+    w->input.policy.budget_count = 10;
+    world_converge(w, PROJECT TEN_VOLUMES);
+    for (size_t i = 0; i < sizeof given_up / sizeof *given_up; i++) {
+        struct known *row = world_row(w, "Volume", given_up[i]);
+        row->life = LIFE_RELEASED;
+        row->remove_deletes = true;
+        row->observed.released = true;
+    }
+    world_declare(w, PROJECT V("v1") V("v2") V("v3") V("v4") V("v5") V("v6"));
+    assert_int_equal(world_plan(w)->hold_count, 0);
+    assert_disposition(w, "Volume", "v10", RUN);
+}
+
 static void an_empty_set_is_held_by_name(void **state)
 {
     struct world *w = *state;
@@ -539,6 +587,9 @@ int main(void)
         TEST(an_approval_lasts_below_the_limit),
         TEST(an_approval_is_for_one_revision),
         TEST(a_collapsing_set_holds_releases_too),
+        TEST(a_set_that_loses_no_more_than_it_may_is_no_collapse),
+        TEST(what_an_instance_implies_does_not_count_as_gone),
+        TEST(what_is_purged_does_not_count_as_gone),
         TEST(an_empty_set_is_held_by_name),
         TEST(an_empty_set_on_an_empty_rack_is_nothing),
         TEST(protection_is_of_the_last_applied_revision),

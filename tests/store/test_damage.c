@@ -55,11 +55,21 @@ static void a_column_that_is_not_json_is_corrupt(void **state)
 static void a_row_that_spinel_cannot_have_written_is_corrupt(void **state)
 {
     static const char *const damages[] = {
-        "UPDATE object SET life = 9",        "UPDATE object SET life = -1",
-        "UPDATE object SET epoch = -5",      "UPDATE object SET epoch = 9223372036854775807",
-        "UPDATE object SET seen_epoch = -1", "UPDATE object SET chosen = NULL",
-        "UPDATE object SET chosen = '[]'",   "UPDATE object SET uid = ''",
+        "UPDATE object SET life = 9",
+        "UPDATE object SET life = -1",
+        "UPDATE object SET epoch = -5",
+        "UPDATE object SET epoch = 9223372036854775807",
+        "UPDATE object SET seen_epoch = -1",
+        "UPDATE object SET chosen = NULL",
+        "UPDATE object SET chosen = '[]'",
+        "UPDATE object SET uid = ''",
         "UPDATE object SET next_start = -1",
+        "UPDATE object SET stopped_by_guest_at = -1",
+        "UPDATE object SET seen_at = -1",
+        "UPDATE object SET generation = -1",
+        "UPDATE object SET generation = 9007199254740993",
+        "UPDATE object SET seen_epoch = 9007199254740993",
+        "UPDATE object SET chosen = '\"text\"'",
     };
     struct scene *scene = *state;
     struct store *store = store_for(scene, STORE_WRITE);
@@ -93,6 +103,8 @@ static void a_row_of_a_damaged_identity_is_corrupt_and_named(void **state)
         {"UPDATE object SET uid = char(27) || '[2J'", "not 32 hexadecimal"},
         {"UPDATE object SET kind = '../Volume'", "its kind is no word"},
         {"UPDATE object SET kind = ''", "its kind is no word"},
+        {"UPDATE object SET kind = 'volume'", "its kind is no word"},
+        {"UPDATE object SET kind = 'V' || substr(hex(zeroblob(32)), 1, 63)", "its kind is no word"},
         {"UPDATE object SET name = 'a/../b'", "Volume shop/a/../b, uid 1111"},
         {"UPDATE object SET name = 'a.b.c'", "its name or project is none"},
         {"UPDATE object SET name = 'a.'", "its name or project is none"},
