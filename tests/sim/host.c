@@ -131,6 +131,8 @@ static void daemon_sweep(struct sim *sim)
     if (host->has_no_power) {
         if (sim->swarm.rates[FAULT_EFFECT_UNSYNCED] && !sim->is_quiet)
             effects_lose(sim);
+        else
+            truth_undo(&sim->truth, 0); /* all was on the disk by then */
         truth_power_loss(&sim->truth, sim->arena);
     }
     host->is_dead = host->has_no_power = false;
