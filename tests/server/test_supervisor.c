@@ -436,8 +436,10 @@ static void what_a_killed_supervisors_driver_left_is_dead_before_the_next(void *
         assert_int_equal(waitpid(pid, &status, 0), pid);
         assert_int_equal(WIFSIGNALED(status), life == 0);
     }
-    kill(child_of(path, ".child"), SIGKILL);
-    kill(child_of(path, ".machine"), SIGKILL);
+    pid_t child = child_of(path, ".child"), machine = child_of(path, ".machine");
+    assert_true(child > 0 && machine > 0);
+    kill(child, SIGKILL);
+    kill(machine, SIGKILL);
     for (int i = 0; i < 4; i++) {
         static const char *const suffixes[] = {"", ".child", ".machine", ".begun"};
         snprintf(name, sizeof name, "%s%s", path, suffixes[i]);
@@ -475,6 +477,37 @@ static void a_driver_that_somebody_runs_is_left_alone(void **state)
         close(fds[i]);
 }
 
+/* ---- what a core leaves ------------------------------------------------------------------- */
+
+/* Such as one that writes to the repository. */
+static int core_that_leaves_a_child(void *context, int channel, pid_t supervisor)
+{
+    const struct supervisor_message ready = {.verb = SUPERVISOR_READY};
+    (void)supervisor;
+    supervisor_send(channel, &ready, NULL, 0);
+    pid_t child = fork();
+    if (child == 0) {
+        setpgid(0, 0);
+        sleep(60);
+        _exit(0);
+    }
+    setpgid(child, child);
+    *(pid_t *)context = child;
+    return 0;
+}
+
+static void what_a_core_left_is_dead_when_the_supervisor_ends(void **state)
+{
+    pid_t *child = counter_map();
+    (void)state;
+    assert_int_equal(supervised(core_that_leaves_a_child, child), 0);
+    assert_true(*child > 0);
+    bool was_left = is_running(*child);
+    kill(*child, SIGKILL);
+    assert_false(was_left);
+    munmap(child, sizeof *child);
+}
+
 /* ---- a driver that does not die --------------------------------------------------------- */
 
 struct undead {
@@ -492,6 +525,7 @@ static pid_t driver_hold(struct undead *undead)
     assert_int_equal(pipe(told), 0);
     pid_t pid = fork();
     if (pid == 0) {
+        setsid(); /* it outlives the core */
         ok = ptrace(PTRACE_SEIZE, undead->driver, NULL, NULL) == 0;
         _exit(write(told[1], &ok, 1) == 1 && ok ? pause() : 0);
     }
@@ -575,6 +609,7 @@ int main(void)
         cmocka_unit_test(what_a_driver_left_dies_with_the_core),
         cmocka_unit_test(what_a_killed_supervisors_driver_left_is_dead_before_the_next),
         cmocka_unit_test(a_driver_that_somebody_runs_is_left_alone),
+        cmocka_unit_test(what_a_core_left_is_dead_when_the_supervisor_ends),
         cmocka_unit_test(a_driver_that_does_not_die_holds_up_nobody),
         cmocka_unit_test(last_words_of_a_core_are_heard),
     };
