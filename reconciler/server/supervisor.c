@@ -222,7 +222,7 @@ static void drivers_kill(struct supervisor *supervisor)
 {
     for (size_t i = 0; i < supervisor->plan->program_count; i++)
         if (supervisor->drivers[i])
-            session_kill(supervisor->drivers[i]);
+            session_end(supervisor->drivers[i]);
     int64_t until_ms = now_ms() + DEATH_MS;
     for (size_t i = 0; i < supervisor->plan->program_count; i++) {
         pid_t pid = supervisor->drivers[i];
@@ -252,7 +252,7 @@ static void message_serve(struct supervisor *supervisor, const struct supervisor
         return;
     case SUPERVISOR_KILL:
         if (is_of_driver)
-            session_kill(supervisor->drivers[message->driver]);
+            session_end(supervisor->drivers[message->driver]);
         return;
     case SUPERVISOR_STARTED:
     case SUPERVISOR_ENDED:
@@ -412,10 +412,10 @@ static int web_wait(const struct supervisor *supervisor, int timeout_ms)
 static void child_bury(const struct supervisor *supervisor, pid_t pid)
 {
     if (pid == supervisor->core)
-        session_kill(pid);
+        session_end(pid);
     for (size_t i = 0; i < supervisor->plan->program_count; i++)
         if (supervisor->drivers[i] == pid)
-            session_kill(pid);
+            session_end(pid);
 }
 
 static void driver_ended(struct supervisor *supervisor, pid_t pid, int status)

@@ -467,8 +467,8 @@ static void a_driver_that_somebody_runs_is_left_alone(void **state)
     assert_int_equal(program_launch(&program, &second, &err), 0);
     unlink(path);
     assert_true(is_running(first.pid));
-    session_kill(first.pid);
-    session_kill(second.pid);
+    session_end(first.pid);
+    session_end(second.pid);
     assert_int_equal(waitpid(first.pid, NULL, 0), first.pid);
     assert_int_equal(waitpid(second.pid, NULL, 0), second.pid);
     const int fds[] = {first.to_in,  first.from_out,  first.from_err,
