@@ -12,6 +12,7 @@
 #include "reconciler/cli/daemon.h"
 #include "reconciler/cli/objects.h"
 #include "reconciler/engine/shell.h"
+#include "reconciler/engine/unseen.h"
 #include "reconciler/source/source.h"
 
 enum mark { MARK_PENDING, MARK_DRIFTING, MARK_HELD };
@@ -21,18 +22,6 @@ struct tally {
     enum mark mark;
     UT_hash_handle hh;
 };
-
-/* What a resource is counted under: derived ones belong to an instance, by name. */
-static char *owner_key(struct arena *arena, const struct value *step)
-{
-    const struct kind *kind = kind_find(value_get_text(step, "kind", ""));
-    const char *project = value_get_text(step, "project", "");
-    const char *name = value_get_text(step, "name", "");
-
-    if (kind && kind->is_derived)
-        return arena_printf(arena, "Instance %s/%.*s", project, (int)strcspn(name, "."), name);
-    return arena_printf(arena, "%s %s/%s", kind ? kind->name : "", project, name);
-}
 
 static enum mark step_mark(const struct value *step)
 {
@@ -72,21 +61,15 @@ static void tally_add(struct arena *arena, struct tally **tallies, char *owner, 
         tally->mark = mark;
 }
 
-/* How many of those that nobody could look at are declared and have no step. */
 static int64_t unknown_count(struct arena *arena, const struct tally *tallies,
                              const struct value *unseen)
 {
-    int64_t count = 0;
+    const char **touched = arena_array(arena, HASH_COUNT(tallies) + 1, sizeof(*touched));
+    size_t count = 0;
 
-    for (size_t i = 0; value_is_list(unseen) && i < unseen->count; i++) {
-        const struct kind *kind = kind_find(value_get_text(unseen->items[i], "kind", ""));
-        const char *owner = owner_key(arena, unseen->items[i]);
-        struct tally *tally;
-
-        HASH_FIND_STR(tallies, owner, tally);
-        count += kind && !kind->is_derived && !tally;
-    }
-    return count;
+    for (const struct tally *tally = tallies; tally; tally = tally->hh.next)
+        touched[count++] = tally->owner;
+    return unseen_count(arena, unseen, touched, count);
 }
 
 static void counts_put(struct arena *arena, struct value *counts, const struct tally *tallies,
@@ -120,7 +103,7 @@ static struct value *resources_count(struct arena *arena, int64_t total, const s
         if (is_without_weight(step))
             continue;
         if (is_declared(step))
-            tally_add(arena, &tallies, owner_key(arena, step), step_mark(step));
+            tally_add(arena, &tallies, counted_under(arena, step), step_mark(step));
         else
             gone[step_mark(step)]++;
     }

@@ -164,6 +164,7 @@ struct task {
     char what[DIGEST_TEXT];
     unsigned step, of;
     unsigned pending; /* tasks that it waits for */
+    bool is_doomed;   /* it is dropped before anything else happens */
     struct dependant *dependants;
     int64_t started_ms, answered_ms; /* 0: not yet */
     int64_t progress_ms;             /* when its driver's word on it was kept last; 0: never */

@@ -322,43 +322,61 @@ void tasks_drop_waiting(struct core *core)
     }
 }
 
-static void dependant_unlink(struct core *core, const struct task *gone)
+/* It and all that waits for it are to go. */
+static void task_doom(struct task *task)
 {
-    for (struct task *task = core->tasks; task; task = task->hh.next)
-        for (struct dependant **link = &task->dependants; *link;)
-            if ((*link)->task == gone)
-                *link = (*link)->next;
-            else
-                link = &(*link)->next;
-}
-
-/* Drops a task and all that waits for it; their intents stay open. */
-static void task_drop(struct core *core, struct task *task)
-{
-    while (task->dependants) {
-        struct task *dependant = task->dependants->task;
-        dependant_unlink(core, dependant);
-        task_drop(core, dependant);
-    }
     invariant(task->state != TASK_SENT && task->state != TASK_CANCELLING,
               "op %s is dropped while driver %s has it", task->intent.op, task->driver->name);
+    if (task->is_doomed)
+        return;
+    task->is_doomed = true;
+    for (const struct dependant *link = task->dependants; link; link = link->next)
+        task_doom(link->task);
+}
+
+static void doomed_unlink(struct task *before)
+{
+    for (struct dependant **link = &before->dependants; *link;)
+        if ((*link)->task->is_doomed)
+            *link = (*link)->next;
+        else
+            link = &(*link)->next;
+}
+
+/* Of those that stay none may know them any more. However many they are, all tasks are walked
+ * once. */
+static void doomed_free(struct core *core)
+{
+    struct task *task, *next;
+    for (task = core->tasks; task; task = task->hh.next)
+        doomed_unlink(task);
+    HASH_ITER(hh, core->tasks, task, next)
+        if (task->is_doomed)
+            task_free(core, task);
+    core->has_run = true;
+}
+
+/* Drops what waits for nothing, and all that waits for it; their intents stay open. */
+static void task_drop(struct core *core, struct task *task)
+{
+    invariant(task->pending == 0, "op %s is dropped, and %u others know it", task->intent.op,
+              task->pending);
+    task_doom(task);
+    if (task->dependants) {
+        doomed_free(core);
+        return;
+    }
     task_free(core, task);
     core->has_run = true;
 }
 
-static struct task *waiting_for_room(const struct core *core, const struct driver *driver)
-{
-    struct task *task = driver->waiting;
-    while (task && !room_is_full_for(core, task))
-        task = task->next;
-    return task;
-}
-
-/* Whoever waits for the driver and would find no room either. */
+/* Whoever waits for the driver and would find no room either, and what waits for these. */
 static void tasks_drop_full(struct core *core, const struct driver *driver)
 {
-    for (struct task *task; (task = waiting_for_room(core, driver));)
-        task_drop(core, task); /* and what waits for it */
+    for (struct task *task = driver->waiting; task; task = task->next)
+        if (room_is_full_for(core, task))
+            task_doom(task);
+    doomed_free(core);
 }
 
 /* It is no longer the driver's turn. */

@@ -82,7 +82,7 @@ static bool member_kill(pid_t pid, const void *context)
            kill(pid, SIGKILL) == 0;
 }
 
-void session_kill(pid_t leader)
+void session_end(pid_t leader)
 {
     if (leader <= 1)
         return;

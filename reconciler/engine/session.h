@@ -22,7 +22,7 @@ void session_mark(char mark[SESSION_MARK], pid_t launcher, pid_t session);
 
 /* Kills the leader and all others of its session, and waits a second at most until the others are
  * dead. The leader is not reaped yet, so that its number is nobody else's. */
-void session_kill(pid_t leader);
+void session_end(pid_t leader);
 
 /* Kills who is left in a session with these words in its environment ("SPINEL_GIVEN=...") whose
  * leader is dead, or no child of its launcher any more. ERR_BUSY if one does not die. */

@@ -79,7 +79,7 @@ static void child_ended(struct ev_loop *loop, struct ev_child *child, int events
     char why[128];
     (void)events;
     ev_child_stop(loop, child);
-    session_kill(process->pid); /* what it left, before anybody can have its number */
+    session_end(process->pid); /* what it left, before anybody can have its number */
     process_ended(process, exit_text(child->rstatus, why, sizeof why));
 }
 
@@ -101,7 +101,7 @@ static void own_kill(struct shell *shell, struct process *process)
 {
     (void)shell;
     if (process->pid)
-        session_kill(process->pid);
+        session_end(process->pid);
 }
 
 const struct starter starter_own = {own_start, own_kill};
@@ -133,11 +133,11 @@ static void process_stop(struct process *process)
          ended.si_pid == 0;
          waited += 5) {
         if (waited >= GOODBYE_MS)
-            session_kill(process->pid);
+            session_end(process->pid);
         pause_ms(5);
     }
     if (ended.si_pid == process->pid) {
-        session_kill(process->pid);
+        session_end(process->pid);
         waitpid(process->pid, NULL, 0);
     }
     process->pid = 0;

@@ -3,7 +3,8 @@
  * Once a revision has ended, `spinel trace --publish` notes its outcome in the repository and
  * sends its trace to a collector: a process of its own, as both may be slow or stuck and the
  * first is done as the repository's owner. One at a time; what ends meanwhile waits, the newest
- * in front of whatever else does.
+ * in front of whatever else does. It does not outlive the daemon: the supervisor kills what the
+ * core leaves.
  */
 #include "reconciler/server/server.h"
 
@@ -14,9 +15,12 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 extern char **environ;
+
+enum { LAST_MS = 2000, LOOK_MS = 5 };
 
 static void publish_next(struct server *server);
 
@@ -97,4 +101,18 @@ void outcome_event(struct server *server, const struct event *event)
         publish(server, server->outcome.current, server->outcome.told_held);
         server->outcome.current = revision;
     }
+}
+
+void outcome_close(struct server *server)
+{
+    const struct timespec pause = {.tv_nsec = LOOK_MS * 1000000L};
+    if (!server->outcome.running)
+        return;
+    ev_child_stop(server->shell->loop, &server->outcome.child);
+    for (int waited_ms = 0; waited_ms < LAST_MS; waited_ms += LOOK_MS) {
+        if (waitpid(server->outcome.child.pid, NULL, WNOHANG) != 0)
+            break;
+        nanosleep(&pause, NULL);
+    }
+    server->outcome.running = 0;
 }

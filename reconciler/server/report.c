@@ -5,6 +5,7 @@
 #include "model/kind.h"
 #include "model/sort.h"
 #include "model/when.h"
+#include "reconciler/engine/unseen.h"
 #include "reconciler/server/server.h"
 #include "reconciler/store/documents.h"
 
@@ -99,14 +100,17 @@ static struct value *unknown_find(struct arena *arena, struct core *core)
 static void unknown_count(struct arena *arena, struct core *core, struct value *counts)
 {
     const struct plan *plan = core_plan(core);
-    int64_t count = 0, is_true = value_get_int(counts, "true", 0);
+    int64_t is_true = value_get_int(counts, "true", 0);
+    size_t touched_count, owners = 0;
     if (!plan || !plan->unknown)
         return;
-    const struct value *unknown = unknown_find(arena, core);
-    for (size_t i = 0; i < unknown->count; i++) {
-        const struct kind *kind = kind_find(value_get_text(unknown->items[i], "kind", ""));
-        count += kind && !kind->is_derived;
-    }
+    const struct touched *touched = touched_find(arena, plan, &touched_count);
+    const char **labels = arena_array(arena, touched_count + 1, sizeof *labels);
+    for (size_t i = 0; i < touched_count; i++)
+        if (touched[i].owner)
+            labels[owners++] = identity_label(arena, touched[i].owner->kind->name,
+                                              touched[i].owner->project, touched[i].owner->name);
+    int64_t count = unseen_count(arena, unknown_find(arena, core), labels, owners);
     value_set_int(arena, counts, "true", is_true > count ? is_true - count : 0);
     value_set_int(arena, counts, "unknown", count);
 }

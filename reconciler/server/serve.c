@@ -224,6 +224,7 @@ static int core_process(void *context, int channel, pid_t supervisor)
     if (status < 0 && remote_refuse(&server, &err) < 0)
         fprintf(stderr, "spinel: %s\n", err.message);
     server_close(&server);
+    outcome_close(&server);
     if (server.checking) { /* its thread has seconds to go, and the loop is its, too */
         fflush(NULL);
         _exit(status < 0);

@@ -110,6 +110,8 @@ bool request_serve(struct client *client, const char *line, size_t len);
 
 /* Looks at each event for a revision that has ended. */
 void outcome_event(struct server *server, const struct event *event);
+/* A note that is being written is waited for, for a little while. */
+void outcome_close(struct server *server);
 
 struct value *status_report(struct server *server, struct arena *arena);
 /* {"UID":"drifting",...}: every object that is not true to Git, by what the last plan says. */

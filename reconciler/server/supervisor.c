@@ -3,9 +3,9 @@
  * One loop over a signalfd and the core's channel.
  *
  * When the core dies, every driver's session is killed and reaped before a new core
- * begins, and when a driver dies what is left of its session, so that no child of an
- * old driver can act beside a new one (engine/session.h).
- * When the supervisor dies, core and drivers are killed by the kernel
+ * begins, or this process ends, and so is what the core left in its own; and when a driver dies
+ * what is left of its session, so that no child of an old driver can act beside a new one
+ * (engine/session.h). When the supervisor dies, core and drivers are killed by the kernel
  * (PR_SET_PDEATHSIG). Virtual machines belong to neither: their launcher has left
  * for a session of its own.
  */
@@ -222,7 +222,7 @@ static void drivers_kill(struct supervisor *supervisor)
 {
     for (size_t i = 0; i < supervisor->plan->program_count; i++)
         if (supervisor->drivers[i])
-            session_kill(supervisor->drivers[i]);
+            session_end(supervisor->drivers[i]);
     int64_t until_ms = now_ms() + DEATH_MS;
     for (size_t i = 0; i < supervisor->plan->program_count; i++) {
         pid_t pid = supervisor->drivers[i];
@@ -252,7 +252,7 @@ static void message_serve(struct supervisor *supervisor, const struct supervisor
         return;
     case SUPERVISOR_KILL:
         if (is_of_driver)
-            session_kill(supervisor->drivers[message->driver]);
+            session_end(supervisor->drivers[message->driver]);
         return;
     case SUPERVISOR_STARTED:
     case SUPERVISOR_ENDED:
@@ -282,6 +282,7 @@ static _Noreturn void core_process(const struct supervisor *supervisor, int chan
 {
     struct error err = ERROR_INIT;
     sigset_t none;
+    setsid(); /* what it starts is known by that */
     if (privileges_drop(supervisor->plan->user, &err) < 0) {
         fprintf(stderr, "spinel: %s\n", err.message);
         _exit(1);
@@ -407,12 +408,14 @@ static int web_wait(const struct supervisor *supervisor, int timeout_ms)
     return timeout_ms >= 0 && timeout_ms < left_ms ? timeout_ms : (int)left_ms;
 }
 
-/* What a dead driver left goes while the zombie still pins the number. */
-static void driver_bury(const struct supervisor *supervisor, pid_t pid)
+/* What a dead driver or core left goes while the zombie still pins the number. */
+static void child_bury(const struct supervisor *supervisor, pid_t pid)
 {
+    if (pid == supervisor->core)
+        session_end(pid);
     for (size_t i = 0; i < supervisor->plan->program_count; i++)
         if (supervisor->drivers[i] == pid)
-            session_kill(pid);
+            session_end(pid);
 }
 
 static void driver_ended(struct supervisor *supervisor, pid_t pid, int status)
@@ -434,7 +437,7 @@ static void driver_ended(struct supervisor *supervisor, pid_t pid, int status)
 static void child_reap(struct supervisor *supervisor, pid_t pid)
 {
     int status;
-    driver_bury(supervisor, pid);
+    child_bury(supervisor, pid);
     if (waitpid(pid, &status, WNOHANG) != pid)
         return;
     if (pid == supervisor->core) {

@@ -5,6 +5,7 @@
  * observations, so the core is not asked. A view is good until the store changes; a large
  * rack's a little longer, so that making it never takes most of the time.
  */
+#include "reconciler/engine/unseen.h"
 #include "reconciler/server/web_view.h"
 
 #include <stdlib.h>
@@ -134,7 +135,14 @@ static void steps_take(struct view *view)
     }
 }
 
-/* What nobody could look at and nothing is planned for is not true: nobody knows. */
+static void unknown_put(struct shown *shown)
+{
+    if (shown && shown->mark == MARK_TRUE)
+        shown->mark = MARK_UNKNOWN;
+}
+
+/* What nobody could look at and nothing is planned for is not true: nobody knows. Nor is what it
+ * is derived from. */
 static int unknown_mark(struct view *view, struct error *err)
 {
     struct value *unknown = NULL;
@@ -143,8 +151,12 @@ static int unknown_mark(struct view *view, struct error *err)
     for (size_t i = 0; unknown && i < unknown->count; i++) {
         struct shown *shown;
         HASH_FIND_STR(view->by_uid, value_get_text(unknown->items[i], "uid", ""), shown);
-        if (shown && shown->mark == MARK_TRUE)
-            shown->mark = MARK_UNKNOWN;
+        unknown_put(shown);
+        if (!view->by_label)
+            labels_index(view);
+        const char *label = counted_under(view->arena, unknown->items[i]);
+        HASH_FIND(by_label, view->by_label, label, strlen(label), shown);
+        unknown_put(shown);
     }
     return status;
 }

@@ -402,12 +402,23 @@ static void message_deliver(struct rack *rack)
         rack->queue_first = rack->queue_end = 0;
 }
 
+static void queue_reverse(struct rack *rack)
+{
+    for (size_t i = rack->queue_first, j = rack->queue_end; i + 1 < j; i++) {
+        struct rack_message message = rack->queue[i];
+        rack->queue[i] = rack->queue[--j];
+        rack->queue[j] = message;
+    }
+}
+
 bool rack_run(struct rack *rack, int64_t limit_ms)
 {
     int64_t until = rack->now_ms + limit_ms;
     for (int i = 0; i < 20000; i++) {
         core_pump(rack->core);
         if (rack->queue_first < rack->queue_end) {
+            if (rack->in_reverse)
+                queue_reverse(rack);
             do
                 message_deliver(rack);
             while (rack->in_bursts && rack->queue_first < rack->queue_end);

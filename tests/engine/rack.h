@@ -86,6 +86,7 @@ struct rack {
     const char *group_kind;       /* of this kind; NULL: of all */
     bool has_queue;               /* drivers say that they keep what they cannot begin at once */
     bool in_bursts;               /* what is there to be read is taken in before the next turn */
+    bool in_reverse;              /* the last of a burst was ready first */
     int64_t lie_epoch;            /* what drivers say of every epoch; 0: the truth */
     bool deny_epochs;             /* deletes are not acknowledged */
     int64_t answer_ms;            /* how long each message is on its way */

@@ -204,6 +204,26 @@ static void an_approved_removal_goes_on_while_the_pool_is_full(void **state)
     assert_int_equal(volumes_there(rack, 'a'), 0);
 }
 
+/* The image is done in the same breath, and no longer counts on those that waited for it. */
+static void what_waits_for_an_image_as_well_is_dropped_once(void **state)
+{
+    struct rack *rack = *state;
+    rack->in_bursts = rack->in_reverse = true;
+    rack->config.parallelism = 12;
+    rack->commits[2] = arena_printf(rack->arena, POOL PROJECT IMAGE "%s%s",
+                                    volumes(rack, "a", 40, "size: 1GiB, pool: fast"),
+                                    volumes(rack, "b", 40, "size: 1GiB, pool: fast, image: os"));
+    rack_settle(rack, "1");
+    rack->full_pool = "fast";
+    rack_target(rack, "2");
+    rack_run(rack, MINUTE_MS);
+    assert_int_equal(rack->events_full, 1);
+    assert_int_equal(rack_count(rack, "Image", "os"), 1);
+    rack->full_pool = NULL;
+    assert_true(rack_run(rack, 10 * MINUTE_MS));
+    assert_int_equal(volumes_there(rack, 'a') + volumes_there(rack, 'b'), 80);
+}
+
 /* What is removed may be what makes the room. */
 static void a_full_pool_is_emptied_all_the_same(void **state)
 {
@@ -254,6 +274,7 @@ int main(void)
         RACK_TEST(the_smallest_that_finds_no_room_is_the_measure),
         RACK_TEST(another_kind_goes_on_while_there_is_no_room_for_one),
         RACK_TEST(an_approved_removal_goes_on_while_the_pool_is_full),
+        RACK_TEST(what_waits_for_an_image_as_well_is_dropped_once),
         RACK_TEST(a_full_pool_is_emptied_all_the_same),
         RACK_TEST(a_new_commit_tries_again_at_once),
     };

@@ -456,8 +456,8 @@ static void a_driver_that_somebody_runs_is_left_alone(void **state)
     assert_int_equal(program_launch(&program, &first, &err), 0);
     assert_int_equal(program_launch(&program, &second, &err), 0);
     bool is_left = !is_gone(&first.pid);
-    session_kill(first.pid);
-    session_kill(second.pid);
+    session_end(first.pid);
+    session_end(second.pid);
     assert_int_equal(child_end(first.pid), -1);
     assert_int_equal(child_end(second.pid), -1);
     const int fds[] = {first.to_in,  first.from_out,  first.from_err,
@@ -465,6 +465,43 @@ static void a_driver_that_somebody_runs_is_left_alone(void **state)
     for (size_t i = 0; i < sizeof fds / sizeof *fds; i++)
         close(fds[i]);
     assert_true(is_left);
+}
+
+/* ---- what a core leaves ------------------------------------------------------------------- */
+
+/* Such as one that writes to the repository. */
+static int core_that_leaves_a_child(void *context, int channel, pid_t supervisor)
+{
+    const struct supervisor_message ready = {.verb = SUPERVISOR_READY};
+    (void)supervisor;
+    supervisor_send(channel, &ready, NULL, 0);
+    pid_t child = fork();
+    if (child == 0) {
+        setpgid(0, 0);
+        sleep(60);
+        _exit(0);
+    }
+    setpgid(child, child);
+    *(pid_t *)context = child;
+    return 0;
+}
+
+static void what_a_core_left_is_dead_when_the_supervisor_ends(void **state)
+{
+    pid_t *child =
+        mmap(NULL, sizeof *child, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    (void)state;
+    assert_true(child != MAP_FAILED);
+    const struct supervisor_plan plan = {.state_dir = "/nonexistent",
+                                         .log_format = "text",
+                                         .core = core_that_leaves_a_child,
+                                         .context = child};
+    assert_int_equal(supervise(&plan), 0);
+    assert_true(*child > 0);
+    scene.left = *child;
+    munmap(child, sizeof *child);
+    assert_true(is_gone(&scene.left));
+    scene.left = 0;
 }
 
 /* ---- a driver that does not die --------------------------------------------------------- */
@@ -484,6 +521,7 @@ static pid_t driver_hold(struct undead *undead)
     assert_int_equal(pipe(told), 0);
     pid_t pid = fork();
     if (pid == 0) {
+        setsid(); /* it outlives the core */
         ok = ptrace(PTRACE_SEIZE, undead->driver, NULL, NULL) == 0;
         _exit(write(told[1], &ok, 1) == 1 && ok ? pause() : 0);
     }
@@ -561,6 +599,7 @@ int main(void)
         CASE(what_a_driver_left_dies_with_the_core),
         CASE(what_a_killed_supervisors_driver_left_is_dead_before_the_next),
         CASE(a_driver_that_somebody_runs_is_left_alone),
+        CASE(what_a_core_left_is_dead_when_the_supervisor_ends),
         CASE(a_driver_that_does_not_die_holds_up_nobody),
         CASE(last_words_of_a_core_are_heard),
     };

@@ -118,6 +118,31 @@ static void objects_without_a_revision_are_shown_with_what_they_need(void **stat
     assert_int_equal(value_get(found, "groups")->count, 6); /* a released one is in none */
 }
 
+static void a_machine_whose_nic_nobody_could_look_at_is_unknown(void **state)
+{
+    struct scene *scene = *state;
+    struct store *store = store_of(scene);
+    const struct known nic = {.uid = UID("8888"),
+                              .kind = "NIC",
+                              .project = "shop",
+                              .name = "web.eth0",
+                              .life = LIFE_LIVE};
+    rack_fill(scene, store);
+    object_put(scene, store, &nic, "{}", NULL);
+    assert_int_equal(store_fact_put(store, "unseen",
+                                    "[{\"kind\":\"NIC\",\"project\":\"shop\",\"name\":\"web.eth0\","
+                                    "\"uid\":\"" UID("8888") "\"}]",
+                                    &scene->err),
+                     0);
+    store_close(store);
+    viewer_start(scene);
+    const struct value *status = document_of(scene, get(scene, "/api/v1/status"));
+    assert_int_equal(value_at_int(status, "resources.unknown", 0), 1);
+    const struct value *found =
+        document_of(scene, get(scene, "/api/v1/resources?mark=unknown&kind=Instance"));
+    assert_int_equal(value_get_int(found, "total", 0), 1);
+}
+
 static void what_happened_is_told_by_pages(void **state)
 {
     struct scene *scene = *state;
@@ -356,6 +381,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         CASE(an_empty_store_is_shown_as_such),
         CASE(objects_without_a_revision_are_shown_with_what_they_need),
+        CASE(a_machine_whose_nic_nobody_could_look_at_is_unknown),
         CASE(what_happened_is_told_by_pages),
         CASE(a_store_that_is_damaged_is_said_to_be_so_and_ends_nothing),
         CASE(a_request_is_for_us_or_refused),
