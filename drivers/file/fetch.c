@@ -104,11 +104,16 @@ static void fetch_hex(struct fetch *fetch, char hex[129])
     sodium_bin2hex(hex, 129, raw, fetch->is_sha512 ? 64 : 32);
 }
 
+static int too_long(const struct fetch *fetch, struct error *err)
+{
+    return error_set(err, ERR_INVALID, "it is larger than the limit of %" PRId64 " bytes",
+                     fetch->limit_bytes);
+}
+
 static int fetch_fault(const struct fetch *fetch, struct error *err)
 {
     if (fetch->is_too_long)
-        return error_set(err, ERR_INVALID, "it is larger than the limit of %" PRId64 " bytes",
-                         fetch->limit_bytes);
+        return too_long(fetch, err);
     errno = fetch->failed_errno;
     return error_sys(err, "cannot write the image");
 }
@@ -202,12 +207,18 @@ static int url_progress(void *context, curl_off_t total, curl_off_t now, curl_of
     return spinel_remaining_ms(fetch->host) == 0;
 }
 
-static void url_set(CURL *curl, struct fetch *fetch, const char *url, char *reason)
+/* What root may not be talked into is set, or nothing is asked for. */
+static CURLcode url_confine(CURL *curl)
 {
-    curl_easy_setopt(curl, CURLOPT_URL, url);
+    CURLcode code = curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "https,http");
+    if (code == CURLE_OK)
+        code = curl_easy_setopt(curl, CURLOPT_REDIR_PROTOCOLS_STR, "https,http");
+    return code;
+}
+
+static void url_set(CURL *curl, struct fetch *fetch, char *reason)
+{
     curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, reason);
-    curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "https,http");
-    curl_easy_setopt(curl, CURLOPT_REDIR_PROTOCOLS_STR, "https,http");
     curl_easy_setopt(curl, CURLOPT_FOLLOWLOCATION, 1L);
     curl_easy_setopt(curl, CURLOPT_MAXREDIRS, (long)REDIRECTS_MAX);
     curl_easy_setopt(curl, CURLOPT_FAILONERROR, 1L);
@@ -224,33 +235,55 @@ static void url_set(CURL *curl, struct fetch *fetch, const char *url, char *reas
     curl_easy_setopt(curl, CURLOPT_XFERINFODATA, fetch);
 }
 
+static CURLcode url_perform(struct fetch *fetch, const char *url, struct reach *reach, char *reason)
+{
+    CURLcode code = url_confine(reach->curl);
+    url_set(reach->curl, fetch, reason);
+    if (code == CURLE_OK)
+        code = reach_guard(reach);
+    if (code == CURLE_OK)
+        code = curl_easy_setopt(reach->curl, CURLOPT_URL, url);
+    return code == CURLE_OK ? curl_easy_perform(reach->curl) : code;
+}
+
+static int url_fault(const struct fetch *fetch, const char *url, CURLcode code, const char *reason,
+                     struct error *err)
+{
+    switch (code) {
+    case CURLE_OK:
+        return 0;
+    case CURLE_ABORTED_BY_CALLBACK:
+        return error_set(err, ERR_BUSY, "time was up after %" PRId64 " bytes of %s",
+                         fetch->done_bytes, url);
+    case CURLE_FILESIZE_EXCEEDED: /* the server said so before it sent any */
+        return too_long(fetch, err);
+    case CURLE_UNSUPPORTED_PROTOCOL:
+    case CURLE_URL_MALFORMAT:
+        return error_set(err, ERR_INVALID, "cannot download %s: %s", url, reason);
+    default:
+        error_set(err, ERR_BUSY, "cannot download %s: %s", url, reason);
+        return error_hint(err, "Check that this host reaches it; it is tried again.");
+    }
+}
+
 static int url_read(struct fetch *fetch, const char *url, struct error *err)
 {
     char reason[CURL_ERROR_SIZE] = "";
-    CURL *curl = curl_easy_init();
-    if (!curl)
+    struct reach reach = {.curl = curl_easy_init()};
+    if (!reach.curl)
         return error_set(err, ERR_SYSTEM, "libcurl cannot start");
-    struct reach reach = {.curl = curl};
-    url_set(curl, fetch, url, reason);
-    reach_guard(&reach);
-    CURLcode code = curl_easy_perform(curl);
-    curl_easy_cleanup(curl);
-    if (code == CURLE_OK)
-        return 0;
-    if (fetch->is_too_long || fetch->failed_errno)
+    CURLcode code = url_perform(fetch, url, &reach, reason);
+    curl_easy_cleanup(reach.curl);
+    if (code != CURLE_OK && (fetch->is_too_long || fetch->failed_errno))
         return fetch_fault(fetch, err);
-    if (reach.has_refused) {
+    if (code != CURLE_OK && reach.has_refused) {
         error_set(err, ERR_DENIED,
                   "cannot download %s: it leads to an address of this host itself or of its link",
                   url);
         return error_hint(err, "Put the image where other hosts reach it, or name the host in the "
                                "site file: settings.file.imageHosts.");
     }
-    error_set(err,
-              code == CURLE_UNSUPPORTED_PROTOCOL || code == CURLE_URL_MALFORMAT ? ERR_INVALID
-                                                                                : ERR_BUSY,
-              "cannot download %s: %s", url, reason[0] ? reason : curl_easy_strerror(code));
-    return error_hint(err, "Check that this host reaches it; it is tried again.");
+    return url_fault(fetch, url, code, reason[0] ? reason : curl_easy_strerror(code), err);
 }
 
 /* ---- both --------------------------------------------------------------------------- */

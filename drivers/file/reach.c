@@ -119,8 +119,8 @@ static curl_socket_t socket_make(void *context, curlsocktype purpose, struct cur
     return socket(to->family, to->socktype | SOCK_CLOEXEC, to->protocol);
 }
 
-void reach_guard(struct reach *reach)
+CURLcode reach_guard(struct reach *reach)
 {
-    curl_easy_setopt(reach->curl, CURLOPT_OPENSOCKETFUNCTION, socket_make);
-    curl_easy_setopt(reach->curl, CURLOPT_OPENSOCKETDATA, reach);
+    CURLcode code = curl_easy_setopt(reach->curl, CURLOPT_OPENSOCKETFUNCTION, socket_make);
+    return code == CURLE_OK ? curl_easy_setopt(reach->curl, CURLOPT_OPENSOCKETDATA, reach) : code;
 }

@@ -23,7 +23,7 @@ struct reach {
     bool has_refused; /* some address */
 };
 
-/* From now on `reach->curl` asks. */
-void reach_guard(struct reach *reach);
+/* From now on `reach->curl` asks; without CURLE_OK it must not be used. */
+CURLcode reach_guard(struct reach *reach);
 
 #endif
