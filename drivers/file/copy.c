@@ -58,6 +58,8 @@ int file_copy(struct spinel_host *host, int from, const char *from_path, int to,
         if (data < 0)
             return errno == ENXIO ? 0 : error_sys(err, "cannot copy %s", from_path);
         hole = lseek(from, data, SEEK_HOLE);
+        if (hole < 0)
+            return error_sys(err, "cannot copy %s", from_path);
         int result = extent_copy(host, from, from_path, to, data, hole, err);
         if (result < 0)
             return result;
