@@ -104,11 +104,16 @@ static void fetch_hex(struct fetch *fetch, char hex[129])
     sodium_bin2hex(hex, 129, raw, fetch->is_sha512 ? 64 : 32);
 }
 
+static int too_long(const struct fetch *fetch, struct error *err)
+{
+    return error_set(err, ERR_INVALID, "it is larger than the limit of %" PRId64 " bytes",
+                     fetch->limit_bytes);
+}
+
 static int fetch_fault(const struct fetch *fetch, struct error *err)
 {
     if (fetch->is_too_long)
-        return error_set(err, ERR_INVALID, "it is larger than the limit of %" PRId64 " bytes",
-                         fetch->limit_bytes);
+        return too_long(fetch, err);
     errno = fetch->failed_errno;
     return error_sys(err, "cannot write the image");
 }
@@ -228,35 +233,48 @@ static bool is_url_set(CURL *curl, struct fetch *fetch, const char *url, char *r
            curl_easy_setopt(curl, CURLOPT_XFERINFODATA, fetch) == CURLE_OK;
 }
 
+static int url_fault(const struct fetch *fetch, const char *url, CURLcode code, const char *reason,
+                     struct error *err)
+{
+    switch (code) {
+    case CURLE_OK:
+        return 0;
+    case CURLE_ABORTED_BY_CALLBACK:
+        return error_set(err, ERR_BUSY, "time was up after %" PRId64 " bytes of %s",
+                         fetch->done_bytes, url);
+    case CURLE_FILESIZE_EXCEEDED: /* the server said so before it sent any */
+        return too_long(fetch, err);
+    case CURLE_UNSUPPORTED_PROTOCOL:
+    case CURLE_URL_MALFORMAT:
+        return error_set(err, ERR_INVALID, "cannot download %s: %s", url, reason);
+    default:
+        error_set(err, ERR_BUSY, "cannot download %s: %s", url, reason);
+        return error_hint(err, "Check that this host reaches it; it is tried again.");
+    }
+}
+
 static int url_read(struct fetch *fetch, const char *url, struct error *err)
 {
     char reason[CURL_ERROR_SIZE] = "";
-    CURL *curl = curl_easy_init();
-    if (!curl)
+    struct reach reach = {.curl = curl_easy_init()};
+    if (!reach.curl)
         return error_set(err, ERR_SYSTEM, "libcurl cannot start");
-    struct reach reach = {.curl = curl};
-    if (!is_url_set(curl, fetch, url, reason) || !reach_guard(&reach)) {
-        curl_easy_cleanup(curl);
+    if (!is_url_set(reach.curl, fetch, url, reason) || !reach_guard(&reach)) {
+        curl_easy_cleanup(reach.curl);
         return error_set(err, ERR_SYSTEM, "libcurl refuses an option that %s needs", url);
     }
-    CURLcode code = curl_easy_perform(curl);
-    curl_easy_cleanup(curl);
-    if (code == CURLE_OK)
-        return 0;
-    if (fetch->is_too_long || fetch->failed_errno)
+    CURLcode code = curl_easy_perform(reach.curl);
+    curl_easy_cleanup(reach.curl);
+    if (code != CURLE_OK && (fetch->is_too_long || fetch->failed_errno))
         return fetch_fault(fetch, err);
-    if (reach.has_refused) {
+    if (code != CURLE_OK && reach.has_refused) {
         error_set(err, ERR_DENIED,
                   "cannot download %s: it leads to an address of this host itself or of its link",
                   url);
         return error_hint(err, "Put the image where other hosts reach it, or name the host in the "
                                "site file: settings.file.imageHosts.");
     }
-    error_set(err,
-              code == CURLE_UNSUPPORTED_PROTOCOL || code == CURLE_URL_MALFORMAT ? ERR_INVALID
-                                                                                : ERR_BUSY,
-              "cannot download %s: %s", url, reason[0] ? reason : curl_easy_strerror(code));
-    return error_hint(err, "Check that this host reaches it; it is tried again.");
+    return url_fault(fetch, url, code, reason[0] ? reason : curl_easy_strerror(code), err);
 }
 
 /* ---- both --------------------------------------------------------------------------- */

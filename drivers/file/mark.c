@@ -96,25 +96,10 @@ const struct value *mark_read(struct spinel_host *host, const char *path, const 
                 : tag_file_read(host, mark_sidecar(host, path), native, kind);
 }
 
-static int tag_text_write(struct spinel_host *host, const char *path, const char *text,
-                          struct error *err)
-{
-    struct staging staging;
-    int result = staging_open(host, path, &staging, err);
-    if (result < 0)
-        return result;
-    if (write_all(staging.fd, text, strlen(text)) < 0)
-        result = error_sys(err, "cannot write %s", path);
-    else
-        result = staging_publish(&staging, STAGING_REPLACE, err);
-    staging_close(&staging);
-    return result;
-}
-
 int tag_file_write(struct spinel_host *host, const char *path, const struct spinel_op *op,
                    const char *native, const struct value *extra, struct error *err)
 {
-    return tag_text_write(host, path, spinel_tag_make(host, op, native, extra), err);
+    return staging_replace(host, path, spinel_tag_make(host, op, native, extra), err);
 }
 
 int mark_write(struct spinel_host *host, int fd, const char *path, const struct spinel_op *op,
@@ -129,7 +114,7 @@ int mark_write(struct spinel_host *host, int fd, const char *path, const struct 
         unlink(sidecar);
         return 0;
     }
-    int result = tag_text_write(host, sidecar, text, err);
+    int result = staging_replace(host, sidecar, text, err);
     if (result == 0)
         fremovexattr(fd, ATTRIBUTE); /* an older one would be believed first */
     return result;

@@ -169,30 +169,22 @@ int places_read(struct spinel_host *host, struct pool_places *places, struct err
 int place_note(struct spinel_host *host, const char *uid, const char *dir, struct error *err)
 {
     struct arena *arena = spinel_arena(host);
-    struct staging staging;
     struct stat st;
     if (stat(dir, &st) < 0)
         return error_sys(err, "cannot look at %s", dir);
     struct value *note = value_map(arena);
     value_set_text(arena, note, "path", dir);
     value_set_int(arena, note, "device", (int64_t)st.st_dev);
-    const char *text = json_text(arena, note);
-    int result = directories_make(host, place_notes_dir(host), err);
-    if (result < 0)
-        return result;
-    const char *path = arena_printf(arena, "%s/%s", place_notes_dir(host), uid);
-    result = staging_open(host, path, &staging, err);
-    if (result < 0)
-        return result;
-    if (write_all(staging.fd, text, strlen(text)) < 0)
-        result = error_sys(err, "cannot write %s", path);
-    else
-        result = staging_publish(&staging, STAGING_REPLACE, err);
-    staging_close(&staging);
-    return result;
+    if (directories_make(host, place_notes_dir(host), err) < 0)
+        return err->code;
+    return staging_replace(host, arena_printf(arena, "%s/%s", place_notes_dir(host), uid),
+                           json_text(arena, note), err);
 }
 
-void place_forget(struct spinel_host *host, const char *uid)
+int place_forget(struct spinel_host *host, const char *uid, struct error *err)
 {
-    unlink(arena_printf(spinel_arena(host), "%s/%s", place_notes_dir(host), uid));
+    const char *path = arena_printf(spinel_arena(host), "%s/%s", place_notes_dir(host), uid);
+    if (unlink(path) < 0 && errno != ENOENT)
+        return error_sys(err, "cannot remove %s", path);
+    return parent_sync(path, err);
 }

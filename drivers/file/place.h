@@ -31,7 +31,7 @@ int places_read(struct spinel_host *host, struct pool_places *places, struct err
 const struct value *pool_tag(struct spinel_host *host, const char *dir);
 
 int place_note(struct spinel_host *host, const char *uid, const char *dir, struct error *err);
-void place_forget(struct spinel_host *host, const char *uid);
+int place_forget(struct spinel_host *host, const char *uid, struct error *err);
 char *place_notes_dir(struct spinel_host *host);
 
 /* Calls `each` for every name in a directory that is not hidden; a directory that is not

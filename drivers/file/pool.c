@@ -141,6 +141,16 @@ static int pool_make(struct spinel_host *host, const struct spinel_op *op, struc
     return result < 0 ? result : pool_tag_write(host, op, dir, is_named, err);
 }
 
+/* Also a draft of our tag, whose writer died before it got its name. */
+static bool is_own_name(const char *name)
+{
+    static const char *const own[] = {".", "..", POOL_TAG, "." POOL_TAG ".new", POOL_TRASH};
+    for (size_t i = 0; i < sizeof own / sizeof *own; i++)
+        if (strcmp(name, own[i]) == 0)
+            return true;
+    return false;
+}
+
 static int directory_is_empty(const char *path)
 {
     DIR *dir = opendir(path);
@@ -149,8 +159,7 @@ static int directory_is_empty(const char *path)
         return errno == ENOENT;
     errno = 0;
     for (const struct dirent *entry; (entry = readdir(dir));)
-        count += strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0 &&
-                 strcmp(entry->d_name, POOL_TAG) != 0 && strcmp(entry->d_name, POOL_TRASH) != 0;
+        count += !is_own_name(entry->d_name);
     count += errno != 0; /* what could not be read may be there */
     closedir(dir);
     return count == 0;
@@ -158,19 +167,23 @@ static int directory_is_empty(const char *path)
 
 static int pool_remove(struct spinel_host *host, const struct pool_place *place, struct error *err)
 {
-    const char *trash = arena_printf(spinel_arena(host), "%s/" POOL_TRASH, place->dir);
+    struct arena *arena = spinel_arena(host);
+    const char *trash = arena_printf(arena, "%s/" POOL_TRASH, place->dir);
     if (!directory_is_empty(place->dir) || !directory_is_empty(trash)) {
         error_set(err, ERR_BUSY, "pool directory %s still holds files and is kept", place->dir);
         return error_hint(
             err, "Move the files away, or list what was kept and give it up: spinel purge");
     }
     rmdir(trash);
-    unlink(arena_printf(spinel_arena(host), "%s/" POOL_TAG, place->dir));
+    unlink(arena_printf(arena, "%s/." POOL_TAG ".new", place->dir));
+    unlink(arena_printf(arena, "%s/" POOL_TAG, place->dir));
     /* A mount point or a directory of somebody who wrote in just now stays. */
-    if (rmdir(place->dir) < 0 && errno != EBUSY && errno != ENOTEMPTY && errno != ENOENT)
+    bool is_gone = rmdir(place->dir) == 0 || errno == ENOENT;
+    if (!is_gone && errno != EBUSY && errno != ENOTEMPTY)
         return error_sys(err, "cannot remove %s", place->dir);
-    place_forget(host, place->uid);
-    return 0;
+    if ((is_gone ? parent_sync(place->dir, err) : directory_sync(place->dir, err)) < 0)
+        return err->code;
+    return place_forget(host, place->uid, err);
 }
 
 static int pool_apply(struct spinel_host *host, const struct spinel_op *op, struct error *err)

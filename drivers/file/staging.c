@@ -52,7 +52,12 @@ static int nameless_replace(const struct staging *staging)
     unlink(hidden);
     if (linkat(AT_FDCWD, staging->path, AT_FDCWD, hidden, AT_SYMLINK_FOLLOW) < 0)
         return -1;
-    return rename(hidden, staging->target);
+    if (rename(hidden, staging->target) == 0)
+        return 0;
+    int cause = errno;
+    unlink(hidden);
+    errno = cause;
+    return -1;
 }
 
 static int name_give(const struct staging *staging, enum staging_mode mode)
@@ -88,6 +93,21 @@ int staging_publish(struct staging *staging, enum staging_mode mode, struct erro
     if (result == 0)
         result = staging_name(staging, mode, err);
     return result < 0 ? result : parent_sync(staging->target, err);
+}
+
+int staging_replace(struct spinel_host *host, const char *target, const char *text,
+                    struct error *err)
+{
+    struct staging staging;
+    int result = staging_open(host, target, &staging, err);
+    if (result < 0)
+        return result;
+    if (write_all(staging.fd, text, strlen(text)) < 0)
+        result = error_sys(err, "cannot write %s", target);
+    else
+        result = staging_publish(&staging, STAGING_REPLACE, err);
+    staging_close(&staging);
+    return result;
 }
 
 void staging_close(struct staging *staging)

@@ -29,6 +29,9 @@ int staging_publish(struct staging *staging, enum staging_mode mode, struct erro
 /* The same in parts, for several at once. A name is durable when its directory was synced. */
 int staging_sync(const struct staging *staging, struct error *err);
 int staging_name(struct staging *staging, enum staging_mode mode, struct error *err);
+/* All of that for a small file: this text, in place of what has the name. */
+int staging_replace(struct spinel_host *host, const char *target, const char *text,
+                    struct error *err);
 /* Drops what was not published. */
 void staging_close(struct staging *staging);
 

@@ -95,15 +95,12 @@ static int64_t uptime_read(struct spinel_host *host)
 static void uptime_count(struct spinel_host *host)
 {
     struct error ignored = ERROR_INIT;
-    struct staging staging;
     int64_t now_s = boottime_s();
     trash.uptime_s += now_s - trash.counted_s;
     trash.counted_s = now_s;
-    if (staging_open(host, uptime_path(host), &staging, &ignored) < 0)
-        return;
-    if (dprintf(staging.fd, "%" PRId64 "\n", trash.uptime_s) > 0)
-        (void)staging_publish(&staging, STAGING_REPLACE, &ignored);
-    staging_close(&staging);
+    (void)staging_replace(host, uptime_path(host),
+                          arena_printf(spinel_arena(host), "%" PRId64 "\n", trash.uptime_s),
+                          &ignored);
 }
 
 /* ---- in and out --------------------------------------------------------------------- */

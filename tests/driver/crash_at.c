@@ -65,6 +65,17 @@ int open(const char *path, int flags, ...)
     return NEXT("open", const char *, int, ...)(path, flags, mode);
 }
 
+int openat(int dir, const char *path, int flags, ...)
+{
+    va_list args;
+    va_start(args, flags);
+    unsigned mode = flags & (O_CREAT | O_TMPFILE) ? va_arg(args, unsigned) : 0;
+    va_end(args);
+    if (flags & O_CREAT)
+        crash();
+    return NEXT("openat", int, const char *, int, ...)(dir, path, flags, mode);
+}
+
 int ftruncate(int fd, off_t size)
 {
     crash();
@@ -105,6 +116,12 @@ int unlink(const char *path)
     if (path != own)
         crash();
     return NEXT("unlink", const char *)(path);
+}
+
+int unlinkat(int dir, const char *path, int flags)
+{
+    crash();
+    return NEXT("unlinkat", int, const char *, int)(dir, path, flags);
 }
 
 int rename(const char *from, const char *to)

@@ -223,6 +223,19 @@ static void a_url_that_does_not_answer_is_tried_again(void **state)
                    "cannot download http://127.0.0.1:9/os.raw");
 }
 
+/* It is not tried again, and nothing of it is fetched. */
+static void an_image_that_is_said_to_be_too_large_is_refused_for_good(void **state)
+{
+    struct rack *rack = *state;
+    char hex[65];
+    struct server *server =
+        server_start(rack, 0, "HTTP/1.0 200 OK\r\nContent-Length: 2199023255552\r\n\r\nx");
+    rack_start(rack, hosts_allowed(rack, "127.0.0.1", server));
+    assert_refused(rack,
+                   image_make(rack, 1, url_of(rack, "127.0.0.1", server), digest_of_bytes(hex)),
+                   "invalid", "larger than the limit");
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -232,6 +245,7 @@ int main(void)
         TEST(the_digest_of_what_a_url_gives_is_not_told),
         TEST(hosts_that_are_no_list_are_refused_at_the_start),
         TEST(an_allowed_host_is_asked),
+        TEST(an_image_that_is_said_to_be_too_large_is_refused_for_good),
         TEST(a_url_that_does_not_answer_is_tried_again),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -368,6 +368,28 @@ static void a_pool_that_holds_anything_is_kept(void **state)
     assert_int_equal(access(dir, F_OK), -1);
 }
 
+/* Whoever wrote a tag may have died before the tag got its name. */
+static void a_draft_of_its_tag_keeps_no_pool(void **state)
+{
+    struct rack *rack = *state;
+    const char *dir = arena_printf(rack->arena, "%s/pool", rack->dir);
+    assert_applied(rack, rack_apply(rack, 1, 1, "create", "Pool", POOL(dir)));
+    file_write(arena_printf(rack->arena, "%s/..spinel-pool.new", dir), "x", 1, 0600);
+    assert_applied(rack, rack_apply(rack, 1, 2, "delete", "Pool", POOL(dir)));
+    assert_int_equal(access(dir, F_OK), -1);
+}
+
+static void a_tag_that_gets_no_name_leaves_no_draft(void **state)
+{
+    struct rack *rack = *state;
+    const char *dir = arena_printf(rack->arena, "%s/pool", rack->dir);
+    const char *tag = arena_printf(rack->arena, "%s/.spinel-pool", dir);
+    assert_int_equal(mkdir(dir, 0755) | mkdir(tag, 0755), 0);
+    assert_refused(rack, rack_apply(rack, 1, 1, "create", "Pool", POOL(dir)), "system",
+                   "cannot name");
+    assert_int_equal(access(arena_printf(rack->arena, "%s/..spinel-pool.new", dir), F_OK), -1);
+}
+
 static void a_pool_that_holds_trash_is_kept(void **state)
 {
     struct rack *rack = *state;
@@ -677,6 +699,8 @@ int main(void)
         TEST(an_epoch_in_a_tag_counts_without_a_ledger),
         TEST(a_list_that_says_the_same_is_not_said_again),
         TEST(a_pool_that_holds_anything_is_kept),
+        TEST(a_draft_of_its_tag_keeps_no_pool),
+        TEST(a_tag_that_gets_no_name_leaves_no_draft),
         TEST(a_pool_that_holds_trash_is_kept),
         TEST(a_directory_is_one_pool_only),
         TEST(a_volume_of_an_unmounted_pool_is_unknown_and_not_absent),

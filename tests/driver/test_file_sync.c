@@ -300,6 +300,21 @@ static void the_directory_of_a_first_volume_is_on_disk_before_the_answer(void **
     assert_non_null(find(rack, log_take(rack), "sync", inode_of(pools)));
 }
 
+static void a_pool_that_is_gone_is_so_on_disk_before_the_answer(void **state)
+{
+    struct rack *rack = *state;
+    skip_with_address_sanitizer();
+    const char *pool = arena_printf(rack->arena, "{\"spec\":{\"path\":\"%s/pool\"}}", rack->dir);
+    assert_applied(rack, rack_apply(rack, 1, 1, "create", "Pool", pool));
+    log_take(rack);
+    assert_applied(rack, rack_apply(rack, 1, 2, "delete", "Pool", pool));
+    const char *log = log_take(rack);
+    assert_non_null(find(rack, log, "sync", inode_of(rack->dir)));
+    assert_non_null(
+        find(rack, log, "sync",
+             inode_of(arena_printf(rack->arena, "%s/state/drivers/file/pools", rack->dir))));
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -316,6 +331,7 @@ int main(void)
         TEST(the_directory_of_a_first_volume_is_on_disk_before_the_answer),
         TEST(the_ledger_is_on_disk_before_it_has_its_name),
         TEST(a_tag_that_changes_is_on_disk_before_the_answer),
+        TEST(a_pool_that_is_gone_is_so_on_disk_before_the_answer),
         TEST(a_volume_is_on_disk_in_the_trash_before_the_answer),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -27,7 +27,7 @@ static struct records records_of(struct arena *arena, const uint8_t *data, size_
         struct record record = {0};
         /* A file of another name is not read. */
         if (json_read(arena, line, len, &value, &err) == 0 && record_from(arena, value, &record) &&
-            strlen(record.uid) == UID_LENGTH)
+            strlen(record.uid) == UID_TEXT - 1)
             records.items[records.count++] = record;
     }
     qsort(records.items, records.count, sizeof *records.items, record_order);
