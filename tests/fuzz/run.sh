@@ -26,7 +26,7 @@ for target in "$@"; do
     sh $here/seeds.sh "$target" "$seeds"
     [ ! -d "$here/corpus/$target" ] || cp "$here/corpus/$target"/* "$seeds"/
     set -- -max_total_time="$seconds" -timeout=2 -report_slow_units=1 -rss_limit_mb=1024 -malloc_limit_mb=64 \
-        -max_len="${MAX_LEN:-65536}" -print_final_stats=1 -artifact_prefix="$kept/findings/$target-"
+        -max_len="${MAX_LEN:-65536}" ${MAX_LEN:+-len_control=0} -print_final_stats=1 -artifact_prefix="$kept/findings/$target-"
     [ ! -e "$here/dict/$target" ] || set -- "$@" -dict="$here/dict/$target"
     # What these keep open is taken for a leak after each input, and libgit2's own leak can only be
     # told apart slowly. `make check-fuzz` looks for their leaks.
