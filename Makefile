@@ -159,19 +159,21 @@ check-torture:  ## a sample of it
 	$(MAKE) torture SAMPLE=300 SCENE=file
 
 # ---- fuzzing: one file a target; replay.c runs it on files, libFuzzer on inputs of its own
-fuzz_targets := $(filter-out replay directory scene restart shown_rows,$(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/*.c)))
+fuzz_targets := $(filter-out replay cost bounded directory scene restart shown_rows,$(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/*.c)))
 replays  := $(fuzz_targets:%=$(BUILD)/fuzz/%)
 fuzzers  := $(fuzz_targets:%=$(BUILD)/fuzzer/%)
 fuzz_libs = $(BUILD)/libcore.a $(BUILD)/libspinel-driver.a $(BUILD)/libmodel.a
 fuzz_link = $(CC) $(ALL_LDFLAGS) -o $@ $(filter %.o,$^) $(fuzz_libs) $(LIBS_spinel) $(LIBS_linux-vpc) $(LIBS_file)
 
-$(replays): $(BUILD)/fuzz/%: $(BUILD)/obj/tests/fuzz/%.o $(call obj,$(addprefix tests/fuzz/,replay.c directory.c scene.c)) $(fuzz_libs)
+$(replays): $(BUILD)/fuzz/%: $(BUILD)/obj/tests/fuzz/%.o $(call obj,$(addprefix tests/fuzz/,replay.c cost.c directory.c scene.c)) $(fuzz_libs)
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)$(fuzz_link)
 
-$(fuzzers): $(BUILD)/fuzzer/%: $(BUILD)/obj/tests/fuzz/%.o $(call obj,$(addprefix tests/fuzz/,directory.c scene.c)) $(fuzz_libs)
+# Without a sanitizer, what an input costs can be told while it is looked for.
+fuzz_bound := $(if $(filter fuzzer-no-link,$(SANITIZE)),$(call obj,tests/fuzz/cost.c tests/fuzz/bounded.c))
+$(fuzzers): $(BUILD)/fuzzer/%: $(BUILD)/obj/tests/fuzz/%.o $(call obj,$(addprefix tests/fuzz/,directory.c scene.c)) $(fuzz_bound) $(fuzz_libs)
 	@mkdir -p $(@D)
-	$(call say,LINK,$@)$(fuzz_link) -fsanitize=fuzzer
+	$(call say,LINK,$@)$(fuzz_link) -fsanitize=fuzzer $(if $(fuzz_bound),-Wl$(comma)--wrap=LLVMFuzzerTestOneInput)
 
 # What a target links beside the files that it includes.
 $(foreach t,fuzz fuzzer,$(BUILD)/$(t)/store_rows): $(call obj,tests/fuzz/restart.c tests/fuzz/shown_rows.c)
@@ -248,7 +250,7 @@ FUZZ_CC ?= clang
 TARGET ?= $(fuzz_targets)
 TIME   ?= 60
 fuzz:  ## libFuzzer on every input that others write; TIME= seconds each, TARGET= one or some, FAST=1 unsanitized
-	$(MAKE) fuzzers $(FUZZ)
+	$(MAKE) $(TARGET:%=$(fuzz_build)/fuzzer/%) $(FUZZ)
 	sh tests/fuzz/run.sh $(fuzz_build) $(TIME) $(TARGET)
 
 fuzz-coverage:  ## lines and branches that each fuzz target's corpus runs of the files it is for

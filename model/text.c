@@ -135,25 +135,47 @@ void text_add_shown(struct text *text, const char *bytes, size_t len)
     }
 }
 
+/* Of the character at `at`; its bytes. */
+static size_t character_columns(const char *at, size_t len, int *columns)
+{
+    utf8proc_int32_t point;
+    utf8proc_ssize_t taken =
+        (unsigned char)*at < 0x80
+            ? 0
+            : utf8proc_iterate((const utf8proc_uint8_t *)at, (utf8proc_ssize_t)len, &point);
+
+    *columns = taken > 0 ? utf8proc_charwidth(point) : 1;
+    return taken > 0 ? (size_t)taken : 1;
+}
+
+int text_columns_n(const char *utf8, size_t len)
+{
+    int columns = 0, width;
+
+    for (size_t at = 0; at < len; columns += width)
+        at += character_columns(utf8 + at, len - at, &width);
+    return columns;
+}
+
 int text_columns(const char *utf8)
 {
-    const utf8proc_uint8_t *at = (const utf8proc_uint8_t *)utf8;
-    int columns = 0;
+    return text_columns_n(utf8, strlen(utf8));
+}
 
-    while (*at) {
-        utf8proc_int32_t point;
-        utf8proc_ssize_t len;
+size_t text_fitting(const char *utf8, int columns)
+{
+    size_t len = strlen(utf8), at = 0;
 
-        if (*at < 0x80) {
-            columns++;
-            at++;
-            continue;
-        }
-        len = utf8proc_iterate(at, -1, &point);
-        columns += len > 0 ? utf8proc_charwidth(point) : 1;
-        at += len > 0 ? len : 1;
+    while (at < len) {
+        int width;
+        size_t size = character_columns(utf8 + at, len - at, &width);
+
+        if (width > columns)
+            break;
+        columns -= width;
+        at += size;
     }
-    return columns;
+    return at;
 }
 
 int text_compare(const char *a, const char *b)

@@ -47,5 +47,8 @@ int text_compare(const char *a, const char *b);
 
 /* Columns that UTF-8 text takes on a terminal (libutf8proc); invalid bytes count 1. */
 int text_columns(const char *utf8);
+int text_columns_n(const char *utf8, size_t len); /* of its first bytes */
+/* The bytes of its longest beginning that takes at most so many columns. */
+size_t text_fitting(const char *utf8, int columns);
 
 #endif

@@ -9,7 +9,6 @@
  */
 #include "drivers/lib/call.h"
 
-#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -34,6 +33,9 @@ enum {
     DEATHS_MAX = 3,     /* of one look request, before the rest is given up */
     GRACE_MS = 250,     /* past its deadline a callback may still say so itself */
     DYING_LOOK_MS = 20, /* how often to look at a group whose members are not ours to reap */
+    CHUNK = 1 << 16,
+    READ_CHUNKS = 16,     /* at a time: more than a pipe holds */
+    FRAME_MAX = 64 << 20, /* no daemon takes a longer line */
 };
 
 struct frame_head {
@@ -323,46 +325,101 @@ void calls_start(struct spinel_host *host)
     }
 }
 
-static void outcome_take(const struct call *call, const char *data, size_t len)
+static const char *call_what(const struct call *call)
+{
+    static const char *const what[] = {"the list", "the look", NULL};
+    return what[call->kind] ? what[call->kind] : verb_text(call->op.verb);
+}
+
+static bool error_is_whole(const struct error *err)
+{
+    return err->code <= ERR_NONE && memchr(err->message, '\0', sizeof err->message) &&
+           memchr(err->hint, '\0', sizeof err->hint);
+}
+
+static bool outcome_take(const struct call *call, const char *data, size_t len)
 {
     struct outcome outcome;
-    assert(len == sizeof outcome);
+    if (len != sizeof outcome)
+        return false;
     memcpy(&outcome, data, len);
-    assert(outcome.member < call->member_count);
+    if (outcome.member >= call->member_count || !error_is_whole(&outcome.err))
+        return false;
     struct call *member = call->members[outcome.member];
+    if (member->is_answered)
+        return false;
     member->is_answered = outcome.err.code == ERR_NONE;
     if (member->is_answered)
         applied_write(&member->answer, &member->op);
     else if (member->err.code == ERR_NONE)
         member->err = outcome.err;
+    return true;
 }
 
-static void frame_take(struct spinel_host *host, struct call *call, enum frame frame,
-                       const char *data, size_t len)
+static bool error_take(struct call *call, const char *data, size_t len)
 {
-    switch (frame) {
+    struct error err;
+    if (len != sizeof err)
+        return false;
+    memcpy(&err, data, len);
+    if (err.code == ERR_NONE || !error_is_whole(&err))
+        return false;
+    if (call->err.code == ERR_NONE)
+        call->err = err;
+    return true;
+}
+
+static bool result_take(struct call *call, const char *data, size_t len)
+{
+    if (call->is_answered || call->done > 0 || call->member_count > 1)
+        return false;
+    text_add_n(&call->answer, data, len);
+    call->is_answered = true;
+    call->done = call->uid_count;
+    return true;
+}
+
+static bool object_take(struct call *call, const char *data, size_t len)
+{
+    if (call->done >= call->uid_count)
+        return false;
+    if (call->done++ > 0)
+        text_add_char(&call->answer, ',');
+    text_add_n(&call->answer, data, len);
+    call->deadline_ms = host_now_ms() + call->timeout_ms + GRACE_MS;
+    return true;
+}
+
+/* False if no call of ours would send that: its memory may be damaged. */
+static bool frame_take(struct spinel_host *host, struct call *call, const struct frame_head *head,
+                       const char *data)
+{
+    switch (head->frame) {
     case FRAME_RESULT:
-        text_add_n(&call->answer, data, len);
-        call->is_answered = true;
-        call->done = call->uid_count;
-        break;
+        return result_take(call, data, head->len);
     case FRAME_ERROR:
-        assert(len == sizeof call->err);
-        memcpy(&call->err, data, len);
-        break;
+        return error_take(call, data, head->len);
     case FRAME_OBJECT:
-        if (call->done++ > 0)
-            text_add_char(&call->answer, ',');
-        text_add_n(&call->answer, data, len);
-        call->deadline_ms = host_now_ms() + call->timeout_ms + GRACE_MS;
-        break;
+        return object_take(call, data, head->len);
     case FRAME_NOTICE:
-        text_add_n(&host->wire.output, data, len);
-        break;
+        text_add_n(&host->wire.output, data, head->len);
+        return true;
     case FRAME_OUTCOME:
-        outcome_take(call, data, len);
-        break;
+        return outcome_take(call, data, head->len);
     }
+    return false;
+}
+
+/* It costs that call, as a crash would: its time is over. */
+static void call_distrust(struct call *call)
+{
+    if (call->err.code == ERR_NONE)
+        error_set(&call->err, ERR_SYSTEM, "%s sent what is no answer", call_what(call));
+    text_reset(&call->input);
+    if (call->fd >= 0)
+        close(call->fd);
+    call->fd = -1;
+    call->deadline_ms = 0;
 }
 
 static void frames_take(struct spinel_host *host, struct call *call)
@@ -371,21 +428,33 @@ static void frames_take(struct spinel_host *host, struct call *call)
     size_t at = 0;
     while (call->input.len - at >= sizeof head) {
         memcpy(&head, call->input.data + at, sizeof head);
-        if (call->input.len - at - sizeof head < head.len)
+        at += sizeof head;
+        if (head.len > FRAME_MAX) {
+            call_distrust(call);
+            return;
+        }
+        if (call->input.len - at < head.len) {
+            at -= sizeof head;
             break;
-        frame_take(host, call, (enum frame)head.frame, call->input.data + at + sizeof head,
-                   head.len);
-        at += sizeof head + head.len;
+        }
+        if (!frame_take(host, call, &head, call->input.data + at)) {
+            call_distrust(call);
+            return;
+        }
+        at += head.len;
     }
     memmove(call->input.data, call->input.data + at, call->input.len - at);
     call->input.len -= at;
 }
 
+/* One that writes without end is read again when the others have had their turn. */
 void call_read(struct spinel_host *host, struct call *call)
 {
-    char chunk[1 << 16];
+    char chunk[CHUNK];
     ssize_t got;
-    while (call->fd >= 0 && (got = read(call->fd, chunk, sizeof chunk)) != -1) {
+    for (int i = 0; i < READ_CHUNKS && call->fd >= 0; i++) {
+        if ((got = read(call->fd, chunk, sizeof chunk)) < 0)
+            break;
         if (got == 0) {
             close(call->fd);
             call->fd = -1;
@@ -407,12 +476,6 @@ void call_kill(struct spinel_host *host, struct call *call, const struct error *
     kill(-call->pid, SIGKILL);
     call->state = CALL_DYING;
     call->deaths = DEATHS_MAX; /* wanted, so nothing is started again */
-}
-
-static const char *call_what(const struct call *call)
-{
-    static const char *const what[] = {"the list", "the look", NULL};
-    return what[call->kind] ? what[call->kind] : verb_text(call->op.verb);
 }
 
 /* A look that hangs or crashes costs its object; what comes after it is looked at. */

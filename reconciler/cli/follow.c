@@ -66,7 +66,7 @@ static void words_add(struct follow *follow, struct text *out, int indent, const
 
     while (*text) {
         size_t len = strcspn(text, " \n");
-        int width = text_columns(text) - text_columns(text + len);
+        int width = text_columns_n(text, len);
 
         if (column > 0 && follow->width > 0 && column + 1 + width > follow->width) {
             text_printf(out, "\n%*s", indent, "");
@@ -108,13 +108,10 @@ void follow_say(struct follow *follow, int indent, const char *text)
 static void line_show(struct follow *follow, const char *text)
 {
     int room = follow->width > 1 ? follow->width - 1 : 79;
-    size_t len = strlen(text);
 
-    while (len > 0 && text_columns(text) - text_columns(text + len) > room)
-        len--;
     line_clear(follow);
-    terminal_print(follow->out, "%s%.*s%s", paint(follow->out, PAINT_FAINT), (int)len, text,
-                   paint(follow->out, PAINT_PLAIN));
+    terminal_print(follow->out, "%s%.*s%s", paint(follow->out, PAINT_FAINT),
+                   (int)text_fitting(text, room), text, paint(follow->out, PAINT_PLAIN));
     fflush(follow->out);
     follow->has_line = true;
 }

@@ -52,19 +52,13 @@ static void source_print(const char *source, unsigned column, int columns)
     unsigned before = column > 0 ? column - 1 : 0;
     unsigned start = before > (unsigned)columns * 2 / 3 ? before - (unsigned)columns / 3 : 0;
     const char *from = source + bytes_before(source, start);
-    size_t len = strlen(from), lead = bytes_before(from, before - start);
-    int indent = 0;
+    size_t len = text_fitting(from, columns), lead = bytes_before(from, before - start);
 
-    while (len > 0 && text_columns(from) - text_columns(from + len) > columns)
-        len--;
-    while (len > 0 && ((unsigned char)from[len] & 0xc0) == 0x80)
-        len--;
     while (len > 0 && (from[len - 1] == ' ' || from[len - 1] == '\t'))
         len--;
     for (size_t i = 0; i < len; i++)
         putchar(from[i] == '\t' ? ' ' : from[i]);
-    indent = text_columns(from) - text_columns(from + lead);
-    printf("\n%*s^\n", indent, "");
+    printf("\n%*s^\n", text_columns_n(from, lead), "");
 }
 
 void problems_print_narrow(const struct report *report, int columns)

@@ -6,7 +6,6 @@
 #include "reconciler/cli/table.h"
 
 #include <string.h>
-#include <utf8proc.h>
 
 #include "model/text.h"
 
@@ -97,25 +96,6 @@ static void widths_fit(const struct table *table, int *widths, int limit)
     }
 }
 
-/* Bytes of `text` that fit into `columns`, whole characters only. */
-static size_t bytes_within(const char *text, int columns)
-{
-    size_t at = 0;
-    int used = 0;
-
-    while (text[at]) {
-        utf8proc_int32_t point;
-        utf8proc_ssize_t len = utf8proc_iterate((const utf8proc_uint8_t *)text + at, -1, &point);
-        int width = len > 0 ? utf8proc_charwidth(point) : 1;
-
-        if (used + width > columns)
-            return at;
-        used += width;
-        at += len > 0 ? (size_t)len : 1;
-    }
-    return at;
-}
-
 static void cell_print(FILE *stream, const char *text, int width, enum paint color, bool is_last)
 {
     int taken = text_columns(text);
@@ -123,7 +103,7 @@ static void cell_print(FILE *stream, const char *text, int width, enum paint col
 
     if (color != PAINT_PLAIN)
         fputs(paint(stream, color), stream);
-    fwrite(text, 1, is_cut ? bytes_within(text, width - 1) : strlen(text), stream);
+    fwrite(text, 1, is_cut ? text_fitting(text, width - 1) : strlen(text), stream);
     if (is_cut) {
         fputs("…", stream);
         taken = text_columns("…") + width - 1;

@@ -180,7 +180,7 @@ void core_driver_down(struct core *core, const char *name, const char *why)
     driver->is_listed = core->round.is_still = false;
     requests_drop(core, driver);
     outgoing_drop(core, driver);
-    tasks_driver_lost(core, driver);
+    tasks_driver_lost(core, driver); /* R9 of docs/model/README.md: its children died with it */
     invariant(driver->in_flight == 0, "driver %s is down with %u ops in flight", name,
               driver->in_flight);
     core->wants_plan = true; /* what it holds is unknown now */

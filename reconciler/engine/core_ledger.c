@@ -30,6 +30,7 @@ void core_fail(struct core *core, const struct error *err)
     core->env->log(core->env->context, "store.failed", err->message);
 }
 
+/* R1 of docs/model/README.md: a transaction of the one who holds the writer's lock. */
 bool batch_open(struct core *core)
 {
     if (!core->config.effects || core->failure.code)

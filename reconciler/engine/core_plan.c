@@ -17,6 +17,7 @@ enum { DAY_S = 86400, LASTING_START_S = 600 };
 
 /* ---- input -------------------------------------------------------------------------- */
 
+/* R8 of docs/model/README.md: the plan counts the tombstones of a name for its next uid. */
 static uint64_t incarnations(void *context, const char *kind, const char *project, const char *name)
 {
     struct core *core = context;

@@ -2,7 +2,8 @@
 /*
  * The steps of a plan that run become tasks with durable intents. A step whose uid has a task under
  * way is left to it; one whose intent is open already, with the same arguments, is sent again under
- * the same epoch and op; any other gets the object's next epoch and replaces what was open.
+ * the same epoch and op; any other gets the object's next epoch and replaces what was open (R3 of
+ * docs/model/README.md).
  */
 #include "reconciler/engine/core_state.h"
 

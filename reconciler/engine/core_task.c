@@ -468,7 +468,8 @@ static void task_report_failure(struct core *core, struct task *task, const stru
                task->intent.verb, err->message);
 }
 
-/* `state` of the intent: "failed" ends it; "pending" keeps it for the same op again. */
+/* `state` of the intent: "failed" ends it; "pending" keeps it for the same op again, which finds
+ * what it has made already (R5). */
 static void task_fail(struct core *core, struct task *task, const struct error *err,
                       bool until_target, const char *state)
 {
@@ -677,8 +678,9 @@ static void window_adapt(const struct core *core, const struct task *task)
 
 /* ---- what the driver says ----------------------------------------------------------- */
 
-/* An object's own driver tells by a look what it has acknowledged, and what it let in and never
- * ended only here; another one, which holds the object open, tells everything here or nowhere. */
+/* R4, of which R3 takes account. An object's own driver tells by a look what it has acknowledged,
+ * and what it let in and never ended only here; another one, which holds the object open, tells
+ * everything here or nowhere. */
 void task_fenced(struct core *core, const struct task *task, int64_t epoch)
 {
     struct seen *seen = seen_find(core, task->intent.uid);

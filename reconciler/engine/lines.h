@@ -17,7 +17,7 @@ struct lines {
 #define LINES_INIT ((struct lines){.input = TEXT_INIT})
 
 /* The next whole line, without its newline; NULL: there is none. It is borrowed until the next call
- * of any of these, and before anything is appended this was NULL. */
+ * of any of these, or until something is appended. */
 const char *lines_next(struct lines *lines, size_t *len);
 /* Forgets what was waiting: who wrote it has ended. */
 void lines_reset(struct lines *lines);

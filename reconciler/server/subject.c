@@ -17,7 +17,7 @@
 #include "model/json.h"
 #include "model/text.h"
 
-enum { ANSWER_MS = 60000, MUTE_MS = 1000, LOOK_MS = 50, CHUNK = 1 << 16 };
+enum { ANSWER_MS = 60000, MUTE_MS = 1000, LOOK_MS = 50, CHUNK = 1 << 16, ANSWER_MAX = 64 << 20 };
 
 static int64_t now_ms(void)
 {
@@ -60,7 +60,7 @@ const struct value *subject_start(struct subject *subject)
     struct arena *arena = subject->arena;
     struct value *params = value_map(arena), *rack = value_map(arena);
     signal(SIGPIPE, SIG_IGN);
-    text_reset(&subject->input);
+    lines_reset(&subject->lines);
     subject->early = value_map(arena);
     if (!subject_fork(subject))
         return NULL;
@@ -143,9 +143,11 @@ void subject_kill(struct subject *subject)
 static bool input_take(struct subject *subject)
 {
     char chunk[CHUNK];
+    if (subject->lines.input.len > ANSWER_MAX)
+        return false; /* nor would a daemon take more */
     ssize_t got = read(subject->out, chunk, sizeof chunk);
     if (got > 0)
-        text_add_n(&subject->input, chunk, (size_t)got);
+        text_add_n(&subject->lines.input, chunk, (size_t)got);
     return got > 0;
 }
 
@@ -188,18 +190,24 @@ static const struct value *message_next(struct subject *subject, int64_t deadlin
 {
     struct error ignored = ERROR_INIT;
     struct value *message = NULL;
-    char *end;
-    while (!(end = memchr(subject->input.data, '\n', subject->input.len))) {
+    const char *line;
+    size_t len;
+    while (!(line = lines_next(&subject->lines, &len))) {
         struct pollfd fd = {.fd = subject->out, .events = POLLIN};
         int64_t left = deadline_ms - now_ms();
         if (left <= 0 || poll(&fd, 1, (int)left) <= 0 || !input_take(subject))
             return NULL;
     }
-    size_t len = (size_t)(end - subject->input.data);
-    json_read(subject->arena, subject->input.data, len, &message, &ignored);
-    memmove(subject->input.data, end + 1, subject->input.len - len);
-    subject->input.len -= len + 1;
+    json_read(subject->arena, line, len, &message, &ignored);
     return message ? message : value_map(subject->arena);
+}
+
+/* Of an answer to what we asked, or to what was no request. */
+static bool is_expected(const struct subject *subject, const struct value *message)
+{
+    const struct value *id = value_get(message, "id");
+    return id && (id->type == VALUE_NULL ||
+                  (id->type == VALUE_INT && id->integer >= 1 && id->integer <= subject->next_id));
 }
 
 /* "" for a notice. */
@@ -227,7 +235,7 @@ const struct value *subject_receive(struct subject *subject, int id)
         const char *got = id_text(arena, message);
         if (strcmp(got, wanted) == 0)
             break;
-        if (*got)
+        if (is_expected(subject, message))
             value_set(arena, subject->early, got, value_copy(arena, message));
         message = NULL;
     }

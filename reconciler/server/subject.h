@@ -5,8 +5,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <sys/types.h>
-#include "model/text.h"
 #include "model/value.h"
+#include "reconciler/engine/lines.h"
 
 /* A driver under test: its process, and a conversation with it, one answer at a time. */
 struct subject {
@@ -17,7 +17,7 @@ struct subject {
     pid_t pid;           /* 0 when it does not run */
     int in, out;         /* our ends */
     int next_id;
-    struct text input;   /* what it said and was not read yet */
+    struct lines lines;  /* what it said and was not read yet */
     bool is_mute;        /* the last wait for an answer was in vain */
     struct value *early; /* map of answers that nobody has waited for yet, by id */
 };

@@ -335,6 +335,7 @@ static int core_start(struct supervisor *supervisor, struct error *err)
         core_process(supervisor, pair[1], parent);
     }
     close(pair[1]);
+    fcntl(pair[0], F_SETFL, O_NONBLOCK); /* a core that does not read is lost, not waited for */
     supervisor->channel = pair[0];
     supervisor->core = pid;
     supervisor->core_since_ms = now_ms();
@@ -345,6 +346,8 @@ static void core_ended(struct supervisor *supervisor, int status)
 {
     supervisor->core = 0;
     supervisor->core_status = status;
+    if (supervisor->channel >= 0)
+        shutdown(supervisor->channel, SHUT_RDWR); /* what it left may hold its end, and write on */
     while (supervisor->channel >= 0 && request_serve(supervisor))
         ; /* what it said last */
     if (supervisor->channel >= 0)

@@ -41,8 +41,10 @@ static int directory_open(const struct store *store, struct error *err)
 static bool identity_parse(const char *text, struct rack_identity *rack)
 {
     static const char hex[] = "0123456789abcdef";
-    return sscanf(text, "%32s %64s", rack->id, rack->seed) == 2 && strspn(rack->id, hex) == 32 &&
-           strspn(rack->seed, hex) == 64;
+    int end = 0;
+    return sscanf(text, "%32s %64s%n", rack->id, rack->seed, &end) == 2 &&
+           strspn(rack->id, hex) == 32 && strspn(rack->seed, hex) == 64 && end == 97 &&
+           !text[97 + strspn(text + 97, "\n")];
 }
 
 static int file_read(int dir, struct rack_identity *rack, enum kept *kept, struct error *err)

@@ -54,7 +54,7 @@ static inline struct rack *rack_new(const char *driver)
                                      .arena = arena,
                                      .in = -1,
                                      .out = -1,
-                                     .input = TEXT_INIT,
+                                     .lines = LINES_INIT,
                                      .state_dir = arena_printf(arena, "%s/state", rack->dir)};
     return rack;
 }
@@ -77,7 +77,7 @@ static inline void rack_free(struct rack *rack)
 {
     subject_kill(&rack->subject);
     nftw(rack->dir, entry_remove, 16, FTW_DEPTH | FTW_PHYS);
-    text_free(&rack->subject.input);
+    lines_free(&rack->subject.lines);
     arena_free(rack->arena);
 }
 

@@ -270,7 +270,7 @@ static void a_second_driver_observes_but_does_not_apply(void **state)
     struct rack *rack = *state;
     struct rack second = *rack;
     second.subject.pid = 0;
-    second.subject.input = (struct text)TEXT_INIT;
+    second.subject.lines = LINES_INIT;
     second.started = subject_start(&second.subject);
     assert_non_null(value_get(second.started, "result"));
     assert_true(is_absent(rack_look(&second, 1)));
@@ -279,7 +279,7 @@ static void a_second_driver_observes_but_does_not_apply(void **state)
     subject_kill(&rack->subject);
     assert_applied(&second, rack_apply(&second, 1, 1, "create", "NIC", "{\"spec\":{}}"));
     subject_kill(&second.subject);
-    text_free(&second.subject.input);
+    lines_free(&second.subject.lines);
 }
 
 int main(void)

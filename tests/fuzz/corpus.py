@@ -381,6 +381,124 @@ seed("http", "old", "GET /metrics HTTP/1.0\n\n")
 seed("http", "pipeline", http("HEAD", "/api/v1/status", ["If-None-Match: \"x\""]) * 3 + http("DELETE", "/"))
 seed("http", "resume", http("GET", "/api/v1/stream", ["Last-Event-ID: 0", "Accept: text/event-stream"]))
 
+# ---- what a core says to the supervisor (see core_messages.c): verbs and drivers are numbers
+START, KILL, ANSWERS, READY, REFUSED = range(5)
+def told(verb, driver=0):
+    return b"m" + bytes([verb, driver])
+seed("core_messages", "life", told(ANSWERS) + told(READY) + told(START) + b"a" + told(START, 1) + b"ad\0\1a" + told(KILL, 1) + b"a"
+     + told(START) + b"aw" + b"t\x0a")
+seed("core_messages", "falls", told(READY) + told(START) + told(START, 1) + b"c\1" + b"t\x0a" + told(READY) + told(START) + b"ac\0")
+seed("core_messages", "unkillable", told(READY) + told(START) + b"x" + told(KILL) + b"c\1x" + told(START) + b"ag" + told(START) + b"a")
+seed("core_messages", "refuses", told(REFUSED) + b"c\3")
+seed("core_messages", "descriptors", b"".join(b"f" + bytes([verb, 0, count]) for verb in (READY, START, 77) for count in range(8)))
+seed("core_messages", "odd", told(200, 200) + told(START, 255) + told(KILL, 3) + b"b\0x" + b"b\1x" + b"b\x83\0" + b"b\xffx")
+seed("core_messages", "no-driver", told(READY) + b"l" + told(START) * 3 + b"a")
+
+# ---- what a call's process says to the driver (see call_frames.c)
+def frame(letter, data):
+    return struct.pack("<II", len(data), ord(letter)) + data
+def child(status, *frames):
+    data = b"".join(frames)
+    return bytes([status]) + struct.pack(">H", len(data)) + data
+def failure(code, message=b"", hint=b""):
+    return struct.pack("<ii", code, 0) + message.ljust(768, b"\0") + hint.ljust(256, b"\0")
+def looked(*numbers):
+    return [frame("o", b'{"uid":"%032d"}' % n) for n in numbers]
+def outcome(member, error):
+    return frame("u", struct.pack("<I", member) + error)
+LIST, LOOK_AT, APPLY, GROUP = (bytes([n]) for n in range(4))
+seed("call_frames", "list", LIST + child(0, frame("r", b'{"list":[],"complete":true}')))
+seed("call_frames", "look", LOOK_AT + child(0, *looked(1, 2, 3, 4)))
+seed("call_frames", "look-at-once", LOOK_AT + child(0, frame("r", b"{},{},{},{}")))
+seed("call_frames", "look-crashes", LOOK_AT + child(0x8b, *looked(1)) + child(0x8b, *looked(3)) + child(0))
+seed("call_frames", "apply", APPLY + child(0, frame("n", b'{"method":"progress"}\n'), frame("r", b'{"epoch":3}')))
+seed("call_frames", "apply-fails", b"\x12" + child(1, frame("e", failure(-4, b"busy", b"wait"))))
+seed("call_frames", "ledger-full", b"\x22" + child(0, frame("r", b'{"epoch":13}')))
+seed("call_frames", "torn", APPLY + child(0x89, frame("r", b'{"epoch":3}')[:-3]))
+seed("call_frames", "huge", APPLY + child(0x89, struct.pack("<II", 0xffffffff, ord("r")) + b"x"))
+seed("call_frames", "group", GROUP + child(0, outcome(0, failure(0)), outcome(1, failure(-2, b"no")), outcome(2, failure(0))))
+seed("call_frames", "group-crashes", GROUP + child(0x8b, outcome(1, failure(0))))
+seed("call_frames", "odd", APPLY + child(0, frame("?", b"x")))
+
+# ---- what a daemon tells a command that follows it: a byte, then lines
+def event(type, text, **data):
+    return json.dumps({"method": "event", "params": {"seq": 1, "at": "2026-01-01T00:00:00Z", "type": type, "text": text, "data": data}}) + "\n"
+FOLLOWED = '{"jsonrpc":"2.0","id":1,"result":{}}\n'
+told_events = FOLLOWED + event("op.started", "create Volume shop/db", step=1, of=2) + event("op.progress", "half \u6587 \u001b[2J way") + event(
+    "op.failed", "it did\nnot work " + "word " * 40, hint="Look there. " * 12) + event("drift.found", "x") + event(
+    "converged", "of another", revision=6) + event("converged", "all is well", revision=7)
+for name, first in {"plain": 0x0f, "terminal": 0x1f, "pieces": 0x13, "narrow": 0x2f, "revision": 0x5f, "all": 0x8f}.items():
+    seed("follow_frames", name, bytes([first]) + told_events.encode())
+seed("follow_frames", "early", b"\x1f" + (event("op.confirmed", "done") * 3 + FOLLOWED + event("revision.refused", "not valid")).encode())
+seed("follow_frames", "refused", b"\x0f" + json.dumps({"id": 1, "error": {"code": -32000, "message": "no\u001b[2J", "data": {
+    "kind": "busy", "hint": "h"}}}).encode() + b"\n")
+seed("follow_frames", "odd", b"\x1f" + (FOLLOWED + lines('{"method":"event"}', '{"method":"event","params":5}', '{"method":5}')
+                                       + event("op.started", 5, step="x", of=[]) + "[\n").encode())
+
+# ---- what a driver says to the conformance suite: how it ends, twice; then the answers, each process's behind a line "===="
+class Conversation:
+    def __init__(self):
+        self.number, self.said = 0, ""
+    def result(self, result):
+        self.number += 1
+        self.said += json.dumps({"jsonrpc": "2.0", "id": self.number, "result": result}) + "\n"
+        return self
+    def error(self, code, is_ours=True):
+        self.number += is_ours
+        self.said += json.dumps({"jsonrpc": "2.0", "id": self.number if is_ours else None, "error": {"code": code, "message": "no"}}) + "\n"
+        return self
+    def again(self):
+        self.said += "====\n"
+        return self.result(WHO)
+WHO = {"name": "x", "version": "1", "kinds": ["Volume"]}
+SUBJECT, NOBODY = "0c0f0c0f0c0f0c0f0c0f0c0f0c0f0c0f", "0dead0dead0dead0dead0dead0dead00"
+def shown(epoch, released=False):
+    return {"objects": [{"uid": SUBJECT, "epoch": epoch, "kind": "Volume", "project": "conformance", "name": "sample",
+                         "spec": {"size": 1048576}, "released": released}], "complete": True}
+def gone(uid, epoch):
+    return {"objects": [{"uid": uid, "absent": True, "epoch": epoch}], "complete": True}
+def listed(token, *rows):
+    return {"list": list(rows), "complete": True, "token": token}
+ROW = [SUBJECT, 5, "e"]
+good = Conversation().result(WHO).error(-32601).error(-32700, False).result(listed("a")).error(-32600, False).result(listed("a"))
+good.result(gone(NOBODY, 0)).result(listed("a")).result({"unchanged": "a", "complete": True}).error(-32602).result({"epoch": 5})
+good.result(shown(5)).result(listed("b", ROW)).result(listed("b", ROW)).result(shown(5)).result({"epoch": 5}).result(shown(5))
+good.error(-32009).result(shown(5)).result({"epoch": 6}).result(shown(6, True)).result({"epoch": 7}).result(shown(7))
+good.again().result(shown(7)).error(-32009).result({"epoch": 8}).result({"killed": True}).result(listed("b", ROW))
+good.result({"epoch": 9}).result(gone(SUBJECT, 9)).result(listed("a")).result({"epoch": 9}).result({"epoch": 3}).result(gone(NOBODY, 3))
+good.again().result(gone(SUBJECT, 9)).error(-32009).result(gone(SUBJECT, 9)).again()
+seed("driver_suite", "conforms", b"\0\1" + good.said.encode())
+seed("driver_suite", "dies", b"\x8b\x8b" + good.said.encode())
+seed("driver_suite", "refuses", b"\1\1" + b'{"id":1,"error":{"code":-32000,"message":"no\\u001b[2J"}}\n')
+seed("driver_suite", "no-kind", b"\1\1" + Conversation().result(dict(WHO, kinds=[5, "Nothing"])).said.encode())
+seed("driver_suite", "says-nothing", b"\1\1")
+seed("driver_suite", "odd", b"\1\1" + (Conversation().result(WHO).said + lines(
+    "[]", "5", '{"id":"1"}', '{"id":[2],"result":{}}', '{"id":2,"result":5}', '{"id":3,"result":{"list":[[1],{}],"complete":"x"}}')).encode())
+
+# ---- a driver's three streams (see driver_streams.c)
+def piece(letter, data):
+    return letter.encode() + bytes([len(data)]) + data
+seed("driver_streams", "lines", piece("o", b'{"id":1}\n{"id"') + piece("o", b":2}\n") + piece("e", b"noise\nmore") + piece("e", b" of it\n")
+     + b"s\x09r\xff" + piece("o", b"x\n") + piece("o", b"torn"))
+seed("driver_streams", "waits", b"s\x09s\xffS\xffr\x05r\xffr\xff" + piece("o", b"a\n"))
+seed("driver_streams", "ends", piece("o", b"a\nb") + b"c\1" + piece("o", b"x"))
+seed("driver_streams", "errors-end", piece("e", b"a\n") + b"c\2" + piece("o", b"x\n"))
+seed("driver_streams", "deaf", b"c\0s\x09s\x09" + piece("o", b"x\n"))
+seed("driver_streams", "given-up", b"g\0" + piece("o", b"a\nb\nc\n") + piece("o", b"d\n"))
+seed("driver_streams", "long", (b"O\xff" + b"x" * 16320) * 2 + piece("o", b"\n") + b"E\xff" + b"y" * 16320 + piece("e", b"\nz\n"))
+seed("driver_streams", "empty-lines", piece("o", b"\n" * 200) + piece("e", b"\n\n\0\n"))
+
+# ---- who the rack is: a byte that says whether there is a file (1) and a row (2)
+RACK_ID, RACK_SEED = UID.encode(), b"fedcba9876543210" * 4
+RACK = RACK_ID + b" " + RACK_SEED + b"\n"
+def rack_row(id=RACK_ID, raw=b"s" * 32):
+    return b"====\n" + id + b"\n" + raw
+for name, data in {"none": b"\0", "file": b"\1" + RACK, "row": b"\2\n" + rack_row(), "both": b"\3" + RACK + rack_row(),
+                   "two-racks": b"\3" + RACK + rack_row(UID2.encode(), b"t" * 32), "torn": b"\1" + RACK[:60], "empty": b"\1",
+                   "goes-on": b"\1" + RACK + b"x\n", "damaged-beside": b"\3x\n" + rack_row(), "row-short": b"\2\n" + rack_row(raw=b"s" * 31),
+                   "row-of-other-bytes": b"\3" + RACK + rack_row(RACK_ID[:31] + b"\0"), "capitals": b"\1" + RACK.upper()}.items():
+    seed("rack_identities", name, data)
+
 if __name__ == "__main__":
     for target, files in seeds.items():
         if len(sys.argv) > 1 and target not in sys.argv[1:]:

@@ -15,9 +15,14 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 
 # Files that parse or judge what the target reads; what they call is reached by other tests.
 FOR = {
+    "call_frames": ["drivers/lib/call.c"],
     "control": ["reconciler/server/request.c", "reconciler/server/report.c"],
+    "core_messages": ["reconciler/server/supervisor.c"],
     "driver_frames": ["reconciler/engine/core_observe.c", "reconciler/engine/core_driver.c", "reconciler/engine/core_task.c"],
     "driver_requests": ["drivers/lib/method.c", "drivers/lib/wire.c"],
+    "driver_streams": ["reconciler/engine/channel.c", "reconciler/engine/lines.c"],
+    "driver_suite": ["reconciler/server/conformance.c", "reconciler/server/subject.c"],
+    "follow_frames": ["reconciler/cli/follow.c", "reconciler/server/control.c"],
     "git_objects": ["reconciler/source/tree.c", "reconciler/source/load.c", "reconciler/source/receive.c"],
     "http": ["reconciler/server/web_request.c", "reconciler/server/web_route.c", "reconciler/server/web_view.c"],
     "instances": ["drivers/qemu/process.c", "drivers/qemu/instance.c", "drivers/qemu/look.c", "drivers/qemu/machine_value.c"],
@@ -32,6 +37,7 @@ FOR = {
     "pushes": ["reconciler/source/receive.c"],
     "qcow2_headers": ["drivers/file/qcow2.c"],
     "qmp": ["drivers/qemu/qmp.c"],
+    "rack_identities": ["reconciler/store/rack.c"],
     "records": ["drivers/linux-vpc/records.c", "drivers/qemu/machine_value.c"],
     "saved_plans": ["reconciler/plan/document.c", "reconciler/plan/text.c"],
     "scripts": ["drivers/exec/exec.c", "drivers/exec/script.c"],

@@ -4,6 +4,7 @@
 #include "tests/waiting.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <stdlib.h>
@@ -125,6 +126,50 @@ static void descriptors_that_the_core_sends_are_closed(void **state)
     assert_true(seen->before > 0);
     assert_in_range(seen->after, 1, seen->before + 2);
     munmap(seen, sizeof *seen);
+}
+
+/* Asks for what it never hears of, until nobody hears it any more. */
+static int core_that_reads_nothing(void *context, int channel, pid_t supervisor)
+{
+    const struct supervisor_message start = {.verb = SUPERVISOR_START, .driver = 0};
+    int *has_lost = context;
+    (void)supervisor;
+    fcntl(channel, F_SETFL, O_NONBLOCK);
+    for (int waits = 0; waits < 2000; waits++) {
+        while (supervisor_send(channel, &start, NULL, 0) == 0)
+            ;
+        if (errno != EAGAIN) {
+            *has_lost = 1;
+            return 0;
+        }
+        usleep(10000);
+    }
+    return 0;
+}
+
+static void a_core_that_reads_nothing_is_not_waited_for(void **state)
+{
+    int *has_lost =
+        mmap(NULL, sizeof *has_lost, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    const struct program program = {.name = "none", .path = "/nonexistent/driver"};
+    const struct supervisor_plan plan = {.programs = &program,
+                                         .program_count = 1,
+                                         .state_dir = "/nonexistent",
+                                         .log_format = "text",
+                                         .core = core_that_reads_nothing,
+                                         .context = has_lost};
+    int status = -1;
+    (void)state;
+    assert_true(has_lost != MAP_FAILED);
+    pid_t pid = fork();
+    if (pid == 0) {
+        struct error err = ERROR_INIT;
+        _exit(supervisor_run(&plan, &err) == 0 ? 0 : 1);
+    }
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_int_equal(status, 0);
+    assert_int_equal(*has_lost, 1);
+    munmap(has_lost, sizeof *has_lost);
 }
 
 /* ---- a core's life ------------------------------------------------------------------- */
@@ -591,6 +636,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         CASE(descriptors_come_as_many_as_were_sent),
         CASE(descriptors_that_the_core_sends_are_closed),
+        CASE(a_core_that_reads_nothing_is_not_waited_for),
         CASE(a_core_that_cannot_start_is_not_started_again),
         CASE(a_core_that_falls_is_started_again),
         CASE(systemd_is_told_once_that_it_is_ready),
