@@ -3,19 +3,20 @@
  * The launcher, with sleep in the place of QEMU: what it and QEMU hold, however much the driver
  * holds.
  */
-#define process_boot_id boot_id_read
+#include "drivers/lib/proc.h"
 #include "drivers/qemu/process.c"
-#undef process_boot_id
 
 static bool has_no_boot_id;
-static void process_boot_id(char out[BOOT_ID_TEXT])
+static void boot_id_told(char out[BOOT_ID_TEXT])
 {
-    boot_id_read(out);
+    proc_boot_id(out);
     if (has_no_boot_id)
         out[0] = '\0';
 }
 
+#define proc_boot_id boot_id_told
 #include "drivers/qemu/launch.c"
+#undef proc_boot_id
 
 #include "drivers/qemu/cgroup.c"
 #include "drivers/qemu/rundir.c"
