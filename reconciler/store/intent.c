@@ -118,7 +118,7 @@ static const char *intent_wrong(const struct intent *intent)
 {
     if (!intent->op || !intent->op[0] || !digest_is_uid(intent->uid) || !intent->state)
         return "an intent is of no operation or of no object";
-    if (intent->epoch > UINT64_C(1) << 53)
+    if (intent->epoch == 0 || intent->epoch > UINT64_C(1) << 53)
         return "an intent has an epoch that nobody can have reached";
     if (!is_one_of(intent->state, ended) &&
         (!is_one_of(intent->state, open) || intent->finished_at != 0))

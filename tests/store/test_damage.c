@@ -160,7 +160,8 @@ static void no_reader_hands_out_a_damaged_uid(void **state)
     struct scene *scene = *state;
     struct store *store = store_for(scene, STORE_WRITE);
     const struct known known = {.uid = U1, .kind = "Volume", .name = "v"};
-    const struct intent intent = {.op = "op", .uid = U1, .verb = "create", .state = "pending"};
+    const struct intent intent = {
+        .op = "op", .uid = U1, .epoch = 1, .verb = "create", .state = "pending"};
     struct intent *intents;
     size_t count = 0, taken = 0;
     assert_int_equal(store_object_put(store, &known, &scene->err), 0);
