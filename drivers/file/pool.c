@@ -123,12 +123,27 @@ static int directory_may_be_pool(struct spinel_host *host, const char *dir, stru
     return error_hint(err, "Name a directory that does not exist yet, or an empty one.");
 }
 
+/* Whoever may write there could put a link in a volume's place, and root would follow it. */
+static int directory_is_own(const char *dir, struct error *err)
+{
+    struct stat st;
+    if (stat(dir, &st) < 0)
+        return error_sys(err, "cannot look at directory %s", dir);
+    if ((st.st_uid == geteuid() || st.st_uid == 0) && !(st.st_mode & 022))
+        return 0;
+    error_set(err, ERR_DENIED, "%s is no place for a pool: it is uid %u's, with mode %04o", dir,
+              (unsigned)st.st_uid, (unsigned)st.st_mode & 07777);
+    return error_hint(err, "Nobody but root may write there: 'chown root' and 'chmod go-w' it.");
+}
+
 static int pool_make(struct spinel_host *host, const struct spinel_op *op, struct error *err)
 {
     bool is_named = value_get_text(op->spec, "path", NULL) != NULL;
     const char *dir =
         native_pool_dir(spinel_arena(host), spinel_state_dir(host), op->name, op->spec);
     int result = directories_make(host, dir, err);
+    if (result == 0)
+        result = directory_is_own(dir, err);
     const struct value *tag = result == 0 ? pool_tag(host, dir) : NULL;
     if (result == 0 && !tag)
         result = directory_may_be_pool(host, dir, err);

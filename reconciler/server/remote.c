@@ -41,6 +41,10 @@ static void message_take(struct server *server, const struct supervisor_message 
     switch (message->verb) {
     case SUPERVISOR_STARTED:
         process->pid = message->pid;
+        if (fds[2] < 0) { /* we had no room for all of its streams; its end will be told */
+            ask(server->shell, process, SUPERVISOR_KILL);
+            return;
+        }
         channel_attach(&process->channel, fds[0], fds[1], fds[2]);
         fds[0] = fds[1] = fds[2] = -1;
         return;

@@ -32,6 +32,7 @@ static inline void small_mount(struct rack *rack, const char *dir, const char *m
         rack->started = NULL;
         skip();
     }
+    assert_int_equal(chmod(dir, 0755), 0);
 }
 
 #endif

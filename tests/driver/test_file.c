@@ -226,6 +226,20 @@ static void a_directory_in_use_for_something_else_is_no_pool(void **state)
     assert_applied(rack, rack_apply(rack, 9, 2, "create", "Pool", rest));
 }
 
+static void a_directory_that_others_may_write_to_is_no_pool(void **state)
+{
+    struct rack *rack = *state;
+    const char *shared = arena_printf(rack->arena, "%s/shared", rack->dir);
+    const char *rest =
+        arena_printf(rack->arena, "{\"spec\":{\"path\":\"%s\"},\"name\":\"shared\"}", shared);
+    assert_int_equal(mkdir(shared, 0700), 0);
+    assert_int_equal(chmod(shared, 0770), 0);
+    assert_refused(rack, rack_apply(rack, 9, 1, "create", "Pool", rest), "denied", "mode 0770");
+    assert_int_equal(names_count(shared), 0);
+    assert_int_equal(chmod(shared, 0755), 0);
+    assert_applied(rack, rack_apply(rack, 9, 2, "create", "Pool", rest));
+}
+
 static const char *trash_of(struct rack *rack)
 {
     return arena_printf(rack->arena, "%s/state/pools/default/.trash", rack->dir);
@@ -692,6 +706,7 @@ int main(void)
         TEST(a_protected_volume_is_not_deleted),
         TEST(a_deleted_volume_lies_in_the_trash),
         TEST(a_directory_in_use_for_something_else_is_no_pool),
+        TEST(a_directory_that_others_may_write_to_is_no_pool),
         TEST(a_purge_empties_the_trash_of_that_volume_alone),
         TEST(the_trash_is_emptied_when_both_clocks_say_so),
         TEST(what_carries_no_valid_tag_is_never_touched),
