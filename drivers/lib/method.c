@@ -225,6 +225,20 @@ static void observe(struct spinel_host *host, struct request *request)
 /* ---- apply -------------------------------------------------------------------------- */
 
 /* NULL, or what is wrong with the parameters. */
+/* Their uids become names of directories and of the kernel's objects, as the op's own does. */
+static bool refs_are_fit(const struct value *refs)
+{
+    for (size_t k = 0; value_is_map(refs) && k < refs->pair_count; k++) {
+        const struct value *kind = refs->pairs[k].value;
+        for (size_t i = 0; value_is_map(kind) && i < kind->pair_count; i++) {
+            const struct value *uid = value_get(kind->pairs[i].value, "uid");
+            if (uid && !(value_is_text(uid) && digest_is_uid(uid->text)))
+                return false;
+        }
+    }
+    return true;
+}
+
 static const char *op_read(const struct value *params, struct spinel_op *op)
 {
     const char *verb = value_get_text(params, "verb", "");
@@ -249,6 +263,8 @@ static const char *op_read(const struct value *params, struct spinel_op *op)
         return "op is not 1 to 128 printable characters";
     if (!digest_is_uid(op->uid))
         return "uid is not 32 hexadecimal digits";
+    if (!refs_are_fit(op->refs))
+        return "refs has a uid that is not 32 hexadecimal digits";
     if (epoch < 1)
         return "epoch is not a positive number";
     if (verb_read(verb, &op->verb) < 0)

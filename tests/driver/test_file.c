@@ -240,6 +240,16 @@ static void a_directory_that_others_may_write_to_is_no_pool(void **state)
     assert_applied(rack, rack_apply(rack, 9, 2, "create", "Pool", rest));
 }
 
+static void whom_an_op_refers_to_has_a_uid_and_no_path(void **state)
+{
+    struct rack *rack = *state;
+    const struct value *answer =
+        rack_apply(rack, 1, 1, "create", "Volume",
+                   "{\"spec\":{\"size\":4096,\"format\":\"raw\",\"pool\":\"x\",\"image\":\"os\"},"
+                   "\"refs\":{\"Image\":{\"os\":{\"uid\":\"../../etc\",\"spec\":{}}}}}");
+    assert_non_null(strstr(value_at_text(answer, "error.message", ""), "refs has a uid that"));
+}
+
 static const char *trash_of(struct rack *rack)
 {
     return arena_printf(rack->arena, "%s/state/pools/default/.trash", rack->dir);
@@ -706,6 +716,7 @@ int main(void)
         TEST(a_protected_volume_is_not_deleted),
         TEST(a_deleted_volume_lies_in_the_trash),
         TEST(a_directory_in_use_for_something_else_is_no_pool),
+        TEST(whom_an_op_refers_to_has_a_uid_and_no_path),
         TEST(a_directory_that_others_may_write_to_is_no_pool),
         TEST(a_purge_empties_the_trash_of_that_volume_alone),
         TEST(the_trash_is_emptied_when_both_clocks_say_so),

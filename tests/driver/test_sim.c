@@ -44,6 +44,8 @@ static void power_off_ends_the_booted_record_and_on_makes_a_new_one(void **state
     assert_int_equal(value_at_int(rack_look(rack, 1), "booted.maxCpus", 0), 4);
 }
 
+#define UID_A "a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1"
+#define UID_B "b2b2b2b2b2b2b2b2b2b2b2b2b2b2b2b2"
 #define DISK_OF(uid)                                                                               \
     "{\"spec\":{\"cpus\":1,\"power\":\"on\",\"disks\":[{\"name\":\"root\",\"volume\":\"data\"}]}," \
     "\"changed\":[\"spec.cpus\"],\"refs\":{\"Volume\":{\"data\":{\"uid\":\"" uid "\"}}}}"
@@ -59,12 +61,12 @@ static void a_machine_tells_by_uid_what_it_has_open_until_it_starts_anew(void **
 {
     struct rack *rack = *state;
     rack_start(rack, NULL);
-    assert_applied(rack, rack_apply(rack, 1, 1, "create", "Instance", DISK_OF("a1")));
-    assert_string_equal(root_uid(rack), "a1");
-    assert_applied(rack, rack_apply(rack, 1, 2, "update", "Instance", DISK_OF("b2")));
-    assert_string_equal(root_uid(rack), "a1");
-    assert_applied(rack, rack_apply(rack, 1, 3, "restart", "Instance", DISK_OF("b2")));
-    assert_string_equal(root_uid(rack), "b2");
+    assert_applied(rack, rack_apply(rack, 1, 1, "create", "Instance", DISK_OF(UID_A)));
+    assert_string_equal(root_uid(rack), UID_A);
+    assert_applied(rack, rack_apply(rack, 1, 2, "update", "Instance", DISK_OF(UID_B)));
+    assert_string_equal(root_uid(rack), UID_A);
+    assert_applied(rack, rack_apply(rack, 1, 3, "restart", "Instance", DISK_OF(UID_B)));
+    assert_string_equal(root_uid(rack), UID_B);
 }
 
 static void the_world_survives_kill_nine(void **state)
