@@ -90,11 +90,11 @@ refs() {
     jq -n --arg kernel "sha256:$(cat "$STATE/kernel.digest")" \
         --arg initrd "sha256:$(cat "$STATE/initrd.img.digest")" --arg root $ROOT --arg data $DATA \
         --arg nic0 "$NIC0" --arg nic1 "$NIC1" --arg vpc "$VPC" --arg instance $INSTANCE \
-        '{Image:{kernel:{uid:"1",spec:{digest:$kernel}},initrd:{uid:"2",spec:{digest:$initrd}}},
+        '{Image:{kernel:{uid:"11111111111111111111111111111111",spec:{digest:$kernel}},initrd:{uid:"22222222222222222222222222222222",spec:{digest:$initrd}}},
           Volume:{root:{uid:$root,spec:{format:"raw"}},data:{uid:$data,spec:{format:"raw"}}},
           NIC:{"web.eth0":{uid:$nic0,spec:{address:"10.99.0.10"}},
                "web.eth1":{uid:$nic1,spec:{address:"10.99.1.10"}}},
-          Subnet:{lan:{uid:"3",spec:{vpc:"main"}}},VPC:{main:{uid:$vpc,spec:{}}},
+          Subnet:{lan:{uid:"33333333333333333333333333333333",spec:{vpc:"main"}}},VPC:{main:{uid:$vpc,spec:{}}},
           Instance:{web:{uid:$instance,spec:{}}}}'
 }
 
