@@ -188,7 +188,7 @@ static void pattern_read(struct loader *loader, struct field *field, const struc
     compiled = arena_alloc(loader->arena, sizeof(*compiled));
     int status = regcomp(compiled, field->pattern, REG_EXTENDED | REG_NOSUB);
     if (status != 0) /* one that needs more than there is may only be too large */
-        refuse(schema->at, status == REG_ESPACE ? "no memory for the pattern" : "bad pattern",
+        refuse(schema->at, status == REG_ESPACE ? "out of memory for the pattern" : "bad pattern",
                field->pattern);
     field->compiled = compiled;
 }
