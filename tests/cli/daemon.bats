@@ -277,7 +277,7 @@ is_refused() {
     python3 - <<'P'
 import sqlite3
 db = sqlite3.connect("lab/state/spinel.db")
-db.execute("INSERT INTO fact VALUES ('long', ?)", ("x" * (40 << 20),))
+db.execute("INSERT INTO event (at_ms, type, text, data) VALUES (1, 'long', ?, '{}')", ("x" * (40 << 20),))
 db.commit()
 db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 db.close()
