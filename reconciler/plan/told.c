@@ -9,14 +9,7 @@
 
 #include "reconciler/plan/match.h"
 
-struct reading {
-    struct arena *arena;
-    const struct match *match;
-    const char *project;
-    const struct value *refs; /* path: uid */
-    bool is_other;            /* a name is to be replaced, or was */
-    bool writes;
-};
+#define ROOT "spec."
 
 /* Hardly ever asked for: linear. */
 static const struct subject *subject_of_uid(const struct match *match, const char *kind,
@@ -33,72 +26,57 @@ static const struct subject *subject_of_uid(const struct match *match, const cha
 }
 
 /* What `name` is to be read as; NULL: as it stands. */
-static const char *name_now(const struct reading *reading, const char *kind, const char *name,
-                            const char *uid)
+static const char *name_now(const struct match *match, const char *kind, const char *project,
+                            const char *name, const char *uid)
 {
-    const struct subject *found = match_resolve(reading->match, kind, reading->project, name);
+    const struct subject *found = match_resolve(match, kind, project, name);
     const struct subject *meant;
 
-    if (!uid || (found && found->known && strcmp(found->known->uid, uid) == 0))
+    if (found && found->known && strcmp(found->known->uid, uid) == 0)
         return NULL;
-    meant = subject_of_uid(reading->match, kind, uid);
-    return meant && match_resolve(reading->match, kind, reading->project, meant->name) == meant
-               ? meant->name
-               : NULL;
+    meant = subject_of_uid(match, kind, uid);
+    return meant && match_resolve(match, kind, project, meant->name) == meant ? meant->name : NULL;
 }
 
-static void read_map(struct reading *reading, const struct field *field, struct value *map,
-                     const char *path);
-
-static void read_list(struct reading *reading, const struct field *field, struct value *list,
-                      const char *path)
+/* As name_now(), of the member of `seen` at a path that a driver has named. */
+static const char *name_at(const struct match *match, const struct subject *subject,
+                           const struct value *seen, const char *path, const struct value *uid)
 {
-    for (size_t i = 0; i < list->count; i++) {
-        const char *key = value_get_text(list->items[i], field->list_key, NULL);
+    const struct field *field = kind_field(subject->kind, path);
+    bool is_member = strncmp(path, ROOT, sizeof(ROOT) - 1) == 0 && path[strlen(path) - 1] != ']';
+    const struct value *name = is_member ? value_at(seen, path + sizeof(ROOT) - 1) : NULL;
 
-        if (key)
-            read_map(reading, field->item, list->items[i],
-                     arena_printf(reading->arena, "%s[%s]", path, key));
-    }
+    if (!field || !field->ref || !value_is_text(name) || !value_is_text(uid))
+        return NULL;
+    return name_now(match, field->ref, subject->project, name->text, uid->text);
 }
 
-static void read_map(struct reading *reading, const struct field *field, struct value *map,
-                     const char *path)
+/* Of a path at which there is something. */
+static void name_put(struct arena *arena, struct value *spec, const char *path, const char *name)
 {
-    for (size_t i = 0; i < map->pair_count; i++) {
-        const char *key = map->pairs[i].key;
-        struct value *value = map->pairs[i].value;
-        const struct field *child = field_child(field, key);
-        const char *at = arena_printf(reading->arena, "%s.%s", path, key), *name;
+    const char *inside = path + sizeof(ROOT) - 1, *dot = strrchr(inside, '.');
+    const struct value *map =
+        dot ? value_at(spec, arena_text_n(arena, inside, (size_t)(dot - inside))) : spec;
 
-        if (child && child->ref && value_is_text(value)) {
-            name =
-                name_now(reading, child->ref, value->text, value_get_text(reading->refs, at, NULL));
-            reading->is_other |= name != NULL;
-            if (name && reading->writes)
-                value_set_text(reading->arena, map, key, name);
-        } else if (child && value_is_map(value)) {
-            read_map(reading, child, value, at);
-        } else if (child && child->list_key && value_is_list(value)) {
-            read_list(reading, child, value, at);
-        }
-    }
+    value_set_text(arena, (struct value *)(size_t)map, dot ? dot + 1 : inside, name);
 }
 
-static const struct value *spec_read(struct reading reading, const struct field *spec,
+static const struct value *spec_read(struct arena *arena, const struct match *match,
+                                     const struct subject *subject, const struct value *refs,
                                      const struct value *seen)
 {
-    struct value *copy;
+    struct value *copy = NULL;
 
-    if (!value_is_map(seen))
-        return seen;
-    read_map(&reading, spec, (struct value *)(size_t)seen, "spec");
-    if (!reading.is_other)
-        return seen;
-    copy = value_copy(reading.arena, seen);
-    reading.writes = true;
-    read_map(&reading, spec, copy, "spec");
-    return copy;
+    for (size_t i = 0; i < refs->pair_count; i++) {
+        const char *path = refs->pairs[i].key;
+        const char *name = name_at(match, subject, seen, path, refs->pairs[i].value);
+
+        if (!name)
+            continue;
+        copy = copy ? copy : value_copy(arena, seen);
+        name_put(arena, copy, path, name);
+    }
+    return copy ? copy : seen;
 }
 
 void match_read_told(struct arena *arena, struct match *match, struct subject *subject)
@@ -106,15 +84,13 @@ void match_read_told(struct arena *arena, struct match *match, struct subject *s
     const struct known *known = subject->known;
     const struct value *refs =
         known && known->observed.known ? value_get(known->observed.status, "refs") : NULL;
-    struct reading reading = {
-        .arena = arena, .match = match, .project = subject->project, .refs = refs};
     const struct value *spec, *booted;
     struct known *row;
 
-    if (!value_is_map(refs) || refs->pair_count == 0)
+    if (!value_is_map(refs))
         return;
-    spec = spec_read(reading, subject->kind->spec, known->observed.spec);
-    booted = spec_read(reading, subject->kind->spec, known->observed.booted);
+    spec = spec_read(arena, match, subject, refs, known->observed.spec);
+    booted = spec_read(arena, match, subject, refs, known->observed.booted);
     if (spec == known->observed.spec && booted == known->observed.booted)
         return;
     row = arena_alloc(arena, sizeof(*row));
