@@ -14,6 +14,7 @@
  *   core_driver.c   driver client: requests, replies, notices, restarts
  *   core_observe.c  rounds: lists, details, what is absent, who is a stranger
  *   core_plan.c     a pass: input, plan, holds, tasks
+ *   core_task_new.c what a step becomes before it is sent
  *   core_task.c     one step under way: send, claim, look, confirm or fail
  *   core_drift.c    drift rows, contests
  *   core_retry.c    back-off of objects
@@ -263,8 +264,7 @@ struct core {
     int64_t resync_at_ms;
 
     /* the last plan */
-    const struct part
-        *part; /* that the plan which is being made is of (core_part.c); NULL: of all */
+    const struct part *part; /* that a plan is being made of (core_part.c); NULL: of all */
     struct arena *plan_arena;
     struct plan_input *input;
     const struct plan *plan;
@@ -461,12 +461,17 @@ void promises_keep(struct core *core, struct arena *arena, const struct set *set
 bool promises_find(struct taken *taken);
 void promises_write(struct core *core, const struct taken *taken);
 
-/* core_task.c */
-struct task *task_of_uid(struct core *core, const char *uid); /* NULL: none */
+/* core_task_new.c */
 /* What a step does, as back-off tells it from another of the same object: hex. */
 const char *step_what(const struct step *step, char *what);
 struct task *task_new(struct core *core, const struct step *step, const struct intent *open);
 void task_link(struct task *task, struct task *before); /* task waits for before */
+
+/* core_task.c */
+struct task *task_of_uid(struct core *core, const char *uid); /* NULL: none */
+/* Puts a task into this list, out of the one that it is in; NULL: into none. All tasks of a rack
+ * may wait while a few are under way: each turn walks the lists that it has something to do in. */
+void task_list(struct task *task, struct task **list);
 /* Most tasks at once with a driver that has just started. */
 unsigned window_begin(const struct core *core, const struct driver *driver);
 void tasks_drop_waiting(struct core *core);

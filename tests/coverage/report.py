@@ -20,6 +20,7 @@ FLOORS = [
     ("reconciler/plan/guard.c", 100, 100),
     ("reconciler/plan/", 100, 100),
     ("reconciler/engine/core_task.c", 100, 100),
+    ("reconciler/engine/core_task_new.c", 100, 100),
     ("reconciler/engine/core_ledger.c", 100, 100),
     ("model/json.c", 100, 100),
     ("model/check.c", 100, 100),

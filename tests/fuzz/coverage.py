@@ -18,7 +18,7 @@ FOR = {
     "call_frames": ["drivers/lib/call.c"],
     "control": ["reconciler/server/request.c", "reconciler/server/report.c"],
     "core_messages": ["reconciler/server/supervisor.c"],
-    "driver_frames": ["reconciler/engine/core_observe.c", "reconciler/engine/core_driver.c", "reconciler/engine/core_task.c"],
+    "driver_frames": ["reconciler/engine/core_observe.c", "reconciler/engine/core_driver.c", "reconciler/engine/core_task.c", "reconciler/engine/core_task_new.c"],
     "driver_requests": ["drivers/lib/method.c", "drivers/lib/wire.c"],
     "driver_streams": ["reconciler/engine/channel.c", "reconciler/engine/lines.c"],
     "driver_suite": ["reconciler/server/conformance.c", "reconciler/server/subject.c"],
