@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/pidfd.h>
 #include <time.h>
 #include <unistd.h>
 #include "model/text.h"
@@ -73,13 +74,25 @@ static pid_t processes_kill(bool (*kill_if)(pid_t pid, const void *context), con
     return killed;
 }
 
+/* The number may have changed hands since somebody looked: it is asked once more when it is pinned.
+ */
+static bool pinned_kill(pid_t pid, pid_t session)
+{
+    int pidfd = pidfd_open(pid, 0);
+    bool is_killed =
+        pidfd >= 0 && getsid(pid) == session && pidfd_send_signal(pidfd, SIGKILL, NULL, 0) == 0;
+    if (pidfd >= 0)
+        close(pidfd);
+    return is_killed;
+}
+
 /* ---- a session whose leader is at hand ---------------------------------------------- */
 
 static bool member_kill(pid_t pid, const void *context)
 {
     pid_t leader = *(const pid_t *)context, parent;
     return pid != leader && getsid(pid) == leader && is_alive(pid, &parent) &&
-           kill(pid, SIGKILL) == 0;
+           pinned_kill(pid, leader);
 }
 
 void session_end(pid_t leader)
@@ -120,7 +133,7 @@ static bool stray_kill(pid_t pid, const void *context)
 {
     const char *given = context;
     struct text words = TEXT_INIT;
-    int launcher, session;
+    int launcher, session = 0;
     bool is_stray = false;
     if (proc_read(pid, "environ", &words)) {
         const char *mark = word_find(&words, MARK), *own = word_find(&words, given);
@@ -129,7 +142,7 @@ static bool stray_kill(pid_t pid, const void *context)
                    !is_led(session, launcher);
     }
     text_free(&words);
-    return is_stray && kill(pid, SIGKILL) == 0;
+    return is_stray && pinned_kill(pid, session);
 }
 
 int sessions_clear(const char *given, struct error *err)
