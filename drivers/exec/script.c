@@ -19,6 +19,7 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include "drivers/lib/proc.h"
 #include "model/json.h"
 
 enum { OUTPUT_MAX = 64 << 20, NOT_RUN = 127 };
@@ -77,13 +78,11 @@ static int end_await(struct spinel_host *host, pid_t pid, const char *path, cons
     }
     if (fd.fd >= 0)
         close(fd.fd);
-    if (result < 0)
-        kill(pid, SIGKILL);
-    while (waitpid(pid, status, 0) < 0) {
-        if (errno == EINTR)
-            continue;
-        return result < 0 ? result : error_sys(err, "cannot tell how %s ended", path);
-    }
+    if (result == 0)
+        return proc_reap(pid, path, status, err);
+    struct error ignored = ERROR_INIT;
+    kill(pid, SIGKILL);
+    (void)proc_reap(pid, path, status, &ignored);
     return result;
 }
 

@@ -237,8 +237,6 @@ static int url_fault(const struct fetch *fetch, const char *url, CURLcode code, 
                      struct error *err)
 {
     switch (code) {
-    case CURLE_OK:
-        return 0;
     case CURLE_ABORTED_BY_CALLBACK:
         return error_set(err, ERR_BUSY, "time was up after %" PRId64 " bytes of %s",
                          fetch->done_bytes, url);
@@ -265,9 +263,11 @@ static int url_read(struct fetch *fetch, const char *url, struct error *err)
     }
     CURLcode code = curl_easy_perform(reach.curl);
     curl_easy_cleanup(reach.curl);
-    if (code != CURLE_OK && (fetch->is_too_long || fetch->failed_errno))
+    if (code == CURLE_OK)
+        return 0;
+    if (fetch->is_too_long || fetch->failed_errno)
         return fetch_fault(fetch, err);
-    if (code != CURLE_OK && reach.has_refused) {
+    if (reach.has_refused) {
         error_set(err, ERR_DENIED,
                   "cannot download %s: it leads to an address of this host itself or of its link",
                   url);

@@ -10,6 +10,7 @@
 #include "drivers/file/mark.h"
 #include "drivers/file/place.h"
 #include "drivers/file/staging.h"
+#include "drivers/lib/host.h"
 #include "model/native.h"
 
 static int unmounted(const struct pool_place *place, struct error *err)
@@ -123,17 +124,16 @@ static int directory_may_be_pool(struct spinel_host *host, const char *dir, stru
     return error_hint(err, "Name a directory that does not exist yet, or an empty one.");
 }
 
-/* Whoever may write there could put a link in a volume's place, and root would follow it. */
+/* A link in a volume's place would be followed. */
 static int directory_is_own(const char *dir, struct error *err)
 {
     struct stat st;
     if (stat(dir, &st) < 0)
         return error_sys(err, "cannot look at directory %s", dir);
-    if ((st.st_uid == geteuid() || st.st_uid == 0) && !(st.st_mode & 022))
+    if (dir_check_own(dir, &st, err) == 0)
         return 0;
-    error_set(err, ERR_DENIED, "%s is no place for a pool: it is uid %u's, with mode %04o", dir,
-              (unsigned)st.st_uid, (unsigned)st.st_mode & 07777);
-    return error_hint(err, "Nobody but root may write there: 'chown root' and 'chmod go-w' it.");
+    return error_hint(err, "A pool is where nobody else may write: 'chown root' and 'chmod go-w' "
+                           "it, or name another directory.");
 }
 
 static int pool_make(struct spinel_host *host, const struct spinel_op *op, struct error *err)

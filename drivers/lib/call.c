@@ -428,20 +428,14 @@ static void frames_take(struct spinel_host *host, struct call *call)
     size_t at = 0;
     while (call->input.len - at >= sizeof head) {
         memcpy(&head, call->input.data + at, sizeof head);
-        at += sizeof head;
-        if (head.len > FRAME_MAX) {
-            call_distrust(call);
-            return;
-        }
-        if (call->input.len - at < head.len) {
-            at -= sizeof head;
+        bool is_too_long = head.len > FRAME_MAX;
+        if (!is_too_long && call->input.len - at - sizeof head < head.len)
             break;
-        }
-        if (!frame_take(host, call, &head, call->input.data + at)) {
+        if (is_too_long || !frame_take(host, call, &head, call->input.data + at + sizeof head)) {
             call_distrust(call);
             return;
         }
-        at += head.len;
+        at += sizeof head + head.len;
     }
     memmove(call->input.data, call->input.data + at, call->input.len - at);
     call->input.len -= at;

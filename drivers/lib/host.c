@@ -38,8 +38,20 @@ static int dirs_make(struct spinel_host *host, const char *path, struct error *e
     return directory_make(copy, 0755, err);
 }
 
-/* Whoever else could put links into it, or another directory in its place, would have us write to
- * what is none of ours. That nobody can in those above it, the supervisor has seen to. */
+int dir_check_own(const char *path, const struct stat *st, struct error *err)
+{
+    if (st->st_uid != geteuid() && st->st_uid != 0)
+        return error_set(err, ERR_DENIED,
+                         "directory %s belongs to uid %u, and this driver is uid %u", path,
+                         (unsigned)st->st_uid, (unsigned)geteuid());
+    if (st->st_mode & 022)
+        return error_set(err, ERR_DENIED,
+                         "directory %s may be written to by others: its mode is %04o", path,
+                         (unsigned)st->st_mode & 07777);
+    return 0;
+}
+
+/* That nobody can exchange those above it, the supervisor has seen to. */
 static int dir_own(const char *path, mode_t mode, struct error *err)
 {
     struct stat st;
@@ -49,13 +61,7 @@ static int dir_own(const char *path, mode_t mode, struct error *err)
         return error_sys(err, "cannot look at directory %s", path);
     if (!S_ISDIR(st.st_mode))
         error_set(err, ERR_DENIED, "%s is no directory", path);
-    else if (st.st_uid != geteuid() && st.st_uid != 0)
-        error_set(err, ERR_DENIED, "directory %s belongs to uid %u, and this driver is uid %u",
-                  path, (unsigned)st.st_uid, (unsigned)geteuid());
-    else if (st.st_mode & 022)
-        error_set(err, ERR_DENIED, "directory %s may be written to by others: its mode is %04o",
-                  path, (unsigned)st.st_mode & 07777);
-    else
+    else if (dir_check_own(path, &st, err) == 0)
         return 0;
     return error_hint(err,
                       "See what lies there and who put it there; then give it to root, mode "

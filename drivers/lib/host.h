@@ -2,6 +2,7 @@
 #ifndef DRIVER_HOST_H
 #define DRIVER_HOST_H
 
+#include <sys/stat.h>
 #include <sys/types.h>
 #include "drivers/lib/ledger.h"
 #include "drivers/lib/wire.h"
@@ -53,6 +54,10 @@ int64_t host_now_ms(void);
  * it if it is missing) and the ledger. */
 int host_open(struct spinel_host *host, const struct value *params, struct error *err);
 void host_close(struct spinel_host *host);
+
+/* Whoever else may write to a directory of ours could put links into it, and have us write to what
+ * is none of ours: ERR_DENIED if anybody but root and this process's user may. */
+int dir_check_own(const char *path, const struct stat *st, struct error *err);
 
 /* "create" and so on, static; verb_read() is -1 if the word is unknown. */
 const char *verb_text(enum spinel_verb verb);

@@ -224,7 +224,6 @@ static void observe(struct spinel_host *host, struct request *request)
 
 /* ---- apply -------------------------------------------------------------------------- */
 
-/* NULL, or what is wrong with the parameters. */
 /* Their uids become names of directories and of the kernel's objects, as the op's own does. */
 static bool refs_are_fit(const struct value *refs)
 {
@@ -239,6 +238,7 @@ static bool refs_are_fit(const struct value *refs)
     return true;
 }
 
+/* NULL, or what is wrong with the parameters. */
 static const char *op_read(const struct value *params, struct spinel_op *op)
 {
     const char *verb = value_get_text(params, "verb", "");

@@ -3,6 +3,7 @@
 #include "drivers/lib/proc.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <limits.h>
@@ -11,7 +12,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
+#include "model/error.h"
 
 #define DELETED " (deleted)"
 
@@ -125,6 +128,14 @@ static int open_if(pid_t pid, bool (*is_it)(pid_t pid, const void *context), con
         return pidfd;
     close(pidfd);
     return -1;
+}
+
+int proc_reap(pid_t pid, const char *name, int *status, struct error *err)
+{
+    while (waitpid(pid, status, 0) < 0)
+        if (errno != EINTR)
+            return error_sys(err, "cannot tell how %s ended", name);
+    return 0;
 }
 
 int proc_find(bool (*is_it)(pid_t pid, const void *context), const void *context, pid_t *pid)

@@ -6,6 +6,8 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+struct error;
+
 /*
  * Processes that outlive the driver, told apart for certain. A pid is pinned by a pidfd before
  * anything of it is believed, and is signalled by that alone. What a process says of itself, its
@@ -33,6 +35,10 @@ bool proc_runs(pid_t pid, const char *program);
 /* A pidfd of the process that had this pid and start time in that boot: ticks begin again with
  * each. -1 if it is gone, or has ended. */
 int proc_open(pid_t pid, uint64_t start, const char *boot);
+
+/* Waits for a child of ours, whose number is nobody else's until then: how it ended. `err` says of
+ * `name` that it cannot be told how. */
+int proc_reap(pid_t pid, const char *name, int *status, struct error *err);
 
 /* A pidfd of any process for which `is_it` holds, and its pid; -1: there is none. */
 int proc_find(bool (*is_it)(pid_t pid, const void *context), const void *context, pid_t *pid);

@@ -12,6 +12,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 #include "drivers/lib/host.h"
+#include "drivers/lib/proc.h"
 #include "model/arena.h"
 #include "model/text.h"
 
@@ -98,20 +99,17 @@ static int program_wait(struct spinel_host *host, const char *program, pid_t pid
         result = error_sys(err, "cannot wait for %s", program);
     else if (output_collect(host, pidfd, fd, output) < 0)
         result = error_set(err, ERR_BUSY, "%s did not end in time and was killed", program);
-    if (result < 0) {
-        kill(pid, SIGKILL);
-        kill(-pid, SIGKILL); /* in a call's process there is no such group, but the call's */
-    }
-    while (waitpid(pid, &status, 0) < 0) {
-        if (errno == EINTR)
-            continue;
-        if (result == 0)
-            result = error_sys(err, "cannot tell how %s ended", program);
-        break;
-    }
     if (pidfd >= 0)
         close(pidfd);
-    return result < 0 ? result : status_explain(program, status, output, err);
+    if (result == 0) {
+        result = proc_reap(pid, program, &status, err);
+        return result < 0 ? result : status_explain(program, status, output, err);
+    }
+    struct error ignored = ERROR_INIT;
+    kill(pid, SIGKILL);
+    kill(-pid, SIGKILL); /* in a call's process there is no such group, but the call's */
+    (void)proc_reap(pid, program, &status, &ignored);
+    return result;
 }
 
 int spinel_run(struct spinel_host *host, const char *const argv[], char **output, struct error *err)

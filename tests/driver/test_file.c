@@ -234,7 +234,8 @@ static void a_directory_that_others_may_write_to_is_no_pool(void **state)
         arena_printf(rack->arena, "{\"spec\":{\"path\":\"%s\"},\"name\":\"shared\"}", shared);
     assert_int_equal(mkdir(shared, 0700), 0);
     assert_int_equal(chmod(shared, 0770), 0);
-    assert_refused(rack, rack_apply(rack, 9, 1, "create", "Pool", rest), "denied", "mode 0770");
+    assert_refused(rack, rack_apply(rack, 9, 1, "create", "Pool", rest), "denied",
+                   "its mode is 0770");
     assert_int_equal(names_count(shared), 0);
     assert_int_equal(chmod(shared, 0755), 0);
     assert_applied(rack, rack_apply(rack, 9, 2, "create", "Pool", rest));
