@@ -21,8 +21,6 @@
 #include "reconciler/store/store.h"
 
 #define HOME_DRAFT STORE_HOME ".draft"
-#define STORE_FILE "spinel.db"
-#define LOCK_FILE "lock"
 
 /* ---- the directories above ---------------------------------------------------------- */
 
@@ -172,7 +170,7 @@ static int file_link(int dir, const char *name, const struct passwd *user, struc
     struct stat st;
     char to[NAME_MAX + sizeof HOME_DRAFT + 1];
     (void)user;
-    if (strcmp(name, LOCK_FILE) == 0 || fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) < 0 ||
+    if (strcmp(name, STORE_LOCK) == 0 || fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) < 0 ||
         !is_kept_by_core(&st))
         return 0;
     snprintf(to, sizeof to, HOME_DRAFT "/%s", name);
@@ -232,7 +230,7 @@ static int old_name_remove(int dir, const char *name, const struct passwd *user,
         return 0;
     bool is_moved = fstatat(dir, path, &now, AT_SYMLINK_NOFOLLOW) == 0 &&
                     now.st_dev == old.st_dev && now.st_ino == old.st_ino;
-    if (!is_moved && strcmp(name, LOCK_FILE) != 0)
+    if (!is_moved && strcmp(name, STORE_LOCK) != 0)
         return 0;
     return unlinkat(dir, name, 0) < 0 ? error_sys(err, "cannot remove the old name %s", name) : 0;
 }

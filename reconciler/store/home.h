@@ -6,6 +6,9 @@
 
 /* The name of the core's own directory within stateDir. */
 #define STORE_HOME "core"
+/* And of what it keeps there: the database, and the lock of who may write to it. */
+#define STORE_FILE "spinel.db"
+#define STORE_LOCK "lock"
 
 /*
  * Where the core keeps what is its own: <stateDir>/core if that is a directory, and stateDir

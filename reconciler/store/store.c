@@ -86,7 +86,7 @@ static int lock_take(const char *home, int *lock_fd, struct error *err)
     invariant(*lock_fd < 0, "%s is locked already, as %d", home, *lock_fd);
     struct text path = TEXT_INIT;
     struct stat st;
-    text_printf(&path, "%s/lock", home);
+    text_printf(&path, "%s/" STORE_LOCK, home);
     int rc = 0;
     int fd = open(path.data, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0640);
     if (fd < 0) {
@@ -284,7 +284,7 @@ int store_open(const char *state_dir, enum store_mode mode, struct store **out, 
     char home[PATH_MAX];
     int rc = 0;
     store_home(state_dir, home);
-    text_printf(&path, "%s/spinel.db", home);
+    text_printf(&path, "%s/" STORE_FILE, home);
     *store = (struct store){.path = text_take(&path), .lock_fd = -1, .mode = mode};
     if (mode == STORE_WRITE) {
         rc = directory_check(home, err);
