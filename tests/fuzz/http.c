@@ -79,12 +79,12 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
                        .host = "127.0.0.1"};
     MUST(view_open(site, "", &web.view, &err) == 0);
     web.patience = patience_open(&web);
-    web.http = MHD_start_daemon(MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_NO_LISTEN_SOCKET,
-                                0, NULL, NULL, request_came, &web, MHD_OPTION_CONNECTION_LIMIT, 16U,
-                                MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)HEADER_BYTES_MAX,
-                                MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)SILENCE_MAX_S,
-                                MHD_OPTION_NOTIFY_COMPLETED, request_ended, &web,
-                                MHD_OPTION_NOTIFY_CONNECTION, patience_told, &web, MHD_OPTION_END);
+    web.http = MHD_start_daemon(
+        MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_NO_LISTEN_SOCKET, 0, NULL, NULL,
+        request_came, &web, MHD_OPTION_CONNECTION_LIMIT, 16U, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+        (size_t)HEADER_BYTES_MAX, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)SILENCE_MAX_S,
+        MHD_OPTION_URI_LOG_CALLBACK, url_came, &web, MHD_OPTION_NOTIFY_COMPLETED, request_ended,
+        &web, MHD_OPTION_NOTIFY_CONNECTION, patience_told, &web, MHD_OPTION_END);
     MUST(web.http && streams_open(&web, &web.streams, &err) == 0);
     ev_timer_init(&web.http_due, http_due, 0, 0);
     ev_timer_init(&web.streams->gather, gathered, 0, 0);

@@ -112,8 +112,8 @@ static int web_make(struct web *web, struct error *err)
     web->http = MHD_start_daemon(
         MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_NO_LISTEN_SOCKET, 0, NULL, NULL,
         request_came, web, MHD_OPTION_CONNECTION_LIMIT, 16U, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
-        (size_t)MEMORY, MHD_OPTION_NOTIFY_COMPLETED, request_ended, web,
-        MHD_OPTION_NOTIFY_CONNECTION, patience_told, web, MHD_OPTION_END);
+        (size_t)MEMORY, MHD_OPTION_URI_LOG_CALLBACK, url_came, web, MHD_OPTION_NOTIFY_COMPLETED,
+        request_ended, web, MHD_OPTION_NOTIFY_CONNECTION, patience_told, web, MHD_OPTION_END);
     if (!web->http)
         return error_set(err, ERR_SYSTEM, "no HTTP server");
     return streams_open(web, &web->streams, err);
