@@ -120,7 +120,7 @@ $(units): $(BUILD)/tests/%: $(BUILD)/obj/tests/%.o $(BUILD)/libcore.a $(BUILD)/l
 
 # Tests on a simulated disk: the store's own system calls go to tests/sim/posix.c first.
 sim_wraps := $(addprefix -Wl$(comma)--wrap=,mkdir stat lstat fstat realpath __realpath_chk access open openat renameat unlink unlinkat pread read write \
-             dprintf __dprintf_chk ftruncate fsync fdatasync flock close)
+             dprintf __dprintf_chk ftruncate fsync fdatasync flock close getpid)
 $(BUILD)/tests/sim/test_vfs: ALL_LDFLAGS += $(sim_wraps)
 preloads := $(BUILD)/tests/driver/sync_log.so $(BUILD)/tests/driver/crash_at.so
 $(addprefix $(BUILD)/tests/driver/,test_file_sync test_file_group test_qemu): $(preloads)
