@@ -68,6 +68,12 @@ static const struct resource *successor(const struct set *set, const struct rena
     return found ? found : renamed_from(renames, row, becomes);
 }
 
+/* Also what was never confirmed may be there by now, by whichever of its names. */
+static bool is_promised_to(const struct known *row)
+{
+    return row->life == LIFE_LIVE || row->life == LIFE_NEW;
+}
+
 static bool protection_tighten(const struct resource *resource, struct known *row)
 {
     if (!resource->kind->holds_data)
@@ -85,7 +91,7 @@ static bool protection_tighten(const struct resource *resource, struct known *ro
 static bool rename_keep(struct arena *arena, const struct resource *resource, struct known *row)
 {
     const char *before = value_get_text(row->chosen, "becomes", row->name);
-    invariant(strcmp(resource->kind->name, row->kind) == 0 && row->life == LIFE_LIVE,
+    invariant(strcmp(resource->kind->name, row->kind) == 0 && is_promised_to(row),
               "%s %s would go on as %s %s", row->kind, row->name, resource->kind->name,
               resource->name);
     if (!strcmp(before, resource->name))
@@ -104,7 +110,7 @@ static bool rename_keep(struct arena *arena, const struct resource *resource, st
 static bool row_promise(struct arena *arena, const struct set *set, const struct renames *renames,
                         struct known *row)
 {
-    const struct resource *resource = row->life == LIFE_LIVE ? successor(set, renames, row) : NULL;
+    const struct resource *resource = is_promised_to(row) ? successor(set, renames, row) : NULL;
     if (!resource)
         return false;
     bool is_tighter = protection_tighten(resource, row);
@@ -229,7 +235,7 @@ bool promises_find(struct taken *taken)
     for (size_t i = 0; i < part->row_count; i++) {
         struct known *row = &part->rows[i];
         const struct resource *resource =
-            row->life == LIFE_LIVE ? successor(part->set, &renames, row) : NULL;
+            is_promised_to(row) ? successor(part->set, &renames, row) : NULL;
         if (resource && rename_keep(taken->arena, resource, row))
             return false;
         taken->is_promised[i] = resource && protection_tighten(resource, row);

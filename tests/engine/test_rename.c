@@ -35,6 +35,29 @@ static void rename_that_was_accepted_holds_until_it_is_done(void **state)
     assert_int_equal(rack_object(rack, "Volume", "moved")->made, 1);
 }
 
+/* Found by the simulator: what was made under its new name, and could not be confirmed, was made
+ * once more after a commit that no longer said where the name came from. */
+static void rename_of_what_was_never_confirmed_holds(void **state)
+{
+    struct rack *rack = *state;
+    rack->commits[5] = POOL PROJECT VOLUME("moved", "1GiB") VPC("net");
+    rack->lie = "db";
+    rack_boot(rack, "1");
+    rack_run(rack, 20000); /* it was said to be done, and is not there */
+    rack->blur = "moved";
+    rack_target(rack, "4");
+    rack_run(rack, MINUTE_MS); /* it is there, and nobody can tell its state */
+    assert_int_equal(rack_count(rack, "Volume", "moved"), 1);
+    rack_target(rack, "5");
+    rack_run(rack, MINUTE_MS);
+    rack->blur = NULL;
+    assert_true(rack_run(rack, 30 * MINUTE_MS));
+    assert_int_equal(rack_count(rack, "Volume", "moved"), 1);
+    assert_int_equal(rack_object(rack, "Volume", "moved")->made, 1);
+    for (size_t i = 0; i < rack->object_count; i++)
+        assert_true(rack->objects[i].exists || !rack->objects[i].made);
+}
+
 static void second_rename_goes_on_from_the_first(void **state)
 {
     struct rack *rack = *state;
@@ -132,6 +155,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         RACK_TEST(name_is_waited_for_after_a_backup_came_back),
         RACK_TEST(rename_that_was_accepted_holds_until_it_is_done),
+        RACK_TEST(rename_of_what_was_never_confirmed_holds),
         RACK_TEST(second_rename_goes_on_from_the_first),
         RACK_TEST(rename_of_what_is_under_way_is_kept),
         RACK_TEST(rename_that_store_and_git_took_back_is_told_to_the_object),
