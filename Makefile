@@ -4,13 +4,15 @@
 #   make help       every target with one line
 #
 # A new .c file in an existing folder, a new folder under drivers/ and a new
-# test file need no edit here. CC, CFLAGS, LDFLAGS, PREFIX, DESTDIR and
-# SANITIZE (address,undefined or thread) are honoured; V=1 shows commands.
+# test file need no edit here. CC, CFLAGS, LDFLAGS, PREFIX, DESTDIR,
+# SANITIZE (address,undefined or thread) and JOBS (how many at once) are
+# honoured; V=1 shows commands.
 
 CC      ?= gcc
 CFLAGS  ?= -O2 -g
 PREFIX  ?= /usr/local
 BUILD   ?= build
+JOBS    ?= $(shell nproc)
 VERSION := $(shell git describe --always --dirty --tags 2>/dev/null || cat VERSION 2>/dev/null || echo unknown)
 
 WARN := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wvla -Wmissing-prototypes \
@@ -200,20 +202,20 @@ $(spinel_sim): $(call obj,$(sim_src) drivers/sim/shape.c) $(BUILD)/libcore.a $(B
 SEEDS ?= 1000
 FROM  ?= 1
 sim: $(spinel_sim)  ## simulated racks with faults from seeds: SEEDS=1000 FROM=1; docs/simulation.md
-	$(spinel_sim) run --from $(FROM) --seeds $(SEEDS) --jobs 2
+	$(spinel_sim) run --from $(FROM) --seeds $(SEEDS) --jobs $(JOBS)
 
 crash: $(spinel_sim)  ## a crash at every call of every canonical change, and a second one (SAMPLE=N: every Nth)
-	$(spinel_sim) crash --sample $(or $(SAMPLE),1) --jobs 2
+	$(spinel_sim) crash --sample $(or $(SAMPLE),1) --jobs $(JOBS)
 
 bugs:  ## plants known bugs one by one; the tests must find each (SAMPLE=N plants N, others every day)
-	python3 tests/sim/bugs/bugs.py --jobs 2 $(if $(SAMPLE),--sample $(SAMPLE))
+	python3 tests/sim/bugs/bugs.py --jobs $(JOBS) $(if $(SAMPLE),--sample $(SAMPLE))
 
 # What of the three `make check` has time for.
 check-sim: $(spinel_sim)
 	$(spinel_sim) past tests/sim/seeds.txt
-	$(spinel_sim) run --from 1 --seeds 150 --jobs 2
+	$(spinel_sim) run --from 1 --seeds 150 --jobs $(JOBS)
 	$(spinel_sim) determinism --seeds 3
-	$(spinel_sim) crash --sample 199 --jobs 2
+	$(spinel_sim) crash --sample 199 --jobs $(JOBS)
 	$(MAKE) bugs SAMPLE=2
 
 # ---- manual pages
@@ -225,22 +227,24 @@ $(BUILD)/man/%: docs/man/%.scd
 man: $(man)  ## the manual pages
 
 check-unit: all $(units)  ## unit tests only
-	BUILD=$(BUILD) CMOCKA_MESSAGE_OUTPUT=TAP prove --exec 'bash tests/tap.sh' $(units)
+	BUILD=$(BUILD) CMOCKA_MESSAGE_OUTPUT=TAP prove -j $(JOBS) --exec 'bash tests/tap.sh' $(units)
 
 setup:  ## install what is missing, with the distribution's packages
 	@sh contrib/setup test
 
+# Two at once where nothing is measured and nothing shares the machine's networks.
+parallel = $(if $(findstring jobserver,$(MAKEFLAGS)),,-j$(JOBS))
 check: setup  ## everything that has to hold: builds, layers, unit tests, real machines
-	$(MAKE) all units guest
-	$(MAKE) check-layers check-headers check-clang model
-	BUILD=$(BUILD) CMOCKA_MESSAGE_OUTPUT=TAP prove --exec 'bash tests/tap.sh' $(units)
-	$(MAKE) check-asan
-	$(MAKE) check-fuzz
-	$(MAKE) check-fuzz SANITIZE=address,undefined
-	$(MAKE) check-tsan
-	$(MAKE) check-torture
-	$(MAKE) check-sim
-	$(MAKE) check-e2e
+	$(MAKE) $(parallel) all units guest
+	$(MAKE) $(parallel) check-layers check-headers check-clang model
+	$(MAKE) $(parallel) check-unit
+	$(MAKE) $(parallel) check-asan
+	$(MAKE) $(parallel) check-fuzz
+	$(MAKE) $(parallel) check-fuzz SANITIZE=address,undefined
+	$(MAKE) $(parallel) check-tsan
+	$(MAKE) $(parallel) check-torture
+	$(MAKE) $(parallel) check-sim
+	$(MAKE) $(parallel) check-e2e
 
 units: $(units)
 
@@ -261,7 +265,7 @@ model:  ## the protocol of intents, checked with SPIN: it holds, and without any
 	@prove --exec 'sh' docs/model/check.sh :: $(CURDIR)/build/model
 
 check-fuzz: $(replays)  ## the fuzzers' corpora and past findings once more, within time and memory
-	BUILD=$(BUILD) prove --exec 'sh tests/fuzz/replay.sh' $(replays)
+	BUILD=$(BUILD) prove -j $(JOBS) --exec 'sh tests/fuzz/replay.sh' $(replays)
 
 check-asan:  ## unit tests under AddressSanitizer, LeakSanitizer and UBSan
 	$(MAKE) check-unit SANITIZE=address,undefined
@@ -286,13 +290,13 @@ cov := $(MAKE) --no-print-directory BUILD=build-cov CC=gcc CFLAGS="-O0 -g --cove
        LDFLAGS="--coverage -Wl,--wrap=kill,--wrap=_exit build-cov/keep.o"
 coverage: tests/coverage/keep.c  ## line and branch coverage, and fails below the floors
 	@mkdir -p build-cov && gcc -std=c17 -D_GNU_SOURCE -O1 -c -o build-cov/keep.o $<
-	@$(cov) all units $(coverage_replays) build-cov/torture build-cov/tests/sim/spinel-sim
+	@$(cov) $(parallel) all units $(coverage_replays) build-cov/torture build-cov/tests/sim/spinel-sim
 	@find build-cov -name '*.gcda' -delete
-	@BUILD=build-cov CMOCKA_MESSAGE_OUTPUT=TAP prove --exec 'bash tests/tap.sh' $(unit_src:%.c=build-cov/%)
-	@BUILD=build-cov prove --exec 'sh tests/fuzz/replay.sh' $(coverage_replays)
+	@BUILD=build-cov CMOCKA_MESSAGE_OUTPUT=TAP prove -j $(JOBS) --exec 'bash tests/tap.sh' $(unit_src:%.c=build-cov/%)
+	@BUILD=build-cov prove -j $(JOBS) --exec 'sh tests/fuzz/replay.sh' $(coverage_replays)
 	@chmod -R a+rwX build-cov # a core that runs as another user counts, too
 	@BUILD=$(CURDIR)/build-cov prove --exec bats $(coverage_bats)
-	@build-cov/tests/sim/spinel-sim crash --sample 100 --jobs 2 >build-cov/crash.log || { cat build-cov/crash.log; exit 1; }
+	@build-cov/tests/sim/spinel-sim crash --sample 100 --jobs $(JOBS) >build-cov/crash.log || { cat build-cov/crash.log; exit 1; }
 	@BUILD=build-cov build-cov/torture --brief >build-cov/torture.log || { cat build-cov/torture.log; exit 1; }
 	@python3 tests/coverage/report.py build-cov/obj
 coverage_replays := $(fuzz_targets:%=build-cov/fuzz/%)
