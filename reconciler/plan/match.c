@@ -485,9 +485,16 @@ const struct contest *match_contest(const struct match *match, const char *uid, 
                    compare_contests);
 }
 
-bool known_is_kept(const struct known *known)
+bool known_was_released(const struct known *known)
 {
     return known->life == LIFE_RELEASED && (known->protect || !known->remove_deletes);
+}
+
+bool known_is_kept(const struct known *known)
+{
+    const struct observation *seen = &known->observed;
+
+    return known_was_released(known) && (!seen->known || seen->absent || seen->released);
 }
 
 const struct match *match_make(struct arena *arena, const struct plan_input *input)

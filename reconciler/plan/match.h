@@ -67,6 +67,9 @@ const struct value *known_booted(const struct known *known);
 /* By the record or by what the object itself was seen to say: the two are lifted together. */
 bool known_protects(const struct known *known);
 /* Released, and nobody has given it up since. */
+bool known_was_released(const struct known *known);
+/* And nothing is to be done for it. It is released once more where it does not say that it is: an
+ * adoption that could not be confirmed has come through, and it is not declared any more. */
 bool known_is_kept(const struct known *known);
 const struct value *known_tried(const struct known *known); /* of what nobody can look at */
 

@@ -359,8 +359,11 @@ static bool make_left(struct step *step)
     if (!step->kind->driver)
         return true;
     /* What a person has given up is not released once more; the guard holds what is protected. */
-    if (step->kind->holds_data && !(seen->known && seen->absent) && known->life != LIFE_RELEASED &&
-        (!known->remove_deletes || known_protects(known))) {
+    if (known_was_released(known)) {
+        step->action = ACTION_RELEASE;
+        step->reason = "it was released, and does not say so; the data are kept";
+    } else if (step->kind->holds_data && !(seen->known && seen->absent) &&
+               known->life != LIFE_RELEASED && (!known->remove_deletes || known_protects(known))) {
         step->action = ACTION_RELEASE;
         step->reason = "its manifest left Git; the data are kept";
     } else if (seen->known && seen->absent) {

@@ -199,6 +199,7 @@ static void what_is_protected_and_given_up_is_kept(void **state)
     world_plan(w);
     assert_int_equal(world_step(w, "Volume", "data")->action, ACTION_RELEASE);
     world_row(w, "Volume", "data")->life = LIFE_RELEASED;
+    world_row(w, "Volume", "data")->observed.released = true;
     world_plan(w);
     assert_null(world_step(w, "Volume", "data"));
     world_row(w, "Volume", "data")->protect = false;

@@ -192,6 +192,32 @@ static void a_released_volume_is_adopted_with_its_uid(void **state)
                      8LL << 30);
 }
 
+/* An adoption that was not confirmed came through, and the commit that asked for it is no more. */
+static void what_was_released_and_does_not_say_so_is_released_again(void **state)
+{
+    struct world *w = *state;
+
+    world_converge(w, SHOP);
+    world_converge(w, PROJECT NETWORK);
+    struct known *row = world_row(w, "Volume", "data");
+    assert_true(row->observed.released);
+    world_plan(w);
+    assert_null(world_step(w, "Volume", "data"));
+    row->observed.released = false;
+    world_plan(w);
+    assert_step(w, "Volume", "data", ACTION_RELEASE, RUN);
+    assert_false(world_step(w, "Volume", "data")->is_destructive);
+    row->observed.absent = true;
+    world_plan(w);
+    assert_null(world_step(w, "Volume", "data"));
+    row->observed = (struct observation){0};
+    world_plan(w);
+    assert_null(world_step(w, "Volume", "data"));
+    row->remove_deletes = true; /* somebody has given it up */
+    world_plan(w);
+    assert_int_equal(world_step(w, "Volume", "data")->action, ACTION_DELETE);
+}
+
 static void on_remove_delete_counts_only_from_an_earlier_revision(void **state)
 {
     struct world *w = *state;
@@ -222,6 +248,7 @@ int main(void)
         TEST(a_volume_is_never_replaced_or_shrunk),
         TEST(growth_goes_to_the_machine_that_holds_the_volume),
         TEST(a_released_volume_is_adopted_with_its_uid),
+        TEST(what_was_released_and_does_not_say_so_is_released_again),
         TEST(on_remove_delete_counts_only_from_an_earlier_revision),
     };
 
