@@ -37,7 +37,7 @@ enum sim_fault {
     SIM_OK,
     SIM_EIO,      /* a sync that fails drops what it should have written, as Linux does */
     SIM_NO_SPACE, /* of a write, a part is done */
-    SIM_SHORT,    /* a read that ends early: as if the file did */
+    SIM_SHORT,    /* a read that gives less than was asked for */
     SIM_BUSY,     /* somebody else holds the lock */
     SIM_GONE,     /* not for rules: the process that calls was stopped */
     SIM_FAULTS

@@ -65,16 +65,21 @@ static enum sim_fault enter(struct file *file, enum sim_call call)
 
 /* ---- bytes -------------------------------------------------------------------------- */
 
+/* After a read that gave less than was asked for, SQLite's own VFS goes on until the file ends. */
 static int file_read(sqlite3_file *base, void *out, int len, sqlite3_int64 at)
 {
     struct file *file = file_of(base);
-    enum sim_fault fault = enter(file, SIM_READ);
-    if (fault != SIM_OK && fault != SIM_SHORT)
-        return failed(file, EIO, SQLITE_IOERR_READ);
-    size_t wanted = (size_t)len;
-    if (fault == SIM_SHORT)
-        wanted = (size_t)(file->open.disk->random(file->open.disk->context) % wanted);
-    size_t got = sim_read(&file->open, (uint64_t)at, out, wanted);
+    size_t got = 0;
+    enum sim_fault fault;
+    do {
+        fault = enter(file, SIM_READ);
+        if (fault != SIM_OK && fault != SIM_SHORT)
+            return failed(file, EIO, SQLITE_IOERR_READ);
+        size_t wanted = (size_t)len - got;
+        if (fault == SIM_SHORT)
+            wanted = (size_t)(file->open.disk->random(file->open.disk->context) % wanted);
+        got += sim_read(&file->open, (uint64_t)at + got, (char *)out + got, wanted);
+    } while (fault == SIM_SHORT);
     if (got == (size_t)len)
         return SQLITE_OK;
     memset((char *)out + got, 0, (size_t)len - got);
