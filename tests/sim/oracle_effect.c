@@ -226,7 +226,8 @@ bool keeps_budget(struct sim *sim, const struct moment *moment, char *why)
     int64_t now = sim_wall_ms(sim);
     if (live > truth->most)
         truth->most = live;
-    if (!is_destruction(moment) || is_derived(moment->thing->kind) || !note || note->is_approved)
+    if (!is_destruction(moment) || is_derived(moment->thing->kind) || !note || note->is_approved ||
+        !moment->thing->was_told)
         return true;
     size_t room = sizeof truth->destroyed_at / sizeof *truth->destroyed_at;
     snprintf(truth->destroyed_uid[truth->destroyed % room], 33, "%s", moment->thing->uid);

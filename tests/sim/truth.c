@@ -207,7 +207,10 @@ void truth_sent(struct truth *truth, const struct value *params)
 static void thing_told(const struct truth *truth, const char *uid, int64_t now_ms)
 {
     struct thing *thing = thing_of_uid(truth, uid);
-    if (thing && !thing->told_ms)
+    if (!thing)
+        return;
+    thing->was_told = true;
+    if (!thing->told_ms)
         thing->told_ms = now_ms;
 }
 
