@@ -378,6 +378,8 @@ void task_looked(struct core *core, struct task *task, const struct value *objec
         seen = observation_read(core, batch_arena(core), object);
     const char *doubt = task_doubt(task, &seen);
     if (!doubt) {
+        if (task->after.life == LIFE_RELEASED && seen.absent)
+            task->after.life = LIFE_GONE; /* there was nothing to keep */
         task_confirm(core, task);
         return;
     }

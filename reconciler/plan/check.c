@@ -136,8 +136,7 @@ static void check_data(const struct step *step)
         return;
     invariant(!known->protect, "%s is protected and would be %sd", step->name,
               action_text(step->action));
-    invariant(step->action != ACTION_DELETE || !step->kind->holds_data || known->remove_deletes ||
-                  (known->observed.known && known->observed.absent),
+    invariant(step->action != ACTION_DELETE || !step->kind->holds_data || known->remove_deletes,
               "%s holds data that nobody gave up and would be deleted", step->name);
     invariant(!step->subject->is_twin, "%s is one of two and would be deleted", step->name);
 }

@@ -358,14 +358,16 @@ static bool make_left(struct step *step)
     }
     if (!step->kind->driver)
         return true;
-    /* What a person has given up is not released once more; the guard holds what is protected. */
+    /* What a person has given up is not released once more; the guard holds what is protected.
+     * Also what was seen to be absent is only released: it may be back by then. */
     if (known_was_released(known)) {
         step->action = ACTION_RELEASE;
         step->reason = "it was released, and does not say so; the data are kept";
-    } else if (step->kind->holds_data && !(seen->known && seen->absent) &&
-               known->life != LIFE_RELEASED && (!known->remove_deletes || known_protects(known))) {
+    } else if (step->kind->holds_data && known->life != LIFE_RELEASED &&
+               (!known->remove_deletes || known_protects(known))) {
         step->action = ACTION_RELEASE;
-        step->reason = "its manifest left Git; the data are kept";
+        step->reason = seen->known && seen->absent ? "its manifest left Git, and it is gone already"
+                                                   : "its manifest left Git; the data are kept";
     } else if (seen->known && seen->absent) {
         step->reason = known->life == LIFE_RELEASED
                            ? "it is given up, in the trash too"

@@ -22,6 +22,7 @@ static int rack_setup(void **state)
     rack->commits[5] = POOL PROJECT VOLUME("db", "1GiB") MACHINE("maxCpus: 2");
     rack->commits[6] = POOL PROJECT VOLUME("db", "1GiB") MACHINE("maxCpus: 4, " DISK);
     rack->commits[7] = POOL PROJECT;
+    rack->commits[0] = POOL PROJECT KEPT("db", "size: 1GiB, protect: true");
     *state = rack;
     return 0;
 }
@@ -136,6 +137,29 @@ deletion_that_was_done_before_a_crash_is_recorded_while_deletions_are_frozen(voi
     assert_null(rack_row(rack, "Volume"));
 }
 
+/* Its driver is asked to release it, for by then it may be back. What is back later is an orphan.
+ */
+static void what_is_gone_and_left_git_is_forgotten_and_never_destroyed(void **state)
+{
+    struct rack *rack = *state;
+    rack->config.policy.collapse_percent = 100;
+    rack_boot(rack, "0");
+    assert_true(rack_run(rack, MINUTE_MS));
+    struct rack_object *volume = rack_object(rack, "Volume", "db");
+    volume->exists = false;
+    core_look(rack->core);
+    assert_true(rack_run(rack, MINUTE_MS));
+    rack_target(rack, "7");
+    assert_true(rack_run(rack, MINUTE_MS));
+    assert_int_equal(core_plan(rack->core)->hold_count, 0);
+    assert_null(rack_row(rack, "Volume"));
+    assert_true(volume->released);
+    volume->exists = true;
+    core_look(rack->core);
+    assert_true(rack_run(rack, MINUTE_MS));
+    assert_true(volume->exists);
+}
+
 /* Nothing would run, because nobody knows whether anything should. */
 static void what_cannot_be_looked_at_is_not_converged(void **state)
 {
@@ -182,6 +206,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         RACK_TEST(row_that_never_had_an_object_gives_way_to_one_that_is_there),
         RACK_TEST(rename_that_was_taken_back_is_undone_on_the_object),
+        RACK_TEST(what_is_gone_and_left_git_is_forgotten_and_never_destroyed),
         RACK_TEST(what_cannot_be_looked_at_is_not_converged),
         RACK_TEST(epoch_that_was_only_let_in_is_learnt_from_the_refusal),
         RACK_TEST(what_waits_is_not_recorded_as_done_after_a_crash),

@@ -156,7 +156,7 @@ static void a_released_volume_that_is_protected_is_kept_though_it_was_given_up(v
     world_converge(w, SHOP);
     row = world_row(w, "Volume", "data");
     row->life = LIFE_RELEASED;
-    row->remove_deletes = row->protect = true;
+    row->remove_deletes = row->protect = row->observed.released = true;
     w->input.policy.collapse_percent = 100;
     world_declare(w, PROJECT NETWORK);
     world_plan(w);
@@ -171,6 +171,7 @@ static void a_released_row_beside_the_live_one_of_the_same_name_stays_released(v
     world_converge(w, PROJECT VOLUME("a", "size: 1GiB"));
     row = *world_row(w, "Volume", "a");
     row.life = LIFE_RELEASED;
+    row.observed.released = true;
     row_add(w, &row, "ffff0000ffff0000ffff0000ffff0000");
     assert_int_equal(world_plan(w)->step_count, 0); /* the released one of the same name is kept */
 }
