@@ -371,8 +371,9 @@ static void step_turn(struct step *step, const struct spinel_op *op)
     record_kind_read(op->kind, &step->kind);
 }
 
-/* What a NIC's record is to say depends on no other's; the rest has to see what came before. */
-static void records_change(struct step *step, const struct group *group)
+/* True if any has changed. What a NIC's record is to say depends on no other's; the rest has to see
+ * what came before. */
+static bool records_change(struct step *step, const struct group *group)
 {
     bool is_changed = false;
     for (size_t i = 0; i < group->count; i++) {
@@ -388,6 +389,7 @@ static void records_change(struct step *step, const struct group *group)
         is_changed = result == 0 || is_changed;
     }
     records_publish(&step->drafts);
+    return is_changed;
 }
 
 /* A fast path: links of NICs that are to go take their time one by one, and hardly any together.
@@ -416,23 +418,34 @@ static void group_fail(const struct group *group, const struct error *err)
             *group->outcomes[i] = *err;
 }
 
-/* Without its record, too, the rest has to agree: who removed it may have died right after. */
-static bool needs_rules(const struct step *step, const struct group *group)
+static bool is_whole(const struct step *step)
 {
-    bool is_whole = netns_inode(step->network.netns) && step->network.vpc;
-    bool needs = false;
+    return step->network.vpc && netns_inode(step->network.netns);
+}
+
+/* Without its record, too, the rest has to agree: who removed it may have died right after. */
+static bool needs_rules(const struct step *step, const struct group *group, bool is_changed)
+{
+    bool is_there = is_whole(step), needs = is_changed && is_there;
     for (size_t i = 0; i < group->count; i++)
         needs |= group->outcomes[i]->code == ERR_NONE &&
-                 (is_assert(group->ops[i]) || (is_whole && group->ops[i]->verb == SPINEL_DELETE));
+                 (is_assert(group->ops[i]) || (is_there && group->ops[i]->verb == SPINEL_DELETE));
     return needs;
 }
 
+/* From the first record that says something new until the rules say it too, what records say is
+ * not told without the word that it is unfinished: who was about to write them may have died. */
 static int group_run(struct step *step, const struct group *group, struct error *err)
 {
     if (step_reload(step, err) < 0 || namespace_is_ours(step, err) < 0)
         return err->code;
+    bool was_finished =
+        !records_read_file(step->arena, step->own_dir, step->vpc, REALISE_UNFINISHED);
+    if (records_note_file(step->own_dir, step->vpc, REALISE_UNFINISHED, value_map(step->arena),
+                          err) < 0)
+        return err->code;
     taps_remove(step, group);
-    records_change(step, group);
+    bool is_changed = records_change(step, group);
     if (records_sync(step->own_dir, step->vpc, err) < 0 || step_reload(step, err) < 0)
         return err->code;
     for (size_t i = 0; i < group->count; i++) {
@@ -441,7 +454,14 @@ static int group_run(struct step *step, const struct group *group, struct error 
             step_realise(step, group->outcomes[i]) < 0)
             realise_session_close(&step->session);
     }
-    return needs_rules(step, group) ? rules_converge(step, err) : 0;
+    if (needs_rules(step, group, is_changed)) {
+        if (rules_converge(step, err) < 0)
+            return err->code;
+    } else if (is_whole(step) && !was_finished) {
+        return 0;
+    }
+    records_note_drop(step->own_dir, step->vpc, REALISE_UNFINISHED);
+    return 0;
 }
 
 static void group_carry_out(struct step *step, const struct group *group)

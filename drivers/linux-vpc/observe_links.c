@@ -154,6 +154,8 @@ void observe_vpc(struct observation *observation)
     check_settings(observation);
     if (view->dhcp_damage)
         observation_damage(observation, "status.dhcp", "running", view->dhcp_damage);
+    if (view->is_unfinished)
+        observation_damage(observation, "status.rules", "as recorded", "unfinished");
     value_set_text(arena, observation->status, "namespace", view->network.netns);
     value_set_text(arena, observation->status, "uplink", view->network.uplink);
     value_set_text(arena, observation->status, "transit",

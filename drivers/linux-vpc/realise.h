@@ -81,6 +81,8 @@ extern const struct mac realise_gateway_mac;
 #define REALISE_COMMITTED_SPOOF "committed-spoof.json" /* of the table of the taps' chains */
 /* See seal.h; taken for nothing as soon as it does not fit. */
 #define REALISE_SEAL "seal.json"
+/* There while records say what the kernel may not have been told yet. */
+#define REALISE_UNFINISHED "unfinished.json"
 
 /* "inet spinel_<uplink>" */
 const char *realise_host_table(struct arena *arena, const struct network *network);

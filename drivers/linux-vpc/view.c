@@ -138,6 +138,8 @@ static int vpc_read(struct view *view, const char *own_dir, struct error *err)
 {
     if (settings_read(view, err) < 0)
         return err->code;
+    view->is_unfinished =
+        records_read_file(view->arena, own_dir, view->records.vpc, REALISE_UNFINISHED) != NULL;
     view->dhcp_pid = dhcp_pid(view->arena, own_dir, view->records.vpc);
     view->dhcp_damage = dhcp_damage(view->arena, &view->network, view->dhcp_pid);
     return 0;

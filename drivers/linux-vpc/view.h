@@ -31,6 +31,7 @@ struct view {
     struct policy policy; /* made only if there are changes */
     bool is_there;        /* the namespace that we made, by its inode number */
     bool is_foreign;      /* a namespace of that name that we did not make */
+    bool is_unfinished;   /* of what the records say the rules may lack something */
     struct link_list inside;
     struct link_list host;
     struct route_addresses addresses; /* inside */

@@ -579,6 +579,32 @@ names_read() { grep -c 'read .*/names' "/run/spinel/$NS/log"; }
     touch "/run/spinel/$NS/hosts.new" # a draft of somebody who was killed
 }
 
+@test "rules that are not written yet are damage of their VPC until they are" {
+    local notes more
+    notes=$(find "$W/state/drivers/linux-vpc" -type d -path "*$VPC_A*" | head -n 1)
+    more=$(jq -c '.rules[0].protocols[0].ports = ["80", "443"]' <<<"$SPEC_FIREWALL")
+    mkdir "$notes/committed.json.new" # what is written cannot be kept
+    apply update Firewall fw "$FIREWALL" "$more" "$REFS_A" | jq -e .error
+    rmdir "$notes/committed.json.new"
+    [[ " $(damage "$VPC_A") " == *" status.rules "* ]]
+    apply update VPC a "$VPC_A" "$SPEC_A" '{}'
+    [ "$(damage "$VPC_A")" = "" ]
+    in_vpc nft list ruleset | grep -q 443
+    # As if it had died right after it wrote the record.
+    sed -i 's/"443"/"444"/' "$(find "$notes" -name "*Firewall-$FIREWALL.json")"
+    echo '{}' >"$notes/unfinished.json"
+    [ "$(look "$FIREWALL" '.damage | length')" = 0 ]
+    [ "$(damage "$VPC_A")" = status.rules ]
+    apply update VPC a "$VPC_A" "$SPEC_A" '{}'
+    [ "$(damage "$VPC_A")" = "" ]
+    in_vpc nft list ruleset | grep -q 444
+    # What is refused leaves nothing unfinished.
+    apply update FloatingIP f "$(uid 34)" '{"address":"no address","vpc":"a","instance":"web"}' "$REFS_A" | jq -e .error
+    [ "$(damage "$VPC_A")" = "" ]
+    apply update Firewall fw "$FIREWALL" "$SPEC_FIREWALL" "$REFS_A"
+    [ ! -e "$notes/unfinished.json" ]
+}
+
 @test "a tightened rule ends the connection that it forbids" {
     kill "$(cat "$W/serve-$(guest_netns web)-80.pid")"
     mkfifo "$W/ticks" "$W/silence"
