@@ -5,6 +5,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include "model/json.h"
 
 enum { DAY_MS = 86400000 };
 
@@ -106,15 +107,26 @@ static bool could_know(struct sim *sim, const struct spinel_op *op, const struct
            (thing->told_ms && thing->told_ms < book_planned_ms(&sim->book, op->op));
 }
 
-/* The storage's lock would refuse it; the core should not even ask, but in a circle, where that
- * lock decides. */
+/* It bears our tag, has no row and no manifest: it is reported, and nothing is planned with it. */
+static bool is_orphan(struct sim *sim, const struct thing *thing)
+{
+    struct arena *arena = arena_new();
+    const char *strangers = json_text(arena, core_strangers(sim->host.core, arena));
+    bool is_told = strstr(strangers, thing->uid) != NULL;
+    arena_free(arena);
+    return is_told;
+}
+
+/* The storage's lock would refuse it; the core should not even ask, but in a circle, or of an
+ * orphan's, where that lock decides. */
 bool opens_once(struct sim *sim, const struct moment *moment, char *why)
 {
     const char *volume = "";
     const struct thing *holder = effect_holder(&sim->truth, moment->op, moment->thing, &volume);
     if (holder && is_swap(sim, moment->op, moment->thing, holder))
         return true;
-    if (!holder || !holder->tag || !holder->is_ours || !could_know(sim, moment->op, holder))
+    if (!holder || !holder->tag || !holder->is_ours || !could_know(sim, moment->op, holder) ||
+        is_orphan(sim, holder))
         return true;
     return broken(why, "%s gets volume %s, which %s has open", moment->op->name, volume,
                   holder->name);

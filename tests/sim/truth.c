@@ -140,13 +140,17 @@ const struct thing *truth_holder(const struct truth *truth, const char *volume_u
 
 const struct thing *truth_volume(const struct truth *truth, const char *project, const char *name)
 {
+    const struct thing *released = NULL;
     for (size_t i = 0; i < truth->count; i++) {
         const struct thing *thing = &truth->things[i];
-        if (thing->exists && thing->is_ours && strcmp(thing->kind, "Volume") == 0 &&
-            strcmp(thing->project, project) == 0 && strcmp(thing->name, name) == 0)
+        if (!thing->exists || !thing->is_ours || strcmp(thing->kind, "Volume") != 0 ||
+            strcmp(thing->project, project) != 0 || strcmp(thing->name, name) != 0)
+            continue;
+        if (!thing->is_released)
             return thing;
+        released = thing;
     }
-    return NULL;
+    return released;
 }
 
 void truth_write(struct truth *truth)

@@ -94,7 +94,7 @@ const struct thing *truth_holder(const struct truth *truth, const char *volume_u
 bool truth_has_open(const struct thing *machine, const char *volume_uid);
 /* Of the volume that a disk of it has open; "": none. */
 const char *truth_disk_uid(const struct thing *machine, const struct value *disk);
-/* The one that exists under this name; NULL: none. */
+/* The one that exists under this name, rather than one that was released; NULL: none. */
 const struct thing *truth_volume(const struct truth *truth, const char *project, const char *name);
 /* A driver is sent this `apply`. */
 void truth_sent(struct truth *truth, const struct value *params);
