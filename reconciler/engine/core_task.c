@@ -577,9 +577,16 @@ static bool driver_has_room(const struct driver *driver)
            driver->in_flight - driver->alone_in_flight < driver->window;
 }
 
+/* It was planned by a whole list, and the one that came since is not: the next plan decides. */
+static bool is_in_doubt(const struct task *task)
+{
+    bool removes = !strcmp(task->intent.verb, "delete") || !strcmp(task->intent.verb, "release");
+    return removes && task->look_driver && !task->look_driver->is_listed;
+}
+
 static bool may_be_sent(const struct core *core, const struct task *task)
 {
-    return !task->pending &&
+    return !task->pending && !is_in_doubt(task) &&
            (task->driver->alone_in_flight < core->config.parallelism || !goes_alone(task));
 }
 

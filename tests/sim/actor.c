@@ -232,7 +232,8 @@ bool operator_clears_orphans(struct sim *sim)
             thing_of_uid(&sim->truth, value_get_text(orphans->items[i], "uid", ""));
         if (!thing || !thing->exists)
             continue;
-        if (book_knows(&sim->book, thing->uid))
+        /* One that is back after its deletion was confirmed, and then lost with the power, is. */
+        if (book_knows(&sim->book, thing->uid) && !thing->gone_epoch)
             sim_violate(sim, invariant_find("S7b"), "%s is called an orphan, and was on record",
                         thing->native);
         thing->exists = false;

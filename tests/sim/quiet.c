@@ -66,8 +66,8 @@ static bool is_off(const struct sim *sim, const struct step *step)
     return !is_running(sim, step);
 }
 
-/* "still in use by KIND [PROJECT/]NAME": one is there that bears this name, or did when it began.
- */
+/* "still in use by KIND [PROJECT/]NAME": one is there that bears this name, or did when it began;
+ * or is to be made once more, and waits itself. That one is looked at, too. */
 static bool has_user(const struct sim *sim, const struct step *step)
 {
     char kind[32] = "", project[32] = "", name[64] = "";
@@ -79,6 +79,14 @@ static bool has_user(const struct sim *sim, const struct step *step)
         const struct thing *thing = &sim->truth.things[i];
         if (thing->exists && strcmp(thing->kind, kind) == 0 &&
             strcmp(thing->project, project) == 0 && strcmp(thing->name, name) == 0)
+            return true;
+    }
+    const struct plan *plan = core_plan(sim->host.core);
+    for (size_t i = 0; i < plan->step_count; i++) {
+        const struct step *user = &plan->steps[i];
+        if (user->disposition != RUN && strcmp(user->kind->name, kind) == 0 &&
+            strcmp(user->project ? user->project : "", project) == 0 &&
+            strcmp(user->name, name) == 0)
             return true;
     }
     return false;
