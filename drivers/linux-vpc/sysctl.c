@@ -21,6 +21,7 @@ enum { SYSCTL_MAX = 128 };
 
 #define SYSCTL_FILE "sysctl.json"
 
+/* <0 with errno. */
 static int sysctl_read(const char *name, char value[SYSCTL_MAX])
 {
     char path[PATH_MAX];
@@ -29,7 +30,9 @@ static int sysctl_read(const char *name, char value[SYSCTL_MAX])
     if (fd < 0)
         return -1;
     ssize_t got = read(fd, value, SYSCTL_MAX - 1);
+    int failed = errno;
     close(fd);
+    errno = failed;
     if (got < 0)
         return -1;
     value[got] = '\0';
@@ -37,10 +40,23 @@ static int sysctl_read(const char *name, char value[SYSCTL_MAX])
     return 0;
 }
 
-bool sysctl_is(const char *name, const char *value)
+static int cannot_read(const char *name, struct error *err)
+{
+    return error_sys(err, "cannot read /proc/sys/%s", name);
+}
+
+int sysctl_look(const char *name, const char *value, struct error *err)
 {
     char now[SYSCTL_MAX];
-    return sysctl_read(name, now) == 0 && strcmp(now, value) == 0;
+    if (sysctl_read(name, now) == 0)
+        return strcmp(now, value) == 0;
+    return errno == ENOENT ? 0 : cannot_read(name, err);
+}
+
+static bool sysctl_is(const char *name, const char *value)
+{
+    struct error ignored = ERROR_INIT;
+    return sysctl_look(name, value, &ignored) == 1;
 }
 
 int sysctl_write(const char *name, const char *value, struct error *err)
@@ -78,7 +94,10 @@ static int sysctl_note(const char *own_dir, const char *name, const char *value,
     int result = 0;
     struct arena *arena = arena_new();
     struct value *record = sysctl_record(arena, own_dir);
-    if (!is_of_this_boot(value_get(record, name)) && sysctl_read(name, before) == 0) {
+    bool is_noted = is_of_this_boot(value_get(record, name));
+    if (!is_noted && sysctl_read(name, before) < 0) {
+        result = errno == ENOENT ? 0 : cannot_read(name, err);
+    } else if (!is_noted) {
         struct value *entry = value_map(arena);
         proc_boot_id(boot);
         value_set_text(arena, entry, "boot", boot);
@@ -99,21 +118,35 @@ int sysctl_change(const char *own_dir, const char *name, const char *value, stru
     return result < 0 ? result : sysctl_write(name, value, err);
 }
 
+/* What cannot be read now is not forgotten; what is no record tells nothing. */
+static int record_check(const char *path, struct error *err)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return errno == ENOENT ? 0 : error_sys(err, "cannot read %s", path);
+    close(fd);
+    return 0;
+}
+
 int sysctl_restore(const char *own_dir, struct error *err)
 {
-    int result = 0;
     char path[PATH_MAX];
+    snprintf(path, sizeof path, "%s/%s", own_dir, SYSCTL_FILE);
+    int result = record_check(path, err);
+    if (result < 0)
+        return result;
     struct arena *arena = arena_new();
     const struct value *record = sysctl_record(arena, own_dir);
-    for (size_t i = 0; i < record->pair_count && result == 0; i++) {
+    for (size_t i = 0; i < record->pair_count && result >= 0; i++) {
         const struct pair *pair = &record->pairs[i];
-        if (is_of_this_boot(pair->value) &&
-            sysctl_is(pair->key, value_get_text(pair->value, "set", "")))
+        if (!is_of_this_boot(pair->value))
+            continue;
+        result = sysctl_look(pair->key, value_get_text(pair->value, "set", ""), err);
+        if (result == 1)
             result = sysctl_write(pair->key, value_get_text(pair->value, "before", ""), err);
     }
     arena_free(arena);
-    snprintf(path, sizeof path, "%s/%s", own_dir, SYSCTL_FILE);
-    if (result == 0 && unlink(path) < 0 && errno != ENOENT)
+    if (result >= 0 && unlink(path) < 0 && errno != ENOENT)
         result = error_sys(err, "cannot remove %s", path);
     return result;
 }

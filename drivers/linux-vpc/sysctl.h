@@ -2,8 +2,6 @@
 #ifndef LINUX_VPC_SYSCTL_H
 #define LINUX_VPC_SYSCTL_H
 
-#include <stdbool.h>
-
 struct error;
 
 /*
@@ -14,7 +12,8 @@ struct error;
 
 /* `name` as "net/ipv4/ip_forward". */
 int sysctl_write(const char *name, const char *value, struct error *err);
-bool sysctl_is(const char *name, const char *value);
+/* 1: it has that value; 0: another one, or this kernel does not have it; <0: it cannot be told. */
+int sysctl_look(const char *name, const char *value, struct error *err);
 
 /* Records the old value in <own_dir>/sysctl.json (the first time in a boot only) and writes. */
 int sysctl_change(const char *own_dir, const char *name, const char *value, struct error *err);

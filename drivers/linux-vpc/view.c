@@ -58,16 +58,17 @@ static int host_read(struct view *view, struct error *err)
         result =
             route_list(rtnl, view->arena, uplink->index, &view->routes, &view->route_count, err);
     rtnl_close(rtnl);
-    view->is_host_forwarding = sysctl_is("net/ipv4/ip_forward", "1");
-    return result;
+    int forwards = result == 0 ? sysctl_look("net/ipv4/ip_forward", "1", err) : 0;
+    view->is_host_forwarding = forwards == 1;
+    return forwards < 0 ? forwards : result;
 }
 
-/* A setting that this kernel does not have is as it should be. */
-static bool setting_is_right(const struct realise_setting *setting)
+/* 1, 0 or <0. A setting that this kernel does not have is as it should be. */
+static int setting_is_right(const struct realise_setting *setting, struct error *err)
 {
     char path[160] = "/proc/sys/";
     strncat(path, setting->name, sizeof path - strlen(path) - 1);
-    return access(path, F_OK) != 0 || sysctl_is(setting->name, setting->value);
+    return access(path, F_OK) != 0 ? 1 : sysctl_look(setting->name, setting->value, err);
 }
 
 static int settings_read(struct view *view, struct error *err)
@@ -79,10 +80,13 @@ static int settings_read(struct view *view, struct error *err)
     view->inside_settings_ok = arena_array(view->arena, count + 1, sizeof(bool));
     if (netns_enter(view->network.netns, &home, err) < 0)
         return err->code;
-    for (size_t i = 0; i < count; i++)
-        view->inside_settings_ok[i] = setting_is_right(&realise_inside_settings[i]);
+    int is_right = 0;
+    for (size_t i = 0; i < count && is_right >= 0; i++) {
+        is_right = setting_is_right(&realise_inside_settings[i], err);
+        view->inside_settings_ok[i] = is_right == 1;
+    }
     netns_leave(home);
-    return 0;
+    return is_right < 0 ? is_right : 0;
 }
 
 /* What is sealed need not be asked for. */

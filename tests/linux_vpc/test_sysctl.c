@@ -7,6 +7,7 @@
 #include <cmocka.h>
 #include <sched.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include "drivers/linux-vpc/draft.c"
 #include "drivers/linux-vpc/kept.c"
 #include "drivers/linux-vpc/names.c"
@@ -48,9 +49,9 @@ static void what_was_changed_is_put_back(void **state)
     (void)state;
     skip_without_a_namespace();
     assert_int_equal(sysctl_change(own_dir, SETTING, "1", &err), 0);
-    assert_true(sysctl_is(SETTING, "1"));
+    assert_int_equal(sysctl_look(SETTING, "1", &err), 1);
     assert_int_equal(sysctl_restore(own_dir, &err), 0);
-    assert_true(sysctl_is(SETTING, "0"));
+    assert_int_equal(sysctl_look(SETTING, "0", &err), 1);
 }
 
 /* As a boot before this one left it. */
@@ -74,7 +75,7 @@ static void what_somebody_has_set_since_a_reboot_stays(void **state)
     assert_int_equal(sysctl_write(SETTING, "1", &err), 0);
     assert_int_equal(sysctl_change(own_dir, SETTING, "1", &err), 0);
     assert_int_equal(sysctl_restore(own_dir, &err), 0);
-    assert_true(sysctl_is(SETTING, "1"));
+    assert_int_equal(sysctl_look(SETTING, "1", &err), 1);
 }
 
 static void what_is_changed_after_a_reboot_is_put_back(void **state)
@@ -84,7 +85,30 @@ static void what_is_changed_after_a_reboot_is_put_back(void **state)
     old_record_write();
     assert_int_equal(sysctl_change(own_dir, SETTING, "1", &err), 0);
     assert_int_equal(sysctl_restore(own_dir, &err), 0);
-    assert_true(sysctl_is(SETTING, "0"));
+    assert_int_equal(sysctl_look(SETTING, "0", &err), 1);
+}
+
+/* Without a descriptor, for one. */
+static void what_cannot_be_read_is_neither_changed_nor_forgotten(void **state)
+{
+    struct rlimit limit, none;
+    (void)state;
+    skip_without_a_namespace();
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+    none = (struct rlimit){0, limit.rlim_max};
+    setrlimit(RLIMIT_NOFILE, &none);
+    int looked = sysctl_look(SETTING, "0", &err),
+        changed = sysctl_change(own_dir, SETTING, "1", &err);
+    setrlimit(RLIMIT_NOFILE, &limit);
+    assert_true(looked < 0 && changed < 0);
+    assert_int_equal(sysctl_look(SETTING, "0", &err), 1);
+    assert_int_equal(sysctl_change(own_dir, SETTING, "1", &err), 0);
+    setrlimit(RLIMIT_NOFILE, &none);
+    int restored = sysctl_restore(own_dir, &err);
+    setrlimit(RLIMIT_NOFILE, &limit);
+    assert_true(restored < 0);
+    assert_int_equal(sysctl_restore(own_dir, &err), 0);
+    assert_int_equal(sysctl_look(SETTING, "0", &err), 1);
 }
 
 int main(void)
@@ -94,6 +118,7 @@ int main(void)
         TEST(what_was_changed_is_put_back),
         TEST(what_somebody_has_set_since_a_reboot_stays),
         TEST(what_is_changed_after_a_reboot_is_put_back),
+        TEST(what_cannot_be_read_is_neither_changed_nor_forgotten),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -560,6 +560,11 @@ int main(int argc, char **argv)
             choice_add(&t.scenes, argv[++i]);
         else if (strcmp(argv[i], "--call") == 0 && i + 1 < argc)
             choice_add(&t.calls, argv[++i]);
+        else {
+            fprintf(stderr,
+                    "usage: torture [--sample N] [--brief] [--scene NAME]... [--call NAME]...\n");
+            return 2;
+        }
     }
     setting_make();
     page_make();
