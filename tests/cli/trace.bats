@@ -165,7 +165,7 @@ PYTHON
     printf '  log: {format: json}\n' >>lab/spinel.yaml
     daemon_start
     daemon_stop
-    jq -e 'has("at") and has("event")' <serve.log >/dev/null
+    jq -e 'has("at") and has("event")' <serve.log >/dev/null || { cat serve.log; return 1; }
 }
 
 @test "the dashboard and the alert rules ask only for what is measured" {
