@@ -131,12 +131,31 @@ int supervisor_receive(int fd, struct supervisor_message *message, int fds[3])
     return 1;
 }
 
+static struct value *event_new(struct arena *arena, const char *event)
+{
+    struct value *fields = value_map(arena);
+    value_set_text(arena, fields, "at", when_rfc3339(arena, when_now()));
+    value_set_text(arena, fields, "event", event);
+    return fields;
+}
+
+static void refusal_log(const struct supervisor *supervisor,
+                        const struct supervisor_message *message)
+{
+    struct arena *arena = arena_new();
+    struct value *fields = event_new(arena, "core.refused");
+    value_set_text(arena, fields, "why", message->text);
+    if (message->hint[0])
+        value_set_text(arena, fields, "hint", message->hint);
+    log_write(supervisor->plan->log_format, fields);
+    arena_free(arena);
+}
+
 /* The first one's refusal ends us, and is told by who started us; a later one is tried again. */
 static void refusal_take(struct supervisor *supervisor, const struct supervisor_message *message)
 {
     if (supervisor->was_ready) {
-        fprintf(stderr, "spinel: %s\n%s%s", message->text, message->hint,
-                message->hint[0] ? "\n" : "");
+        refusal_log(supervisor, message);
         return;
     }
     error_set(&supervisor->refusal, ERR_SYSTEM, "%s", message->text);
@@ -299,9 +318,7 @@ static _Noreturn void core_process(const struct supervisor *supervisor, int chan
 static void state_moved_tell(const struct supervisor *supervisor)
 {
     struct arena *arena = arena_new();
-    struct value *fields = value_map(arena);
-    value_set_text(arena, fields, "at", when_rfc3339(arena, when_now()));
-    value_set_text(arena, fields, "event", "state.moved");
+    struct value *fields = event_new(arena, "state.moved");
     value_set(arena, fields, "to", value_printf(arena, "%s/core", supervisor->plan->state_dir));
     value_set(arena, fields, "why",
               value_printf(arena, "stateDir is root's now, and %s owns only this part of it",
@@ -554,9 +571,7 @@ static void pause_before_next(struct supervisor *supervisor)
     int64_t pause = (int64_t)PAUSE_FIRST_MS << doublings;
     int64_t until = now_ms() + (pause < PAUSE_LAST_MS ? pause : PAUSE_LAST_MS);
     struct arena *arena = arena_new();
-    struct value *fields = value_map(arena);
-    value_set_text(arena, fields, "at", when_rfc3339(arena, when_now()));
-    value_set_text(arena, fields, "event", "core.ended");
+    struct value *fields = event_new(arena, "core.ended");
     value_set_text(arena, fields, "why", exit_text(supervisor->core_status, why, sizeof why));
     value_set_int(arena, fields, "nextStartMs", until - now_ms());
     log_write(supervisor->plan->log_format, fields);
