@@ -160,6 +160,50 @@ static void what_is_gone_and_left_git_is_forgotten_and_never_destroyed(void **st
     assert_true(volume->exists);
 }
 
+static bool is_list_of(const struct rack_message *message, const char *driver)
+{
+    return message->driver && !strcmp(message->driver, driver) &&
+           value_at(message->message, "result.list");
+}
+
+/* A machine goes, and its volume after it. The list of the volume's driver breaks off, and the
+ * other one is not there yet, so that there is no new plan. */
+static void what_waits_to_be_removed_waits_for_a_whole_list(void **state)
+{
+    struct rack *rack = *state;
+    rack->config.policy.collapse_percent = 100;
+    rack_boot(rack, "6");
+    assert_true(rack_run(rack, MINUTE_MS));
+    rack_target(rack, "7");
+    while (rack_count(rack, "Instance", "web")) {
+        core_pump(rack->core);
+        if (rack->queue_first < rack->queue_end)
+            message_deliver(rack);
+    }
+    while (rack->queue_first < rack->queue_end)
+        message_deliver(rack); /* "done" */
+    rack->partial = "disk";
+    core_look(rack->core);
+    core_pump(rack->core);
+    size_t lists = 0;
+    for (size_t left = rack->queue_end - rack->queue_first; left > 0; left--) {
+        const struct rack_message message = rack->queue[rack->queue_first];
+        if (!is_list_of(&message, "net")) {
+            lists += is_list_of(&message, "disk");
+            message_deliver(rack);
+            continue;
+        }
+        rack->queue_first++;
+        rack->queue[rack->queue_end++] = message;
+    }
+    assert_int_equal(lists, 1);
+    core_pump(rack->core);
+    assert_int_equal(rack_count(rack, "Volume", "db"), 1);
+    rack->partial = NULL;
+    assert_true(rack_run(rack, 10 * MINUTE_MS));
+    assert_int_equal(rack_count(rack, "Volume", "db"), 0);
+}
+
 /* Nothing would run, because nobody knows whether anything should. */
 static void what_cannot_be_looked_at_is_not_converged(void **state)
 {
@@ -207,6 +251,7 @@ int main(void)
         RACK_TEST(row_that_never_had_an_object_gives_way_to_one_that_is_there),
         RACK_TEST(rename_that_was_taken_back_is_undone_on_the_object),
         RACK_TEST(what_is_gone_and_left_git_is_forgotten_and_never_destroyed),
+        RACK_TEST(what_waits_to_be_removed_waits_for_a_whole_list),
         RACK_TEST(what_cannot_be_looked_at_is_not_converged),
         RACK_TEST(epoch_that_was_only_let_in_is_learnt_from_the_refusal),
         RACK_TEST(what_waits_is_not_recorded_as_done_after_a_crash),
