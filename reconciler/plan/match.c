@@ -93,6 +93,12 @@ int plan_known_order(const void *left, const void *right)
     return order ? order : strcmp(a->uid, b->uid);
 }
 
+/* Beside the one on record: what it is to be called, or still is; NULL: none. */
+static const char *other_name(const struct known *known)
+{
+    return value_get_text(known->chosen, "becomes", value_get_text(known->chosen, "called", NULL));
+}
+
 /* Rows of a kind that this program does not know are left alone. */
 static struct rows rows_read(struct arena *arena, const struct plan_input *input)
 {
@@ -108,7 +114,7 @@ static struct rows rows_read(struct arena *arena, const struct plan_input *input
     rows.moving = arena_array(arena, rows.count + 1, sizeof(struct row *));
     invariant(rows.count <= input->known_count, "%zu rows of %zu", rows.count, input->known_count);
     for (size_t i = 0; i < rows.count; i++) {
-        if (value_get_text(rows.items[i].known->chosen, "becomes", NULL))
+        if (other_name(rows.items[i].known))
             rows.moving[rows.moving_count++] = &rows.items[i];
         rows.has_tried |= known_tried(rows.items[i].known) != NULL;
     }
@@ -153,7 +159,10 @@ static struct row *find_moved(const struct rows *rows, const struct resource *re
     return former ? rows_find(rows, resource->kind, resource->project, former, false) : NULL;
 }
 
-/* A commit said renamedFrom, and the next one no longer did before it was carried out. */
+/* A commit said renamedFrom, and the next one no longer did before it was carried out. Or one took
+ * a rename back, and before that was carried out another wants the name that the object still
+ * bears.
+ */
 static struct row *find_moving(const struct set *set, const struct rows *rows,
                                const struct resource *resource)
 {
@@ -162,7 +171,7 @@ static struct row *find_moving(const struct set *set, const struct rows *rows,
 
         if (!row->is_taken && row->kind == resource->kind && row->known->life != LIFE_RELEASED &&
             text_compare(row->known->project, resource->project) == 0 &&
-            text_compare(value_get_text(row->known->chosen, "becomes", ""), resource->name) == 0 &&
+            text_compare(other_name(row->known), resource->name) == 0 &&
             !set_find(set, resource->kind->name, resource->project, row->known->name))
             return row;
     }

@@ -72,6 +72,28 @@ static void an_accepted_rename_of_something_else_takes_no_name(void **state)
     assert_null(world_step(w, "Volume", "new")->renamed_from);
 }
 
+/* A rename was taken back, and is wanted again before its object has the former name. */
+static void a_name_that_its_object_still_bears_is_not_given_to_another(void **state)
+{
+    struct world *w = *state;
+
+    world_converge(w, PROJECT VOLUME("a", "size: 1GiB"));
+    struct known *row = world_row(w, "Volume", "a");
+    struct value *chosen = value_copy(w->arena, row->chosen);
+    value_set_text(w->arena, chosen, "called", "b");
+    row->chosen = chosen;
+    world_declare(w, PROJECT VOLUME("b", "size: 1GiB"));
+    world_plan(w);
+    assert_step(w, "Volume", "b", ACTION_UPDATE, RUN);
+    assert_string_equal(world_step(w, "Volume", "b")->uid, row->uid);
+    assert_string_equal(world_step(w, "Volume", "b")->renamed_from, "a");
+    assert_null(world_step(w, "Volume", "a"));
+    world_declare(w, PROJECT VOLUME("a", "size: 1GiB") VOLUME("b", "size: 1GiB"));
+    world_plan(w);
+    assert_step(w, "Volume", "b", ACTION_CREATE, RUN);
+    assert_string_equal(world_step(w, "Volume", "a")->uid, row->uid);
+}
+
 /* Only the running machine still has the volume by its former name, beside a field that this
  * program does not know. */
 static void a_name_that_was_only_seen_in_use_is_not_given_anew(void **state)
@@ -263,6 +285,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(rows_that_lack_what_was_chosen_are_chosen_for_anew),
         TEST(kinds_of_a_newer_program_come_last_by_their_names),
+        TEST(a_name_that_its_object_still_bears_is_not_given_to_another),
         TEST(an_accepted_rename_of_something_else_takes_no_name),
         TEST(a_name_that_was_only_seen_in_use_is_not_given_anew),
         TEST(a_name_of_the_racks_own_is_in_use_in_any_project),
