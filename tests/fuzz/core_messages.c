@@ -53,7 +53,7 @@ static FILE *unread;
 #define waitid told_wait_any
 #define program_launch told_launch
 #define session_end told_session_end
-#define log_write(format, fields) ((void)(fields))
+#define log_write(format, fields) ((void)(format), (void)(fields))
 #undef stderr
 #define stderr unread
 #include "reconciler/server/supervisor.c"
