@@ -151,11 +151,11 @@ $(BUILD)/torture: $(torture_obj) $(torture_hook) $(BUILD)/libcore.a $(BUILD)/lib
 
 torture_make = $(MAKE) SANITIZE=address,undefined BUILD=build-torture TORTURE=1
 torture:  ## every fallible call fails, once and for good (hours; SAMPLE=N every Nth, SCENE= some, CALL= some)
-	$(torture_make) all build-torture/torture
+	+$(torture_make) all build-torture/torture
 	BUILD=build-torture build-torture/torture $(if $(SAMPLE),--sample $(SAMPLE)) $(addprefix --scene ,$(SCENE)) $(addprefix --call ,$(CALL))
 
 check-torture:  ## a sample of it
-	$(torture_make) all build-torture/torture
+	+$(torture_make) all build-torture/torture
 	sh tests/torture/names.sh $$(find build-torture/obj build-torture/gen -name '*.o' ! -path '*/obj/tests/*')
 	$(MAKE) torture SAMPLE=18 SCENE='check check-rev freeze plan-invalid apply-driver'
 	$(MAKE) torture SAMPLE=300 SCENE=file
@@ -216,7 +216,7 @@ check-sim: $(spinel_sim)
 	$(spinel_sim) run --from 1 --seeds 150 --jobs $(JOBS)
 	$(spinel_sim) determinism --seeds 3
 	$(spinel_sim) crash --sample 199 --jobs $(JOBS)
-	$(MAKE) bugs SAMPLE=2
+	python3 tests/sim/bugs/bugs.py --jobs $(JOBS) --sample 2 --no-clean # the rest of the check says that it is clean
 
 # ---- manual pages
 man_src := $(wildcard docs/man/*.scd)
@@ -232,7 +232,8 @@ check-unit: all $(units)  ## unit tests only
 setup:  ## install what is missing, with the distribution's packages
 	@sh contrib/setup test
 
-# Two at once where nothing is measured and nothing shares the machine's networks.
+# All processors, except where tests share the machine's networks. What is measured beside others is
+# their own CPU time, never the clock.
 parallel = $(if $(findstring jobserver,$(MAKEFLAGS)),,-j$(JOBS))
 check: setup  ## everything that has to hold: builds, layers, unit tests, real machines
 	$(MAKE) $(parallel) all units guest
@@ -295,7 +296,7 @@ coverage: tests/coverage/keep.c  ## line and branch coverage, and fails below th
 	@BUILD=build-cov CMOCKA_MESSAGE_OUTPUT=TAP prove -j $(JOBS) --exec 'bash tests/tap.sh' $(unit_src:%.c=build-cov/%)
 	@BUILD=build-cov prove -j $(JOBS) --exec 'sh tests/fuzz/replay.sh' $(coverage_replays)
 	@chmod -R a+rwX build-cov # a core that runs as another user counts, too
-	@BUILD=$(CURDIR)/build-cov prove --exec bats $(coverage_bats)
+	@BUILD=$(CURDIR)/build-cov prove -j $(JOBS) --exec bats $(coverage_bats)
 	@build-cov/tests/sim/spinel-sim crash --sample 100 --jobs $(JOBS) >build-cov/crash.log || { cat build-cov/crash.log; exit 1; }
 	@BUILD=build-cov build-cov/torture --brief >build-cov/torture.log || { cat build-cov/torture.log; exit 1; }
 	@python3 tests/coverage/report.py build-cov/obj
@@ -311,8 +312,11 @@ check-headers:
 	    printf '#include "%s"\n' $$h | $(CC) -std=c17 -D_GNU_SOURCE -I. $(WARN) -x c -fsyntax-only - || exit 1; \
 	done && echo 'headers compile alone: $(words $(headers))'
 
+# These touch nothing of the machine that another could.
+apart = $(wildcard tests/cli/*.bats tests/hostile/*.bats)
 check-e2e: all guest  ## commands and drivers against the real machine (root for most)
-	BUILD=$(CURDIR)/$(BUILD) prove --timer --comments --exec bats $(wildcard tests/*/*.bats)
+	BUILD=$(CURDIR)/$(BUILD) prove -j $(JOBS) --timer --comments --exec bats $(apart)
+	BUILD=$(CURDIR)/$(BUILD) prove --timer --comments --exec bats $(filter-out $(apart),$(wildcard tests/*/*.bats))
 	BUILD=$(CURDIR)/$(BUILD) prove --timer $(filter-out tests/layout/%,$(wildcard tests/*/*.t))
 
 ROUNDS ?= 200

@@ -439,8 +439,8 @@ static int group_run(struct step *step, const struct group *group, struct error 
 {
     if (step_reload(step, err) < 0 || namespace_is_ours(step, err) < 0)
         return err->code;
-    bool was_finished =
-        !records_read_file(step->arena, step->own_dir, step->vpc, REALISE_UNFINISHED);
+    bool was_unfinished =
+        records_read_file(step->arena, step->own_dir, step->vpc, REALISE_UNFINISHED) != NULL;
     if (records_note_file(step->own_dir, step->vpc, REALISE_UNFINISHED, value_map(step->arena),
                           err) < 0)
         return err->code;
@@ -457,7 +457,7 @@ static int group_run(struct step *step, const struct group *group, struct error 
     if (needs_rules(step, group, is_changed)) {
         if (rules_converge(step, err) < 0)
             return err->code;
-    } else if (is_whole(step) && !was_finished) {
+    } else if (is_whole(step) && was_unfinished) {
         return 0;
     }
     records_note_drop(step->own_dir, step->vpc, REALISE_UNFINISHED);

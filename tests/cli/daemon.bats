@@ -303,7 +303,7 @@ P
     until_true 60 test -e lab/state/damaged
     # The core that found it ends, and the next ones refuse to start.
     until_true 20 grep -q 'event=core.ended' serve.log
-    is_refused_again() { [ "$(grep -c 'event=core.refused why=.*spinel.db does not read' serve.log)" -ge 1 ]; }
+    is_refused_again() { [ "$(grep -c 'event=core.refused why=.*spinel.db does not read' serve.log)" -ge 2 ]; }
     until_true 20 is_refused_again
     daemon_stop
     run spinel serve

@@ -107,8 +107,7 @@ static bool could_know(struct sim *sim, const struct spinel_op *op, const struct
            (thing->told_ms && thing->told_ms < book_planned_ms(&sim->book, op->op));
 }
 
-/* It bears our tag, has no row and no manifest: it is reported, and nothing is planned with it. */
-static bool is_orphan(struct sim *sim, const struct thing *thing)
+bool is_orphan(struct sim *sim, const struct thing *thing)
 {
     struct arena *arena = arena_new();
     const char *strangers = json_text(arena, core_strangers(sim->host.core, arena));

@@ -11,6 +11,9 @@ typedef bool holds_fn(struct sim *sim, const struct moment *moment, char *why);
 /* Fills `why`; false. */
 bool broken(char *why, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
+/* It bears our tag, has no row and no manifest: it is reported, and nothing is planned with it. */
+bool is_orphan(struct sim *sim, const struct thing *thing);
+
 /* oracle_effect.c */
 holds_fn touches_ours_only;
 holds_fn is_open_once;
