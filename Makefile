@@ -312,8 +312,8 @@ check-headers:
 	    printf '#include "%s"\n' $$h | $(CC) -std=c17 -D_GNU_SOURCE -I. $(WARN) -x c -fsyntax-only - || exit 1; \
 	done && echo 'headers compile alone: $(words $(headers))'
 
-# These touch nothing of the machine that another could.
-apart = $(wildcard tests/cli/*.bats tests/hostile/*.bats)
+# These touch nothing of the machine that another could; the longest first.
+apart = $(wildcard tests/hostile/*.bats tests/cli/*.bats)
 check-e2e: all guest  ## commands and drivers against the real machine (root for most)
 	BUILD=$(CURDIR)/$(BUILD) prove -j $(JOBS) --timer --comments --exec bats $(apart)
 	BUILD=$(CURDIR)/$(BUILD) prove --timer --comments --exec bats $(filter-out $(apart),$(wildcard tests/*/*.bats))
