@@ -101,8 +101,7 @@ def settle(pid):
 
 def come_up(args, rack):
     child = subprocess.Popen([args.spinel, "--site", rack.site, "serve"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    wait_for(lambda: '"pid"' in daemon.answers(args.spinel, rack.site), 120)
-    wait_for(lambda: '"converged": true' in daemon.answers(args.spinel, rack.site), 600)
+    daemon.wait_for_pass(rack.site)
     return child
 
 
