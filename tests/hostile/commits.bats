@@ -90,7 +90,7 @@ sys.stdout.buffer.write(b"".join(b"100644 f%09d\0" % n + bytes.fromhex(sys.argv[
     [[ $output == *'did not match'* || $output == *'corrupt'* ]]
     [ "$(bare rev-parse main)" = "$good" ]
     [ -z "$(find "$repo/objects" -name 'tmp_*' -o -name 'incoming-*' -o -name 'quarantine-*')" ]
-    ! bare cat-file -e "$next"
+    not bare cat-file -e "$next"
     python3 "$BATS_TEST_DIRNAME/packs.py" push "$good" "$next" <pack >wire
     run git receive-pack "$repo" <wire
     [ "$(bare rev-parse main)" = "$next" ]
@@ -118,7 +118,7 @@ sys.stdout.buffer.write(b"".join(b"100644 f%09d\0" % n + bytes.fromhex(sys.argv[
 @test "10: a link is not followed, to the host or to another project" {
     link=$(printf '../../../../etc/shadow' | blob)
     is_refused "$(commit_tree "$( { entry 120000 a.yaml "$link"; entry 100644 starter.yaml "$starter"; } | tree)" main)" 'symbolic link'
-    ! grep -q root: <<<"$output"
+    not grep -q root: <<<"$output"
 }
 
 @test "11: submodules are refused, and what git would run is ignored" {
@@ -349,7 +349,7 @@ tells_of_the_branch() {
     daemon_start
     sleep 2
     spinel status --json | jq -e '.headProblem == null and .commit == null'
-    ! grep -q head.unreadable serve.log
+    not grep -q head.unreadable serve.log
 }
 
 @test "a damaged store is no damaged head" {
