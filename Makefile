@@ -303,8 +303,8 @@ coverage: tests/coverage/keep.c  ## line and branch coverage, and fails below th
 coverage_replays := $(fuzz_targets:%=build-cov/fuzz/%)
 coverage_bats := $(wildcard tests/cli/*.bats tests/hostile/*.bats) tests/e2e/engine-sim.bats
 
-check-layers:  ## who may include whom
-	prove tests/layout/layers.t
+check-layers:  ## who may include whom, and what the shell would pass over
+	prove tests/layout
 
 # Each header compiles alone; the driver interface also as C++.
 check-headers:

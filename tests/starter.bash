@@ -6,6 +6,14 @@
 # a daemon has put into the background.
 export SPINEL_TEST=$BASHPID-$RANDOM$RANDOM
 
+# not COMMAND...: it says no, which is 1: what could not look, or was not there, says nothing. A
+# plain "! command" fails no test: set -e passes over it wherever it is not the last.
+not() {
+    local said=0
+    "$@" || said=$?
+    [ $said -eq 1 ] || { echo "ended with $said: $*" >&2; return 1; }
+}
+
 # until_true SECONDS COMMAND...
 until_true() {
     local end=$((SECONDS + $1))

@@ -124,10 +124,10 @@ const struct command check_command = {
     .group = "Write manifests",
     .operands = "PATH...",
     .help = "check manifests without a site and without root",
-    .details =
-        "PATH is a file, a directory (its *.yaml and *.yml in any case, hidden ones\n"
-        "and spinel.yaml left out) or '-' for standard input. References have to resolve\n"
-        "within what is given. Exit status: 0 valid, 1 invalid or unreadable, 64 wrong usage.",
+    .details = "PATH is a file, a directory (its *.yaml and *.yml in any case, hidden ones\n"
+               "and spinel.yaml left out) or '-' for standard input. References have to resolve\n"
+               "within what is given. Exit status: 0 valid, 1 invalid or unreadable, 64 wrong\n"
+               "usage.",
     .options = check_options,
     .most = OPERANDS_ANY,
     .run = check_run,

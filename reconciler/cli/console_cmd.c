@@ -211,9 +211,9 @@ const struct command console_command = {
     .group = "Look",
     .operands = "PROJECT/NAME",
     .help = "connect to a machine's serial port",
-    .details = "Ctrl-], or ~. after a line break, leaves. Off a terminal it copies standard input\n"
-               "to the port and the port to standard output, and ends when the input is over and\n"
-               "the machine has been silent for a second.",
+    .details = "Ctrl-], or ~. after a line break, leaves. Off a terminal it copies standard\n"
+               "input to the port and the port to standard output, and ends when the input is\n"
+               "over and the machine has been silent for a second.",
     .options = console_options,
     .least = 1,
     .most = 1,

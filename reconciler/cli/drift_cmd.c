@@ -269,9 +269,9 @@ static int drift_run(struct cli *cli)
 static const struct poptOption drift_options[] = {
     {"json", 0, POPT_ARG_NONE, &options.json, 0, "the drift document (spinel/drift/v1)", NULL},
     {"html", 0, POPT_ARG_STRING, &options.html, 0,
-     "also into one self-contained HTML file; - is standard output", "FILE"},
+     "a self-contained HTML file, too; - is standard output", "FILE"},
     {"junit", 0, POPT_ARG_STRING, &options.junit, 0,
-     "also into a JUnit XML file, for CI; - is standard output", "FILE"},
+     "a JUnit XML file for CI, too; - is standard output", "FILE"},
     {"watch", 0, POPT_ARG_NONE, &options.watch, 0,
      "drift as the daemon finds and heals it, until Ctrl-C", NULL},
     {"ignored", 0, POPT_ARG_NONE, &options.ignored, 0, "and what driftPolicy says to ignore", NULL},

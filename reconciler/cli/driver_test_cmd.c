@@ -16,9 +16,8 @@ const struct command driver_test_command = {
     .group = "Run",
     .operands = "COMMAND [ARGUMENT]...",
     .help = "run the conformance suite on a driver",
-    .details =
-        "It starts COMMAND in a temporary state directory, makes and deletes an object, and\n"
-        "prints TAP. Options of COMMAND go behind '--'.",
+    .details = "It starts COMMAND in a temporary state directory, makes and deletes an object,\n"
+               "and prints TAP. Options of COMMAND go behind '--'.",
     .least = 1,
     .most = OPERANDS_ANY,
     .run = driver_test_run,

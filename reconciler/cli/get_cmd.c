@@ -216,9 +216,8 @@ const struct command get_command = {
     .group = "Look",
     .operands = "KIND [PROJECT/NAME]",
     .help = "list objects, or show one",
-    .details =
-        "KIND in any case, singular or plural, or 'all'. What is shown was last reported by\n"
-        "the drivers; spinel plan and spinel drift look anew.",
+    .details = "KIND in any case, singular or plural, or 'all'. What is shown was last reported\n"
+               "by the drivers; spinel plan and spinel drift look anew.",
     .options = get_options,
     .least = 1,
     .most = 2,

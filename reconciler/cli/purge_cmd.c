@@ -208,7 +208,8 @@ const struct command purge_command = {
     .help = "list what left Git and was kept, or give it up for good by its uid",
     .details = "What is given up is deleted by the next plan; a freeze, a protection or the\n"
                "deletion budget holds that as it holds any deletion. What a delete took away\n"
-               "lies in its pool's trash for a while, is listed too, and goes at once by its uid.",
+               "lies in its pool's trash for a while, is listed too, and goes at once by its\n"
+               "uid.",
     .most = OPERANDS_ANY,
     .options = purge_options,
     .run = purge_run,

@@ -182,7 +182,7 @@ static const struct poptOption trace_options[] = {
     {"otlp", 0, POPT_ARG_NONE, &options.otlp, 0, "as OTLP/HTTP JSON, for a collector of traces",
      NULL},
     {"publish", 0, POPT_ARG_NONE, &options.publish, 0,
-     "write the note in Git and send it to the collector, as the daemon does", NULL},
+     "write the note in Git and send it to the collector", NULL},
     POPT_TABLEEND,
 };
 

@@ -68,6 +68,7 @@ struct answer {
     unsigned status;               /* of HTTP */
     const char *type;              /* content type; static */
     struct text body;              /* moved into the response */
+    bool is_last;                  /* of its connection */
     bool is_fixed;                 /* part of the program: may be cached by its ETag */
     struct MHD_Response *response; /* made already, in place of type and body; or NULL */
 };

@@ -9,6 +9,7 @@
 #include <netdb.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/socket.h>
 
 #include "model/digest.h"
@@ -86,6 +87,25 @@ static bool host_is_ours(const struct asked *asked)
     return is_address;
 }
 
+static enum MHD_Result length_count(void *count, enum MHD_ValueKind kind, const char *name,
+                                    const char *value)
+{
+    (void)kind, (void)value;
+    if (strcasecmp(name, MHD_HTTP_HEADER_CONTENT_LENGTH) == 0 ||
+        strcasecmp(name, MHD_HTTP_HEADER_TRANSFER_ENCODING) == 0)
+        ++*(unsigned *)count;
+    return MHD_YES;
+}
+
+/* A proxy before us may go by the other one, and what is a body to it is a request to us
+ * (RFC 9112, 6.3). */
+static bool lengths_are_two(const struct asked *asked)
+{
+    unsigned count = 0;
+    MHD_get_connection_values(asked->connection, MHD_HEADER_KIND, length_count, &count);
+    return count > 1;
+}
+
 static void headers_add(struct MHD_Response *response, const struct answer *answer)
 {
     static const char *const headers[][2] = {
@@ -101,6 +121,8 @@ static void headers_add(struct MHD_Response *response, const struct answer *answ
         MHD_add_response_header(response, headers[i][0], headers[i][1]);
     if (answer->type)
         MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, answer->type);
+    if (answer->is_last)
+        MHD_add_response_header(response, MHD_HTTP_HEADER_CONNECTION, "close");
     if (answer->status == MHD_HTTP_METHOD_NOT_ALLOWED)
         MHD_add_response_header(response, MHD_HTTP_HEADER_ALLOW, "GET, HEAD");
 }
@@ -228,7 +250,11 @@ enum MHD_Result request_came(void *context, struct MHD_Connection *connection, c
         return MHD_YES;
     patience_end(asked.web->patience, connection);
     asked.arena = arena_new();
-    if (((const struct upload *)*state)->has_long_url)
+    answer.is_last = lengths_are_two(&asked);
+    if (answer.is_last)
+        answer_problem(&answer, asked.arena, MHD_HTTP_BAD_REQUEST,
+                       "A request has one length: one Content-Length, or one Transfer-Encoding.");
+    else if (((const struct upload *)*state)->has_long_url)
         answer_problem(&answer, asked.arena, MHD_HTTP_URI_TOO_LONG,
                        arena_printf(asked.arena, "A URL has at most %d bytes and %d parameters.",
                                     URL_BYTES_MAX, PARAMETERS_MAX));

@@ -51,11 +51,50 @@ static bool text_is_fit(const char *text)
     return true;
 }
 
+/* Past the format characters, which HFS+ leaves out when it compares names. */
+static const char *format_skip(const char *at, const char *end)
+{
+    utf8proc_int32_t c;
+    while (at < end && (unsigned char)*at >= 0x80) {
+        utf8proc_ssize_t n = utf8proc_iterate((const utf8proc_uint8_t *)at, end - at, &c);
+        if (n <= 0 || utf8proc_category(c) != UTF8PROC_CATEGORY_CF)
+            break;
+        at += n;
+    }
+    return at;
+}
+
+/* Where the name goes on after `wanted`; NULL if it begins otherwise. */
+static const char *name_after(const char *name, const char *end, const char *wanted)
+{
+    for (; *wanted != '\0'; wanted++, name++) {
+        name = format_skip(name, end);
+        if (name == end || strncasecmp(name, wanted, 1) != 0)
+            return NULL;
+    }
+    return name;
+}
+
+/* Where somebody checks out, HFS+ or NTFS may take a name for ".git" (by its short name, without
+ * dots and spaces at the end, or as the name of a stream): git's verify_path() refuses these. */
+static bool name_is_git(const char *name, size_t len)
+{
+    const char *end = name + len;
+    const char *at = name_after(name, end, ".git");
+    if (!at)
+        at = name_after(name, end, "git~1");
+    if (!at)
+        return false;
+    while ((at = format_skip(at, end)) < end && (*at == '.' || *at == ' '))
+        at++;
+    return at == end || *at == ':' || *at == '\\';
+}
+
 static bool name_is_fit(const char *name, size_t len)
 {
-    if (len == 0 || (len == 1 && name[0] == '.') || (len == 2 && strncmp(name, "..", 2) == 0))
+    if (len == 0 || name[len - 1] == '.' || name[len - 1] == ' ')
         return false;
-    return !(len == 4 && strncasecmp(name, ".git", 4) == 0);
+    return !name_is_git(name, len);
 }
 
 bool path_is_fit(const char *path)
@@ -189,9 +228,11 @@ static void role_report(struct walk *walk, enum role role, const char *path)
     switch (role) {
     case ROLE_BAD_NAME:
         at.file = path_shown(walk->arena, path);
-        report_add(walk->report, at, "bad-name",
-                   "this name may not be in the repository: \"..\", \".git\", backslashes, control "
-                   "characters and invalid UTF-8 are refused");
+        report_add(
+            walk->report, at, "bad-name",
+            "this name may not be in the repository: \"..\", \".git\" and what a file system "
+            "takes for it, a dot or a space at the end, backslashes, control characters and "
+            "invalid UTF-8 are refused");
         break;
     case ROLE_LINK:
         report_add(walk->report, at, "not-a-file",

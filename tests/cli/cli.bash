@@ -32,7 +32,7 @@ daemon_start() {
     spinel serve >serve.log 2>&1 3>&- &
     daemon=$!
     for _ in $(seq 200); do
-        ! spinel status --json 2>/dev/null | jq -e '.daemon != null' >/dev/null || return 0
+        spinel status --json 2>/dev/null | jq -e '.daemon != null' >/dev/null && return 0
         kill -0 "$daemon" 2>/dev/null || break
         sleep 0.05
     done
@@ -71,7 +71,7 @@ is_golden() {
 # Sets `python` to an interpreter that has the module: Debian's, where another comes first.
 need_python() {
     for python in python3 /usr/bin/python3; do
-        ! $python -c "import $1" 2>/dev/null || return 0
+        $python -c "import $1" 2>/dev/null && return 0
     done
     skip "the Python module $1 is not installed"
 }

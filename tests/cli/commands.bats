@@ -138,7 +138,7 @@ Y
     spinel describe instance shop/two --json >>out
     spinel describe seed shop/two >>out
     spinel describe seed shop/two --json >>out
-    ! grep -q hush-hush out
+    not grep -q hush-hush out
     spinel describe instance shop/two --json | jq -e '.desired.cloudInit.userData == {"sensitive": "same"}'
     git -C lab/manifests rm -q starter.yaml
     push gone || true
@@ -199,7 +199,7 @@ Y
     [[ $output == *web-1-data* ]]
     grep -q '<html' page.html
     grep -q 'web-1-data' page.html
-    ! grep -qE '(src|href)="?https?:' page.html
+    not grep -qE '(src|href)="?https?:' page.html
     grep -q '<testsuite' report.xml
     grep -q '<failure' report.xml
     run spinel drift --resource=volume/shop/web-1-data
@@ -272,7 +272,7 @@ Y
     [ "$status" -eq 1 ]
     spinel purge --yes "$one" | grep -q "the next 'spinel apply' deletes it"
     apply
-    ! world list | grep -q "$one"
+    world list | not grep -q "$one"
     daemon_start
     spinel purge -y "$two" | grep -q 'the daemon deletes it'
     is_gone() { ! world list | grep -q "$two"; }

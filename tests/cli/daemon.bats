@@ -218,7 +218,8 @@ is_refused() {
     ask http://localhost/api/v1/resources | jq -e '.total > 0'
     viewer=$(pgrep -P "$daemon" -u daemon)
     core=$(pgrep -P "$daemon" -u nobody)
-    [ -n "$viewer" ] && [ -n "$core" ]
+    [ -n "$viewer" ]
+    [ -n "$core" ]
     for pid in "$viewer" "$core"; do
         grep -qx $'NoNewPrivs:\t1' "/proc/$pid/status"
     done
@@ -356,14 +357,14 @@ P
     terminal 30 '' "$BUILD/spinel" history >narrow
     grep -q '…' narrow
     terminal 200 '' "$BUILD/spinel" history >wide
-    ! grep -q '…' wide
+    not grep -q '…' wide
     terminal 10 '' "$BUILD/spinel" get volume >tiny
     grep -q '…' tiny
 }
 
 @test "apply and purge ask at a terminal, and no means no" {
     terminal 80 n "$BUILD/spinel" apply >out || true
-    ! spinel get volume --json | jq -e '.items[0].status.state == "ready"'
+    spinel get volume --json | not jq -e '.items[0].status.state == "ready"'
     terminal 80 y "$BUILD/spinel" apply --wait=60s
     spinel get volume --json | jq -e '.items | length > 0'
     uid=$(spinel get volume shop/web-1-data --json | jq -r '.items[0].metadata.uid')

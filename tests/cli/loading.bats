@@ -65,7 +65,8 @@ drivers() { pgrep -c -P "$daemon" -x sim; }
     follower=$!
     for _ in $(seq 10); do is_loading >/dev/null; done
     sleep 1
-    [ ! -e plan.status ] && [ ! -e push.status ]
+    [ ! -e plan.status ]
+    [ ! -e push.status ]
     [ "$(events_of daemon.started)" = "$started" ]
     rm hold
     until_true 30 test -e push.status

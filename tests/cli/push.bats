@@ -7,9 +7,9 @@ push() { git -C lab/manifests push "$@" 2>&1; }
 
 # Behind "remote: " no line is over 80 columns, and none ends with spaces of ours (git pads eight).
 reads_well() {
-    ! sed 's/        $//' push.out | grep -nE '^remote: .*[^ ] +$'
-    ! sed 's/        $//' push.out | grep -n '^remote: ' | grep -E '^[0-9]+:.{81,}'
-    ! grep -q "$(printf '\033\\[3')" push.out
+    sed 's/        $//' push.out | not grep -nE '^remote: .*[^ ] +$'
+    sed 's/        $//' push.out | grep -n '^remote: ' | not grep -E '^[0-9]+:.{81,}'
+    not grep -q "$(printf '\033\\[3')" push.out
 }
 
 @test "without a daemon a valid push is accepted and says that nothing happens" {
@@ -110,7 +110,7 @@ reads_well() {
     commit grow
     push >push.out
     for _ in $(seq 100); do
-        ! grep -q '"op.confirmed"' events.out || break
+        if grep -q '"op.confirmed"' events.out; then break; fi
         sleep 0.05
     done
     # A background job of a script ignores SIGINT; SIGTERM ends the wait the same way.

@@ -299,7 +299,7 @@ damage() {
     [[ "$output" == *"should be"*"found by"*"cause"*"then "* ]]
     [ "$status" -eq 2 ]
     grep -q '<code>spec.size</code>' drift.html
-    ! grep -qE 'src=|href=|<script' drift.html
+    not grep -qE 'src=|href=|<script' drift.html
     grep -q '@media print' drift.html
     python3 - <<'PYTHON'
 import xml.etree.ElementTree as xml

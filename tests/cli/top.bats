@@ -48,7 +48,7 @@ press() { tmux send-keys -t top "$@"; }
     uid=$(spinel get volume shop/web-1-data --json | jq -r '.items[0].metadata.uid')
     "$BUILD/drivers/sim" --world lab/state/drivers/sim/world set "$uid" spec.size 1073741824
     until_true 20 shows 'not as Git says'
-    ! shows 'true to Git'
+    not shows 'true to Git'
     until_true 5 shows 'Volume .*shop/web-1-data .*drifting'
     shows 'VPC .*shop/main .*true'
     press 3
@@ -62,7 +62,7 @@ press() { tmux send-keys -t top "$@"; }
     until_true 20 shows 'shop/web-1'
     press / f i r e w a l l Enter
     until_true 5 shows 'Firewall'
-    ! shows 'Instance'
+    not shows 'Instance'
     press / z z z Enter
     until_true 5 shows 'Nothing matches the filter'
     press Escape
@@ -78,7 +78,7 @@ press() { tmux send-keys -t top "$@"; }
         set -- $size
         tmux resize-window -t top -x "$1" -y "$2"
         sleep 0.5
-        ! shows 'ended with'
+        not shows 'ended with'
     done
     until_true 5 shows 'shop/web-1'
     until_true 5 shows 'q quit'

@@ -186,5 +186,5 @@ PYTHON
     for name in $(cat "$grafana"/* | grep -oE 'spinel_[a-z_]+' | sort -u); do
         [ "$name" = spinel_drift_contested_total ] || grep -q "^$name" metrics || { echo "not measured: $name"; return 1; }
     done
-    ! command -v promtool >/dev/null || promtool check rules "$grafana/alerts.yaml"
+    [ -z "$(command -v promtool)" ] || promtool check rules "$grafana/alerts.yaml"
 }

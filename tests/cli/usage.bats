@@ -11,7 +11,7 @@ setup() { setup_alone; }
     for command in $(spinel help --words); do
         spinel "$command" --help >help
         [ "$(spinel help "$command")" = "$(cat help)" ]
-        ! grep -nE '.{81,}' help
+        not grep -nE '.{81,}' help
         grep -q "man spinel-$command" help
     done
 }
@@ -32,7 +32,7 @@ setup() { setup_alone; }
         scdoc <"$page" >page
         # scdoc separates with empty paragraphs; that is its way, not a mistake of the page.
         mandoc -Tlint -Wwarning page >lint || true
-        ! grep -v 'skipping paragraph macro' lint
+        not grep -v 'skipping paragraph macro' lint
     done
 }
 

@@ -124,7 +124,8 @@ look() {
 }
 
 spec() {
-    jq "$1" "$STATE/spec.json" >"$STATE/spec.new" && mv "$STATE/spec.new" "$STATE/spec.json"
+    jq "$1" "$STATE/spec.json" >"$STATE/spec.new"
+    mv "$STATE/spec.new" "$STATE/spec.json"
 }
 
 # until_true SECONDS COMMAND...
@@ -152,7 +153,7 @@ guest_says() {
 
 guest_does_not_say() {
     local facts
-    facts=$(guest 2>/dev/null) && ! grep -Eq "$1" <<<"$facts"
+    facts=$(guest 2>/dev/null) && [ -z "$(grep -E "$1" <<<"$facts")" ]
 }
 
 # A line on the guest's console, as somebody at `spinel console` would type it.

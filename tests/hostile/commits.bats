@@ -90,7 +90,7 @@ sys.stdout.buffer.write(b"".join(b"100644 f%09d\0" % n + bytes.fromhex(sys.argv[
     [[ $output == *'did not match'* || $output == *'corrupt'* ]]
     [ "$(bare rev-parse main)" = "$good" ]
     [ -z "$(find "$repo/objects" -name 'tmp_*' -o -name 'incoming-*' -o -name 'quarantine-*')" ]
-    ! bare cat-file -e "$next"
+    not bare cat-file -e "$next"
     python3 "$BATS_TEST_DIRNAME/packs.py" push "$good" "$next" <pack >wire
     run git receive-pack "$repo" <wire
     [ "$(bare rev-parse main)" = "$next" ]
@@ -118,7 +118,7 @@ sys.stdout.buffer.write(b"".join(b"100644 f%09d\0" % n + bytes.fromhex(sys.argv[
 @test "10: a link is not followed, to the host or to another project" {
     link=$(printf '../../../../etc/shadow' | blob)
     is_refused "$(commit_tree "$( { entry 120000 a.yaml "$link"; entry 100644 starter.yaml "$starter"; } | tree)" main)" 'symbolic link'
-    ! grep -q root: <<<"$output"
+    not grep -q root: <<<"$output"
 }
 
 @test "11: submodules are refused, and what git would run is ignored" {
@@ -138,17 +138,22 @@ sys.stdout.buffer.write(b"".join(b"100644 f%09d\0" % n + bytes.fromhex(sys.argv[
     is_refused "$(commit_tree "$(entry 40000 .. "$(bare rev-parse 'main^{tree}')" | tree)" main)" '".."'
     is_refused "$(commit_tree "$(entry 40000 .git "$(bare rev-parse 'main^{tree}')" | tree)" main)" '".git"'
     is_refused "$(commit_tree "$(entry 40000 .GIT "$(bare rev-parse 'main^{tree}')" | tree)" main)" '".git"'
+    for name in d. .git. 'git~1' GIT~1 '.git::$INDEX_ALLOCATION' '.g\xe2\x80\x8cit' 'd '; do
+        is_refused "$(commit_tree "$(entry 40000 "$name" "$(bare rev-parse 'main^{tree}')" | tree)" main)" 'this name may not be'
+        is_refused "$(commit_tree "$(entry 100644 "$name" "$starter" | tree)" main)" 'this name may not be'
+    done
+    is_refused "$(commit_tree "$(entry 100644 starter.yaml. "$starter" | tree)" main)" 'this name may not be'
     is_refused "$(commit_tree "$(entry 100644 'a//b.yaml' "$starter" | tree)" main)" 'may not be in the repository'
     is_refused "$(commit_tree "$(entry 100644 'a\\\\b.yaml' "$starter" | tree)" main)" 'may not be in the repository'
     is_refused "$(commit_tree "$(entry 100644 'a\033[2J.yaml' "$starter" | tree)" main)" 'may not be in the repository'
     is_refused "$(commit_tree "$(entry 100644 'a\xff.yaml' "$starter" | tree)" main)" 'may not be in the repository'
     is_refused "$(commit_tree "$(entry 100644 'a\xe2\x80\xae.yaml' "$starter" | tree)" main)" 'may not be in the repository'
     is_refused "$(commit_tree "$( { entry 100644 b.yaml "$starter"; entry 100644 a.yaml "$starter"; } | tree)" main)" 'not sorted'
-    is_refused "$(commit_tree "$( { entry 100644 a.yaml "$starter"; entry 100644 a.yaml "$starter"; } | tree)" main)" ''
-    is_refused "$(commit_tree "$(entry 100777 a.yaml "$starter" | tree)" main)" ''
-    is_refused "$(commit_tree "$(entry 100644 '' "$starter" | tree)" main)" ''
-    is_refused "$(commit_tree "$(entry 40000 a.yaml "$starter" | tree)" main)" ''
-    is_refused "$(commit_tree "$(entry 100644 a.yaml "$(bare rev-parse 'main^{tree}')" | tree)" main)" ''
+    is_refused "$(commit_tree "$( { entry 100644 a.yaml "$starter"; entry 100644 a.yaml "$starter"; } | tree)" main)" 'not sorted'
+    is_refused "$(commit_tree "$(entry 100777 a.yaml "$starter" | tree)" main)" 'not that of a regular file'
+    is_refused "$(commit_tree "$(entry 100644 '' "$starter" | tree)" main)" 'cannot read the root folder'
+    is_refused "$(commit_tree "$(entry 40000 a.yaml "$starter" | tree)" main)" 'cannot read a.yaml'
+    is_refused "$(commit_tree "$(entry 100644 a.yaml "$(bare rev-parse 'main^{tree}')" | tree)" main)" 'a.yaml is a tree of git'
 }
 
 @test "12: two names that differ in case only are two manifests, and one identity is refused" {
@@ -349,7 +354,7 @@ tells_of_the_branch() {
     daemon_start
     sleep 2
     spinel status --json | jq -e '.headProblem == null and .commit == null'
-    ! grep -q head.unreadable serve.log
+    not grep -q head.unreadable serve.log
 }
 
 @test "a damaged store is no damaged head" {

@@ -113,7 +113,7 @@ comes_back() {
     run --separate-stderr spinel drift
     [ "$status" -eq 1 ]
     [ $SECONDS -lt 60 ] # by itself it would wait two minutes
-    ! grep 'spinel: text:' <<<"$stderr"
+    not grep 'spinel: text:' <<<"$stderr"
 }
 
 @test "28: two million rows and twenty thousand notices cost no more than their time" {

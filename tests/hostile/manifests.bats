@@ -131,7 +131,7 @@ pool() { printf 'apiVersion: spinel/v1\nkind: Pool\nmetadata: {name: %s}\nspec: 
     run timeout 10 spinel check m
     [ "$status" -eq 1 ]
     [[ $output == *'symbolic link'* && $output == *'not a regular file'* ]]
-    ! grep -q root: <<<"$output"
+    not grep -q root: <<<"$output"
 }
 
 @test "numbers beyond 64 bits, negative sizes and lists without end are refused" {

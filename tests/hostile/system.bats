@@ -291,13 +291,18 @@ web_start() {
 # http BYTES: what comes back for these bytes on one connection
 http() { printf "$1" | timeout 20 nc -q 3 127.0.0.1 "$port" | tr -d '\r'; }
 
+is_one_answer() { [ "$(grep -c 'HTTP/1.1 [1-5][0-9][0-9]' "$1")" -eq 1 ]; }
+
 @test "two lengths of one request, or a second request within it, are not two answers" {
     web_start
     http 'POST /api/v1/lift HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nGET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n' >smuggled
-    [ "$(grep -c '^HTTP/1.1 200' smuggled)" -eq 0 ] || ! grep -q spinel_build_info smuggled || { grep -c '^HTTP/1.1' smuggled; [ "$(grep -c '^HTTP/1.1' smuggled)" -le 2 ]; }
-    http 'GET /api/v1/status HTTP/1.1\r\nHost: localhost\r\nContent-Length: 30\r\nContent-Length: 0\r\n\r\nGET /metrics HTTP/1.1\r\nHost: x\r\n\r\n' >twice
-    ! grep -q spinel_build_info twice
+    is_one_answer smuggled
+    grep -q '^HTTP/1.1 400' smuggled
+    http 'GET /api/v1/status HTTP/1.1\r\nHost: localhost\r\nContent-Length: 30\r\nContent-Length: 0\r\n\r\nGET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n' >twice
+    is_one_answer twice
+    grep -q '^HTTP/1.1 400' twice
     http 'GET /metrics HTTP/1.1\r\n Host: evil\r\nHost: localhost\r\n\r\n' >folded
+    is_one_answer folded
     curl -sf "http://127.0.0.1:$port/api/v1/status" >/dev/null
 }
 
@@ -340,11 +345,12 @@ http() { printf "$1" | timeout 20 nc -q 3 127.0.0.1 "$port" | tr -d '\r'; }
     grep -qi "^content-security-policy: default-src 'none'; script-src 'self'" headers
     jq -e . revisions
     for path in '/../../etc/passwd' '/%2e%2e/%2e%2e/etc/passwd' '//etc/passwd' '/app.js%00.html' '/..%2ftoken' '/api/v1/resources/../../token'; do
-        [ "$(curl -s --path-as-is -o body -w '%{http_code}' "http://127.0.0.1:$port$path")" != 200 ] || ! grep -q 'root:\|0123456789abcdef-token' body
+        curl -s --path-as-is -o body "http://127.0.0.1:$port$path"
+        not grep -q 'root:\|0123456789abcdef-token' body
     done
-    ! grep -rq 'innerHTML\|document.write\|eval(' "$BATS_TEST_DIRNAME/../../reconciler/server/web/app.js"
+    not grep -rq 'innerHTML\|document.write\|eval(' "$BATS_TEST_DIRNAME/../../reconciler/server/web"
     spinel drift --html drift.html || true
-    ! grep -q '<script>alert' drift.html
+    not grep -q '<script>alert' drift.html
 }
 
 # ---- images, the clock
@@ -404,7 +410,7 @@ RACK
     for name in backing huge data-file json; do
         jq -e --arg n "$name" '[.events[] | select(.type == "op.failed" and .name == $n and (.text | test("refused|backing|64 TiB|data file")))] | length > 0' events.json
     done
-    ! grep -rq top-secret lab/state
+    not grep -rq top-secret lab/state
 }
 
 @test "29: a wall clock that jumps a century ahead, or back to 1970, empties no trash and stops nothing" {

@@ -267,6 +267,35 @@ static void dots_and_dot_git_are_problems(void **state)
     assert_string_equal(problem_code(scene, ".git"), "bad-name");
 }
 
+static void what_a_file_system_takes_for_dot_git_is_a_problem(void **state)
+{
+    struct scene *scene = *state;
+    const char *names[] = {".GIT ",
+                           ".git. .",
+                           ".git...",
+                           ".git::s",
+                           ".g\\\\xe2\\\\x80\\\\x8cit",
+                           "GIT~1",
+                           "git~1",
+                           "git~1 .",
+                           "git~1:s",
+                           "x ",
+                           "x.",
+                           "x.yaml.",
+                           "\\\\xef\\\\xbb\\\\xbf.git"};
+    const char *fine[] = {"..git", ".g",  ".gi:", ".git-x", ".github", ".gitignore", "a.b.c",
+                          "g.it",  "git", "git~", "git~10", "git~2",   "x .y"};
+    size_t count = sizeof names / sizeof *names;
+    changes(scene, NULL, commit_raw_tree(scene, names, count));
+    assert_int_equal(scene->report.count, count);
+    for (size_t i = 0; i < count; i++)
+        assert_string_equal(scene->report.problems[i].code, "bad-name");
+
+    report_init(&scene->report, scene->arena);
+    changes(scene, NULL, commit_raw_tree(scene, fine, sizeof fine / sizeof *fine));
+    assert_int_equal(scene->report.count, 0);
+}
+
 static void an_unsorted_tree_is_refused(void **state)
 {
     struct scene *scene = *state;
@@ -394,6 +423,7 @@ int main(void)
         CASE(a_submodule_is_a_problem),
         CASE(names_that_deceive_are_problems),
         CASE(dots_and_dot_git_are_problems),
+        CASE(what_a_file_system_takes_for_dot_git_is_a_problem),
         CASE(an_unsorted_tree_is_refused),
         CASE(a_huge_blob_is_a_problem_and_not_read),
         CASE(limits_name_the_setting),

@@ -108,7 +108,7 @@ rpc() {
     printf '{"jsonrpc":"2.0","id":%d,"method":"%s","params":%s}\n' $id "$1" "$2" >"$W/in"
     wait_until "grep -qE '\"id\":$id[,}]' '$W/out'" || { cat "$W/err"; return 1; }
     grep -E "\"id\":$id[,}]" "$W/out" | tee "$W/answer"
-    ! jq -e .error "$W/answer" >/dev/null
+    fails jq -e .error "$W/answer" >/dev/null
 }
 
 refs() {
