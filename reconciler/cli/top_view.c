@@ -41,7 +41,7 @@ static const struct tab {
 
 void top_screen_open(void)
 {
-    setlocale(LC_ALL, "");
+    setlocale(LC_CTYPE, ""); /* ncurses counts columns by it */
     setenv("ESCDELAY", "25", 0);
     initscr();
     cbreak();

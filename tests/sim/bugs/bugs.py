@@ -3,9 +3,10 @@
 """Proof that the tests bite: each patch beside this file plants one bug in a copy of the
 tree, and one of the suites must fail. Stops at the first suite that does.
 
-  units    the unit tests of what the patch touches
-  seeds    the simulator's random runs
-  crash    the crash enumeration, a sample of it
+  units        the unit tests of what the patch touches
+  seeds        the simulator's random runs
+  crash        the crash enumeration, a sample of it
+  determinism  the same seed twice, in surroundings that differ
 
 A suite has found the bug if it says what is wrong: the test that fails, the invariant that is
 broken, or the product's own invariant() that ended it. Any other end (a time limit, a signal, a
@@ -13,8 +14,7 @@ program that is missing) is unclear, and counts as a failure.
 
 usage: bugs.py [--sample N] [--jobs J] [--suites LIST] [--tree DIR] [--json FILE] [NAME...]
   --sample N       that many, another choice every day
-  --suites LIST    these only, in this order (units,seeds,crash): "seeds,crash" says how many the
-                   simulation finds alone
+  --suites LIST    these only, in this order: "seeds,crash" says how many the simulation finds alone
   --seeds N        random runs of each, at most (60)
   --crash N        every Nth crash point (199)
   --tree DIR       where the copy is kept, so that two can run at a time
@@ -89,6 +89,7 @@ def suites(patch, options):
                         f' --seeds {min(AT_ONCE, options.seeds + 1 - first)}')
                   for first in range(1, options.seeds + 1, AT_ONCE)],
         'crash': [(sim, f'{sim} crash --sample {options.crash} --jobs {options.jobs}')],
+        'determinism': [(sim, f'{sim} determinism --seeds 5')],
     }
     for suite in options.suites.split(','):
         for target, command in commands[suite]:
@@ -101,6 +102,7 @@ FOUND = {
     'seeds': re.compile(r'^(seed \d+: \w+ broken \(.*)$', re.M),
     'crash': re.compile(r'^(.+: (?!it died$).+)\n  replay: build/tests/sim/spinel-sim crash'
                         r'|^(.+: (?:fails undisturbed|does not begin): (?!it died$).+)$', re.M),
+    'determinism': re.compile(r'^(seed \d+: trace \w+, elsewhere \w+)$', re.M),
 }
 # model/invariant.c, when the product finds itself wrong and ends.
 BUG = re.compile(r'^\S+: bug: (.+)$', re.M)
@@ -182,7 +184,7 @@ def main():
     parser.add_argument('--jobs', type=int, default=1)
     parser.add_argument('--seeds', type=int, default=60)
     parser.add_argument('--crash', type=int, default=199)
-    parser.add_argument('--suites', default='units,seeds,crash')
+    parser.add_argument('--suites', default='units,seeds,crash,determinism')
     parser.add_argument('--json')
     parser.add_argument('--tree', default=os.path.join(ROOT, os.environ.get('BUILD', 'build'), 'bugs'))
     parser.add_argument('--no-clean', action='store_true', help='not without any bug first')
