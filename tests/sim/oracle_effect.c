@@ -22,8 +22,8 @@ static bool is_destruction(const struct moment *moment)
 bool touches_ours_only(struct sim *sim, const struct moment *moment, char *why)
 {
     (void)sim;
-    if (!moment->thing || (moment->thing->is_ours && moment->thing->tag))
-        return true;
+    if (!moment->thing || (moment->thing->is_ours && (moment->thing->tag || moment->is_late)))
+        return true; /* what comes late was handed to a machine that bore it then */
     return broken(why, "%s of %s, which bears no valid tag", verb_names[moment->op->verb],
                   moment->thing->native);
 }
@@ -73,7 +73,7 @@ static bool is_swap(struct sim *sim, const struct spinel_op *op, const struct th
 }
 
 /* Of volumes over all that run, whoever made them: a machine that a person has renamed is nobody's,
- * and runs on. Looked at before each effect, and at the end. */
+ * and runs on. */
 bool is_open_once(struct sim *sim, const struct moment *moment, char *why)
 {
     const struct truth *truth = &sim->truth;

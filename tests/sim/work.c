@@ -164,7 +164,7 @@ static void last_moment(struct work_call *made)
     const struct spinel_op *op = &made->call.op;
     const struct thing *machine = thing_of_uid(&driver->sim->truth, op->uid);
     struct error err = ERROR_INIT;
-    if (strcmp(op->kind, "Instance") == 0 && machine && machine->exists &&
+    if (strcmp(op->kind, "Instance") == 0 && machine && machine->exists && machine->tag &&
         (op->verb == SPINEL_UPDATE || op->verb == SPINEL_RESTART)) {
         late_keep(made, machine);
         return;
