@@ -173,14 +173,16 @@ bool stays_dead(struct sim *sim, const struct moment *moment, char *why)
                   verb_names[op->verb], op->kind, op->name, op->epoch, was->gone_epoch);
 }
 
+/* Also of what is not there, and of what a newer operation that was begun has left as it was. What
+ * comes late was handed over before, and it is what has been done since that it must not undo. */
 bool is_fenced(struct sim *sim, const struct moment *moment, char *why)
 {
-    (void)sim;
-    if (!moment->thing || moment->op->epoch >= moment->thing->epoch)
+    const struct spinel_op *op = moment->op;
+    uint64_t epoch = moment->is_late ? moment->thing->epoch : truth_fence(&sim->truth, op->uid);
+    if (op->epoch >= epoch)
         return true;
     return broken(why, "%s of %s at epoch %" PRIu64 " has an effect after epoch %" PRIu64,
-                  verb_names[moment->op->verb], moment->op->name, moment->op->epoch,
-                  moment->thing->epoch);
+                  verb_names[op->verb], op->name, op->epoch, epoch);
 }
 
 /* Whose what an operation refers to really is, a rack's own things being everybody's. */

@@ -421,6 +421,8 @@ static void call_start(struct work_call *made)
     struct sim_driver *driver = made->driver;
     struct call *call = &made->call;
     call->state = CALL_RUNNING;
+    if (call->kind == CALL_APPLY)
+        truth_begun(&driver->sim->truth, call->op.uid, call->op.epoch);
     call_event(made, call->timeout_ms + GRACE_MS, call_expires);
     made->will_come_late =
         call->kind == CALL_APPLY && faulty(driver, FAULT_LATE_EFFECT, call, PHASE_SENT);
