@@ -16,6 +16,7 @@ enum when {
     ON_BOOT = 1 << 3,
     AFTER_EVENT = 1 << 4, /* of any kind: how the world is */
     AT_END = 1 << 5,      /* after the quiet phase */
+    AT_REST = 1 << 8,     /* all that came of a change has come, and no fault is about */
     ON_FULL =
         1 << 7, /* the daemon has ended, for its disk is full: `status` of a read without it */
     ON_REFUSAL = 1 << 6, /* the store is of a newer version: `status` says what opening it gave */
@@ -54,7 +55,6 @@ struct quiet {
     uint64_t again_applies; /* sent by one more look */
     uint64_t again_writes;
     uint64_t same_applies; /* sent because the same commit came again */
-    const char *parked;    /* a step that waits for nobody knows what; NULL: none */
 };
 void quiet_run(struct sim *sim);
 /* Runs until nothing is left to do, approving what may be approved; false: it found no rest. */
