@@ -163,8 +163,11 @@ static uint64_t point_go(struct sim *sim, const struct scenario *scenario,
 {
     point_arm(sim, point, span);
     scenario_go(sim, scenario);
+    const struct moment rest = {.when = AT_REST};
     bool is_at_rest = comes_to_rest(sim);
     sim->host.crash_at = sim->host.again_at = sim->host.storm_left = 0;
+    if (is_at_rest) /* as declared: that it is as undisturbed says little if both are wrong */
+        invariants_check(sim, &rest);
     world_digest(sim, digest);
     if (sim->violated >= 0)
         snprintf(why, MESSAGE_MAX, "%s: %.400s", invariants[sim->violated].id, sim->message);

@@ -32,8 +32,8 @@ static void line_taken(struct sim *sim, void *data)
         uint64_t syncs = sim_posix_syncs;
         line_handle(driver->host, parcel->line, parcel->len);
         synced_note(driver, syncs);
+        output_post(driver); /* what was let in is on disk before it begins */
         calls_start(driver->host);
-        output_post(driver);
         if (driver->host->exit_status >= 0)
             sim_driver_crash(driver, "exit status 1");
     }

@@ -419,6 +419,8 @@ void effect_handed_over(struct sim_driver *driver, const struct spinel_op *op,
     const char *volume = "";
     if (effect_holder(&work.sim->truth, op, machine, &volume))
         return; /* the storage's lock is asked by whoever opens a disk */
+    const struct moment moment = {.when = ON_EFFECT, .thing = machine, .op = op, .is_late = true};
+    invariants_check(driver->sim, &moment);
     const struct thing was = *machine;
     if (machine->booted)
         instance_change(&work, first_changed(&work));

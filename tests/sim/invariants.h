@@ -14,8 +14,9 @@ enum when {
     ON_SEND = 1 << 1,   /* `message`, an apply, leaves for a driver */
     ON_EMIT = 1 << 2,   /* `event` */
     ON_BOOT = 1 << 3,
-    AFTER_EVENT = 1 << 4,
-    AT_END = 1 << 5, /* after the quiet phase */
+    AFTER_EVENT = 1 << 4, /* of any kind: how the world is */
+    AT_END = 1 << 5,      /* after the quiet phase */
+    AT_REST = 1 << 8,     /* all that came of a change has come, and no fault is about */
     ON_FULL =
         1 << 7, /* the daemon has ended, for its disk is full: `status` of a read without it */
     ON_REFUSAL = 1 << 6, /* the store is of a newer version: `status` says what opening it gave */
@@ -29,6 +30,7 @@ struct moment {
     const struct event *event;
     int status;
     bool is_changed; /* the store, by opening it */
+    bool is_late;    /* of an operation that was given up: whoever was handed it carries it out */
 };
 
 void invariants_check(struct sim *sim, const struct moment *moment);
@@ -53,7 +55,6 @@ struct quiet {
     uint64_t again_applies; /* sent by one more look */
     uint64_t again_writes;
     uint64_t same_applies; /* sent because the same commit came again */
-    const char *parked;    /* a step that waits for nobody knows what; NULL: none */
 };
 void quiet_run(struct sim *sim);
 /* Runs until nothing is left to do, approving what may be approved; false: it found no rest. */

@@ -22,8 +22,8 @@ static bool is_destruction(const struct moment *moment)
 bool touches_ours_only(struct sim *sim, const struct moment *moment, char *why)
 {
     (void)sim;
-    if (!moment->thing || (moment->thing->is_ours && moment->thing->tag))
-        return true;
+    if (!moment->thing || (moment->thing->is_ours && (moment->thing->tag || moment->is_late)))
+        return true; /* what comes late was handed to a machine that bore it then */
     return broken(why, "%s of %s, which bears no valid tag", verb_names[moment->op->verb],
                   moment->thing->native);
 }
@@ -73,7 +73,7 @@ static bool is_swap(struct sim *sim, const struct spinel_op *op, const struct th
 }
 
 /* Of volumes over all that run, whoever made them: a machine that a person has renamed is nobody's,
- * and runs on. Looked at before each effect, and at the end. */
+ * and runs on. */
 bool is_open_once(struct sim *sim, const struct moment *moment, char *why)
 {
     const struct truth *truth = &sim->truth;
@@ -173,14 +173,16 @@ bool stays_dead(struct sim *sim, const struct moment *moment, char *why)
                   verb_names[op->verb], op->kind, op->name, op->epoch, was->gone_epoch);
 }
 
+/* Also of what is not there, and of what a newer operation that was begun has left as it was. What
+ * comes late was handed over before, and it is what has been done since that it must not undo. */
 bool is_fenced(struct sim *sim, const struct moment *moment, char *why)
 {
-    (void)sim;
-    if (!moment->thing || moment->op->epoch >= moment->thing->epoch)
+    const struct spinel_op *op = moment->op;
+    uint64_t epoch = moment->is_late ? moment->thing->epoch : truth_fence(&sim->truth, op->uid);
+    if (op->epoch >= epoch)
         return true;
     return broken(why, "%s of %s at epoch %" PRIu64 " has an effect after epoch %" PRIu64,
-                  verb_names[moment->op->verb], moment->op->name, moment->op->epoch,
-                  moment->thing->epoch);
+                  verb_names[op->verb], op->name, op->epoch, epoch);
 }
 
 /* Whose what an operation refers to really is, a rack's own things being everybody's. */

@@ -105,9 +105,13 @@ bool loses_no_intent(struct sim *sim, const struct moment *moment, char *why)
     struct error err = ERROR_INIT;
     const struct set *set = NULL;
     const struct plan *plan = core_plan(sim->host.core);
+    const struct commit *head = &sim->git.commits[sim->git.head];
     bool holds = true;
     (void)moment;
     report_init(&report, arena);
+    if (strcmp(core_commit(sim->host.core), head->id) != 0 && !head->is_missing &&
+        !head->is_corrupt && !head->is_invalid)
+        holds = broken(why, "the head %.12s was not taken", head->id);
     if (git_load(sim, arena, core_commit(sim->host.core), &set, &report, &err) == 0) {
         for (size_t i = 0; holds && i < set->count; i++) {
             const struct resource *resource = set->resources[i];
@@ -192,13 +196,6 @@ bool converges(struct sim *sim, const struct moment *moment, char *why)
         return broken(why, "it found no rest after the faults had ceased");
     return (quiet.looks <= PASSES_MAX && quiet.rounds <= ROUNDS_MAX) ||
            broken(why, "it took %" PRIu64 " looks, or %u decisions", quiet.looks, quiet.rounds);
-}
-
-bool parks_for_people(struct sim *sim, const struct moment *moment, char *why)
-{
-    (void)sim;
-    (void)moment;
-    return !quiet.parked || broken(why, "%s", quiet.parked);
 }
 
 bool rests(struct sim *sim, const struct moment *moment, char *why)

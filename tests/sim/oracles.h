@@ -38,8 +38,10 @@ holds_fn loses_no_intent;
 holds_fn leaves_nothing_behind;
 holds_fn hides_secret;
 holds_fn converges;
-holds_fn parks_for_people;
 holds_fn rests;
 holds_fn repeats_nothing;
+
+/* oracle_parked.c */
+holds_fn parks_for_people;
 
 #endif

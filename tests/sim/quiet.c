@@ -53,118 +53,6 @@ bool quiet_settle(struct sim *sim)
     return false;
 }
 
-/* ---- what is parked ----------------------------------------------------------------- */
-
-static bool is_running(const struct sim *sim, const struct step *step)
-{
-    const struct thing *thing = thing_of_uid(&sim->truth, step->uid);
-    return thing && thing->exists && thing->booted;
-}
-
-static bool is_off(const struct sim *sim, const struct step *step)
-{
-    return !is_running(sim, step);
-}
-
-/* "still in use by KIND [PROJECT/]NAME": one is there that bears this name, or did when it began;
- * or is to be made once more, and waits itself. That one is looked at, too. */
-static bool has_user(const struct sim *sim, const struct step *step)
-{
-    char kind[32] = "", project[32] = "", name[64] = "";
-    const char *at = strstr(step->reason, "still in use by ");
-    if (!at || (sscanf(at, "still in use by %31s %31[^/]/%63s", kind, project, name) != 3 &&
-                sscanf(at, "still in use by %31s %63s", kind, name) != 2))
-        return false;
-    for (size_t i = 0; i < sim->truth.count; i++) {
-        const struct thing *thing = &sim->truth.things[i];
-        if (thing->exists && strcmp(thing->kind, kind) == 0 &&
-            strcmp(thing->project, project) == 0 && strcmp(thing->name, name) == 0)
-            return true;
-    }
-    const struct plan *plan = core_plan(sim->host.core);
-    for (size_t i = 0; i < plan->step_count; i++) {
-        const struct step *user = &plan->steps[i];
-        if (user->disposition != RUN && strcmp(user->kind->name, kind) == 0 &&
-            strcmp(user->project ? user->project : "", project) == 0 &&
-            strcmp(user->name, name) == 0)
-            return true;
-    }
-    return false;
-}
-
-static bool is_larger(const struct sim *sim, const struct step *step)
-{
-    const struct thing *thing = thing_of_uid(&sim->truth, step->uid);
-    return thing && thing->exists && step->resource &&
-           value_get_int(thing->spec, "size", 0) > value_get_int(step->resource->spec, "size", 0);
-}
-
-static bool is_protected(const struct sim *sim, const struct step *step)
-{
-    const struct thing *thing = thing_of_uid(&sim->truth, step->uid);
-    const struct last_word *word =
-        thing ? truth_last_word(&sim->truth, thing->project, thing->name) : NULL;
-    return word && word->is_protected;
-}
-
-static bool is_so(const struct sim *sim, const struct step *step)
-{
-    (void)sim;
-    (void)step;
-    return true;
-}
-
-/* All that a step may wait for once faults have ceased and a person has approved what can be, and
- * whether it is true. */
-static const struct {
-    enum disposition disposition;
-    const char *reason; /* that it holds */
-    bool (*holds)(const struct sim *sim, const struct step *step);
-} parkings[] = {
-    {REPORTED, "volumes never shrink", is_larger},
-    {REPORTED, "updatePolicy.replace is never", is_so},
-    {REPORTED, "updatePolicy.restart is never", is_running},
-    {REPORTED, "restartPolicy is", is_off},
-    {REPORTED, "kept as it was at the first boot", is_so},
-    {DEFERRED, "comes with the next start", is_off},
-    {DEFERRED, "waits until the machine stops", is_running},
-    {DEFERRED, "waits for the window", is_running},
-    {DEFERRED, "still in use by", has_user},
-    {DEFERRED, "waits for ", is_so}, /* a step that waits itself; that one is looked at, too */
-    {HELD, "it is protected", is_protected},
-};
-
-static bool is_parked_well(const struct sim *sim, const struct step *step)
-{
-    for (size_t i = 0; i < sizeof parkings / sizeof *parkings; i++)
-        if (step->disposition == parkings[i].disposition &&
-            strstr(step->reason, parkings[i].reason) && parkings[i].holds(sim, step))
-            return true;
-    return false;
-}
-
-/* A step that does not run must be one that only a person, a stop of the machine or
- * time can let go on; the plan says which. */
-static const char *parked_wrongly(struct sim *sim)
-{
-    static char why[MESSAGE_MAX];
-    const struct plan *plan = core_plan(sim->host.core);
-    for (size_t i = 0; i < plan->step_count; i++) {
-        const struct step *step = &plan->steps[i];
-        const char *what = step->disposition == RUN                   ? NULL
-                           : !step->reason || !*step->reason          ? "without a reason"
-                           : step->disposition == HELD && !step->hold ? "with no id to approve"
-                           : !is_parked_well(sim, step)               ? step->reason
-                                                                      : NULL;
-        if (!what)
-            continue;
-        snprintf(why, sizeof why, "%s %s is %s: %s", step->kind->name, step->name,
-                 disposition_text(step->disposition), what);
-        return why;
-    }
-    return NULL;
-}
-
 static void look_again(struct sim *sim)
 {
     struct host *host = &sim->host;
@@ -204,10 +92,8 @@ void quiet_run(struct sim *sim)
     core_look(sim->host.core);
     daemon_pump(sim);
     quiet.is_settled = quiet_settle(sim);
-    if (sim->violated < 0 && quiet.is_settled) {
-        quiet.parked = parked_wrongly(sim);
+    if (sim->violated < 0 && quiet.is_settled)
         look_again(sim);
-    }
     if (sim->violated < 0)
         invariants_check(sim, &end);
 }

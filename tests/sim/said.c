@@ -154,10 +154,12 @@ void output_post(struct sim_driver *driver)
     struct spinel_host *host = driver->host;
     struct error err = ERROR_INIT;
     uint64_t syncs = sim_posix_syncs;
-    if (!host || !wire_has_output(&host->wire))
+    if (!host)
         return;
     if (host->ledger && ledger_sync(host->ledger, &err) == 0)
         synced_note(driver, syncs);
+    if (!wire_has_output(&host->wire))
+        return;
     char *at = host->wire.output.data, *end;
     while ((end = strchr(at, '\n'))) {
         answer_post(driver, at, (size_t)(end - at));

@@ -368,6 +368,8 @@ bool sim_step(struct sim *sim, int64_t until_ms)
     due.run(sim, due.data);
     if (sim->host.is_dead) /* it died at a call that nobody was waiting for */
         daemon_pump(sim);
+    const struct moment moment = {.when = AFTER_EVENT};
+    invariants_check(sim, &moment);
     /* What is refused for good is tried again each five minutes, for all of a long life. */
     if (++sim->events_run > EVENTS_MAX + (uint64_t)sim->now_ms / 2000)
         sim_violate(sim, invariant_find("L3"), "%" PRIu64 " events and no end", sim->events_run);

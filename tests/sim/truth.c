@@ -41,6 +41,7 @@ void truth_free(struct truth *truth)
     free(truth->words);
     free(truth->undos);
     free(truth->sent);
+    free(truth->fences);
     *truth = (struct truth){.things = NULL};
 }
 
@@ -206,6 +207,33 @@ void truth_sent(struct truth *truth, const struct value *params)
         snprintf(sent->volumes[sent->volume_count++], sizeof *sent->volumes, "%s",
                  value_get_text(value_get(volumes, value_get_text(disks->items[i], "volume", "")),
                                 "uid", ""));
+}
+
+uint64_t truth_fence(const struct truth *truth, const char *uid)
+{
+    for (size_t i = 0; i < truth->fence_count; i++)
+        if (strcmp(truth->fences[i].uid, uid) == 0)
+            return truth->fences[i].epoch;
+    return 0;
+}
+
+void truth_begun(struct truth *truth, const char *uid, uint64_t epoch)
+{
+    size_t at = 0;
+    while (at < truth->fence_count && strcmp(truth->fences[at].uid, uid) != 0)
+        at++;
+    if (at == truth->fence_room) {
+        truth->fence_room = truth->fence_room ? 2 * truth->fence_room : 64;
+        truth->fences = reallocarray(truth->fences, truth->fence_room, sizeof *truth->fences);
+        if (!truth->fences)
+            abort();
+    }
+    if (at == truth->fence_count) {
+        truth->fences[truth->fence_count++] = (struct fence){.epoch = 0};
+        snprintf(truth->fences[at].uid, sizeof truth->fences[at].uid, "%s", uid);
+    }
+    if (epoch > truth->fences[at].epoch)
+        truth->fences[at].epoch = epoch;
 }
 
 static void thing_told(const struct truth *truth, const char *uid, int64_t now_ms)

@@ -48,6 +48,12 @@ struct sent {
     bool is_release;
 };
 
+/* Of each uid, there or not: the highest epoch at which a driver has begun an operation. */
+struct fence {
+    char uid[33];
+    uint64_t epoch;
+};
+
 /* What the last accepted commit that declared a volume said of it. */
 struct last_word {
     char project[32], name[64], moved_to[64];
@@ -65,6 +71,8 @@ struct truth {
     size_t count, room;
     struct sent *sent;
     size_t sent_count, sent_room;
+    struct fence *fences;
+    size_t fence_count, fence_room;
     struct undo *undos; /* oldest first */
     size_t undo_count, undo_room;
     struct last_word *words;
@@ -100,6 +108,9 @@ const struct thing *truth_volume(const struct truth *truth, const char *project,
 void truth_sent(struct truth *truth, const struct value *params);
 /* NULL: nothing was ever sent about it. */
 const struct sent *truth_last_sent(const struct truth *truth, const char *uid);
+/* A driver begins an operation. */
+void truth_begun(struct truth *truth, const char *uid, uint64_t epoch);
+uint64_t truth_fence(const struct truth *truth, const char *uid); /* 0: none was ever begun */
 /* The core gets an answer that tells of objects, or the daemon has ended and knows nothing. */
 void truth_told(struct truth *truth, const struct value *message, int64_t now_ms);
 void truth_forgotten(struct truth *truth);

@@ -164,7 +164,7 @@ static void last_moment(struct work_call *made)
     const struct spinel_op *op = &made->call.op;
     const struct thing *machine = thing_of_uid(&driver->sim->truth, op->uid);
     struct error err = ERROR_INIT;
-    if (strcmp(op->kind, "Instance") == 0 && machine && machine->exists &&
+    if (strcmp(op->kind, "Instance") == 0 && machine && machine->exists && machine->tag &&
         (op->verb == SPINEL_UPDATE || op->verb == SPINEL_RESTART)) {
         late_keep(made, machine);
         return;
@@ -421,6 +421,8 @@ static void call_start(struct work_call *made)
     struct sim_driver *driver = made->driver;
     struct call *call = &made->call;
     call->state = CALL_RUNNING;
+    if (call->kind == CALL_APPLY)
+        truth_begun(&driver->sim->truth, call->op.uid, call->op.epoch);
     call_event(made, call->timeout_ms + GRACE_MS, call_expires);
     made->will_come_late =
         call->kind == CALL_APPLY && faulty(driver, FAULT_LATE_EFFECT, call, PHASE_SENT);
