@@ -130,6 +130,7 @@ $(preloads): $(BUILD)/%.so: %.c $(BUILD)/flags
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)$(CC) -std=c17 -D_GNU_SOURCE -O1 $(WARN) -fPIC -shared -o $@ $<
 $(BUILD)/tests/driver/test_ledger: ALL_LDFLAGS += -Wl,--wrap=fdatasync
+$(BUILD)/tests/driver/test_guard: ALL_LDFLAGS += -Wl,--wrap=dup2
 $(BUILD)/tests/server/test_handover: ALL_LDFLAGS += $(addprefix -Wl$(comma)--wrap=,mkdirat linkat renameat2 \
              unlinkat fsync fchown fchmod fchownat)
 $(BUILD)/tests/linux_vpc/test_nft_calls: ALL_LDFLAGS += $(addprefix -Wl$(comma)--wrap=,nft_ctx_new \
@@ -150,15 +151,15 @@ $(BUILD)/torture: $(torture_obj) $(torture_hook) $(BUILD)/libcore.a $(BUILD)/lib
 	$(call say,LINK,$@)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS_spinel) $(LIBS_file) $(LIBS_linux-vpc)
 
 torture_make = $(MAKE) SANITIZE=address,undefined BUILD=build-torture TORTURE=1
-torture:  ## every fallible call fails, once and for good (hours; SAMPLE=N every Nth, SCENE= some, CALL= some)
+torture:  ## every fallible call fails, once and for good (days; EACH=some|first of the calls from a place, SAMPLE=N every Nth, SCENE= some, CALL= some)
 	+$(torture_make) all build-torture/torture
-	BUILD=build-torture build-torture/torture $(if $(SAMPLE),--sample $(SAMPLE)) $(addprefix --scene ,$(SCENE)) $(addprefix --call ,$(CALL))
+	BUILD=build-torture build-torture/torture $(if $(EACH),--each $(EACH)) $(if $(SAMPLE),--sample $(SAMPLE)) $(addprefix --scene ,$(SCENE)) $(addprefix --call ,$(CALL))
 
 check-torture:  ## a sample of it
 	+$(torture_make) all build-torture/torture
 	sh tests/torture/names.sh $$(find build-torture/obj build-torture/gen -name '*.o' ! -path '*/obj/tests/*')
-	$(MAKE) torture SAMPLE=18 SCENE='check check-rev freeze plan-invalid apply-driver'
-	$(MAKE) torture SAMPLE=300 SCENE=file
+	$(MAKE) torture EACH=some SAMPLE=18 SCENE='check check-rev freeze plan-invalid apply-driver'
+	$(MAKE) torture EACH=some SAMPLE=300 SCENE=file
 
 # ---- fuzzing: one file a target; replay.c runs it on files, libFuzzer on inputs of its own
 fuzz_targets := $(filter-out replay cost bounded directory scene restart shown_rows,$(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/*.c)))

@@ -9,8 +9,9 @@
 #include <stdlib.h>
 #include <unistd.h>
 #include "drivers/lib/strays.h"
+#include "model/invariant.h"
 
-enum { GROUPS_MAX = 256, PIPE_FD = 3 };
+enum { GROUPS_MAX = 256 };
 
 struct groups {
     pid_t items[GROUPS_MAX];
@@ -19,7 +20,7 @@ struct groups {
 
 static void group_take(struct groups *groups, pid_t group)
 {
-    if (group > 0 && groups->count < GROUPS_MAX) {
+    if (group > 1 && groups->count < GROUPS_MAX) {
         groups->items[groups->count++] = group;
         return;
     }
@@ -31,15 +32,17 @@ static void group_take(struct groups *groups, pid_t group)
     }
 }
 
-/* Lets go of all that it inherited: a pipe to the daemon held here would hide our end. */
+/* Lets go of all that it inherited: a pipe to the daemon held here would hide our end. What comes
+ * by another descriptor is no group of ours, so the pipe stays where it is. */
 static void inherited_drop(int pipe_fd)
 {
     int null = open("/dev/null", O_RDWR);
     for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
-        dup2(null, fd);
-    if (pipe_fd != PIPE_FD)
-        dup2(pipe_fd, PIPE_FD);
-    close_range(PIPE_FD + 1, ~0U, 0);
+        if (dup2(null, fd) < 0)
+            close(fd);
+    if (pipe_fd > STDERR_FILENO + 1)
+        close_range(STDERR_FILENO + 1, (unsigned)pipe_fd - 1, 0);
+    close_range((unsigned)pipe_fd + 1, ~0U, 0);
 }
 
 static _Noreturn void guard_main(int pipe_fd)
@@ -53,7 +56,7 @@ static _Noreturn void guard_main(int pipe_fd)
     for (size_t i = 0; i < sizeof ignored / sizeof *ignored; i++)
         signal(ignored[i], SIG_IGN);
     inherited_drop(pipe_fd);
-    while ((got = read(PIPE_FD, &group, sizeof group)) > 0 || (got < 0 && errno == EINTR))
+    while ((got = read(pipe_fd, &group, sizeof group)) > 0 || (got < 0 && errno == EINTR))
         if (got == (ssize_t)sizeof group)
             group_take(&groups, group);
     for (size_t i = 0; i < groups.count; i++)
@@ -68,6 +71,7 @@ int guard_start(void)
     int ends[2];
     if (pipe2(ends, O_CLOEXEC) < 0)
         return -1;
+    invariant(ends[0] > STDERR_FILENO, "the guard's pipe is descriptor %d", ends[0]);
     pid_t pid = fork();
     if (pid == 0)
         guard_main(ends[0]);

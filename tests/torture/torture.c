@@ -1,7 +1,11 @@
 /* SPDX-License-Identifier: MPL-2.0 */
 /*
- * torture [--sample N] [--brief] [--scene NAME]... [--call NAME]...: each scene with each of its
- * fallible calls failing, once and for good.
+ * torture [--each all|some|first] [--sample N] [--brief] [--scene NAME]... [--call NAME]...: each
+ * scene with each of its fallible calls failing, once and for good.
+ *
+ * --each says which of the calls from one place: all of them, if nothing is said; some (the first
+ * three, the last, and those between at powers of two; of what SQLite allocates each seventh, of
+ * what Jansson does each five hundredth); or the first. --sample N tries every Nth of those.
  *
  * A run is good if it ends as the undisturbed one did, with the same output; or says an
  * error and exits 1; or, without memory, says that and aborts. Not by another signal, not
@@ -66,8 +70,16 @@ static void choice_add(struct choice *choice, const char *name)
         choice->names[choice->count++] = name;
 }
 
+/* Which of the calls from one place fail. */
+enum each {
+    EACH_ALL,
+    EACH_SOME,
+    EACH_FIRST,
+};
+
 static struct {
     char dir[64], root[256], build[512], page[96];
+    enum each each;
     unsigned sample, turn; /* every nth failure is tried */
     bool is_brief;
     struct choice scenes, calls;
@@ -402,7 +414,7 @@ static void failure_try(const struct scene *scene, const struct torture_site *si
         failure_print(scene, site, nth, mode, why);
 }
 
-/* The process ends at the first, so there is no second, and each one ends it in the same way. */
+/* The process ends at it, so one that fails for good is one that fails once. */
 static bool is_last(const struct torture_site *site)
 {
     return (is_memory(site->name) && !strchr(site->name, ' ')) ||
@@ -424,8 +436,8 @@ static bool is_new_place(const struct torture_site *site)
     return true;
 }
 
-/* Of many calls from one place: the first three, the last, and some between. */
-static bool is_chosen(const struct torture_site *site, uint32_t nth)
+/* Of those that end the process each ends it in the same way. */
+static bool is_one_of_some(const struct torture_site *site, uint32_t nth)
 {
     if (is_last(site))
         return nth == 1;
@@ -434,6 +446,11 @@ static bool is_chosen(const struct torture_site *site, uint32_t nth)
     if (strchr(site->name, ' '))
         return nth == 1 || nth % 7 == 0;
     return nth <= 3 || nth == site->count || (nth & (nth - 1)) == 0;
+}
+
+static bool is_chosen(const struct torture_site *site, uint32_t nth)
+{
+    return t.each == EACH_ALL || (t.each == EACH_FIRST ? nth == 1 : is_one_of_some(site, nth));
 }
 
 static void site_try(const struct scene *scene, const struct torture_site *site)
@@ -548,12 +565,25 @@ static void setting_make(void)
     setenv("SHARED", path, 1);
 }
 
+static bool each_set(const char *text)
+{
+    static const char *const names[] = {"all", "some", "first"};
+    for (int each = EACH_ALL; each <= EACH_FIRST; each++)
+        if (strcmp(text, names[each]) == 0) {
+            t.each = (enum each)each;
+            return true;
+        }
+    return false;
+}
+
 int main(int argc, char **argv)
 {
     t.sample = 1;
     for (int i = 1; i < argc; i++) {
         if (strcmp(argv[i], "--sample") == 0 && i + 1 < argc)
             t.sample = (unsigned)atoi(argv[++i]);
+        else if (strcmp(argv[i], "--each") == 0 && i + 1 < argc && each_set(argv[i + 1]))
+            i++;
         else if (strcmp(argv[i], "--brief") == 0)
             t.is_brief = true;
         else if (strcmp(argv[i], "--scene") == 0 && i + 1 < argc)
@@ -561,8 +591,8 @@ int main(int argc, char **argv)
         else if (strcmp(argv[i], "--call") == 0 && i + 1 < argc)
             choice_add(&t.calls, argv[++i]);
         else {
-            fprintf(stderr,
-                    "usage: torture [--sample N] [--brief] [--scene NAME]... [--call NAME]...\n");
+            fprintf(stderr, "usage: torture [--each all|some|first] [--sample N] [--brief] "
+                            "[--scene NAME]... [--call NAME]...\n");
             return 2;
         }
     }
