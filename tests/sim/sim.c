@@ -52,6 +52,19 @@ void sim_fault_note(struct sim *sim, enum fault fault)
     TRACE(sim, "fault %s", fault_names[fault]);
 }
 
+void sim_fault_arm(struct sim *sim, enum fault fault)
+{
+    tally_add(&sim->tally->armed[fault], 1);
+    sim->is_armed[fault] = true;
+}
+
+void sim_fault_met(struct sim *sim, enum fault fault)
+{
+    if (sim->is_armed[fault])
+        sim_fault_note(sim, fault);
+    sim->is_armed[fault] = false;
+}
+
 /* As much happens in a time that is so much longer. */
 static void swarm_slow(struct swarm *swarm, int64_t times)
 {
@@ -222,14 +235,12 @@ static void misfortune(struct sim *sim, void *is_extra)
         TRACE(sim, "the clock says %lld", (long long)(sim->now_ms + sim->wall_ms));
         break;
     case FAULT_DISK_FULL:
-        sim_fault_note(sim, kind);
         daemon_disk_fills(sim);
         events_add(&sim->events,
                    sim->now_ms + prng_between(&sim->faults, MINUTE_MS, 20 * MINUTE_MS), disk_heals,
                    NULL);
         break;
     case FAULT_DISK_ERROR:
-        sim_fault_note(sim, kind);
         daemon_disk_fails(sim);
         break;
     case FAULT_SECOND_DAEMON:
@@ -309,12 +320,12 @@ static void accident(struct sim *sim, void *data)
                NULL);
     if (!sim->swarm.rates[kind])
         return;
-    sim_fault_note(sim, kind);
     if (kind == FAULT_CLOCK_FROZEN) {
+        sim_fault_note(sim, kind);
         sim->frozen_ms = sim_wall_ms(sim);
         accident_end(sim, clock_goes);
     } else if (kind == FAULT_DISK_READ_ONLY) {
-        sim->host.disk.is_read_only = true;
+        daemon_disk_stiffens(sim);
         accident_end(sim, disk_heals);
     } else {
         daemon_disk_busy(sim);
@@ -331,10 +342,8 @@ static void read_ends_early(struct sim *sim, void *data)
     events_add(&sim->events,
                sim->now_ms + prng_between(&sim->later, 1, 2 * sim->swarm.fault_every_ms),
                read_ends_early, NULL);
-    if (!daemon_is_up(sim))
-        return;
-    sim_fault_note(sim, FAULT_SHORT_READ);
-    daemon_disk_reads_short(sim);
+    if (daemon_is_up(sim) && !sim->is_armed[FAULT_SHORT_READ])
+        daemon_disk_reads_short(sim);
 }
 
 static bool has_accidents(const struct sim *sim)

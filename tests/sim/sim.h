@@ -57,6 +57,7 @@ struct sim {
     struct tally *tally;
     uint64_t events_run;
     uint64_t faults_met[FAULT_COUNT];
+    bool is_armed[FAULT_COUNT]; /* by the disk's rules, and no call has met it yet */
 
     /* the first violation, and how to get out of wherever it was found */
     int violated; /* index into the table of invariants; -1: none */
@@ -68,6 +69,10 @@ struct sim {
 bool sim_fault(struct sim *sim, enum fault fault, enum verb verb, enum phase phase);
 /* Counts one that was decided elsewhere, against all operations under way. */
 void sim_fault_note(struct sim *sim, enum fault fault);
+
+/* A rule of the disk's waits for a call, which counts when it comes: the first that meets it. */
+void sim_fault_arm(struct sim *sim, enum fault fault);
+void sim_fault_met(struct sim *sim, enum fault fault);
 
 /* The same for operations of this driver only, of a fault that was counted already. */
 void sim_fault_strikes(struct sim *sim, enum fault fault, const struct sim_driver *driver);

@@ -22,10 +22,15 @@ static void faults_print(const struct tally *tally)
     uint64_t all = 0;
     for (int i = 0; i < FAULT_COUNT; i++)
         all += tally->faults[i];
-    printf("faults      %" PRIu64 "\n", all);
-    for (int i = 0; i < FAULT_COUNT; i++)
-        printf("  %-22s %10" PRIu64 "%s", fault_names[i], tally->faults[i],
+    printf("faults      %" PRIu64 " (of those that wait for a call: how many it met)\n", all);
+    for (int i = 0; i < FAULT_COUNT; i++) {
+        char count[48];
+        int len = snprintf(count, sizeof count, "%" PRIu64, tally->faults[i]);
+        if (tally->armed[i])
+            snprintf(count + len, sizeof count - (size_t)len, "/%" PRIu64, tally->armed[i]);
+        printf("  %-22s %10s%s", fault_names[i], count,
                i % 3 == 2 || i == FAULT_COUNT - 1 ? "\n" : "");
+    }
 }
 
 static void ops_print(const struct tally *tally)
