@@ -48,9 +48,9 @@ struct sim_change {
 
 const char *sim_call_name(enum sim_call call)
 {
-    static const char *const names[] = {"open", "read",           "write",  "truncate",
-                                        "sync", "sync directory", "size",   "lock",
-                                        "shm",  "delete",         "rename", "access"};
+    static const char *const names[] = {
+        "open", "read", "write",    "truncate",    "sync",   "sync directory", "size",
+        "lock", "shm",  "shm lock", "writer lock", "delete", "rename",         "access"};
     return names[call];
 }
 
@@ -237,6 +237,13 @@ static bool rule_meets(struct sim_disk *disk, struct sim_rule *rule, enum sim_ca
     return rule->per_million > 0 && disk->random(disk->context) % 1000000 < rule->per_million;
 }
 
+void sim_met(struct sim_disk *disk, enum sim_call call, enum sim_fault fault)
+{
+    disk->faults[call][fault]++;
+    if (disk->met)
+        disk->met(disk->context, fault);
+}
+
 enum sim_fault sim_enter(struct sim_disk *disk, enum sim_call call, const char *path)
 {
     enum sim_fault fault = SIM_OK;
@@ -247,14 +254,14 @@ enum sim_fault sim_enter(struct sim_disk *disk, enum sim_call call, const char *
         disk->boundary(disk->context, call, path);
     if (disk->is_stopped)
         return SIM_GONE;
-    for (size_t i = 0; i < SIM_RULES; i++)
+    for (size_t i = 0; i < SIM_RULES && !disk->is_spared; i++)
         if (rule_meets(disk, &disk->rules[i], call, path) && fault == SIM_OK)
             fault = disk->rules[i].fault;
     bool is_change = call == SIM_WRITE || call == SIM_TRUNCATE || call == SIM_DELETE;
     if (disk->is_read_only && (is_change || call == SIM_RENAME))
-        fault = SIM_EIO;
+        fault = SIM_READ_ONLY;
     if (fault != SIM_OK)
-        disk->faults[call][fault]++;
+        sim_met(disk, call, fault);
     return fault;
 }
 
@@ -273,8 +280,10 @@ int sim_open(struct sim_disk *disk, const char *path, bool may_create, bool must
         return -EEXIST;
     if (!inode && !may_create)
         return -ENOENT;
-    if (!inode && disk->is_read_only)
+    if (!inode && disk->is_read_only) {
+        sim_met(disk, SIM_OPEN, SIM_READ_ONLY);
         return -EROFS;
+    }
     *created = !inode;
     if (!inode) {
         inode = inode_new(disk);

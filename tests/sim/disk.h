@@ -25,7 +25,9 @@ enum sim_call {
     SIM_SYNC_DIRECTORY,
     SIM_SIZE,
     SIM_LOCK,
-    SIM_SHM, /* the index of the write-ahead log: mapping and locks */
+    SIM_SHM,         /* mapping the index of the write-ahead log */
+    SIM_SHM_LOCK,    /* one of the locks in it */
+    SIM_WRITER_LOCK, /* the one that each writer holds for as long as its transaction */
     SIM_DELETE,
     SIM_RENAME,
     SIM_ACCESS,
@@ -35,11 +37,12 @@ const char *sim_call_name(enum sim_call call);
 
 enum sim_fault {
     SIM_OK,
-    SIM_EIO,      /* a sync that fails drops what it should have written, as Linux does */
-    SIM_NO_SPACE, /* of a write, a part is done */
-    SIM_SHORT,    /* a read that gives less than was asked for */
-    SIM_BUSY,     /* somebody else holds the lock */
-    SIM_GONE,     /* not for rules: the process that calls was stopped */
+    SIM_EIO,       /* a sync that fails drops what it should have written, as Linux does */
+    SIM_READ_ONLY, /* not for rules: the disk is, and this would change it */
+    SIM_NO_SPACE,  /* of a write, a part is done */
+    SIM_SHORT,     /* a read that gives less than was asked for */
+    SIM_BUSY,      /* somebody else holds the lock */
+    SIM_GONE,      /* not for rules: the process that calls was stopped */
     SIM_FAULTS
 };
 
@@ -68,16 +71,19 @@ struct sim_entry;
 struct sim_change;
 
 struct sim_disk {
-    void *context;                     /* first argument of all four */
+    void *context;                     /* first argument of all five */
     uint64_t (*random)(void *context); /* never NULL */
     /* Before each call. It may stop the disk: the call then comes to nothing. May be NULL. */
     void (*boundary)(void *context, enum sim_call call, const char *path);
+    /* A call comes to this. May be NULL. */
+    void (*met)(void *context, enum sim_fault fault);
     int64_t (*now_ms)(void *context);     /* unix; NULL: 2026-01-01 */
     void (*slept)(void *context, int us); /* SQLite waits for a lock; NULL: time stands still */
 
     struct sim_rule rules[SIM_RULES];
     uint64_t capacity_bytes; /* 0: endless */
     bool is_read_only;       /* remounted: writes fail */
+    bool is_spared;          /* no rule counts: it is a check that reads */
 
     /* What happened, for tables and tests. */
     uint64_t calls[SIM_CALLS], faults[SIM_CALLS][SIM_FAULTS];
@@ -130,6 +136,8 @@ struct sim_open {
 
 /* Counts the call, passes the boundary, and says what the call has to come to. */
 enum sim_fault sim_enter(struct sim_disk *disk, enum sim_call call, const char *path);
+/* Counts a call that comes to this for another reason than a rule. */
+void sim_met(struct sim_disk *disk, enum sim_call call, enum sim_fault fault);
 bool sim_is_alive(const struct sim_open *file);
 
 /* These do it, without asking again. 0, or a negative errno. */

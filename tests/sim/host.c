@@ -294,7 +294,9 @@ static void boot_check(struct sim *sim)
     const struct moment moment = {.when = ON_BOOT};
     const uint64_t calls = host->calls, crash_at = host->crash_at;
     host->crash_at = 0;
+    host->disk.is_spared = true;
     invariants_check(sim, &moment);
+    host->disk.is_spared = false;
     host->calls = calls;
     host->crash_at = crash_at;
 }
@@ -401,6 +403,7 @@ bool daemon_store_restore(struct sim *sim)
 
 void daemon_disk_fills(struct sim *sim)
 {
+    sim_fault_arm(sim, FAULT_DISK_FULL);
     sim->host.disk.rules[0] = (struct sim_rule){.call = SIM_WRITE,
                                                 .fault = SIM_NO_SPACE,
                                                 .nth = (unsigned)prng_between(&sim->faults, 1, 30),
@@ -410,19 +413,36 @@ void daemon_disk_fills(struct sim *sim)
 void daemon_disk_fails(struct sim *sim)
 {
     static const enum sim_call calls[] = {SIM_READ, SIM_WRITE, SIM_SYNC};
+    sim_fault_arm(sim, FAULT_DISK_ERROR);
     sim->host.disk.rules[1] = (struct sim_rule){.call = calls[prng_below(&sim->faults, 3)],
                                                 .fault = SIM_EIO,
                                                 .nth = (unsigned)prng_between(&sim->faults, 1, 12)};
 }
 
+void daemon_disk_stiffens(struct sim *sim)
+{
+    sim_fault_arm(sim, FAULT_DISK_READ_ONLY);
+    sim->host.disk.is_read_only = true;
+}
+
+/* For a moment, as a reader does that recovers the index or makes room in the log: SQLite waits for
+ * it. Or for as long as somebody has a transaction open that writes, in a shell: no wait is as
+ * long.
+ */
 void daemon_disk_busy(struct sim *sim)
 {
-    sim->host.disk.rules[2] = (struct sim_rule){
-        .call = SIM_LOCK, .fault = SIM_BUSY, .nth = (unsigned)prng_between(&sim->extra, 1, 12)};
+    static const enum sim_call calls[] = {SIM_LOCK, SIM_SHM_LOCK, SIM_WRITER_LOCK};
+    enum sim_call call = calls[prng_below(&sim->extra, 3)];
+    sim_fault_arm(sim, FAULT_STORE_BUSY);
+    sim->host.disk.rules[2] = (struct sim_rule){.call = call,
+                                                .fault = SIM_BUSY,
+                                                .lasts = call == SIM_WRITER_LOCK,
+                                                .nth = (unsigned)prng_between(&sim->extra, 1, 12)};
 }
 
 void daemon_disk_reads_short(struct sim *sim)
 {
+    sim_fault_arm(sim, FAULT_SHORT_READ);
     sim->host.disk.rules[3] = (struct sim_rule){.call = SIM_READ,
                                                 .fault = SIM_SHORT,
                                                 .ends = "spinel.db",
@@ -434,6 +454,7 @@ void daemon_disk_heals(struct sim *sim)
     sim->host.disk.is_read_only = false;
     for (size_t i = 0; i < SIM_RULES; i++)
         sim->host.disk.rules[i].fault = SIM_OK;
+    memset(sim->is_armed, 0, sizeof sim->is_armed);
 }
 
 /* ---- another version ---------------------------------------------------------------- */

@@ -69,7 +69,8 @@ bool daemon_is_up(const struct sim *sim);
 /* The disk is full, or one call of it fails. */
 void daemon_disk_fills(struct sim *sim);
 void daemon_disk_fails(struct sim *sim);
-void daemon_disk_busy(struct sim *sim); /* somebody else holds the store's lock for a moment */
+void daemon_disk_stiffens(struct sim *sim); /* it can be read only */
+void daemon_disk_busy(struct sim *sim);     /* somebody else holds a lock of the store */
 /* One of the reads to come ends before what was asked for. */
 void daemon_disk_reads_short(struct sim *sim);
 void daemon_disk_heals(struct sim *sim);

@@ -71,6 +71,8 @@ static int errno_of(enum sim_fault fault)
 {
     if (fault == SIM_NO_SPACE)
         return ENOSPC;
+    if (fault == SIM_READ_ONLY)
+        return EROFS;
     return fault == SIM_BUSY ? EWOULDBLOCK : EIO;
 }
 
@@ -182,7 +184,10 @@ int __wrap_access(const char *path, int mode)
         return -1;
     if (!is_directory(path) && !sim_exists(sim.disk, path, NULL))
         return fail_with(ENOENT);
-    return (mode & W_OK) && sim.disk->is_read_only ? fail_with(EROFS) : 0;
+    if (!(mode & W_OK) || !sim.disk->is_read_only)
+        return 0;
+    sim_met(sim.disk, SIM_ACCESS, SIM_READ_ONLY);
+    return fail_with(EROFS);
 }
 
 static int descriptor_open(const char *path, int flags)
@@ -327,7 +332,7 @@ ssize_t __wrap_write(int fd, const void *bytes, size_t len)
     if (fault == SIM_NO_SPACE && len > 0)
         wanted = (size_t)(sim.disk->random(sim.disk->context) % len);
     else if (fault != SIM_OK)
-        return fail_with(sim.disk->is_read_only ? EROFS : errno_of(fault));
+        return fail_with(errno_of(fault));
     size_t done = sim_write(&ours->file, ours->at, bytes, wanted);
     ours->at += done;
     return done == 0 && len > 0 ? fail_with(ENOSPC) : (ssize_t)done;

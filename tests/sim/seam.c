@@ -409,6 +409,25 @@ static void disk_called(void *context, enum sim_call call, const char *path)
         called(sim);
 }
 
+/* Calls of the daemon's, as above. */
+static void disk_fault_met(void *context, enum sim_fault fault)
+{
+    static const enum fault kinds[SIM_FAULTS] = {[SIM_EIO] = FAULT_DISK_ERROR,
+                                                 [SIM_READ_ONLY] = FAULT_DISK_READ_ONLY,
+                                                 [SIM_NO_SPACE] = FAULT_DISK_FULL,
+                                                 [SIM_SHORT] = FAULT_SHORT_READ,
+                                                 [SIM_BUSY] = FAULT_STORE_BUSY};
+    struct sim *sim = context;
+    if (sim->host.core || sim->host.is_booting)
+        sim_fault_met(sim, kinds[fault]);
+}
+
+/* The daemon waits for a lock, and the world goes on meanwhile. */
+static void disk_slept(void *context, int us)
+{
+    ((struct sim *)context)->now_ms += us / 1000;
+}
+
 void seam_bind(struct sim *sim)
 {
     bound = sim;
@@ -433,6 +452,8 @@ void seam_bind(struct sim *sim)
     };
     sim_disk_init(&sim->host.disk, disk_random, sim);
     sim->host.disk.boundary = disk_called;
+    sim->host.disk.met = disk_fault_met;
+    sim->host.disk.slept = disk_slept;
     sim->host.disk.now_ms = seam_wall;
     sim_vfs_register(&sim->host.disk, "sim");
     sim_posix_use(&sim->host.disk);

@@ -8,7 +8,13 @@
 #include "tests/sim/actor.h"
 #include "tests/sim/invariants.h"
 
-enum { MINUTE_MS = 60000, HOUR_MS = 3600000, EVENTS_MAX = 400000, BOOT_MS = 1000 };
+enum {
+    MINUTE_MS = 60000,
+    HOUR_MS = 3600000,
+    EVENTS_MAX = 400000,
+    BOOT_MS = 1000,
+    SECOND_TRIES_MS = 5000
+};
 #define YEARS_MS INT64_C(315576000000) /* ten of them */
 
 /* ---- faults ------------------------------------------------------------------------- */
@@ -50,6 +56,19 @@ void sim_fault_note(struct sim *sim, enum fault fault)
     tally_add(&sim->tally->faults[fault], 1);
     sim->faults_met[fault]++;
     TRACE(sim, "fault %s", fault_names[fault]);
+}
+
+void sim_fault_arm(struct sim *sim, enum fault fault)
+{
+    tally_add(&sim->tally->armed[fault], 1);
+    sim->is_armed[fault] = true;
+}
+
+void sim_fault_met(struct sim *sim, enum fault fault)
+{
+    if (sim->is_armed[fault])
+        sim_fault_note(sim, fault);
+    sim->is_armed[fault] = false;
 }
 
 /* As much happens in a time that is so much longer. */
@@ -155,16 +174,35 @@ static void disk_heals(struct sim *sim, void *data)
     daemon_disk_heals(sim);
 }
 
-static void second_daemon(struct sim *sim)
+/* The lock keeps it out while the first lives, and passes to it as soon as the first is dead, with
+ * whatever that had under way. */
+static void second_tries(struct sim *sim, void *data)
 {
     struct store *second = NULL;
     struct error err = ERROR_INIT;
-    if (!daemon_is_up(sim))
+    (void)data;
+    if (sim->is_quiet || sim->now_ms > sim->second_until_ms) {
+        sim->second_until_ms = 0;
         return;
-    if (store_open(store_dir, STORE_WRITE, &second, &err) == 0) {
+    }
+    events_add(&sim->events, sim->now_ms + prng_between(&sim->later, 10, SECOND_TRIES_MS),
+               second_tries, NULL);
+    if (!sim->host.core) {
+        TRACE(sim, "the second daemon has its turn");
+        daemon_boot(sim);
+    } else if (daemon_is_up(sim) && store_open(store_dir, STORE_WRITE, &second, &err) == 0) {
         store_close(second);
         sim_violate(sim, invariant_find("S9"), "a second daemon has opened the store");
     }
+}
+
+/* It is started by mistake, and again by whoever starts what ends, until somebody notices. */
+static void second_daemon(struct sim *sim)
+{
+    bool is_trying = sim->second_until_ms != 0;
+    sim->second_until_ms = sim->now_ms + prng_between(&sim->later, MINUTE_MS, 30 * MINUTE_MS);
+    if (!is_trying)
+        second_tries(sim, NULL);
 }
 
 static int64_t clock_jump(struct prng *prng)
@@ -222,17 +260,17 @@ static void misfortune(struct sim *sim, void *is_extra)
         TRACE(sim, "the clock says %lld", (long long)(sim->now_ms + sim->wall_ms));
         break;
     case FAULT_DISK_FULL:
-        sim_fault_note(sim, kind);
         daemon_disk_fills(sim);
         events_add(&sim->events,
                    sim->now_ms + prng_between(&sim->faults, MINUTE_MS, 20 * MINUTE_MS), disk_heals,
                    NULL);
         break;
     case FAULT_DISK_ERROR:
-        sim_fault_note(sim, kind);
         daemon_disk_fails(sim);
         break;
     case FAULT_SECOND_DAEMON:
+        if (!daemon_is_up(sim))
+            break;
         sim_fault_note(sim, kind);
         second_daemon(sim);
         break;
@@ -309,12 +347,12 @@ static void accident(struct sim *sim, void *data)
                NULL);
     if (!sim->swarm.rates[kind])
         return;
-    sim_fault_note(sim, kind);
     if (kind == FAULT_CLOCK_FROZEN) {
+        sim_fault_note(sim, kind);
         sim->frozen_ms = sim_wall_ms(sim);
         accident_end(sim, clock_goes);
     } else if (kind == FAULT_DISK_READ_ONLY) {
-        sim->host.disk.is_read_only = true;
+        daemon_disk_stiffens(sim);
         accident_end(sim, disk_heals);
     } else {
         daemon_disk_busy(sim);
@@ -331,10 +369,8 @@ static void read_ends_early(struct sim *sim, void *data)
     events_add(&sim->events,
                sim->now_ms + prng_between(&sim->later, 1, 2 * sim->swarm.fault_every_ms),
                read_ends_early, NULL);
-    if (!daemon_is_up(sim))
-        return;
-    sim_fault_note(sim, FAULT_SHORT_READ);
-    daemon_disk_reads_short(sim);
+    if (daemon_is_up(sim) && !sim->is_armed[FAULT_SHORT_READ])
+        daemon_disk_reads_short(sim);
 }
 
 static bool has_accidents(const struct sim *sim)

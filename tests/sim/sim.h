@@ -47,7 +47,8 @@ struct sim {
     int64_t frozen_ms;       /* what the wall clock stands at; 0: it goes */
     int64_t drift_ppm;       /* what it gains in a million */
     struct swarm swarm;
-    bool is_quiet; /* no more faults */
+    int64_t second_until_ms; /* a second daemon goes on trying until then; 0: there is none */
+    bool is_quiet;           /* no more faults */
     struct truth truth;
     struct git git;
     struct sim_driver drivers[DRIVERS];
@@ -57,6 +58,7 @@ struct sim {
     struct tally *tally;
     uint64_t events_run;
     uint64_t faults_met[FAULT_COUNT];
+    bool is_armed[FAULT_COUNT]; /* by the disk's rules, and no call has met it yet */
 
     /* the first violation, and how to get out of wherever it was found */
     int violated; /* index into the table of invariants; -1: none */
@@ -68,6 +70,10 @@ struct sim {
 bool sim_fault(struct sim *sim, enum fault fault, enum verb verb, enum phase phase);
 /* Counts one that was decided elsewhere, against all operations under way. */
 void sim_fault_note(struct sim *sim, enum fault fault);
+
+/* A rule of the disk's waits for a call, which counts when it comes: the first that meets it. */
+void sim_fault_arm(struct sim *sim, enum fault fault);
+void sim_fault_met(struct sim *sim, enum fault fault);
 
 /* The same for operations of this driver only, of a fault that was counted already. */
 void sim_fault_strikes(struct sim *sim, enum fault fault, const struct sim_driver *driver);

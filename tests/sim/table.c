@@ -22,10 +22,15 @@ static void faults_print(const struct tally *tally)
     uint64_t all = 0;
     for (int i = 0; i < FAULT_COUNT; i++)
         all += tally->faults[i];
-    printf("faults      %" PRIu64 "\n", all);
-    for (int i = 0; i < FAULT_COUNT; i++)
-        printf("  %-22s %10" PRIu64 "%s", fault_names[i], tally->faults[i],
+    printf("faults      %" PRIu64 " (of those that wait for a call: how many it met)\n", all);
+    for (int i = 0; i < FAULT_COUNT; i++) {
+        char count[48];
+        int len = snprintf(count, sizeof count, "%" PRIu64, tally->faults[i]);
+        if (tally->armed[i])
+            snprintf(count + len, sizeof count - (size_t)len, "/%" PRIu64, tally->armed[i]);
+        printf("  %-22s %10s%s", fault_names[i], count,
                i % 3 == 2 || i == FAULT_COUNT - 1 ? "\n" : "");
+    }
 }
 
 static void ops_print(const struct tally *tally)
@@ -34,6 +39,19 @@ static void ops_print(const struct tally *tally)
     for (int i = 0; i < VERBS; i++)
         printf("  %-10s %10" PRIu64 "  %10" PRIu64 "  %10" PRIu64 "\n", verb_names[i],
                tally->ops[i], tally->confirmed[i], tally->effects[i]);
+}
+
+/* Those that strike an operation, and so have cells. */
+static void kinds_print(void)
+{
+    unsigned count = 0;
+    for (int f = 0; f < FAULT_COUNT; f++)
+        count += fault_phases((enum fault)f) != 0;
+    printf("            %u of %d kinds of fault take part, those that strike one operation:\n",
+           count, FAULT_COUNT);
+    for (int f = 0, nth = 0; f < FAULT_COUNT; f++)
+        if (fault_phases((enum fault)f))
+            printf(++nth % 6 && nth < (int)count ? "  %-20s" : "  %s\n", fault_names[f]);
 }
 
 static void cells_print(const struct tally *tally)
@@ -49,7 +67,9 @@ static void cells_print(const struct tally *tally)
                 else
                     missed++;
             }
-    printf("cells       %u of %u (operation, phase, fault) met; missed:\n", hit, hit + missed);
+    printf("cells       %u of %u (operation, phase, fault) met\n", hit, hit + missed);
+    kinds_print();
+    printf("  missed:\n");
     for (int f = 0; f < FAULT_COUNT; f++)
         for (int v = 0; v < VERBS; v++)
             for (int p = 0; p < PHASES; p++)

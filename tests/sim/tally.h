@@ -93,7 +93,7 @@ enum { INVARIANTS_MAX = 40, MESSAGE_MAX = 480 };
 /* Counts of all runs, in memory that the processes of all jobs share. */
 struct tally {
     uint64_t seeds, events, simulated_ms, restarts, commits;
-    uint64_t faults[FAULT_COUNT];
+    uint64_t faults[FAULT_COUNT], armed[FAULT_COUNT]; /* armed: laid out for a call to meet */
     uint64_t ops[VERBS], confirmed[VERBS], effects[VERBS];
     uint64_t cells[VERBS][PHASES][FAULT_COUNT];
     uint64_t checks[INVARIANTS_MAX], violations[INVARIANTS_MAX];

@@ -8,7 +8,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SHM_SLOTS = 8, SHM_REGIONS = 64, NEW_YEAR_S = 1767225600 };
+enum {
+    SHM_SLOTS = 8,
+    WRITER_SLOT = 0 /* WAL_WRITE_LOCK of SQLite */,
+    SHM_REGIONS = 64,
+    NEW_YEAR_S = 1767225600
+};
 
 /* The index of a write-ahead log. Lives as long as someone has it mapped, also someone dead. */
 struct shm {
@@ -56,6 +61,11 @@ static int failed(const struct file *file, int sys_errno, int code)
     return code;
 }
 
+static int errno_after(enum sim_fault fault)
+{
+    return fault == SIM_READ_ONLY ? EROFS : EIO;
+}
+
 static enum sim_fault enter(struct file *file, enum sim_call call)
 {
     if (!sim_is_alive(&file->open))
@@ -94,8 +104,7 @@ static int file_write(sqlite3_file *base, const void *bytes, int len, sqlite3_in
     if (fault == SIM_NO_SPACE)
         wanted = (size_t)(file->open.disk->random(file->open.disk->context) % wanted);
     else if (fault != SIM_OK)
-        return failed(file, fault == SIM_EIO && file->open.disk->is_read_only ? EROFS : EIO,
-                      SQLITE_IOERR_WRITE);
+        return failed(file, errno_after(fault), SQLITE_IOERR_WRITE);
     size_t done = sim_write(&file->open, (uint64_t)at, bytes, wanted);
     return done == (size_t)len ? SQLITE_OK : failed(file, 0, SQLITE_FULL);
 }
@@ -103,8 +112,9 @@ static int file_write(sqlite3_file *base, const void *bytes, int len, sqlite3_in
 static int file_truncate(sqlite3_file *base, sqlite3_int64 size)
 {
     struct file *file = file_of(base);
-    if (enter(file, SIM_TRUNCATE) != SIM_OK)
-        return failed(file, EIO, SQLITE_IOERR_TRUNCATE);
+    enum sim_fault fault = enter(file, SIM_TRUNCATE);
+    if (fault != SIM_OK)
+        return failed(file, errno_after(fault), SQLITE_IOERR_TRUNCATE);
     sim_truncate(&file->open, (uint64_t)size);
     return SQLITE_OK;
 }
@@ -263,6 +273,15 @@ static bool shm_is_free(const struct file *file, const struct locks *locks, int 
     return !exclusive || locks->shm_shared[slot] == own;
 }
 
+/* Who holds the writer's lock has the index. Where there is none yet, that lock is taken to make
+ * it: nobody can hold it for long. `isInit` of SQLite's WalIndexHdr says which. */
+static enum sim_call call_of_slot(const struct file *file, int slot)
+{
+    enum { IS_INIT = 12 };
+    const uint8_t *header = file->shm ? file->shm->regions[0] : NULL;
+    return slot == WRITER_SLOT && header && header[IS_INIT] ? SIM_WRITER_LOCK : SIM_SHM_LOCK;
+}
+
 static int shm_lock(sqlite3_file *base, int first, int n, int flags)
 {
     struct file *file = file_of(base);
@@ -270,7 +289,7 @@ static int shm_lock(sqlite3_file *base, int first, int n, int flags)
         shm_release(file, sim_is_alive(&file->open) ? locks_of(file) : NULL, first, n);
         return SQLITE_OK;
     }
-    enum sim_fault fault = enter(file, SIM_SHM);
+    enum sim_fault fault = enter(file, call_of_slot(file, first));
     if (fault == SIM_BUSY)
         return SQLITE_BUSY;
     if (fault != SIM_OK)
@@ -425,8 +444,9 @@ static int vfs_open(sqlite3_vfs *vfs, const char *path, sqlite3_file *base, int 
 static int vfs_delete(sqlite3_vfs *vfs, const char *path, int sync_directory)
 {
     struct sim_disk *disk = disk_of(vfs);
-    if (sim_enter(disk, SIM_DELETE, path) != SIM_OK)
-        return vfs_failed(vfs, EIO, SQLITE_IOERR_DELETE);
+    enum sim_fault fault = sim_enter(disk, SIM_DELETE, path);
+    if (fault != SIM_OK)
+        return vfs_failed(vfs, errno_after(fault), SQLITE_IOERR_DELETE);
     if (sim_delete(disk, path) < 0)
         return vfs_failed(vfs, ENOENT, SQLITE_IOERR_DELETE_NOENT);
     if (sync_directory == 0)
