@@ -63,6 +63,7 @@ const char *const fault_names[FAULT_COUNT] = {
     [FAULT_CLOCK_DRIFT] = "clock-drift",
     [FAULT_SHORT_READ] = "short-read",
     [FAULT_EFFECT_UNSYNCED] = "effect-unsynced",
+    [FAULT_CALL_CRASH] = "call-crash",
 };
 
 const char *const verb_names[VERBS] = {"create", "update", "restart", "delete", "release", "adopt"};
@@ -86,12 +87,25 @@ unsigned fault_phases(enum fault fault)
         ANY = DURABLE | SENT | DONE | ANSWERED,
     };
     static const unsigned phases[FAULT_COUNT] = {
-        [FAULT_SLOW] = SENT,        [FAULT_HANG] = SENT,           [FAULT_FAIL_BEFORE] = SENT,
-        [FAULT_REFUSE] = SENT,      [FAULT_PARTIAL_EFFECT] = SENT, [FAULT_LATE_EFFECT] = SENT,
-        [FAULT_LIE] = SENT,         [FAULT_FAIL_AFTER] = DONE,     [FAULT_REPLY_LOST] = DONE,
-        [FAULT_REPLY_TWICE] = DONE, [FAULT_REPLY_ASTRAY] = DONE,   [FAULT_DRIVER_CRASH] = ANY,
-        [FAULT_CORE_CRASH] = ANY,   [FAULT_POWER_LOSS] = ANY,      [FAULT_PAUSE] = ANY,
-        [FAULT_CLOCK_JUMP] = ANY,   [FAULT_DISK_FULL] = ANY,       [FAULT_DISK_ERROR] = ANY,
+        [FAULT_SLOW] = SENT,
+        [FAULT_HANG] = SENT,
+        [FAULT_FAIL_BEFORE] = SENT,
+        [FAULT_REFUSE] = SENT,
+        [FAULT_PARTIAL_EFFECT] = SENT,
+        [FAULT_LATE_EFFECT] = SENT,
+        [FAULT_LIE] = SENT,
+        [FAULT_FAIL_AFTER] = DONE,
+        [FAULT_REPLY_LOST] = DONE,
+        [FAULT_REPLY_TWICE] = DONE,
+        [FAULT_REPLY_ASTRAY] = DONE,
+        [FAULT_DRIVER_CRASH] = ANY,
+        [FAULT_CORE_CRASH] = ANY,
+        [FAULT_POWER_LOSS] = ANY,
+        [FAULT_PAUSE] = ANY,
+        [FAULT_CLOCK_JUMP] = ANY,
+        [FAULT_DISK_FULL] = ANY,
+        [FAULT_DISK_ERROR] = ANY,
+        [FAULT_CALL_CRASH] = SENT | DONE,
     };
     return phases[fault];
 }
