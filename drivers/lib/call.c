@@ -19,6 +19,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 #include "drivers/lib/callback.h"
+#include "drivers/lib/group.h"
 #include "drivers/lib/guard.h"
 #include "drivers/lib/host.h"
 #include "drivers/lib/lock.h"
@@ -28,8 +29,6 @@
 
 enum {
     CALLS_AT_ONCE = 32,
-    GROUP_MAX = 512,    /* steps of one process */
-    ALONE_MS = 60000,   /* for how long after a group died its kind goes one by one */
     DEATHS_MAX = 3,     /* of one look request, before the rest is given up */
     GRACE_MS = 250,     /* past its deadline a callback may still say so itself */
     DYING_LOOK_MS = 20, /* how often to look at a group whose members are not ours to reap */
@@ -41,11 +40,6 @@ enum {
 struct frame_head {
     uint32_t len;
     uint32_t frame;
-};
-
-struct outcome {
-    uint32_t member;
-    struct error err; /* code 0: done */
 };
 
 struct call *call_new(struct spinel_host *host, struct arena *arena, enum call_kind kind,
@@ -253,50 +247,6 @@ static size_t processes_count(const struct spinel_host *host)
     return count;
 }
 
-static bool uid_is_busy(const struct spinel_host *host, const struct call *call)
-{
-    for (const struct call *other = host->calls; other != call; other = other->next)
-        if (other->kind == CALL_APPLY && strcmp(other->op.uid, call->op.uid) == 0)
-            return true;
-    return false;
-}
-
-static bool is_of_group(const struct call *call, const char *group)
-{
-    return call->group && group && strcmp(call->group, group) == 0;
-}
-
-static bool group_is_busy(const struct spinel_host *host, const char *group)
-{
-    for (const struct call *call = host->calls; call; call = call->next)
-        if (call->state != CALL_WAITING && is_of_group(call, group))
-            return true;
-    return false;
-}
-
-/* Of a busy group hundreds may wait and be asked at each turn: what answers at once is asked first,
- * since whoever runs stands before them. */
-static bool may_start(const struct spinel_host *host, const struct call *call)
-{
-    return call->state == CALL_WAITING &&
-           (call->kind != CALL_APPLY ||
-            (!group_is_busy(host, call->group) && !uid_is_busy(host, call)));
-}
-
-/* Whoever waits and is of the group of `first` goes with it. */
-static void group_gather(struct spinel_host *host, struct call *first)
-{
-    size_t room = 0, most = host->driver->group_max ? host->driver->group_max : GROUP_MAX;
-    if (!first->group || host_now_ms() < host->alone_until_ms)
-        return;
-    for (const struct call *call = first; call; call = call->next)
-        room += is_of_group(call, first->group);
-    first->members = arena_array(first->arena, room, sizeof(struct call *));
-    for (struct call *call = first; call && first->member_count < most; call = call->next)
-        if (is_of_group(call, first->group) && may_start(host, call))
-            first->members[first->member_count++] = call;
-}
-
 static void members_start(struct spinel_host *host, const struct call *first)
 {
     for (size_t i = 1; i < first->member_count; i++) {
@@ -314,10 +264,10 @@ void calls_start(struct spinel_host *host)
     size_t running = processes_count(host);
     for (struct call *call = host->calls, *next; call && running < CALLS_AT_ONCE; call = next) {
         next = call->next;
-        if (!may_start(host, call))
+        if (!call_may_start(host, call))
             continue;
         running++;
-        group_gather(host, call);
+        group_gather(host, call, host_now_ms());
         if (call_fork(host, call, &call->err) < 0)
             call_finish(host, call);
         else
@@ -343,17 +293,7 @@ static bool outcome_take(const struct call *call, const char *data, size_t len)
     if (len != sizeof outcome)
         return false;
     memcpy(&outcome, data, len);
-    if (outcome.member >= call->member_count || !error_is_whole(&outcome.err))
-        return false;
-    struct call *member = call->members[outcome.member];
-    if (member->is_answered)
-        return false;
-    member->is_answered = outcome.err.code == ERR_NONE;
-    if (member->is_answered)
-        applied_write(&member->answer, &member->op);
-    else if (member->err.code == ERR_NONE)
-        member->err = outcome.err;
-    return true;
+    return error_is_whole(&outcome.err) && group_outcome(call, &outcome);
 }
 
 static bool error_take(struct call *call, const char *data, size_t len)
@@ -477,8 +417,7 @@ static void call_expire(struct spinel_host *host, struct call *call)
 {
     struct error late = ERROR_INIT;
     size_t deaths = call->deaths;
-    if (call->group)
-        host->alone_until_ms = host_now_ms() + ALONE_MS;
+    group_part(host, call, host_now_ms());
     error_set(&late, ERR_BUSY, "%s gave no answer within %lld s and was killed", call_what(call),
               (long long)(call->timeout_ms / 1000));
     call_kill(host, call, &late);
@@ -531,29 +470,6 @@ static bool look_goes_on(struct spinel_host *host, struct call *call)
     return call_fork(host, call, &call->err) == 0;
 }
 
-/* Who had no answer yet when its group's process ended hears of whom that was for. */
-static void group_explain(struct spinel_host *host, struct call *first)
-{
-    const struct call *cause = NULL;
-    bool is_wanted = false;
-    for (size_t i = 0; i < first->member_count; i++) {
-        const struct call *call = first->members[i];
-        is_wanted |= call->state == CALL_DYING;
-        if (!cause && call->state == CALL_DYING && call->err.code != ERR_NONE)
-            cause = call;
-    }
-    for (size_t i = 0; i < first->member_count; i++) {
-        struct call *call = first->members[i];
-        if (call->is_answered || call->err.code != ERR_NONE)
-            continue;
-        if (cause)
-            error_set(&call->err, ERR_BUSY, "ended with %s %s, which it was carried out with: %s",
-                      cause->op.kind, cause->op.name, cause->err.message);
-        if (!is_wanted)
-            host->alone_until_ms = host_now_ms() + ALONE_MS;
-    }
-}
-
 static void child_reap(struct spinel_host *host, pid_t pid)
 {
     struct call *call = host->calls;
@@ -565,7 +481,7 @@ static void child_reap(struct spinel_host *host, pid_t pid)
     if (waitpid(pid, &status, WNOHANG) != pid || !call)
         return;
     call_read(host, call);
-    group_explain(host, call);
+    group_explain(host, call, host_now_ms());
     for (size_t i = 1; i < call->member_count; i++) {
         call_explain(call->members[i], status);
         call->members[i]->state = CALL_DYING;

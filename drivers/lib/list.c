@@ -30,11 +30,15 @@ static void text_member(struct text *out, const char *key, const char *text)
 /* What was begun and has not succeeded may have its effect after a look, with nothing in the
  * object's own etag to tell. So it is another one for each time that a call began or ended, and
  * for each process of the driver. */
-static void open_etag_add(struct text *out, const struct spinel_host *host, const char *etag)
+static void etag_add(struct text *out, const struct spinel_host *host, const char *uid,
+                     const char *etag)
 {
     struct text text = TEXT_INIT;
-    text_printf(&text, "%s.open.%" PRIx64 ".%zx", etag ? etag : "", host->born_ns,
-                host->apply_moves);
+    if (!ledger_is_open(host->ledger, uid)) {
+        json_add_text(out, etag);
+        return;
+    }
+    text_printf(&text, "%s.open.%" PRIx64 ".%zx", etag, host->born_ns, host->apply_moves);
     json_add_text(out, text.data);
     text_free(&text);
 }
@@ -50,10 +54,7 @@ void spinel_list_add(struct spinel_list *list, const char *uid, uint64_t epoch, 
     text_add_char(&list->rows, ',');
     json_write(&list->rows, &(struct value){.type = VALUE_INT, .integer = (int64_t)epoch});
     text_add_char(&list->rows, ',');
-    if (ledger_is_open(list->host->ledger, uid))
-        open_etag_add(&list->rows, list->host, etag);
-    else
-        json_add_text(&list->rows, etag ? etag : "");
+    etag_add(&list->rows, list->host, uid, etag ? etag : "");
     text_add_char(&list->rows, ']');
 }
 
@@ -138,7 +139,9 @@ void object_write(struct spinel_host *host, struct text *out, const struct spine
     value_member(out, "booted", object->booted, "null");
     value_member(out, "status", object->status, "{}");
     value_member(out, "damage", object->damage, "[]");
-    if (object->etag)
-        text_member(out, "etag", object->etag);
+    if (object->etag) { /* that of the list, whatever is under way */
+        text_add(out, ",\"etag\":");
+        etag_add(out, host, object->uid, object->etag);
+    }
     text_add_char(out, '}');
 }

@@ -227,6 +227,8 @@ static void a_look_tells_the_etag_of_the_list(void **state)
                                     "{\"spec\":{\"instance\":\"web\",\"instanceId\":\"i\","
                                     "\"metaData\":\"x\",\"userData\":\"y\"}}"));
     steps_take(rack, steps, 2);
+    assert_refused(rack, rack_apply(rack, 2, 2, "update", "Volume", "{\"spec\":{\"size\":65536}}"),
+                   "invalid", "would shrink"); /* it has not ended well, and is listed as such */
     for (unsigned n = 1; n <= 4; n++)
         assert_string_equal(value_get_text(rack_look(rack, n), "etag", "none"),
                             listed_etag(rack, n));

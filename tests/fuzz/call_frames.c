@@ -118,7 +118,7 @@ static void child_end(struct spinel_host *host, struct call *call)
     call_read(host, call);
     (void)calls_expire(host);
     call_read(host, call);
-    group_explain(host, call);
+    group_explain(host, call, host_now_ms());
     for (size_t i = 0; i < call->member_count; i++) {
         call_explain(call->members[i], told.status);
         call->members[i]->state = CALL_DYING;

@@ -15,7 +15,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 
 # Files that parse or judge what the target reads; what they call is reached by other tests.
 FOR = {
-    "call_frames": ["drivers/lib/call.c"],
+    "call_frames": ["drivers/lib/call.c", "drivers/lib/group.c"],
     "control": ["reconciler/server/request.c", "reconciler/server/report.c"],
     "core_messages": ["reconciler/server/supervisor.c"],
     "driver_frames": ["reconciler/engine/core_observe.c", "reconciler/engine/core_driver.c", "reconciler/engine/core_task.c", "reconciler/engine/core_task_new.c"],

@@ -372,7 +372,7 @@ static uint64_t scenario_run(const struct scenario *scenario, const struct crash
     struct wish wish = scenario_base();
     if (scenario->from)
         scenario->from(&wish);
-    bool is_ready = sim_begin_calm(&sim, &wish, false, tally);
+    bool is_ready = sim_begin_calm(&sim, &wish, &scenario->able, false, tally);
     if (is_ready && scenario->middle) {
         wish = scenario_base();
         scenario->middle(&wish);

@@ -23,6 +23,27 @@ static const char *const driver_kinds[DRIVERS] = {
 
 /* ---- lines in ----------------------------------------------------------------------- */
 
+static void turn_ends(struct sim *sim, void *data)
+{
+    struct call_ref *ref = data;
+    (void)sim;
+    if (ref->driver->host && ref->life == ref->driver->life) {
+        calls_start(ref->driver->host);
+        output_post(ref->driver);
+    }
+    free(ref);
+}
+
+/* As the library does: what has come by now is read before anything of it begins. */
+static void turn_post(struct sim_driver *driver)
+{
+    struct call_ref *ref = malloc(sizeof *ref);
+    if (!ref)
+        abort();
+    *ref = (struct call_ref){driver, driver->life, 0};
+    events_add_ordered(&driver->sim->events, driver->sim->now_ms, turn_ends, ref);
+}
+
 static void line_taken(struct sim *sim, void *data)
 {
     struct parcel *parcel = data;
@@ -32,8 +53,12 @@ static void line_taken(struct sim *sim, void *data)
         uint64_t syncs = sim_posix_syncs;
         line_handle(driver->host, parcel->line, parcel->len);
         synced_note(driver, syncs);
+        calls_answer(driver->host);
         output_post(driver); /* what was let in is on disk before it begins */
-        calls_start(driver->host);
+        if (driver->interface.group)
+            turn_post(driver);
+        else
+            calls_start(driver->host);
         if (driver->host->exit_status >= 0)
             sim_driver_crash(driver, "exit status 1");
     }

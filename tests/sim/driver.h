@@ -8,6 +8,7 @@
 #include "model/text.h"
 #include "reconciler/engine/lines.h"
 
+struct able;
 struct sim;
 struct spinel_host;
 struct thing;
@@ -48,6 +49,8 @@ struct sim_driver {
 extern const char *const driver_names[DRIVERS];
 
 void sim_driver_open(struct sim_driver *driver, struct sim *sim, enum driver_id id);
+/* What it announces from now on. */
+void sim_driver_able(struct sim_driver *driver, const struct able *able);
 void sim_driver_start(struct sim_driver *driver);
 void sim_driver_send(struct sim_driver *driver, const char *line, size_t len);
 void sim_driver_asked(struct sim_driver *driver, int64_t id, const char *op);

@@ -3,9 +3,7 @@
 #define TESTS_SIM_SCENARIOS_H
 
 #include <stddef.h>
-#include "tests/sim/wish.h"
-
-struct sim;
+#include "tests/sim/sim.h"
 
 /*
  * The canonical changes: what is declared first, what then, and what somebody does. The
@@ -17,6 +15,7 @@ struct scenario {
     void (*middle)(struct wish *wish); /* a commit between the two; NULL: none */
     void (*to)(struct wish *wish);     /* NULL: no commit */
     void (*act)(struct sim *sim);      /* NULL: nobody does anything */
+    struct able able;                  /* what its drivers are able to */
 };
 extern const struct scenario scenarios[];
 extern const size_t scenario_count;

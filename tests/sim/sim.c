@@ -31,7 +31,8 @@ bool sim_fault(struct sim *sim, enum fault fault, enum verb verb, enum phase pha
     if (sim->is_quiet || rate == 0 ||
         !prng_chance(fault < FAULT_EXTRA   ? &sim->faults
                      : fault < FAULT_LATER ? &sim->extra
-                                           : &sim->later,
+                     : fault < FAULT_ABLE  ? &sim->later
+                                           : &sim->groups,
                      rate))
         return false;
     cell_hit(sim, fault, verb, phase);
@@ -93,6 +94,12 @@ static void extras_choose(struct swarm *swarm, int first, int end, struct prng *
     }
 }
 
+static struct able able_choose(struct prng *prng)
+{
+    static const size_t most[] = {0, 0, 2, 3};
+    return (struct able){.groups = prng_chance(prng, 500), .group_max = most[prng_below(prng, 4)]};
+}
+
 static struct swarm swarm_choose(struct sim *sim, const struct options *options)
 {
     struct prng *prng = &sim->schedule;
@@ -110,7 +117,10 @@ static struct swarm swarm_choose(struct sim *sim, const struct options *options)
     swarm.taste = prng_chance(prng, 300) ? (enum wish_taste)prng_below(prng, TASTES) : TASTE_ALL;
     swarm.near_rate = prng_chance(prng, 500) ? 0 : (unsigned)prng_between(prng, 5, 60);
     extras_choose(&swarm, FAULT_EXTRA, FAULT_LATER, &sim->extra, options);
-    extras_choose(&swarm, FAULT_LATER, FAULT_COUNT, &sim->later, options);
+    extras_choose(&swarm, FAULT_LATER, FAULT_ABLE, &sim->later, options);
+    extras_choose(&swarm, FAULT_ABLE, FAULT_COUNT, &sim->groups, options);
+    for (int i = 0; i < DRIVERS; i++)
+        swarm.able[i] = able_choose(&sim->groups);
     for (int i = 0; i < FAULT_EXTRA; i++) {
         bool is_on = prng_chance(prng, 330);
         unsigned rate = rates[prng_below(prng, 5)];
@@ -428,6 +438,7 @@ static void streams_seed(struct sim *sim, uint64_t seed)
     prng_seed(&sim->chance, &state);
     prng_seed(&sim->extra, &state); /* the last ones: the others stay as they were */
     prng_seed(&sim->later, &state);
+    prng_seed(&sim->groups, &state);
 }
 
 static void world_begin(struct sim *sim, uint64_t seed, bool is_shown, struct tally *tally)
@@ -455,11 +466,14 @@ void sim_end(struct sim *sim)
     arena_free(sim->arena);
 }
 
-bool sim_begin_calm(struct sim *sim, const struct wish *first, bool is_shown, struct tally *tally)
+bool sim_begin_calm(struct sim *sim, const struct wish *first, const struct able *able,
+                    bool is_shown, struct tally *tally)
 {
     world_begin(sim, 1, is_shown, tally);
     sim->is_quiet = true;
     sim->swarm = (struct swarm){.resync_ms = 300000, .hop_ms = 0, .work_ms = 1};
+    for (int i = 0; i < DRIVERS; i++)
+        sim_driver_able(&sim->drivers[i], able);
     git_open(sim, first);
     daemon_open(sim);
     daemon_boot(sim);
@@ -471,6 +485,9 @@ static void swarm_trace(struct sim *sim)
     for (int i = 0; i < FAULT_COUNT; i++)
         if (sim->swarm.rates[i])
             TRACE(sim, "swarm %s %u", fault_names[i], sim->swarm.rates[i]);
+    for (int i = 0; i < DRIVERS; i++)
+        TRACE(sim, "able %s: groups %d of %zu", driver_names[i], sim->swarm.able[i].groups,
+              sim->swarm.able[i].group_max);
     TRACE(sim, "active for %lld s, hop %lld ms, work %lld ms",
           (long long)sim->swarm.active_ms / 1000, (long long)sim->swarm.hop_ms,
           (long long)sim->swarm.work_ms);
@@ -490,6 +507,8 @@ struct verdict sim_run(uint64_t seed, const struct options *options, struct tall
     struct verdict verdict;
     world_begin(&sim, seed, options->is_shown, tally);
     sim.swarm = swarm_choose(&sim, options);
+    for (int i = 0; i < DRIVERS; i++)
+        sim_driver_able(&sim.drivers[i], &sim.swarm.able[i]);
     struct wish first = wish_first(&sim.workload);
     git_open(&sim, &first);
     daemon_open(&sim);

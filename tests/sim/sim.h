@@ -27,6 +27,11 @@
  *                      ▲                             │
  *                    faults                      invariants
  */
+struct able {
+    bool groups;      /* steps of a pool, and of a network, go together */
+    size_t group_max; /* as struct spinel_driver has it */
+};
+
 struct swarm {
     unsigned rates[FAULT_COUNT]; /* per mille of opportunities; 0: not in this run */
     int64_t active_ms;           /* how long faults last */
@@ -36,11 +41,12 @@ struct swarm {
     int64_t resync_ms;
     int64_t hop_ms;  /* a message on its way */
     int64_t work_ms; /* an operation, typically */
+    struct able able[DRIVERS];
 };
 
 struct sim {
     uint64_t seed;
-    struct prng workload, faults, schedule, latency, chance, extra, later;
+    struct prng workload, faults, schedule, latency, chance, extra, later, groups;
     struct events events;
     struct arena *arena;
     int64_t now_ms, wall_ms; /* wall: added to now */
@@ -103,7 +109,8 @@ struct options {
     int64_t active_ms;   /* 0: as the seed says */
 };
 /* A world without faults on `first`, up and converged; false: it did not. */
-bool sim_begin_calm(struct sim *sim, const struct wish *first, bool is_shown, struct tally *tally);
+bool sim_begin_calm(struct sim *sim, const struct wish *first, const struct able *able,
+                    bool is_shown, struct tally *tally);
 void sim_end(struct sim *sim);
 struct swarm sim_swarm(uint64_t seed); /* what the seed chooses, before anything is left out */
 struct verdict sim_run(uint64_t seed, const struct options *options, struct tally *tally);

@@ -63,6 +63,7 @@ const char *const fault_names[FAULT_COUNT] = {
     [FAULT_CLOCK_DRIFT] = "clock-drift",
     [FAULT_SHORT_READ] = "short-read",
     [FAULT_EFFECT_UNSYNCED] = "effect-unsynced",
+    [FAULT_CALL_CRASH] = "call-crash",
 };
 
 const char *const verb_names[VERBS] = {"create", "update", "restart", "delete", "release", "adopt"};
@@ -86,15 +87,33 @@ unsigned fault_phases(enum fault fault)
         ANY = DURABLE | SENT | DONE | ANSWERED,
     };
     static const unsigned phases[FAULT_COUNT] = {
-        [FAULT_SLOW] = SENT,         [FAULT_HANG] = SENT,           [FAULT_FAIL_BEFORE] = SENT,
-        [FAULT_REFUSE] = SENT,       [FAULT_PARTIAL_EFFECT] = SENT, [FAULT_LATE_EFFECT] = SENT,
-        [FAULT_LIE] = SENT,          [FAULT_FAIL_AFTER] = DONE,     [FAULT_REPLY_LOST] = DONE,
-        [FAULT_REPLY_TWICE] = DONE,  [FAULT_REPLY_ASTRAY] = DONE,   [FAULT_DRIVER_CRASH] = ANY,
-        [FAULT_CORE_CRASH] = ANY,    [FAULT_POWER_LOSS] = ANY,      [FAULT_PAUSE] = ANY,
-        [FAULT_CLOCK_JUMP] = ANY,    [FAULT_DISK_FULL] = ANY,       [FAULT_DISK_ERROR] = ANY,
-        [FAULT_SHORT_READ] = ANY,    [FAULT_DISK_READ_ONLY] = ANY,  [FAULT_STORE_BUSY] = ANY,
-        [FAULT_STORE_LOST] = ANY,    [FAULT_STORE_RESTORED] = ANY,  [FAULT_OTHER_VERSION] = ANY,
-        [FAULT_SECOND_DAEMON] = ANY, [FAULT_CLOCK_FROZEN] = ANY,
+        [FAULT_SLOW] = SENT,
+        [FAULT_HANG] = SENT,
+        [FAULT_FAIL_BEFORE] = SENT,
+        [FAULT_REFUSE] = SENT,
+        [FAULT_PARTIAL_EFFECT] = SENT,
+        [FAULT_LATE_EFFECT] = SENT,
+        [FAULT_LIE] = SENT,
+        [FAULT_FAIL_AFTER] = DONE,
+        [FAULT_REPLY_LOST] = DONE,
+        [FAULT_REPLY_TWICE] = DONE,
+        [FAULT_REPLY_ASTRAY] = DONE,
+        [FAULT_DRIVER_CRASH] = ANY,
+        [FAULT_CORE_CRASH] = ANY,
+        [FAULT_POWER_LOSS] = ANY,
+        [FAULT_PAUSE] = ANY,
+        [FAULT_CLOCK_JUMP] = ANY,
+        [FAULT_DISK_FULL] = ANY,
+        [FAULT_DISK_ERROR] = ANY,
+        [FAULT_CALL_CRASH] = SENT | DONE,
+        [FAULT_SHORT_READ] = ANY,
+        [FAULT_DISK_READ_ONLY] = ANY,
+        [FAULT_STORE_BUSY] = ANY,
+        [FAULT_STORE_LOST] = ANY,
+        [FAULT_STORE_RESTORED] = ANY,
+        [FAULT_OTHER_VERSION] = ANY,
+        [FAULT_SECOND_DAEMON] = ANY,
+        [FAULT_CLOCK_FROZEN] = ANY,
     };
     return phases[fault];
 }

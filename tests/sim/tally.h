@@ -73,6 +73,9 @@ enum fault {
     FAULT_CLOCK_DRIFT = FAULT_LATER,
     FAULT_SHORT_READ,
     FAULT_EFFECT_UNSYNCED,
+    /* from the stream of what drivers are able to */
+    FAULT_ABLE,
+    FAULT_CALL_CRASH = FAULT_ABLE,
     FAULT_COUNT,
 };
 extern const char *const fault_names[FAULT_COUNT];

@@ -41,7 +41,7 @@ static bool disk_is_free(const struct wish_project *project, int disk)
 
 static int disk_choose(const struct wish_project *project, struct prng *prng)
 {
-    int disk = (int)prng_below(prng, WISH_VOLUMES);
+    int disk = (int)prng_below(prng, WISH_FEW);
     return disk_is_free(project, disk) ? disk : -1;
 }
 
@@ -72,7 +72,7 @@ static void project_make(struct wish_project *project, struct prng *prng)
     project->nat = true;
     project->port = 8000;
     project->rules = 1;
-    for (int i = 0; i < WISH_VOLUMES; i++)
+    for (int i = 0; i < WISH_FEW; i++)
         if (prng_chance(prng, 600))
             volume_make(&project->volumes[i], prng);
     for (int i = 0; i < WISH_MACHINES; i++)
@@ -112,7 +112,7 @@ static void volume_drop(struct wish_project *project, int index)
 
 static void volume_edit(struct wish_project *project, struct prng *prng)
 {
-    int index = (int)prng_below(prng, WISH_VOLUMES);
+    int index = (int)prng_below(prng, WISH_FEW);
     struct wish_volume *volume = &project->volumes[index];
     volume->renamed_from = volume->name;
     if (!volume->is_declared) {
@@ -234,6 +234,40 @@ static void network_edit(struct wish_project *project, struct prng *prng)
     }
 }
 
+static void volumes_edit(struct wish_project *project, struct prng *prng)
+{
+    struct wish_volume *volumes = &project->volumes[WISH_FEW];
+    const int count = WISH_VOLUMES - WISH_FEW;
+    const bool comes = !volumes[0].is_declared, goes = !comes && prng_chance(prng, 300);
+    const int most = (int)prng_between(prng, 3, count);
+    for (int i = 0; i < count; i++)
+        if (comes && i < most)
+            volume_make(&volumes[i], prng);
+        else if (goes)
+            volumes[i].is_declared = false;
+        else
+            volumes[i].gib++;
+}
+
+static void nics_edit(struct wish_project *project, struct prng *prng)
+{
+    struct wish_machine *machine = &project->machines[prng_below(prng, WISH_MACHINES)];
+    machine->renamed_from = machine->name;
+    if (machine->nics && prng_chance(prng, 500))
+        machine->labels++;
+    else
+        machine->nics = machine->nics ? 0 : (int)prng_between(prng, 3, WISH_NICS - 1);
+}
+
+/* Many of a kind, by one commit. */
+static void many_edit(struct wish_project *project, struct prng *prng)
+{
+    if (prng_chance(prng, 500))
+        volumes_edit(project, prng);
+    else
+        nics_edit(project, prng);
+}
+
 /* Something that only another process of the hypervisor can have, and may at once. */
 static void machine_restart(struct wish_project *project, struct prng *prng)
 {
@@ -249,7 +283,7 @@ static void machine_restart(struct wish_project *project, struct prng *prng)
 /* A volume leaves Git and is kept, or comes back. */
 static void volume_keep(struct wish_project *project, struct prng *prng)
 {
-    int index = (int)prng_below(prng, WISH_VOLUMES);
+    int index = (int)prng_below(prng, WISH_FEW);
     struct wish_volume *volume = &project->volumes[index];
     volume->renamed_from = volume->name;
     if (!volume->is_declared) {
@@ -307,6 +341,8 @@ void wish_edit(struct wish *wish, enum wish_taste taste, struct prng *prng)
     uint64_t what = prng_below(prng, 100);
     if (what < 40)
         volume_edit(project, prng);
+    else if (what < 46)
+        many_edit(project, prng);
     else if (what < 80)
         machine_edit(project, prng);
     else if (what < 98)
@@ -348,6 +384,8 @@ static void machine_text(struct text *out, const struct wish_project *project, i
     wish_machine_name(former, index, machine->renamed_from);
     head_text(out, "Instance", name, project_name,
               machine->renamed_from != machine->name ? former : NULL);
+    if (machine->labels)
+        text_printf(out, "  labels: {number: n%d}\n", machine->labels);
     text_printf(out, "spec:\n  cpus: %d\n  maxCpus: %d\n  memory: %dGiB\n  maxMemory: %dGiB\n",
                 machine->cpus, machine->cpus > 4 ? machine->cpus : 4, machine->memory,
                 machine->memory > 4 ? machine->memory : 4);
@@ -360,8 +398,11 @@ static void machine_text(struct text *out, const struct wish_project *project, i
         wish_volume_name(disk, machine->disk, project->volumes[machine->disk].name);
         text_printf(out, "  disks: [{name: data, volume: %s}]\n", disk);
     }
-    if (machine->has_nic && project->has_network)
-        text_add(out, "  nics: [{name: eth0, subnet: apps}]\n");
+    if (machine->has_nic && project->has_network) {
+        text_add(out, "  nics:\n");
+        for (int i = 0; i <= machine->nics; i++)
+            text_printf(out, "    - {name: eth%d, subnet: apps}\n", i);
+    }
     if (machine->has_cloud_init)
         text_printf(out, "  cloudInit: {userData: \"#cloud-config %s\"}\n", wish_secret);
     text_add(out, "---\n");

@@ -11,7 +11,8 @@
  * volumes and machines each. It becomes manifests as text, and the text goes through
  * the real parser. Every wish is valid; what is not comes from spoiling the text.
  */
-enum { WISH_PROJECTS = 2, WISH_VOLUMES = 3, WISH_MACHINES = 2, WISH_NAME = 24 };
+enum { WISH_PROJECTS = 2, WISH_VOLUMES = 12, WISH_MACHINES = 2, WISH_NAME = 24 };
+enum { WISH_FEW = 3, WISH_NICS = 12 }; /* volumes that come and go one by one; the rest together */
 
 struct wish_volume {
     bool is_declared, is_protected, is_deleted; /* deleted: onRemove: delete */
@@ -23,6 +24,8 @@ struct wish_volume {
 struct wish_machine {
     bool is_declared, has_nic, is_on, may_be_replaced, is_uefi, has_cloud_init;
     int cpus, memory;
+    int nics;    /* beside the first */
+    int labels;  /* a number in a label, which its NICs have, too */
     int disk;    /* index of a volume, or -1 */
     int restart; /* onNextStop, immediate, window, never */
     int restart_policy;

@@ -4,12 +4,16 @@
  * Faults sit where a real driver would have them.
  *
  *   apply arrives ──► admitted (real) ──work──► effect ──► acknowledged (real) ──► answer
+ *
+ * Steps that go together (drivers/lib/group.c, real) have one process, and each its effect at its
+ * own time: whatever ends the process finds any of them done.
  */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include "drivers/lib/callback.h"
+#include "drivers/lib/group.h"
 #include "drivers/lib/host.h"
 #include "drivers/lib/method.h"
 #include "model/json.h"
@@ -20,7 +24,9 @@ enum { CALLS_AT_ONCE = 16, GRACE_MS = 1000, LATE_MAX_MS = 120000 };
 struct work_call {
     struct call call; /* first */
     uint64_t number;
-    bool has_effect, will_come_late, says_nothing;
+    bool has_effect, will_come_late, says_nothing, is_twice, is_astray;
+    struct error outcome; /* of one of a group */
+    size_t left;          /* of the first of a group, or alone: how many are at work */
     struct sim_driver *driver;
 };
 
@@ -84,6 +90,7 @@ static void call_finish(struct spinel_host *host, struct call *call)
     struct work_call *made = (struct work_call *)call;
     for (struct waiter *waiter = call->waiters; waiter; waiter = waiter->next)
         wire_result(&host->wire, waiter->id, "{\"killed\":true}", 15);
+    host->apply_moves += call->kind == CALL_APPLY;
     if (call->is_answered && call->kind == CALL_APPLY &&
         apply_acknowledge(host, &call->op, &call->err) < 0)
         call->is_answered = false;
@@ -104,6 +111,86 @@ static void call_finish(struct spinel_host *host, struct call *call)
     else
         wire_failure(&host->wire, call->id, &call->err);
     call_free(host, call);
+}
+
+/* Answers that come once more, under their number and under another's. */
+struct echoes {
+    struct text twice, astray;
+};
+
+static void call_answer(struct spinel_host *host, struct call *call, struct echoes *echoes)
+{
+    const struct work_call *made = (const struct work_call *)call;
+    const bool is_twice = made->is_twice, is_astray = made->is_astray;
+    const struct text *output = &host->wire.output;
+    size_t from = output->len;
+    call_finish(host, call);
+    if (is_astray)
+        text_add_n(&echoes->astray, output->data + from, output->len - from);
+    if (is_twice)
+        text_add_n(&echoes->twice, output->data + from, output->len - from);
+}
+
+static void echoes_post(struct sim_driver *driver, const struct text *lines,
+                        void (*post)(struct sim_driver *, const char *, size_t))
+{
+    for (size_t at = 0, len; at < lines->len; at += len + 1) {
+        len = strcspn(lines->data + at, "\n");
+        post(driver, lines->data + at, len);
+    }
+}
+
+/* Those whose process has ended. */
+void calls_answer(struct spinel_host *host)
+{
+    struct sim_driver *driver = (struct sim_driver *)(size_t)host->driver;
+    struct echoes echoes = {.twice = TEXT_INIT, .astray = TEXT_INIT};
+    for (struct call *call = host->calls, *next; call; call = next) {
+        next = call->next;
+        if (call->state == CALL_DYING)
+            call_answer(host, call, &echoes);
+    }
+    if (echoes.twice.len || echoes.astray.len)
+        output_post(driver);
+    echoes_post(driver, &echoes.astray, astray_post);
+    echoes_post(driver, &echoes.twice, line_post);
+    text_free(&echoes.twice);
+    text_free(&echoes.astray);
+}
+
+/* ---- processes ---------------------------------------------------------------------- */
+
+/* A process has the number of the first call that it carries out. */
+static struct work_call *first_of(struct work_call *made)
+{
+    struct call *call = made->driver->host->calls;
+    while (call->pid != made->call.pid || call->is_member)
+        call = call->next;
+    return (struct work_call *)call;
+}
+
+/* All that a process carries out, one after the other, from 0 on; NULL: there is no other. */
+static struct work_call *call_of(struct work_call *first, size_t i)
+{
+    if (i == 0)
+        return first;
+    return i < first->call.member_count ? (struct work_call *)first->call.members[i] : NULL;
+}
+
+static void call_explain(struct call *call, const char *how)
+{
+    if (call->err.code == ERR_NONE && !call->is_answered)
+        error_set(&call->err, ERR_SYSTEM, "it ended %s and no answer", how);
+}
+
+static void process_ends(struct work_call *first, const char *how)
+{
+    struct work_call *made;
+    group_explain(first->driver->host, &first->call, first->driver->sim->now_ms);
+    for (size_t i = 0; (made = call_of(first, i)); i++) {
+        call_explain(&made->call, how);
+        made->call.state = CALL_DYING;
+    }
 }
 
 /*
@@ -176,14 +263,24 @@ static void last_moment(struct work_call *made)
     driver->host->arena = driver->host->forever;
 }
 
+/* As in drivers/lib/call.c it is answered later: who kills may be on the way through all calls. */
 void call_kill(struct spinel_host *host, struct call *call, const struct error *why)
 {
-    struct work_call *made = (struct work_call *)call;
+    struct work_call *first, *made;
     if (call->err.code == ERR_NONE)
         call->err = *why;
-    if (made->will_come_late)
-        last_moment(made);
-    call_finish(host, call);
+    if (call->state == CALL_WAITING) {
+        call_finish(host, call);
+        return;
+    }
+    if (call->state == CALL_DYING)
+        return;
+    first = first_of((struct work_call *)call);
+    for (size_t i = 0; (made = call_of(first, i)); i++)
+        if (made->will_come_late)
+            last_moment(made);
+    call->state = CALL_DYING;
+    process_ends(first, "by signal 9");
 }
 
 void calls_end(struct spinel_host *host)
@@ -203,36 +300,49 @@ void frame_send(int fd, enum frame frame, const char *data, size_t len)
 
 /* ---- a call at work ----------------------------------------------------------------- */
 
+/* What of the answers comes through before the process ends. */
+static void outcomes_tell(struct work_call *first, size_t count)
+{
+    struct call *call = &first->call;
+    for (size_t i = 0; call->member_count > 1 && i < count; i++) {
+        const struct outcome outcome = {(uint32_t)i, call_of(first, i)->outcome};
+        group_outcome(call, &outcome);
+    }
+    if (call->member_count <= 1 && count == 0)
+        call->is_answered = false;
+}
+
+static void replies_fail(struct sim_driver *driver, struct work_call *made)
+{
+    const struct call *call = &made->call;
+    made->says_nothing = faulty(driver, FAULT_REPLY_LOST, call, PHASE_DONE);
+    made->is_twice = faulty(driver, FAULT_REPLY_TWICE, call, PHASE_DONE);
+    made->is_astray = faulty(driver, FAULT_REPLY_ASTRAY, call, PHASE_DONE);
+}
+
 static void call_ends(struct sim *sim, void *data)
 {
     struct call_ref *ref = data;
-    struct work_call *made = call_of_ref(ref);
+    struct work_call *first = call_of_ref(ref), *made;
     struct sim_driver *driver = ref->driver;
-    (void)sim;
     free(ref);
-    if (!made)
+    if (!first)
         return;
-    struct call *call = &made->call;
+    struct call *call = &first->call;
     bool is_apply = call->kind == CALL_APPLY;
     if (is_apply && faulty(driver, FAULT_DRIVER_CRASH, call, PHASE_DONE)) {
         sim_fault_strikes(driver->sim, FAULT_DRIVER_CRASH, driver);
         sim_driver_crash(driver, "signal 11");
         return;
     }
-    made->says_nothing = is_apply && faulty(driver, FAULT_REPLY_LOST, call, PHASE_DONE);
-    bool is_twice = is_apply && faulty(driver, FAULT_REPLY_TWICE, call, PHASE_DONE);
-    bool is_astray = is_apply && faulty(driver, FAULT_REPLY_ASTRAY, call, PHASE_DONE);
-    call_finish(driver->host, call);
-    size_t len = driver->host->wire.output.len;
-    if (len && (is_twice || is_astray)) {
-        char *copy = strndup(driver->host->wire.output.data, len - 1);
-        output_post(driver);
-        if (is_astray)
-            astray_post(driver, copy, strcspn(copy, "\n"));
-        if (is_twice)
-            line_post(driver, copy, strcspn(copy, "\n"));
-        free(copy);
-    }
+    size_t count = call->member_count > 1 ? call->member_count : 1;
+    bool crashes = is_apply && faulty(driver, FAULT_CALL_CRASH, call, PHASE_DONE);
+    outcomes_tell(first, crashes ? (size_t)prng_below(&sim->groups, count + 1) : count);
+    process_ends(first, crashes ? "by signal 11" : "with status 0");
+    for (size_t i = 0; is_apply && (made = call_of(first, i)); i++)
+        replies_fail(driver, made);
+    calls_answer(driver->host);
+    output_post(driver);
     calls_start(driver->host);
     output_post(driver);
 }
@@ -299,7 +409,9 @@ static void look_works(struct sim_driver *driver, struct call *call)
     size_t count = call->uid_count;
     if (count > 1 && faulty(driver, FAULT_LOOK_SHORT, NULL, PHASES))
         count--;
-    for (size_t i = 0; i < count; i++) {
+    if (driver->interface.look_all)
+        callback_look_all(driver->host, call->uids, count, &call->answer);
+    for (size_t i = 0; i < count && !driver->interface.look_all; i++) {
         if (i > 0)
             text_add_char(&call->answer, ',');
         if (faulty(driver, FAULT_LOOK_UNKNOWN, NULL, PHASES))
@@ -310,13 +422,13 @@ static void look_works(struct sim_driver *driver, struct call *call)
     call->is_answered = true;
 }
 
-static void apply_refuse(struct sim_driver *driver, struct call *call)
+static int apply_refuse(struct sim_driver *driver, struct error *err)
 {
     static const enum error_code codes[] = {ERR_INVALID, ERR_UNSUPPORTED, ERR_NO_SPACE,
                                             ERR_DENIED,  ERR_CONFLICT,    ERR_SYSTEM};
-    error_set(&call->err, codes[prng_below(&driver->sim->faults, sizeof codes / sizeof *codes)],
+    error_set(err, codes[prng_below(&driver->sim->faults, sizeof codes / sizeof *codes)],
               "refused");
-    error_hint(&call->err, "Try something else.");
+    return error_hint(err, "Try something else.");
 }
 
 /* Names and policies: what the store says of them is not read back from the driver. */
@@ -330,37 +442,38 @@ static bool is_of_records(const struct spinel_op *op)
     return known && known == op->changed->count;
 }
 
-static void apply_works(struct sim_driver *driver, struct work_call *made)
+static int step_works(struct sim_driver *driver, struct work_call *made, struct error *err)
 {
     struct call *call = &made->call;
-    if (faulty(driver, FAULT_FAIL_BEFORE, call, PHASE_SENT)) {
-        error_set(&call->err, ERR_BUSY, "failed before anything was done");
-        return;
-    }
-    if (faulty(driver, FAULT_REFUSE, call, PHASE_SENT)) {
-        apply_refuse(driver, call);
-        return;
-    }
-    if (!is_of_records(&call->op) && faulty(driver, FAULT_LIE, call, PHASE_SENT)) {
-        text_printf(&call->answer, "{\"epoch\":%" PRIu64 "}", call->op.epoch);
-        call->is_answered = true;
-        return;
-    }
+    if (faulty(driver, FAULT_FAIL_BEFORE, call, PHASE_SENT))
+        return error_set(err, ERR_BUSY, "failed before anything was done");
+    if (faulty(driver, FAULT_REFUSE, call, PHASE_SENT))
+        return apply_refuse(driver, err);
+    if (!is_of_records(&call->op) && faulty(driver, FAULT_LIE, call, PHASE_SENT))
+        return 0;
     bool is_part = faulty(driver, FAULT_PARTIAL_EFFECT, call, PHASE_SENT);
     driver->host->arena = call->arena;
-    int result = effect_apply(driver, &call->op, is_part, &call->err);
+    int result = effect_apply(driver, &call->op, is_part, err);
     driver->host->arena = driver->host->forever;
     made->has_effect = true;
     struct note *note = book_find(&driver->sim->book, call->op.op);
     if (note && note->phase < PHASE_DONE)
         note->phase = PHASE_DONE;
     if (result == 0 && is_part)
-        result = error_set(&call->err, ERR_SYSTEM, "broke off in the middle");
+        result = error_set(err, ERR_SYSTEM, "broke off in the middle");
     if (result == 0 && faulty(driver, FAULT_FAIL_AFTER, call, PHASE_DONE))
-        result = error_set(&call->err, ERR_BUSY, "failed after all was done");
-    if (result == 0)
-        text_printf(&call->answer, "{\"epoch\":%" PRIu64 "}", call->op.epoch);
-    call->is_answered = result == 0;
+        result = error_set(err, ERR_BUSY, "failed after all was done");
+    return result;
+}
+
+static void apply_works(struct sim_driver *driver, struct work_call *made)
+{
+    struct call *call = &made->call;
+    bool is_alone = !call->is_member && call->member_count <= 1;
+    int result = step_works(driver, made, is_alone ? &call->err : &made->outcome);
+    if (is_alone && result == 0)
+        applied_write(&call->answer, &call->op);
+    call->is_answered = is_alone && result == 0;
 }
 
 static int64_t work_ms(struct sim_driver *driver, struct call *call)
@@ -381,9 +494,18 @@ static void call_works(struct sim *sim, void *data)
     if (!made)
         return;
     struct call *call = &made->call;
-    if (call->kind == CALL_APPLY && faulty(driver, FAULT_DRIVER_CRASH, call, PHASE_SENT)) {
+    struct work_call *first = first_of(made);
+    bool is_apply = call->kind == CALL_APPLY;
+    if (is_apply && faulty(driver, FAULT_DRIVER_CRASH, call, PHASE_SENT)) {
         sim_fault_strikes(driver->sim, FAULT_DRIVER_CRASH, driver);
         sim_driver_crash(driver, "signal 6");
+        return;
+    }
+    if (is_apply && faulty(driver, FAULT_CALL_CRASH, call, PHASE_SENT)) {
+        process_ends(first, "by signal 6");
+        calls_answer(driver->host);
+        calls_start(driver->host);
+        output_post(driver);
         return;
     }
     if (call->kind == CALL_LIST)
@@ -392,8 +514,10 @@ static void call_works(struct sim *sim, void *data)
         look_works(driver, call);
     else
         apply_works(driver, made);
-    bool is_stale = call->kind != CALL_APPLY && faulty(driver, FAULT_LIST_STALE, NULL, PHASES);
-    call_event(made,
+    if (--first->left > 0)
+        return;
+    bool is_stale = !is_apply && faulty(driver, FAULT_LIST_STALE, NULL, PHASES);
+    call_event(first,
                is_stale ? prng_between(&sim->latency, 100, 20000)
                         : prng_between(&sim->latency, 0, sim->swarm.hop_ms),
                call_ends);
@@ -405,49 +529,74 @@ static void call_expires(struct sim *sim, void *data)
     struct work_call *made = call_of_ref(ref);
     struct sim_driver *driver = ref->driver;
     struct error late = ERROR_INIT;
-    (void)sim;
     free(ref);
     if (!made)
         return;
     error_set(&late, ERR_BUSY, "it gave no answer within %lld s and was killed",
               (long long)(made->call.timeout_ms / 1000));
+    group_part(driver->host, &made->call, sim->now_ms);
     call_kill(driver->host, &made->call, &late);
+    calls_answer(driver->host);
     calls_start(driver->host);
     output_post(driver);
 }
 
-static void call_start(struct work_call *made)
+/* False: it hangs. */
+static bool call_begin(struct work_call *made, const struct work_call *first)
 {
     struct sim_driver *driver = made->driver;
     struct call *call = &made->call;
     call->state = CALL_RUNNING;
     if (call->kind == CALL_APPLY)
         truth_begun(&driver->sim->truth, call->op.uid, call->op.epoch);
+    call->pid = (pid_t)first->number;
+    call->is_member = made != first;
+    driver->host->apply_moves += call->kind == CALL_APPLY;
     call_event(made, call->timeout_ms + GRACE_MS, call_expires);
     made->will_come_late =
         call->kind == CALL_APPLY && faulty(driver, FAULT_LATE_EFFECT, call, PHASE_SENT);
-    if (made->will_come_late || faulty(driver, FAULT_HANG, call, PHASE_SENT))
-        return;
-    call_event(made, work_ms(driver, call), call_works);
+    return !made->will_come_late && !faulty(driver, FAULT_HANG, call, PHASE_SENT);
 }
 
-static bool uid_is_busy(const struct spinel_host *host, const struct call *call)
+/* In their order while all is quiet, so that each place between two of them is met; else not. */
+static void group_start(struct work_call *first)
 {
-    for (const struct call *other = host->calls; other != call; other = other->next)
-        if (other->kind == CALL_APPLY && strcmp(other->op.uid, call->op.uid) == 0)
-            return true;
-    return false;
+    struct sim *sim = first->driver->sim;
+    struct work_call *made;
+    const size_t count = first->call.member_count;
+    const int64_t span_ms = work_ms(first->driver, &first->call);
+    const int64_t step_ms = span_ms / (int64_t)count + 1;
+    TRACE(sim, "%s carries out %zu together", first->driver->interface.name, count);
+    for (size_t i = 0; (made = call_of(first, i)); i++)
+        if (call_begin(made, first))
+            call_event(made,
+                       sim->is_quiet ? (int64_t)(i + 1) * step_ms
+                                     : prng_between(&sim->groups, 0, span_ms),
+                       call_works);
+    first->left = count;
+}
+
+static void call_start(struct work_call *made)
+{
+    made->left = 1;
+    if (call_begin(made, made))
+        call_event(made, work_ms(made->driver, &made->call), call_works);
 }
 
 void calls_start(struct spinel_host *host)
 {
+    const struct sim_driver *driver = (const struct sim_driver *)host->driver;
     size_t running = 0;
     for (struct call *call = host->calls; call; call = call->next)
-        running += call->state != CALL_WAITING;
+        running += call->state != CALL_WAITING && !call->is_member;
     for (struct call *call = host->calls; call && running < CALLS_AT_ONCE; call = call->next) {
-        if (call->state != CALL_WAITING || (call->kind == CALL_APPLY && uid_is_busy(host, call)))
+        if (!call_may_start(host, call))
             continue;
         running++;
-        call_start((struct work_call *)call);
+        group_gather(host, call, driver->sim->now_ms);
+        if (call->member_count > 1)
+            group_start((struct work_call *)call);
+        else
+            call_start((struct work_call *)call);
     }
 }
