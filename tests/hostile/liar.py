@@ -53,7 +53,7 @@ def listed():
 def list_answer(word, uid):
     rows = listed()
     answer = {"list": rows, "unmanaged": [], "trash": [], "complete": True}
-    if word == "empty":
+    if word in ("empty", "gone"):
         answer["list"] = []
     elif word == "partial":
         answer.update(list=[], complete=False)
@@ -103,7 +103,7 @@ def object_answer(uid, word, victim):
         answer["epoch"] = -1
     elif word == "kind":
         answer.update(kind="Instance", name="other", project="elsewhere")
-    elif word == "absent":
+    elif word in ("absent", "gone"):
         answer = {"uid": uid, "absent": True, "epoch": o["epoch"]}
     elif word == "absent-text":
         answer["absent"] = "true"
