@@ -19,7 +19,7 @@ pool() { printf 'apiVersion: spinel/v1\nkind: Pool\nmetadata: {name: %s}\nspec: 
     head -c 10485760 /dev/zero | tr '\0' '[' >large.yaml
     refused small.yaml 'nested'
     refused large.yaml 'large.yaml:1:'
-    run within 150 spinel check small.yaml
+    run within 80 spinel check small.yaml
     [ "$status" -eq 1 ]
     [[ $output != *"of CPU"* ]]
     run within 400 spinel check large.yaml
