@@ -74,11 +74,16 @@ converged() { until_true 30 sh -c 'spinel status --json | jq -e .converged'; }
 @test "30: a store that is a directory, a link or a pipe is not opened as one" {
     mkdir -p lab/state
     mkfifo lab/state/spinel.db
-    for command in 'apply --yes --wait=5s' plan status; do
-        run timeout 20 spinel $command
-        [ "$status" -eq 1 ] || { echo "$command: $status $output"; false; }
+    for _ in pipe directory; do
+        for command in 'apply --yes --wait=5s' plan status; do
+            run timeout 20 spinel $command
+            [ "$status" -eq 1 ] || { echo "$command: $status $output"; false; }
+            [[ $output == *spinel.db* ]]
+        done
+        rm -r lab/state/spinel.db
+        mkdir lab/state/spinel.db
     done
-    rm lab/state/spinel.db
+    rmdir lab/state/spinel.db
     echo precious >target
     ln -s "$PWD/target" lab/state/spinel.db
     run timeout 20 spinel apply --yes --wait=5s
@@ -381,6 +386,7 @@ RACK
 }
 
 @test "25: an image that names another file, or claims a size that cannot be, is refused before it is opened" {
+    command -v qemu-img >/dev/null || skip "qemu-img is not installed"
     image_site 1h
     echo top-secret >secret
     qcow2() { python3 -c '
@@ -392,25 +398,39 @@ open(sys.argv[1], "wb").write((head + backing).ljust(262144, b"\0"))' "$@"; }
     qcow2 images/huge.qcow2 '' 9223372036854775808 0
     qcow2 images/data-file.qcow2 '' 1073741824 4
     qcow2 images/json.qcow2 'json:{"driver":"host_device","filename":"/dev/sda"}' 1073741824 0
-    for name in backing huge data-file json; do
+    image() {
         cat >>lab/manifests/starter.yaml <<RACK
 ---
 apiVersion: spinel/v1
 kind: Image
-metadata: {project: shop, name: $name}
-spec: {path: $PWD/images/$name.qcow2, digest: "sha256:$(sha256sum <images/$name.qcow2 | cut -d' ' -f1)", format: qcow2}
+metadata: {project: shop, name: $1}
+spec: {path: $PWD/images/$1.qcow2, digest: "sha256:$(sha256sum <images/$1.qcow2 | cut -d' ' -f1)", format: qcow2}
 RACK
-    done
+    }
+    for name in backing huge data-file json; do image $name; done
     spinel check lab/manifests || { spinel explain image; false; }
+    # What is let through is shown to qemu-img: to one that leaves a mark.
+    mkdir bin
+    printf '#!/bin/sh\necho "$*" >>%s/asked\nexec %s "$@"\n' "$PWD" "$(command -v qemu-img)" >bin/qemu-img
+    chmod +x bin/qemu-img
     commit images
     git -C lab/manifests push -q 2>/dev/null
-    timeout 60 spinel apply --yes --wait=15s >apply.txt 2>&1 || true
+    PATH=$PWD/bin:$PATH timeout 60 spinel apply --yes --wait=15s >apply.txt 2>&1 || true
     is_plain <apply.txt
+    [ ! -e asked ]
     spinel events --json >events.json
     for name in backing huge data-file json; do
         jq -e --arg n "$name" '[.events[] | select(.type == "op.failed" and .name == $n and (.text | test("refused|backing|64 TiB|data file")))] | length > 0' events.json
     done
     not grep -rq top-secret lab/state
+    qemu-img create -q -f qcow2 images/whole.qcow2 1M # or the mark shows nothing
+    sed -i '/^---/,$d' lab/manifests/starter.yaml
+    image whole
+    printf -- '---\napiVersion: spinel/v1\nkind: Volume\nmetadata: {project: shop, name: disk}\nspec: {size: 1MiB, image: whole}\n' >>lab/manifests/starter.yaml
+    commit whole
+    git -C lab/manifests push -q 2>/dev/null
+    PATH=$PWD/bin:$PATH timeout 60 spinel apply --yes --wait=15s || [ $? -eq 3 ] # those that are gone are held
+    grep "^info" asked
 }
 
 @test "29: a wall clock a century ahead, in 1970, or between there and here, empties no trash and stops nothing" {
