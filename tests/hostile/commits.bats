@@ -209,6 +209,34 @@ sys.stdout.buffer.write(b"".join(b"100644 f%09d\0" % n + bytes.fromhex(sys.argv[
     spinel get instance shop/web-1 | grep -q running
 }
 
+@test "19: a rewind to an older commit is said with the tip it leaves, converges there, and goes on from there" {
+    daemon_start
+    until_true 20 is_converged
+    volume=$(spinel get volume shop/web-1-data --json | jq -r '.items[0].metadata.uid')
+    for port in 81 82; do
+        sed -i -E "s/ports: \[8[0-9]\]/ports: [$port]/" lab/manifests/starter.yaml
+        commit "$port"
+    done
+    git -C lab/manifests push -q >/dev/null 2>&1
+    tip=$(bare rev-parse main)
+    opens() { spinel get firewall shop/main --json | jq -e --arg port "$1" '.items[0].spec.rules[0].protocols[0].ports == [$port]'; }
+    until_true 20 opens 82
+
+    git -C lab/manifests reset -q --hard "$good"
+    git -C lab/manifests push --force >push.out 2>&1
+    grep -q "the old tip was ${tip:0:12}" push.out
+    [ "$(bare rev-parse main)" = "$good" ]
+    until_true 20 opens 80
+    until_true 20 is_converged
+    spinel status --json | jq -e --arg c "$good" '.commit == $c and .headProblem == null'
+    spinel get volumes --json | jq -e --arg uid "$volume" '.items | length == 1 and .[0].metadata.uid == $uid'
+
+    git -C lab/manifests reset -q --hard "$tip"
+    git -C lab/manifests push >push.out 2>&1
+    not grep -q 'the old tip' push.out
+    until_true 20 opens 82
+}
+
 @test "23: a manifest tree that is emptied, or moved away, destroys nothing" {
     daemon_start
     until_true 20 sh -c 'spinel status --json | jq -e .converged'

@@ -128,12 +128,15 @@ comes_back() {
 }
 
 @test "28: two million rows and twenty thousand notices cost no more than their time" {
-    looks balloon
-    daemon_stop
-    looks notices
-    all_is_there
-    core=$(pgrep -P "$daemon" | head -1)
-    [ "$(awk '/VmHWM/ {print $2}' "/proc/$core/status")" -lt 1500000 ]
+    for word in balloon notices; do
+        looks $word
+        all_is_there
+        for pid in $(pgrep -P "$daemon"); do
+            [ "$(awk '/VmHWM/ {print $2}' "/proc/$pid/status")" -lt 300000 ] || { cat "/proc/$pid/status"; false; }
+        done
+        daemon_stop
+    done
+    daemon_start
     comes_back
 }
 
@@ -251,12 +254,17 @@ PY
 }
 
 @test "uids that are none, and strangers by the thousand, become no paths and no rows" {
-    looks names
-    all_is_there
-    [ ! -e "lab/state/../../etc" ]
-    daemon_stop
-    looks many
-    all_is_there
+    rows() { sqlite3 -readonly lab/state/spinel.db 'SELECT uid FROM object ORDER BY uid'; }
+    rows >before
+    find . -name etc -o -name 'g*' -path './lab/state/*' >paths
+    for word in names many; do
+        looks $word
+        all_is_there
+        rows | diff before -
+        find . -name etc -o -name 'g*' -path './lab/state/*' | diff paths -
+        daemon_stop
+    done
+    daemon_start
     comes_back
 }
 
