@@ -28,6 +28,16 @@ int __wrap_stat(const char *path, struct stat *st)
     return -1;
 }
 
+static int attribute_errno;
+
+ssize_t __wrap_lgetxattr(const char *path, const char *name, void *value, size_t size);
+ssize_t __wrap_lgetxattr(const char *path, const char *name, void *value, size_t size)
+{
+    (void)path, (void)name, (void)value, (void)size;
+    errno = attribute_errno;
+    return -1;
+}
+
 struct site {
     char dir[64], pool[128];
     struct spinel_host host;
@@ -89,6 +99,25 @@ static void place_that_went_meanwhile_is_none(void **state)
     assert_int_equal(site->places.count, 0);
 }
 
+static void tag_that_cannot_be_read_is_told_from_none(void **state)
+{
+    struct site *site = *state;
+    char path[160];
+    snprintf(path, sizeof path, "%s/volume", site->pool);
+    FILE *file = fopen(path, "w");
+    assert_non_null(file);
+    fclose(file);
+    attribute_errno = EIO;
+    assert_null(mark_read(&site->host, path, "Volume"));
+    assert_int_equal(errno, EIO);
+    attribute_errno = ENODATA;
+    assert_null(mark_read(&site->host, path, "Volume"));
+    assert_int_equal(errno, 0);
+    unlink(path);
+    assert_null(mark_read(&site->host, path, "Volume"));
+    assert_int_equal(errno, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -96,6 +125,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(place_that_cannot_be_looked_at_is_an_error, site_make,
                                         site_remove),
         cmocka_unit_test_setup_teardown(place_that_went_meanwhile_is_none, site_make, site_remove),
+        cmocka_unit_test_setup_teardown(tag_that_cannot_be_read_is_told_from_none, site_make,
+                                        site_remove),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
