@@ -115,6 +115,9 @@ static int unit_read(struct checker *checker, const struct field *field, const s
     const char *text = given->text;
     int rc;
 
+    invariant(field->unit != UNIT_NONE && (given->type == VALUE_INT || given->type == VALUE_STRING),
+              "%s, unit %d, is read from a value of type %d", label(field), (int)field->unit,
+              (int)given->type);
     if (given->type == VALUE_INT)
         text = arena_printf(checker->arena, "%" PRId64, given->integer);
     rc = field->unit == UNIT_BYTES ? size_read(text, number, &err)
@@ -150,6 +153,8 @@ static void refuse_choice(struct checker *checker, const struct field *field,
     char *all = arena_text(checker->arena, "");
     const char *nearest;
 
+    invariant(given->type == VALUE_STRING, "%s is chosen by a value of type %d", field->name,
+              (int)given->type);
     invariant(field->allowed->count <= FEW_NAMES, "%s allows too many words", field->name);
     for (size_t i = 0; i < field->allowed->count; i++) {
         words[count] = field->allowed->items[i]->text;
@@ -224,6 +229,8 @@ static const char *text_normal(struct checker *checker, const struct field *fiel
     const char *canonical = given->text;
     int64_t length = characters(given);
 
+    invariant(given->type == VALUE_STRING && given->text, "%s is read as text from type %d",
+              label(field), (int)given->type);
     if (length > field->max_length) {
         report_add(checker->report, given->at, "out-of-range",
                    "%s: %" PRId64 " characters; at most %" PRId64, label(field), length,

@@ -12,6 +12,7 @@
 #include "model/arena.h"
 #include "model/error.h"
 #include "model/format.h"
+#include "model/invariant.h"
 
 static const char api_version[] = "spinel/v1";
 
@@ -57,7 +58,8 @@ static void refuse_kind(struct checker *checker, const struct value *word)
     const struct kind *const *kinds = kinds_get(&count);
     const char *nearest;
 
-    for (size_t i = 0; i < count && known < KINDS_MAX; i++)
+    invariant(count <= KINDS_MAX, "%zu kinds are more than are proposed from", count);
+    for (size_t i = 0; i < count; i++)
         if (!kinds[i]->is_derived && kinds[i]->scope != SCOPE_SITE)
             names[known++] = kinds[i]->name;
     nearest = report_nearest(word->text, names, known);
@@ -251,5 +253,8 @@ bool document_check(struct checker *checker, const struct value *given, enum doc
     check_version(checker, given);
     document->kind = check_kind(checker, given, use);
     check_metadata(checker, given, document);
+    invariant(!document->project || (document->kind && document->kind->scope != SCOPE_RACK),
+              "a %s that is rack-wide has project %s",
+              document->kind ? document->kind->name : "document", document->project);
     return document->kind && document->name;
 }

@@ -9,9 +9,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include "model/error.h"
+#include "model/invariant.h"
 
 int write_all(int fd, const void *data, size_t len)
 {
+    invariant(fd >= 0 && (data || len == 0), "%zu bytes go to descriptor %d", len, fd);
     for (const char *at = data; len > 0;) {
         ssize_t put = write(fd, at, len);
         if (put < 0 && errno == EINTR)
@@ -76,6 +78,7 @@ static int file_put(int dir_fd, const char *name, const void *data, size_t len,
                     struct error *err)
 {
     char draft[NAME_MAX + 1];
+    invariant(dir_fd >= 0 && !strchr(name, '/'), "file %s is put into directory %d", name, dir_fd);
     snprintf(draft, sizeof draft, ".%s.%d", name, (int)getpid());
     if (draft_make(dir_fd, draft, data, len) == 0 && give_name(dir_fd, draft, name) == 0 &&
         fsync(dir_fd) == 0)

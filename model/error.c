@@ -5,6 +5,7 @@
  * what went wrong beats none.
  */
 #include "model/error.h"
+#include "model/invariant.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -15,6 +16,7 @@ int error_set(struct error *err, enum error_code code, const char *fmt, ...)
 {
     va_list args;
 
+    invariant(code < ERR_NONE, "an error of code %d: %s", (int)code, fmt);
     va_start(args, fmt);
     vsnprintf(err->message, sizeof(err->message), fmt, args);
     va_end(args);
@@ -64,6 +66,7 @@ int error_wrap(struct error *err, const char *fmt, ...)
     size_t len;
     va_list args;
 
+    invariant(err->code != ERR_NONE, "no error is explained by: %s", fmt);
     memcpy(inner, err->message, sizeof(inner));
     va_start(args, fmt);
     vsnprintf(err->message, sizeof(err->message), fmt, args);
@@ -78,6 +81,7 @@ int error_hint(struct error *err, const char *fmt, ...)
 {
     va_list args;
 
+    invariant(err->code != ERR_NONE, "no error has the hint: %s", fmt);
     va_start(args, fmt);
     vsnprintf(err->hint, sizeof(err->hint), fmt, args);
     va_end(args);

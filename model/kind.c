@@ -25,6 +25,8 @@ static const char *const changes[] = {
 
 const char *change_text(enum change change)
 {
+    invariant((size_t)change < sizeof(changes) / sizeof(changes[0]), "there is no change %d",
+              (int)change);
     return changes[change];
 }
 
@@ -143,6 +145,8 @@ char *field_path(struct arena *arena, const struct field *field)
 {
     char *above;
 
+    invariant(field->name || field->parent, "a field of type %d has neither name nor parent",
+              (int)field->type);
     if (!field->parent)
         return arena_printf(arena, "%s", field->name);
     above = field_path(arena, field->parent);

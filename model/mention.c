@@ -4,6 +4,7 @@
  * rack-wide has a key for each, because which of the two it means is not its own to say.
  */
 #include "model/mention.h"
+#include "model/invariant.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -47,6 +48,7 @@ static void tell_ref(const struct finding *finding, const char *kind_name, const
 {
     const struct kind *kind = kind_find(kind_name);
 
+    invariant(kind && name, "'%s' refers to kind %s, which there is not", name, kind_name);
     if (finding->project && kind->scope != SCOPE_RACK)
         tell(finding, MENTION_REF, kind_name, finding->project, name);
     if (kind->scope != SCOPE_PROJECT)
@@ -135,6 +137,7 @@ void mentions_each(const struct resource *resource,
     const struct finding finding = {resource->project, found, context};
     const char *kind = resource->kind->name;
 
+    invariant(resource->name && resource->spec, "a %s is asked for keys before it is whole", kind);
     tell(&finding, MENTION_IS, kind, resource->project, resource->name);
     if (resource->renamed_from)
         tell(&finding, MENTION_WAS, kind, resource->project, resource->renamed_from);

@@ -4,6 +4,7 @@
  * forms), and inet_ntop() writes RFC 5952; both only turn text into bytes.
  */
 #include "model/net.h"
+#include "model/invariant.h"
 
 #include <arpa/inet.h>
 #include <stdio.h>
@@ -128,6 +129,8 @@ struct prefix prefix_network(const struct prefix *prefix)
 {
     struct prefix network = *prefix;
 
+    invariant(prefix->length >= 0 && prefix->length <= address_bytes(&prefix->address) * 8,
+              "a prefix of family %d is %d bits long", prefix->address.family, prefix->length);
     for (int i = 0; i < address_bytes(&network.address); i++) {
         int bits = prefix->length - i * 8;
         unsigned mask = bits >= 8 ? 0xFF : bits <= 0 ? 0 : (0xFFu << (8 - bits)) & 0xFF;
@@ -141,7 +144,6 @@ bool prefix_has(const struct prefix *prefix, const struct address *address)
 {
     struct prefix mine = prefix_network(prefix);
     struct prefix theirs = {.address = *address, .length = prefix->length};
-
     if (prefix->address.family != address->family)
         return false;
     theirs = prefix_network(&theirs);
@@ -178,6 +180,9 @@ int prefix_nth(const struct prefix *prefix, uint64_t n, struct address *out, str
 int64_t prefix_hosts(const struct prefix *prefix)
 {
     int bits = address_bytes(&prefix->address) * 8 - prefix->length;
+
+    invariant(bits >= 0, "a prefix of family %d is %d bits long", prefix->address.family,
+              prefix->length);
     int64_t taken = prefix->address.family == 4 ? 3 : 2; /* IPv6 has no broadcast address */
 
     if (bits >= 63)

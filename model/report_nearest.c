@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "model/report.h"
+#include "model/invariant.h"
 
 enum { WORD_MAX = 64, DISTANCE_MAX = 2 };
 
@@ -25,6 +26,8 @@ static int distance(const char *a, size_t a_len, const char *b, size_t b_len)
     int rows[3][WORD_MAX + 1];
     int *before = rows[0], *above = rows[1], *row = rows[2];
 
+    invariant(a_len <= WORD_MAX && b_len <= WORD_MAX, "words of %zu and %zu are compared", a_len,
+              b_len);
     for (size_t j = 0; j <= b_len; j++)
         above[j] = (int)j;
     for (size_t i = 1; i <= a_len; i++) {

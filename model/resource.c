@@ -55,6 +55,9 @@ struct value *resource_value(struct arena *arena, const struct resource *resourc
     struct value *metadata = value_map(arena);
     const struct value *spec = resource->own_spec ? resource->own_spec : resource->spec;
 
+    invariant(resource->name && value_is_map(spec) && resource->labels && resource->drift_policy,
+              "a %s is shown before it is whole", resource->kind->name);
+
     value_set_text(arena, root, "apiVersion", "spinel/v1");
     value_set_text(arena, root, "kind", resource->kind->name);
     value_set(arena, root, "metadata", metadata);
@@ -144,6 +147,8 @@ void resource_complete(struct checker *checker, struct resource *resource)
         {"PortForward", complete_forward},
     };
 
+    invariant(value_is_map(resource->spec), "a %s is completed and has no spec",
+              resource->kind->name);
     for (size_t i = 0; i < sizeof(rules) / sizeof(rules[0]); i++)
         if (text_equal(rules[i].kind, resource->kind->name))
             rules[i].complete(checker->arena, resource, shared(resource->spec));

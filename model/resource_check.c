@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "model/arena.h"
+#include "model/invariant.h"
 #include "model/net.h"
 #include "model/set_build.h"
 #include "model/unit.h"
@@ -163,6 +164,8 @@ void resource_check(struct checker *checker, const struct resource *resource,
         {"Subnet", check_subnet},
     };
 
+    invariant(resource->name && resource->spec, "a %s is checked before it is whole",
+              resource->kind->name);
     check_renamed(checker, resource);
     for (size_t i = 0; i < sizeof(rules) / sizeof(rules[0]); i++)
         if (strcmp(rules[i].kind, resource->kind->name) == 0)

@@ -52,6 +52,8 @@ static void clash_report(struct checker *checker, const struct claim *a, const s
     const struct claim *first = position_compare(a->at, b->at) <= 0 ? a : b;
     const struct claim *second = first == a ? b : a;
 
+    invariant(a != b && strcmp(a->what, b->what) == 0, "%s clashes with %s", a->what, b->what);
+
     report_add(checker->report, second->at, code, "%s is taken already, by %s (%s:%u)%s",
                second->what, first->by, first->at.file ? first->at.file : "?", first->at.line,
                advice);

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "model/arena.h"
+#include "model/invariant.h"
 #include "model/set_build.h"
 #include "model/set_claim.h"
 #include "model/text.h"
@@ -96,6 +97,8 @@ static void fill_nic(struct arena *arena, struct resource *resource, const char 
 {
     struct value *spec = value_map(arena);
 
+    invariant(!value_get(resource->spec, "nic"), "%s %s has a nic of its own beside %s",
+              resource->kind->name, resource->name, nic);
     for (size_t i = 0; i < resource->spec->pair_count; i++) {
         const struct pair *pair = &resource->spec->pairs[i];
 

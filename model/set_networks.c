@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "model/arena.h"
+#include "model/invariant.h"
 #include "model/net.h"
 #include "model/set_build.h"
 #include "model/set_claim.h"
@@ -45,6 +46,10 @@ static const char *reserved_as(const struct prefix *prefix, const struct address
     struct error err = ERROR_INIT;
     struct address last;
     int bits = (address->family == 4 ? 32 : 128) - prefix->length;
+
+    invariant(prefix->address.family == address->family && bits >= 0,
+              "an address of family %d lies in a prefix of family %d, %d bits", address->family,
+              prefix->address.family, prefix->length);
 
     if (address_equal(&network.address, address))
         return "network";
@@ -106,8 +111,10 @@ static void check_for_guests(struct checker *checker, const struct resource *by,
     else if (!prefix_of(given, &mine))
         return;
     for (size_t i = 0; i < sizeof(not_for_guests) / sizeof(not_for_guests[0]); i++) {
-        if (prefix_read(not_for_guests[i].prefix, &other, &ignored) < 0 ||
-            !prefix_overlaps(&mine, &other))
+        int known = prefix_read(not_for_guests[i].prefix, &other, &ignored);
+
+        invariant(known == 0, "our own %s is no prefix", not_for_guests[i].prefix);
+        if (!prefix_overlaps(&mine, &other))
             continue;
         report_add(checker->report, value_place(by, given), "bad-prefix",
                    "%s: %s %s no guest can have: %s is %s", field, given->text,
@@ -190,11 +197,12 @@ static void check_subnets(struct checker *checker, const struct set *set)
 {
     struct placed *all;
     const struct placed *wide;
-    size_t count = 0;
+    size_t count = 0, room;
 
     for (size_t i = 0; i < set->count; i++)
         count += is_a(set->resources[i], "Subnet");
-    wide = all = arena_array(checker->arena, count, sizeof(*all));
+    room = count;
+    wide = all = arena_array(checker->arena, room, sizeof(*all));
     count = 0;
     for (size_t i = 0; i < set->count; i++) {
         const struct resource *subnet = set->resources[i];
@@ -208,6 +216,7 @@ static void check_subnets(struct checker *checker, const struct set *set)
         if (!placed.vpc || !prefix_of(value_get(subnet->spec, "cidr"), &placed.prefix))
             continue;
         check_in_vpc(checker, &placed);
+        invariant(count < room, "subnet %zu of %zu", count, room);
         all[count++] = placed;
     }
     if (count > 1)

@@ -75,6 +75,8 @@ static void dangling_report(struct resolver *resolver, const char *label, const 
 {
     struct arena *arena = resolver->checker->arena;
     const struct kind *of = kind_find(kind);
+
+    invariant(of, "%s refers to kind %s, which there is not", label, kind);
     const struct resource *stranger = NULL;
     const char *nearest = nearest_name(resolver, kind, name, &stranger);
     const char *project = of->scope == SCOPE_RACK ? NULL : resolver->resource->project;
@@ -96,8 +98,11 @@ static void dangling_report(struct resolver *resolver, const char *label, const 
 
 static const char *label(const struct field *field)
 {
-    while (!field->name)
+    while (!field->name) {
+        invariant(field->parent, "a field of type %d has no name, nor has any above it",
+                  (int)field->type);
         field = field->parent;
+    }
     return field->name;
 }
 
@@ -222,6 +227,9 @@ void resource_resolve(struct checker *checker, const struct set *set, struct res
     for (size_t i = 0; i < resolver.count; i++)
         if (kept == 0 || resolver.refs[kept - 1] != resolver.refs[i])
             resolver.refs[kept++] = resolver.refs[i];
+    invariant(kept <= resolver.count && resolver.count <= resolver.room,
+              "%s keeps %zu of %zu references in room for %zu", resource->name, kept,
+              resolver.count, resolver.room);
     refs_keep(checker->arena, resource, before, resolver.refs, kept);
     if (resolver.refs != resolver.few)
         free(resolver.refs);

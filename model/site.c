@@ -7,6 +7,7 @@
 #include "model/arena.h"
 #include "model/document.h"
 #include "model/error.h"
+#include "model/invariant.h"
 #include "model/yaml.h"
 
 static const char *dir_of(struct arena *arena, const char *file)
@@ -45,6 +46,7 @@ static void repository_read(struct arena *arena, struct site *site, const struct
 static void driver_dirs_read(struct arena *arena, struct site *site, const struct value *spec)
 {
     const struct value *given = value_get(spec, "driverDirs");
+    invariant(value_is_list(given), "%s has passed, and its driverDirs are no list", site->file);
     const char **dirs = arena_array(arena, given->count, sizeof(*dirs));
 
     for (size_t i = 0; i < given->count; i++)
@@ -170,6 +172,8 @@ int site_read(struct arena *arena, const char *file, const char *dir, const char
     site->file = arena_text(arena, file);
     site->dir = dir ? arena_text_n(arena, dir, strlen(dir)) : dir_of(arena, file);
     spec_read(arena, site, spec);
+    invariant(site->state_dir && site->key_file && site->repository.path && site->dir,
+              "%s has passed, and names not all of its places", file);
     places_check(arena, site, &document, report);
     if (report->count > before)
         return ERR_INVALID;

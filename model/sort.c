@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MPL-2.0 */
 #include "model/sort.h"
+#include "model/invariant.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -14,6 +15,7 @@ void sort_items(void *items, size_t count, size_t size,
 {
     const char *at = items;
 
+    invariant(size > 0 && (items || count == 0), "%zu items of %zu bytes are sorted", count, size);
     for (size_t i = 1; i < count; i++, at += size)
         if (compare(at, at + size) > 0) {
             qsort(items, count, size, compare);

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "model/value.h"
+#include "model/invariant.h"
 
 static const struct value *get_n(const struct value *map, const char *key, size_t len)
 {
@@ -52,6 +53,7 @@ const struct value *value_find_near(const struct value *list, const char *key, c
     if (!value_is_list(list))
         return NULL;
     near = near < list->count ? near : list->count;
+    invariant(list->count == 0 || list->items, "a list of %zu has no items", list->count);
     found = find_between(list, key, name, near, list->count);
     return found ? found : find_between(list, key, name, 0, near);
 }

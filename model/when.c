@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MPL-2.0 */
 /* Times as programs and as people read them. Always UTC: a rack has no time zone. */
 #include "model/when.h"
+#include "model/invariant.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -73,6 +74,7 @@ int when_read(const char *text, int sign, int64_t *at, struct error *err)
     struct error ignored = ERROR_INIT;
     int64_t seconds;
 
+    invariant(sign == 1 || sign == -1, "a duration counts %d times", sign);
     for (size_t i = 0; i < sizeof(forms) / sizeof(forms[0]); i++) {
         struct tm parts = {0};
         const char *end = strptime(text, forms[i], &parts);

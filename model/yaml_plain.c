@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "model/arena.h"
+#include "model/invariant.h"
 #include "model/yaml.h"
 #include "model/yaml_text.h"
 
@@ -89,6 +90,8 @@ static void line_next(struct plain *plain)
 
 static struct position here(const struct plain *plain)
 {
+    invariant(plain->line <= plain->at && plain->at <= plain->stop, "%s:%u: %td of %td bytes",
+              plain->file, plain->number, plain->at - plain->line, plain->stop - plain->line);
     return (struct position){plain->file, plain->number, (unsigned)(plain->at - plain->line) + 1};
 }
 
@@ -208,6 +211,8 @@ static bool key_take(struct plain *plain, struct value *map)
 
 static void value_take(struct value *map, struct value *value)
 {
+    invariant(map->pair_count > 0 && value && value != map, "of %zu keys the last has no value",
+              map->pair_count);
     map->pairs[map->pair_count - 1].value = value;
 }
 
@@ -424,6 +429,8 @@ struct value *yaml_plain_read(struct arena *arena, const char *file, const char 
         if (plain.indent > 0 || is_item(&plain) || !(document = block_read(&plain)) ||
             plain.indent >= 0)
             return NULL;
+        invariant(plain.depth == 0, "%s:%u: a document ends %d deep", file, plain.number,
+                  plain.depth);
         value_append(arena, docs, document);
     }
     return plain.is_doubtful ? NULL : docs;

@@ -113,6 +113,9 @@ static bool line_is_refused(const struct reader *reader, unsigned line)
 {
     size_t first = reader->problems_max - PROBLEMS_MAX;
 
+    invariant(reader->problems_max >= PROBLEMS_MAX, "%s may have %zu problems", reader->file,
+              reader->problems_max);
+
     for (size_t i = first; i < reader->report->kept; i++)
         if (reader->report->problems[i].at.line == line &&
             strcmp(reader->report->problems[i].code, "bad-character") == 0)
@@ -274,6 +277,7 @@ static struct value *node_read(struct reader *reader, yaml_event_t *event, int d
     yaml_event_type_t type = event->type;
     struct value *value;
 
+    invariant(depth <= YAML_MAX_DEPTH, "%s:%u is read %d deep", at.file, at.line, depth);
     if (type == YAML_SCALAR_EVENT) {
         value = scalar_read(reader, event);
     } else if (type == YAML_ALIAS_EVENT) {
@@ -359,7 +363,10 @@ static void documents_read(struct reader *reader, struct value *docs)
         yaml_parser_delete(&reader->parser);
         if (!reader->stopped_at)
             return;
+        size_t stopped = at;
+
         at = next_document(reader, at, &line, reader->stopped_at);
+        invariant(at > stopped, "%s is read from byte %zu again", reader->file, stopped);
     }
 }
 

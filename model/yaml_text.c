@@ -6,6 +6,7 @@
  * for what is reported.
  */
 #include "model/yaml_text.h"
+#include "model/invariant.h"
 
 #include <string.h>
 #include <utf8proc.h>
@@ -46,6 +47,7 @@ const char *yaml_refused(int32_t point)
 
 bool yaml_is_boundary(const char *data, size_t len, size_t at)
 {
+    invariant(at <= len, "byte %zu of %zu", at, len);
     if (len - at < 3 || (memcmp(data + at, "---", 3) != 0 && memcmp(data + at, "...", 3) != 0))
         return false;
     return len - at == 3 || strchr(" \t\r\n", data[at + 3]) != NULL;
@@ -76,6 +78,9 @@ static struct position walk_position(const struct walk *walk, size_t at)
 
 static void document_end(struct walk *walk, size_t at)
 {
+    invariant(at >= walk->document_start && at <= walk->len,
+              "%s: a document from %zu to %zu of %zu", walk->file, walk->document_start, at,
+              walk->len);
     if (at - walk->document_start > YAML_MAX_DOCUMENT) {
         report_add(walk->report, (struct position){walk->file, walk->document_line, 1}, "too-large",
                    "document of %zu bytes; one may have at most %d (1 MiB)",
@@ -136,6 +141,7 @@ static size_t character_check(struct walk *walk, size_t at)
                                             (utf8proc_ssize_t)(walk->len - at), &point);
     const char *why;
 
+    invariant(at < walk->len, "%s: byte %zu of %zu is judged", walk->file, at, walk->len);
     if (len <= 0) {
         encoding_refuse(walk, at);
         return 0;

@@ -4,6 +4,7 @@
  * what YAML 1.1 takes for a number, a date or a boolean is quoted as well.
  */
 #include "model/yaml.h"
+#include "model/invariant.h"
 
 #include <inttypes.h>
 #include <stdbool.h>
@@ -82,6 +83,7 @@ static bool is_literal(const char *text, size_t len)
 
 static void write_literal(struct text *out, const char *text, size_t len, int depth)
 {
+    invariant(len > 0 && text[len] == '\0', "a block of %zu bytes", len);
     text_add(out, text[len - 1] == '\n' ? "|" : "|-");
     while (*text) {
         size_t line = strcspn(text, "\n");

@@ -47,13 +47,16 @@ static char *small_file_read(struct spinel_host *host, const char *path)
     int fd = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
     if (fd < 0)
         return NULL;
+    errno = 0;
     if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_size <= TAG_MAX) {
         text = arena_alloc(spinel_arena(host), (size_t)st.st_size + 1);
         ssize_t got = read(fd, text, (size_t)st.st_size);
         text[got > 0 ? got : 0] = '\0';
     }
+    int cause = errno;
     close(fd);
-    return text;
+    errno = cause;
+    return cause ? NULL : text;
 }
 
 static const struct value *of_kind(const struct value *tag, const char *kind)
@@ -68,7 +71,7 @@ const struct value *tag_file_read(struct spinel_host *host, const char *path, co
     return text ? of_kind(spinel_tag_read(host, text, native), kind) : NULL;
 }
 
-/* NULL: it has none. */
+/* NULL: it has none, or errno says why that cannot be told. */
 static char *attribute_read(struct spinel_host *host, const char *path)
 {
     char usual[TAG_USUAL];
@@ -85,15 +88,35 @@ static char *attribute_read(struct spinel_host *host, const char *path)
     return len > 0 ? text : NULL;
 }
 
+/* What a stranger keeps to himself carries no tag of ours. */
+static bool is_answer(int number)
+{
+    return number == 0 || number == ENOENT || number == ENODATA || number == EOPNOTSUPP ||
+           number == ERANGE || number == ELOOP || number == EACCES || number == EPERM;
+}
+
 const struct value *mark_read(struct spinel_host *host, const char *path, const char *kind)
 {
     struct stat st;
+    const char *text = NULL, *native;
+    errno = 0;
     if (lstat(path, &st) < 0 || !S_ISREG(st.st_mode))
+        goto out;
+    native = native_of(host, path, &st);
+    errno = 0;
+    text = attribute_read(host, path);
+    if (!text && is_answer(errno)) {
+        errno = 0;
+        text = small_file_read(host, mark_sidecar(host, path));
+    }
+out:
+    if (!text) {
+        errno = is_answer(errno) ? 0 : errno;
         return NULL;
-    const char *native = native_of(host, path, &st);
-    const char *text = attribute_read(host, path);
-    return text ? of_kind(spinel_tag_read(host, text, native), kind)
-                : tag_file_read(host, mark_sidecar(host, path), native, kind);
+    }
+    const struct value *tag = of_kind(spinel_tag_read(host, text, native), kind);
+    errno = 0;
+    return tag;
 }
 
 int tag_file_write(struct spinel_host *host, const char *path, const struct spinel_op *op,

@@ -10,7 +10,8 @@
  * native id is the file's name and inode, so a copy of file and tag is not ours.
  */
 
-/* The valid tag of a regular file of `kind` (not of a link to one), or NULL. */
+/* The valid tag of a regular file of `kind` (not of a link to one), or NULL: with errno 0 it has
+ * none, else that cannot be told. */
 const struct value *mark_read(struct spinel_host *host, const char *path, const char *kind);
 
 /* Tags the file that is open as `fd` and has, or will have, the name `path`. The tag is durable

@@ -147,10 +147,11 @@ static int note_each(struct spinel_host *host, const char *dir, const char *name
 static int own_each(struct spinel_host *host, const char *dir, const char *name, void *context,
                     struct error *err)
 {
-    (void)err;
     struct stat st;
     const char *path = arena_printf(spinel_arena(host), "%s/%s", dir, name);
-    if (stat(path, &st) == 0 && S_ISDIR(st.st_mode))
+    if (stat(path, &st) < 0) /* a pool that cannot be looked at has not lost its volumes */
+        return errno == ENOENT || errno == ELOOP ? 0 : error_sys(err, "cannot look at %s", path);
+    if (S_ISDIR(st.st_mode))
         place_add(host, context, path);
     return 0;
 }

@@ -21,18 +21,24 @@ static bool is_own(const struct value *tag, const char *uid)
     return tag && strcmp(value_get_text(tag, "uid", ""), uid) == 0;
 }
 
-static void found_in(struct spinel_host *host, const char *dir, const char *uid,
-                     struct volume_found *found)
+static int found_in(struct spinel_host *host, const char *dir, const char *uid,
+                    struct volume_found *found, struct error *err)
 {
     for (size_t i = 0; i < FORMAT_COUNT; i++) {
         const char *path = native_volume_path(spinel_arena(host), dir, uid, formats[i]);
-        if (access(path, F_OK) < 0)
-            continue;
+        if (access(path, F_OK) < 0) {
+            if (errno == ENOENT)
+                continue;
+            return error_sys(err, "cannot look at %s", path);
+        }
         const struct value *tag = mark_read(host, path, "Volume");
+        if (!tag && errno)
+            return error_sys(err, "cannot read the tag of %s", path);
         *found = (struct volume_found){path, formats[i], is_own(tag, uid) ? tag : NULL};
         if (found->tag)
-            return;
+            break;
     }
+    return 0;
 }
 
 int volume_find(struct spinel_host *host, const struct pool_places *places, const char *uid,
@@ -43,8 +49,8 @@ int volume_find(struct spinel_host *host, const struct pool_places *places, cons
     for (size_t i = 0; i < places->count && !found->tag; i++) {
         if (places->items[i].is_unmounted)
             unmounted = places->items[i].dir;
-        else
-            found_in(host, places->items[i].dir, uid, found);
+        else if (found_in(host, places->items[i].dir, uid, found, err) < 0)
+            return err->code;
     }
     if (!found->tag && unmounted)
         return error_set(err, ERR_BUSY, "pool directory %s is not mounted", unmounted);
@@ -72,10 +78,11 @@ static bool has_volume_name(const char *name)
 static int volume_each(struct spinel_host *host, const char *dir, const char *name, void *context,
                        struct error *err)
 {
-    (void)err;
     struct spinel_list *list = context;
     const char *path = arena_printf(spinel_arena(host), "%s/%s", dir, name);
     const struct value *tag = mark_read(host, path, "Volume");
+    if (!tag && errno) /* what cannot be told is not lost */
+        return error_sys(err, "cannot read the tag of %s", path);
     char etag[64];
     if (tag && has_volume_name(name) && strncmp(value_get_text(tag, "uid", ""), name, 32) == 0) {
         mark_etag(path, tag, etag);

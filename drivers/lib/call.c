@@ -26,6 +26,7 @@
 #include "drivers/lib/method.h"
 #include "drivers/lib/strays.h"
 #include "model/arena.h"
+#include "model/invariant.h"
 
 enum {
     CALLS_AT_ONCE = 32,
@@ -58,8 +59,10 @@ struct call *call_new(struct spinel_host *host, struct arena *arena, enum call_k
 static void call_free(struct spinel_host *host, struct call *call)
 {
     struct call **link = &host->calls;
-    while (*link != call)
+    while (*link != call) {
+        invariant(*link, "call %s is not among those that wait, run or die", call->id);
         link = &(*link)->next;
+    }
     *link = call->next;
     if (call->fd >= 0)
         close(call->fd);
@@ -86,6 +89,8 @@ static void write_or_die(int fd, const void *data, size_t len)
 void frame_send(int fd, enum frame frame, const char *data, size_t len)
 {
     struct frame_head head = {.len = (uint32_t)len, .frame = (uint32_t)frame};
+    invariant(fd >= 0 && head.len == len, "a frame '%c' of %zu bytes goes to descriptor %d",
+              (char)frame, len, fd);
     write_or_die(fd, &head, sizeof head);
     write_or_die(fd, data, len);
 }
@@ -101,6 +106,8 @@ static void answer_send(int fd, int result, const struct text *answer, const str
 static void looks_run(struct spinel_host *host, const struct call *call)
 {
     struct text object = TEXT_INIT;
+    invariant(call->done <= call->uid_count, "%zu of %zu objects were looked at", call->done,
+              call->uid_count);
     for (size_t i = call->done; i < call->uid_count; i++) {
         host->deadline_ms = host_now_ms() + call->timeout_ms;
         text_reset(&object);
@@ -123,6 +130,8 @@ static void group_run(struct spinel_host *host, const struct call *call)
     const struct spinel_op **ops = arena_array(call->arena, call->member_count, sizeof *ops);
     struct error *outcomes = arena_array(call->arena, call->member_count, sizeof *outcomes);
     int64_t timeout_ms = call->timeout_ms;
+    invariant(call->members[0] == call, "%s is not the first of its group '%s'", call->op.uid,
+              call->group);
     for (size_t i = 0; i < call->member_count; i++) {
         ops[i] = &call->members[i]->op;
         if (call->members[i]->timeout_ms < timeout_ms)
@@ -181,6 +190,9 @@ static _Noreturn void child_main(struct spinel_host *host, const struct call *ca
 static int call_fork(struct spinel_host *host, struct call *call, struct error *err)
 {
     int ends[2];
+    invariant(call->state != CALL_RUNNING && !call->is_member && call->timeout_ms > 0,
+              "call %s, state %d, with %lld ms, gets a process", call->id, (int)call->state,
+              (long long)call->timeout_ms);
     if (host->driver->prepare)
         host->driver->prepare(host);
     if (host->guard_fd < 0)
@@ -220,6 +232,9 @@ static void look_finish(struct spinel_host *host, struct call *call)
 
 static void call_finish(struct spinel_host *host, struct call *call)
 {
+    /* R9: who is answered has nobody left. */
+    invariant(call->state != CALL_RUNNING, "call %s is answered while process %d runs", call->id,
+              (int)call->pid);
     for (struct waiter *waiter = call->waiters; waiter; waiter = waiter->next)
         wire_result(&host->wire, waiter->id, "{\"killed\":true}", 15);
     host->apply_moves += call->kind == CALL_APPLY;
@@ -233,8 +248,11 @@ static void call_finish(struct spinel_host *host, struct call *call)
         look_finish(host, call);
     else if (call->is_answered)
         wire_result(&host->wire, call->id, call->answer.data, call->answer.len);
-    else
+    else {
+        invariant(call->err.code != ERR_NONE, "call %s, killed in state %d, fails without a reason",
+                  call->id, (int)call->state);
         wire_failure(&host->wire, call->id, &call->err);
+    }
     call_free(host, call);
 }
 
@@ -251,6 +269,9 @@ static void members_start(struct spinel_host *host, const struct call *first)
 {
     for (size_t i = 1; i < first->member_count; i++) {
         struct call *call = first->members[i];
+        invariant(call->state == CALL_WAITING && call->kind == CALL_APPLY,
+                  "call %s, kind %d and in state %d, goes with %s", call->id, (int)call->kind,
+                  (int)call->state, first->op.uid);
         call->is_member = true;
         call->state = CALL_RUNNING;
         call->pid = first->pid;
@@ -311,7 +332,8 @@ static bool error_take(struct call *call, const char *data, size_t len)
 
 static bool result_take(struct call *call, const char *data, size_t len)
 {
-    if (call->is_answered || call->done > 0 || call->member_count > 1)
+    if (call->is_answered || call->done > 0 || call->member_count > 1 ||
+        (len == 0 && call->kind != CALL_LOOK))
         return false;
     text_add_n(&call->answer, data, len);
     call->is_answered = true;
@@ -377,6 +399,7 @@ static void frames_take(struct spinel_host *host, struct call *call)
         }
         at += sizeof head + head.len;
     }
+    invariant(at <= call->input.len, "%zu of %zu bytes were read", at, call->input.len);
     memmove(call->input.data, call->input.data + at, call->input.len - at);
     call->input.len -= at;
 }
@@ -399,6 +422,14 @@ void call_read(struct spinel_host *host, struct call *call)
     frames_take(host, call);
 }
 
+/* Group 1 and none would be everybody. */
+static void group_kill(const struct call *call)
+{
+    invariant(call->pid > 1, "call %s in state %d has process group %d", call->id, (int)call->state,
+              (int)call->pid);
+    kill(-call->pid, SIGKILL);
+}
+
 void call_kill(struct spinel_host *host, struct call *call, const struct error *why)
 {
     if (call->err.code == ERR_NONE)
@@ -407,7 +438,7 @@ void call_kill(struct spinel_host *host, struct call *call, const struct error *
         call_finish(host, call);
         return;
     }
-    kill(-call->pid, SIGKILL);
+    group_kill(call);
     call->state = CALL_DYING;
     call->deaths = DEATHS_MAX; /* wanted, so nothing is started again */
 }
@@ -467,6 +498,7 @@ static bool look_goes_on(struct spinel_host *host, struct call *call)
     text_reset(&call->input);
     if (call->fd >= 0)
         close(call->fd);
+    call->fd = -1; /* where no process can be had, it is not closed again */
     return call_fork(host, call, &call->err) == 0;
 }
 
@@ -540,7 +572,7 @@ void calls_end(struct spinel_host *host)
 {
     for (struct call *call = host->calls; call; call = call->next)
         if (call->state != CALL_WAITING)
-            kill(-call->pid, SIGKILL);
+            group_kill(call);
     while (host->calls) {
         struct call *call = host->calls;
         if (call->state == CALL_RUNNING)

@@ -9,6 +9,7 @@
 #include "drivers/lib/list.h"
 #include "model/arena.h"
 #include "model/digest.h"
+#include "model/invariant.h"
 
 int give_reason(const struct spinel_host *host, int result, struct error *err)
 {
@@ -121,6 +122,7 @@ void callback_look_all(struct spinel_host *host, const char *const *uids, size_t
     struct arena *outer = host->arena;
     struct spinel_list list = {
         .host = host, .objects = TEXT_INIT, .uids = uids, .uid_count = count};
+    invariant(count == 0 || uids, "%zu objects are looked at, and none is named", count);
     host->arena = arena_new();
     int result = give_reason(host, host->driver->look_all(host, &list, &err), &err);
     if (result == 0)
@@ -146,6 +148,7 @@ int callback_apply(struct spinel_host *host, const struct spinel_op *op, struct 
                    struct error *err)
 {
     struct arena *outer = host->arena;
+    invariant(!host->op, "%s begins while %s is carried out", op->op, host->op);
     host->arena = arena_new();
     host->op = op->op;
     int result = give_reason(host, host->driver->apply(host, op, err), err);
@@ -162,6 +165,8 @@ void callback_apply_all(struct spinel_host *host, const struct spinel_op *const 
 {
     struct arena *outer = host->arena;
     host->arena = arena_new();
+    invariant(count > 1 && host->driver->apply_all, "driver %s is given a group of %zu",
+              host->driver->name, count);
     host->driver->apply_all(host, ops, count, outcomes);
     arena_free(host->arena);
     host->arena = outer;

@@ -84,6 +84,7 @@ int guard_start(void)
 
 static void number_send(int guard_fd, pid_t number)
 {
+    invariant(number > 1 || number < -1, "group %d is told to the guard", (int)number);
     while (write(guard_fd, &number, sizeof number) < 0 && errno == EINTR)
         continue;
 }

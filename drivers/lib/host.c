@@ -28,6 +28,7 @@ int64_t host_now_ms(void)
 
 static int dirs_make(struct spinel_host *host, const char *path, struct error *err)
 {
+    invariant(path[0] == '/', "directories are made for '%s', which is not absolute", path);
     char *copy = arena_text(host->forever, path);
     for (char *slash = strchr(copy + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
         *slash = '\0';
@@ -112,6 +113,7 @@ int host_open(struct spinel_host *host, const struct value *params, struct error
 {
     struct error busy = ERROR_INIT;
     struct ledger *ledger;
+    invariant(!host->ledger && !host->calls, "driver %s is opened twice", host->driver->name);
     int result = params_keep(host, params, err);
     if (result == 0)
         result = params_check(host, params, err);
@@ -156,6 +158,8 @@ void host_close(struct spinel_host *host)
 
 struct arena *spinel_arena(struct spinel_host *host)
 {
+    invariant(host->arena, "driver %s is asked for an arena outside a callback",
+              host->driver->name);
     return host->arena;
 }
 
@@ -222,6 +226,7 @@ void spinel_log(struct spinel_host *host, enum spinel_level level, const char *f
     static const char *const levels[] = {"debug", "info", "warning"};
     char message[1024];
     va_list args;
+    invariant(level < sizeof levels / sizeof *levels, "there is no level %u", level);
     va_start(args, fmt);
     vsnprintf(message, sizeof message, fmt, args);
     va_end(args);
@@ -245,8 +250,17 @@ void spinel_changed(struct spinel_host *host, const char *uid, const char *why)
 
 /* ---- watches ------------------------------------------------------------------------ */
 
+static struct watch *watch_find(const struct spinel_host *host, int fd)
+{
+    for (size_t i = 0; i < host->watch_count; i++)
+        if (host->watches[i].fd == fd)
+            return &host->watches[i];
+    return NULL;
+}
+
 void spinel_watch(struct spinel_host *host, int fd, void (*ready)(struct spinel_host *, int fd))
 {
+    invariant(fd >= 0 && !watch_find(host, fd), "descriptor %d is watched twice, or is none", fd);
     struct watch *grown =
         memory_need(reallocarray(host->watches, host->watch_count + 1, sizeof *grown));
     host->watches = grown;
@@ -255,17 +269,14 @@ void spinel_watch(struct spinel_host *host, int fd, void (*ready)(struct spinel_
 
 void spinel_watch_rests(struct spinel_host *host, int fd, bool rests)
 {
-    for (size_t i = 0; i < host->watch_count; i++)
-        if (host->watches[i].fd == fd)
-            host->watches[i].rests = rests;
+    struct watch *watch = watch_find(host, fd);
+    if (watch)
+        watch->rests = rests;
 }
 
 void spinel_unwatch(struct spinel_host *host, int fd)
 {
-    for (size_t i = 0; i < host->watch_count; i++) {
-        if (host->watches[i].fd == fd) {
-            host->watches[i] = host->watches[--host->watch_count];
-            return;
-        }
-    }
+    struct watch *watch = watch_find(host, fd);
+    if (watch)
+        *watch = host->watches[--host->watch_count];
 }

@@ -109,6 +109,8 @@ static void op_keep(struct entry *entry, const char *op)
 /* `hex` is room for a digest. */
 static const char *op_text(const struct entry *entry, char hex[DIGEST_TEXT])
 {
+    invariant(entry->form != OP_NONE, "an op at epoch %" PRIu64 " is read, and none has ended",
+              entry->admitted);
     return entry->form == OP_TEXT ? entry->op.text
                                   : hex_write(entry->op.digest, sizeof entry->op.digest, hex);
 }
@@ -387,6 +389,8 @@ int ledger_claim(struct ledger *ledger, struct error *err)
             close(fd);
         goto out;
     }
+    invariant(ledger->fd < 0 && lines > ledger->open_count, "%s is claimed twice, by %zu lines",
+              ledger->path, lines);
     ledger->fd = fd;
     ledger->size = (off_t)whole.len;
     ledger->line_count = lines;

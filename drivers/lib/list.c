@@ -7,6 +7,7 @@
 #include "drivers/lib/callback.h"
 #include "drivers/lib/host.h"
 #include "drivers/lib/ledger.h"
+#include "model/invariant.h"
 #include "model/json.h"
 #include "model/value.h"
 
@@ -45,6 +46,7 @@ static void etag_add(struct text *out, const struct spinel_host *host, const cha
 
 void spinel_list_add(struct spinel_list *list, const char *uid, uint64_t epoch, const char *etag)
 {
+    invariant(!list->uids, "%s is listed where %zu objects are looked at", uid, list->uid_count);
     if (list->rows.len > 0)
         text_add_char(&list->rows, ',');
     if (epoch == 0)
@@ -84,6 +86,8 @@ void spinel_list_trash(struct spinel_list *list, const char *kind, const char *u
 
 const char *const *spinel_list_wanted(const struct spinel_list *list, size_t *count)
 {
+    invariant(list->uids || list->uid_count == 0, "%zu objects are wanted, and none is named",
+              list->uid_count);
     *count = list->uid_count;
     return list->uids;
 }

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <time.h>
 #include "model/arena.h"
+#include "model/invariant.h"
 
 enum { MAIN_BYTE = 0, CALLS_BYTE = 1, CALLS_END_MS = 5000, LOOK_MS = 10 };
 
@@ -26,6 +27,9 @@ static int byte_busy(int fd, off_t byte, const char *what, struct error *err)
 int lock_take(struct spinel_host *host, struct error *err)
 {
     struct flock lock;
+    /* To open and close it once more would let go of it. */
+    invariant(!host->is_driving && host->call_fd < 0, "the lock %d of %s is taken again",
+              host->lock_fd, host->own_dir);
     if (host->lock_fd < 0) {
         const char *path = arena_printf(host->forever, "%s/lock", host->own_dir);
         host->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);

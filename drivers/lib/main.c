@@ -39,6 +39,7 @@ static void die(struct spinel_host *host, const struct error *err)
 static void output_send(struct spinel_host *host, bool is_last)
 {
     struct error err = ERROR_INIT;
+    invariant(host->call_fd < 0, "the process of a call answers for driver %s", host->driver->name);
     if (host->ledger && ledger_sync(host->ledger, &err) < 0)
         die(host, &err);
     else if (wire_flush(&host->wire, is_last) < 0)
@@ -106,6 +107,7 @@ static void watch_ready(struct spinel_host *host, int fd)
         i++;
     if (i == host->watch_count)
         return;
+    invariant(host->arena == host->forever, "a watch of %s meets a callback", host->driver->name);
     host->arena = arena_new();
     if (host->watches[i].ready)
         host->watches[i].ready(host, fd);
@@ -136,6 +138,7 @@ static void slots_serve(struct spinel_host *host, const struct pollfd *slots, si
     size_t watches_at = count - host->watch_count;
     struct call *call = host->calls;
     for (size_t i = SLOT_REST; i < watches_at; call = call->next) {
+        invariant(call, "slot %zu of %zu has no call", i, watches_at);
         if (call->fd < 0)
             continue;
         if (slots[i++].revents)

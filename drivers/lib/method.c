@@ -59,6 +59,7 @@ int apply_acknowledge(struct spinel_host *host, const struct spinel_op *op, stru
 static struct value *kinds_list(struct arena *arena, const char *kinds)
 {
     struct value *list = value_list(arena);
+    invariant(kinds && *kinds, "a driver of no kinds");
     for (const char *at = kinds; *(at += strspn(at, " "));) {
         size_t len = strcspn(at, " ");
         value_append(arena, list, value_text_n(arena, at, len));
@@ -113,6 +114,8 @@ static void initialize(struct spinel_host *host, struct request *request)
         host->exit_status = 1;
         return;
     }
+    invariant(host->ledger && host->arena == host->forever, "driver %s began without a ledger",
+              host->driver->name);
     if (host->driver->flags & SPINEL_LASTING_ETAGS)
         value_set_text(request->arena, capabilities, "etags", program_stamp(request->arena));
     if (host->driver->flags & SPINEL_IN_PROCESS)
@@ -155,6 +158,7 @@ static void list_here(struct spinel_host *host, struct request *request, const c
     else
         wire_result(&host->wire, request->id, answer.data, answer.len);
     text_free(&answer);
+    host->arena = host->forever;
 }
 
 void objects_answer(struct spinel_host *host, const char *id, const struct text *objects)
@@ -344,6 +348,7 @@ static void apply_here(struct spinel_host *host, struct request *request,
 static void older_applies_kill(struct spinel_host *host, const struct spinel_op *op)
 {
     struct error why = ERROR_INIT;
+    invariant(host->call_fd < 0, "a call kills another one for %s", op->uid);
     error_set(&why, ERR_CONFLICT, "superseded by epoch %" PRIu64, op->epoch);
     for (struct call *call = host->calls, *next; call; call = next) {
         next = call->next;

@@ -15,6 +15,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 #include "model/error.h"
+#include "model/invariant.h"
 
 #define DELETED " (deleted)"
 
@@ -132,6 +133,7 @@ static int open_if(pid_t pid, bool (*is_it)(pid_t pid, const void *context), con
 
 int proc_reap(pid_t pid, const char *name, int *status, struct error *err)
 {
+    invariant(pid > 0, "the end of process %d, %s, is waited for", (int)pid, name);
     while (waitpid(pid, status, 0) < 0)
         if (errno != EINTR)
             return error_sys(err, "cannot tell how %s ended", name);
@@ -154,6 +156,8 @@ int proc_find(bool (*is_it)(pid_t pid, const void *context), const void *context
 
 bool proc_wait(int pidfd, int64_t timeout_ms)
 {
+    invariant(pidfd >= 0 && timeout_ms >= 0, "pidfd %d is waited for %lld ms", pidfd,
+              (long long)timeout_ms);
     struct pollfd poller = {.fd = pidfd, .events = POLLIN};
     int timeout = timeout_ms > WAIT_MAX_MS ? WAIT_MAX_MS : (int)timeout_ms;
     return poll(&poller, 1, timeout) > 0;
@@ -161,5 +165,6 @@ bool proc_wait(int pidfd, int64_t timeout_ms)
 
 int proc_signal(int pidfd, int number)
 {
+    invariant(pidfd >= 0, "signal %d is sent to pidfd %d", number, pidfd);
     return (int)syscall(SYS_pidfd_send_signal, pidfd, number, NULL, 0);
 }

@@ -14,6 +14,7 @@
 #include "drivers/lib/host.h"
 #include "drivers/lib/proc.h"
 #include "model/arena.h"
+#include "model/invariant.h"
 #include "model/text.h"
 
 enum { OUTPUT_MAX = 64 << 10, NOT_RUN = 127 };
@@ -94,6 +95,7 @@ static int status_explain(const char *program, int status, struct text *output, 
 static int program_wait(struct spinel_host *host, const char *program, pid_t pid, int fd,
                         struct text *output, struct error *err)
 {
+    invariant(pid > 1, "%s is process %d", program, (int)pid);
     int status = 0, result = 0, pidfd = pidfd_open(pid, 0);
     if (pidfd < 0)
         result = error_sys(err, "cannot wait for %s", program);
@@ -116,6 +118,7 @@ int spinel_run(struct spinel_host *host, const char *const argv[], char **output
 {
     struct text said = TEXT_INIT;
     int ends[2];
+    invariant(argv[0], "no program is to be run");
     if (pipe2(ends, O_CLOEXEC) < 0)
         return error_sys(err, "cannot make a pipe for %s", argv[0]);
     pid_t pid = fork();

@@ -12,6 +12,7 @@
 #include "drivers/lib/call.h"
 #include "drivers/lib/host.h"
 #include "drivers/lib/proc.h"
+#include "model/invariant.h"
 
 enum { PATIENCE_MS = 5000, KILL_ROUNDS = 100, PAUSE_NS = 1000000 };
 
@@ -31,6 +32,7 @@ static bool is_stray(const struct spinel_host *host, pid_t pid)
 
 bool strays_kill(struct spinel_host *host)
 {
+    invariant(host->call_fd < 0, "the process of a call looks for strays");
     char path[64];
     int pid;
     bool has_strays = false;
@@ -83,6 +85,7 @@ static bool members_kill(pid_t session)
  * one did; one that the kernel does not let go is not waited for without end. */
 void session_kill(pid_t session)
 {
+    invariant(session > 1, "session %d is killed", (int)session);
     for (int i = 0; i < KILL_ROUNDS && members_kill(session); i++)
         nanosleep(&(struct timespec){.tv_nsec = PAUSE_NS}, NULL);
 }

@@ -6,6 +6,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <unistd.h>
+#include "model/invariant.h"
 
 enum { SYNCERS_MAX = 15, SYNCER_STACK = 64 << 10 }; /* beside the one that asks */
 
@@ -27,6 +28,7 @@ static void *work_do(void *context)
 void files_sync(struct to_sync *files, size_t count)
 {
     struct work work = {.files = files, .count = count};
+    invariant(files || count == 0, "%zu files are made durable, and none is named", count);
     pthread_t syncers[SYNCERS_MAX];
     pthread_attr_t small;
     size_t begun = 0;

@@ -9,12 +9,14 @@
 #include "drivers/lib/host.h"
 #include "model/arena.h"
 #include "model/digest.h"
+#include "model/invariant.h"
 #include "model/json.h"
 
 static void tag_mac(struct spinel_host *host, const struct value *tag, const char *native_id,
                     char *mac)
 {
     struct text covered = TEXT_INIT;
+    invariant(!value_get(tag, "mac"), "a tag of '%s' covers its own MAC", native_id);
     json_write_canonical(&covered, tag);
     text_add_char(&covered, '\n');
     text_add(&covered, native_id);
@@ -26,6 +28,9 @@ char *spinel_tag_make(struct spinel_host *host, const struct spinel_op *op, cons
                       const struct value *extra)
 {
     struct arena *arena = host->arena;
+    invariant(digest_is_uid(op->uid) && op->epoch > 0 && native_id[0],
+              "%s '%s', uid %.40s, epoch %llu, is marked on '%s'", op->kind, op->name, op->uid,
+              (unsigned long long)op->epoch, native_id);
     struct value *tag = value_map(arena);
     char mac[DIGEST_TEXT];
     value_set_text(arena, tag, "rack", host->rack_id);

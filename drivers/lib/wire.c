@@ -14,6 +14,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include "model/arena.h"
+#include "model/invariant.h"
 #include "model/json.h"
 
 enum { READ_CHUNK = 1 << 16, TEXT_KEPT = 1 << 18 /* of a message that has gone */ };
@@ -52,6 +53,7 @@ void wire_close(struct wire *wire)
 
 static void drop_front(struct text *text, size_t count)
 {
+    invariant(count <= text->len, "%zu of %zu bytes are dropped", count, text->len);
     if (count == 0)
         return;
     memmove(text->data, text->data + count, text->len - count);
@@ -91,6 +93,9 @@ static void input_rest(struct wire *wire)
 
 const char *wire_next(struct wire *wire, size_t *len)
 {
+    invariant(wire->used <= wire->scanned && wire->scanned <= wire->input.len,
+              "%zu bytes are used and %zu scanned of %zu", wire->used, wire->scanned,
+              wire->input.len);
     char *start = wire->input.data + wire->used;
     char *from = wire->input.data + wire->scanned;
     char *end = memchr(from, '\n', wire->input.len - wire->scanned);
@@ -110,6 +115,8 @@ bool wire_has_output(const struct wire *wire)
 
 int wire_flush(struct wire *wire, bool is_last)
 {
+    invariant(wire->written <= wire->output.len, "%zu of %zu bytes are written", wire->written,
+              wire->output.len);
     if (is_last)
         fcntl(wire->out, F_SETFL, fcntl(wire->out, F_GETFL) & ~O_NONBLOCK);
     while (wire_has_output(wire)) {
@@ -167,6 +174,7 @@ void wire_result(struct wire *wire, const char *id, const char *result, size_t l
 {
     if (!id)
         return;
+    invariant(len > 0, "request %s is answered with nothing", id);
     text_printf(&wire->output, "{\"jsonrpc\":\"2.0\",\"id\":%s,\"result\":", id);
     text_add_n(&wire->output, result, len);
     text_add(&wire->output, "}\n");
@@ -178,6 +186,7 @@ static void error_put(struct wire *wire, const char *id, int code, const struct 
 {
     if (!id)
         return;
+    invariant(err->code != ERR_NONE, "request %s fails without a reason", id);
     struct arena *arena = arena_new();
     struct value *data = value_map(arena), *body = value_map(arena);
     value_set_text(arena, data, "kind", error_code_text(err->code));

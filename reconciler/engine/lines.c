@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MPL-2.0 */
 #include "reconciler/engine/lines.h"
+#include "model/invariant.h"
 
 #include <string.h>
 
@@ -22,6 +23,10 @@ static void given_drop(struct lines *lines)
 const char *lines_next(struct lines *lines, size_t *len)
 {
     struct text *input = &lines->input;
+
+    invariant(lines->given <= lines->scanned && lines->scanned <= input->len,
+              "%zu bytes are given out and %zu scanned of %zu", lines->given, lines->scanned,
+              input->len);
     char *end = input->len > lines->scanned
                     ? memchr(input->data + lines->scanned, '\n', input->len - lines->scanned)
                     : NULL;

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "reconciler/plan/match.h"
+#include "model/invariant.h"
 
 #define ROOT "spec."
 
@@ -58,6 +59,7 @@ static void name_put(struct arena *arena, struct value *spec, const char *path, 
     const struct value *map =
         dot ? value_at(spec, arena_text_n(arena, inside, (size_t)(dot - inside))) : spec;
 
+    invariant(value_is_map(map) && name[0], "%s is read as '%s', and nothing is there", path, name);
     value_set_text(arena, (struct value *)(size_t)map, dot ? dot + 1 : inside, name);
 }
 
@@ -67,6 +69,8 @@ static const struct value *spec_read(struct arena *arena, const struct match *ma
 {
     struct value *copy = NULL;
 
+    invariant(value_is_map(refs), "what %s %s refers to is of type %d", subject->kind->name,
+              subject->name, (int)refs->type);
     for (size_t i = 0; i < refs->pair_count; i++) {
         const char *path = refs->pairs[i].key;
         const char *name = name_at(match, subject, seen, path, refs->pairs[i].value);
@@ -95,6 +99,8 @@ void match_read_told(struct arena *arena, struct match *match, struct subject *s
         return;
     row = arena_alloc(arena, sizeof(*row));
     *row = *known;
+    invariant(row->observed.known && strcmp(row->uid, known->uid) == 0,
+              "%s %s is read anew, and was not seen", subject->kind->name, subject->name);
     row->observed.spec = spec;
     row->observed.booted = booted;
     subject->known = row;

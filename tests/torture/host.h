@@ -3,6 +3,12 @@
 #define TESTS_TORTURE_HOST_H
 
 /*
+ * Goes on, as root, as the first process of a PID namespace: a driver whose calls fail may kill
+ * whom it never meant to, and meets nobody else there.
+ */
+void host_enter(void);
+
+/*
  * A host for the real drivers: a network namespace and a /run of this process's own, and whatever
  * becomes an orphan below it is its child. NULL, or what this machine lacks for it.
  */

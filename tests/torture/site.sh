@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MPL-2.0
 # site.sh [DRIVERS:]STATE DIR: a site on the sim driver in DIR, in one of the states that scenes begin with.
 # DRIVERS are those that are real.
-# BUILD holds an undisturbed spinel.
+# BUILD holds an undisturbed spinel. A DIR that has a "new" site already is led on from there.
 set -eu
 state=${1#*:}
 case $1 in *:*) drivers=${1%%:*} ;; *) drivers=sim ;; esac
@@ -27,49 +27,53 @@ exits() { # exits STATUS COMMAND...
     [ "$got" -eq "$want" ] || { cat out; echo "site.sh: $* exited $got, not $want"; exit 1; }
 }
 
-"$spinel" init lab --drivers=sim --example="$EXAMPLES/starter" >/dev/null
-case $drivers in
-network) classes='network: linux-vpc' ;;
-file) classes='volume: file' ;;
-exec) classes='network: exec' ;;
-machine) classes='instance: qemu, volume: file, network: linux-vpc' ;;
-*) classes= ;;
-esac
-sed -i "s|drivers: {default: sim}|drivers: {default: sim${classes:+, $classes}}|" lab/spinel.yaml
-case $drivers in
-machine)
-    # Nothing to boot from is enough to run, and soon rests.
-    sed -i 's/^  cpus: 1$/&\n  accel: tcg\n  shutdown: {timeout: 1s}/; s/192MiB/32MiB/' "$manifest" ;;
-web)
-    echo "  web: {listen: \"unix:$PWD/lab/web.sock\"}" >>lab/spinel.yaml ;;
-exec)
-    echo "  settings: {exec: {script: $EXAMPLES/../contrib/drivers/hosts-file.sh, hosts: $PWD/lab/hosts}}" >>lab/spinel.yaml ;;
-file)
-    # One image from a file, one over HTTP, a volume made of each, and a seed.
-    echo '  settings: {file: {imageHosts: ["127.0.0.1:8000"]}}' >>lab/spinel.yaml
-    mkdir -p "$SHARED"
-    for image in one two; do
-        [ -f "$SHARED/$image" ] || head -c 300000 /dev/urandom >"$SHARED/$image"
-    done
-    image() { printf -- '---\napiVersion: spinel/v1\nkind: Image\nmetadata: {name: %s}\nspec: {%s, format: raw, digest: "sha256:%s"}\n' "$1" "$2" "$(sha256sum <"$SHARED/$1" | cut -c1-64)"; }
-    made() { printf -- '---\napiVersion: spinel/v1\nkind: Volume\nmetadata: {name: from-%s, project: shop}\nspec: {size: 2MiB, %sonRemove: delete, format: %s}\n' "$1" "$2" "$3"; }
-    {
-        image one "path: $SHARED/one"
-        image two "url: \"http://127.0.0.1:8000/two\""
-        made one 'image: one, ' raw
-        made two 'image: two, ' qcow2
-        made none '' raw
-    } >>"$manifest"
-    sed -i 's/^  memory: 192MiB$/&\n  cloudInit: {}/' "$manifest"
-    listens() { grep -qi ' 0100007F:1F40 .* 0A ' /proc/net/tcp; }
-    listens || setsid python3 -m http.server --bind 127.0.0.1 8000 --directory "$SHARED" >/dev/null 2>&1 </dev/null &
-    until listens; do sleep 0.05; done
-    ;;
-esac
-git -C lab/manifests commit -qam 'real drivers' >/dev/null || :
+begin() {
+    "$spinel" init lab --drivers=sim --example="$EXAMPLES/starter" >/dev/null
+    case $drivers in
+    network) classes='network: linux-vpc' ;;
+    file) classes='volume: file' ;;
+    exec) classes='network: exec' ;;
+    machine) classes='instance: qemu, volume: file, network: linux-vpc' ;;
+    *) classes= ;;
+    esac
+    sed -i "s|drivers: {default: sim}|drivers: {default: sim${classes:+, $classes}}|" lab/spinel.yaml
+    case $drivers in
+    machine)
+        # Nothing to boot from is enough to run, and soon rests.
+        sed -i 's/^  cpus: 1$/&\n  accel: tcg\n  shutdown: {timeout: 1s}/; s/192MiB/32MiB/' "$manifest" ;;
+    web)
+        echo "  web: {listen: \"unix:$PWD/lab/web.sock\"}" >>lab/spinel.yaml ;;
+    exec)
+        echo "  settings: {exec: {script: $EXAMPLES/../tests/torture/objects.sh}}" >>lab/spinel.yaml ;;
+    file)
+        # One image from a file, one over HTTP, a volume made of each, and a seed.
+        echo '  settings: {file: {imageHosts: ["127.0.0.1:8000"]}}' >>lab/spinel.yaml
+        mkdir -p "$SHARED"
+        for image in one two; do
+            [ -f "$SHARED/$image" ] || head -c 300000 /dev/urandom >"$SHARED/$image"
+        done
+        image() { printf -- '---\napiVersion: spinel/v1\nkind: Image\nmetadata: {name: %s}\nspec: {%s, format: raw, digest: "sha256:%s"}\n' "$1" "$2" "$(sha256sum <"$SHARED/$1" | cut -c1-64)"; }
+        made() { printf -- '---\napiVersion: spinel/v1\nkind: Volume\nmetadata: {name: from-%s, project: shop}\nspec: {size: 2MiB, %sonRemove: delete, format: %s}\n' "$1" "$2" "$3"; }
+        {
+            image one "path: $SHARED/one"
+            image two "url: \"http://127.0.0.1:8000/two\""
+            made one 'image: one, ' raw
+            made two 'image: two, ' qcow2
+            made none '' raw
+        } >>"$manifest"
+        sed -i 's/^  memory: 192MiB$/&\n  cloudInit: {}/' "$manifest"
+        ;;
+    esac
+    git -C lab/manifests commit -qam 'real drivers' >/dev/null || :
+    printf 'apiVersion: spinel/v1\nkind: Volume\nmetadata: {name: v, project: nobody}\nspec: {sise: 1GiB}\n' >bad.yaml
+    git -C lab/manifests push -q 2>/dev/null
+}
+listens() { grep -qi ' 0100007F:1F40 .* 0A ' /proc/net/tcp; }
 
-printf 'apiVersion: spinel/v1\nkind: Volume\nmetadata: {name: v, project: nobody}\nspec: {sise: 1GiB}\n' >bad.yaml
-git -C lab/manifests push -q 2>/dev/null
+[ "$drivers" != file ] || listens ||
+    { mkdir -p "$SHARED"; setsid python3 -m http.server --bind 127.0.0.1 8000 --directory "$SHARED" >/dev/null 2>&1 </dev/null & }
+[ -d lab ] || begin
+until [ "$drivers" != file ] || listens; do sleep 0.05; done
 
 change() {
     sed -i 's/ports: \[80\]/ports: [80, 443]/' "$manifest"

@@ -251,8 +251,9 @@ static void work_renew(const struct scene *scene)
     if (scene->lives) {
         torture->mode = TORTURE_OFF;
         host_renew();
-        snprintf(command, sizeof(command), "rm -rf %s/work; sh tests/torture/site.sh %s %s/work",
-                 t.dir, scene->prepare, t.dir);
+        snprintf(command, sizeof(command),
+                 "rm -rf %s/work; cp -a %s/base %s/work; sh tests/torture/site.sh %s %s/work",
+                 t.dir, t.dir, t.dir, scene->prepare, t.dir);
     } else {
         snprintf(command, sizeof(command), "rm -rf %s/work; cp -a %s/site %s/work", t.dir, t.dir,
                  t.dir);
@@ -346,6 +347,26 @@ static void difference_print(const char *was, const char *now)
            now);
 }
 
+static void file_save(const char *name, const char *text)
+{
+    char path[160];
+    snprintf(path, sizeof(path), "%s/%s", t.dir, name);
+    FILE *out = fopen(path, "w");
+    if (!out || fputs(text, out) < 0 || fclose(out) != 0)
+        exit(2);
+}
+
+/* Prints which lines of the undisturbed world are gone, and which are new. */
+static void world_compare(const char *now)
+{
+    char command[512];
+    file_save("was", t.world);
+    file_save("now", now);
+    fflush(stdout);
+    snprintf(command, sizeof(command), "diff %s/was %s/now | grep '^[<>]'", t.dir, t.dir);
+    shell(command);
+}
+
 static const char *aftermath_judge(const struct scene *scene)
 {
     static const char *const apply[] = {"apply", "--yes", "--wait=20s", NULL};
@@ -369,7 +390,7 @@ static const char *aftermath_judge(const struct scene *scene)
     world_list("work", world);
     if (strcmp(world, t.world) == 0)
         return NULL;
-    difference_print(t.world, world);
+    world_compare(world);
     return "the world is another one";
 }
 
@@ -392,6 +413,8 @@ static void failure_print(const struct scene *scene, const struct torture_site *
 static void failure_try(const struct scene *scene, const struct torture_site *site, uint32_t nth,
                         enum torture_mode mode)
 {
+    while (waitpid(-1, NULL, WNOHANG) > 0)
+        continue; /* whose parents have ended */
     if (scene->changes)
         work_renew(scene);
     torture->role = scene->role;
@@ -476,18 +499,26 @@ static void site_try(const struct scene *scene, const struct torture_site *site)
 
 /* ---- one scene ---------------------------------------------------------------------- */
 
-static bool scene_prepare(const struct scene *scene)
+/* The site of a scene that lives is begun once, and led on in each copy. */
+static void site_make(const struct scene *scene)
 {
-    static const char *const apply[] = {"apply", "--yes", "--wait=20s", NULL};
-    char command[512];
+    char command[512], begun[32];
+    snprintf(begun, sizeof(begun), "%.*s:new", (int)strcspn(scene->prepare, ":"), scene->prepare);
     snprintf(command, sizeof(command),
-             "cd %s && rm -rf site work && sh %s/tests/torture/site.sh %s work && cp -a work site",
-             t.dir, t.root, scene->prepare);
+             "cd %s && rm -rf site base work && sh %s/tests/torture/site.sh %s work && "
+             "cp -a work %s",
+             t.dir, t.root, scene->lives ? begun : scene->prepare, scene->lives ? "base" : "site");
     if (scene->host)
         host_renew();
     shell(command);
     if (scene->lives)
         work_renew(scene);
+}
+
+static bool scene_prepare(const struct scene *scene)
+{
+    static const char *const apply[] = {"apply", "--yes", "--wait=20s", NULL};
+    site_make(scene);
     memset(torture, 0, sizeof(*torture));
     torture->role = scene->role;
     if (scene->driver)
@@ -596,6 +627,7 @@ int main(int argc, char **argv)
             return 2;
         }
     }
+    host_enter();
     setting_make();
     page_make();
     torture_libraries();

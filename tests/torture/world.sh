@@ -24,6 +24,17 @@ network() { # network COMMAND...: in which to look
     "$@" ip -4 route | masked
     "$@" nft list ruleset | masked
 }
+# A DHCP server writes its pid file once it serves.
+children() { cat "/proc/$TORTURE_HOST/task/$TORTURE_HOST/children"; }
+serve() {
+    for pid in $(children); do
+        dir=$(tr '\0' '\n' <"/proc/$pid/cmdline" 2>/dev/null | sed -n 's|^--conf-file=\(.*\)/config$|\1|p')
+        [ -z "$dir" ] || [ -s "$dir/pid" ] || return 1
+    done
+}
+turn=0
+until serve || [ $turn -eq 50 ]; do sleep 0.1; turn=$((turn + 1)); done
+
 echo host
 network env
 for netns in /run/netns/*; do
@@ -31,6 +42,6 @@ for netns in /run/netns/*; do
 done
 [ ! -d /run/spinel ] || find /run/spinel -printf '%P %y %m\n' | masked
 # Processes that outlived those that made them.
-for pid in $(cat "/proc/$TORTURE_HOST/task/$TORTURE_HOST/children"); do
+for pid in $(children); do
     [ ! -r "/proc/$pid/stat" ] || awk -v self=$$ '$1 != self && $3 != "Z" { print "process", $2 }' "/proc/$pid/stat" 2>/dev/null || :
 done | sort

@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+/* Where pools are: a directory that cannot be looked at is no pool that is gone. */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "drivers/file/mark.c"
+#include "drivers/file/place.c"
+#include "drivers/file/staging.c"
+#include "drivers/lib/host.h"
+
+static int stat_errno; /* 0: it works */
+
+int __real_stat(const char *path, struct stat *st);
+int __wrap_stat(const char *path, struct stat *st);
+int __wrap_stat(const char *path, struct stat *st)
+{
+    if (stat_errno == 0)
+        return __real_stat(path, st);
+    errno = stat_errno;
+    return -1;
+}
+
+static int attribute_errno;
+
+ssize_t __wrap_lgetxattr(const char *path, const char *name, void *value, size_t size);
+ssize_t __wrap_lgetxattr(const char *path, const char *name, void *value, size_t size)
+{
+    (void)path, (void)name, (void)value, (void)size;
+    errno = attribute_errno;
+    return -1;
+}
+
+struct site {
+    char dir[64], pool[128];
+    struct spinel_host host;
+    struct pool_places places;
+    struct error err;
+};
+
+static int site_make(void **state)
+{
+    static struct site site;
+    char path[96];
+    strcpy(site.dir, "/tmp/spinel-place-XXXXXX");
+    assert_non_null(mkdtemp(site.dir));
+    snprintf(path, sizeof path, "%s/pools", site.dir);
+    assert_int_equal(mkdir(path, 0700), 0);
+    snprintf(site.pool, sizeof site.pool, "%s/default", path);
+    assert_int_equal(mkdir(site.pool, 0700), 0);
+    site.host = (struct spinel_host){
+        .arena = arena_new(), .state_dir = site.dir, .own_dir = "/nowhere", .rack_id = ""};
+    site.err = (struct error)ERROR_INIT;
+    *state = &site;
+    return 0;
+}
+
+static int site_remove(void **state)
+{
+    struct site *site = *state;
+    char path[96];
+    stat_errno = 0;
+    snprintf(path, sizeof path, "%s/pools", site->dir);
+    rmdir(site->pool);
+    rmdir(path);
+    rmdir(site->dir);
+    arena_free(site->host.arena);
+    return 0;
+}
+
+static void directory_below_pools_is_a_place(void **state)
+{
+    struct site *site = *state;
+    assert_int_equal(places_read(&site->host, &site->places, &site->err), 0);
+    assert_int_equal(site->places.count, 1);
+    assert_string_equal(site->places.items[0].dir, site->pool);
+}
+
+static void place_that_cannot_be_looked_at_is_an_error(void **state)
+{
+    struct site *site = *state;
+    stat_errno = EIO;
+    assert_int_equal(places_read(&site->host, &site->places, &site->err), ERR_SYSTEM);
+    assert_non_null(strstr(site->err.message, site->pool));
+}
+
+static void place_that_went_meanwhile_is_none(void **state)
+{
+    struct site *site = *state;
+    stat_errno = ENOENT;
+    assert_int_equal(places_read(&site->host, &site->places, &site->err), 0);
+    assert_int_equal(site->places.count, 0);
+}
+
+static void tag_that_cannot_be_read_is_told_from_none(void **state)
+{
+    struct site *site = *state;
+    char path[160];
+    snprintf(path, sizeof path, "%s/volume", site->pool);
+    FILE *file = fopen(path, "w");
+    assert_non_null(file);
+    fclose(file);
+    attribute_errno = EIO;
+    assert_null(mark_read(&site->host, path, "Volume"));
+    assert_int_equal(errno, EIO);
+    attribute_errno = ENODATA;
+    assert_null(mark_read(&site->host, path, "Volume"));
+    assert_int_equal(errno, 0);
+    unlink(path);
+    assert_null(mark_read(&site->host, path, "Volume"));
+    assert_int_equal(errno, 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(directory_below_pools_is_a_place, site_make, site_remove),
+        cmocka_unit_test_setup_teardown(place_that_cannot_be_looked_at_is_an_error, site_make,
+                                        site_remove),
+        cmocka_unit_test_setup_teardown(place_that_went_meanwhile_is_none, site_make, site_remove),
+        cmocka_unit_test_setup_teardown(tag_that_cannot_be_read_is_told_from_none, site_make,
+                                        site_remove),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
