@@ -255,6 +255,8 @@ enum sim_fault sim_enter(struct sim_disk *disk, enum sim_call call, const char *
         fault = SIM_EIO;
     if (fault != SIM_OK)
         disk->faults[call][fault]++;
+    if (fault != SIM_OK && disk->failed)
+        disk->failed(disk->context, call, path);
     return fault;
 }
 

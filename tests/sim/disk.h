@@ -68,10 +68,12 @@ struct sim_entry;
 struct sim_change;
 
 struct sim_disk {
-    void *context;                     /* first argument of all four */
+    void *context;                     /* first argument of all five */
     uint64_t (*random)(void *context); /* never NULL */
     /* Before each call. It may stop the disk: the call then comes to nothing. May be NULL. */
     void (*boundary)(void *context, enum sim_call call, const char *path);
+    /* A call that a rule, or a disk remounted read-only, lets fail. May be NULL. */
+    void (*failed)(void *context, enum sim_call call, const char *path);
     int64_t (*now_ms)(void *context);     /* unix; NULL: 2026-01-01 */
     void (*slept)(void *context, int us); /* SQLite waits for a lock; NULL: time stands still */
 

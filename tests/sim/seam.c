@@ -222,7 +222,18 @@ static int writes(struct error *err)
     if (!called(bound))
         return dead(err);
     bound->host.writes++;
+    bound->host.is_writing = true;
     return 0;
+}
+
+/* Whatever the core makes of it. */
+static int written(int status)
+{
+    struct host *host = &bound->host;
+    host->is_writing = false;
+    if (status < 0 && !host->is_dead)
+        host->failed_in_life = host->life + 1;
+    return status;
 }
 
 static int seam_begin(struct store *store, struct error *err)
@@ -234,7 +245,8 @@ static int seam_commit(struct store *store, struct error *err)
 {
     if (!called(bound))
         return dead(err);
-    int status = store_commit(store, err);
+    bound->host.is_writing = true;
+    int status = written(store_commit(store, err));
     if (status == 0) {
         book_commit(&bound->book);
         if (bound->host.accepting[0])
@@ -257,7 +269,7 @@ static int seam_intent_put(struct store *store, const struct intent *intent, str
     if (writes(err) < 0)
         return err->code;
     book_intent(&bound->book, intent);
-    return store_intent_put(store, intent, err);
+    return written(store_intent_put(store, intent, err));
 }
 
 static int seam_plan_put(struct store *store, const char *hash, const char *commit, int64_t at,
@@ -266,7 +278,7 @@ static int seam_plan_put(struct store *store, const char *hash, const char *comm
     if (writes(err) < 0)
         return err->code;
     book_plan(&bound->book, bound->arena, hash, document, bound->now_ms);
-    return store_plan_put(store, hash, commit, at, document, err);
+    return written(store_plan_put(store, hash, commit, at, document, err));
 }
 
 static int seam_revision_add(struct store *store, const struct revision *revision, int64_t *id,
@@ -276,13 +288,13 @@ static int seam_revision_add(struct store *store, const struct revision *revisio
         return err->code;
     if (!strcmp(revision->state, "target"))
         strncpy(bound->host.accepting, revision->commit, sizeof bound->host.accepting - 1);
-    return store_revision_add(store, revision, id, err);
+    return written(store_revision_add(store, revision, id, err));
 }
 
-#define WRITES(name, parameters, ...)                                   \
-    static int seam_##name parameters                                   \
-    {                                                                   \
-        return writes(err) < 0 ? err->code : store_##name(__VA_ARGS__); \
+#define WRITES(name, parameters, ...)                                            \
+    static int seam_##name parameters                                            \
+    {                                                                            \
+        return writes(err) < 0 ? err->code : written(store_##name(__VA_ARGS__)); \
     }
 #define READS(name, parameters, ...)                                  \
     static int seam_##name parameters                                 \
@@ -409,6 +421,17 @@ static void disk_called(void *context, enum sim_call call, const char *path)
         called(sim);
 }
 
+/* What the log cannot take is not durable, whatever the store says of it. What cannot go on from
+ * there to the database is no loss. */
+static void disk_failed(void *context, enum sim_call call, const char *path)
+{
+    struct host *host = &((struct sim *)context)->host;
+    size_t len = strlen(path);
+    if (host->is_writing && (call == SIM_WRITE || call == SIM_SYNC) && len > 4 &&
+        strcmp(path + len - 4, "-wal") == 0)
+        host->failed_in_life = host->life + 1;
+}
+
 void seam_bind(struct sim *sim)
 {
     bound = sim;
@@ -433,6 +456,7 @@ void seam_bind(struct sim *sim)
     };
     sim_disk_init(&sim->host.disk, disk_random, sim);
     sim->host.disk.boundary = disk_called;
+    sim->host.disk.failed = disk_failed;
     sim->host.disk.now_ms = seam_wall;
     sim_vfs_register(&sim->host.disk, "sim");
     sim_posix_use(&sim->host.disk);
