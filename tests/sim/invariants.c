@@ -40,7 +40,7 @@ static bool tells_no_secret(struct sim *sim, const struct moment *moment, char *
     bool is_told = strstr(event->text, wish_secret) ||
                    (event->data && strstr(json_text(arena, event->data), wish_secret));
     arena_free(arena);
-    return !is_told || broken(why, "event %s tells a secret", event->type);
+    return !is_told || broken(why, "%s tells a secret", event->type);
 }
 
 /* ---- about a start ------------------------------------------------------------------ */
@@ -117,7 +117,7 @@ const struct invariant invariants[] = {
     {"S13", "destruction keeps within its budget, or is approved", ON_EFFECT, keeps_budget},
     {"S14", "nothing is removed unless the last list was whole", ON_SEND, has_looked},
     {"S15", "an older epoch has no effect after a newer one", ON_EFFECT, is_fenced},
-    {"S16", "no secret in an event", ON_EMIT, tells_no_secret},
+    {"S16", "no secret in an event or in the log", ON_EMIT | ON_LOG, tells_no_secret},
     {"S16b", "no secret in the store", AT_END, hides_secret},
     {"S17", "no effect begins after the store failed", ON_SEND, stops_after_failure},
     {"S17b", "what is on record can be read while the disk is full", ON_FULL, is_served},

@@ -165,8 +165,12 @@ static void seam_emit(void *context, const struct event *event)
 static void seam_log(void *context, const char *name, const char *text)
 {
     struct sim *sim = context;
-    if (!sim->host.is_dead)
-        TRACE(sim, "log %s %s", name, text);
+    if (sim->host.is_dead)
+        return;
+    const struct event event = {.type = name, .text = text};
+    const struct moment moment = {.when = ON_LOG, .event = &event};
+    TRACE(sim, "log %s %s", name, text);
+    invariants_check(sim, &moment);
 }
 
 /* ---- repository --------------------------------------------------------------------- */
