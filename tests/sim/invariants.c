@@ -6,6 +6,7 @@
  */
 #include "tests/sim/oracles.h"
 
+#include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -45,6 +46,25 @@ static bool tells_no_secret(struct sim *sim, const struct moment *moment, char *
 
 /* ---- about a start ------------------------------------------------------------------ */
 
+static bool keeps_rows(struct sim *sim, char *why)
+{
+    struct arena *arena = arena_new();
+    struct error err = ERROR_INIT;
+    struct known *rows = NULL;
+    size_t count = 0;
+    bool holds = true;
+    if (store_objects(sim->host.store, arena, &rows, &count, &err) == 0) {
+        const struct row_note *note = book_row_broken(&sim->book, rows, count);
+        if (note)
+            holds = broken(why, "the row of %s was: epoch %" PRIu64 ", life %d, %s", note->uid,
+                           note->epoch, (int)note->life,
+                           note->is_protected ? "protected" : "not protected");
+        book_rows_found(&sim->book, rows, count);
+    }
+    arena_free(arena);
+    return holds;
+}
+
 static bool keeps_what_was_durable(struct sim *sim, const struct moment *moment, char *why)
 {
     struct arena *arena = arena_new();
@@ -63,7 +83,9 @@ static bool keeps_what_was_durable(struct sim *sim, const struct moment *moment,
         missing += is_read && !is_there;
     }
     arena_free(arena);
-    return missing == 0 || broken(why, "%zu durable intents are gone after a restart", missing);
+    if (missing > 0)
+        return broken(why, "%zu durable intents are gone after a restart", missing);
+    return keeps_rows(sim, why);
 }
 
 static bool keeps_target(struct sim *sim, const struct moment *moment, char *why)

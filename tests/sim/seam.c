@@ -285,6 +285,14 @@ static int seam_plan_put(struct store *store, const char *hash, const char *comm
     return written(store_plan_put(store, hash, commit, at, document, err));
 }
 
+static int seam_object_put(struct store *store, const struct known *known, struct error *err)
+{
+    if (writes(err) < 0)
+        return err->code;
+    book_object(&bound->book, known);
+    return written(store_object_put(store, known, err));
+}
+
 static int seam_revision_add(struct store *store, const struct revision *revision, int64_t *id,
                              struct error *err)
 {
@@ -309,8 +317,6 @@ static int seam_revision_add(struct store *store, const struct revision *revisio
 WRITES(revision_state,
        (struct store * store, int64_t id, const char *state, int64_t at, struct error *err), store,
        id, state, at, err)
-WRITES(object_put, (struct store * store, const struct known *known, struct error *err), store,
-       known, err)
 WRITES(observation_put,
        (struct store * store, const char *uid, const struct observation *observation,
         const char *etag, struct error *err),
