@@ -200,6 +200,7 @@ static void purge_something(struct sim *sim)
             continue;
         TRACE(sim, "operator purges %s/%s", thing->project, thing->name);
         thing->is_purged = true;
+        book_row_forget(&sim->book, thing->uid);
         core_policy_changed(sim->host.core);
         daemon_pump(sim);
         return;

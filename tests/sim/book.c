@@ -33,6 +33,90 @@ void book_intent(struct book *book, const struct intent *intent)
     snprintf(note->kind, sizeof note->kind, "%s", value_get_text(intent->step, "kind", ""));
 }
 
+static void row_add(struct rows *rows, const struct row_note *note)
+{
+    rows->items = room_for(rows->items, rows->count, &rows->room, sizeof *rows->items);
+    rows->items[rows->count++] = *note;
+}
+
+static struct row_note row_of(const struct known *known)
+{
+    struct row_note note = {
+        .epoch = known->epoch, .life = known->life, .is_protected = known->protect};
+    snprintf(note.uid, sizeof note.uid, "%s", known->uid);
+    return note;
+}
+
+static void row_keep(struct rows *rows, const struct row_note *fresh)
+{
+    for (size_t i = 0; i < rows->count; i++)
+        if (strcmp(rows->items[i].uid, fresh->uid) == 0) {
+            rows->items[i] = *fresh;
+            return;
+        }
+    row_add(rows, fresh);
+}
+
+void book_object(struct book *book, const struct known *known)
+{
+    const struct row_note note = row_of(known);
+    row_add(&book->waiting_rows, &note);
+}
+
+void book_rows_found(struct book *book, const struct known *rows, size_t count)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < book->rows.count; i++)
+        if (book->rows.items[i].life == LIFE_GONE)
+            book->rows.items[kept++] = book->rows.items[i];
+    book->rows.count = kept;
+    for (size_t i = 0; i < count; i++) {
+        const struct row_note note = row_of(&rows[i]);
+        row_keep(&book->rows, &note);
+    }
+    book->maybe_rows.count = 0;
+}
+
+void book_row_forget(struct book *book, const char *uid)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < book->rows.count; i++)
+        if (strcmp(book->rows.items[i].uid, uid) != 0)
+            book->rows.items[kept++] = book->rows.items[i];
+    book->rows.count = kept;
+}
+
+static bool is_row(const struct row_note *note, const struct known *row)
+{
+    if (!row || note->life == LIFE_GONE)
+        return !row && note->life == LIFE_GONE; /* what is gone is not listed */
+    return note->epoch == row->epoch && note->life == row->life &&
+           note->is_protected == row->protect;
+}
+
+static bool may_be(const struct rows *maybe, const char *uid, const struct known *row)
+{
+    for (size_t i = 0; i < maybe->count; i++)
+        if (strcmp(maybe->items[i].uid, uid) == 0 && is_row(&maybe->items[i], row))
+            return true;
+    return false;
+}
+
+const struct row_note *book_row_broken(const struct book *book, const struct known *rows,
+                                       size_t count)
+{
+    for (size_t i = 0; i < book->rows.count; i++) {
+        const struct row_note *note = &book->rows.items[i];
+        const struct known *row = NULL;
+        for (size_t n = 0; n < count && !row; n++)
+            if (strcmp(rows[n].uid, note->uid) == 0)
+                row = &rows[n];
+        if (!is_row(note, row) && !may_be(&book->maybe_rows, note->uid, row))
+            return note;
+    }
+    return NULL;
+}
+
 void book_plan(struct book *book, struct arena *arena, const char *hash,
                const struct value *document, int64_t now_ms)
 {
@@ -95,6 +179,11 @@ static void note_keep(struct book *book, const struct note *fresh)
     note->is_approved = fresh->is_approved;
 }
 
+static void batch_end(struct book *book)
+{
+    book->waiting_count = book->waiting_plan_count = book->waiting_rows.count = 0;
+}
+
 void book_commit(struct book *book)
 {
     for (size_t i = 0; i < book->waiting_count; i++)
@@ -106,18 +195,23 @@ void book_commit(struct book *book)
             room_for(book->plans, book->plan_count, &book->plan_room, sizeof *book->plans);
         book->plans[book->plan_count++] = book->waiting_plans[i];
     }
-    book_rollback(book);
+    for (size_t i = 0; i < book->waiting_rows.count; i++)
+        row_keep(&book->rows, &book->waiting_rows.items[i]);
+    batch_end(book);
 }
 
+/* Its commit may have come through for all that, and then all of it has. */
 void book_rollback(struct book *book)
 {
-    book->waiting_count = book->waiting_plan_count = 0;
+    for (size_t i = 0; i < book->waiting_rows.count; i++)
+        row_keep(&book->maybe_rows, &book->waiting_rows.items[i]);
+    batch_end(book);
 }
 
 void book_forget(struct book *book)
 {
-    book->count = book->plan_count = 0;
-    book_rollback(book);
+    book->count = book->plan_count = book->rows.count = book->maybe_rows.count = 0;
+    batch_end(book);
 }
 
 void book_free(struct book *book)
@@ -126,5 +220,8 @@ void book_free(struct book *book)
     free(book->waiting);
     free(book->plans);
     free(book->waiting_plans);
+    free(book->rows.items);
+    free(book->waiting_rows.items);
+    free(book->maybe_rows.items);
     *book = (struct book){.notes = NULL};
 }

@@ -237,11 +237,11 @@ static bool rule_meets(struct sim_disk *disk, struct sim_rule *rule, enum sim_ca
     return rule->per_million > 0 && disk->random(disk->context) % 1000000 < rule->per_million;
 }
 
-void sim_met(struct sim_disk *disk, enum sim_call call, enum sim_fault fault)
+void sim_met(struct sim_disk *disk, enum sim_call call, const char *path, enum sim_fault fault)
 {
     disk->faults[call][fault]++;
     if (disk->met)
-        disk->met(disk->context, fault);
+        disk->met(disk->context, call, path, fault);
 }
 
 enum sim_fault sim_enter(struct sim_disk *disk, enum sim_call call, const char *path)
@@ -261,7 +261,7 @@ enum sim_fault sim_enter(struct sim_disk *disk, enum sim_call call, const char *
     if (disk->is_read_only && (is_change || call == SIM_RENAME))
         fault = SIM_READ_ONLY;
     if (fault != SIM_OK)
-        sim_met(disk, call, fault);
+        sim_met(disk, call, path, fault);
     return fault;
 }
 
@@ -281,7 +281,7 @@ int sim_open(struct sim_disk *disk, const char *path, bool may_create, bool must
     if (!inode && !may_create)
         return -ENOENT;
     if (!inode && disk->is_read_only) {
-        sim_met(disk, SIM_OPEN, SIM_READ_ONLY);
+        sim_met(disk, SIM_OPEN, path, SIM_READ_ONLY);
         return -EROFS;
     }
     *created = !inode;

@@ -75,8 +75,8 @@ struct sim_disk {
     uint64_t (*random)(void *context); /* never NULL */
     /* Before each call. It may stop the disk: the call then comes to nothing. May be NULL. */
     void (*boundary)(void *context, enum sim_call call, const char *path);
-    /* A call comes to this. May be NULL. */
-    void (*met)(void *context, enum sim_fault fault);
+    /* A call comes to this; `path` may be NULL. May be NULL. */
+    void (*met)(void *context, enum sim_call call, const char *path, enum sim_fault fault);
     int64_t (*now_ms)(void *context);     /* unix; NULL: 2026-01-01 */
     void (*slept)(void *context, int us); /* SQLite waits for a lock; NULL: time stands still */
 
@@ -137,7 +137,7 @@ struct sim_open {
 /* Counts the call, passes the boundary, and says what the call has to come to. */
 enum sim_fault sim_enter(struct sim_disk *disk, enum sim_call call, const char *path);
 /* Counts a call that comes to this for another reason than a rule. */
-void sim_met(struct sim_disk *disk, enum sim_call call, enum sim_fault fault);
+void sim_met(struct sim_disk *disk, enum sim_call call, const char *path, enum sim_fault fault);
 bool sim_is_alive(const struct sim_open *file);
 
 /* These do it, without asking again. 0, or a negative errno. */

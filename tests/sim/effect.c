@@ -250,6 +250,17 @@ static void refs_note(struct work *work, const struct thing *was)
                              is_anew ? NULL : was->spec, was->refs);
 }
 
+/* What a seed is made with can be read back from it, and is. */
+static void secret_keep(struct work *work)
+{
+    const struct value *secret = value_get(work->op->spec, "userData");
+    if (strcmp(work->op->kind, "Seed") != 0 || !secret || !work->thing->spec)
+        return;
+    struct value *spec = value_copy(work->sim->arena, work->thing->spec);
+    value_set(work->sim->arena, spec, "userData", value_copy(work->sim->arena, secret));
+    work->thing->spec = spec;
+}
+
 /* The tag is written last; one half of an operation has not come so far. */
 static void tag_write(struct work *work)
 {
@@ -402,6 +413,7 @@ int effect_apply(struct sim_driver *driver, const struct spinel_op *op, bool is_
     effects[op->verb](&work);
     if (is_instance(&work))
         refs_note(&work, &was);
+    secret_keep(&work);
     tag_write(&work);
     truth_change_ends(&work.sim->truth);
     return 0;

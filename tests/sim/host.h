@@ -25,9 +25,11 @@ struct host {
     struct core_config config;
     char rack_id[33], key_file[96];
     uint64_t life;
-    bool is_booting;   /* it opens the store */
-    bool is_dead;      /* killed, and not yet swept away */
-    bool has_no_power; /* it was the power */
+    bool is_booting;         /* it opens the store */
+    bool is_dead;            /* killed, and not yet swept away */
+    bool has_no_power;       /* it was the power */
+    bool is_writing;         /* the core, to the store */
+    uint64_t failed_in_life; /* of the core, of which a write failed, and 1; 0: of none */
 
     uint64_t calls, crash_at; /* 0: never */
     uint64_t again_at; /* it dies once more, at this call after its next death; 0: it does not */

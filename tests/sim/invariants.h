@@ -16,6 +16,7 @@ enum when {
     ON_BOOT = 1 << 3,
     AFTER_EVENT = 1 << 4, /* of any kind: how the world is */
     AT_END = 1 << 5,      /* after the quiet phase */
+    ON_LOG = 1 << 9,      /* the daemon logs: `event` has its name and text */
     AT_REST = 1 << 8,     /* all that came of a change has come, and no fault is about */
     ON_FULL =
         1 << 7, /* the daemon has ended, for its disk is full: `status` of a read without it */

@@ -152,8 +152,7 @@ bool has_looked(struct sim *sim, const struct moment *moment, char *why)
 
 bool stops_after_failure(struct sim *sim, const struct moment *moment, char *why)
 {
-    struct error err = ERROR_INIT;
-    if (!core_has_failed(sim->host.core, &err))
+    if (sim->host.failed_in_life != sim->host.life + 1)
         return true;
     return broken(why, "%s of %s is sent after the store failed", param(moment, "verb"),
                   param(moment, "name"));

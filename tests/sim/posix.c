@@ -186,7 +186,7 @@ int __wrap_access(const char *path, int mode)
         return fail_with(ENOENT);
     if (!(mode & W_OK) || !sim.disk->is_read_only)
         return 0;
-    sim_met(sim.disk, SIM_ACCESS, SIM_READ_ONLY);
+    sim_met(sim.disk, SIM_ACCESS, path, SIM_READ_ONLY);
     return fail_with(EROFS);
 }
 

@@ -165,8 +165,12 @@ static void seam_emit(void *context, const struct event *event)
 static void seam_log(void *context, const char *name, const char *text)
 {
     struct sim *sim = context;
-    if (!sim->host.is_dead)
-        TRACE(sim, "log %s %s", name, text);
+    if (sim->host.is_dead)
+        return;
+    const struct event event = {.type = name, .text = text};
+    const struct moment moment = {.when = ON_LOG, .event = &event};
+    TRACE(sim, "log %s %s", name, text);
+    invariants_check(sim, &moment);
 }
 
 /* ---- repository --------------------------------------------------------------------- */
@@ -222,7 +226,18 @@ static int writes(struct error *err)
     if (!called(bound))
         return dead(err);
     bound->host.writes++;
+    bound->host.is_writing = true;
     return 0;
+}
+
+/* Whatever the core makes of it. */
+static int written(int status)
+{
+    struct host *host = &bound->host;
+    host->is_writing = false;
+    if (status < 0 && !host->is_dead)
+        host->failed_in_life = host->life + 1;
+    return status;
 }
 
 static int seam_begin(struct store *store, struct error *err)
@@ -234,7 +249,8 @@ static int seam_commit(struct store *store, struct error *err)
 {
     if (!called(bound))
         return dead(err);
-    int status = store_commit(store, err);
+    bound->host.is_writing = true;
+    int status = written(store_commit(store, err));
     if (status == 0) {
         book_commit(&bound->book);
         if (bound->host.accepting[0])
@@ -257,7 +273,7 @@ static int seam_intent_put(struct store *store, const struct intent *intent, str
     if (writes(err) < 0)
         return err->code;
     book_intent(&bound->book, intent);
-    return store_intent_put(store, intent, err);
+    return written(store_intent_put(store, intent, err));
 }
 
 static int seam_plan_put(struct store *store, const char *hash, const char *commit, int64_t at,
@@ -266,7 +282,15 @@ static int seam_plan_put(struct store *store, const char *hash, const char *comm
     if (writes(err) < 0)
         return err->code;
     book_plan(&bound->book, bound->arena, hash, document, bound->now_ms);
-    return store_plan_put(store, hash, commit, at, document, err);
+    return written(store_plan_put(store, hash, commit, at, document, err));
+}
+
+static int seam_object_put(struct store *store, const struct known *known, struct error *err)
+{
+    if (writes(err) < 0)
+        return err->code;
+    book_object(&bound->book, known);
+    return written(store_object_put(store, known, err));
 }
 
 static int seam_revision_add(struct store *store, const struct revision *revision, int64_t *id,
@@ -276,13 +300,13 @@ static int seam_revision_add(struct store *store, const struct revision *revisio
         return err->code;
     if (!strcmp(revision->state, "target"))
         strncpy(bound->host.accepting, revision->commit, sizeof bound->host.accepting - 1);
-    return store_revision_add(store, revision, id, err);
+    return written(store_revision_add(store, revision, id, err));
 }
 
-#define WRITES(name, parameters, ...)                                   \
-    static int seam_##name parameters                                   \
-    {                                                                   \
-        return writes(err) < 0 ? err->code : store_##name(__VA_ARGS__); \
+#define WRITES(name, parameters, ...)                                            \
+    static int seam_##name parameters                                            \
+    {                                                                            \
+        return writes(err) < 0 ? err->code : written(store_##name(__VA_ARGS__)); \
     }
 #define READS(name, parameters, ...)                                  \
     static int seam_##name parameters                                 \
@@ -293,8 +317,6 @@ static int seam_revision_add(struct store *store, const struct revision *revisio
 WRITES(revision_state,
        (struct store * store, int64_t id, const char *state, int64_t at, struct error *err), store,
        id, state, at, err)
-WRITES(object_put, (struct store * store, const struct known *known, struct error *err), store,
-       known, err)
 WRITES(observation_put,
        (struct store * store, const char *uid, const struct observation *observation,
         const char *etag, struct error *err),
@@ -409,8 +431,19 @@ static void disk_called(void *context, enum sim_call call, const char *path)
         called(sim);
 }
 
+/* What the log cannot take is not durable, whatever the store says of it. What cannot go on from
+ * there to the database is no loss. */
+static bool is_lost(const struct host *host, enum sim_call call, const char *path,
+                    enum sim_fault fault)
+{
+    size_t len = path ? strlen(path) : 0;
+    return host->is_writing && (call == SIM_WRITE || call == SIM_SYNC) && fault != SIM_BUSY &&
+           len > 4 && strcmp(path + len - 4, "-wal") == 0;
+}
+
 /* Calls of the daemon's, as above. */
-static void disk_fault_met(void *context, enum sim_fault fault)
+static void disk_fault_met(void *context, enum sim_call call, const char *path,
+                           enum sim_fault fault)
 {
     static const enum fault kinds[SIM_FAULTS] = {[SIM_EIO] = FAULT_DISK_ERROR,
                                                  [SIM_READ_ONLY] = FAULT_DISK_READ_ONLY,
@@ -420,6 +453,8 @@ static void disk_fault_met(void *context, enum sim_fault fault)
     struct sim *sim = context;
     if (sim->host.core || sim->host.is_booting)
         sim_fault_met(sim, kinds[fault]);
+    if (is_lost(&sim->host, call, path, fault))
+        sim->host.failed_in_life = sim->host.life + 1;
 }
 
 /* The daemon waits for a lock, and the world goes on meanwhile. */
