@@ -8,7 +8,13 @@
 #include "tests/sim/actor.h"
 #include "tests/sim/invariants.h"
 
-enum { MINUTE_MS = 60000, HOUR_MS = 3600000, EVENTS_MAX = 400000, BOOT_MS = 1000 };
+enum {
+    MINUTE_MS = 60000,
+    HOUR_MS = 3600000,
+    EVENTS_MAX = 400000,
+    BOOT_MS = 1000,
+    SECOND_TRIES_MS = 5000
+};
 #define YEARS_MS INT64_C(315576000000) /* ten of them */
 
 /* ---- faults ------------------------------------------------------------------------- */
@@ -168,16 +174,35 @@ static void disk_heals(struct sim *sim, void *data)
     daemon_disk_heals(sim);
 }
 
-static void second_daemon(struct sim *sim)
+/* The lock keeps it out while the first lives, and passes to it as soon as the first is dead, with
+ * whatever that had under way. */
+static void second_tries(struct sim *sim, void *data)
 {
     struct store *second = NULL;
     struct error err = ERROR_INIT;
-    if (!daemon_is_up(sim))
+    (void)data;
+    if (sim->is_quiet || sim->now_ms > sim->second_until_ms) {
+        sim->second_until_ms = 0;
         return;
-    if (store_open(store_dir, STORE_WRITE, &second, &err) == 0) {
+    }
+    events_add(&sim->events, sim->now_ms + prng_between(&sim->later, 10, SECOND_TRIES_MS),
+               second_tries, NULL);
+    if (!sim->host.core) {
+        TRACE(sim, "the second daemon has its turn");
+        daemon_boot(sim);
+    } else if (daemon_is_up(sim) && store_open(store_dir, STORE_WRITE, &second, &err) == 0) {
         store_close(second);
         sim_violate(sim, invariant_find("S9"), "a second daemon has opened the store");
     }
+}
+
+/* It is started by mistake, and again by whoever starts what ends, until somebody notices. */
+static void second_daemon(struct sim *sim)
+{
+    bool is_trying = sim->second_until_ms != 0;
+    sim->second_until_ms = sim->now_ms + prng_between(&sim->faults, MINUTE_MS, 30 * MINUTE_MS);
+    if (!is_trying)
+        second_tries(sim, NULL);
 }
 
 static int64_t clock_jump(struct prng *prng)
@@ -244,6 +269,8 @@ static void misfortune(struct sim *sim, void *is_extra)
         daemon_disk_fails(sim);
         break;
     case FAULT_SECOND_DAEMON:
+        if (!daemon_is_up(sim))
+            break;
         sim_fault_note(sim, kind);
         second_daemon(sim);
         break;

@@ -47,7 +47,8 @@ struct sim {
     int64_t frozen_ms;       /* what the wall clock stands at; 0: it goes */
     int64_t drift_ppm;       /* what it gains in a million */
     struct swarm swarm;
-    bool is_quiet; /* no more faults */
+    int64_t second_until_ms; /* a second daemon goes on trying until then; 0: there is none */
+    bool is_quiet;           /* no more faults */
     struct truth truth;
     struct git git;
     struct sim_driver drivers[DRIVERS];
