@@ -41,6 +41,19 @@ static void ops_print(const struct tally *tally)
                tally->ops[i], tally->confirmed[i], tally->effects[i]);
 }
 
+/* Those that strike an operation, and so have cells. */
+static void kinds_print(void)
+{
+    unsigned count = 0;
+    for (int f = 0; f < FAULT_COUNT; f++)
+        count += fault_phases((enum fault)f) != 0;
+    printf("            %u of %d kinds of fault take part, those that strike one operation:\n",
+           count, FAULT_COUNT);
+    for (int f = 0, nth = 0; f < FAULT_COUNT; f++)
+        if (fault_phases((enum fault)f))
+            printf(++nth % 6 && nth < (int)count ? "  %-20s" : "  %s\n", fault_names[f]);
+}
+
 static void cells_print(const struct tally *tally)
 {
     unsigned hit = 0, missed = 0;
@@ -54,7 +67,9 @@ static void cells_print(const struct tally *tally)
                 else
                     missed++;
             }
-    printf("cells       %u of %u (operation, phase, fault) met; missed:\n", hit, hit + missed);
+    printf("cells       %u of %u (operation, phase, fault) met\n", hit, hit + missed);
+    kinds_print();
+    printf("  missed:\n");
     for (int f = 0; f < FAULT_COUNT; f++)
         for (int v = 0; v < VERBS; v++)
             for (int p = 0; p < PHASES; p++)
