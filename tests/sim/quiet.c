@@ -99,12 +99,14 @@ static bool is_larger(const struct sim *sim, const struct step *step)
            value_get_int(thing->spec, "size", 0) > value_get_int(step->resource->spec, "size", 0);
 }
 
+/* By the last commit that declared it, or by its own tag: one that was to lift protection and left
+ * Git before that had come through. */
 static bool is_protected(const struct sim *sim, const struct step *step)
 {
     const struct thing *thing = thing_of_uid(&sim->truth, step->uid);
     const struct last_word *word =
         thing ? truth_last_word(&sim->truth, thing->project, thing->name) : NULL;
-    return word && word->is_protected;
+    return (word && word->is_protected) || (thing && value_get_bool(thing->spec, "protect", false));
 }
 
 static bool is_so(const struct sim *sim, const struct step *step)
