@@ -108,12 +108,14 @@ static bool is_larger(const struct parked *parked)
                value_get_int(parked->step->resource->spec, "size", 0);
 }
 
+/* By the last commit that declared it, or by its own tag: one that was to lift protection and left
+ * Git before that had come through. */
 static bool is_protected(const struct parked *parked)
 {
     const struct thing *thing = thing_of_uid(&parked->sim->truth, parked->step->uid);
     const struct last_word *word =
         thing ? truth_last_word(&parked->sim->truth, thing->project, thing->name) : NULL;
-    return word && word->is_protected;
+    return (word && word->is_protected) || (thing && value_get_bool(thing->spec, "protect", false));
 }
 
 /* ---- other steps -------------------------------------------------------------------- */

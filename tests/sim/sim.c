@@ -210,7 +210,7 @@ static void second_tries(struct sim *sim, void *data)
 static void second_daemon(struct sim *sim)
 {
     bool is_trying = sim->second_until_ms != 0;
-    sim->second_until_ms = sim->now_ms + prng_between(&sim->later, MINUTE_MS, 30 * MINUTE_MS);
+    sim->second_until_ms = sim->now_ms + prng_between(&sim->faults, MINUTE_MS, 30 * MINUTE_MS);
     if (!is_trying)
         second_tries(sim, NULL);
 }
