@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MPL-2.0 */
 /*
  * What a simulated driver is able to beyond the least: as `file` and `linux-vpc` it carries out
- * together the steps of a pool and of a network, and looks at many objects at once.
+ * together the steps of a pool and of a network, and looks at many objects at once; as `sim` its
+ * etags last, and it knows without a list that nothing has changed.
  */
+#include <inttypes.h>
 #include <string.h>
 #include "drivers/lib/host.h"
 #include "tests/sim/process.h"
@@ -39,10 +41,27 @@ static int able_look_all(struct spinel_host *host, struct spinel_list *list, str
     return 0;
 }
 
+/* Of all that a list tells of, and what a look at it would tell. */
+static const char *able_unchanged(struct spinel_host *host)
+{
+    struct sim_driver *driver = (struct sim_driver *)(size_t)host->driver;
+    const struct truth *truth = &driver->sim->truth;
+    uint64_t sum = 0;
+    for (size_t i = 0; i < truth->count; i++) {
+        const struct thing *thing = &truth->things[i];
+        uint64_t state = sum + 2 * thing->version + thing->exists;
+        sum = sim_driver_of_kind(driver->sim, thing->kind) == driver ? splitmix64(&state) : sum;
+    }
+    return arena_printf(spinel_arena(host), "%zu.%" PRIx64, truth->count, sum);
+}
+
 void sim_driver_able(struct sim_driver *driver, const struct able *able)
 {
     static const char *const kinds[DRIVERS] = {[DRIVER_DISK] = "Volume"};
     bool groups = able->groups && driver->id != DRIVER_VM;
+    driver->able = *able;
+    driver->interface.flags = able->etags ? SPINEL_LASTING_ETAGS : 0;
+    driver->interface.unchanged = able->knows ? able_unchanged : NULL;
     driver->interface.group = groups ? able_group : NULL;
     driver->interface.look_all = groups ? able_look_all : NULL;
     driver->interface.group_max = able->group_max;

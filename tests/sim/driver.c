@@ -51,6 +51,7 @@ static void line_taken(struct sim *sim, void *data)
     if (driver->host && parcel->life == driver->life) {
         TRACE(sim, "%s < %.*s", driver->interface.name, (int)parcel->len, parcel->line);
         uint64_t syncs = sim_posix_syncs;
+        sim_posix_program = driver->program;
         line_handle(driver->host, parcel->line, parcel->len);
         synced_note(driver, syncs);
         calls_answer(driver->host);
@@ -203,8 +204,10 @@ static void process_begins(struct sim *sim, void *data)
                              .lock_fd = -1,
                              .signal_fd = -1,
                              .guard_fd = -1,
+                             .born_ns = (uint64_t)driver->sim->now_ms * 1000000,
                              .exit_status = -1};
     host->forever = host->arena = arena_new();
+    driver->program += driver->able.etags && faulty(driver, FAULT_OTHER_PROGRAM, NULL, PHASES);
     driver->host = host;
     driver->to_core_ms = driver->to_driver_ms = sim->now_ms;
     char *at = driver->waiting.data, *end;

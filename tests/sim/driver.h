@@ -8,7 +8,6 @@
 #include "model/text.h"
 #include "reconciler/engine/lines.h"
 
-struct able;
 struct sim;
 struct spinel_host;
 struct thing;
@@ -23,6 +22,15 @@ enum driver_id { DRIVER_DISK, DRIVER_NET, DRIVER_VM, DRIVERS };
 
 enum { ASKED_MAX = 512 };
 
+/* Of what the protocol leaves to a driver. */
+struct able {
+    bool groups;      /* steps of a pool, and of a network, go together */
+    size_t group_max; /* as struct spinel_driver has it */
+    bool etags;       /* they last, over all runs of its program */
+    bool tells_etag;  /* in a look */
+    bool knows;       /* that a list would say the same, without one */
+};
+
 struct asked {
     int64_t id;
     char op[65];
@@ -32,6 +40,8 @@ struct sim_driver {
     struct spinel_driver interface;
     struct sim *sim;
     enum driver_id id;
+    struct able able;
+    uint64_t program;         /* that it runs: another number is another one */
     struct spinel_host *host; /* NULL: no process */
     uint64_t life;            /* of the process: what belongs to an earlier one is void */
     uint64_t calls;

@@ -46,6 +46,12 @@ static struct thing *thing_tagged(struct sim_driver *driver, struct spinel_host 
 
 /* ---- looking ------------------------------------------------------------------------ */
 
+/* Whatever a look tells changes with the version. */
+static const char *etag_of(struct spinel_host *host, const struct thing *thing)
+{
+    return arena_printf(spinel_arena(host), "%" PRIu64, thing->version);
+}
+
 int effect_list(struct spinel_host *host, struct spinel_list *list, struct error *err)
 {
     struct sim_driver *driver = driver_of(host);
@@ -53,11 +59,10 @@ int effect_list(struct spinel_host *host, struct spinel_list *list, struct error
     (void)err;
     for (size_t i = 0; i < truth->count; i++) {
         const struct thing *thing = &truth->things[i];
-        char etag[24];
         if (!thing->exists || !is_of_driver(driver, thing))
             continue;
         const struct value *tag = tag_of(host, thing);
-        snprintf(etag, sizeof etag, "%" PRIu64, thing->version);
+        const char *etag = etag_of(host, thing);
         if (tag)
             spinel_list_add(list, value_get_text(tag, "uid", ""),
                             (uint64_t)value_get_int(tag, "epoch", 0), etag);
@@ -92,6 +97,7 @@ int effect_look(struct spinel_host *host, struct spinel_object *object, struct e
     object->spec = value_copy(arena, thing->spec);
     object->booted = thing->booted ? value_copy(arena, thing->booted) : NULL;
     object->status = status;
+    object->etag = driver->able.tells_etag ? etag_of(host, thing) : NULL;
     return 0;
 }
 

@@ -19,5 +19,7 @@ void sim_posix_use(struct sim_disk *disk); /* borrowed; NULL: no path is ours an
 
 /* How often a file that is not on the simulated disk was made durable. */
 extern uint64_t sim_posix_syncs;
+/* Which program this is, to whoever asks: another number is another program. */
+extern uint64_t sim_posix_program;
 
 #endif

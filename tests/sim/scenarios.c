@@ -83,6 +83,30 @@ EDIT(all_gone, *wish = wish_empty())
 EDIT(much_at_once, EAST->mtu = 1300; EAST->volumes[1].gib = 3; EAST->machines[0].cpus = 2;
      EAST->machines[1].has_nic = true; EAST->has_firewall = true)
 
+/* As `file` and `linux-vpc`; and the next go while the core hears of the first. */
+#define TOGETHER                                           \
+    {                                                      \
+        .groups = true, .group_max = 5, .tells_etag = true \
+    }
+
+static void volumes_added(struct wish *wish)
+{
+    for (int i = 2; i < WISH_VOLUMES; i++)
+        EAST->volumes[i] = (struct wish_volume){.is_declared = true, .gib = 1};
+    for (int i = 1; i < WISH_FEW; i++)
+        wish->projects[1].volumes[i] = (struct wish_volume){.is_declared = true, .gib = 1};
+}
+
+static void volumes_grown(struct wish *wish)
+{
+    volumes_added(wish);
+    for (int i = 2; i < WISH_VOLUMES; i++)
+        EAST->volumes[i].gib = 2;
+}
+
+EDIT(nics_added, EAST->machines[0].nics = WISH_NICS - 1)
+EDIT(nics_labelled, nics_added(wish); EAST->machines[0].labels = 1)
+
 static struct thing *find(struct sim *sim, const char *kind, const char *project)
 {
     for (size_t i = 0; i < sim->truth.count; i++)
@@ -181,5 +205,9 @@ const struct scenario scenarios[] = {
     {.name = "volume-is-lost", .act = volume_vanishes},
     {.name = "guest-crashes", .act = guest_crashes},
     {.name = "store-is-lost", .act = store_vanishes},
+    {.name = "create-volumes-together", .to = volumes_added, .able = TOGETHER},
+    {.name = "grow-volumes-together", .from = volumes_added, .to = volumes_grown, .able = TOGETHER},
+    {.name = "add-nics-together", .to = nics_added, .able = TOGETHER},
+    {.name = "change-nics-together", .from = nics_added, .to = nics_labelled, .able = TOGETHER},
 };
 const size_t scenario_count = sizeof scenarios / sizeof *scenarios;

@@ -337,6 +337,8 @@ WRITES(drift_healed,
        store, uid, path, at, by, err)
 WRITES(fact_put, (struct store * store, const char *key, const char *text, struct error *err),
        store, key, text, err)
+WRITES(etags_drop, (struct store * store, struct error *err), store, err)
+READS(observed_at, (struct store * store, int64_t *at, struct error *err), store, at, err)
 READS(revision_target,
       (struct store * store, struct arena *arena, struct revision *out, struct error *err), store,
       arena, out, err)
@@ -398,6 +400,8 @@ static const struct ledger seam_ledger = {
     .objects_renamed = seam_objects_renamed,
     .object_put = seam_object_put,
     .observation_put = seam_observation_put,
+    .etags_drop = seam_etags_drop,
+    .observed_at = seam_observed_at,
     .incarnations = seam_incarnations,
     .intent_put = seam_intent_put,
     .intents_open = seam_intents_open,

@@ -97,7 +97,11 @@ static void extras_choose(struct swarm *swarm, int first, int end, struct prng *
 static struct able able_choose(struct prng *prng)
 {
     static const size_t most[] = {0, 0, 2, 3};
-    return (struct able){.groups = prng_chance(prng, 500), .group_max = most[prng_below(prng, 4)]};
+    return (struct able){.groups = prng_chance(prng, 500),
+                         .group_max = most[prng_below(prng, 4)],
+                         .etags = prng_chance(prng, 500),
+                         .tells_etag = prng_chance(prng, 500),
+                         .knows = prng_chance(prng, 300)};
 }
 
 static struct swarm swarm_choose(struct sim *sim, const struct options *options)
@@ -485,9 +489,12 @@ static void swarm_trace(struct sim *sim)
     for (int i = 0; i < FAULT_COUNT; i++)
         if (sim->swarm.rates[i])
             TRACE(sim, "swarm %s %u", fault_names[i], sim->swarm.rates[i]);
-    for (int i = 0; i < DRIVERS; i++)
-        TRACE(sim, "able %s: groups %d of %zu", driver_names[i], sim->swarm.able[i].groups,
-              sim->swarm.able[i].group_max);
+    for (int i = 0; i < DRIVERS; i++) {
+        const struct able *able = &sim->swarm.able[i];
+        TRACE(sim, "able %s:%s%s%s%s, %zu", driver_names[i], able->groups ? " groups" : "",
+              able->etags ? " etags" : "", able->tells_etag ? " etag-in-look" : "",
+              able->knows ? " unchanged" : "", able->group_max);
+    }
     TRACE(sim, "active for %lld s, hop %lld ms, work %lld ms",
           (long long)sim->swarm.active_ms / 1000, (long long)sim->swarm.hop_ms,
           (long long)sim->swarm.work_ms);

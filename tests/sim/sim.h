@@ -27,11 +27,6 @@
  *                      ▲                             │
  *                    faults                      invariants
  */
-struct able {
-    bool groups;      /* steps of a pool, and of a network, go together */
-    size_t group_max; /* as struct spinel_driver has it */
-};
-
 struct swarm {
     unsigned rates[FAULT_COUNT]; /* per mille of opportunities; 0: not in this run */
     int64_t active_ms;           /* how long faults last */

@@ -64,6 +64,7 @@ const char *const fault_names[FAULT_COUNT] = {
     [FAULT_SHORT_READ] = "short-read",
     [FAULT_EFFECT_UNSYNCED] = "effect-unsynced",
     [FAULT_CALL_CRASH] = "call-crash",
+    [FAULT_OTHER_PROGRAM] = "other-program",
 };
 
 const char *const verb_names[VERBS] = {"create", "update", "restart", "delete", "release", "adopt"};

@@ -76,6 +76,7 @@ enum fault {
     /* from the stream of what drivers are able to */
     FAULT_ABLE,
     FAULT_CALL_CRASH = FAULT_ABLE,
+    FAULT_OTHER_PROGRAM,
     FAULT_COUNT,
 };
 extern const char *const fault_names[FAULT_COUNT];
