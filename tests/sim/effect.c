@@ -397,7 +397,8 @@ int effect_apply(struct sim_driver *driver, const struct spinel_op *op, bool is_
                         .kind = kind_find(op->kind),
                         .thing = thing_tagged(driver, driver->host, op->uid),
                         .is_part = is_part};
-    const struct moment moment = {.when = ON_EFFECT, .thing = work.thing, .op = op};
+    const struct moment moment = {
+        .when = ON_EFFECT, .driver = driver, .thing = work.thing, .op = op};
     if (!is_part || op->verb != SPINEL_DELETE) /* there is no half of a deletion */
         invariants_check(driver->sim, &moment);
     if (work.thing)
@@ -437,7 +438,8 @@ void effect_handed_over(struct sim_driver *driver, const struct spinel_op *op,
     const char *volume = "";
     if (effect_holder(&work.sim->truth, op, machine, &volume))
         return; /* the storage's lock is asked by whoever opens a disk */
-    const struct moment moment = {.when = ON_EFFECT, .thing = machine, .op = op, .is_late = true};
+    const struct moment moment = {
+        .when = ON_EFFECT, .driver = driver, .thing = machine, .op = op, .is_late = true};
     invariants_check(driver->sim, &moment);
     const struct thing was = *machine;
     if (machine->booted)

@@ -25,6 +25,7 @@ enum when {
 
 struct moment {
     enum when when;
+    const struct sim_driver *driver; /* ON_EFFECT */
     const struct thing *thing;
     const struct spinel_op *op;
     const struct value *message;

@@ -178,7 +178,8 @@ bool stays_dead(struct sim *sim, const struct moment *moment, char *why)
 bool is_fenced(struct sim *sim, const struct moment *moment, char *why)
 {
     const struct spinel_op *op = moment->op;
-    uint64_t epoch = moment->is_late ? moment->thing->epoch : truth_fence(&sim->truth, op->uid);
+    uint64_t epoch =
+        moment->is_late ? moment->thing->epoch : truth_fence(&sim->truth, moment->driver, op->uid);
     if (op->epoch >= epoch)
         return true;
     return broken(why, "%s of %s at epoch %" PRIu64 " has an effect after epoch %" PRIu64,

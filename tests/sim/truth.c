@@ -209,19 +209,26 @@ void truth_sent(struct truth *truth, const struct value *params)
                                 "uid", ""));
 }
 
-uint64_t truth_fence(const struct truth *truth, const char *uid)
-{
-    for (size_t i = 0; i < truth->fence_count; i++)
-        if (strcmp(truth->fences[i].uid, uid) == 0)
-            return truth->fences[i].epoch;
-    return 0;
-}
-
-void truth_begun(struct truth *truth, const char *uid, uint64_t epoch)
+static size_t fence_find(const struct truth *truth, const struct sim_driver *driver,
+                         const char *uid)
 {
     size_t at = 0;
-    while (at < truth->fence_count && strcmp(truth->fences[at].uid, uid) != 0)
+    while (at < truth->fence_count &&
+           (truth->fences[at].driver != driver || strcmp(truth->fences[at].uid, uid) != 0))
         at++;
+    return at;
+}
+
+uint64_t truth_fence(const struct truth *truth, const struct sim_driver *driver, const char *uid)
+{
+    size_t at = fence_find(truth, driver, uid);
+    return at < truth->fence_count ? truth->fences[at].epoch : 0;
+}
+
+void truth_begun(struct truth *truth, const struct sim_driver *driver, const char *uid,
+                 uint64_t epoch)
+{
+    size_t at = fence_find(truth, driver, uid);
     if (at == truth->fence_room) {
         truth->fence_room = truth->fence_room ? 2 * truth->fence_room : 64;
         truth->fences = reallocarray(truth->fences, truth->fence_room, sizeof *truth->fences);
@@ -229,7 +236,7 @@ void truth_begun(struct truth *truth, const char *uid, uint64_t epoch)
             abort();
     }
     if (at == truth->fence_count) {
-        truth->fences[truth->fence_count++] = (struct fence){.epoch = 0};
+        truth->fences[truth->fence_count++] = (struct fence){.driver = driver};
         snprintf(truth->fences[at].uid, sizeof truth->fences[at].uid, "%s", uid);
     }
     if (epoch > truth->fences[at].epoch)

@@ -48,8 +48,11 @@ struct sent {
     bool is_release;
 };
 
-/* Of each uid, there or not: the highest epoch at which a driver has begun an operation. */
+/* Of each uid, there or not: the highest epoch at which this driver has begun an operation. A store
+ * that was lost and found again by tags cannot know of another's: a volume that its machine's
+ * driver has grown bears none of that. */
 struct fence {
+    const struct sim_driver *driver;
     char uid[33];
     uint64_t epoch;
 };
@@ -109,8 +112,10 @@ void truth_sent(struct truth *truth, const struct value *params);
 /* NULL: nothing was ever sent about it. */
 const struct sent *truth_last_sent(const struct truth *truth, const char *uid);
 /* A driver begins an operation. */
-void truth_begun(struct truth *truth, const char *uid, uint64_t epoch);
-uint64_t truth_fence(const struct truth *truth, const char *uid); /* 0: none was ever begun */
+void truth_begun(struct truth *truth, const struct sim_driver *driver, const char *uid,
+                 uint64_t epoch);
+/* 0: none was ever begun. */
+uint64_t truth_fence(const struct truth *truth, const struct sim_driver *driver, const char *uid);
 /* The core gets an answer that tells of objects, or the daemon has ended and knows nothing. */
 void truth_told(struct truth *truth, const struct value *message, int64_t now_ms);
 void truth_forgotten(struct truth *truth);

@@ -548,7 +548,7 @@ static bool call_begin(struct work_call *made, const struct work_call *first)
     struct call *call = &made->call;
     call->state = CALL_RUNNING;
     if (call->kind == CALL_APPLY)
-        truth_begun(&driver->sim->truth, call->op.uid, call->op.epoch);
+        truth_begun(&driver->sim->truth, driver, call->op.uid, call->op.epoch);
     call->pid = (pid_t)first->number;
     call->is_member = made != first;
     driver->host->apply_moves += call->kind == CALL_APPLY;
