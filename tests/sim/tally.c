@@ -63,6 +63,7 @@ const char *const fault_names[FAULT_COUNT] = {
     [FAULT_CLOCK_DRIFT] = "clock-drift",
     [FAULT_SHORT_READ] = "short-read",
     [FAULT_EFFECT_UNSYNCED] = "effect-unsynced",
+    [FAULT_BIT_FLIP] = "bit-flip",
 };
 
 const char *const verb_names[VERBS] = {"create", "update", "restart", "delete", "release", "adopt"};
@@ -94,7 +95,7 @@ unsigned fault_phases(enum fault fault)
         [FAULT_CLOCK_JUMP] = ANY,    [FAULT_DISK_FULL] = ANY,       [FAULT_DISK_ERROR] = ANY,
         [FAULT_SHORT_READ] = ANY,    [FAULT_DISK_READ_ONLY] = ANY,  [FAULT_STORE_BUSY] = ANY,
         [FAULT_STORE_LOST] = ANY,    [FAULT_STORE_RESTORED] = ANY,  [FAULT_OTHER_VERSION] = ANY,
-        [FAULT_SECOND_DAEMON] = ANY, [FAULT_CLOCK_FROZEN] = ANY,
+        [FAULT_SECOND_DAEMON] = ANY, [FAULT_CLOCK_FROZEN] = ANY,    [FAULT_BIT_FLIP] = ANY,
     };
     return phases[fault];
 }
