@@ -2,6 +2,7 @@
 /* The daemon's life on its machine: it starts, is told of heads, dies and starts again. */
 #include "tests/sim/host.h"
 
+#include <sodium.h>
 #include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -69,6 +70,27 @@ bool daemon_is_up(const struct sim *sim)
 }
 
 /* ---- down --------------------------------------------------------------------------- */
+
+static bool disk_is_well(const struct sim_disk *disk)
+{
+    bool is_well = !disk->is_read_only;
+    for (size_t i = 0; i < SIM_RULES; i++)
+        is_well &= disk->rules[i].fault == SIM_OK || disk->rules[i].nth == 0;
+    return is_well;
+}
+
+/* The store is refused for what it is: a person moves it aside, as the hint of the error says. */
+static void refusal_mend(struct sim *sim, const struct error *err)
+{
+    struct host *host = &sim->host;
+    bool is_of_flip = (host->is_damaged || host->is_misled) && disk_is_well(&host->disk);
+    if (err->code != ERR_CORRUPT && !is_of_flip)
+        return;
+    if (host->is_damaged)
+        tally_add(&sim->tally->flips[FLIP_REFUSED], 1);
+    sim_fault_note(sim, FAULT_STORE_LOST);
+    daemon_store_lose(sim);
+}
 
 static void daemon_boots(struct sim *sim, void *data)
 {
@@ -194,8 +216,10 @@ void daemon_pump(struct sim *sim)
     if (has_ended)
         TRACE(sim, "the daemon ends: %s", err.message);
     daemon_sweep(sim);
-    if (has_ended)
+    if (has_ended) {
         full_disk_check(sim);
+        refusal_mend(sim, &err);
+    }
     boot_later(sim);
 }
 
@@ -256,10 +280,7 @@ static int store_begins(struct sim *sim, struct error *err)
 static void boot_failed(struct sim *sim, const struct error *err)
 {
     TRACE(sim, "the daemon cannot start: %s", err->message);
-    if (err->code == ERR_CORRUPT) { /* its hint says what a person does then */
-        sim_fault_note(sim, FAULT_STORE_LOST);
-        daemon_store_lose(sim);
-    }
+    refusal_mend(sim, err);
     boot_later(sim);
 }
 
@@ -321,11 +342,19 @@ void daemon_boot(struct sim *sim)
     host->booted_ms = sim->now_ms;
     host->core = core_new(&host->env, &host->config);
     if (core_start(host->core, &err) < 0) {
-        if (!host->is_dead)
+        bool was_killed = host->is_dead;
+        if (!was_killed)
             TRACE(sim, "the core cannot start: %s", err.message);
         daemon_sweep(sim);
+        if (!was_killed)
+            refusal_mend(sim, &err);
         boot_later(sim);
         return;
+    }
+    if (!host->is_dead && host->is_damaged) {
+        tally_add(&sim->tally->flips[FLIP_BELIEVED], 1);
+        host->is_damaged = false;
+        host->is_misled = true;
     }
     if (!host->is_dead)
         boot_check(sim);
@@ -339,6 +368,7 @@ void daemon_boot(struct sim *sim)
 
 static void durable_is_gone(struct sim *sim)
 {
+    sim->host.is_damaged = false;
     book_forget(&sim->book);
     sim->host.accepted[0] = '\0';
     sim->host.may_skip = true;
@@ -455,6 +485,108 @@ void daemon_disk_heals(struct sim *sim)
     for (size_t i = 0; i < SIM_RULES; i++)
         sim->host.disk.rules[i].fault = SIM_OK;
     memset(sim->is_armed, 0, sizeof sim->is_armed);
+}
+
+/* ---- a bit that turns --------------------------------------------------------------- */
+
+static int rows_digest(sqlite3 *db, const char *sql, crypto_generichash_state *hash)
+{
+    sqlite3_stmt *stmt = NULL;
+    int rc = sqlite3_prepare_v2(db, sql, -1, &stmt, NULL);
+    while (rc == SQLITE_OK || rc == SQLITE_ROW) {
+        rc = sqlite3_step(stmt);
+        for (int i = 0; rc == SQLITE_ROW && i < sqlite3_column_count(stmt); i++) {
+            const int type = sqlite3_column_type(stmt, i);
+            const void *bytes = sqlite3_column_blob(stmt, i);
+            const int len = sqlite3_column_bytes(stmt, i);
+            crypto_generichash_update(hash, (const void *)&type, sizeof type);
+            crypto_generichash_update(hash, (const void *)&len, sizeof len);
+            crypto_generichash_update(hash, bytes ? bytes : (const void *)"",
+                                      (unsigned long long)len);
+        }
+    }
+    sqlite3_finalize(stmt);
+    return rc == SQLITE_DONE ? SQLITE_OK : rc;
+}
+
+static int tables_digest(sqlite3 *db, crypto_generichash_state *hash)
+{
+    sqlite3_stmt *tables = NULL;
+    int rc = sqlite3_prepare_v2(db, "SELECT name FROM sqlite_schema WHERE type = 'table'", -1,
+                                &tables, NULL);
+    while (rc == SQLITE_OK && (rc = sqlite3_step(tables)) == SQLITE_ROW) {
+        char *sql = sqlite3_mprintf("SELECT * FROM \"%w\"", sqlite3_column_text(tables, 0));
+        rc = rows_digest(db, sql, hash);
+        sqlite3_free(sql);
+    }
+    sqlite3_finalize(tables);
+    return rc == SQLITE_DONE ? SQLITE_OK : rc;
+}
+
+/* All that a reader sees in the store, and whether its indexes agree with its rows. */
+static void content_digest(struct sim *sim, unsigned char out[32])
+{
+    static const char *const also[] = {"SELECT * FROM sqlite_schema", "PRAGMA user_version",
+                                       "PRAGMA application_id", "PRAGMA integrity_check(1)"};
+    crypto_generichash_state hash;
+    sqlite3 *db = NULL;
+    crypto_generichash_init(&hash, NULL, 0, 32);
+    sim->host.disk.is_spared = true;
+    int rc = sqlite3_open_v2(store_files[0], &db, SQLITE_OPEN_READONLY, NULL);
+    sqlite3_db_config(db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
+    for (size_t i = 0; rc == SQLITE_OK && i < sizeof also / sizeof *also; i++)
+        rc = rows_digest(db, also[i], &hash);
+    if (rc == SQLITE_OK)
+        rc = tables_digest(db, &hash);
+    sqlite3_close(db);
+    sim->host.disk.is_spared = false;
+    crypto_generichash_update(&hash, (const void *)&rc, sizeof rc);
+    crypto_generichash_final(&hash, out, 32);
+}
+
+/* Whether a frame of the log was copied into the database: then what the log would say without its
+ * end was never so. */
+static bool log_is_copied(const struct sim *sim)
+{
+    enum { HEAD = 32, FRAME = 24, PAGE = 4096, SALTS = 8 };
+    size_t size = 0, log_size = 0;
+    const uint8_t *db = sim_disk_bytes(&sim->host.disk, store_files[0], &size);
+    const uint8_t *log = sim_disk_bytes(&sim->host.disk, store_files[1], &log_size);
+    for (size_t at = HEAD;
+         db && log && at + FRAME + PAGE <= log_size && memcmp(log + at + 8, log + 16, SALTS) == 0;
+         at += FRAME + PAGE) {
+        const uint8_t *page = log + at;
+        size_t nth = (size_t)page[0] << 24 | (size_t)page[1] << 16 | (size_t)page[2] << 8 | page[3];
+        if (nth * PAGE <= size && memcmp(db + (nth - 1) * PAGE, page + FRAME, PAGE) == 0)
+            return true;
+    }
+    return false;
+}
+
+void daemon_bit_flips(struct sim *sim)
+{
+    struct host *host = &sim->host;
+    const size_t which = (size_t)prng_below(&sim->later, FILES);
+    unsigned char before[32], after[32];
+    sim_fault_note(sim, FAULT_BIT_FLIP);
+    daemon_crash(sim, false);
+    const bool is_copied = log_is_copied(sim);
+    content_digest(sim, before);
+    if (!sim_disk_flip_any(&host->disk, store_files[which]))
+        return;
+    content_digest(sim, after);
+    const bool is_same = memcmp(before, after, sizeof before) == 0;
+    TRACE(sim, "a bit of %s has turned: %s", store_files[which],
+          is_same ? "it reads as before" : "it reads otherwise");
+    if (is_same) {
+        tally_add(&sim->tally->flips[FLIP_HARMLESS], 1);
+    } else if (which == 1 && !is_copied) { /* an old copy, as if it were put back */
+        tally_add(&sim->tally->flips[FLIP_OLDER], 1);
+        durable_is_gone(sim);
+        host->was_restored = true;
+    } else {
+        host->is_damaged = true;
+    }
 }
 
 /* ---- another version ---------------------------------------------------------------- */

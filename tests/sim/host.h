@@ -42,9 +42,12 @@ struct host {
     uint64_t writes;      /* to the store */
     uint64_t applies;     /* sent */
     uint64_t looks_asked;
-    int64_t seq;             /* of the last event */
-    bool may_skip;           /* the store is another: sequences begin anew */
-    bool was_restored;       /* an old copy of the store was put back, at some time */
+    int64_t seq;       /* of the last event */
+    bool may_skip;     /* the store is another: sequences begin anew */
+    bool was_restored; /* an old copy of the store was put back, at some time */
+    bool is_damaged; /* the store reads otherwise than it was written, and no start has read it yet
+                      */
+    bool is_misled;  /* a start has believed such a store, at some time */
     char accepted[65];       /* last target that the store made durable */
     char accepting[65];      /* in the batch that is open */
     char maybe[65];          /* in the batch that was open when the daemon died */
@@ -76,6 +79,8 @@ void daemon_disk_busy(struct sim *sim);     /* somebody else holds a lock of the
 /* One of the reads to come ends before what was asked for. */
 void daemon_disk_reads_short(struct sim *sim);
 void daemon_disk_heals(struct sim *sim);
+/* The daemon ends, and before it starts again one bit of the store's files is another. */
+void daemon_bit_flips(struct sim *sim);
 /* Another version of the program has had the store: an older one, whose schema is to be brought up
  * to date, or a newer one, which this one must leave alone. */
 void daemon_version_changes(struct sim *sim);

@@ -387,6 +387,18 @@ static void read_ends_early(struct sim *sim, void *data)
         daemon_disk_reads_short(sim);
 }
 
+static void bit_turns(struct sim *sim, void *data)
+{
+    (void)data;
+    if (sim->is_quiet)
+        return;
+    events_add(&sim->events,
+               sim->now_ms + prng_between(&sim->later, 1, 4 * sim->swarm.fault_every_ms), bit_turns,
+               NULL);
+    if (daemon_is_up(sim) && !sim->host.crash_at)
+        daemon_bit_flips(sim);
+}
+
 static bool has_accidents(const struct sim *sim)
 {
     return sim->swarm.rates[FAULT_CLOCK_FROZEN] || sim->swarm.rates[FAULT_DISK_READ_ONLY] ||
@@ -528,6 +540,8 @@ struct verdict sim_run(uint64_t seed, const struct options *options, struct tall
         events_add(&sim.events, BOOT_MS + 1, accident, NULL);
     if (sim.swarm.rates[FAULT_SHORT_READ])
         events_add(&sim.events, BOOT_MS + 2, read_ends_early, NULL);
+    if (sim.swarm.rates[FAULT_BIT_FLIP])
+        events_add(&sim.events, BOOT_MS + 3, bit_turns, NULL);
     clock_drifts(&sim);
     while (sim.violated < 0 && sim_step(&sim, 1000 + sim.swarm.active_ms))
         continue;

@@ -33,6 +33,14 @@ static void faults_print(const struct tally *tally)
     }
 }
 
+static void flips_print(const struct tally *tally)
+{
+    const uint64_t *flips = tally->flips;
+    printf("bits turned %" PRIu64 " harmless, %" PRIu64 " an older store, %" PRIu64
+           " refused, %" PRIu64 " believed\n",
+           flips[FLIP_HARMLESS], flips[FLIP_OLDER], flips[FLIP_REFUSED], flips[FLIP_BELIEVED]);
+}
+
 static void ops_print(const struct tally *tally)
 {
     printf("operations        sent   confirmed     effects\n");
@@ -89,6 +97,7 @@ void table_print(const struct tally *tally, double seconds)
 {
     speed_print(tally, seconds);
     faults_print(tally);
+    flips_print(tally);
     ops_print(tally);
     cells_print(tally);
     invariants_print(tally);

@@ -63,6 +63,7 @@ const char *const fault_names[FAULT_COUNT] = {
     [FAULT_CLOCK_DRIFT] = "clock-drift",
     [FAULT_SHORT_READ] = "short-read",
     [FAULT_EFFECT_UNSYNCED] = "effect-unsynced",
+    [FAULT_BIT_FLIP] = "bit-flip",
     [FAULT_CALL_CRASH] = "call-crash",
     [FAULT_OTHER_PROGRAM] = "other-program",
 };
@@ -115,6 +116,7 @@ unsigned fault_phases(enum fault fault)
         [FAULT_OTHER_VERSION] = ANY,
         [FAULT_SECOND_DAEMON] = ANY,
         [FAULT_CLOCK_FROZEN] = ANY,
+        [FAULT_BIT_FLIP] = ANY,
     };
     return phases[fault];
 }

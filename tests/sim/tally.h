@@ -73,6 +73,7 @@ enum fault {
     FAULT_CLOCK_DRIFT = FAULT_LATER,
     FAULT_SHORT_READ,
     FAULT_EFFECT_UNSYNCED,
+    FAULT_BIT_FLIP,
     /* from the stream of what drivers are able to */
     FAULT_ABLE,
     FAULT_CALL_CRASH = FAULT_ABLE,
@@ -92,12 +93,22 @@ extern const char *const phase_names[PHASES];
 /* Which of a fault's cells can be met: a bit for each phase; 0: it strikes no operation. */
 unsigned fault_phases(enum fault fault);
 
+/* What came of a bit of the store that turned while no daemon ran. */
+enum flip {
+    FLIP_HARMLESS, /* it reads as before */
+    FLIP_OLDER,    /* the log ends before it, and what was durable since is gone */
+    FLIP_REFUSED,  /* the next start refuses it */
+    FLIP_BELIEVED, /* a row or an index is another, and nobody notices */
+    FLIPS
+};
+
 enum { INVARIANTS_MAX = 40, MESSAGE_MAX = 480 };
 
 /* Counts of all runs, in memory that the processes of all jobs share. */
 struct tally {
     uint64_t seeds, events, simulated_ms, restarts, commits;
     uint64_t faults[FAULT_COUNT], armed[FAULT_COUNT]; /* armed: laid out for a call to meet */
+    uint64_t flips[FLIPS];
     uint64_t ops[VERBS], confirmed[VERBS], effects[VERBS];
     uint64_t cells[VERBS][PHASES][FAULT_COUNT];
     uint64_t checks[INVARIANTS_MAX], violations[INVARIANTS_MAX];
