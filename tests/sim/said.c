@@ -47,13 +47,6 @@ static void note_said(struct sim_driver *driver, const char *line, size_t len)
     arena_free(arena);
 }
 
-/* What answers together is read together, and then looked at in one request. */
-static void turn_begins(struct sim *sim, void *data)
-{
-    (void)data;
-    daemon_pump(sim);
-}
-
 /* Whatever came is the product's to cut into lines and to read. */
 static void bytes_arrive(struct sim *sim, void *data)
 {
@@ -69,10 +62,7 @@ static void bytes_arrive(struct sim *sim, void *data)
             note_said(driver, line, len);
             core_line(sim->host.core, driver->interface.name, line, len, &err);
         }
-        if (driver->interface.group)
-            events_add_ordered(&sim->events, sim->now_ms, turn_begins, NULL);
-        else
-            daemon_pump(sim);
+        daemon_pump(sim);
     }
     free(parcel->line);
     free(parcel);
