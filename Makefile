@@ -131,7 +131,7 @@ $(preloads): $(BUILD)/%.so: %.c $(BUILD)/flags
 	$(call say,LINK,$@)$(CC) -std=c17 -D_GNU_SOURCE -O1 $(WARN) -fPIC -shared -o $@ $<
 $(BUILD)/tests/driver/test_ledger: ALL_LDFLAGS += -Wl,--wrap=fdatasync
 $(BUILD)/tests/driver/test_guard: ALL_LDFLAGS += -Wl,--wrap=dup2
-$(BUILD)/tests/driver/test_place: ALL_LDFLAGS += -Wl,--wrap=stat -Wl,--wrap=lgetxattr
+$(BUILD)/tests/driver/test_place: ALL_LDFLAGS += -Wl,--wrap=stat -Wl,--wrap=fstat -Wl,--wrap=lgetxattr
 $(BUILD)/tests/server/test_handover: ALL_LDFLAGS += $(addprefix -Wl$(comma)--wrap=,mkdirat linkat renameat2 \
              unlinkat fsync fchown fchmod fchownat)
 $(BUILD)/tests/linux_vpc/test_nft_calls: ALL_LDFLAGS += $(addprefix -Wl$(comma)--wrap=,nft_ctx_new \

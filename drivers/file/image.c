@@ -32,10 +32,17 @@ static char *image_tag_path(struct spinel_host *host, const char *uid)
     return arena_printf(spinel_arena(host), "%s/%s.tag", images_dir(host), uid);
 }
 
-static const struct value *image_tag(struct spinel_host *host, const char *uid)
+/* `*tag`: NULL, there is none of ours. */
+static int image_tag(struct spinel_host *host, const char *uid, const struct value **tag,
+                     struct error *err)
 {
-    const struct value *tag = tag_file_read(host, image_tag_path(host, uid), uid, "Image");
-    return tag && strcmp(value_get_text(tag, "uid", ""), uid) == 0 ? tag : NULL;
+    const char *path = image_tag_path(host, uid);
+    *tag = tag_file_read(host, path, uid, "Image");
+    if (!*tag && errno)
+        return error_sys(err, "cannot read %s", path);
+    if (strcmp(value_get_text(*tag, "uid", ""), uid) != 0)
+        *tag = NULL;
+    return 0;
 }
 
 static char *image_path(struct spinel_host *host, const struct value *tag)
@@ -60,16 +67,19 @@ struct image_scan {
 static int tag_each(struct spinel_host *host, const char *dir, const char *name, void *context,
                     struct error *err)
 {
-    (void)dir, (void)err;
+    (void)dir;
     struct image_scan *scan = context;
     char etag[64];
     if (!is_uid_tag(name))
         return 0;
     const char *uid = arena_text_n(spinel_arena(host), name, UID_TEXT - 1);
-    const struct value *tag = image_tag(host, uid);
+    const struct value *tag;
+    int result = image_tag(host, uid, &tag, err);
+    if (result < 0 || !tag)
+        return result;
     const char *path = image_path(host, tag);
-    if (!tag || access(path, F_OK) < 0)
-        return 0;
+    if (access(path, F_OK) < 0)
+        return errno == ENOENT ? 0 : error_sys(err, "cannot look at %s", path);
     mark_etag(path, tag, etag);
     spinel_list_add(scan->list, uid, (uint64_t)value_get_int(tag, "epoch", 0), etag);
     value_set_bool(spinel_arena(host), scan->used, strrchr(path, '/') + 1, true);
@@ -122,11 +132,12 @@ static int image_look(struct spinel_host *host, const struct pool_places *places
 {
     (void)places;
     struct arena *arena = spinel_arena(host);
-    const struct value *tag = image_tag(host, object->uid);
-    const char *path = tag ? image_path(host, tag) : NULL;
+    const struct value *tag;
     struct stat st;
-    if (!tag)
-        return 0;
+    int result = image_tag(host, object->uid, &tag, err);
+    if (result < 0 || !tag)
+        return result;
+    const char *path = image_path(host, tag);
     object->etag = mark_etag_text(host, path, tag);
     if (stat(path, &st) < 0)
         return errno == ENOENT ? 0 : error_sys(err, "cannot look at %s", path);
@@ -145,8 +156,10 @@ static int image_look(struct spinel_host *host, const struct pool_places *places
 
 int image_check(struct spinel_host *host, const char *uid, const char *path, struct error *err)
 {
-    const struct value *tag = image_tag(host, uid);
+    const struct value *tag;
     struct stat st;
+    if (image_tag(host, uid, &tag, err) < 0)
+        return err->code;
     if (!tag || stat(path, &st) < 0)
         return error_set(err, ERR_BUSY, "image %s is not here yet", path);
     if (is_as_verified(tag, &st))
@@ -226,12 +239,14 @@ struct user_search {
 static int user_each(struct spinel_host *host, const char *dir, const char *name, void *context,
                      struct error *err)
 {
-    (void)dir, (void)err;
+    (void)dir;
     struct user_search *search = context;
     if (!is_uid_tag(name) || strncmp(name, search->but_uid, UID_TEXT - 1) == 0)
         return 0;
     const char *uid = arena_text_n(spinel_arena(host), name, UID_TEXT - 1);
-    const struct value *tag = image_tag(host, uid);
+    const struct value *tag;
+    if (image_tag(host, uid, &tag, err) < 0)
+        return err->code;
     if (tag && strcmp(image_path(host, tag), search->path) == 0)
         search->is_used = true;
     return 0;
@@ -284,8 +299,10 @@ static int image_remove(struct spinel_host *host, const struct spinel_op *op,
 
 static int image_apply(struct spinel_host *host, const struct spinel_op *op, struct error *err)
 {
-    const struct value *tag = image_tag(host, op->uid);
-    int result = mark_admit(tag, op, err);
+    const struct value *tag;
+    int result = image_tag(host, op->uid, &tag, err);
+    if (result == 0)
+        result = mark_admit(tag, op, err);
     if (result < 0)
         return result;
     if (op->verb == SPINEL_DELETE)

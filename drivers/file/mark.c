@@ -64,11 +64,29 @@ static const struct value *of_kind(const struct value *tag, const char *kind)
     return tag && strcmp(value_get_text(tag, "kind", ""), kind) == 0 ? tag : NULL;
 }
 
+/* What a stranger keeps to himself carries no tag of ours. */
+static bool is_answer(int number)
+{
+    return number == 0 || number == ENOENT || number == ENODATA || number == EOPNOTSUPP ||
+           number == ERANGE || number == ELOOP || number == ENOTDIR || number == EACCES ||
+           number == EPERM;
+}
+
+/* Of the text that was read, or NULL and errno, which is 0 afterwards if that is an answer. */
+static const struct value *tag_of(struct spinel_host *host, const char *text, const char *native,
+                                  const char *kind)
+{
+    int cause = text || is_answer(errno) ? 0 : errno;
+    const struct value *tag = text ? of_kind(spinel_tag_read(host, text, native), kind) : NULL;
+    errno = cause;
+    return tag;
+}
+
 const struct value *tag_file_read(struct spinel_host *host, const char *path, const char *native,
                                   const char *kind)
 {
-    const char *text = small_file_read(host, path);
-    return text ? of_kind(spinel_tag_read(host, text, native), kind) : NULL;
+    errno = 0;
+    return tag_of(host, small_file_read(host, path), native, kind);
 }
 
 /* NULL: it has none, or errno says why that cannot be told. */
@@ -88,35 +106,21 @@ static char *attribute_read(struct spinel_host *host, const char *path)
     return len > 0 ? text : NULL;
 }
 
-/* What a stranger keeps to himself carries no tag of ours. */
-static bool is_answer(int number)
-{
-    return number == 0 || number == ENOENT || number == ENODATA || number == EOPNOTSUPP ||
-           number == ERANGE || number == ELOOP || number == EACCES || number == EPERM;
-}
-
 const struct value *mark_read(struct spinel_host *host, const char *path, const char *kind)
 {
     struct stat st;
-    const char *text = NULL, *native;
+    const char *text = NULL, *native = NULL;
     errno = 0;
-    if (lstat(path, &st) < 0 || !S_ISREG(st.st_mode))
-        goto out;
-    native = native_of(host, path, &st);
-    errno = 0;
-    text = attribute_read(host, path);
-    if (!text && is_answer(errno)) {
+    if (lstat(path, &st) == 0 && S_ISREG(st.st_mode)) {
+        native = native_of(host, path, &st);
         errno = 0;
-        text = small_file_read(host, mark_sidecar(host, path));
+        text = attribute_read(host, path);
+        if (!text && is_answer(errno)) {
+            errno = 0;
+            text = small_file_read(host, mark_sidecar(host, path));
+        }
     }
-out:
-    if (!text) {
-        errno = is_answer(errno) ? 0 : errno;
-        return NULL;
-    }
-    const struct value *tag = of_kind(spinel_tag_read(host, text, native), kind);
-    errno = 0;
-    return tag;
+    return tag_of(host, text, native, kind);
 }
 
 int tag_file_write(struct spinel_host *host, const char *path, const struct spinel_op *op,

@@ -28,7 +28,7 @@ int mark_rewrite(struct spinel_host *host, const char *path, const struct spinel
 char *mark_sidecar(struct spinel_host *host, const char *path);
 bool mark_is_sidecar(const char *name);
 
-/* Tags that are files of their own: of a Pool, of an Image. */
+/* Tags that are files of their own: of a Pool, of an Image. NULL as mark_read(). */
 const struct value *tag_file_read(struct spinel_host *host, const char *path, const char *native,
                                   const char *kind);
 int tag_file_write(struct spinel_host *host, const char *path, const struct spinel_op *op,

@@ -42,19 +42,16 @@ int names_each(struct spinel_host *host, const char *path,
     return result;
 }
 
-static char *directory_native(struct spinel_host *host, const char *dir)
-{
-    struct stat st;
-    if (stat(dir, &st) < 0 || !S_ISDIR(st.st_mode))
-        return NULL;
-    return arena_printf(spinel_arena(host), "%s:%ju", dir, (uintmax_t)st.st_ino);
-}
-
 const struct value *pool_tag(struct spinel_host *host, const char *dir)
 {
-    const char *native = directory_native(host, dir);
-    const char *path = arena_printf(spinel_arena(host), "%s/" POOL_TAG, dir);
-    return native ? tag_file_read(host, path, native, "Pool") : NULL;
+    struct arena *arena = spinel_arena(host);
+    struct stat st;
+    if (stat(dir, &st) < 0) {
+        errno = errno == ENOENT || errno == ENOTDIR || errno == ELOOP ? 0 : errno;
+        return NULL;
+    }
+    return tag_file_read(host, arena_printf(arena, "%s/" POOL_TAG, dir),
+                         arena_printf(arena, "%s:%ju", dir, (uintmax_t)st.st_ino), "Pool");
 }
 
 char *place_notes_dir(struct spinel_host *host)
@@ -90,6 +87,7 @@ static struct pool_place *place_add(struct spinel_host *host, struct pool_places
     place = &places->items[places->count++];
     place->dir = dir;
     place->tag = pool_tag(host, dir);
+    place->is_unmounted = !place->tag && errno; /* what cannot be looked at may be */
     place->uid = value_get_text(place->tag, "uid", NULL);
     return place;
 }
@@ -140,7 +138,7 @@ static int note_each(struct spinel_host *host, const char *dir, const char *name
     if (!place || place->tag)
         return 0;
     place->uid = name;
-    place->is_unmounted = is_unmounted;
+    place->is_unmounted |= is_unmounted;
     return 0;
 }
 

@@ -27,7 +27,7 @@ struct pool_places {
 
 int places_read(struct spinel_host *host, struct pool_places *places, struct error *err);
 
-/* The valid tag of the pool in `dir`, or NULL. */
+/* The valid tag of the pool in `dir`, or NULL, as mark_read(). */
 const struct value *pool_tag(struct spinel_host *host, const char *dir);
 
 int place_note(struct spinel_host *host, const char *uid, const char *dir, struct error *err);

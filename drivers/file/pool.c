@@ -145,7 +145,9 @@ static int pool_make(struct spinel_host *host, const struct spinel_op *op, struc
     if (result == 0)
         result = directory_is_own(dir, err);
     const struct value *tag = result == 0 ? pool_tag(host, dir) : NULL;
-    if (result == 0 && !tag)
+    if (result == 0 && !tag && errno)
+        result = error_sys(err, "cannot read the tag of %s", dir);
+    else if (result == 0 && !tag)
         result = directory_may_be_pool(host, dir, err);
     if (result < 0 || (result = mark_admit(tag, op, err)) < 0)
         return result;

@@ -40,10 +40,17 @@ static char *seed_path(struct spinel_host *host, const char *uid)
     return native_seed_path(spinel_arena(host), spinel_state_dir(host), uid);
 }
 
-static const struct value *seed_tag(struct spinel_host *host, const char *uid)
+/* `*tag`: NULL, there is none of ours. */
+static int seed_tag(struct spinel_host *host, const char *uid, const struct value **tag,
+                    struct error *err)
 {
-    const struct value *tag = mark_read(host, seed_path(host, uid), "Seed");
-    return tag && strcmp(value_get_text(tag, "uid", ""), uid) == 0 ? tag : NULL;
+    const char *path = seed_path(host, uid);
+    *tag = mark_read(host, path, "Seed");
+    if (!*tag && errno)
+        return error_sys(err, "cannot read the tag of %s", path);
+    if (strcmp(value_get_text(*tag, "uid", ""), uid) != 0)
+        *tag = NULL;
+    return 0;
 }
 
 /* ---- observe ------------------------------------------------------------------------ */
@@ -51,14 +58,15 @@ static const struct value *seed_tag(struct spinel_host *host, const char *uid)
 static int seed_each(struct spinel_host *host, const char *dir, const char *name, void *context,
                      struct error *err)
 {
-    (void)err;
     struct spinel_list *list = context;
     const char *path = arena_printf(spinel_arena(host), "%s/%s", dir, name);
     const char *uid = arena_text_n(spinel_arena(host), name, strcspn(name, "."));
-    const struct value *tag = strlen(uid) == UID_TEXT - 1 ? seed_tag(host, uid) : NULL;
+    const struct value *tag = NULL;
     char etag[64];
     if (mark_is_sidecar(name))
         return 0;
+    if (strlen(uid) == UID_TEXT - 1 && seed_tag(host, uid, &tag, err) < 0)
+        return err->code;
     if (!tag) {
         spinel_list_unmanaged(list, "Seed", path, "it carries no valid tag of this rack");
         return 0;
@@ -111,12 +119,13 @@ static bool is_untouched(struct spinel_host *host, const char *path, const struc
 static int seed_look(struct spinel_host *host, const struct pool_places *places,
                      struct spinel_object *object, struct error *err)
 {
-    (void)places, (void)err;
+    (void)places;
     struct arena *arena = spinel_arena(host);
-    const struct value *tag = seed_tag(host, object->uid);
+    const struct value *tag;
     const char *path = seed_path(host, object->uid);
-    if (!tag)
-        return 0;
+    int result = seed_tag(host, object->uid, &tag, err);
+    if (result < 0 || !tag)
+        return result;
     mark_fill(object, tag);
     object->etag = mark_etag_text(host, path, tag);
     object->spec = value_copy(arena, value_at(tag, "extra.spec"));
@@ -244,8 +253,10 @@ static int seed_remove(struct spinel_host *host, const char *path, struct error 
 static int seed_apply(struct spinel_host *host, const struct spinel_op *op, struct error *err)
 {
     const char *path = seed_path(host, op->uid);
-    const struct value *tag = seed_tag(host, op->uid);
-    int result = mark_admit(tag, op, err);
+    const struct value *tag;
+    int result = seed_tag(host, op->uid, &tag, err);
+    if (result == 0)
+        result = mark_admit(tag, op, err);
     bool makes =
         op->verb != SPINEL_DELETE && op->verb != SPINEL_RELEASE && op->verb != SPINEL_ADOPT;
     if (result < 0)

@@ -121,8 +121,13 @@ static int gone_make_durable(struct spinel_host *host, const struct pool_places 
 {
     for (size_t i = 0; i < places->count; i++) {
         const char *dir = places->items[i].dir, *trash = trash_dir(host, dir);
-        if (places->items[i].is_unmounted || access(trash, F_OK) < 0)
+        if (places->items[i].is_unmounted)
             continue;
+        if (access(trash, F_OK) < 0) {
+            if (errno == ENOENT)
+                continue;
+            return error_sys(err, "cannot look at %s", trash);
+        }
         volume_sidecars_drop(host, dir, uid);
         if (directory_sync(trash, err) < 0 || directory_sync(dir, err) < 0)
             return err->code;

@@ -28,6 +28,18 @@ int __wrap_stat(const char *path, struct stat *st)
     return -1;
 }
 
+static int fstat_errno;
+
+int __real_fstat(int fd, struct stat *st);
+int __wrap_fstat(int fd, struct stat *st);
+int __wrap_fstat(int fd, struct stat *st)
+{
+    if (fstat_errno == 0)
+        return __real_fstat(fd, st);
+    errno = fstat_errno;
+    return -1;
+}
+
 static int attribute_errno;
 
 ssize_t __wrap_lgetxattr(const char *path, const char *name, void *value, size_t size);
@@ -66,7 +78,7 @@ static int site_remove(void **state)
 {
     struct site *site = *state;
     char path[96];
-    stat_errno = 0;
+    stat_errno = fstat_errno = 0;
     snprintf(path, sizeof path, "%s/pools", site->dir);
     rmdir(site->pool);
     rmdir(path);
@@ -118,6 +130,40 @@ static void tag_that_cannot_be_read_is_told_from_none(void **state)
     assert_int_equal(errno, 0);
 }
 
+static void tag_file_that_cannot_be_read_is_told_from_none(void **state)
+{
+    struct site *site = *state;
+    char path[160];
+    snprintf(path, sizeof path, "%s/" POOL_TAG, site->pool);
+    FILE *file = fopen(path, "w");
+    assert_non_null(file);
+    fclose(file);
+    fstat_errno = EIO;
+    assert_null(pool_tag(&site->host, site->pool));
+    assert_int_equal(errno, EIO);
+    assert_int_equal(places_read(&site->host, &site->places, &site->err), 0);
+    assert_true(site->places.items[0].is_unmounted);
+    fstat_errno = 0;
+    assert_null(pool_tag(&site->host, site->pool));
+    assert_int_equal(errno, 0);
+    unlink(path);
+    assert_null(pool_tag(&site->host, site->pool));
+    assert_int_equal(errno, 0);
+    assert_int_equal(places_read(&site->host, &site->places, &site->err), 0);
+    assert_false(site->places.items[0].is_unmounted);
+}
+
+static void pool_that_cannot_be_looked_at_may_be_unmounted(void **state)
+{
+    struct site *site = *state;
+    stat_errno = EIO;
+    assert_null(pool_tag(&site->host, site->pool));
+    assert_int_equal(errno, EIO);
+    stat_errno = ENOENT;
+    assert_null(pool_tag(&site->host, site->pool));
+    assert_int_equal(errno, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -126,6 +172,10 @@ int main(void)
                                         site_remove),
         cmocka_unit_test_setup_teardown(place_that_went_meanwhile_is_none, site_make, site_remove),
         cmocka_unit_test_setup_teardown(tag_that_cannot_be_read_is_told_from_none, site_make,
+                                        site_remove),
+        cmocka_unit_test_setup_teardown(tag_file_that_cannot_be_read_is_told_from_none, site_make,
+                                        site_remove),
+        cmocka_unit_test_setup_teardown(pool_that_cannot_be_looked_at_may_be_unmounted, site_make,
                                         site_remove),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
