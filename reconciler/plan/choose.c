@@ -155,16 +155,42 @@ static bool is_claimed(const struct pool *pool, const struct subject *subnet,
     return false;
 }
 
+struct range {
+    struct prefix cidr;
+    struct address gateway;
+};
+
+static bool range_read(const struct value *spec, struct range *range, struct error *err)
+{
+    return prefix_read(value_get_text(spec, "cidr", ""), &range->cidr, err) == 0 &&
+           read_address(value_get_text(spec, "gateway", NULL), &range->gateway);
+}
+
 /* Of a subnet that is declared: the model has given it a gateway. */
-static void subnet_read(const struct resource *subnet, struct prefix *cidr, struct address *gateway)
+static struct range declared_range(const struct resource *subnet)
 {
     struct error err = ERROR_INIT;
-    const struct value *spec = subnet->spec;
-    int rc = prefix_read(value_get_text(spec, "cidr", ""), cidr, &err);
-    bool has_gateway = read_address(value_get_text(spec, "gateway", NULL), gateway);
+    struct range range;
 
-    invariant(rc == 0 && has_gateway, "subnet %s is declared without a prefix or a gateway: %s",
-              subnet->name, err.message);
+    invariant(range_read(subnet->spec, &range, &err),
+              "subnet %s is declared without a prefix or a gateway: %s", subnet->name, err.message);
+    return range;
+}
+
+/* What is there keeps its prefix, whatever is declared meanwhile: it cannot be changed (policy.c).
+ */
+static struct range subnet_range(const struct subject *subnet)
+{
+    struct range declared = declared_range(subnet->resource), kept;
+    const struct known *known = subnet->known;
+    bool is_there = known && !(known->observed.known && known->observed.absent);
+    struct error ignored = ERROR_INIT;
+
+    if (!is_there || !range_read(known_applied(known), &kept, &ignored) ||
+        (kept.cidr.length == declared.cidr.length &&
+         address_equal(&kept.cidr.address, &declared.cidr.address)))
+        return declared;
+    return kept;
 }
 
 /* The all-ones address of an IPv4 subnet is its broadcast address. */
@@ -183,33 +209,28 @@ static const char *lowest_free(struct pool *pool, const struct subject *subnet)
 {
     size_t at = (size_t)(subnet - pool->match->subjects);
     uint64_t *next = &pool->next[at];
-    struct address address, gateway;
+    struct range range = subnet_range(subnet);
+    struct address address;
     struct error ignored = ERROR_INIT;
-    struct prefix cidr;
     char text[ADDRESS_MAX_TEXT];
 
     invariant(at < pool->match->count, "subnet %s is at %zu of %zu", subnet->name, at,
               pool->match->count);
-    subnet_read(subnet->resource, &cidr, &gateway);
     if (*next == 0)
         *next = 1;
-    while (prefix_nth(&cidr, *next, &address, &ignored) == 0) {
+    while (prefix_nth(&range.cidr, *next, &address, &ignored) == 0) {
         (*next)++;
-        if (!address_equal(&address, &gateway) && !is_broadcast(&cidr, &address) &&
+        if (!address_equal(&address, &range.gateway) && !is_broadcast(&range.cidr, &address) &&
             !is_claimed(pool, subnet, &address, NULL, false))
             return arena_text(pool->arena, address_text(&address, text));
     }
     return NULL;
 }
 
-static bool lies_in(const struct resource *subnet, const char *text, struct address *address)
+static bool lies_in(struct range range, const char *text, struct address *address)
 {
-    struct address gateway;
-    struct prefix cidr;
-
-    subnet_read(subnet, &cidr, &gateway);
-    return read_address(text, address) && prefix_has(&cidr, address) &&
-           !address_equal(address, &gateway);
+    return read_address(text, address) && prefix_has(&range.cidr, address) &&
+           !address_equal(address, &range.gateway);
 }
 
 /* What was chosen before still holds if it lies in the subnet and no manifest took it. */
@@ -218,7 +239,7 @@ static bool is_still_good(const struct pool *pool, const struct subject *nic,
 {
     struct address address;
 
-    return lies_in(subnet->resource, text, &address) &&
+    return lies_in(subnet_range(subnet), text, &address) &&
            !is_claimed(pool, subnet, &address, nic, true);
 }
 
@@ -226,10 +247,16 @@ static const char *choose_address(struct pool *pool, struct subject *nic)
 {
     const char *text = value_get_text(nic->resource->spec, "address", NULL);
     const struct subject *subnet = subnet_of(pool->match, nic, nic->resource->spec);
+    struct address address;
 
+    invariant(subnet && subnet->resource, "NIC %s is in a subnet that nobody declares", nic->name);
+    if (text && !lies_in(subnet_range(subnet), text, &address))
+        nic->lacks = arena_printf(pool->arena,
+                                  "Subnet %s keeps the cidr that it has, and %s is no "
+                                  "address of a guest there",
+                                  subnet->name, text);
     if (text)
         return text;
-    invariant(subnet && subnet->resource, "NIC %s is in a subnet that nobody declares", nic->name);
     if (nic->known)
         text = value_get_text(nic->known->chosen, "address", NULL);
     if (text && is_still_good(pool, nic, subnet, text))
@@ -305,8 +332,9 @@ const struct value *choose_nothing(struct arena *arena, const struct subject *ni
 
     if (!text)
         text = value_get_text(nic->known->chosen, "address", NULL);
-    return lies_in(subnet, text, address) ? nic_spec(arena, nic, text, choose_mac(arena, nic))
-                                          : NULL;
+    return lies_in(declared_range(subnet), text, address)
+               ? nic_spec(arena, nic, text, choose_mac(arena, nic))
+               : NULL;
 }
 
 static void choose(struct pool *pool, struct subject *subject)

@@ -423,6 +423,19 @@ static void settle_secret(struct field_list *list)
             verdict(&list->items[i], list->items[i].change, kept->disposition, kept->reason);
 }
 
+/* The router's address is one of the prefix that it was declared with. */
+static void settle_prefix(const struct states *states, struct field_list *list)
+{
+    const struct plan_field *cidr = NULL;
+
+    for (size_t i = 0; is_kind(states->subject, "Subnet") && i < list->count; i++)
+        if (strcmp(list->items[i].path, "spec.cidr") == 0 && list->items[i].disposition != RUN)
+            cidr = &list->items[i];
+    for (size_t i = 0; cidr && i < list->count; i++)
+        if (strcmp(list->items[i].path, "spec.gateway") == 0 && list->items[i].disposition == RUN)
+            verdict(&list->items[i], cidr->change, cidr->disposition, "goes with the cidr");
+}
+
 /* A new machine is made as the manifest says, all of it. */
 static void settle_replace(struct field_list *list)
 {
@@ -444,5 +457,6 @@ void fields_settle(const struct states *states, struct field_list *list)
     if (power && power->disposition != RUN && turns(power, "on"))
         settle_waiting_start(list, power);
     settle_secret(list);
+    settle_prefix(states, list);
     settle_replace(list);
 }

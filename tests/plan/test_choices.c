@@ -62,6 +62,38 @@ static void a_full_subnet_defers_and_says_so(void **state)
     assert_step(w, "Instance", "b", ACTION_CREATE, DEFERRED);
 }
 
+static void a_cidr_that_is_refused_moves_nobody(void **state)
+{
+    struct world *w = *state;
+
+    world_converge(w, SUBNET("10.0.1.0/24", "") MACHINE("a"));
+    world_declare(w, SUBNET("10.0.2.0/24", "") MACHINE("a") MACHINE("b")
+                         INSTANCE("c", "cpus: 1, memory: 256MiB, nics: [{name: eth0, subnet: "
+                                       "front, address: 10.0.2.9}]"));
+    world_plan(w);
+    assert_field(w, "Subnet", "front", "spec.cidr", CHANGE_REFUSE, REPORTED);
+    assert_field(w, "Subnet", "front", "spec.gateway", CHANGE_REFUSE, REPORTED);
+    assert_null(world_step(w, "NIC", "a.eth0"));
+    assert_string_equal(value_get_text(world_step(w, "NIC", "b.eth0")->spec, "address", ""),
+                        "10.0.1.3");
+    assert_step(w, "NIC", "c.eth0", ACTION_CREATE, DEFERRED);
+    assert_string_equal(world_step(w, "NIC", "c.eth0")->reason,
+                        "Subnet front keeps the cidr that it has, and 10.0.2.9 is no address of a "
+                        "guest there");
+}
+
+static void a_subnet_that_is_lost_is_made_with_its_new_cidr(void **state)
+{
+    struct world *w = *state;
+
+    world_converge(w, SUBNET("10.0.1.0/24", "") MACHINE("a"));
+    world_row(w, "Subnet", "front")->observed.absent = true;
+    world_declare(w, SUBNET("10.0.2.0/24", "") MACHINE("a"));
+    world_plan(w);
+    assert_string_equal(value_get_text(world_step(w, "NIC", "a.eth0")->spec, "address", ""),
+                        "10.0.2.2");
+}
+
 static void a_record_that_is_no_address_is_chosen_anew(void **state)
 {
     assert_string_equal(kept(*state, "nonsense", SUBNET("10.0.1.0/24", "") MACHINE("a")),
@@ -292,6 +324,8 @@ int main(void)
         TEST(addresses_are_the_lowest_that_nobody_has),
         TEST(a_chosen_address_is_kept),
         TEST(a_full_subnet_defers_and_says_so),
+        TEST(a_cidr_that_is_refused_moves_nobody),
+        TEST(a_subnet_that_is_lost_is_made_with_its_new_cidr),
         TEST(a_record_that_is_no_address_is_chosen_anew),
         TEST(an_address_of_another_family_is_chosen_anew),
         TEST(an_address_outside_its_subnet_is_chosen_anew),
