@@ -82,6 +82,46 @@ static void a_cidr_that_is_refused_moves_nobody(void **state)
                         "guest there");
 }
 
+/* Of a subnet, as it is on record, what a new machine's address is when another cidr is declared.
+ */
+static const char *next_address(struct world *w, const char *applied, bool is_seen,
+                                const char *declared)
+{
+    struct known *row;
+
+    world_converge(w, SUBNET("10.0.1.0/24", "") MACHINE("a"));
+    row = world_row(w, "Subnet", "front");
+    row->applied = json(w, applied);
+    row->observed.known = is_seen;
+    world_declare(
+        w, arena_printf(w->arena,
+                        PROJECT DOC("VPC", "project: shop, name: net", "{prefixes: [10.0.0.0/16]}")
+                            DOC("Subnet", "project: shop, name: front", "{vpc: net, cidr: %s}")
+                                MACHINE("a") MACHINE("b"),
+                        declared));
+    world_plan(w);
+    return value_get_text(world_step(w, "NIC", "b.eth0")->spec, "address", "none");
+}
+
+#define ON_RECORD "{\"vpc\":\"net\",\"cidr\":\"10.0.1.0/24\",\"gateway\":\"10.0.1.1\"}"
+
+static void a_subnet_that_nobody_can_look_at_keeps_its_prefix(void **state)
+{
+    assert_string_equal(next_address(*state, ON_RECORD, false, "10.0.2.0/24"), "10.0.1.3");
+}
+
+static void a_wider_prefix_is_another(void **state)
+{
+    assert_string_equal(next_address(*state, ON_RECORD, true, "10.0.0.0/22"), "10.0.1.3");
+}
+
+static void a_record_of_a_subnet_without_a_router_says_nothing(void **state)
+{
+    const char *applied = "{\"vpc\":\"net\",\"cidr\":\"10.0.1.0/24\"}";
+
+    assert_string_equal(next_address(*state, applied, true, "10.0.2.0/24"), "10.0.2.3");
+}
+
 static void a_subnet_that_is_lost_is_made_with_its_new_cidr(void **state)
 {
     struct world *w = *state;
@@ -325,6 +365,9 @@ int main(void)
         TEST(a_chosen_address_is_kept),
         TEST(a_full_subnet_defers_and_says_so),
         TEST(a_cidr_that_is_refused_moves_nobody),
+        TEST(a_subnet_that_nobody_can_look_at_keeps_its_prefix),
+        TEST(a_wider_prefix_is_another),
+        TEST(a_record_of_a_subnet_without_a_router_says_nothing),
         TEST(a_subnet_that_is_lost_is_made_with_its_new_cidr),
         TEST(a_record_that_is_no_address_is_chosen_anew),
         TEST(an_address_of_another_family_is_chosen_anew),
