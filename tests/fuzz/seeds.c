@@ -79,8 +79,10 @@ static const char *tag_text(void)
 {
     struct error err = ERROR_INIT;
     struct spinel_object object = seed_seen();
-    MUST(err.code == 0 && !object.absent);
-    return json_text(host.arena, seed_tag(&host, UID));
+    const struct value *tag;
+    MUST(!object.absent);
+    MUST(seed_tag(&host, UID, &tag, &err) == 0);
+    return json_text(host.arena, tag);
 }
 
 static void seed_try(const struct value *spec)
