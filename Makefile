@@ -44,7 +44,8 @@ driver_names := $(foreach d,$(driver_names),$(if $(wildcard drivers/$(d)/*.c),$(
 drivers     := $(driver_names:%=$(BUILD)/drivers/%)
 kinds       := $(wildcard model/kinds/*.yaml)
 unit_src    := $(wildcard tests/*/test_*.c)
-units       := $(patsubst %.c,$(BUILD)/%,$(unit_src))
+UNITS       ?= $(unit_src:%.c=%)
+units       := $(UNITS:%=$(BUILD)/%)
 headers     := $(wildcard model/*.h reconciler/*/*.h drivers/*.h drivers/*/*.h)
 
 ifndef V
@@ -273,8 +274,11 @@ check-fuzz: $(replays)  ## the fuzzers' corpora and past findings once more, wit
 check-asan:  ## unit tests under AddressSanitizer, LeakSanitizer and UBSan
 	$(MAKE) check-unit SANITIZE=address,undefined
 
-check-tsan:  ## unit tests under ThreadSanitizer
-	$(MAKE) check-unit SANITIZE=thread
+# Of those that start processes all, of the others those that have a thread to start.
+with_processes := $(filter tests/cli/% tests/driver/% tests/linux_vpc/% tests/qemu/% tests/server/%,$(UNITS))
+check-tsan: $(units)  ## unit tests with threads or processes, under ThreadSanitizer
+	$(MAKE) check-unit SANITIZE=thread UNITS="$(with_processes) $$(for unit in $(filter-out $(with_processes),$(UNITS)); do \
+	    ! nm -D -u $(BUILD)/$$unit | grep -q 'pthread_create\|thrd_create' || echo $$unit; done)"
 
 memcheck := timeout 900 valgrind -q --error-exitcode=99 --leak-check=no --child-silent-after-fork=yes --suppressions=tests/memory.supp
 # docs/testing.md says why not these.
