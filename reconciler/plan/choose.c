@@ -171,9 +171,10 @@ static struct range declared_range(const struct resource *subnet)
 {
     struct error err = ERROR_INIT;
     struct range range;
+    bool is_read = range_read(subnet->spec, &range, &err);
 
-    invariant(range_read(subnet->spec, &range, &err),
-              "subnet %s is declared without a prefix or a gateway: %s", subnet->name, err.message);
+    invariant(is_read, "subnet %s is declared without a prefix or a gateway: %s", subnet->name,
+              err.message);
     return range;
 }
 
