@@ -38,11 +38,7 @@ static int image_tag(struct spinel_host *host, const char *uid, const struct val
 {
     const char *path = image_tag_path(host, uid);
     *tag = tag_file_read(host, path, uid, "Image");
-    if (!*tag && errno)
-        return error_sys(err, "cannot read %s", path);
-    if (strcmp(value_get_text(*tag, "uid", ""), uid) != 0)
-        *tag = NULL;
-    return 0;
+    return tag_own(path, uid, tag, err);
 }
 
 static char *image_path(struct spinel_host *host, const struct value *tag)

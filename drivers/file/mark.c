@@ -44,16 +44,18 @@ static char *small_file_read(struct spinel_host *host, const char *path)
 {
     struct stat st;
     char *text = NULL;
+    int cause = 0;
     int fd = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
     if (fd < 0)
         return NULL;
-    errno = 0;
-    if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_size <= TAG_MAX) {
+    if (fstat(fd, &st) < 0) {
+        cause = errno;
+    } else if (S_ISREG(st.st_mode) && st.st_size <= TAG_MAX) {
         text = arena_alloc(spinel_arena(host), (size_t)st.st_size + 1);
         ssize_t got = read(fd, text, (size_t)st.st_size);
+        cause = got < 0 ? errno : 0;
         text[got > 0 ? got : 0] = '\0';
     }
-    int cause = errno;
     close(fd);
     errno = cause;
     return cause ? NULL : text;
@@ -87,6 +89,15 @@ const struct value *tag_file_read(struct spinel_host *host, const char *path, co
 {
     errno = 0;
     return tag_of(host, small_file_read(host, path), native, kind);
+}
+
+int tag_own(const char *path, const char *uid, const struct value **tag, struct error *err)
+{
+    if (!*tag && errno)
+        return error_sys(err, "cannot read the tag of %s", path);
+    if (strcmp(value_get_text(*tag, "uid", ""), uid) != 0)
+        *tag = NULL;
+    return 0;
 }
 
 /* NULL: it has none, or errno says why that cannot be told. */

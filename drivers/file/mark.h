@@ -31,6 +31,9 @@ bool mark_is_sidecar(const char *name);
 /* Tags that are files of their own: of a Pool, of an Image. NULL as mark_read(). */
 const struct value *tag_file_read(struct spinel_host *host, const char *path, const char *native,
                                   const char *kind);
+/* Of the tag of `path` that was read last: an error if that could not be told. One of another
+ * object's becomes NULL. */
+int tag_own(const char *path, const char *uid, const struct value **tag, struct error *err);
 int tag_file_write(struct spinel_host *host, const char *path, const struct spinel_op *op,
                    const char *native, const struct value *extra, struct error *err);
 

@@ -46,11 +46,7 @@ static int seed_tag(struct spinel_host *host, const char *uid, const struct valu
 {
     const char *path = seed_path(host, uid);
     *tag = mark_read(host, path, "Seed");
-    if (!*tag && errno)
-        return error_sys(err, "cannot read the tag of %s", path);
-    if (strcmp(value_get_text(*tag, "uid", ""), uid) != 0)
-        *tag = NULL;
-    return 0;
+    return tag_own(path, uid, tag, err);
 }
 
 /* ---- observe ------------------------------------------------------------------------ */

@@ -16,11 +16,6 @@ enum { FORMAT_COUNT = sizeof formats / sizeof *formats };
 
 /* ---- finding ------------------------------------------------------------------------ */
 
-static bool is_own(const struct value *tag, const char *uid)
-{
-    return tag && strcmp(value_get_text(tag, "uid", ""), uid) == 0;
-}
-
 static int found_in(struct spinel_host *host, const char *dir, const char *uid,
                     struct volume_found *found, struct error *err)
 {
@@ -32,9 +27,9 @@ static int found_in(struct spinel_host *host, const char *dir, const char *uid,
             return error_sys(err, "cannot look at %s", path);
         }
         const struct value *tag = mark_read(host, path, "Volume");
-        if (!tag && errno)
-            return error_sys(err, "cannot read the tag of %s", path);
-        *found = (struct volume_found){path, formats[i], is_own(tag, uid) ? tag : NULL};
+        if (tag_own(path, uid, &tag, err) < 0)
+            return err->code;
+        *found = (struct volume_found){path, formats[i], tag};
         if (found->tag)
             break;
     }

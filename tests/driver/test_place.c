@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MPL-2.0 */
-/* Where pools are: a directory that cannot be looked at is no pool that is gone. */
+/* Where pools are, and whose image is whose: what cannot be looked at is not gone. */
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -11,8 +11,12 @@
 
 #include <cmocka.h>
 
+#include "drivers/file/fetch.c"
+#include "drivers/file/image.c"
 #include "drivers/file/mark.c"
 #include "drivers/file/place.c"
+#include "drivers/file/qcow2.c"
+#include "drivers/file/reach.c"
 #include "drivers/file/staging.c"
 #include "drivers/lib/host.h"
 
@@ -164,6 +168,36 @@ static void pool_that_cannot_be_looked_at_may_be_unmounted(void **state)
     assert_int_equal(errno, 0);
 }
 
+/* Whether the bytes are there after an image was done with them, while the tag of another one lies
+ * beside them. */
+static bool bytes_stay(struct site *site, int tag_errno, int *result)
+{
+    char dir[96], tag[160], bytes[160];
+    snprintf(dir, sizeof dir, "%s/images", site->dir);
+    snprintf(tag, sizeof tag, "%s/00000000000000000000000000000002.tag", dir);
+    snprintf(bytes, sizeof bytes, "%s/sha256-0", dir);
+    assert_int_equal(mkdir(dir, 0700), 0);
+    fclose(fopen(tag, "w"));
+    fclose(fopen(bytes, "w"));
+    fstat_errno = tag_errno;
+    *result = bytes_drop(&site->host, bytes, "00000000000000000000000000000001", &site->err);
+    fstat_errno = 0;
+    bool is_there = access(bytes, F_OK) == 0;
+    unlink(tag);
+    unlink(bytes);
+    rmdir(dir);
+    return is_there;
+}
+
+static void bytes_stay_while_another_tag_cannot_be_read(void **state)
+{
+    int result;
+    assert_true(bytes_stay(*state, EIO, &result));
+    assert_int_equal(result, ERR_SYSTEM);
+    assert_false(bytes_stay(*state, 0, &result));
+    assert_int_equal(result, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -176,6 +210,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(tag_file_that_cannot_be_read_is_told_from_none, site_make,
                                         site_remove),
         cmocka_unit_test_setup_teardown(pool_that_cannot_be_looked_at_may_be_unmounted, site_make,
+                                        site_remove),
+        cmocka_unit_test_setup_teardown(bytes_stay_while_another_tag_cannot_be_read, site_make,
                                         site_remove),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
