@@ -371,4 +371,6 @@ void choose_all(struct arena *arena, struct match *match)
     claims_collect(&pool);
     for (size_t i = 0; i < match->count; i++)
         choose(&pool, &match->subjects[i]);
+    for (size_t i = 0; match->has_names_in_use && i < match->count; i++)
+        match_keep_meaning(arena, match, &match->subjects[i]);
 }

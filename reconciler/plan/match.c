@@ -269,8 +269,6 @@ static const struct subject *name_user(const struct match *match, const struct n
  * new is made under that name: what is there would be taken for the new one. */
 static void names_in_use(struct arena *arena, struct match *match)
 {
-    bool is_any = false;
-
     for (size_t i = 0; i + 1 < match->name_count; i++) {
         struct name_entry *name = &match->names[i], *former = name + 1;
         struct subject *subject = &match->subjects[name->subject - match->subjects];
@@ -286,9 +284,9 @@ static void names_in_use(struct arena *arena, struct match *match)
                          identity_label(arena, user->kind->name, user->project, user->name),
                          former->kind->name, former->subject->name);
         name->priority = 4;
-        is_any = true;
+        match->has_names_in_use = true;
     }
-    if (is_any)
+    if (match->has_names_in_use)
         sort_items(match->names, match->name_count, sizeof(struct name_entry), compare_names);
 }
 

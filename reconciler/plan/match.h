@@ -26,6 +26,8 @@ struct subject {
     const struct value *settled;     /* as it will be once the plan is carried out: without what
                                       * is refused, held or put off. NULL: as `spec` says */
     const char *lacks;               /* why it cannot be made yet, as a sentence; or NULL */
+    bool keeps_meaning;              /* its record is given the new name of what it means, before
+                                      * it gets what its manifest means by the former one */
 };
 
 struct name_entry;
@@ -39,6 +41,7 @@ struct match {
     size_t name_count;
     struct contest *contests; /* the input's, sorted */
     bool has_tried;           /* known_tried() of somebody: hardly ever */
+    bool has_names_in_use;    /* somebody lacks a name that records still have for another */
 };
 
 const struct match *match_make(struct arena *arena, const struct plan_input *input);
@@ -56,6 +59,10 @@ const struct subject *match_resolve(const struct match *match, const char *kind,
 
 /* Reads what was seen of it by the names of now, where its driver says whom it means (told.c). */
 void match_read_told(struct arena *arena, struct match *match, struct subject *subject);
+
+/* What records mean by a name that is to be another's is put in for that name, at the paths at
+ * which both the record and the manifest have it (meant.c). */
+void match_keep_meaning(struct arena *arena, const struct match *match, struct subject *subject);
 
 /* The record of someone else setting this field back, or NULL. */
 const struct contest *match_contest(const struct match *match, const char *uid, const char *path);

@@ -83,7 +83,7 @@ static void order_needs(struct ordering *ordering, const struct step *step)
 
         invariant(ref->kind->rank < step->kind->rank, "%s needs %s, which comes later", step->name,
                   ref->name);
-        if (before)
+        if (before && !(step->subject->keeps_meaning && before->subject->lacks))
             edge_add(ordering, before, step, makes(before) ? EDGE_MUST : EDGE_FIRST);
     }
 }

@@ -21,6 +21,17 @@ static void a_rename_that_was_accepted_is_kept_until_it_is_done(void **state)
     assert_string_equal(world_step(w, "Volume", "new")->renamed_from, "old");
 }
 
+/* It was renamed, and no record of anything else knows it yet. */
+static void is_called(struct world *w, struct known *row, const char *name)
+{
+    struct value *chosen = value_copy(w->arena, row->chosen);
+
+    value_append(w->arena, value_set(w->arena, chosen, "formerly", value_list(w->arena)),
+                 value_text(w->arena, row->name));
+    row->chosen = chosen;
+    row->name = name;
+}
+
 /* Found by the simulator: what a machine has open was taken for the new volume that bore the
  * former name, and the renamed one given to another machine. */
 static void a_name_that_a_record_still_uses_is_not_given_anew(void **state)
@@ -30,12 +41,7 @@ static void a_name_that_a_record_still_uses_is_not_given_anew(void **state)
     w->input.policy.collapse_percent = 100;
     world_converge(w, PROJECT NETWORK VOLUME("data", "size: 4GiB")
                           INSTANCE("a", "cpus: 1, memory: 256MiB, disks: [" ROOT("data") "]"));
-    struct known *volume = world_row(w, "Volume", "data");
-    struct value *chosen = value_copy(w->arena, volume->chosen);
-    value_append(w->arena, value_set(w->arena, chosen, "formerly", value_list(w->arena)),
-                 value_text(w->arena, "data"));
-    volume->chosen = chosen;
-    volume->name = "moved";
+    is_called(w, world_row(w, "Volume", "data"), "moved");
     world_declare(w, PROJECT NETWORK VOLUME("moved", "size: 4GiB") VOLUME("data", "size: 1GiB")
                          INSTANCE("b", "cpus: 1, memory: 256MiB, disks: [" ROOT("moved") "]")
                              INSTANCE("c", "cpus: 1, memory: 256MiB, disks: [" ROOT("data") "]"));
@@ -47,6 +53,36 @@ static void a_name_that_a_record_still_uses_is_not_given_anew(void **state)
     assert_true(waits_for(world_step(w, "Instance", "b"), world_step(w, "Instance", "a")));
     assert_int_equal(world_apply(w), 0);
     assert_non_null(world_row(w, "Volume", "data"));
+}
+
+/* It was renamed, and dropped before the record of its machine had the new name; the machine is to
+ * have a new one under the former name. Found by the simulator: each waited for another. */
+static void a_record_gets_the_new_name_of_what_it_means_before_another_has_the_former(void **state)
+{
+    struct world *w = *state;
+    const char *uid;
+
+    w->input.policy.collapse_percent = 100;
+    world_converge(w,
+                   PROJECT NETWORK VOLUME("data", "size: 4GiB") VOLUME("more", "size: 1GiB")
+                       INSTANCE("a", "cpus: 1, memory: 256MiB, updatePolicy: {restart: immediate}, "
+                                     "disks: [" ROOT("data") ", {name: x, volume: more}]"));
+    uid = world_row(w, "Volume", "data")->uid;
+    is_called(w, world_row(w, "Volume", "data"), "moved");
+    world_declare(w,
+                  PROJECT NETWORK VOLUME("data", "size: 4GiB") VOLUME("more", "size: 1GiB")
+                      INSTANCE("a", "cpus: 1, memory: 256MiB, updatePolicy: {restart: immediate}, "
+                                    "disks: [" ROOT("data") ", {name: x, volume: more}]"));
+    world_plan(w);
+    assert_step(w, "Volume", "data", ACTION_CREATE, DEFERRED);
+    assert_step(w, "Volume", "moved", ACTION_RELEASE, DEFERRED);
+    assert_step(w, "Instance", "a", ACTION_UPDATE, RUN);
+    assert_field(w, "Instance", "a", "spec.disks[root].volume", CHANGE_METADATA, RUN);
+    assert_int_equal(world_step(w, "Instance", "a")->field_count, 1);
+    assert_int_equal(world_apply(w), 0);
+    assert_int_equal(w->plan->step_count, 0);
+    assert_string_not_equal(world_row(w, "Volume", "data")->uid, uid);
+    assert_int_equal(world_row(w, "Volume", "moved")->life, LIFE_RELEASED);
 }
 
 /* The driver tells whom the machine means by its root disk. */
@@ -193,6 +229,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(a_rename_that_was_accepted_is_kept_until_it_is_done),
         TEST(a_name_that_a_record_still_uses_is_not_given_anew),
+        TEST(a_record_gets_the_new_name_of_what_it_means_before_another_has_the_former),
         TEST(what_a_machine_has_open_is_told_by_uid),
         TEST(a_volume_that_a_machine_has_by_another_name_is_not_removed),
         TEST(a_machine_gets_what_is_called_so_now),
