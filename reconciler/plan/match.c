@@ -315,7 +315,6 @@ static void names_index(struct arena *arena, struct match *match)
     }
     invariant(match->name_count <= room, "%zu names in room for %zu", match->name_count, room);
     sort_items(match->names, match->name_count, sizeof(struct name_entry), compare_names);
-    names_in_use(arena, match);
 }
 
 /* The first entry of the identity, or NULL. */
@@ -525,6 +524,7 @@ const struct match *match_make(struct arena *arena, const struct plan_input *inp
     names_index(arena, match);
     for (size_t i = 0; i < match->count; i++)
         match_read_told(arena, match, &match->subjects[i]);
+    names_in_use(arena, match); /* for what no driver has told otherwise */
     contests_index(arena, match);
     match_link(match);
     choose_all(arena, match);

@@ -5,27 +5,17 @@
  * that may go at the same time the order is (removals last, kind rank, project,
  * name), so that the same inputs give the same numbers. References lead from higher
  * to lower ranks only, so that they cannot form a circle; hand-overs can (two
- * instances swap a volume), and are then let go.
+ * instances swap a volume; a forward follows a volume to another instance), and
+ * something is then let go.
  */
 #include <stdlib.h>
 #include <string.h>
 
 #include "model/invariant.h"
 #include "model/text.h"
+#include "reconciler/plan/circles.h"
 #include "reconciler/plan/claims.h"
 #include "reconciler/plan/steps.h"
-
-enum edge_kind {
-    EDGE_FIRST, /* it comes first if it runs at all */
-    EDGE_MUST,  /* without it the other cannot be done */
-    EDGE_TAKES, /* a hand-over: a must that gives way in a circle */
-    EDGE_SWAPS, /* one that gave way: no order, but neither goes without the other */
-};
-
-struct edge {
-    unsigned before, after; /* positions in plan->steps */
-    enum edge_kind kind;
-};
 
 struct ordering {
     struct arena *arena;
@@ -119,7 +109,8 @@ static void order_used(struct ordering *ordering, const struct subject *user,
         if (is_kept || list_has(then, now.items[i]))
             step_withhold(removal, DEFERRED, still_used(ordering->arena, user));
         else if (step)
-            edge_add(ordering, step, removal, EDGE_MUST);
+            edge_add(ordering, step, removal,
+                     strcmp(removal->kind->name, "Instance") == 0 ? EDGE_POINTS : EDGE_MUST);
     }
 }
 
@@ -385,14 +376,17 @@ static size_t sort_once(const struct ordering *ordering, unsigned *sorted, unsig
     return count;
 }
 
-/* Hand-overs between steps that are in or behind a circle give way: the two go at the same time,
- * and the driver's lock decides who comes first. */
-static void release_handovers(struct ordering *ordering, const unsigned *waits)
+/* The two go at the same time. Where both would have a volume, the storage's lock decides who comes
+ * first. */
+static void give_way(struct ordering *ordering, enum edge_kind kind)
 {
+    const unsigned *circle = circles_find(ordering->arena, ordering->plan->step_count,
+                                          ordering->edges, ordering->edge_count);
+
     for (size_t i = 0; i < ordering->edge_count; i++) {
         struct edge *edge = &ordering->edges[i];
 
-        if (edge->kind == EDGE_TAKES && waits[edge->after] && waits[edge->before])
+        if (edge->kind == kind && circle[edge->before] == circle[edge->after])
             edge->kind = EDGE_SWAPS;
     }
 }
@@ -478,8 +472,8 @@ void steps_order(struct arena *arena, struct plan *plan)
     order_handovers(&ordering);
     edges_unique(&ordering);
     placed = sort_once(&ordering, sorted, waits);
-    if (placed < plan->step_count) {
-        release_handovers(&ordering, waits);
+    for (int kind = EDGE_POINTS; kind <= EDGE_TAKES && placed < plan->step_count; kind++) {
+        give_way(&ordering, (enum edge_kind)kind);
         placed = sort_once(&ordering, sorted, waits);
     }
     invariant(placed == plan->step_count, "%zu of %zu steps have a place: references go round",

@@ -234,6 +234,75 @@ static void hand_overs_beside_a_circle_still_count(void **state)
     assert_true(waits_for(world_step(w, "Instance", "m"), world_step(w, "Instance", "p")));
 }
 
+/* They get it from one that swaps: it has to give it up first. */
+static void who_takes_from_a_circle_waits_for_it(void **state)
+{
+    struct world *w = *state;
+    const char *volumes = SHOP VOLUME("b", "size: 1GiB") VOLUME("x", "size: 1GiB");
+
+    world_converge(w, arena_printf(w->arena, "%s%s", volumes,
+                                   INSTANCE("m", NOW "data}, {name: more, volume: x}]")
+                                       INSTANCE("n", NOW "b}]")));
+    world_declare(w, arena_printf(w->arena, "%s%s", volumes,
+                                  INSTANCE("m", NOW "b}]") INSTANCE("n", NOW "data}]")
+                                      INSTANCE("a", NOW "x}]")));
+    world_plan(w);
+    assert_true(waits_for(world_step(w, "Instance", "a"), world_step(w, "Instance", "m")));
+}
+
+#define FORWARD(instance)                          \
+    DOC("PortForward", "project: shop, name: ssh", \
+        "{vpc: net, port: 2222, instance: " instance ", targetPort: 22}")
+
+/* Found by the simulator: the new machine was made while the old one had the volume, for the sake
+ * of a forward that is to lead to the new one before the old one goes. */
+static void a_forward_follows_a_volume_to_another_machine(void **state)
+{
+    struct world *w = *state;
+    const struct step *old, *new, *forward;
+
+    w->input.policy.collapse_percent = 100;
+    world_converge(w, SHOP INSTANCE("old", NOW "data}], " NIC) FORWARD("old"));
+    world_declare(w, SHOP INSTANCE("new", NOW "data}], " NIC) FORWARD("new"));
+    world_plan(w);
+    old = world_step(w, "Instance", "old");
+    new = world_step(w, "Instance", "new");
+    forward = world_step(w, "PortForward", "ssh");
+    assert_true(waits_for(new, old));
+    assert_true(waits_for(forward, new));
+    assert_int_equal(forward->action, ACTION_UPDATE);
+    assert_int_equal(world_apply(w), 0);
+    assert_int_equal(w->plan->step_count, 0);
+}
+
+/* Nothing else moves with it: the old machine goes when nothing leads there any more. */
+static void a_forward_leads_elsewhere_before_its_machine_goes(void **state)
+{
+    struct world *w = *state;
+
+    w->input.policy.collapse_percent = 100;
+    world_converge(w, SHOP INSTANCE("old", NOW "data}], " NIC) FORWARD("old"));
+    world_declare(w, SHOP INSTANCE("new", "cpus: 1, memory: 256MiB, " NIC) FORWARD("new"));
+    world_plan(w);
+    assert_true(waits_for(world_step(w, "Instance", "old"), world_step(w, "PortForward", "ssh")));
+    assert_true(waits_for(world_step(w, "PortForward", "ssh"), world_step(w, "Instance", "new")));
+}
+
+/* The old machine stays as long as the forward cannot follow: its tag is gone. */
+static void a_machine_stays_with_a_forward_that_is_held(void **state)
+{
+    struct world *w = *state;
+
+    w->input.policy.collapse_percent = 100;
+    world_converge(w, SHOP INSTANCE("old", NOW "data}], " NIC) FORWARD("old"));
+    world_declare(w, SHOP INSTANCE("new", NOW "data}], " NIC) FORWARD("new"));
+    world_row(w, "PortForward", "ssh")->observed.status = json(w, "{\"foreign\":true}");
+    world_plan(w);
+    assert_int_equal(world_step(w, "PortForward", "ssh")->disposition, HELD);
+    assert_int_equal(world_step(w, "Instance", "old")->disposition, HELD);
+    assert_int_equal(world_step(w, "Instance", "new")->disposition, HELD);
+}
+
 static void an_update_waits_with_the_volume_that_is_held(void **state)
 {
     struct world *w = *state;
@@ -362,6 +431,10 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         WORLD_TEST(hand_overs_beside_a_circle_still_count),
+        WORLD_TEST(who_takes_from_a_circle_waits_for_it),
+        WORLD_TEST(a_forward_follows_a_volume_to_another_machine),
+        WORLD_TEST(a_forward_leads_elsewhere_before_its_machine_goes),
+        WORLD_TEST(a_machine_stays_with_a_forward_that_is_held),
         WORLD_TEST(an_update_waits_with_the_volume_that_is_held),
         WORLD_TEST(who_swaps_with_a_machine_that_is_held_waits),
         WORLD_TEST(who_swaps_with_two_waits_for_each),

@@ -149,6 +149,29 @@ static void a_machine_gets_what_is_called_so_now(void **state)
                         "moved");
 }
 
+/* The record of it is all that has the former name: it is put right without an operation. */
+static void a_name_that_only_the_record_uses_is_free_once_it_is_put_right(void **state)
+{
+    struct world *w = *state;
+
+    world_converge(w, PROJECT NETWORK VOLUME("data", "size: 4GiB")
+                          INSTANCE("a", "cpus: 1, memory: 256MiB, disks: [" ROOT("data") "]"));
+    told_by_uid(w, "a", world_row(w, "Volume", "data")->uid);
+    is_called(w, world_row(w, "Volume", "data"), "moved");
+    world_declare(w, PROJECT NETWORK VOLUME("data", "size: 4GiB")
+                         INSTANCE("a", "cpus: 1, memory: 256MiB, disks: [" ROOT("data") "]"));
+    world_plan(w);
+    assert_step(w, "Volume", "data", ACTION_CREATE, DEFERRED);
+    assert_null(world_step(w, "Instance", "a"));
+    assert_int_equal(w->plan->unrecorded_count, 1);
+    assert_string_equal(value_at_text(w->plan->unrecorded[0].spec, "disks[root].volume", ""),
+                        "moved");
+    world_row(w, "Instance", "a")->applied = w->plan->unrecorded[0].spec;
+    world_plan(w);
+    assert_step(w, "Volume", "data", ACTION_CREATE, RUN);
+    assert_field(w, "Instance", "a", "spec.disks[root].volume", CHANGE_RESTART, DEFERRED);
+}
+
 static void uids_that_say_nothing_new_change_nothing(void **state)
 {
     struct world *w = *state;
@@ -233,6 +256,7 @@ int main(void)
         TEST(what_a_machine_has_open_is_told_by_uid),
         TEST(a_volume_that_a_machine_has_by_another_name_is_not_removed),
         TEST(a_machine_gets_what_is_called_so_now),
+        TEST(a_name_that_only_the_record_uses_is_free_once_it_is_put_right),
         TEST(uids_that_say_nothing_new_change_nothing),
         TEST(a_rename_moves_the_object),
         TEST(a_booted_record_with_the_old_name_is_no_difference),
