@@ -43,7 +43,16 @@ EDIT(only_pool, wish->projects[0].is_declared = wish->projects[1].is_declared = 
 EDIT(no_network, EAST->has_network = EAST->machines[0].has_nic = false)
 EDIT(no_machines, EAST->machines[0].is_declared = EAST->machines[1].is_declared = false)
 EDIT(volume_added,
-     EAST->volumes[2] = (struct wish_volume){.is_declared = true, .gib = 1, .is_deleted = true})
+     EAST->volumes[3] = (struct wish_volume){.is_declared = true, .gib = 1, .is_deleted = true})
+EDIT(image_volume_added,
+     EAST->volumes[WISH_FROM_IMAGE] = (struct wish_volume){.is_declared = true, .gib = 1})
+EDIT(image_changed, image_volume_added(wish); wish->image = 1)
+EDIT(outside_added, EAST->has_floating = EAST->has_forward = true)
+EDIT(outside_moved, outside_added(wish); EAST->machines[1].has_nic = true;
+     EAST->machines[0].has_nic = false)
+EDIT(one_machine, outside_added(wish); EAST->machines[1].is_declared = false)
+EDIT(another_machine, outside_added(wish); EAST->machines[0].is_declared = false;
+     EAST->machines[1].has_nic = true; EAST->machines[1].disk = 0)
 EDIT(free_grown, EAST->volumes[1].gib = 4)
 EDIT(held_grown, EAST->volumes[0].gib = 4)
 EDIT(held_grown_and_kept, EAST->volumes[0].gib = 4; EAST->volumes[0].is_deleted = true)
@@ -91,16 +100,16 @@ EDIT(much_at_once, EAST->mtu = 1300; EAST->volumes[1].gib = 3; EAST->machines[0]
 
 static void volumes_added(struct wish *wish)
 {
-    for (int i = 2; i < WISH_VOLUMES; i++)
+    for (int i = WISH_FEW; i < WISH_VOLUMES; i++)
         EAST->volumes[i] = (struct wish_volume){.is_declared = true, .gib = 1};
-    for (int i = 1; i < WISH_FEW; i++)
+    for (int i = WISH_FEW; i < 6; i++)
         wish->projects[1].volumes[i] = (struct wish_volume){.is_declared = true, .gib = 1};
 }
 
 static void volumes_grown(struct wish *wish)
 {
     volumes_added(wish);
-    for (int i = 2; i < WISH_VOLUMES; i++)
+    for (int i = WISH_FEW; i < WISH_VOLUMES; i++)
         EAST->volumes[i].gib = 2;
 }
 
@@ -205,6 +214,11 @@ const struct scenario scenarios[] = {
     {.name = "volume-is-lost", .act = volume_vanishes},
     {.name = "guest-crashes", .act = guest_crashes},
     {.name = "store-is-lost", .act = store_vanishes},
+    {.name = "create-volume-from-image", .to = image_volume_added},
+    {.name = "change-image", .from = image_volume_added, .to = image_changed},
+    {.name = "add-floating-and-forward", .to = outside_added},
+    {.name = "move-floating-and-forward", .from = outside_added, .to = outside_moved},
+    {.name = "another-machine-takes-all", .from = one_machine, .to = another_machine},
     {.name = "create-volumes-together", .to = volumes_added, .able = TOGETHER},
     {.name = "grow-volumes-together", .from = volumes_added, .to = volumes_grown, .able = TOGETHER},
     {.name = "add-nics-together", .to = nics_added, .able = TOGETHER},

@@ -68,6 +68,8 @@ static void project_make(struct wish_project *project, struct prng *prng)
     project->is_declared = true;
     project->has_network = prng_chance(prng, 800);
     project->has_firewall = project->has_network && prng_chance(prng, 500);
+    project->has_floating = project->has_network && prng_chance(prng, 300);
+    project->has_forward = project->has_network && prng_chance(prng, 300);
     project->mtu = 1500;
     project->nat = true;
     project->port = 8000;
@@ -82,7 +84,7 @@ static void project_make(struct wish_project *project, struct prng *prng)
 
 struct wish wish_first(struct prng *prng)
 {
-    struct wish wish = {.has_pool = true};
+    struct wish wish = {.has_pool = true, .has_image = prng_chance(prng, 500)};
     for (int i = 0; i < WISH_PROJECTS; i++)
         project_make(&wish.projects[i], prng);
     return wish;
@@ -201,7 +203,8 @@ static void machine_edit(struct wish_project *project, struct prng *prng)
 
 static void network_drop(struct wish_project *project)
 {
-    project->has_network = project->has_firewall = project->has_forward = false;
+    project->has_network = project->has_firewall = false;
+    project->has_floating = project->has_forward = false;
     for (int i = 0; i < WISH_MACHINES; i++)
         project->machines[i].has_nic = false;
 }
@@ -266,6 +269,21 @@ static void many_edit(struct wish_project *project, struct prng *prng)
         volumes_edit(project, prng);
     else
         nics_edit(project, prng);
+}
+
+/* How a machine is reached from without. */
+static void outside_edit(struct wish_project *project, struct prng *prng)
+{
+    bool *has = prng_chance(prng, 500) ? &project->has_floating : &project->has_forward;
+    *has = project->has_network && !*has;
+}
+
+static void image_edit(struct wish *wish, struct prng *prng)
+{
+    if (wish->has_image && prng_chance(prng, 500))
+        wish->image++;
+    else
+        wish->has_image = !wish->has_image;
 }
 
 /* Something that only another process of the hypervisor can have, and may at once. */
@@ -345,8 +363,12 @@ void wish_edit(struct wish *wish, enum wish_taste taste, struct prng *prng)
         many_edit(project, prng);
     else if (what < 80)
         machine_edit(project, prng);
-    else if (what < 98)
+    else if (what < 92)
         network_edit(project, prng);
+    else if (what < 96)
+        outside_edit(project, prng);
+    else if (what < 98)
+        image_edit(wish, prng);
     else
         project->is_declared = false;
 }
@@ -370,9 +392,9 @@ static void volume_text(struct text *out, const struct wish_volume *volume, int 
     wish_volume_name(name, index, volume->name);
     wish_volume_name(former, index, volume->renamed_from);
     head_text(out, "Volume", name, project, volume->renamed_from != volume->name ? former : NULL);
-    text_printf(out, "spec: {size: %dGiB, pool: fast, protect: %s, onRemove: %s}\n---\n",
-                volume->gib, volume->is_protected ? "true" : "false",
-                volume->is_deleted ? "delete" : "release");
+    text_printf(out, "spec: {size: %dGiB, pool: fast, %sprotect: %s, onRemove: %s}\n---\n",
+                volume->gib, index == WISH_FROM_IMAGE ? "image: base, " : "",
+                volume->is_protected ? "true" : "false", volume->is_deleted ? "delete" : "release");
 }
 
 static void machine_text(struct text *out, const struct wish_project *project, int index,
@@ -408,6 +430,30 @@ static void machine_text(struct text *out, const struct wish_project *project, i
     text_add(out, "---\n");
 }
 
+static void outside_text(struct text *out, const struct wish_project *project, int index,
+                         const char *project_name)
+{
+    char name[WISH_NAME];
+    int to = 0;
+    while (to < WISH_MACHINES &&
+           !(project->machines[to].is_declared && project->machines[to].has_nic))
+        to++;
+    if (to < WISH_MACHINES)
+        wish_machine_name(name, to, project->machines[to].name);
+    if (project->has_floating) {
+        head_text(out, "FloatingIP", "ip", project_name, NULL);
+        text_printf(out, "spec: {address: 203.0.113.%d, vpc: net", 10 + index);
+        if (to < WISH_MACHINES)
+            text_printf(out, ", instance: %s", name);
+        text_add(out, "}\n---\n");
+    }
+    if (project->has_forward && to < WISH_MACHINES) {
+        head_text(out, "PortForward", "ssh", project_name, NULL);
+        text_printf(out, "spec: {vpc: net, port: %d, targetPort: 22, instance: %s}\n---\n",
+                    2222 + index, name);
+    }
+}
+
 static void network_text(struct text *out, const struct wish_project *project, int index,
                          const char *name)
 {
@@ -416,6 +462,7 @@ static void network_text(struct text *out, const struct wish_project *project, i
                 project->nat ? "true" : "false", project->mtu);
     head_text(out, "Subnet", "apps", name, NULL);
     text_printf(out, "spec: {vpc: net, cidr: 10.%d.1.0/24}\n---\n", 10 + index);
+    outside_text(out, project, index, name);
     if (!project->has_firewall)
         return;
     head_text(out, "Firewall", "fw", name, NULL);
@@ -428,8 +475,23 @@ static void network_text(struct text *out, const struct wish_project *project, i
     text_add(out, "---\n");
 }
 
+/* What volumes are made from is there while they are. */
+static void image_text(struct text *out, const struct wish *wish)
+{
+    bool has_image = wish->has_image;
+    for (int p = 0; p < WISH_PROJECTS; p++)
+        has_image |=
+            wish->projects[p].is_declared && wish->projects[p].volumes[WISH_FROM_IMAGE].is_declared;
+    if (!has_image)
+        return;
+    head_text(out, "Image", "base", NULL, NULL);
+    text_printf(out, "spec: {url: \"https://example.org/base\", digest: \"sha256:%064x\"}\n---\n",
+                (unsigned)wish->image);
+}
+
 void wish_text(const struct wish *wish, struct text *out)
 {
+    image_text(out, wish);
     if (wish->has_pool) {
         head_text(out, "Pool", "fast", NULL, NULL);
         text_add(out, "spec: {}\n---\n");

@@ -12,6 +12,7 @@
  * the real parser. Every wish is valid; what is not comes from spoiling the text.
  */
 enum { WISH_PROJECTS = 2, WISH_VOLUMES = 12, WISH_MACHINES = 2, WISH_NAME = 24 };
+enum { WISH_FROM_IMAGE = 2 }; /* this volume of each tenant is made from the rack's image */
 enum { WISH_FEW = 3, WISH_NICS = 12 }; /* volumes that come and go one by one; the rest together */
 
 struct wish_volume {
@@ -33,7 +34,8 @@ struct wish_machine {
 };
 
 struct wish_project {
-    bool is_declared, has_network, has_firewall, has_forward;
+    bool is_declared, has_network, has_firewall;
+    bool has_floating, has_forward; /* to the first machine with a NIC, if there is one */
     int mtu, port, rules;
     bool nat;
     struct wish_volume volumes[WISH_VOLUMES];
@@ -41,7 +43,8 @@ struct wish_project {
 };
 
 struct wish {
-    bool has_pool;
+    bool has_pool, has_image;
+    int image; /* its bytes, by a number */
     struct wish_project projects[WISH_PROJECTS];
 };
 
