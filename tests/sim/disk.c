@@ -604,3 +604,9 @@ size_t sim_disk_unsynced(const struct sim_disk *disk)
         n += inode->pending_count;
     return n;
 }
+
+bool sim_disk_is_synced(const struct sim_disk *disk, const char *path)
+{
+    const struct sim_inode *inode = inode_at(disk, path);
+    return !inode || inode->pending_count == 0;
+}

@@ -123,6 +123,8 @@ size_t sim_disk_files(const struct sim_disk *disk);
 const char *sim_disk_file(const struct sim_disk *disk, size_t nth);
 /* How much there is to lose now: writes, and changes of the directory. */
 size_t sim_disk_unsynced(const struct sim_disk *disk);
+/* Nothing of the file's bytes is to be lost. */
+bool sim_disk_is_synced(const struct sim_disk *disk, const char *path);
 
 /* ---- for what stands on the disk: the VFS and the system calls ------------------------ */
 

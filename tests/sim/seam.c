@@ -436,13 +436,14 @@ static void disk_called(void *context, enum sim_call call, const char *path)
 }
 
 /* What the log cannot take is not durable, whatever the store says of it. What cannot go on from
- * there to the database is no loss. */
+ * there to the database is no loss, and for that the log is synced once more. */
 static bool is_lost(const struct host *host, enum sim_call call, const char *path,
                     enum sim_fault fault)
 {
     size_t len = path ? strlen(path) : 0;
-    return host->is_writing && (call == SIM_WRITE || call == SIM_SYNC) && fault != SIM_BUSY &&
-           len > 4 && strcmp(path + len - 4, "-wal") == 0;
+    if (!host->is_writing || fault == SIM_BUSY || len <= 4 || strcmp(path + len - 4, "-wal") != 0)
+        return false;
+    return call == SIM_WRITE || (call == SIM_SYNC && !sim_disk_is_synced(&host->disk, path));
 }
 
 /* Calls of the daemon's, as above. */
