@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MPL-2.0 */
 #include "tests/torture/host.h"
 
+#include <errno.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -14,15 +15,39 @@
 
 static bool is_open;
 
+static volatile pid_t inner;
+
+static void pass_on(int signal)
+{
+    kill(inner, signal);
+}
+
+static void inner_wait(void)
+{
+    int status = 0;
+    host_signals(pass_on);
+    while (waitpid(inner, &status, 0) < 0)
+        if (errno != EINTR)
+            _exit(2);
+    _exit(WIFEXITED(status) ? WEXITSTATUS(status) : 2);
+}
+
+void host_signals(void (*handler)(int signal))
+{
+    static const int signals[] = {SIGTERM, SIGINT, SIGHUP};
+    struct sigaction action = {.sa_handler = handler};
+    for (size_t i = 0; i < sizeof(signals) / sizeof(*signals); i++)
+        sigaction(signals[i], &action, NULL);
+}
+
 void host_enter(void)
 {
-    int status;
     if (geteuid() != 0 || unshare(CLONE_NEWPID | CLONE_NEWNS) != 0)
         return;
-    pid_t pid = fork();
-    if (pid > 0 && waitpid(pid, &status, 0) == pid)
-        _exit(WIFEXITED(status) ? WEXITSTATUS(status) : 2);
-    if (pid != 0 || prctl(PR_SET_PDEATHSIG, SIGKILL) != 0 ||
+    inner = fork();
+    if (inner > 0)
+        inner_wait();
+    if (inner != 0 || prctl(PR_SET_PDEATHSIG, SIGKILL) != 0 ||
         mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0 ||
         mount("proc", "/proc", "proc", 0, NULL) != 0) {
         perror("torture: a PID namespace");

@@ -8,6 +8,9 @@
  */
 void host_enter(void);
 
+/* What ends this process by SIGTERM, SIGINT or SIGHUP: SIG_DFL, or a handler. */
+void host_signals(void (*handler)(int signal));
+
 /*
  * A host for the real drivers: a network namespace and a /run of this process's own, and whatever
  * becomes an orphan below it is its child. NULL, or what this machine lacks for it.

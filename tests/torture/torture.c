@@ -131,6 +131,7 @@ static _Noreturn void child_run(const struct scene *scene, const char *const *ar
 {
     const char *all[16] = {t.build};
     int argc = 1;
+    host_signals(SIG_DFL);
     setpgid(0, 0);
     torture_role = ROLE_CORE;
     if (chdir(where) != 0)
@@ -471,6 +472,15 @@ static bool is_one_of_some(const struct torture_site *site, uint32_t nth)
     return nth <= 3 || nth == site->count || (nth & (nth - 1)) == 0;
 }
 
+/* What was tried by then is told. */
+static volatile sig_atomic_t is_over;
+
+static void stop_trying(int signal)
+{
+    (void)signal;
+    is_over = true;
+}
+
 static bool is_chosen(const struct torture_site *site, uint32_t nth)
 {
     return t.each == EACH_ALL || (t.each == EACH_FIRST ? nth == 1 : is_one_of_some(site, nth));
@@ -485,7 +495,7 @@ static void site_try(const struct scene *scene, const struct torture_site *site)
             failure_try(scene, site, 1, TORTURE_ONCE);
         return;
     }
-    for (uint32_t nth = 1; nth <= site->count; nth++) {
+    for (uint32_t nth = 1; nth <= site->count && !is_over; nth++) {
         if (!is_chosen(site, nth))
             continue;
         for (int mode = TORTURE_ONCE; mode <= TORTURE_LASTING; mode++) {
@@ -555,8 +565,12 @@ static void scene_run(const struct scene *scene)
     printf("# %s: exit %d, %u calls from %u places%s\n", scene->name, t.reference.code, calls,
            t.recorded->site_count, t.recorded->site_missed ? " (some not counted)" : "");
     fflush(stdout);
-    for (uint32_t i = 0; i < t.recorded->site_count; i++)
-        site_try(scene, &t.recorded->sites[i]);
+    uint32_t tried = 0;
+    while (tried < t.recorded->site_count && !is_over)
+        site_try(scene, &t.recorded->sites[tried++]);
+    if (is_over)
+        printf("# %s: ended by a signal at place %u of %u\n", scene->name, tried,
+               t.recorded->site_count);
     printf("%sok %s\n", tally_count(TALLY_BAD) > bad ? "not " : "", scene->name);
     fflush(stdout);
 }
@@ -631,7 +645,8 @@ int main(int argc, char **argv)
     setting_make();
     page_make();
     torture_libraries();
-    for (unsigned i = 0; i < scene_count; i++)
+    host_signals(stop_trying);
+    for (unsigned i = 0; i < scene_count && !is_over; i++)
         if (is_wanted(&t.scenes, scenes[i].name) &&
             !(t.is_brief && (scenes[i].serves || scenes[i].driver)))
             scene_run(&scenes[i]);
@@ -639,5 +654,5 @@ int main(int argc, char **argv)
     tally_print();
     snprintf(t.world, sizeof(t.world), "rm -rf %s", t.dir);
     shell(t.world);
-    return tally_count(TALLY_BAD) > 0;
+    return is_over ? 2 : tally_count(TALLY_BAD) > 0;
 }
