@@ -89,6 +89,18 @@ static const struct subject *subnet_of(const struct match *match, const struct s
     return match_resolve(match, "Subnet", nic->project, value_get_text(spec, "subnet", NULL));
 }
 
+/* What its manifest means: a record may mean another one by that name (meant.c). */
+static const struct subject *subnet_declared(const struct match *match, const struct resource *nic)
+{
+    size_t i = 0;
+
+    while (strcmp(nic->refs[i]->kind->name, "Subnet") != 0) {
+        i++;
+        invariant(i < nic->ref_count, "NIC %s is in a subnet that nobody declares", nic->name);
+    }
+    return match_declared(match, nic->refs[i]);
+}
+
 static bool read_address(const char *text, struct address *address)
 {
     struct error ignored = ERROR_INIT;
@@ -119,8 +131,9 @@ static void claims_collect(struct pool *pool)
 
         if (strcmp(nic->kind->name, "NIC") != 0)
             continue;
-        claim(pool, nic, subnet_of(match, nic, wanted), value_get_text(wanted, "address", NULL),
-              true);
+        if (wanted)
+            claim(pool, nic, subnet_declared(match, nic->resource),
+                  value_get_text(wanted, "address", NULL), true);
         if (!nic->known)
             continue;
         had = known_applied(nic->known);
@@ -247,10 +260,9 @@ static bool is_still_good(const struct pool *pool, const struct subject *nic,
 static const char *choose_address(struct pool *pool, struct subject *nic)
 {
     const char *text = value_get_text(nic->resource->spec, "address", NULL);
-    const struct subject *subnet = subnet_of(pool->match, nic, nic->resource->spec);
+    const struct subject *subnet = subnet_declared(pool->match, nic->resource);
     struct address address;
 
-    invariant(subnet && subnet->resource, "NIC %s is in a subnet that nobody declares", nic->name);
     if (text && !lies_in(subnet_range(subnet), text, &address))
         nic->lacks = arena_printf(pool->arena,
                                   "Subnet %s keeps the cidr that it has, and %s is no "
@@ -363,6 +375,17 @@ static void choose(struct pool *pool, struct subject *subject)
         choose_nic(pool, subject, chosen);
 }
 
+/* One in the subnet that its record means has its address there. */
+static void address_keep(struct arena *arena, struct subject *nic)
+{
+    const char *address = value_get_text(known_applied(nic->known), "address", NULL);
+    struct value *spec = shallow_copy(arena, nic->spec);
+
+    if (address)
+        value_set_text(arena, spec, "address", address);
+    nic->spec = spec;
+}
+
 void choose_all(struct arena *arena, struct match *match)
 {
     struct pool pool = {.arena = arena, .match = match};
@@ -371,6 +394,9 @@ void choose_all(struct arena *arena, struct match *match)
     claims_collect(&pool);
     for (size_t i = 0; i < match->count; i++)
         choose(&pool, &match->subjects[i]);
-    for (size_t i = 0; match->has_names_in_use && i < match->count; i++)
+    for (size_t i = 0; match->has_names_in_use && i < match->count; i++) {
         match_keep_meaning(arena, match, &match->subjects[i]);
+        if (match->subjects[i].keeps_meaning && strcmp(match->subjects[i].kind->name, "NIC") == 0)
+            address_keep(arena, &match->subjects[i]);
+    }
 }

@@ -14,6 +14,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <sys/xattr.h>
 #include <unistd.h>
@@ -29,6 +30,13 @@ __attribute__((constructor)) static void begin(void)
 static bool is_plain(void)
 {
     return getenv("PLAIN_DISK") != NULL;
+}
+
+/* Written as a process ends, when its coverage is counted. */
+static bool is_gcovs(const char *path)
+{
+    size_t len = strlen(path);
+    return len > 5 && strcmp(path + len - 5, ".gcda") == 0;
 }
 
 static void crash(void)
@@ -60,7 +68,7 @@ int open(const char *path, int flags, ...)
         errno = EOPNOTSUPP;
         return -1;
     }
-    if (is_nameless || (flags & O_CREAT))
+    if (is_nameless || ((flags & O_CREAT) && !is_gcovs(path)))
         crash();
     return NEXT("open", const char *, int, ...)(path, flags, mode);
 }

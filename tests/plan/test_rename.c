@@ -172,6 +172,32 @@ static void a_name_that_only_the_record_uses_is_free_once_it_is_put_right(void *
     assert_field(w, "Instance", "a", "spec.disks[root].volume", CHANGE_RESTART, DEFERRED);
 }
 
+/* As with a volume: the guests are in the one that bore the name, which nobody declares any more,
+ * and keep their addresses there until they are in the new one. */
+static void a_subnet_gets_the_name_of_one_that_left_and_has_guests(void **state)
+{
+    struct world *w = *state;
+
+    w->input.policy.collapse_percent = 100;
+    world_converge(w, SHOP WEB("cpus: 1, memory: 256MiB"));
+    is_called(w, world_row(w, "Subnet", "front"), "moved");
+    world_declare(w, PROJECT VOLUME("data", "size: 4GiB")
+                         DOC("VPC", "project: shop, name: net", "{prefixes: [10.0.0.0/16]}")
+                             DOC("Subnet", "project: shop, name: front",
+                                 "{vpc: net, cidr: 10.0.2.0/24}") WEB("cpus: 1, memory: 256MiB")
+                                 INSTANCE("b", "cpus: 1, memory: 256MiB, " NIC));
+    world_plan(w);
+    assert_step(w, "Subnet", "front", ACTION_CREATE, DEFERRED);
+    assert_int_equal(world_step(w, "NIC", "b.eth0")->disposition, DEFERRED);
+    assert_field(w, "NIC", "web-1.eth0", "spec.subnet", CHANGE_METADATA, RUN);
+    assert_int_equal(world_step(w, "NIC", "web-1.eth0")->field_count, 1);
+    assert_int_equal(world_apply(w), 0);
+    assert_non_null(world_row(w, "Subnet", "front"));
+    assert_int_equal(w->plan->step_count, 0);
+    assert_memory_equal(value_get_text(world_row(w, "NIC", "web-1.eth0")->applied, "address", ""),
+                        "10.0.2.", 7);
+}
+
 static void uids_that_say_nothing_new_change_nothing(void **state)
 {
     struct world *w = *state;
@@ -257,6 +283,7 @@ int main(void)
         TEST(a_volume_that_a_machine_has_by_another_name_is_not_removed),
         TEST(a_machine_gets_what_is_called_so_now),
         TEST(a_name_that_only_the_record_uses_is_free_once_it_is_put_right),
+        TEST(a_subnet_gets_the_name_of_one_that_left_and_has_guests),
         TEST(uids_that_say_nothing_new_change_nothing),
         TEST(a_rename_moves_the_object),
         TEST(a_booted_record_with_the_old_name_is_no_difference),
