@@ -198,6 +198,31 @@ static void a_subnet_gets_the_name_of_one_that_left_and_has_guests(void **state)
                         "10.0.2.", 7);
 }
 
+#define FORWARD                                    \
+    DOC("PortForward", "project: shop, name: ssh", \
+        "{vpc: net, port: 2222, instance: web-1, targetPort: 22}")
+
+/* Its NIC and its Seed are on record by their names of before, as parts of the one that left. */
+static void a_machine_gets_the_name_of_one_that_left(void **state)
+{
+    struct world *w = *state;
+    const char *web =
+        SHOP WEB("cpus: 1, memory: 256MiB, cloudInit: {userData: \"#cloud-config\"}") FORWARD;
+    const char *uid;
+
+    w->input.policy.collapse_percent = 100;
+    world_converge(w, web);
+    uid = world_row(w, "Instance", "web-1")->uid;
+    is_called(w, world_row(w, "Instance", "web-1"), "moved");
+    world_declare(w, web);
+    world_plan(w);
+    assert_step(w, "Instance", "web-1", ACTION_CREATE, DEFERRED);
+    assert_step(w, "PortForward", "ssh", ACTION_UPDATE, RUN);
+    assert_int_equal(world_apply(w), 0);
+    assert_int_equal(w->plan->step_count, 0);
+    assert_string_not_equal(world_row(w, "Instance", "web-1")->uid, uid);
+}
+
 static void uids_that_say_nothing_new_change_nothing(void **state)
 {
     struct world *w = *state;
@@ -284,6 +309,7 @@ int main(void)
         TEST(a_machine_gets_what_is_called_so_now),
         TEST(a_name_that_only_the_record_uses_is_free_once_it_is_put_right),
         TEST(a_subnet_gets_the_name_of_one_that_left_and_has_guests),
+        TEST(a_machine_gets_the_name_of_one_that_left),
         TEST(uids_that_say_nothing_new_change_nothing),
         TEST(a_rename_moves_the_object),
         TEST(a_booted_record_with_the_old_name_is_no_difference),
