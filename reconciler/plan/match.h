@@ -60,8 +60,8 @@ const struct subject *match_resolve(const struct match *match, const char *kind,
 /* Reads what was seen of it by the names of now, where its driver says whom it means (told.c). */
 void match_read_told(struct arena *arena, struct match *match, struct subject *subject);
 
-/* What records mean by a name that is to be another's is put in for that name, at the paths at
- * which both the record and the manifest have it (meant.c). */
+/* Where the manifest says a name that is to be another's, and the record means the one that bore it
+ * before by whatever name, that one's present name is put in (meant.c). */
 void match_keep_meaning(struct arena *arena, const struct match *match, struct subject *subject);
 
 /* The record of someone else setting this field back, or NULL. */

@@ -23,14 +23,13 @@ static const struct value *meant(const struct meaning *meaning, const struct fie
 static const struct value *name_meant(const struct meaning *meaning, const struct field *field,
                                       const struct value *wanted, const struct value *had)
 {
-    const struct subject *subject;
+    const struct subject *subject =
+        match_resolve(meaning->match, field->ref, meaning->project, wanted->text);
 
-    if (!value_equal(wanted, had))
+    if (!subject || strcmp(subject->name, wanted->text) == 0 || !value_is_text(had) ||
+        match_resolve(meaning->match, field->ref, meaning->project, had->text) != subject)
         return wanted;
-    subject = match_resolve(meaning->match, field->ref, meaning->project, wanted->text);
-    return subject && strcmp(subject->name, wanted->text) != 0
-               ? value_text(meaning->arena, subject->name)
-               : wanted;
+    return value_text(meaning->arena, subject->name);
 }
 
 static const struct value *map_meant(const struct meaning *meaning, const struct field *field,
