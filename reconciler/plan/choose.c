@@ -89,7 +89,7 @@ static const struct subject *subnet_of(const struct match *match, const struct s
     return match_resolve(match, "Subnet", nic->project, value_get_text(spec, "subnet", NULL));
 }
 
-/* What its manifest means: a record may mean another one by that name (meant.c). */
+/* What its manifest means: a record may mean another one by that name (renew.c). */
 static const struct subject *subnet_declared(const struct match *match, const struct resource *nic)
 {
     size_t i = 0;
@@ -375,17 +375,6 @@ static void choose(struct pool *pool, struct subject *subject)
         choose_nic(pool, subject, chosen);
 }
 
-/* One in the subnet that its record means has its address there. */
-static void address_keep(struct arena *arena, struct subject *nic)
-{
-    const char *address = value_get_text(known_applied(nic->known), "address", NULL);
-    struct value *spec = shallow_copy(arena, nic->spec);
-
-    if (address)
-        value_set_text(arena, spec, "address", address);
-    nic->spec = spec;
-}
-
 void choose_all(struct arena *arena, struct match *match)
 {
     struct pool pool = {.arena = arena, .match = match};
@@ -394,9 +383,6 @@ void choose_all(struct arena *arena, struct match *match)
     claims_collect(&pool);
     for (size_t i = 0; i < match->count; i++)
         choose(&pool, &match->subjects[i]);
-    for (size_t i = 0; match->has_names_in_use && i < match->count; i++) {
-        match_keep_meaning(arena, match, &match->subjects[i]);
-        if (match->subjects[i].keeps_meaning && strcmp(match->subjects[i].kind->name, "NIC") == 0)
-            address_keep(arena, &match->subjects[i]);
-    }
+    for (size_t i = 0; match->has_names_in_use && i < match->count; i++)
+        match_renew(arena, match, &match->subjects[i]);
 }

@@ -72,7 +72,7 @@ static void leave(struct search *search)
 
 static void follow(struct search *search, const struct edge *edge)
 {
-    if (edge->kind == EDGE_SWAPS || search->circle[edge->after])
+    if (edge->kind >= EDGE_SWAPS || search->circle[edge->after])
         return;
     if (search->order[edge->after])
         reach(search, edge->before, search->order[edge->after]);

@@ -11,11 +11,13 @@
  * (R. E. Tarjan, Depth-first search and linear graph algorithms, 1972). Private to plan/.
  */
 enum edge_kind {
+    EDGE_FREES,  /* it frees what the other lacks, which waits for another plan anyway */
     EDGE_FIRST,  /* it comes first if it runs at all */
     EDGE_MUST,   /* without it the other cannot be done */
-    EDGE_POINTS, /* what leads to a machine is led elsewhere before that goes: gives way first */
-    EDGE_TAKES,  /* a hand-over: gives way in a circle of nothing else */
-    EDGE_SWAPS,  /* one that gave way: no order, but neither goes without the other */
+    EDGE_POINTS, /* what leads to a machine is led elsewhere before that goes */
+    EDGE_TAKES,  /* a hand-over */
+    EDGE_SWAPS,  /* a hand-over that gave way: no order, but neither goes without the other */
+    EDGE_NONE,   /* another that gave way */
 };
 
 struct edge {

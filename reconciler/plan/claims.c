@@ -107,10 +107,12 @@ static int compare_keys(const void *left, const void *right)
 }
 
 /* What a machine has open is what it was seen with: it may not have taken up what was applied,
- * or have taken up what was never confirmed. One that does not run has nothing open. */
+ * or have taken up what was never confirmed. One that does not run has nothing open, and yet
+ * nobody takes what it is told anew to have. */
 static bool is_seen_machine(const struct step *step)
 {
-    return strcmp(step->kind->name, "Instance") == 0 && step->known->observed.known;
+    return strcmp(step->kind->name, "Instance") == 0 && step->known->observed.known &&
+           !step->subject->is_renewed;
 }
 
 static const struct value *spec_applied(const struct step *step)

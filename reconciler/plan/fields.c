@@ -127,6 +127,8 @@ static void add_difference(const struct states *states, struct field_list *list,
     if (field.cause == CAUSE_DRIFT && field_leads_to_same(states, &field))
         return; /* a record that still has the old name of what it means */
     field_judge(states, &field);
+    if (states->subject->is_renewed && field.change != CHANGE_METADATA)
+        return; /* for the next plan */
     *list_add(states->arena, list) = field;
 }
 
@@ -229,7 +231,8 @@ struct field_list fields_find(const struct states *states)
     add_name_and_labels(states, &list);
     if (!is_applied || !is_as_seen(states))
         add_specs(states, &list, states_current(states));
-    add_damage(states, &list);
+    if (!states->subject->is_renewed)
+        add_damage(states, &list);
     fields_settle(states, &list);
     return list;
 }

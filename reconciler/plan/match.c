@@ -23,9 +23,12 @@ struct name_entry {
     const struct kind *kind;
     const char *project;
     const char *name;
-    int priority; /* desired, then left, then a former name, then desired by a name still in use */
+    int priority; /* desired, then left, then a former name, then NAME_PASSES_ON */
     const struct subject *subject;
 };
+
+/* Desired, by a name that records still have for another. */
+enum { NAME_PASSES_ON = 4 };
 
 struct rows {
     struct row *items;
@@ -249,13 +252,16 @@ static bool spec_names(const struct field *field, const struct value *value, con
     return is_found;
 }
 
-/* Who is on record, as applied or as seen, with a reference by this name. */
+/* Who is on record, as applied or as seen, with a reference by this name. What is gone has
+ * nothing.
+ */
 static const struct subject *name_user(const struct match *match, const struct name_entry *name)
 {
     for (size_t i = 0; i < match->count; i++) {
         const struct subject *user = &match->subjects[i];
 
-        if (!user->known || (name->project && text_compare(name->project, user->project) != 0))
+        if (!user->known || (user->known->observed.known && user->known->observed.absent) ||
+            (name->project && text_compare(name->project, user->project) != 0))
             continue;
         if (spec_names(user->kind->spec, known_applied(user->known), name->kind->name,
                        name->name) ||
@@ -283,7 +289,8 @@ static void names_in_use(struct arena *arena, struct match *match)
             arena_printf(arena, "%s still has %s %s on record by this name",
                          identity_label(arena, user->kind->name, user->project, user->name),
                          former->kind->name, former->subject->name);
-        name->priority = 4;
+        subject->lacks_until = user;
+        name->priority = NAME_PASSES_ON;
         match->has_names_in_use = true;
     }
     if (match->has_names_in_use)
@@ -374,6 +381,48 @@ const struct subject *match_resolve(const struct match *match, const char *kind_
     found = match_find(match, kind, project, name);
     invariant(!found || found->kind == kind, "%s is asked for as a %s", name, kind_name);
     return found ? found : match_find(match, kind, NULL, name);
+}
+
+/* Those of the identity are next to one another. */
+static const struct name_entry *name_next(const struct match *match, const struct name_entry *name)
+{
+    const struct name_entry *next = name + 1;
+
+    return next < match->names + match->name_count &&
+                   compare_identity(next->kind, next->project, next->name, name->kind,
+                                    name->project, name->name) == 0
+               ? next
+               : NULL;
+}
+
+static const struct name_entry *name_resolve(const struct match *match, const char *kind_name,
+                                             const char *project, const char *name)
+{
+    const struct kind *kind = kind_find(kind_name);
+    const struct name_entry *found = name_first(match, kind, project, name);
+
+    return found ? found : name_first(match, kind, NULL, name);
+}
+
+const struct subject *match_wanted(const struct match *match, const char *kind, const char *project,
+                                   const char *name)
+{
+    const struct name_entry *first = name_resolve(match, kind, project, name);
+
+    for (const struct name_entry *entry = first; entry; entry = name_next(match, entry))
+        if (entry->priority == NAME_PASSES_ON)
+            return entry->subject;
+    return first ? first->subject : NULL;
+}
+
+const char *match_present_name(const struct match *match, const char *kind, const char *project,
+                               const char *name)
+{
+    const struct name_entry *first = name_resolve(match, kind, project, name);
+
+    return first && match_wanted(match, kind, project, name) != first->subject
+               ? first->subject->name
+               : NULL;
 }
 
 static const struct value *map_or_null(const struct value *value)

@@ -26,8 +26,8 @@ struct subject {
     const struct value *settled;     /* as it will be once the plan is carried out: without what
                                       * is refused, held or put off. NULL: as `spec` says */
     const char *lacks;               /* why it cannot be made yet, as a sentence; or NULL */
-    bool keeps_meaning;              /* its record is given the new name of what it means, before
-                                      * it gets what its manifest means by the former one */
+    const struct subject *lacks_until; /* it goes, or gets a new record: NULL: nobody's turn */
+    bool is_renewed; /* `spec` is its record, by present names; the manifest comes after that */
 };
 
 struct name_entry;
@@ -60,9 +60,16 @@ const struct subject *match_resolve(const struct match *match, const char *kind,
 /* Reads what was seen of it by the names of now, where its driver says whom it means (told.c). */
 void match_read_told(struct arena *arena, struct match *match, struct subject *subject);
 
-/* Where the manifest says a name that is to be another's, and the record means the one that bore it
- * before by whatever name, that one's present name is put in (meant.c). */
-void match_keep_meaning(struct arena *arena, const struct match *match, struct subject *subject);
+/* As a manifest's reference: what is declared by that name comes before what bore it. */
+const struct subject *match_wanted(const struct match *match, const char *kind, const char *project,
+                                   const char *name);
+
+/* The present name of what records mean by one that is to be another's; NULL: no such name. */
+const char *match_present_name(const struct match *match, const char *kind, const char *project,
+                               const char *name);
+
+/* If its record has such a name, it is to have what that record means, and no more (renew.c). */
+void match_renew(struct arena *arena, const struct match *match, struct subject *subject);
 
 /* The record of someone else setting this field back, or NULL. */
 const struct contest *match_contest(const struct match *match, const char *uid, const char *path);

@@ -65,7 +65,7 @@ static bool makes(const struct step *step)
 
 static void order_needs(struct ordering *ordering, const struct step *step)
 {
-    const struct resource *resource = step->resource;
+    const struct resource *resource = step->subject->is_renewed ? NULL : step->resource;
 
     for (size_t i = 0; resource && i < resource->ref_count; i++) {
         const struct resource *ref = resource->refs[i];
@@ -73,7 +73,7 @@ static void order_needs(struct ordering *ordering, const struct step *step)
 
         invariant(ref->kind->rank < step->kind->rank, "%s needs %s, which comes later", step->name,
                   ref->name);
-        if (before && !(step->subject->keeps_meaning && before->subject->lacks))
+        if (before)
             edge_add(ordering, before, step, makes(before) ? EDGE_MUST : EDGE_FIRST);
     }
 }
@@ -141,6 +141,37 @@ static void order_removals(struct ordering *ordering)
             order_user(ordering, &ordering->match->subjects[i]);
 }
 
+/* ---- what is lacking ---------------------------------------------------------------- */
+
+/* NICs that go from the subnet in which it has found no address. */
+static void order_address(struct ordering *ordering, const struct step *nic)
+{
+    const struct subject *subnet =
+        match_wanted(ordering->match, "Subnet", nic->project,
+                     value_get_text(nic->resource->spec, "subnet", NULL));
+
+    for (size_t i = 0; i < ordering->plan->step_count; i++) {
+        const struct step *removal = &ordering->plan->steps[i];
+
+        if (removal->kind == nic->kind && step_removes(removal) &&
+            match_resolve(ordering->match, "Subnet", removal->project,
+                          value_get_text(known_applied(removal->known), "subnet", NULL)) == subnet)
+            edge_add(ordering, removal, nic, EDGE_FREES);
+    }
+}
+
+/* So that nobody who is to free it waits, in a circle, for who lacks it. */
+static void order_lacking(struct ordering *ordering, const struct step *step)
+{
+    const struct subject *until = step->subject->lacks_until;
+    const struct step *frees = until ? step_of(ordering, until) : NULL;
+
+    if (frees && frees != step)
+        edge_add(ordering, frees, step, EDGE_FREES);
+    if (!until && step->subject->lacks)
+        order_address(ordering, step);
+}
+
 /* ---- hand-overs --------------------------------------------------------------------- */
 
 static bool claims_have(const struct claim_list *list, const char *key, const struct step *step)
@@ -166,7 +197,8 @@ static void taker_wait(struct ordering *ordering, struct step *taker, const stru
 {
     const char *reason = still_used(ordering->arena, keeper);
     bool is_part = false;
-    bool changes = taker->action == ACTION_UPDATE || taker->action == ACTION_RESTART;
+    bool changes = taker->subject->is_running &&
+                   (taker->action == ACTION_UPDATE || taker->action == ACTION_RESTART);
 
     invariant(taker->disposition == RUN && taker->subject != keeper,
               "%s is %s, and would wait for %s", taker->name, disposition_text(taker->disposition),
@@ -206,6 +238,8 @@ static bool takers_withhold(struct ordering *ordering, struct claim_list had,
         for (size_t i = h; i < had.count && strcmp(had.items[i].key, want->key) == 0; i++)
             if (claims_have(&wanted, want->key, had.items[i].step)) {
                 taker_wait(ordering, taker, had.items[i].subject);
+                if (had.items[i].step)
+                    edge_add(ordering, had.items[i].step, taker, EDGE_FREES);
                 is_any = true;
                 break;
             }
@@ -358,7 +392,7 @@ static size_t sort_once(const struct ordering *ordering, unsigned *sorted, unsig
 
     memset(waits, 0, total * sizeof(*waits));
     for (size_t i = 0; i < ordering->edge_count; i++)
-        waits[ordering->edges[i].after] += ordering->edges[i].kind != EDGE_SWAPS;
+        waits[ordering->edges[i].after] += ordering->edges[i].kind < EDGE_SWAPS;
     for (unsigned i = 0; i < total; i++)
         if (waits[i] == 0)
             ready_push(&ready, i);
@@ -370,14 +404,14 @@ static size_t sort_once(const struct ordering *ordering, unsigned *sorted, unsig
         sorted[count++] = next;
         for (size_t i = first_edge(ordering, next);
              i < ordering->edge_count && ordering->edges[i].before == next; i++)
-            if (ordering->edges[i].kind != EDGE_SWAPS && --waits[ordering->edges[i].after] == 0)
+            if (ordering->edges[i].kind < EDGE_SWAPS && --waits[ordering->edges[i].after] == 0)
                 ready_push(&ready, ordering->edges[i].after);
     }
     return count;
 }
 
-/* The two go at the same time. Where both would have a volume, the storage's lock decides who comes
- * first. */
+/* Of two that take from each other both go at the same time; where that is a volume, the storage's
+ * lock decides who comes first. */
 static void give_way(struct ordering *ordering, enum edge_kind kind)
 {
     const unsigned *circle = circles_find(ordering->arena, ordering->plan->step_count,
@@ -387,7 +421,7 @@ static void give_way(struct ordering *ordering, enum edge_kind kind)
         struct edge *edge = &ordering->edges[i];
 
         if (edge->kind == kind && circle[edge->before] == circle[edge->after])
-            edge->kind = EDGE_SWAPS;
+            edge->kind = kind == EDGE_TAKES ? EDGE_SWAPS : EDGE_NONE;
     }
 }
 
@@ -404,13 +438,15 @@ static int compare_after(const void *left, const void *right)
 
 static void write_edge(struct step *step, const struct edge *edge)
 {
+    if (edge->kind == EDGE_NONE)
+        return;
     if (edge->kind == EDGE_SWAPS) {
         step->swaps[step->swap_count++] = edge->before + 1;
         return;
     }
     invariant(edge->before < edge->after, "step %u (%s) would wait for a later one", step->id,
               step->name);
-    step->after_must[step->after_count] = edge->kind != EDGE_FIRST;
+    step->after_must[step->after_count] = edge->kind > EDGE_FIRST;
     step->after[step->after_count++] = edge->before + 1;
 }
 
@@ -456,6 +492,7 @@ static void permute(struct ordering *ordering, const unsigned *sorted)
 
 void steps_order(struct arena *arena, struct plan *plan)
 {
+    static const enum edge_kind weakest[] = {EDGE_POINTS, EDGE_FREES, EDGE_TAKES};
     struct ordering ordering = {.arena = arena, .plan = plan, .match = plan->match};
     unsigned *sorted = arena_array(arena, plan->step_count + 1, sizeof(*sorted));
     unsigned *waits = arena_array(arena, plan->step_count + 1, sizeof(*waits));
@@ -468,12 +505,14 @@ void steps_order(struct arena *arena, struct plan *plan)
         ordering.step_of[plan->steps[i].subject - plan->match->subjects] = i;
     for (size_t i = 0; i < plan->step_count; i++)
         order_needs(&ordering, &plan->steps[i]);
+    for (size_t i = 0; i < plan->step_count; i++)
+        order_lacking(&ordering, &plan->steps[i]);
     order_removals(&ordering);
     order_handovers(&ordering);
     edges_unique(&ordering);
     placed = sort_once(&ordering, sorted, waits);
-    for (int kind = EDGE_POINTS; kind <= EDGE_TAKES && placed < plan->step_count; kind++) {
-        give_way(&ordering, (enum edge_kind)kind);
+    for (size_t i = 0; i < sizeof(weakest) / sizeof(*weakest) && placed < plan->step_count; i++) {
+        give_way(&ordering, weakest[i]);
         placed = sort_once(&ordering, sorted, waits);
     }
     invariant(placed == plan->step_count, "%zu of %zu steps have a place: references go round",

@@ -265,21 +265,61 @@ static void judge_power(const struct states *states, struct plan_field *field)
 
 /* ---- one field ---------------------------------------------------------------------- */
 
+static bool means_the_same(const struct states *states, const struct field *field,
+                           const struct value *from, const struct value *to);
+
+static bool names_the_same(const struct states *states, const char *kind, const char *from,
+                           const char *to)
+{
+    const char *project = states->subject->project;
+    const struct subject *before = match_resolve(states->match, kind, project, from);
+
+    return before && before == match_wanted(states->match, kind, project, to);
+}
+
+static bool maps_mean_the_same(const struct states *states, const struct field *field,
+                               const struct value *from, const struct value *to)
+{
+    bool is_same = from->pair_count == to->pair_count;
+
+    for (size_t i = 0; is_same && i < from->pair_count; i++)
+        is_same = means_the_same(states, field_child(field, from->pairs[i].key),
+                                 from->pairs[i].value, value_get(to, from->pairs[i].key));
+    return is_same;
+}
+
+static bool lists_mean_the_same(const struct states *states, const struct field *field,
+                                const struct value *from, const struct value *to)
+{
+    bool is_same = from->count == to->count;
+
+    for (size_t i = 0; is_same && i < from->count; i++)
+        is_same = means_the_same(states, field->item, from->items[i], to->items[i]);
+    return is_same;
+}
+
+static bool means_the_same(const struct states *states, const struct field *field,
+                           const struct value *from, const struct value *to)
+{
+    if (!field || !to)
+        return false;
+    if (field->ref && value_is_text(from) && value_is_text(to))
+        return names_the_same(states, field->ref, from->text, to->text);
+    if (value_is_map(from) && value_is_map(to))
+        return maps_mean_the_same(states, field, from, to);
+    if (value_is_list(from) && value_is_list(to))
+        return lists_mean_the_same(states, field, from, to);
+    return value_equal(from, to);
+}
+
 bool field_leads_to_same(const struct states *states, const struct plan_field *field)
 {
-    const struct subject *subject = states->subject;
-    const char *kind = field->field ? field->field->ref : NULL;
-    const struct subject *before;
+    const struct subject *owner = states->subject->owner;
 
-    if (!value_is_text(field->from) || !value_is_text(field->to))
-        return false;
-    if (!kind && subject->owner && strcmp(field->path, "spec.instance") == 0)
-        kind = subject->owner->kind->name;
-    if (!kind)
-        return false;
-    before = match_resolve(states->match, kind, subject->project, field->from->text);
-    return before &&
-           before == match_resolve(states->match, kind, subject->project, field->to->text);
+    if (owner && strcmp(field->path, "spec.instance") == 0 && value_is_text(field->from) &&
+        value_is_text(field->to))
+        return names_the_same(states, owner->kind->name, field->from->text, field->to->text);
+    return field->from && means_the_same(states, field->field, field->from, field->to);
 }
 
 static bool is_frozen_seed(const struct states *states, const struct plan_field *field)

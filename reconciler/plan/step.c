@@ -269,11 +269,16 @@ static bool is_made_otherwise(const struct field_list *list)
     return false;
 }
 
+static bool waits_for_name(const struct states *states)
+{
+    return states->subject->lacks_until && !states->subject->is_renewed;
+}
+
 static bool make_update(const struct states *states, struct step *step)
 {
     struct field_list list = fields_find(states);
 
-    step->is_unrecorded = list.count == 0 && list.is_unrecorded;
+    step->is_unrecorded = list.count == 0 && list.is_unrecorded && !waits_for_name(states);
     if (list.count == 0)
         return false;
     if (step->known->life == LIFE_NEW && !is_made_otherwise(&list))
@@ -281,7 +286,7 @@ static bool make_update(const struct states *states, struct step *step)
     growth_wait(states, &list);
     step->action = ACTION_UPDATE;
     take_fields(step, list);
-    if (states->subject->lacks)
+    if (states->subject->lacks && !states->subject->is_renewed)
         step_withhold(step, DEFERRED, states->subject->lacks);
     return true;
 }

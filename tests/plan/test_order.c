@@ -250,6 +250,10 @@ static void who_takes_from_a_circle_waits_for_it(void **state)
     assert_true(waits_for(world_step(w, "Instance", "a"), world_step(w, "Instance", "m")));
 }
 
+#define SMALL                                                               \
+    PROJECT VOLUME("data", "size: 4GiB")                                    \
+        DOC("VPC", "project: shop, name: net", "{prefixes: [10.0.0.0/16]}") \
+            DOC("Subnet", "project: shop, name: front", "{vpc: net, cidr: 10.0.1.0/30}")
 #define FORWARD(instance)                          \
     DOC("PortForward", "project: shop, name: ssh", \
         "{vpc: net, port: 2222, instance: " instance ", targetPort: 22}")
@@ -295,12 +299,27 @@ static void a_machine_stays_with_a_forward_that_is_held(void **state)
 
     w->input.policy.collapse_percent = 100;
     world_converge(w, SHOP INSTANCE("old", NOW "data}], " NIC) FORWARD("old"));
-    world_declare(w, SHOP INSTANCE("new", NOW "data}], " NIC) FORWARD("new"));
+    world_declare(w, SHOP INSTANCE("new", "cpus: 1, memory: 256MiB, " NIC) FORWARD("new"));
     world_row(w, "PortForward", "ssh")->observed.status = json(w, "{\"foreign\":true}");
     world_plan(w);
     assert_int_equal(world_step(w, "PortForward", "ssh")->disposition, HELD);
     assert_int_equal(world_step(w, "Instance", "old")->disposition, HELD);
-    assert_int_equal(world_step(w, "Instance", "new")->disposition, HELD);
+    assert_int_equal(world_step(w, "Instance", "new")->disposition, RUN);
+}
+
+/* What the new machine lacks the old one has, and gives only when it goes. */
+static void a_forward_follows_an_address_to_another_machine(void **state)
+{
+    struct world *w = *state;
+
+    w->input.policy.collapse_percent = 100;
+    world_converge(w, SMALL INSTANCE("old", NOW "data}], " NIC) FORWARD("old"));
+    world_declare(w, SMALL INSTANCE("new", "cpus: 1, memory: 256MiB, " NIC) FORWARD("new"));
+    world_plan(w);
+    assert_int_equal(world_step(w, "NIC", "new.eth0")->disposition, DEFERRED);
+    assert_int_equal(world_step(w, "Instance", "old")->disposition, RUN);
+    assert_int_equal(world_apply(w), 0);
+    assert_int_equal(w->plan->step_count, 0);
 }
 
 static void an_update_waits_with_the_volume_that_is_held(void **state)
@@ -435,6 +454,7 @@ int main(void)
         WORLD_TEST(a_forward_follows_a_volume_to_another_machine),
         WORLD_TEST(a_forward_leads_elsewhere_before_its_machine_goes),
         WORLD_TEST(a_machine_stays_with_a_forward_that_is_held),
+        WORLD_TEST(a_forward_follows_an_address_to_another_machine),
         WORLD_TEST(an_update_waits_with_the_volume_that_is_held),
         WORLD_TEST(who_swaps_with_a_machine_that_is_held_waits),
         WORLD_TEST(who_swaps_with_two_waits_for_each),

@@ -102,12 +102,7 @@ static void a_name_that_was_only_seen_in_use_is_not_given_anew(void **state)
 
     w->input.policy.collapse_percent = 100;
     world_converge(w, SHOP DOC("Project", "name: other", "{}") WEB(BOUNDED));
-    struct known *volume = world_row(w, "Volume", "data");
-    struct value *chosen = value_copy(w->arena, volume->chosen);
-    value_append(w->arena, value_set(w->arena, chosen, "formerly", value_list(w->arena)),
-                 value_text(w->arena, "data"));
-    volume->chosen = chosen;
-    volume->name = "moved";
+    world_called(w, "Volume", "data", "moved");
     struct known *machine = world_row(w, "Instance", "web-1");
     machine->applied = json(w, "{\"novelty\":{\"volume\":\"data\"},\"disks\":null,\"cpus\":2,"
                                "\"nics\":[{\"name\":\"eth0\",\"subnet\":7}]}");
@@ -138,34 +133,6 @@ static void a_name_of_the_racks_own_is_in_use_in_any_project(void **state)
     assert_step(w, "Pool", "fast", ACTION_CREATE, DEFERRED);
     assert_string_equal(world_step(w, "Pool", "fast")->reason,
                         "Volume shop/data still has Pool quick on record by this name");
-}
-
-/* One of the two has it on record, and cannot be looked at. */
-static void a_record_that_was_put_right_stays_so_while_another_is_not(void **state)
-{
-    const char *volumes =
-        VOLUME("a", "size: 1GiB, pool: fast") VOLUME("b", "size: 1GiB, pool: fast");
-    struct world *w = *state;
-    struct known *pool, *volume;
-
-    world_converge(
-        w, arena_printf(w->arena, "%s%s", PROJECT DOC("Pool", "name: fast", "{}"), volumes));
-    pool = world_row(w, "Pool", "fast");
-    struct value *chosen = value_copy(w->arena, pool->chosen);
-    value_append(w->arena, value_set(w->arena, chosen, "formerly", value_list(w->arena)),
-                 value_text(w->arena, "fast"));
-    pool->chosen = chosen;
-    pool->name = "quick";
-    volume = world_row(w, "Volume", "a");
-    volume->observed = (struct observation){0};
-    world_declare(w,
-                  arena_printf(w->arena, "%s%s", PROJECT DOC("Pool", "name: fast", "{}"), volumes));
-    world_plan(w);
-    assert_field(w, "Volume", "b", "spec.pool", CHANGE_METADATA, RUN);
-    assert_int_equal(world_apply(w), 0);
-    assert_null(world_step(w, "Volume", "b"));
-    assert_step(w, "Pool", "fast", ACTION_CREATE, DEFERRED);
-    assert_string_equal(value_get_text(world_row(w, "Volume", "b")->applied, "pool", ""), "quick");
 }
 
 /* A driver that tells of an object, and not what it is like. */
@@ -317,7 +284,6 @@ int main(void)
         TEST(an_accepted_rename_of_something_else_takes_no_name),
         TEST(a_name_that_was_only_seen_in_use_is_not_given_anew),
         TEST(a_name_of_the_racks_own_is_in_use_in_any_project),
-        TEST(a_record_that_was_put_right_stays_so_while_another_is_not),
         TEST(what_was_seen_without_a_spec),
         TEST(an_unseen_machine_keeps_its_disk_from_others),
         TEST(what_is_not_there_can_be_taken_away),

@@ -21,17 +21,6 @@ static void a_rename_that_was_accepted_is_kept_until_it_is_done(void **state)
     assert_string_equal(world_step(w, "Volume", "new")->renamed_from, "old");
 }
 
-/* It was renamed, and no record of anything else knows it yet. */
-static void is_called(struct world *w, struct known *row, const char *name)
-{
-    struct value *chosen = value_copy(w->arena, row->chosen);
-
-    value_append(w->arena, value_set(w->arena, chosen, "formerly", value_list(w->arena)),
-                 value_text(w->arena, row->name));
-    row->chosen = chosen;
-    row->name = name;
-}
-
 /* Found by the simulator: what a machine has open was taken for the new volume that bore the
  * former name, and the renamed one given to another machine. */
 static void a_name_that_a_record_still_uses_is_not_given_anew(void **state)
@@ -41,7 +30,7 @@ static void a_name_that_a_record_still_uses_is_not_given_anew(void **state)
     w->input.policy.collapse_percent = 100;
     world_converge(w, PROJECT NETWORK VOLUME("data", "size: 4GiB")
                           INSTANCE("a", "cpus: 1, memory: 256MiB, disks: [" ROOT("data") "]"));
-    is_called(w, world_row(w, "Volume", "data"), "moved");
+    world_called(w, "Volume", "data", "moved");
     world_declare(w, PROJECT NETWORK VOLUME("moved", "size: 4GiB") VOLUME("data", "size: 1GiB")
                          INSTANCE("b", "cpus: 1, memory: 256MiB, disks: [" ROOT("moved") "]")
                              INSTANCE("c", "cpus: 1, memory: 256MiB, disks: [" ROOT("data") "]"));
@@ -53,36 +42,6 @@ static void a_name_that_a_record_still_uses_is_not_given_anew(void **state)
     assert_true(waits_for(world_step(w, "Instance", "b"), world_step(w, "Instance", "a")));
     assert_int_equal(world_apply(w), 0);
     assert_non_null(world_row(w, "Volume", "data"));
-}
-
-/* It was renamed, and dropped before the record of its machine had the new name; the machine is to
- * have a new one under the former name. Found by the simulator: each waited for another. */
-static void a_record_gets_the_new_name_of_what_it_means_before_another_has_the_former(void **state)
-{
-    struct world *w = *state;
-    const char *uid;
-
-    w->input.policy.collapse_percent = 100;
-    world_converge(w,
-                   PROJECT NETWORK VOLUME("data", "size: 4GiB") VOLUME("more", "size: 1GiB")
-                       INSTANCE("a", "cpus: 1, memory: 256MiB, updatePolicy: {restart: immediate}, "
-                                     "disks: [" ROOT("data") ", {name: x, volume: more}]"));
-    uid = world_row(w, "Volume", "data")->uid;
-    is_called(w, world_row(w, "Volume", "data"), "moved");
-    world_declare(w,
-                  PROJECT NETWORK VOLUME("data", "size: 4GiB") VOLUME("more", "size: 1GiB")
-                      INSTANCE("a", "cpus: 1, memory: 256MiB, updatePolicy: {restart: immediate}, "
-                                    "disks: [" ROOT("data") ", {name: x, volume: more}]"));
-    world_plan(w);
-    assert_step(w, "Volume", "data", ACTION_CREATE, DEFERRED);
-    assert_step(w, "Volume", "moved", ACTION_RELEASE, DEFERRED);
-    assert_step(w, "Instance", "a", ACTION_UPDATE, RUN);
-    assert_field(w, "Instance", "a", "spec.disks[root].volume", CHANGE_METADATA, RUN);
-    assert_int_equal(world_step(w, "Instance", "a")->field_count, 1);
-    assert_int_equal(world_apply(w), 0);
-    assert_int_equal(w->plan->step_count, 0);
-    assert_string_not_equal(world_row(w, "Volume", "data")->uid, uid);
-    assert_int_equal(world_row(w, "Volume", "moved")->life, LIFE_RELEASED);
 }
 
 /* The driver tells whom the machine means by its root disk. */
@@ -147,80 +106,6 @@ static void a_machine_gets_what_is_called_so_now(void **state)
     assert_field(w, "Instance", "a", "spec.disks[root].volume", CHANGE_RESTART, DEFERRED);
     assert_string_equal(world_field(w, "Instance", "a", "spec.disks[root].volume")->from->text,
                         "moved");
-}
-
-/* The record of it is all that has the former name: it is put right without an operation. */
-static void a_name_that_only_the_record_uses_is_free_once_it_is_put_right(void **state)
-{
-    struct world *w = *state;
-
-    world_converge(w, PROJECT NETWORK VOLUME("data", "size: 4GiB")
-                          INSTANCE("a", "cpus: 1, memory: 256MiB, disks: [" ROOT("data") "]"));
-    told_by_uid(w, "a", world_row(w, "Volume", "data")->uid);
-    is_called(w, world_row(w, "Volume", "data"), "moved");
-    world_declare(w, PROJECT NETWORK VOLUME("data", "size: 4GiB")
-                         INSTANCE("a", "cpus: 1, memory: 256MiB, disks: [" ROOT("data") "]"));
-    world_plan(w);
-    assert_step(w, "Volume", "data", ACTION_CREATE, DEFERRED);
-    assert_null(world_step(w, "Instance", "a"));
-    assert_int_equal(w->plan->unrecorded_count, 1);
-    assert_string_equal(value_at_text(w->plan->unrecorded[0].spec, "disks[root].volume", ""),
-                        "moved");
-    world_row(w, "Instance", "a")->applied = w->plan->unrecorded[0].spec;
-    world_plan(w);
-    assert_step(w, "Volume", "data", ACTION_CREATE, RUN);
-    assert_field(w, "Instance", "a", "spec.disks[root].volume", CHANGE_RESTART, DEFERRED);
-}
-
-/* As with a volume: the guests are in the one that bore the name, which nobody declares any more,
- * and keep their addresses there until they are in the new one. */
-static void a_subnet_gets_the_name_of_one_that_left_and_has_guests(void **state)
-{
-    struct world *w = *state;
-
-    w->input.policy.collapse_percent = 100;
-    world_converge(w, SHOP WEB("cpus: 1, memory: 256MiB"));
-    is_called(w, world_row(w, "Subnet", "front"), "moved");
-    world_declare(w, PROJECT VOLUME("data", "size: 4GiB")
-                         DOC("VPC", "project: shop, name: net", "{prefixes: [10.0.0.0/16]}")
-                             DOC("Subnet", "project: shop, name: front",
-                                 "{vpc: net, cidr: 10.0.2.0/24}") WEB("cpus: 1, memory: 256MiB")
-                                 INSTANCE("b", "cpus: 1, memory: 256MiB, " NIC));
-    world_plan(w);
-    assert_step(w, "Subnet", "front", ACTION_CREATE, DEFERRED);
-    assert_int_equal(world_step(w, "NIC", "b.eth0")->disposition, DEFERRED);
-    assert_field(w, "NIC", "web-1.eth0", "spec.subnet", CHANGE_METADATA, RUN);
-    assert_int_equal(world_step(w, "NIC", "web-1.eth0")->field_count, 1);
-    assert_int_equal(world_apply(w), 0);
-    assert_non_null(world_row(w, "Subnet", "front"));
-    assert_int_equal(w->plan->step_count, 0);
-    assert_memory_equal(value_get_text(world_row(w, "NIC", "web-1.eth0")->applied, "address", ""),
-                        "10.0.2.", 7);
-}
-
-#define FORWARD                                    \
-    DOC("PortForward", "project: shop, name: ssh", \
-        "{vpc: net, port: 2222, instance: web-1, targetPort: 22}")
-
-/* Its NIC and its Seed are on record by their names of before, as parts of the one that left. */
-static void a_machine_gets_the_name_of_one_that_left(void **state)
-{
-    struct world *w = *state;
-    const char *web =
-        SHOP WEB("cpus: 1, memory: 256MiB, cloudInit: {userData: \"#cloud-config\"}") FORWARD;
-    const char *uid;
-
-    w->input.policy.collapse_percent = 100;
-    world_converge(w, web);
-    uid = world_row(w, "Instance", "web-1")->uid;
-    is_called(w, world_row(w, "Instance", "web-1"), "moved");
-    world_declare(w, web);
-    world_plan(w);
-    assert_step(w, "Instance", "web-1", ACTION_CREATE, DEFERRED);
-    assert_step(w, "PortForward", "ssh", ACTION_UPDATE, RUN);
-    assert_int_equal(world_apply(w), 0);
-    assert_int_equal(w->plan->step_count, 0);
-    assert_string_not_equal(world_row(w, "Instance", "web-1")->uid, uid);
 }
 
 static void uids_that_say_nothing_new_change_nothing(void **state)
@@ -303,13 +188,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(a_rename_that_was_accepted_is_kept_until_it_is_done),
         TEST(a_name_that_a_record_still_uses_is_not_given_anew),
-        TEST(a_record_gets_the_new_name_of_what_it_means_before_another_has_the_former),
         TEST(what_a_machine_has_open_is_told_by_uid),
         TEST(a_volume_that_a_machine_has_by_another_name_is_not_removed),
         TEST(a_machine_gets_what_is_called_so_now),
-        TEST(a_name_that_only_the_record_uses_is_free_once_it_is_put_right),
-        TEST(a_subnet_gets_the_name_of_one_that_left_and_has_guests),
-        TEST(a_machine_gets_the_name_of_one_that_left),
         TEST(uids_that_say_nothing_new_change_nothing),
         TEST(a_rename_moves_the_object),
         TEST(a_booted_record_with_the_old_name_is_no_difference),

@@ -314,6 +314,18 @@ WORLD_FN void drop_gone(struct world *w)
     w->count = kept;
 }
 
+/* It was renamed, and no record of anything else knows it yet. */
+WORLD_FN void world_called(struct world *w, const char *kind, const char *from, const char *to)
+{
+    struct known *row = world_row(w, kind, from);
+    struct value *chosen = value_copy(w->arena, row->chosen);
+
+    value_append(w->arena, value_set(w->arena, chosen, "formerly", value_list(w->arena)),
+                 value_text(w->arena, from));
+    row->chosen = chosen;
+    row->name = to;
+}
+
 /* Carries out what runs of the last plan, as often as it takes; 0 if nothing is left. */
 WORLD_FN size_t world_apply(struct world *w)
 {
