@@ -301,15 +301,15 @@ static bool lists_mean_the_same(const struct states *states, const struct field 
 static bool means_the_same(const struct states *states, const struct field *field,
                            const struct value *from, const struct value *to)
 {
-    if (!field || !to)
+    if (!field || !to || from->type != to->type)
         return false;
-    if (field->ref && value_is_text(from) && value_is_text(to))
-        return names_the_same(states, field->ref, from->text, to->text);
-    if (value_is_map(from) && value_is_map(to))
+    if (value_is_map(to))
         return maps_mean_the_same(states, field, from, to);
-    if (value_is_list(from) && value_is_list(to))
+    if (value_is_list(to))
         return lists_mean_the_same(states, field, from, to);
-    return value_equal(from, to);
+    return field->ref && value_is_text(to)
+               ? names_the_same(states, field->ref, from->text, to->text)
+               : value_equal(from, to);
 }
 
 bool field_leads_to_same(const struct states *states, const struct plan_field *field)
@@ -463,16 +463,16 @@ static void settle_secret(struct field_list *list)
             verdict(&list->items[i], list->items[i].change, kept->disposition, kept->reason);
 }
 
-/* The router's address is one of the prefix that it was declared with. */
+/* A prefix is never changed, and the router's address is one of that which it was declared with. */
 static void settle_prefix(const struct states *states, struct field_list *list)
 {
     const struct plan_field *cidr = NULL;
 
     for (size_t i = 0; is_kind(states->subject, "Subnet") && i < list->count; i++)
-        if (strcmp(list->items[i].path, "spec.cidr") == 0 && list->items[i].disposition != RUN)
+        if (strcmp(list->items[i].path, "spec.cidr") == 0)
             cidr = &list->items[i];
     for (size_t i = 0; cidr && i < list->count; i++)
-        if (strcmp(list->items[i].path, "spec.gateway") == 0 && list->items[i].disposition == RUN)
+        if (strcmp(list->items[i].path, "spec.gateway") == 0)
             verdict(&list->items[i], cidr->change, cidr->disposition, "goes with the cidr");
 }
 

@@ -13,6 +13,7 @@
     DOC("PortForward", "project: shop, name: ssh", \
         "{vpc: net, port: 2222, instance: " instance ", targetPort: 22}")
 #define SSH_KEY(k) DOC("SSHKey", "project: shop, name: ops", "{publicKey: \"" k "\"}")
+#define ZEROS "0000000000000000000000000000000000000000000000000000000000000000"
 #define WALL                                  \
     DOC("Firewall", "project: shop, name: f", \
         "{vpc: net, rules: [{name: r, hosts: [{subnet: front}]}]}")
@@ -276,6 +277,102 @@ static void a_former_name_in_a_set_of_texts(void **state)
     assert_null(world_step(w, "SSHKey", "ops"));
 }
 
+/* Both references of one record. */
+static void all_names_of_a_record_are_renewed(void **state)
+{
+    struct world *w = *state;
+    const char *yaml = PROJECT DOC("Pool", "name: fast", "{}")
+        DOC("Image", "name: base", "{url: \"https://example.org/a\", digest: \"sha256:" ZEROS "\"}")
+            VOLUME("data", "size: 1GiB, pool: fast, image: base");
+
+    begins(w, yaml);
+    world_called(w, "Pool", "fast", "quick");
+    world_called(w, "Image", "base", "first");
+    world_declare(w, yaml);
+    world_plan(w);
+    assert_field(w, "Volume", "data", "spec.pool", CHANGE_METADATA, RUN);
+    assert_field(w, "Volume", "data", "spec.image", CHANGE_METADATA, RUN);
+    assert_string_equal(value_get_text(world_step(w, "Volume", "data")->spec, "image", ""),
+                        "first");
+}
+
+/* What was seen is of no type that a name has, or a name of nobody's. */
+static void garbage_names_nobody(void **state)
+{
+    struct world *w = *state;
+    const char *yaml =
+        BASE VOL("data") VOL("more") INSTANCE("a", ONE "disks: [" ROOT("data") "], " NIC)
+            M("b", "{name: x, volume: more}") FORWARD_TO("a");
+    struct value *ghost;
+
+    begins(w, yaml);
+    world_called(w, "Volume", "data", "moved");
+    ghost = value_copy(w->arena, world_row(w, "Instance", "b")->applied);
+    ghost = spec_put(w->arena, kind_find("Instance"), ghost, "spec.disks[x].volume",
+                     value_text(w->arena, "ghost"));
+    world_row(w, "Instance", "b")->applied = ghost;
+    world_tamper(w, "Instance", "b", "spec.disks[x].volume", "7");
+    world_tamper(w, "PortForward", "ssh", "spec.instance", "7");
+    world_declare(w, yaml);
+    world_plan(w);
+    assert_step(w, "Instance", "a", ACTION_UPDATE, RUN);
+    assert_step(w, "Volume", "data", ACTION_CREATE, DEFERRED);
+    assert_int_equal(world_field(w, "PortForward", "ssh", "spec.instance")->disposition, RUN);
+}
+
+static void a_nics_owner_is_told_as_garbage(void **state)
+{
+    struct world *w = *state;
+    struct known *nic;
+
+    begins(w, SHOP WEB("cpus: 1, memory: 256MiB"));
+    nic = world_row(w, "NIC", "web-1.eth0");
+    world_tamper(w, "NIC", "web-1.eth0", "spec.instance", "7");
+    nic->observed.damage =
+        json(w, "[{\"path\":\"spec.instance\",\"observed\":\"web-1\",\"desired\":\"nobody\"}]");
+    world_plan(w);
+    assert_non_null(world_step(w, "NIC", "web-1.eth0"));
+}
+
+/* It is seen with the former name once more, while another record has that, too. */
+static void a_record_is_not_given_a_name_that_passes_on(void **state)
+{
+    const char *yaml = PROJECT DOC("Pool", "name: fast", "{}") VOLUME("a", "size: 1GiB, pool: fast")
+        VOLUME("b", "size: 1GiB, pool: fast");
+    struct world *w = *state;
+
+    begins(w, yaml);
+    world_called(w, "Pool", "fast", "quick");
+    world_row(w, "Volume", "a")->observed = (struct observation){0};
+    world_declare(w, yaml);
+    world_apply(w);
+    world_tamper(w, "Volume", "b", "spec.pool", "\"fast\"");
+    world_plan(w);
+    assert_null(world_step(w, "Volume", "b"));
+    assert_int_equal(w->plan->unrecorded_count, 0);
+}
+
+/* The new subnet has one address, which another NIC has by its manifest. */
+static void a_nic_is_renewed_although_it_lacks_an_address(void **state)
+{
+    struct world *w = *state;
+
+    begins(w, SHOP WEB("cpus: 1, memory: 256MiB"));
+    world_called(w, "Subnet", "front", "moved");
+    world_declare(w, PROJECT VOLUME("data", "size: 4GiB")
+                         DOC("VPC", "project: shop, name: net", "{prefixes: [10.0.0.0/16]}")
+                             DOC("Subnet", "project: shop, name: front",
+                                 "{vpc: net, cidr: 10.0.2.0/30}") WEB("cpus: 1, memory: 256MiB")
+                                 INSTANCE("b", "cpus: 1, memory: 256MiB, nics: [{name: eth0, "
+                                               "subnet: front, address: 10.0.2.2}]"));
+    world_plan(w);
+    assert_field(w, "NIC", "web-1.eth0", "spec.subnet", CHANGE_METADATA, RUN);
+    world_apply(w);
+    assert_int_equal(world_step(w, "NIC", "web-1.eth0")->disposition, DEFERRED);
+    assert_string_equal(world_step(w, "NIC", "web-1.eth0")->reason,
+                        "Subnet front has no free address left");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -292,6 +389,11 @@ int main(void)
         TEST(a_forward_and_a_former_name),
         TEST(a_former_name_in_a_set_of_maps),
         TEST(a_former_name_in_a_set_of_texts),
+        TEST(all_names_of_a_record_are_renewed),
+        TEST(garbage_names_nobody),
+        TEST(a_nics_owner_is_told_as_garbage),
+        TEST(a_record_is_not_given_a_name_that_passes_on),
+        TEST(a_nic_is_renewed_although_it_lacks_an_address),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

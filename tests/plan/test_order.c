@@ -322,6 +322,70 @@ static void a_forward_follows_an_address_to_another_machine(void **state)
     assert_int_equal(w->plan->step_count, 0);
 }
 
+/* Beside a circle that the forward opens there is one that is left: two machines swap. */
+static void a_forward_gives_way_and_then_a_swap(void **state)
+{
+    struct world *w = *state;
+    const char *volumes = VOLUME("b", "size: 1GiB") VOLUME("c", "size: 1GiB");
+
+    w->input.policy.collapse_percent = 100;
+    world_converge(w, arena_printf(w->arena, "%s%s%s", SHOP, volumes,
+                                   INSTANCE("old", NOW "data}], " NIC) FORWARD("old")
+                                       INSTANCE("m", NOW "b}]") INSTANCE("n", NOW "c}]")));
+    world_declare(w, arena_printf(w->arena, "%s%s%s", SHOP, volumes,
+                                  INSTANCE("new", NOW "data}], " NIC) FORWARD("new")
+                                      INSTANCE("m", NOW "c}]") INSTANCE("n", NOW "b}]")));
+    world_plan(w);
+    assert_true(waits_for(world_step(w, "Instance", "new"), world_step(w, "Instance", "old")));
+    assert_int_equal(world_step(w, "Instance", "m")->action, ACTION_RESTART);
+    assert_int_equal(world_apply(w), 0);
+}
+
+/* One that goes from another subnet frees nothing there, and one that stays frees nothing. */
+static void an_address_is_freed_in_its_subnet_only(void **state)
+{
+    struct world *w = *state;
+    const char *other = DOC("Subnet", "project: shop, name: back", "{vpc: net, cidr: 10.0.7.0/29}");
+    const char *there =
+        INSTANCE("stays", "cpus: 1, memory: 256MiB, nics: [{name: eth0, subnet: back}]");
+
+    w->input.policy.collapse_percent = 100;
+    world_converge(
+        w,
+        arena_printf(w->arena, "%s%s%s%s", SMALL, other, there,
+                     INSTANCE("a", "cpus: 1, memory: 256MiB, " NIC) INSTANCE(
+                         "goes", "cpus: 1, memory: 256MiB, nics: [{name: eth0, subnet: back}]")));
+    world_declare(w, arena_printf(w->arena, "%s%s%s%s", SMALL, other, there,
+                                  INSTANCE("a", "cpus: 1, memory: 256MiB, " NIC)
+                                      INSTANCE("b", "cpus: 1, memory: 256MiB, " NIC)));
+    world_plan(w);
+    assert_int_equal(world_step(w, "NIC", "b.eth0")->disposition, DEFERRED);
+    assert_int_equal(world_step(w, "NIC", "goes.eth0")->disposition, RUN);
+    assert_int_equal(world_apply(w), 0);
+    assert_int_equal(world_step(w, "NIC", "b.eth0")->disposition, DEFERRED);
+}
+
+/* It runs, and would be another machine with the volume that somebody keeps: it waits as a whole.
+ */
+static void a_machine_is_not_replaced_without_its_volume(void **state)
+{
+    struct world *w = *state;
+
+    world_converge(
+        w,
+        SHOP INSTANCE("a", "cpus: 1, memory: 256MiB, disks: [{name: root, volume: "
+                           "data}]")
+            INSTANCE(
+                "b",
+                "cpus: 1, memory: 256MiB, updatePolicy: {replace: allowed, restart: immediate}"));
+    world_declare(w, SHOP INSTANCE("a", "cpus: 1, memory: 256MiB") INSTANCE(
+                         "b", "cpus: 1, memory: 256MiB, firmware: uefi, updatePolicy: {replace: "
+                              "allowed, restart: immediate}, disks: [{name: root, volume: data}]"));
+    world_row(w, "Instance", "a")->observed = (struct observation){0};
+    world_plan(w);
+    assert_int_equal(world_step(w, "Instance", "b")->disposition, DEFERRED);
+}
+
 static void an_update_waits_with_the_volume_that_is_held(void **state)
 {
     struct world *w = *state;
@@ -449,6 +513,9 @@ static void who_swaps_with_a_machine_that_waits_waits_too(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        WORLD_TEST(a_forward_gives_way_and_then_a_swap),
+        WORLD_TEST(an_address_is_freed_in_its_subnet_only),
+        WORLD_TEST(a_machine_is_not_replaced_without_its_volume),
         WORLD_TEST(hand_overs_beside_a_circle_still_count),
         WORLD_TEST(who_takes_from_a_circle_waits_for_it),
         WORLD_TEST(a_forward_follows_a_volume_to_another_machine),

@@ -29,6 +29,7 @@ static void rows_that_lack_what_was_chosen_are_chosen_for_anew(void **state)
 static void kinds_of_a_newer_program_come_last_by_their_names(void **state)
 {
     const struct known volume = {.kind = "Volume", .name = "z", .uid = "1"};
+    const struct known twin = {.kind = "Volume", .name = "z", .uid = "4"};
     const struct known gpu = {.kind = "Gpu", .name = "a", .uid = "2"};
     const struct known queue = {.kind = "Queue", .name = "a", .uid = "3"};
 
@@ -37,6 +38,7 @@ static void kinds_of_a_newer_program_come_last_by_their_names(void **state)
     assert_true(plan_known_order(&gpu, &volume) > 0);
     assert_true(plan_known_order(&gpu, &queue) < 0);
     assert_true(plan_known_order(&queue, &gpu) > 0);
+    assert_true(plan_known_order(&volume, &twin) < 0);
 }
 
 static void row_becomes(struct world *w, struct known *row, const char *name)
@@ -133,6 +135,19 @@ static void a_name_of_the_racks_own_is_in_use_in_any_project(void **state)
     assert_step(w, "Pool", "fast", ACTION_CREATE, DEFERRED);
     assert_string_equal(world_step(w, "Pool", "fast")->reason,
                         "Volume shop/data still has Pool quick on record by this name");
+}
+
+/* As an older program wrote it: the router is where the manifest says. */
+static void a_subnet_on_record_without_a_gateway(void **state)
+{
+    struct world *w = *state;
+
+    world_converge(w, SHOP);
+    world_row(w, "Subnet", "front")->applied =
+        json(w, "{\"vpc\":\"net\",\"cidr\":\"10.0.1.0/24\"}");
+    world_declare(w, SHOP WEB(BOUNDED));
+    world_plan(w);
+    assert_step(w, "NIC", "web-1.eth0", ACTION_CREATE, RUN);
 }
 
 /* A driver that tells of an object, and not what it is like. */
@@ -284,6 +299,7 @@ int main(void)
         TEST(an_accepted_rename_of_something_else_takes_no_name),
         TEST(a_name_that_was_only_seen_in_use_is_not_given_anew),
         TEST(a_name_of_the_racks_own_is_in_use_in_any_project),
+        TEST(a_subnet_on_record_without_a_gateway),
         TEST(what_was_seen_without_a_spec),
         TEST(an_unseen_machine_keeps_its_disk_from_others),
         TEST(what_is_not_there_can_be_taken_away),

@@ -128,6 +128,94 @@ static void uids_that_say_nothing_new_change_nothing(void **state)
     assert_int_equal(world_plan(w)->step_count, 0);
 }
 
+static void told(struct world *w, const char *kind, const char *name, const char *refs)
+{
+    world_row(w, kind, name)->observed.status = json(w, refs);
+}
+
+/* Of several names that a driver tells by uid each is read by itself, in what is seen and in what
+ * was booted. */
+static void each_name_is_told_by_its_uid(void **state)
+{
+    struct world *w = *state;
+    const char *first, *second;
+
+    world_converge(w, PROJECT NETWORK VOLUME("a", "size: 1GiB") VOLUME("b", "size: 1GiB")
+                          VOLUME("c", "size: 1GiB") VOLUME("d", "size: 1GiB")
+                              INSTANCE("m", "cpus: 1, memory: 256MiB, disks: [{name: x, volume: "
+                                            "a}, {name: y, volume: b}]"));
+    first = world_row(w, "Volume", "a")->uid;
+    second = world_row(w, "Volume", "b")->uid;
+    world_row(w, "Volume", "a")->name = "e";
+    world_row(w, "Volume", "b")->name = "f";
+    world_row(w, "Volume", "c")->name = "a";
+    world_row(w, "Volume", "d")->name = "b";
+    told(w, "Instance", "m",
+         arena_printf(w->arena,
+                      "{\"refs\":{\"spec.disks[x].volume\":\"%s\","
+                      "\"spec.disks[y].volume\":\"%s\"}}",
+                      first, second));
+    world_row(w, "Instance", "m")->observed.spec = json(
+        w, "{\"disks\":[{\"name\":\"x\",\"volume\":\"e\"},{\"name\":\"y\",\"volume\":\"f\"}]}");
+    world_declare(w, PROJECT NETWORK VOLUME("a", "size: 1GiB") VOLUME("b", "size: 1GiB")
+                         VOLUME("e", "size: 1GiB") VOLUME("f", "size: 1GiB")
+                             INSTANCE("m", "cpus: 1, memory: 256MiB, disks: [{name: x, volume: "
+                                           "a}, {name: y, volume: b}]"));
+    world_plan(w);
+    assert_string_equal(world_field(w, "Instance", "m", "spec.disks[x].volume")->from->text, "e");
+    assert_string_equal(world_field(w, "Instance", "m", "spec.disks[y].volume")->from->text, "f");
+}
+
+/* A reference of the object itself, not of a part of it; and uids of what can be no such thing. */
+static void a_volumes_pool_is_told_by_its_uid(void **state)
+{
+    struct world *w = *state;
+    const char *uid;
+
+    world_converge(w, PROJECT DOC("Pool", "name: fast", "{}") DOC("Pool", "name: slow", "{}")
+                          VOLUME("data", "size: 1GiB, pool: fast"));
+    uid = world_row(w, "Pool", "fast")->uid;
+    world_row(w, "Pool", "fast")->name = "quick";
+    world_row(w, "Pool", "slow")->name = "fast";
+    told(w, "Volume", "data",
+         arena_printf(w->arena, "{\"refs\":{\"spec.pool\":\"%s\",\"status.pool\":\"%s\"}}", uid,
+                      uid));
+    world_declare(w, PROJECT DOC("Pool", "name: fast", "{}") DOC("Pool", "name: quick", "{}")
+                         VOLUME("data", "size: 1GiB, pool: quick"));
+    world_plan(w);
+    assert_null(world_step(w, "Volume", "data"));
+    assert_int_equal(w->plan->unrecorded_count, 1);
+    told(w, "Volume", "data",
+         arena_printf(w->arena, "{\"refs\":{\"spec.pool\":\"%s\"}}",
+                      world_row(w, "Volume", "data")->uid));
+    world_plan(w);
+    assert_field(w, "Volume", "data", "spec.pool", CHANGE_REFUSE, REPORTED);
+}
+
+/* Who bears the name that is told has no row yet, or another one has that name as well. */
+static void a_name_that_leads_elsewhere_is_left_as_told(void **state)
+{
+    struct world *w = *state;
+    const char *uid;
+    struct known *twin;
+
+    world_converge(w, PROJECT NETWORK VOLUME("data", "size: 1GiB") VOLUME("more", "size: 1GiB")
+                          INSTANCE("m", "cpus: 1, memory: 256MiB, disks: [" ROOT("data") "]"));
+    uid = world_row(w, "Volume", "data")->uid;
+    twin = world_row(w, "Volume", "data");
+    twin->name = "more"; /* as the other, which comes first */
+    twin->life = LIFE_NEW;
+    told_by_uid(w, "m", uid);
+    world_declare(w, PROJECT NETWORK VOLUME("data", "size: 1GiB") VOLUME("more", "size: 1GiB")
+                         INSTANCE("m", "cpus: 1, memory: 256MiB, disks: [" ROOT("data") "]"));
+    world_plan(w);
+    assert_null(world_step(w, "Instance", "m"));
+    told_by_uid(w, "m", "7");
+    world_tamper(w, "Instance", "m", "spec.disks[root].volume", "\"nobodys\"");
+    world_plan(w);
+    assert_null(world_step(w, "Instance", "m")); /* it runs with what is declared */
+}
+
 static void a_rename_moves_the_object(void **state)
 {
     struct world *w = *state;
@@ -192,6 +280,9 @@ int main(void)
         TEST(a_volume_that_a_machine_has_by_another_name_is_not_removed),
         TEST(a_machine_gets_what_is_called_so_now),
         TEST(uids_that_say_nothing_new_change_nothing),
+        TEST(each_name_is_told_by_its_uid),
+        TEST(a_volumes_pool_is_told_by_its_uid),
+        TEST(a_name_that_leads_elsewhere_is_left_as_told),
         TEST(a_rename_moves_the_object),
         TEST(a_booted_record_with_the_old_name_is_no_difference),
         TEST(a_new_object_under_an_old_name_has_a_new_uid),
