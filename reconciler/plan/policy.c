@@ -307,9 +307,10 @@ static bool means_the_same(const struct states *states, const struct field *fiel
         return maps_mean_the_same(states, field, from, to);
     if (value_is_list(to))
         return lists_mean_the_same(states, field, from, to);
-    return field->ref && value_is_text(to)
-               ? names_the_same(states, field->ref, from->text, to->text)
-               : value_equal(from, to);
+    invariant(!field->ref || value_is_text(to), "%s is to name a %s otherwise than by text",
+              states->subject->name, field->ref);
+    return field->ref ? names_the_same(states, field->ref, from->text, to->text)
+                      : value_equal(from, to);
 }
 
 bool field_leads_to_same(const struct states *states, const struct plan_field *field)

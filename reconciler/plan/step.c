@@ -269,16 +269,11 @@ static bool is_made_otherwise(const struct field_list *list)
     return false;
 }
 
-static bool waits_for_name(const struct states *states)
-{
-    return states->subject->lacks_until && !states->subject->is_renewed;
-}
-
 static bool make_update(const struct states *states, struct step *step)
 {
     struct field_list list = fields_find(states);
 
-    step->is_unrecorded = list.count == 0 && list.is_unrecorded && !waits_for_name(states);
+    step->is_unrecorded = list.count == 0 && list.is_unrecorded && !states->subject->lacks_until;
     if (list.count == 0)
         return false;
     if (step->known->life == LIFE_NEW && !is_made_otherwise(&list))

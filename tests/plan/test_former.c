@@ -329,7 +329,8 @@ static void a_nics_owner_is_told_as_garbage(void **state)
     nic = world_row(w, "NIC", "web-1.eth0");
     world_tamper(w, "NIC", "web-1.eth0", "spec.instance", "7");
     nic->observed.damage =
-        json(w, "[{\"path\":\"spec.instance\",\"observed\":\"web-1\",\"desired\":\"nobody\"}]");
+        json(w, "[{\"path\":\"spec.instance\",\"observed\":\"web-1\",\"desired\":\"nobody\"},"
+                "{\"path\":\"spec.instance\",\"observed\":\"web-1\"}]");
     world_plan(w);
     assert_non_null(world_step(w, "NIC", "web-1.eth0"));
 }

@@ -148,6 +148,9 @@ static void a_subnet_on_record_without_a_gateway(void **state)
     world_declare(w, SHOP WEB(BOUNDED));
     world_plan(w);
     assert_step(w, "NIC", "web-1.eth0", ACTION_CREATE, RUN);
+    world_row(w, "Subnet", "front")->applied = json(w, "{\"vpc\":\"net\"}");
+    world_plan(w);
+    assert_step(w, "NIC", "web-1.eth0", ACTION_CREATE, RUN);
 }
 
 /* A driver that tells of an object, and not what it is like. */
@@ -244,8 +247,12 @@ static void a_promise_that_is_no_longer_given_is_to_be_recorded(void **state)
 {
     struct world *w = *state;
 
-    world_converge(w, SHOP);
+    world_converge(w, SHOP VOLUME("a", "size: 1GiB") VOLUME("b", "size: 1GiB"));
     assert_int_equal(w->plan->unrecorded_count, 0);
+    world_row(w, "Volume", "data")->protect = world_row(w, "Volume", "a")->protect =
+        world_row(w, "Volume", "b")->protect = true;
+    assert_int_equal(world_plan(w)->unrecorded_count, 3);
+    world_row(w, "Volume", "a")->protect = world_row(w, "Volume", "b")->protect = false;
     world_row(w, "Volume", "data")->protect = true;
     assert_int_equal(world_plan(w)->unrecorded_count, 1);
     world_row(w, "Volume", "data")->protect = false;

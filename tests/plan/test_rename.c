@@ -114,7 +114,7 @@ static void uids_that_say_nothing_new_change_nothing(void **state)
     static const char *const statuses[] = {
         "{\"refs\":7}",
         "{\"refs\":{\"spec.disks[root].volume\":7,\"spec.cpus\":\"x\",\"\":\"x\"}}",
-        "{\"refs\":{\"spec.disks[more].volume\":\"x\"}}",
+        "{\"refs\":{\"spec.disks[more].volume\":\"x\",\"spec.disks[root]\":\"x\"}}",
     };
 
     world_converge(w, SHOP WEB("cpus: 1, memory: 256MiB"));
