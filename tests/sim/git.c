@@ -103,13 +103,21 @@ static size_t empty(struct sim *sim)
     return commit_add(sim, &wish, sim->git.head);
 }
 
-/* The text no longer says what the wish does: a mistake that the parser must find. */
+static const char shared_volume[] =
+    "apiVersion: spinel/v1\nkind: Project\nmetadata: {name: wrong}\nspec: {}\n---\n"
+    "apiVersion: spinel/v1\nkind: Volume\nmetadata: {name: vol, project: wrong}\n"
+    "spec: {size: 1GiB}\n---\n"
+    "apiVersion: spinel/v1\nkind: Instance\nmetadata: {name: vm, project: wrong}\n"
+    "spec:\n  cpus: 1\n  memory: 1GiB\n"
+    "  disks: [{name: one, volume: vol}, {name: two, volume: vol}]\n";
+
+/* The text no longer says what the wish does: a mistake that must be found before it is planned. */
 static void spoil(struct sim *sim, struct commit *commit)
 {
     static const char *const wrong[] = {
         "\tspec: {size: 1}\n", "spec: {size: 1GiB, size: 2GiB}\n",
         "kind: Volumne\n",     "a: &x [*x]\n",
-        "[[[[[[[[\n",          "apiVersion: spinel/v2\nkind: VPC\n"};
+        shared_volume,         "apiVersion: spinel/v2\nkind: VPC\n"};
     struct text text = TEXT_INIT;
     text_add(&text, commit->text);
     text_add(&text, "---\n");

@@ -86,6 +86,9 @@ bool is_open_once(struct sim *sim, const struct moment *moment, char *why)
             if (truth->things[n].exists && truth->things[n].booted && machine->is_ours &&
                 truth->things[n].is_ours && strcmp(truth->things[n].uid, machine->uid) == 0)
                 return broken(why, "%s runs twice", machine->name);
+        const char *twice = truth_open_twice(machine);
+        if (twice)
+            return broken(why, "volume %s is open in %s twice", twice, machine->name);
         const struct value *disks = value_get(machine->spec, "disks");
         for (size_t n = 0; value_is_list(disks) && n < disks->count; n++) {
             const char *uid = truth_disk_uid(machine, disks->items[n]);

@@ -128,6 +128,18 @@ bool truth_has_open(const struct thing *machine, const char *volume_uid)
     return false;
 }
 
+const char *truth_open_twice(const struct thing *machine)
+{
+    const struct value *disks = value_get(machine->spec, "disks");
+    for (size_t i = 0; value_is_list(disks) && i < disks->count; i++) {
+        const char *uid = truth_disk_uid(machine, disks->items[i]);
+        for (size_t n = 0; *uid && n < i; n++)
+            if (strcmp(truth_disk_uid(machine, disks->items[n]), uid) == 0)
+                return value_get_text(disks->items[i], "volume", "");
+    }
+    return NULL;
+}
+
 const struct thing *truth_holder(const struct truth *truth, const char *volume_uid,
                                  const struct thing *but)
 {

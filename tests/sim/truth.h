@@ -102,6 +102,8 @@ void truth_write(struct truth *truth);
 /* A running Instance other than `but` that has this volume open, ours or not; NULL: none. */
 const struct thing *truth_holder(const struct truth *truth, const char *volume_uid,
                                  const struct thing *but);
+/* The volume, by its name, that a machine has as two of its disks; NULL: none. */
+const char *truth_open_twice(const struct thing *machine);
 bool truth_has_open(const struct thing *machine, const char *volume_uid);
 /* Of the volume that a disk of it has open; "": none. */
 const char *truth_disk_uid(const struct thing *machine, const struct value *disk);
