@@ -13,19 +13,19 @@
 #include "tests/sim/table.h"
 
 static const char usage[] =
-    "usage: spinel-sim run [--seeds N] [--from S] [--minutes M] [--jobs J]\n"
+    "usage: spinel-sim run [--seeds N] [--from S] [--minutes M] [--jobs J] [--no-minimise]\n"
     "       spinel-sim replay SEED [--trace] [--without FAULT,...] [--seconds N]\n"
     "       spinel-sim minimise SEED\n"
     "       spinel-sim crash [--sample N] [--jobs J] [--scenario NAME [--at CALL --loss 0..4\n"
     "                         --second CALL | --storm DEATHS --trace]]\n"
-    "       spinel-sim past FILE            seeds that found something once\n"
+    "       spinel-sim past FILE [--no-minimise]  seeds that found something once\n"
     "       spinel-sim determinism [--seeds N] [--from S]\n";
 
 struct arguments {
     uint64_t seed, seeds, from;
     double minutes;
     unsigned jobs;
-    bool is_shown;
+    bool is_shown, is_left_whole;
     const char *file, *scenario;
     uint64_t at, second, storm, sample;
     int loss;
@@ -40,6 +40,8 @@ static struct arguments arguments_read(int argc, char **argv)
         const char *value = i + 1 < argc ? argv[i + 1] : "0";
         if (strcmp(argv[i], "--trace") == 0)
             arguments.is_shown = true;
+        else if (strcmp(argv[i], "--no-minimise") == 0)
+            arguments.is_left_whole = true;
         else if (strcmp(argv[i], "--seeds") == 0)
             arguments.seeds = strtoull(value, NULL, 10), i++;
         else if (strcmp(argv[i], "--from") == 0)
@@ -91,10 +93,163 @@ static bool has_failed(const struct outcome *outcome)
     return outcome->has_died || outcome->verdict.violated >= 0;
 }
 
+/* ---- minimise ----------------------------------------------------------------------- */
+
+enum { MINIMISE_S = 60 }; /* of a seed that nobody asked to be minimised */
+
+struct search {
+    const struct outcome *first;
+    struct options options; /* the least that fails so far */
+    struct tally *tally;
+    int64_t until_s; /* INT64_MAX: until nothing more can go */
+    bool is_cut;     /* it had no time for the rest */
+};
+
+static int64_t monotonic_s(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return now.tv_sec;
+}
+
+/* Whether less than this breaks the same invariant, sooner or at the same time; if so, it is kept.
+ * One that runs out of time has shown nothing. */
+static bool fails_too(struct search *search, struct options less)
+{
+    const struct outcome *first = search->first;
+    int64_t left_s = search->until_s - monotonic_s();
+    search->is_cut |= left_s <= 0;
+    if (search->is_cut)
+        return false;
+    less.cpu_s = search->until_s == INT64_MAX ? 0 : (unsigned)left_s;
+    struct outcome outcome = run_one(first->seed, &less, search->tally);
+    if (!has_failed(&outcome) || outcome.has_died != first->has_died ||
+        outcome.verdict.violated != first->verdict.violated ||
+        outcome.is_too_long != first->is_too_long)
+        return false;
+    search->options = less;
+    return true;
+}
+
+/* What would come after the failure: a run that does not fail is then no longer than this. */
+static void end_leave_out(struct search *search)
+{
+    struct options less = search->options;
+    less.active_ms = (search->first->verdict.now_ms / 1000 + 1) * 1000;
+    if (!search->first->has_died && less.active_ms < sim_swarm(search->first->seed).active_ms)
+        fails_too(search, less);
+}
+
+/* Leaving a fault out leads elsewhere, and what did not help before may help then. */
+static void faults_leave_out(struct search *search)
+{
+    const struct swarm swarm = sim_swarm(search->first->seed);
+    for (bool has_left = true; has_left;) {
+        has_left = false;
+        for (int i = 0; i < FAULT_COUNT; i++) {
+            struct options less = search->options;
+            less.without[0] |= UINT64_C(1) << i;
+            has_left |=
+                swarm.rates[i] && !(search->options.without[0] >> i & 1) && fails_too(search, less);
+        }
+    }
+}
+
+/* By halves, then towards the shortest that still fails. */
+static void time_cut(struct search *search)
+{
+    int64_t low = 0, active_ms = search->options.active_ms;
+    int64_t high = (active_ms ? active_ms : sim_swarm(search->first->seed).active_ms) / 1000 + 1;
+    while (low + 1 < high) {
+        struct options less = search->options;
+        int64_t middle = low + (high - low) / 2;
+        less.active_ms = middle * 1000;
+        if (fails_too(search, less))
+            high = middle;
+        else
+            low = middle;
+    }
+}
+
+static void command_print(const struct outcome *last, const struct options *options)
+{
+    const struct swarm swarm = sim_swarm(last->seed);
+    const char *comma = " --without ";
+    printf("needs:");
+    for (int i = 0; i < FAULT_COUNT; i++)
+        if (last->has_died ? swarm.rates[i] && !(options->without[0] >> i & 1)
+                           : last->verdict.faults[i] > 0)
+            printf(" %s", fault_names[i]);
+    printf("\nreplay: build/tests/sim/spinel-sim replay %" PRIu64 " --trace", last->seed);
+    for (int i = 0; i < FAULT_COUNT; i++)
+        if (options->without[0] >> i & 1) {
+            printf("%s%s", comma, fault_names[i]);
+            comma = ",";
+        }
+    if (options->active_ms)
+        printf(" --seconds %lld", (long long)options->active_ms / 1000);
+    printf("\n");
+}
+
+/* Leaves out whatever the failure does not need: kinds of faults, then time. */
+static void outcome_minimise(const struct outcome *first, int64_t until_s)
+{
+    struct search search = {.first = first, .tally = tally_share(), .until_s = until_s};
+    end_leave_out(&search);
+    faults_leave_out(&search);
+    time_cut(&search);
+    search.options.cpu_s = 0;
+    struct outcome last = run_one(first->seed, &search.options, search.tally);
+    if (!last.has_died)
+        printf(
+            "%" PRIu64 " events and %" PRIu64 " lines of trace; of %" PRIu64 " and %" PRIu64 "\n",
+            last.verdict.events, last.verdict.lines, first->verdict.events, first->verdict.lines);
+    printf("seed %" PRIu64 ": %s\n", last.seed, last.verdict.message);
+    command_print(&last, &search.options);
+    if (search.is_cut)
+        printf("it was given %d s; build/tests/sim/spinel-sim minimise %" PRIu64
+               " looks for less until there is none\n",
+               MINIMISE_S, first->seed);
+}
+
+static int minimise(const struct arguments *arguments)
+{
+    const struct options options = {.is_shown = false};
+    struct outcome first = run_one(arguments->seed, &options, tally_share());
+    if (!has_failed(&first)) {
+        printf("seed %" PRIu64 " fails nothing\n", arguments->seed);
+        return 0;
+    }
+    outcome_minimise(&first, INT64_MAX);
+    return 1;
+}
+
+/* ---- run ---------------------------------------------------------------------------- */
+
+struct failures {
+    uint64_t count;
+    struct outcome lowest; /* of the lowest seed that fails */
+};
+
 static void failure_count(void *context, const struct outcome *outcome)
 {
-    *(uint64_t *)context += has_failed(outcome);
+    struct failures *failures = context;
     outcome_print(outcome);
+    if (!has_failed(outcome))
+        return;
+    if (!failures->count || outcome->seed < failures->lowest.seed)
+        failures->lowest = *outcome;
+    failures->count++;
+}
+
+/* One that ran out of time would do so again, and again. */
+static void failures_minimise(const struct arguments *arguments, const struct failures *failures)
+{
+    if (!failures->count || failures->lowest.is_too_long || arguments->is_left_whole)
+        return;
+    printf("minimised, for at most %d s:\n", MINIMISE_S);
+    fflush(stdout);
+    outcome_minimise(&failures->lowest, monotonic_s() + MINIMISE_S);
 }
 
 static int run(const struct arguments *arguments)
@@ -102,7 +257,8 @@ static int run(const struct arguments *arguments)
     const struct options options = {.is_shown = false};
     struct tally *tally = tally_share();
     struct timespec began, ended;
-    uint64_t failures = 0, count = arguments->seeds ? arguments->seeds : UINT64_MAX / 2;
+    struct failures failures = {.count = 0};
+    uint64_t count = arguments->seeds ? arguments->seeds : UINT64_MAX / 2;
     int64_t seconds = (int64_t)(arguments->minutes * 60);
     if (!arguments->seeds && !seconds)
         seconds = 60;
@@ -112,8 +268,9 @@ static int run(const struct arguments *arguments)
     clock_gettime(CLOCK_MONOTONIC, &ended);
     table_print(tally, (double)(ended.tv_sec - began.tv_sec) +
                            (double)(ended.tv_nsec - began.tv_nsec) / 1e9);
-    printf("%" PRIu64 " failing seeds\n", failures);
-    return failures > 0;
+    printf("%" PRIu64 " failing seeds\n", failures.count);
+    failures_minimise(arguments, &failures);
+    return failures.count > 0;
 }
 
 /* False: there is no fault of such a name. */
@@ -147,101 +304,14 @@ static int replay(const struct arguments *arguments)
     return has_failed(&outcome);
 }
 
-/* ---- minimise ----------------------------------------------------------------------- */
-
-/* Whether less than this breaks the same invariant, sooner or at the same time. */
-static bool fails_too(const struct outcome *first, const struct options *less, struct tally *tally,
-                      struct outcome *outcome)
-{
-    *outcome = run_one(first->seed, less, tally);
-    return has_failed(outcome) && outcome->verdict.violated == first->verdict.violated;
-}
-
-/* Leaving a fault out leads elsewhere, and what did not help before may help then. */
-static void faults_leave_out(const struct outcome *first, struct options *options,
-                             struct tally *tally)
-{
-    const struct swarm swarm = sim_swarm(first->seed);
-    struct outcome outcome;
-    for (bool has_left = true; has_left;) {
-        has_left = false;
-        for (int i = 0; i < FAULT_COUNT; i++) {
-            struct options less = *options;
-            less.without[0] |= UINT64_C(1) << i;
-            if (!swarm.rates[i] || options->without[0] >> i & 1 ||
-                !fails_too(first, &less, tally, &outcome))
-                continue;
-            *options = less;
-            has_left = true;
-        }
-    }
-}
-
-/* By halves, then towards the shortest that still fails. */
-static void time_cut(const struct outcome *first, struct options *options, struct tally *tally)
-{
-    struct outcome outcome;
-    int64_t low = 0, high = sim_swarm(first->seed).active_ms / 1000 + 1;
-    while (low + 1 < high) {
-        struct options less = *options;
-        int64_t middle = low + (high - low) / 2;
-        less.active_ms = middle * 1000;
-        if (fails_too(first, &less, tally, &outcome)) {
-            high = middle;
-            *options = less;
-        } else {
-            low = middle;
-        }
-    }
-}
-
-static void command_print(const struct outcome *last, const struct options *options)
-{
-    const struct swarm swarm = sim_swarm(last->seed);
-    const char *comma = " --without ";
-    printf("needs:");
-    for (int i = 0; i < FAULT_COUNT; i++)
-        if (last->has_died ? swarm.rates[i] && !(options->without[0] >> i & 1)
-                           : last->verdict.faults[i] > 0)
-            printf(" %s", fault_names[i]);
-    printf("\nreplay: build/tests/sim/spinel-sim replay %" PRIu64 " --trace", last->seed);
-    for (int i = 0; i < FAULT_COUNT; i++)
-        if (options->without[0] >> i & 1) {
-            printf("%s%s", comma, fault_names[i]);
-            comma = ",";
-        }
-    if (options->active_ms)
-        printf(" --seconds %lld", (long long)options->active_ms / 1000);
-    printf("\n");
-}
-
-/* Leaves out whatever the failure does not need: kinds of faults, then time. */
-static int minimise(const struct arguments *arguments)
-{
-    struct options options = {.is_shown = false};
-    struct tally *tally = tally_share();
-    struct outcome first = run_one(arguments->seed, &options, tally);
-    if (!has_failed(&first)) {
-        printf("seed %" PRIu64 " fails nothing\n", arguments->seed);
-        return 0;
-    }
-    faults_leave_out(&first, &options, tally);
-    time_cut(&first, &options, tally);
-    struct outcome last = run_one(arguments->seed, &options, tally);
-    printf("%" PRIu64 " events and %" PRIu64 " lines of trace; of %" PRIu64 " and %" PRIu64 "\n",
-           last.verdict.events, last.verdict.lines, first.verdict.events, first.verdict.lines);
-    printf("seed %" PRIu64 ": %s\n", last.seed, last.verdict.message);
-    command_print(&last, &options);
-    return 1;
-}
-
 static int past(const struct arguments *arguments)
 {
     const struct options options = {.is_shown = false};
     struct tally *tally = tally_share();
     FILE *file = fopen(arguments->file ? arguments->file : "", "r");
     char line[512];
-    int failures = 0, count = 0;
+    struct failures failures = {.count = 0};
+    int count = 0;
     if (!file) {
         fprintf(stderr, "spinel-sim: cannot read %s\n", arguments->file);
         return 64;
@@ -250,13 +320,13 @@ static int past(const struct arguments *arguments)
         if (line[0] < '0' || line[0] > '9')
             continue;
         struct outcome outcome = run_one(strtoull(line, NULL, 10), &options, tally);
-        failures += has_failed(&outcome);
+        failure_count(&failures, &outcome);
         count++;
-        outcome_print(&outcome);
     }
     fclose(file);
-    printf("%d past seeds, %d fail\n", count, failures);
-    return failures > 0;
+    printf("%d past seeds, %" PRIu64 " fail\n", count, failures.count);
+    failures_minimise(arguments, &failures);
+    return failures.count > 0;
 }
 
 /* ---- determinism -------------------------------------------------------------------- */

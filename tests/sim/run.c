@@ -2,6 +2,7 @@
 #include "tests/sim/run.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -34,7 +35,8 @@ struct tally *tally_share(void)
 static void slot_start(struct slot *slot, uint64_t seed, const struct options *options,
                        struct tally *tally)
 {
-    const struct rlimit limit = {SEED_CPU_S, SEED_CPU_S};
+    const rlim_t cpu_s = options->cpu_s ? options->cpu_s : SEED_CPU_S;
+    const struct rlimit limit = {cpu_s, cpu_s + 1}; /* SIGXCPU says that it was this */
     slot->outcome = (struct outcome){.seed = seed, .has_died = true};
     fflush(NULL);
     pid_t pid = fork();
@@ -55,6 +57,7 @@ static void outcome_explain(struct outcome *outcome, int status)
     if (!outcome->has_died)
         return;
     outcome->verdict.violated = 0;
+    outcome->is_too_long = WTERMSIG(status) == SIGXCPU;
     snprintf(outcome->verdict.message, sizeof outcome->verdict.message,
              "the process ended by signal %d (%s)", WTERMSIG(status), strsignal(WTERMSIG(status)));
 }

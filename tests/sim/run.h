@@ -7,7 +7,8 @@
 /* Seeds in processes of their own, so that an assertion costs one seed. */
 struct outcome {
     uint64_t seed;
-    bool has_died; /* of a signal, an assertion, or its limit of time */
+    bool has_died;    /* of a signal, an assertion, or its limit of time */
+    bool is_too_long; /* that limit */
     struct verdict verdict;
 };
 

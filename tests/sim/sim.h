@@ -102,6 +102,7 @@ struct options {
     bool is_shown;
     uint64_t without[1]; /* bits of faults that are left out */
     int64_t active_ms;   /* 0: as the seed says */
+    unsigned cpu_s;      /* that it may take; 0: 15 minutes */
 };
 /* A world without faults on `first`, up and converged; false: it did not. */
 bool sim_begin_calm(struct sim *sim, const struct wish *first, const struct able *able,

@@ -85,7 +85,7 @@ def suites(patch, options):
     commands = {
         'units': [(f'{"all " if unit.startswith("driver") else ""}build/tests/{unit}',
                    f'build/tests/{unit}') for unit in units],
-        'seeds': [(sim, f'{sim} run --from {first} --jobs {options.jobs}'
+        'seeds': [(sim, f'{sim} run --no-minimise --from {first} --jobs {options.jobs}'
                         f' --seeds {min(AT_ONCE, options.seeds + 1 - first)}')
                   for first in range(1, options.seeds + 1, AT_ONCE)],
         'crash': [(sim, f'{sim} crash --sample {options.crash} --jobs {options.jobs}')],
