@@ -200,10 +200,13 @@ static _Noreturn void point_main(struct enumeration *all, const struct point *po
     uint64_t deaths = point_go(sim, all->scenario, point, all->recovery / 2, why, digest);
     bool is_right =
         strcmp(digest, all->digest) == 0 || (point->kind > 0 && strcmp(digest, all->stopped) == 0);
+    if (!why[0] && !deaths)
+        snprintf(why, sizeof why, "it made fewer calls than undisturbed, and did not die");
     if (!why[0] && !is_right)
         snprintf(why, sizeof why, "the end is another than undisturbed");
     tally_add(&sim->tally->crash_points, deaths > 0);
     tally_add(&sim->tally->double_crashes, deaths > 1 && !point->storm);
+    tally_add(&sim->tally->seconds_unmet, deaths == 1 && point->second && !point->storm);
     tally_add(&sim->tally->storm_deaths, point->storm ? deaths : 0);
     if (why[0])
         printf("%s: %s\n  replay: build/tests/sim/spinel-sim crash --scenario %s --at %" PRIu64
@@ -369,6 +372,7 @@ static uint64_t scenario_run(const struct scenario *scenario, const struct crash
 {
     static struct sim sim;
     struct enumeration all = {.options = options, .scenario = scenario, .sim = &sim};
+    const uint64_t met = tally->double_crashes, unmet = tally->seconds_unmet;
     struct wish wish = scenario_base();
     if (scenario->from)
         scenario->from(&wish);
@@ -392,8 +396,10 @@ static uint64_t scenario_run(const struct scenario *scenario, const struct crash
         printf("%s: does not begin: %s\n", scenario->name, sim.message);
         all.failures++;
     }
-    printf("%-26s %5" PRIu64 " calls, %4" PRIu64 " of a recovery, %" PRIu64 " failures\n",
-           scenario->name, all.calls, all.recovery, all.failures);
+    printf("%-26s %5" PRIu64 " calls, %4" PRIu64 " of a recovery, %4" PRIu64
+           " second crashes, %3" PRIu64 " that never came, %" PRIu64 " failures\n",
+           scenario->name, all.calls, all.recovery, tally->double_crashes - met,
+           tally->seconds_unmet - unmet, all.failures);
     daemon_close(&sim);
     return all.failures;
 }

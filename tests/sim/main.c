@@ -410,9 +410,11 @@ static int crash(const struct arguments *arguments)
                                           .is_shown = arguments->is_shown};
     struct tally *tally = tally_share();
     uint64_t failed = crash_run(&options, tally);
-    printf("crash points %" PRIu64 ", with a second crash %" PRIu64 ", deaths in storms %" PRIu64
+    printf("crash points %" PRIu64 ", with a second crash %" PRIu64
+           ", with one that never came %" PRIu64 ", deaths in storms %" PRIu64
            ", scenarios that fail %" PRIu64 "\n",
-           tally->crash_points, tally->double_crashes, tally->storm_deaths, failed);
+           tally->crash_points, tally->double_crashes, tally->seconds_unmet, tally->storm_deaths,
+           failed);
     return failed > 0;
 }
 

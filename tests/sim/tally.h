@@ -113,6 +113,7 @@ struct tally {
     uint64_t cells[VERBS][PHASES][FAULT_COUNT];
     uint64_t checks[INVARIANTS_MAX], violations[INVARIANTS_MAX];
     uint64_t crash_points, double_crashes, storm_deaths;
+    uint64_t seconds_unmet; /* the recovery was over before the call of the second crash */
 };
 
 void tally_add(uint64_t *counter, uint64_t by);
