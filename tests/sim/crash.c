@@ -204,7 +204,7 @@ static _Noreturn void point_main(struct enumeration *all, const struct point *po
         snprintf(why, sizeof why, "it made fewer calls than undisturbed, and did not die");
     if (!why[0] && !is_right)
         snprintf(why, sizeof why, "the end is another than undisturbed");
-    tally_add(&sim->tally->crash_points, deaths > 0);
+    tally_add(&sim->tally->crash_points, deaths > 0 && !point->storm);
     tally_add(&sim->tally->double_crashes, deaths > 1 && !point->storm);
     tally_add(&sim->tally->seconds_unmet, deaths == 1 && point->second && !point->storm);
     tally_add(&sim->tally->storm_deaths, point->storm ? deaths : 0);
