@@ -32,6 +32,7 @@ __strncpy_chk
 __vsnprintf_chk
 _GLOBAL_OFFSET_TABLE_
 abort
+bcmp
 calloc
 crypto_generichash
 crypto_generichash_final
@@ -141,7 +142,7 @@ when.o time unreached
 LIST
 
 # The compilers' own: sanitizers, coverage.
-own='^(__asan_|__ubsan_|__tsan_|__msan_|__gcov_|__sanitizer_|__lsan_|__start_|__stop_|__profc_|__llvm_)'
+own='(__asan_|__ubsan_|__tsan_|__msan_|__gcov_|__sanitizer_|__lsan_|__start_|__stop_|__profc_|__llvm_)'
 
 nm --defined-only $core "$build/gen/kinds.o" 2>/dev/null | awk 'NF == 3 { print $3 }' |
     sort -u >"$work/defined"
@@ -212,7 +213,7 @@ done | awk -v pure="$work/pure" -v excepted="$work/excepted" -v own="$own" '
                 if (to[n] in seen) continue
                 if (to[n] in home || to[n] ~ /:/) { seen[to[n]] = 1; by[to[n]] = queue[i]; queue[++last] = to[n]; continue }
                 where = queue[i] in home ? home[queue[i]] : substr(queue[i], 1, index(queue[i], ":") - 1)
-                if (to[n] in allowed || to[n] ~ own || (where " " to[n]) in excused || (where, to[n]) in said) continue
+                if (to[n] in allowed || to[n] ~ "^" own || (where " " to[n]) in excused || (where, to[n]) in said) continue
                 said[where, to[n]] = 1
                 way = to[n]
                 for (step = queue[i]; step != ""; step = by[step]) way = step " > " way
@@ -221,7 +222,7 @@ done | awk -v pure="$work/pure" -v excepted="$work/excepted" -v own="$own" '
         }
         print last >counted
     }' counted="$work/counted" >"$work/reached"
-if [ -s "$work/reached" ] || [ "$(cat "$work/counted")" -lt 1000 ]; then printf 'not '; fi
+if [ -s "$work/reached" ] || [ "$(cat "$work/counted")" -lt 500 ]; then printf 'not '; fi
 echo "ok 3 - by no way do the core, the parts or the plan reach the clock, or what is not named ($(cat "$work/counted") functions)"
 sed 's/^/# /' "$work/reached"
 
