@@ -407,10 +407,12 @@ static uint64_t scenario_run(const struct scenario *scenario, const struct crash
 uint64_t crash_run(const struct crash_options *options, struct tally *tally)
 {
     uint64_t failed = 0;
+    bool is_any = false;
     for (size_t i = 0; i < scenario_count; i++) {
         int status = 0;
         if (options->only && strcmp(options->only, scenarios[i].name) != 0)
             continue;
+        is_any = true;
         fflush(stdout);
         pid_t pid = fork();
         if (pid < 0)
@@ -423,5 +425,7 @@ uint64_t crash_run(const struct crash_options *options, struct tally *tally)
         waitpid(pid, &status, 0);
         failed += status != 0;
     }
-    return failed;
+    if (!is_any)
+        printf("there is no scenario %s\n", options->only);
+    return failed + !is_any;
 }

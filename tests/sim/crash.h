@@ -22,7 +22,7 @@ struct crash_options {
     bool is_shown;
 };
 
-/* Number of points that failed. */
+/* Number of scenarios that failed; a name that none has is one. */
 uint64_t crash_run(const struct crash_options *options, struct tally *tally);
 
 #endif
