@@ -17,6 +17,7 @@
 #include "model/invariant.h"
 #include "model/json.h"
 #include "model/text.h"
+#include "reconciler/engine/lines.h"
 #include "reconciler/server/address.h"
 
 struct kept {
@@ -27,8 +28,7 @@ struct kept {
 struct control {
     int fd;
     int64_t last_id;
-    struct text input;
-    size_t used; /* of input: lines given out */
+    struct lines lines;
     struct kept *notices;
 };
 
@@ -49,7 +49,7 @@ int control_open(const struct site *site, struct control **out, struct error *er
         return status;
     struct control *control = memory_need(calloc(1, sizeof *control));
     control->fd = fd;
-    control->input = (struct text)TEXT_INIT;
+    control->lines = LINES_INIT;
     *out = control;
     return 0;
 }
@@ -63,34 +63,12 @@ void control_close(struct control *control)
         free(kept->line);
         free(kept);
     }
-    text_free(&control->input);
+    lines_free(&control->lines);
     close(control->fd);
     free(control);
 }
 
 /* ---- lines -------------------------------------------------------------------------- */
-
-static char *line_take(struct control *control)
-{
-    char *start = control->input.data + control->used;
-    char *end = memchr(start, '\n', control->input.len - control->used);
-    if (!end)
-        return NULL;
-    *end = '\0';
-    control->used += (size_t)(end - start) + 1;
-    return start;
-}
-
-static void input_shift(struct control *control)
-{
-    struct text *input = &control->input;
-    if (!control->used)
-        return;
-    memmove(input->data, input->data + control->used, input->len - control->used);
-    input->len -= control->used;
-    input->data[input->len] = '\0';
-    control->used = 0;
-}
 
 /* 1: something came; 0: the time is over or a signal came; negative: the end. */
 static int input_wait(struct control *control, int64_t until_ms, struct error *err)
@@ -108,8 +86,7 @@ static int input_wait(struct control *control, int64_t until_ms, struct error *e
         error_set(err, ERR_NOT_FOUND, "the daemon has closed the connection");
         return error_hint(err, "See whether it still runs: spinel status");
     }
-    input_shift(control);
-    text_add_n(&control->input, chunk, (size_t)got);
+    text_add_n(&control->lines.input, chunk, (size_t)got);
     return 1;
 }
 
@@ -196,10 +173,11 @@ int control_call(struct control *control, struct arena *arena, const char *metho
     value_set_int(arena, message, "id", ++control->last_id);
     value_set_text(arena, message, "method", method);
     value_set(arena, message, "params", params ? value_copy(arena, params) : value_map(arena));
+    size_t len;
     int status = line_send(control, message, err);
     int64_t until = timeout_ms < 0 ? NO_LIMIT : now_ms() + timeout_ms;
     while (status == 0) {
-        const char *line = line_take(control);
+        const char *line = lines_next(&control->lines, &len);
         if (line)
             status = answer_take(control, arena, line, &found, data, err);
         else if ((status = input_wait(control, until, err)) == 1)
@@ -233,6 +211,7 @@ int control_next(struct control *control, struct arena *arena, int64_t timeout_m
 {
     int64_t until = timeout_ms < 0 ? NO_LIMIT : now_ms() + timeout_ms;
     int status = 0;
+    size_t len;
     while (control->notices && status == 0) {
         struct kept *kept = control->notices;
         DL_DELETE(control->notices, kept);
@@ -241,7 +220,7 @@ int control_next(struct control *control, struct arena *arena, int64_t timeout_m
         free(kept);
     }
     while (status == 0) {
-        const char *line = line_take(control);
+        const char *line = lines_next(&control->lines, &len);
         if (line)
             status = notice_take(arena, line, event, err);
         else if ((status = input_wait(control, until, err)) == 1)

@@ -84,7 +84,7 @@ static struct control *control_make(void)
 {
     struct control *control = memory_need(calloc(1, sizeof *control));
     control->fd = -1;
-    control->input = (struct text)TEXT_INIT;
+    control->lines = LINES_INIT;
     return control;
 }
 

@@ -107,6 +107,28 @@ static void an_answer_may_come_in_pieces(void **state)
     assert_int_equal(control_next(scene->control, scene->arena, 20, &event, &scene->err), 0);
 }
 
+static void a_long_notice_in_many_pieces_comes_whole_and_so_does_the_next(void **state)
+{
+    enum { PIECE = 50000, PIECES = 7 };
+    static char piece[PIECE + 1];
+    struct scene *scene = *state;
+    struct value *event = NULL;
+    memset(piece, 'x', PIECE);
+    daemon_says(scene, "{\"method\":\"event\",\"params\":{\"seq\":7,\"text\":\"");
+    for (int i = 0; i < PIECES; i++) {
+        daemon_says(scene, piece);
+        assert_int_equal(control_next(scene->control, scene->arena, 5, &event, &scene->err), 0);
+    }
+    daemon_says(scene, "\"}}\n{\"method\":\"event\",\"params\":{\"seq\":8}}\n{\"method\"");
+    assert_int_equal(control_next(scene->control, scene->arena, 500, &event, &scene->err), 1);
+    assert_int_equal(strlen(value_get_text(event, "text", "")), PIECE * PIECES);
+    assert_int_equal(control_next(scene->control, scene->arena, 500, &event, &scene->err), 1);
+    assert_int_equal(value_get_int(event, "seq", 0), 8);
+    daemon_says(scene, ":\"event\",\"params\":{\"seq\":9}}\n");
+    assert_int_equal(control_next(scene->control, scene->arena, 500, &event, &scene->err), 1);
+    assert_int_equal(value_get_int(event, "seq", 0), 9);
+}
+
 static void a_refusal_keeps_its_code_its_hint_and_its_data(void **state)
 {
     struct scene *scene = *state;
@@ -184,6 +206,7 @@ int main(void)
 #define CASE(test) cmocka_unit_test_setup_teardown(test, scene_setup, scene_teardown)
         CASE(notices_that_come_before_the_answer_are_kept_in_their_order),
         CASE(an_answer_may_come_in_pieces),
+        CASE(a_long_notice_in_many_pieces_comes_whole_and_so_does_the_next),
         CASE(a_refusal_keeps_its_code_its_hint_and_its_data),
         CASE(what_is_no_answer_is_an_error_and_no_crash),
         CASE(a_daemon_that_says_nothing_is_waited_for_as_long_as_asked),
