@@ -11,6 +11,8 @@
 #include "model/json.h"
 #include "tests/fuzz/fuzz.h"
 
+enum { LINES_MAX = 1 << 14 };
+
 static char directory[64];
 
 static int every_list(struct spinel_host *host, struct spinel_list *list, struct error *err)
@@ -66,7 +68,7 @@ static void host_start(struct spinel_host *host)
 }
 
 /* Every line of the answer is a message of the protocol. */
-static void answers_check(const struct text *output)
+static void answers_check(struct text *output)
 {
     struct fuzz_lines lines = fuzz_lines((const uint8_t *)output->data, output->len);
     const char *line;
@@ -80,6 +82,7 @@ static void answers_check(const struct text *output)
              value_get(message, "method"));
         arena_free(arena);
     }
+    text_reset(output);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -101,8 +104,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     host.forever = host.arena = arena_new();
     host_start(&host);
     text_add_n(&host.wire.input, (const char *)data, size);
-    while (host.exit_status < 0 && (line = wire_next(&host.wire, &len)))
+    for (size_t n = 0;
+         n < LINES_MAX && host.exit_status < 0 && (line = wire_next(&host.wire, &len)); n++) {
         line_handle(&host, line, len);
+        answers_check(&host.wire.output); /* which a daemon reads, or it is not read from */
+    }
     answers_check(&host.wire.output);
     host_close(&host);
     return 0;
