@@ -98,6 +98,21 @@ struct arena *arena_new_sized(size_t room)
     return arena;
 }
 
+void arena_join(struct arena *arena, struct arena *other)
+{
+    struct chunk **first = arena->chunks ? &arena->chunks->next : &arena->chunks;
+    struct chunk *last = other->chunks;
+
+    while (last && last->next)
+        last = last->next;
+    if (last) {
+        last->next = *first;
+        *first = other->chunks;
+    }
+    arena->used += other->used;
+    free(other);
+}
+
 static void *chunk_take(struct chunk *chunk, size_t size)
 {
     void *taken = chunk->bytes + chunk->used;

@@ -22,6 +22,9 @@ void arena_free(struct arena *arena); /* NULL is allowed */
 /* Everything in it dies; some of its memory is kept for what comes next. */
 void arena_reset(struct arena *arena);
 
+/* What is in `other`, which dies itself, lives in `arena` from now on. */
+void arena_join(struct arena *arena, struct arena *other);
+
 /* Zeroed memory aligned for any type; never NULL. `count * size` may not overflow. */
 void *arena_alloc(struct arena *arena, size_t size) __attribute__((returns_nonnull));
 void *arena_array(struct arena *arena, size_t count, size_t size) __attribute__((returns_nonnull));

@@ -12,15 +12,20 @@ struct text;
 /*
  * JSON in and out. Reading is jansson's, behind this header: duplicate keys are
  * refused, so are numbers with a fraction or beyond 64 bits, nesting over 64
- * levels, invalid UTF-8 and NUL characters. Writing is deterministic: value
- * order as it stands, or canonical (keys sorted bytewise, no space, RFC 8785 for
- * the value types that we have).
+ * levels, more values than value_count_max(), invalid UTF-8 and NUL characters.
+ * Writing is deterministic: value order as it stands, or canonical (keys sorted
+ * bytewise, no space, RFC 8785 for the value types that we have).
  */
 
 /* Reads one JSON document of `len` bytes. `*out` is written on success only and
  * lives in `arena`. ERR_INVALID names line and column. */
 int json_read(struct arena *arena, const char *data, size_t len, struct value **out,
               struct error *err);
+
+/* The same for what we wrote ourselves, however many values it has: what is in the store can be
+ * read. */
+int json_read_own(struct arena *arena, const char *data, size_t len, struct value **out,
+                  struct error *err);
 
 /*
  * The same for an answer whose "list" in its "result" may be long. If each of its elements is a

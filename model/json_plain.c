@@ -13,7 +13,7 @@
 #include "model/arena.h"
 #include "model/invariant.h"
 
-enum { DEPTH_MAX = 64, KEYS_MAX = 32, DIGITS_MAX = 18 };
+enum { DEPTH_MAX = 64, KEYS_MAX = 32, DIGITS_MAX = 18, LARGE = 1 << 16 };
 
 /* Members gather here until their list or map ends, so that it is made in its exact size. */
 struct gather {
@@ -27,6 +27,7 @@ struct plain {
     const char *at;
     const char *end;
     int depth;
+    size_t left; /* how many more are counted */
     struct gather gather;
     struct json_rows *rows; /* NULL: all lists are read */
     bool in_result;
@@ -47,6 +48,17 @@ static bool char_take(struct plain *plain, char c)
     if (plain->at == plain->end || *plain->at != c)
         return false;
     plain->at++;
+    return true;
+}
+
+/* A comma or an opening bracket, counted as json_read.c does. */
+static bool counted_take(struct plain *plain, char c)
+{
+    size_t count = c == '{' ? 2 : 1;
+
+    if (plain->left < count || !char_take(plain, c))
+        return false;
+    plain->left -= count;
     return true;
 }
 
@@ -149,7 +161,7 @@ static struct value *list_read(struct plain *plain)
         if (!item)
             return NULL;
         gather_add(&plain->gather, NULL, item);
-    } while (char_take(plain, ','));
+    } while (counted_take(plain, ','));
     return char_take(plain, ']') ? list_end(plain, first) : NULL;
 }
 
@@ -202,7 +214,7 @@ static const char *rows_pass(struct plain *plain)
     do {
         are_rows = is_row(value_read(plain));
         arena_reset(scratch);
-    } while (are_rows && char_take(plain, ','));
+    } while (are_rows && counted_take(plain, ','));
     plain->arena = arena;
     arena_free(scratch);
     blank_skip(plain);
@@ -216,7 +228,7 @@ static struct value *rows_find(struct plain *plain)
 
     blank_skip(plain);
     start = *plain;
-    if (char_take(plain, '[')) {
+    if (counted_take(plain, '[')) {
         const char *first = plain->at, *end = rows_pass(plain);
 
         if (end) {
@@ -268,7 +280,7 @@ static struct value *map_read(struct plain *plain)
     do {
         if (!pair_read(plain))
             return NULL;
-    } while (char_take(plain, ','));
+    } while (counted_take(plain, ','));
     return char_take(plain, '}') ? map_end(plain, first) : NULL;
 }
 
@@ -276,9 +288,8 @@ static struct value *nested_read(struct plain *plain, struct value *(*read)(stru
 {
     struct value *value;
 
-    if (plain->depth == DEPTH_MAX)
+    if (plain->depth == DEPTH_MAX || !counted_take(plain, *plain->at))
         return NULL;
-    plain->at++;
     plain->depth++;
     value = read(plain);
     plain->depth--;
@@ -334,14 +345,14 @@ static struct value *value_read(struct plain *plain)
     }
 }
 
-struct value *json_plain_read(struct arena *arena, const char *data, size_t len)
+struct value *json_plain_read(struct arena *arena, const char *data, size_t len, size_t values_max)
 {
-    return json_plain_message(arena, data, len, NULL);
+    return json_plain_message(arena, data, len, values_max, NULL);
 }
 
 const struct value *json_rows_next(struct json_rows *rows, struct arena *arena)
 {
-    struct plain plain = {.arena = arena, .at = rows ? rows->at : NULL};
+    struct plain plain = {.arena = arena, .at = rows ? rows->at : NULL, .left = SIZE_MAX};
     struct value *row;
 
     if (!plain.at)
@@ -355,9 +366,13 @@ const struct value *json_rows_next(struct json_rows *rows, struct arena *arena)
 }
 
 struct value *json_plain_message(struct arena *arena, const char *data, size_t len,
-                                 struct json_rows *rows)
+                                 size_t values_max, struct json_rows *rows)
 {
-    struct plain plain = {.arena = arena, .at = data, .end = data + len, .rows = rows};
+    struct plain plain = {.arena = len > LARGE ? arena_new() : arena, /* nothing is left of a try */
+                          .at = data,
+                          .end = data + len,
+                          .left = values_max,
+                          .rows = rows};
     struct value *value;
 
     if (rows)
@@ -368,5 +383,9 @@ struct value *json_plain_message(struct arena *arena, const char *data, size_t l
     if (plain.at != plain.end)
         value = NULL;
     free(plain.gather.pairs);
+    if (plain.arena != arena && value)
+        arena_join(arena, plain.arena);
+    else if (plain.arena != arena)
+        arena_free(plain.arena);
     return value;
 }

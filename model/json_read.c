@@ -2,7 +2,8 @@
 /*
  * Reading JSON. What is plain has a fast path (json_plain.c); jansson parses the rest. Before it
  * does, one scan over the bytes refuses what it would take and we do not (fractions, more than 64
- * levels), with the line and column that jansson could not give afterwards.
+ * levels, far more values than bytes), with the line and column that jansson could not give
+ * afterwards.
  */
 #include "model/json.h"
 
@@ -21,6 +22,8 @@ struct scan {
     unsigned line;
     unsigned column;
     int depth;
+    size_t values_max;
+    size_t left; /* how many commas and opening brackets more, of maps counted twice */
     bool in_text;
     bool in_number;
 };
@@ -34,6 +37,21 @@ static int scan_text(struct scan *scan, const char *data, size_t *i)
         scan->in_text = false;
     }
     return 0;
+}
+
+/* Nothing is made of a text that would be far larger in memory than it is. */
+static int scan_count(struct scan *scan, char c, struct error *err)
+{
+    size_t count = c == '{' ? 2 : 1;
+
+    if (scan->left >= count) {
+        scan->left -= count;
+        return 0;
+    }
+    error_set(err, ERR_INVALID,
+              "JSON at line %u, column %u: over %zu values, each a hundred bytes of memory",
+              scan->line, scan->column, scan->values_max);
+    return error_hint(err, "Leave out what is empty, or split it into several texts.");
 }
 
 static int scan_plain(struct scan *scan, char c, struct error *err)
@@ -51,7 +69,9 @@ static int scan_plain(struct scan *scan, char c, struct error *err)
             return error_set(err, ERR_INVALID,
                              "JSON at line %u, column %u: nested deeper than %d levels", scan->line,
                              scan->column, JSON_MAX_DEPTH);
-        return 0;
+        return scan_count(scan, c, err);
+    case ',':
+        return scan_count(scan, c, err);
     case ']':
     case '}':
         scan->depth--;
@@ -70,9 +90,9 @@ static int scan_plain(struct scan *scan, char c, struct error *err)
     }
 }
 
-static int json_scan(const char *data, size_t len, struct error *err)
+static int json_scan(const char *data, size_t len, size_t values_max, struct error *err)
 {
-    struct scan scan = {.line = 1, .column = 1};
+    struct scan scan = {.line = 1, .column = 1, .values_max = values_max, .left = values_max};
 
     for (size_t i = 0; i < len; i++) {
         char c = data[i];
@@ -107,11 +127,15 @@ static struct value *value_of(struct arena *arena, json_t *json)
         return value_text_n(arena, json_string_value(json), json_string_length(json));
     case JSON_ARRAY:
         value = value_list(arena);
+        value->room = json_array_size(json);
+        value->items = arena_array(arena, value->room, sizeof(*value->items));
         json_array_foreach(json, i, child)
             value_append(arena, value, value_of(arena, child));
         return value;
     case JSON_OBJECT:
         value = value_map(arena);
+        value->pair_room = json_object_size(json);
+        value->pairs = arena_array(arena, value->pair_room, sizeof(*value->pairs));
         json_object_foreach(json, key, child)
             value_push(arena, value, key, value_of(arena, child));
         return value;
@@ -122,12 +146,12 @@ static struct value *value_of(struct arena *arena, json_t *json)
     }
 }
 
-int json_read_any(struct arena *arena, const char *data, size_t len, struct value **out,
-                  struct error *err)
+int json_read_any(struct arena *arena, const char *data, size_t len, size_t values_max,
+                  struct value **out, struct error *err)
 {
     json_error_t problem = {.text = ""};
     json_t *json;
-    int rc = json_scan(data, len, err);
+    int rc = json_scan(data, len, values_max, err);
 
     if (rc < 0)
         return rc;
@@ -145,24 +169,37 @@ int json_read_any(struct arena *arena, const char *data, size_t len, struct valu
 int json_read_message(struct arena *arena, const char *data, size_t len, struct value **out,
                       struct json_rows *rows, struct error *err)
 {
-    struct value *plain = json_plain_message(arena, data, len, rows);
+    size_t values_max = value_count_max(len);
+    struct value *plain = json_plain_message(arena, data, len, values_max, rows);
 
     if (plain) {
         *out = plain;
         return 0;
     }
     *rows = (struct json_rows){0};
-    return json_read_any(arena, data, len, out, err);
+    return json_read_any(arena, data, len, values_max, out, err);
 }
 
-int json_read(struct arena *arena, const char *data, size_t len, struct value **out,
-              struct error *err)
+static int read_up_to(struct arena *arena, const char *data, size_t len, size_t values_max,
+                      struct value **out, struct error *err)
 {
-    struct value *plain = json_plain_read(arena, data, len);
+    struct value *plain = json_plain_read(arena, data, len, values_max);
 
     if (plain) {
         *out = plain;
         return 0;
     }
-    return json_read_any(arena, data, len, out, err);
+    return json_read_any(arena, data, len, values_max, out, err);
+}
+
+int json_read(struct arena *arena, const char *data, size_t len, struct value **out,
+              struct error *err)
+{
+    return read_up_to(arena, data, len, value_count_max(len), out, err);
+}
+
+int json_read_own(struct arena *arena, const char *data, size_t len, struct value **out,
+                  struct error *err)
+{
+    return read_up_to(arena, data, len, SIZE_MAX, out, err);
 }

@@ -14,6 +14,8 @@
 #include "model/arena.h"
 #include "model/invariant.h"
 
+enum { BYTES_A_VALUE = 8, VALUES_ANYWAY = 1 << 17 };
+
 static struct value *value_new(struct arena *arena, enum value_type type)
 {
     struct value *value = arena_alloc(arena, sizeof(*value));
@@ -86,6 +88,11 @@ struct value *value_list(struct arena *arena)
 struct value *value_map(struct arena *arena)
 {
     return value_new(arena, VALUE_MAP);
+}
+
+size_t value_count_max(size_t len)
+{
+    return len / BYTES_A_VALUE > VALUES_ANYWAY ? len / BYTES_A_VALUE : VALUES_ANYWAY;
 }
 
 static struct value *list_copy(struct arena *arena, const struct value *list)

@@ -66,6 +66,13 @@ struct value *value_printf(struct arena *arena, const char *fmt, ...)
 struct value *value_list(struct arena *arena);
 struct value *value_map(struct arena *arena);
 
+/*
+ * How many values a text of `len` bytes may be read into, where a map counts twice: 131072, and one
+ * in eight bytes of a text over 1 MiB. Each takes a hundred bytes and more, so that "{}," over and
+ * over would take a hundred times its length. Where fields have names there are fewer.
+ */
+size_t value_count_max(size_t len);
+
 /* Deep copy into another arena, positions kept (file names are not copied). */
 struct value *value_copy(struct arena *arena, const struct value *value);
 

@@ -109,7 +109,7 @@ static const struct value *fact_read(struct store *store, struct arena *arena, c
     struct value *fact = NULL;
     const char *text = NULL;
     if (store_fact_get(store, arena, "mentions", &text, &ignored) < 0 || !text ||
-        json_read(arena, text, strlen(text), &fact, &ignored) < 0)
+        json_read_own(arena, text, strlen(text), &fact, &ignored) < 0)
         return NULL;
     return strcmp(value_get_text(fact, "by", ""), by) == 0 ? fact : NULL;
 }

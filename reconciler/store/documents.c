@@ -76,8 +76,9 @@ static struct value *json_value(struct arena *arena, const char *text)
 
     if (!text || !text[0])
         return value_null(arena);
-    return json_read(arena, text, strlen(text), &value, &ignored) == 0 ? value
-                                                                       : value_text(arena, text);
+    return json_read_own(arena, text, strlen(text), &value, &ignored) == 0
+               ? value
+               : value_text(arena, text);
 }
 
 struct value *drift_value(struct arena *arena, const struct drift_row *row)

@@ -246,7 +246,7 @@ const struct value *query_json(struct query *query, struct arena *arena)
     struct value *value = NULL;
     struct error why = ERROR_INIT;
     size_t len = (size_t)sqlite3_column_bytes(query->stmt, column);
-    if (json_read(arena, text, len, &value, &why) < 0)
+    if (json_read_own(arena, text, len, &value, &why) < 0)
         query->failed = corrupt(query->store->path, "read the store", why.message, query->err);
     return value;
 }

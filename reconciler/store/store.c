@@ -477,7 +477,7 @@ int store_fact_list(struct store *store, struct arena *arena, const char *key, s
     if (rc < 0)
         return rc;
     if (text &&
-        (json_read(arena, text, strlen(text), &found, &why) < 0 || !is_list_of_maps(found))) {
+        (json_read_own(arena, text, strlen(text), &found, &why) < 0 || !is_list_of_maps(found))) {
         error_set(err, ERR_CORRUPT, "cannot read the store: '%s' in %s is not as Spinel wrote it",
                   key, store->path);
         return error_hint(err, "The daemon writes it anew with its next full look.");

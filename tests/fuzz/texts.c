@@ -43,9 +43,10 @@ static void json_try(struct arena *arena, const char *text, size_t len)
     struct value *value = NULL, *again = NULL;
     struct text out = TEXT_INIT;
     /* The fast path takes nothing that the other refuses, nor for something else. */
-    const struct value *plain = json_plain_read(arena, text, len);
+    const struct value *plain = json_plain_read(arena, text, len, value_count_max(len));
     if (plain)
-        MUST(json_read_any(arena, text, len, &again, &err) == 0 && value_equal(plain, again));
+        MUST(json_read_any(arena, text, len, value_count_max(len), &again, &err) == 0 &&
+             value_equal(plain, again));
     if (json_read(arena, text, len, &value, &err) < 0)
         return;
     json_write_canonical(&out, value);

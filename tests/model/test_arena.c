@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MPL-2.0 */
 /* Arenas: what is handed out is zero, aligned and its owner's alone, and one of a size takes what
- * it was made for.
+ * it was made for; two become one.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -54,10 +54,35 @@ static void what_is_handed_out_is_zero_aligned_and_nobody_elses(void **state)
     }
 }
 
+static void what_is_joined_lives_on_in_the_other(void **state)
+{
+    (void)state;
+    for (int empty = 0; empty < 4; empty++) {
+        struct arena *arena = arena_new(), *other = arena_new();
+        char *mine = empty & 1 ? NULL : arena_text(arena, "mine");
+        if (mine)
+            objects_are_made_and_kept(arena);
+        char *large = empty & 2 ? NULL : memset(arena_alloc(other, 50000), 'x', 50000);
+        char *theirs = empty & 2 ? NULL : arena_text(other, "theirs");
+        size_t sum = arena_used(arena) + arena_used(other);
+        arena_join(arena, other);
+        assert_int_equal(arena_used(arena), sum);
+        objects_are_made_and_kept(arena);
+        if (mine)
+            assert_string_equal(mine, "mine");
+        if (theirs) {
+            assert_string_equal(theirs, "theirs");
+            assert_filled((unsigned char *)large, 50000, 'x');
+        }
+        arena_free(arena);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_handed_out_is_zero_aligned_and_nobody_elses),
+        cmocka_unit_test(what_is_joined_lives_on_in_the_other),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

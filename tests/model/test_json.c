@@ -93,9 +93,11 @@ static void fast_path_reads_what_the_slow_one_reads(void **state)
         struct value *slow = NULL;
         value_add(&text, 0);
         damage(&text);
-        struct value *fast = json_plain_read(arena, text.data, text.len);
+        struct value *fast = json_plain_read(arena, text.data, text.len, value_count_max(text.len));
         if (fast) {
-            assert_int_equal(json_read_any(arena, text.data, text.len, &slow, &err), 0);
+            assert_int_equal(
+                json_read_any(arena, text.data, text.len, value_count_max(text.len), &slow, &err),
+                0);
             assert_string_equal(json_text(arena, fast), json_text(arena, slow));
             assert_true(value_equal(fast, slow));
             taken++;
@@ -170,7 +172,8 @@ static void a_list_left_as_text_is_the_list(void **state)
 static void assert_taken(const char *text, bool is_taken)
 {
     struct arena *arena = arena_new();
-    assert_int_equal(json_plain_read(arena, text, strlen(text)) != NULL, is_taken);
+    assert_int_equal(json_plain_read(arena, text, strlen(text), value_count_max(0)) != NULL,
+                     is_taken);
     arena_free(arena);
 }
 
@@ -205,10 +208,123 @@ static void nesting_ends_where_the_slow_path_ends_it(void **state)
             text_add_char(&text, '[');
         for (int i = 0; i < depth; i++)
             text_add_char(&text, ']');
-        bool is_fit = json_read_any(arena, text.data, text.len, &slow, &err) == 0;
-        assert_int_equal(json_plain_read(arena, text.data, text.len) != NULL, is_fit);
+        bool is_fit =
+            json_read_any(arena, text.data, text.len, value_count_max(text.len), &slow, &err) == 0;
+        assert_int_equal(
+            json_plain_read(arena, text.data, text.len, value_count_max(text.len)) != NULL, is_fit);
         text_free(&text);
     }
+    arena_free(arena);
+}
+
+/* ---- how much a text may be made of ------------------------------------------------- */
+
+/* A list of `count` such items, with spaces behind it up to `len` bytes. */
+static void list_add(struct text *out, const char *item, size_t count, size_t len)
+{
+    for (size_t i = 0; i < count; i++) {
+        text_add_char(out, i ? ',' : '[');
+        text_add(out, item);
+    }
+    text_add_char(out, ']');
+    while (out->len < len)
+        text_add_char(out, ' ');
+}
+
+static void assert_both_read(const char *item, size_t count, size_t len, bool is_read)
+{
+    struct arena *arena = arena_new();
+    struct text text = TEXT_INIT;
+    struct error err = ERROR_INIT;
+    struct value *slow = NULL;
+    list_add(&text, item, count, len);
+    assert_int_equal(json_plain_read(arena, text.data, text.len, value_count_max(text.len)) != NULL,
+                     is_read);
+    assert_int_equal(
+        json_read_any(arena, text.data, text.len, value_count_max(text.len), &slow, &err),
+        is_read ? 0 : ERR_INVALID);
+    text_free(&text);
+    arena_free(arena);
+}
+
+static void values_end_where_the_slow_path_ends_them(void **state)
+{
+    (void)state;
+    assert_both_read("1", 131072, 0, true);
+    assert_both_read("1", 131073, 0, false);
+    assert_both_read("[]", 65536, 0,
+                     true); /* a bracket and a comma each, as many as there may be */
+    assert_both_read("[]", 65537, 0, false);
+    assert_both_read("{}", 43690, 0, true); /* a map is two */
+    assert_both_read("{}", 43691, 0, false);
+    assert_both_read("1", 200000, 1600000, true);
+    assert_both_read("1", 200001, 1600000, false);
+}
+
+static void no_last_comma_is_taken_for_want_of_values(void **state)
+{
+    struct arena *arena = arena_new();
+    (void)state;
+    for (size_t count = 131070; count < 131074; count++) {
+        struct text text = TEXT_INIT;
+        list_add(&text, "1", count, 0);
+        text.data[text.len - 1] = ',';
+        text_add_char(&text, ']');
+        assert_null(json_plain_read(arena, text.data, text.len, value_count_max(text.len)));
+        text_free(&text);
+    }
+    arena_free(arena);
+}
+
+static void too_many_values_are_refused_with_their_place(void **state)
+{
+    struct arena *arena = arena_new();
+    struct text text = TEXT_INIT;
+    struct error err = ERROR_INIT;
+    struct value *value = NULL;
+    (void)state;
+    text_add(&text, "{\"a\":\n");
+    list_add(&text, "{}", 50000, 0);
+    text_add_char(&text, '}');
+    assert_int_equal(json_read(arena, text.data, text.len, &value, &err), ERR_INVALID);
+    assert_null(value);
+    assert_string_equal(
+        err.message,
+        "JSON at line 2, column 131071: over 131072 values, each a hundred bytes of memory");
+    assert_string_equal(err.hint, "Leave out what is empty, or split it into several texts.");
+    assert_true(arena_used(arena) == 0); /* nothing of the try is left */
+    assert_int_equal(json_read_own(arena, text.data, text.len, &value, &err), 0);
+    assert_int_equal(value_get(value, "a")->count, 50000);
+    text_free(&text);
+    arena_free(arena);
+}
+
+/* A listing as drivers write it, of more rows than values may be many in a short text. */
+static void large_answers_are_read(void **state)
+{
+    struct arena *arena = arena_new();
+    struct text text = TEXT_INIT;
+    struct error err = ERROR_INIT;
+    struct value *message = NULL;
+    struct json_rows rows;
+    size_t count = 0;
+    (void)state;
+    text_add(&text, "{\"jsonrpc\":\"2.0\",\"id\":7,\"result\":{\"complete\":true,\"objects\":[");
+    for (int i = 0; i < 50000; i++)
+        text_printf(&text,
+                    "%s{\"uid\":\"%032d\",\"epoch\":%d,\"kind\":\"NIC\",\"name\":\"n\",\"spec\":{"
+                    "\"size\":1,\"tags\":[\"a\",\"b\"]},\"status\":{},\"released\":false}",
+                    i ? "," : "", i, i);
+    text_add(&text, "],\"list\":[");
+    for (int i = 0; i < 50000; i++)
+        text_printf(&text, "%s[\"%032d\",1,\"e\"]", i ? "," : "", i);
+    text_add(&text, "]}}");
+    assert_int_equal(json_read_message(arena, text.data, text.len, &message, &rows, &err), 0);
+    assert_true(value_at(message, "result.objects")->count == 50000);
+    while (json_rows_next(&rows, arena))
+        count++;
+    assert_int_equal(count, 50000);
+    text_free(&text);
     arena_free(arena);
 }
 
@@ -219,6 +335,10 @@ int main(void)
         cmocka_unit_test(a_list_left_as_text_is_the_list),
         cmocka_unit_test(fast_path_takes_what_our_programs_write),
         cmocka_unit_test(nesting_ends_where_the_slow_path_ends_it),
+        cmocka_unit_test(values_end_where_the_slow_path_ends_them),
+        cmocka_unit_test(no_last_comma_is_taken_for_want_of_values),
+        cmocka_unit_test(too_many_values_are_refused_with_their_place),
+        cmocka_unit_test(large_answers_are_read),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
