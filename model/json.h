@@ -12,7 +12,7 @@ struct text;
 /*
  * JSON in and out. Reading is jansson's, behind this header: duplicate keys are
  * refused, so are numbers with a fraction or beyond 64 bits, nesting over 64
- * levels, more values than value_count_max(), invalid UTF-8 and NUL characters.
+ * levels, more values than value_count_max() (a map is two), invalid UTF-8 and NUL characters.
  * Writing is deterministic: value order as it stands, or canonical (keys sorted
  * bytewise, no space, RFC 8785 for the value types that we have).
  */

@@ -14,7 +14,7 @@
 #include "model/arena.h"
 #include "model/invariant.h"
 
-enum { BYTES_A_VALUE = 8, VALUES_ANYWAY = 1 << 17 };
+enum { LARGE = 1 << 20, VALUES_MAX = 1 << 17 };
 
 static struct value *value_new(struct arena *arena, enum value_type type)
 {
@@ -92,7 +92,7 @@ struct value *value_map(struct arena *arena)
 
 size_t value_count_max(size_t len)
 {
-    return len / BYTES_A_VALUE > VALUES_ANYWAY ? len / BYTES_A_VALUE : VALUES_ANYWAY;
+    return len > LARGE ? len / 4 : VALUES_MAX;
 }
 
 static struct value *list_copy(struct arena *arena, const struct value *list)

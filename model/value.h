@@ -67,9 +67,9 @@ struct value *value_list(struct arena *arena);
 struct value *value_map(struct arena *arena);
 
 /*
- * How many values a text of `len` bytes may be read into, where a map counts twice: 131072, and one
- * in eight bytes of a text over 1 MiB. Each takes a hundred bytes and more, so that "{}," over and
- * over would take a hundred times its length. Where fields have names there are fewer.
+ * How many values a text of `len` bytes may be read into: 131072, and of one over 1 MiB as many as
+ * a quarter of its bytes. Each takes a hundred bytes and more, so that "{}," over and over would
+ * take a hundred times its length. Where fields have names there are half as many or fewer.
  */
 size_t value_count_max(size_t len);
 

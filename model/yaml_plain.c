@@ -20,6 +20,7 @@ enum {
     DEPTH_MAX = 32,
     TEXT_MAX = YAML_MAX_DOCUMENT, /* so that none in it is longer */
     KEY_MAX = 128,
+    LARGE = 1 << 16,
     PAIRS_MAX = 256, /* of a map: each key is compared with all before it */
 };
 
@@ -36,6 +37,7 @@ struct plain {
     bool is_end;
     bool is_doubtful; /* nothing more is read */
     int depth;
+    size_t values_left; /* below documents, as libyaml's reader counts */
 };
 
 static struct value *block_read(struct plain *plain);
@@ -45,6 +47,14 @@ static struct value *doubt(struct plain *plain)
 {
     plain->is_doubtful = true;
     return NULL;
+}
+
+static bool value_counts(struct plain *plain)
+{
+    if (plain->values_left == 0)
+        return doubt(plain) != NULL;
+    plain->values_left--;
+    return true;
 }
 
 /* ---- lines -------------------------------------------------------------------------- */
@@ -203,6 +213,8 @@ static bool key_take(struct plain *plain, struct value *map)
             len = 0;
     if (len == 0)
         return doubt(plain) != NULL;
+    if (!value_counts(plain))
+        return false;
     value_push_owned(plain->arena, map, arena_text_n(plain->arena, plain->at, len), here(plain),
                      map);
     plain->at += len + 1;
@@ -274,7 +286,7 @@ static struct value *flow_list(struct plain *plain)
     do {
         struct value *value = flow_read(plain);
 
-        if (!value)
+        if (!value || !value_counts(plain))
             return NULL;
         value_append(plain->arena, list, value);
     } while (flow_next(plain) == ',' && plain->at++);
@@ -391,7 +403,7 @@ static struct value *list_read(struct plain *plain)
     while (plain->indent == indent && is_item(plain)) {
         struct value *item = item_read(plain, indent);
 
-        if (!item)
+        if (!item || !value_counts(plain))
             return NULL;
         value_append(plain->arena, list, item);
     }
@@ -410,28 +422,40 @@ static struct value *block_read(struct plain *plain)
 }
 
 /* A document is a map that begins in the first column. */
-struct value *yaml_plain_read(struct arena *arena, const char *file, const char *data, size_t len)
+static struct value *documents_read(struct plain *plain)
 {
-    struct plain plain = {.arena = arena, .file = file, .next = data, .end = data + len};
-    struct value *docs;
+    struct value *docs = value_list(plain->arena);
 
-    if (len > TEXT_MAX)
-        return NULL;
-    docs = value_list(arena);
-    line_next(&plain);
-    while (!plain.is_end && !plain.is_doubtful) {
+    line_next(plain);
+    while (!plain->is_end && !plain->is_doubtful) {
         struct value *document;
 
-        if (plain.indent < 0) {
-            line_next(&plain);
+        if (plain->indent < 0) {
+            line_next(plain);
             continue;
         }
-        if (plain.indent > 0 || is_item(&plain) || !(document = block_read(&plain)) ||
-            plain.indent >= 0)
+        if (plain->indent > 0 || is_item(plain) || !(document = block_read(plain)) ||
+            plain->indent >= 0)
             return NULL;
-        invariant(plain.depth == 0, "%s:%u: a document ends %d deep", file, plain.number,
-                  plain.depth);
-        value_append(arena, docs, document);
+        invariant(plain->depth == 0, "%s:%u: a document ends %d deep", plain->file, plain->number,
+                  plain->depth);
+        value_append(plain->arena, docs, document);
     }
-    return plain.is_doubtful ? NULL : docs;
+    return plain->is_doubtful ? NULL : docs;
+}
+
+struct value *yaml_plain_read(struct arena *arena, const char *file, const char *data, size_t len)
+{
+    struct plain plain = {.arena = len > LARGE ? arena_new() : arena, /* nothing is left of a try */
+                          .file = file,
+                          .next = data,
+                          .end = data + len,
+                          .values_left = value_count_max(len)};
+    struct value *docs = len <= TEXT_MAX ? documents_read(&plain) : NULL;
+
+    if (plain.arena != arena && docs)
+        arena_join(arena, plain.arena);
+    else if (plain.arena != arena)
+        arena_free(plain.arena);
+    return docs;
 }

@@ -31,6 +31,9 @@ struct reader {
     const char *file;
     const char *data;
     size_t len;
+    size_t values_max; /* below documents */
+    size_t values_left;
+    bool is_full;         /* there was one more: nothing more is read */
     size_t problems_max;  /* of the report: no file fills it alone */
     unsigned line_before; /* lines in front of what the parser was given */
     unsigned stopped_at;  /* line at which the parse was given up; 0 while it goes on */
@@ -270,6 +273,21 @@ static struct value *map_read(struct reader *reader, int depth)
     return map;
 }
 
+/* False, and the reading is given up, if the text has too many values. */
+static bool node_count(struct reader *reader, struct position at)
+{
+    if (reader->values_left > 0) {
+        reader->values_left--;
+        return true;
+    }
+    report_add(reader->report, at, "too-large",
+               "over %zu values in one file, each a hundred bytes of memory; split it into several",
+               reader->values_max);
+    reader->stopped_at = at.line;
+    reader->is_full = true;
+    return false;
+}
+
 /* Reads the node that `event` begins, and deletes the event. */
 static struct value *node_read(struct reader *reader, yaml_event_t *event, int depth)
 {
@@ -278,7 +296,9 @@ static struct value *node_read(struct reader *reader, yaml_event_t *event, int d
     struct value *value;
 
     invariant(depth <= YAML_MAX_DEPTH, "%s:%u is read %d deep", at.file, at.line, depth);
-    if (type == YAML_SCALAR_EVENT) {
+    if (depth > 0 && !node_count(reader, at)) {
+        value = value_null(reader->arena);
+    } else if (type == YAML_SCALAR_EVENT) {
         value = scalar_read(reader, event);
     } else if (type == YAML_ALIAS_EVENT) {
         report_add(reader->report, at, "alias",
@@ -361,7 +381,7 @@ static void documents_read(struct reader *reader, struct value *docs)
         reader->stopped_at = 0;
         stream_read(reader, docs);
         yaml_parser_delete(&reader->parser);
-        if (!reader->stopped_at)
+        if (!reader->stopped_at || reader->is_full)
             return;
         size_t stopped = at;
 
@@ -379,6 +399,7 @@ int yaml_read_any(struct arena *arena, const char *file, const char *data, size_
 
     *docs = value_list(arena);
     reader.problems_max = before + PROBLEMS_MAX;
+    reader.values_max = reader.values_left = value_count_max(len);
     if (!yaml_check_text(file, data, len, report))
         return ERR_INVALID;
     if (len >= 3 && memcmp(data, "\xEF\xBB\xBF", 3) == 0) {

@@ -11,8 +11,10 @@
 #include <string.h>
 
 #include "model/arena.h"
+#include "model/error.h"
 #include "model/report.h"
 #include "model/text.h"
+#include "model/yaml.h"
 #include "model/yaml_plain.h"
 
 /* ---- comparing ---------------------------------------------------------------------- */
@@ -70,7 +72,8 @@ static bool compare(const char *data, size_t len)
         /* The list of documents itself has no place. */
         if (status != 0 || report.count || !same_place(slow->at, nowhere) || !same(fast, slow)) {
             printf("# read differently (%s):\n%.*s\n",
-                   report.count ? report.problems[0].message : "", (int)len, data);
+                   report.count ? report.problems[0].message : "", (int)(len < 4000 ? len : 4000),
+                   data);
             fail();
         }
     }
@@ -283,12 +286,82 @@ static void fast_path_takes_long_texts_and_no_large_maps(void **state)
     text_free(&text);
 }
 
+/* `items` of one value each in flow lists, a document for each hundred thousand. */
+static void lists_add(struct text *out, size_t items, const char *last)
+{
+    while (items > 0) {
+        size_t some = items < 100000 ? items : 100000;
+        text_add(out, "---\na: [");
+        for (size_t i = 2; i < some; i++)
+            text_add(out, "1,");
+        text_printf(out, "%s]\n", last);
+        items -= some;
+    }
+}
+
+static void values_end_where_libyaml_ends_them(void **state)
+{
+    (void)state;
+    for (size_t count = 131071; count < 131074; count++) {
+        struct arena *arena = arena_new();
+        struct text text = TEXT_INIT;
+        struct report report;
+        struct value *docs = NULL;
+        lists_add(&text, count, "1");
+        assert_taken(text.data, count <= 131072);
+        report_init(&report, arena);
+        assert_int_equal(yaml_read_any(arena, "f.yaml", text.data, text.len, &docs, &report),
+                         count <= 131072 ? 0 : ERR_INVALID);
+        text_free(&text);
+        arena_free(arena);
+    }
+}
+
+static void too_many_values_are_refused_once_with_their_place(void **state)
+{
+    struct arena *arena = arena_new();
+    struct text text = TEXT_INIT;
+    struct report report;
+    struct value *docs = NULL;
+    (void)state;
+    lists_add(&text, 400000, "\"\\x41\"");
+    report_init(&report, arena);
+    assert_int_equal(yaml_read(arena, "f.yaml", text.data, text.len, &docs, &report), ERR_INVALID);
+    assert_int_equal(docs->count, 1);
+    assert_int_equal(report.count, 1);
+    assert_string_equal(report.problems[0].code, "too-large");
+    assert_string_equal(report.problems[0].message,
+                        "over 131072 values in one file, each a hundred bytes of memory; split it "
+                        "into several");
+    assert_int_equal(report.problems[0].at.line, 4);
+    text_free(&text);
+    arena_free(arena);
+}
+
+/* Ten thousand volumes in one file, as short as they can be written. */
+static void a_large_file_of_small_documents_is_read(void **state)
+{
+    struct text text = TEXT_INIT;
+    (void)state;
+    for (int i = 0; i < 10000; i++)
+        text_printf(&text,
+                    "---\napiVersion: spinel/v1\nkind: Volume\nmetadata: {project: p, name: v%d}\n"
+                    "spec: {size: 1GiB}\n",
+                    i);
+    assert_true(text.len < 1 << 20);
+    assert_taken(text.data, true);
+    text_free(&text);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(fast_path_reads_what_libyaml_reads),
         cmocka_unit_test(fast_path_takes_the_style_of_our_examples),
         cmocka_unit_test(fast_path_takes_long_texts_and_no_large_maps),
+        cmocka_unit_test(values_end_where_libyaml_ends_them),
+        cmocka_unit_test(too_many_values_are_refused_once_with_their_place),
+        cmocka_unit_test(a_large_file_of_small_documents_is_read),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
