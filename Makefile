@@ -269,7 +269,7 @@ model:  ## the protocol of intents, checked with SPIN: it holds, and without any
 	@prove --exec 'sh' docs/model/check.sh :: $(CURDIR)/build/model
 
 check-fuzz: $(replays)  ## the fuzzers' corpora and past findings once more, within time and memory
-	BUILD=$(BUILD) prove -j $(JOBS) --exec 'sh tests/fuzz/replay.sh' $(replays)
+	BUILD=$(BUILD) LARGE=$(if $(SANITIZE),,1) prove -j $(JOBS) --exec 'sh tests/fuzz/replay.sh' $(replays)
 
 check-asan:  ## unit tests under AddressSanitizer, LeakSanitizer and UBSan
 	$(MAKE) check-unit SANITIZE=address,undefined

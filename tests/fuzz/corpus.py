@@ -1,6 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MPL-2.0
 """Writes the committed corpora of the fuzzers anew: tests/fuzz/corpus.py [TARGET...].
+tests/fuzz/corpus.py --large TARGET FOLDER writes inputs just under 1 MiB instead, which are
+committed nowhere.
 
 Seeds that nothing else in the repository has: what drivers, QEMU, browsers, clients and
 git objects look like, and what an attacker would make of them.
@@ -499,7 +501,39 @@ for name, data in {"none": b"\0", "file": b"\1" + RACK, "row": b"\2\n" + rack_ro
                    "row-of-other-bytes": b"\3" + RACK + rack_row(RACK_ID[:31] + b"\0"), "capitals": b"\1" + RACK.upper()}.items():
     seed("rack_identities", name, data)
 
+# ---- just under 1 MiB: what takes far more memory than bytes, or time by the square of its length
+LARGE = (1 << 20) - 64
+def filled(unit, first=b"", last=b""):
+    return first + unit * ((LARGE - len(first) - len(last)) // len(unit)) + last
+def padded(data):
+    return data.ljust(LARGE)
+CHAIN = b'{"":' * 60 + b"0" + b"}" * 60
+dense = filled(b"{},", b"[", b'"\\u0041"]')  # and not plain: the slow path builds two trees
+fullest = padded(b"[" + (CHAIN + b",") * 1060 + b'"\\u0041"]')  # nearly as many values as there may be
+large = {
+    "manifests": [filled(b"[1],", b"a: [", b'"\\x41"]\n'), filled(b"- a:\n", b"a:\n")],
+    "yaml_paths": [filled(b"[1],", b"a: [", b'"\\x41"]\n'), filled(b" a\n", b"a: |\n")],
+    "kinds": [filled(b"{a: 1},", b"a: [", b'"\\x41"]\n')],
+    "site": [filled(b"{a: 1},", b"a: [", b'"\\x41"]\n')],
+    "follow_frames": [filled(b"x", b"\0"), filled(b"{},", b"\x0f[", b"{}]\n")],
+    "driver_requests": [filled(b"\n"), dense],
+    "driver_suite": [filled(b"{},", b"\1\1[", b"{}]\n")],
+    "core_messages": [],  # each byte is turns of a made-up clock; no message is large
+}
+for target in "control instances networks saved_plans tags store_rows".split():
+    large[target] = [dense, fullest]
+
+
+def large_write(target, folder):
+    for number, data in enumerate(large.get(target, [dense])):
+        with open(os.path.join(folder, "large-%d" % number), "wb") as out:
+            out.write(data)
+
+
 if __name__ == "__main__":
+    if sys.argv[1:2] == ["--large"]:
+        large_write(sys.argv[2], sys.argv[3])
+        sys.exit()
     for target, files in seeds.items():
         if len(sys.argv) > 1 and target not in sys.argv[1:]:
             continue

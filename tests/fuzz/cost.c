@@ -21,7 +21,7 @@ enum { CPU_MAX_US = 200000 }; /* what counts the branches makes it about twice a
 #else
 enum { CPU_MAX_US = 100000 };
 #endif
-enum { HEAP_MAX = 64 << 20, SMALL_INPUT = 1 << 20 };
+enum { HEAP_MAX = 64 << 20, SMALL_INPUT = 1 << 20, LONG_INPUT = 64 << 10 };
 
 static size_t heap_now, heap_peak;
 
@@ -87,12 +87,17 @@ static long long run(int (*target)(const uint8_t *data, size_t size), const uint
     return cpu_us() - from;
 }
 
+static long long cpu_max_us(size_t size)
+{
+    return CPU_MAX_US * (long long)(size > LONG_INPUT ? size / LONG_INPUT : 1);
+}
+
 struct cost cost_of(int (*target)(const uint8_t *data, size_t size), const uint8_t *data,
                     size_t size)
 {
     struct cost cost;
     cost.cpu_us = run(target, data, size, &cost.heap);
-    for (int again = 0; again < 2 && cost.cpu_us > CPU_MAX_US / 4; again++) {
+    for (int again = 0; again < 2 && cost.cpu_us > cpu_max_us(size) / 4; again++) {
         long long took = run(target, data, size, &cost.heap);
         cost.cpu_us = took < cost.cpu_us ? took : cost.cpu_us;
     }
@@ -102,7 +107,7 @@ struct cost cost_of(int (*target)(const uint8_t *data, size_t size), const uint8
 bool cost_is_over(const struct cost *cost, size_t size)
 {
 #if !defined(IS_SANITIZED) && defined(__OPTIMIZE__)
-    return cost->cpu_us > CPU_MAX_US || (size < SMALL_INPUT && cost->heap > HEAP_MAX);
+    return cost->cpu_us > cpu_max_us(size) || (size < SMALL_INPUT && cost->heap > HEAP_MAX);
 #else
     (void)cost, (void)size;
     return false;

@@ -7,8 +7,8 @@
 #include <stdint.h>
 
 /*
- * What an input may cost: 100 ms of CPU, and 64 MiB of heap if it is smaller than 1 MiB. Under a
- * sanitizer, or not optimized, neither is measured.
+ * What an input may cost: 100 ms of CPU, a longer one that for each 64 KiB, and 64 MiB of heap if
+ * it is smaller than 1 MiB. Under a sanitizer, or not optimized, neither is measured.
  */
 struct cost {
     long long cpu_us; /* the least of up to three runs: a busy machine is no slow program */

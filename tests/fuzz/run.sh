@@ -8,7 +8,7 @@
 # that the next run goes on from there, whichever build it is: one without sanitizers gets
 # through four times as many inputs, and a sanitized one then reads what that has learnt.
 #
-# No input may cost more than 100 ms of CPU, nor one under 1 MiB more than 64 MiB of memory. Without
+# No input may cost more than 100 ms of CPU (a longer one: for each 64 KiB), nor one under 1 MiB more than 64 MiB of memory. Without
 # sanitizers each is held to that (bounded.c). Under them time and memory are not what they would
 # be: one that takes more than 2 s, or 64 MiB at once, is a finding, and what the rest costs is
 # measured by `make check-fuzz`. MAX_LEN= is the longest input, of 64 KiB; 1048576 finds what grows
