@@ -204,17 +204,20 @@ static bool is_row(const struct value *value)
     return true;
 }
 
-/* Reads rows and drops them, up to the end of their list: NULL if they are no plain rows. */
+/* Reads rows and drops them, up to the end of their list: NULL if they are no plain rows. What is
+ * dropped is not counted beside the others. */
 static const char *rows_pass(struct plain *plain)
 {
     struct arena *arena = plain->arena, *scratch = arena_new();
+    size_t left = plain->left;
     bool are_rows;
 
     plain->arena = scratch;
     do {
         are_rows = is_row(value_read(plain));
+        plain->left = left;
         arena_reset(scratch);
-    } while (are_rows && counted_take(plain, ','));
+    } while (are_rows && char_take(plain, ','));
     plain->arena = arena;
     arena_free(scratch);
     blank_skip(plain);

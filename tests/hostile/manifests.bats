@@ -180,10 +180,13 @@ costs() {
 }
 
 @test "a list, labels and a line that are long cost no more than their length" {
-    { printf 'apiVersion: spinel/v1\nkind: VPC\nmetadata: {name: a, project: p}\nspec: {prefixes: ['
-      yes '1,' | head -500000 | tr -d '\n'
-      printf ']}\n'; } >list.yaml
-    costs 1000 200 list.yaml '500000 elements; at most 8'
+    for count in 100000 500000; do
+        { printf 'apiVersion: spinel/v1\nkind: VPC\nmetadata: {name: a, project: p}\nspec: {prefixes: ['
+          yes '1,' | head -$count | tr -d '\n'
+          printf ']}\n'; } >list-$count.yaml
+    done
+    costs 1000 100 list-100000.yaml '100000 elements; at most 8'
+    costs 1000 100 list-500000.yaml 'list-500000.yaml:4:262149: error: over 131072 values in one file'
     { printf 'apiVersion: spinel/v1\nkind: Pool\nmetadata:\n  name: a\n  labels:\n'
       seq -f '    k%.0f: "!"' 60000
       printf 'spec: {}\n'; } >labels.yaml

@@ -328,6 +328,27 @@ static void large_answers_are_read(void **state)
     arena_free(arena);
 }
 
+/* Rows stay text, so that none of their values counts. */
+static void short_rows_are_no_values(void **state)
+{
+    struct arena *arena = arena_new();
+    struct text text = TEXT_INIT;
+    struct error err = ERROR_INIT;
+    struct value *message = NULL;
+    struct json_rows rows;
+    (void)state;
+    text_add(&text, "{\"id\":7,\"result\":{\"list\":[[]");
+    for (int i = 0; i < 200000; i++)
+        text_add(&text, ",[\"\",0,\"\"]");
+    text_add(&text, "]}}");
+    assert_true(800000 > value_count_max(text.len));
+    assert_int_equal(json_read_message(arena, text.data, text.len, &message, &rows, &err), 0);
+    assert_non_null(rows.at);
+    assert_true(arena_used(arena) < text.len);
+    text_free(&text);
+    arena_free(arena);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -339,6 +360,7 @@ int main(void)
         cmocka_unit_test(no_last_comma_is_taken_for_want_of_values),
         cmocka_unit_test(too_many_values_are_refused_with_their_place),
         cmocka_unit_test(large_answers_are_read),
+        cmocka_unit_test(short_rows_are_no_values),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
