@@ -369,20 +369,6 @@ const struct subject *match_declared(const struct match *match, const struct res
     return name->subject;
 }
 
-const struct subject *match_resolve(const struct match *match, const char *kind_name,
-                                    const char *project, const char *name)
-{
-    const struct kind *kind = kind_find(kind_name);
-    const struct subject *found;
-
-    invariant(kind, "a field refers to a kind that there is");
-    if (!name)
-        return NULL;
-    found = match_find(match, kind, project, name);
-    invariant(!found || found->kind == kind, "%s is asked for as a %s", name, kind_name);
-    return found ? found : match_find(match, kind, NULL, name);
-}
-
 /* Those of the identity are next to one another. */
 static const struct name_entry *name_next(const struct match *match, const struct name_entry *name)
 {
@@ -395,24 +381,42 @@ static const struct name_entry *name_next(const struct match *match, const struc
                : NULL;
 }
 
+/* The first entry, in `project` or else rack-wide, or NULL. */
 static const struct name_entry *name_resolve(const struct match *match, const char *kind_name,
                                              const char *project, const char *name)
 {
     const struct kind *kind = kind_find(kind_name);
-    const struct name_entry *found = name_first(match, kind, project, name);
+    const struct name_entry *found;
 
+    invariant(kind, "a field refers to a kind that there is");
+    if (!name)
+        return NULL;
+    found = name_first(match, kind, project, name);
+    invariant(!found || found->subject->kind == kind, "%s is asked for as a %s", name, kind_name);
     return found ? found : name_first(match, kind, NULL, name);
+}
+
+const struct subject *match_resolve(const struct match *match, const char *kind,
+                                    const char *project, const char *name)
+{
+    const struct name_entry *first = name_resolve(match, kind, project, name);
+
+    return first ? first->subject : NULL;
+}
+
+/* Whom a manifest means, of those that have the name of `first`. */
+static const struct subject *name_wanted(const struct match *match, const struct name_entry *first)
+{
+    for (const struct name_entry *entry = first; entry; entry = name_next(match, entry))
+        if (entry->priority == NAME_PASSES_ON)
+            return entry->subject;
+    return first ? first->subject : NULL;
 }
 
 const struct subject *match_wanted(const struct match *match, const char *kind, const char *project,
                                    const char *name)
 {
-    const struct name_entry *first = name_resolve(match, kind, project, name);
-
-    for (const struct name_entry *entry = first; entry; entry = name_next(match, entry))
-        if (entry->priority == NAME_PASSES_ON)
-            return entry->subject;
-    return first ? first->subject : NULL;
+    return name_wanted(match, name_resolve(match, kind, project, name));
 }
 
 const char *match_present_name(const struct match *match, const char *kind, const char *project,
@@ -420,9 +424,7 @@ const char *match_present_name(const struct match *match, const char *kind, cons
 {
     const struct name_entry *first = name_resolve(match, kind, project, name);
 
-    return first && match_wanted(match, kind, project, name) != first->subject
-               ? first->subject->name
-               : NULL;
+    return first && name_wanted(match, first) != first->subject ? first->subject->name : NULL;
 }
 
 static const struct value *map_or_null(const struct value *value)
