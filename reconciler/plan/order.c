@@ -17,11 +17,17 @@
 #include "reconciler/plan/claims.h"
 #include "reconciler/plan/steps.h"
 
+struct leaver {
+    const struct step *step;
+    const struct leaver *next;
+};
+
 struct ordering {
     struct arena *arena;
     struct plan *plan;
     const struct match *match;
-    unsigned *step_of; /* of each subject; the step count if it has none */
+    unsigned *step_of;             /* of each subject; the step count if it has none */
+    const struct leaver **leavers; /* of each subnet; NULL until somebody lacks an address */
     struct edge *edges;
     size_t edge_count, edge_room;
 };
@@ -143,6 +149,31 @@ static void order_removals(struct ordering *ordering)
 
 /* ---- what is lacking ---------------------------------------------------------------- */
 
+/* NICs that go, by the subnet that they leave. */
+static void leavers_collect(struct ordering *ordering, const struct kind *nic)
+{
+    const struct match *match = ordering->match;
+
+    ordering->leavers = arena_array(ordering->arena, match->count, sizeof(*ordering->leavers));
+    for (size_t i = 0; i < ordering->plan->step_count; i++) {
+        const struct step *step = &ordering->plan->steps[i];
+        const struct leaver **first;
+        struct leaver *leaver;
+        const struct subject *subnet;
+
+        if (step->kind != nic || !step_removes(step))
+            continue;
+        subnet = match_resolve(match, "Subnet", step->project,
+                               value_get_text(known_applied(step->known), "subnet", NULL));
+        if (!subnet)
+            continue;
+        first = &ordering->leavers[subnet - match->subjects];
+        leaver = arena_alloc(ordering->arena, sizeof(*leaver));
+        *leaver = (struct leaver){step, *first};
+        *first = leaver;
+    }
+}
+
 /* NICs that go from the subnet in which it has found no address. */
 static void order_address(struct ordering *ordering, const struct step *nic)
 {
@@ -150,14 +181,12 @@ static void order_address(struct ordering *ordering, const struct step *nic)
         match_wanted(ordering->match, "Subnet", nic->project,
                      value_get_text(nic->resource->spec, "subnet", NULL));
 
-    for (size_t i = 0; i < ordering->plan->step_count; i++) {
-        const struct step *removal = &ordering->plan->steps[i];
-
-        if (removal->kind == nic->kind && step_removes(removal) &&
-            match_resolve(ordering->match, "Subnet", removal->project,
-                          value_get_text(known_applied(removal->known), "subnet", NULL)) == subnet)
-            edge_add(ordering, removal, nic, EDGE_FREES);
-    }
+    invariant(subnet, "NIC %s is in a subnet that nobody declares", nic->name);
+    if (!ordering->leavers)
+        leavers_collect(ordering, nic->kind);
+    for (const struct leaver *leaver = ordering->leavers[subnet - ordering->match->subjects];
+         leaver; leaver = leaver->next)
+        edge_add(ordering, leaver->step, nic, EDGE_FREES);
 }
 
 /* So that nobody who is to free it waits, in a circle, for who lacks it. */
@@ -503,10 +532,10 @@ void steps_order(struct arena *arena, struct plan *plan)
         ordering.step_of[i] = (unsigned)plan->step_count;
     for (unsigned i = 0; i < plan->step_count; i++)
         ordering.step_of[plan->steps[i].subject - plan->match->subjects] = i;
-    for (size_t i = 0; i < plan->step_count; i++)
+    for (size_t i = 0; i < plan->step_count; i++) {
         order_needs(&ordering, &plan->steps[i]);
-    for (size_t i = 0; i < plan->step_count; i++)
         order_lacking(&ordering, &plan->steps[i]);
+    }
     order_removals(&ordering);
     order_handovers(&ordering);
     edges_unique(&ordering);
