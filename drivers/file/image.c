@@ -36,9 +36,10 @@ static char *image_tag_path(struct spinel_host *host, const char *uid)
 static int image_tag(struct spinel_host *host, const char *uid, const struct value **tag,
                      struct error *err)
 {
-    const char *path = image_tag_path(host, uid);
-    *tag = tag_file_read(host, path, uid, "Image");
-    return tag_own(path, uid, tag, err);
+    int result = tag_file_read(host, image_tag_path(host, uid), uid, "Image", tag, err);
+    if (result == 0)
+        *tag = tag_own(*tag, uid);
+    return result;
 }
 
 static char *image_path(struct spinel_host *host, const struct value *tag)

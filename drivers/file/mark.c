@@ -61,11 +61,6 @@ static char *small_file_read(struct spinel_host *host, const char *path)
     return cause ? NULL : text;
 }
 
-static const struct value *of_kind(const struct value *tag, const char *kind)
-{
-    return tag && strcmp(value_get_text(tag, "kind", ""), kind) == 0 ? tag : NULL;
-}
-
 /* What a stranger keeps to himself carries no tag of ours. */
 static bool is_answer(int number)
 {
@@ -74,30 +69,27 @@ static bool is_answer(int number)
            number == EPERM;
 }
 
-/* Of the text that was read, or NULL and errno, which is 0 afterwards if that is an answer. */
-static const struct value *tag_of(struct spinel_host *host, const char *text, const char *native,
-                                  const char *kind)
+/* Of `text`, or, if that is NULL, of errno. */
+static int tag_of(struct spinel_host *host, const char *path, const char *text, const char *native,
+                  const char *kind, const struct value **tag, struct error *err)
 {
-    int cause = text || is_answer(errno) ? 0 : errno;
-    const struct value *tag = text ? of_kind(spinel_tag_read(host, text, native), kind) : NULL;
-    errno = cause;
-    return tag;
+    if (!text && !is_answer(errno))
+        return error_sys(err, "cannot read the tag of %s", path);
+    const struct value *found = text ? spinel_tag_read(host, text, native) : NULL;
+    *tag = strcmp(value_get_text(found, "kind", ""), kind) == 0 ? found : NULL;
+    return 0;
 }
 
-const struct value *tag_file_read(struct spinel_host *host, const char *path, const char *native,
-                                  const char *kind)
+int tag_file_read(struct spinel_host *host, const char *path, const char *native, const char *kind,
+                  const struct value **tag, struct error *err)
 {
     errno = 0;
-    return tag_of(host, small_file_read(host, path), native, kind);
+    return tag_of(host, path, small_file_read(host, path), native, kind, tag, err);
 }
 
-int tag_own(const char *path, const char *uid, const struct value **tag, struct error *err)
+const struct value *tag_own(const struct value *tag, const char *uid)
 {
-    if (!*tag && errno)
-        return error_sys(err, "cannot read the tag of %s", path);
-    if (strcmp(value_get_text(*tag, "uid", ""), uid) != 0)
-        *tag = NULL;
-    return 0;
+    return strcmp(value_get_text(tag, "uid", ""), uid) == 0 ? tag : NULL;
 }
 
 /* NULL: it has none, or errno says why that cannot be told. */
@@ -117,7 +109,8 @@ static char *attribute_read(struct spinel_host *host, const char *path)
     return len > 0 ? text : NULL;
 }
 
-const struct value *mark_read(struct spinel_host *host, const char *path, const char *kind)
+int mark_read(struct spinel_host *host, const char *path, const char *kind,
+              const struct value **tag, struct error *err)
 {
     struct stat st;
     const char *text = NULL, *native = NULL;
@@ -131,7 +124,7 @@ const struct value *mark_read(struct spinel_host *host, const char *path, const 
             text = small_file_read(host, mark_sidecar(host, path));
         }
     }
-    return tag_of(host, text, native, kind);
+    return tag_of(host, path, text, native, kind, tag, err);
 }
 
 int tag_file_write(struct spinel_host *host, const char *path, const struct spinel_op *op,
@@ -161,8 +154,10 @@ int mark_write(struct spinel_host *host, int fd, const char *path, const struct 
 int mark_rewrite(struct spinel_host *host, const char *path, const struct spinel_op *op,
                  const struct value *extra, int *fd, struct error *err)
 {
-    if (!extra)
-        extra = value_get(mark_read(host, path, op->kind), "extra");
+    struct error ignored = ERROR_INIT;
+    const struct value *tag;
+    if (!extra && mark_read(host, path, op->kind, &tag, &ignored) == 0)
+        extra = value_get(tag, "extra");
     int opened = open(path, O_RDWR | O_NOFOLLOW | O_CLOEXEC);
     if (opened < 0)
         return error_sys(err, "cannot open %s", path);

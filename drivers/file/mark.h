@@ -10,9 +10,10 @@
  * native id is the file's name and inode, so a copy of file and tag is not ours.
  */
 
-/* The valid tag of a regular file of `kind` (not of a link to one), or NULL: with errno 0 it has
- * none, else that cannot be told. */
-const struct value *mark_read(struct spinel_host *host, const char *path, const char *kind);
+/* `*tag`: the valid one of a regular file of `kind` (not of a link to one), or NULL if it has none.
+ * An error: that cannot be told. */
+int mark_read(struct spinel_host *host, const char *path, const char *kind,
+              const struct value **tag, struct error *err);
 
 /* Tags the file that is open as `fd` and has, or will have, the name `path`. The tag is durable
  * after an fsync of `fd`. */
@@ -28,14 +29,14 @@ int mark_rewrite(struct spinel_host *host, const char *path, const struct spinel
 char *mark_sidecar(struct spinel_host *host, const char *path);
 bool mark_is_sidecar(const char *name);
 
-/* Tags that are files of their own: of a Pool, of an Image. NULL as mark_read(). */
-const struct value *tag_file_read(struct spinel_host *host, const char *path, const char *native,
-                                  const char *kind);
-/* Of the tag of `path` that was read last: an error if that could not be told. One of another
- * object's becomes NULL. */
-int tag_own(const char *path, const char *uid, const struct value **tag, struct error *err);
+/* Tags that are files of their own: of a Pool, of an Image. As mark_read(). */
+int tag_file_read(struct spinel_host *host, const char *path, const char *native, const char *kind,
+                  const struct value **tag, struct error *err);
 int tag_file_write(struct spinel_host *host, const char *path, const struct spinel_op *op,
                    const char *native, const struct value *extra, struct error *err);
+
+/* `tag`, which may be NULL, or NULL if it is another object's. */
+const struct value *tag_own(const struct value *tag, const char *uid);
 
 /* What a tag says of an object. */
 void mark_fill(struct spinel_object *object, const struct value *tag);

@@ -42,16 +42,19 @@ int names_each(struct spinel_host *host, const char *path,
     return result;
 }
 
-const struct value *pool_tag(struct spinel_host *host, const char *dir)
+int pool_tag(struct spinel_host *host, const char *dir, const struct value **tag, struct error *err)
 {
     struct arena *arena = spinel_arena(host);
     struct stat st;
     if (stat(dir, &st) < 0) {
-        errno = errno == ENOENT || errno == ENOTDIR || errno == ELOOP ? 0 : errno;
-        return NULL;
+        if (errno != ENOENT && errno != ENOTDIR && errno != ELOOP)
+            return error_sys(err, "cannot read the tag of %s", dir);
+        *tag = NULL;
+        return 0;
     }
     return tag_file_read(host, arena_printf(arena, "%s/" POOL_TAG, dir),
-                         arena_printf(arena, "%s:%ju", dir, (uintmax_t)st.st_ino), "Pool");
+                         arena_printf(arena, "%s:%ju", dir, (uintmax_t)st.st_ino), "Pool", tag,
+                         err);
 }
 
 char *place_notes_dir(struct spinel_host *host)
@@ -79,15 +82,16 @@ static void places_grow(struct spinel_host *host, struct pool_places *places)
 static struct pool_place *place_add(struct spinel_host *host, struct pool_places *places,
                                     const char *dir)
 {
+    struct error ignored = ERROR_INIT;
     struct pool_place *place = place_of(places, dir);
     if (place || places->count == PLACES_MAX)
         return place;
     if (places->count == places->room)
         places_grow(host, places);
     place = &places->items[places->count++];
-    place->dir = dir;
-    place->tag = pool_tag(host, dir);
-    place->is_unmounted = !place->tag && errno; /* what cannot be looked at may be */
+    *place = (struct pool_place){.dir = dir};
+    /* What cannot be looked at may be. */
+    place->is_unmounted = pool_tag(host, dir, &place->tag, &ignored) < 0;
     place->uid = value_get_text(place->tag, "uid", NULL);
     return place;
 }

@@ -27,8 +27,9 @@ struct pool_places {
 
 int places_read(struct spinel_host *host, struct pool_places *places, struct error *err);
 
-/* The valid tag of the pool in `dir`, or NULL, as mark_read(). */
-const struct value *pool_tag(struct spinel_host *host, const char *dir);
+/* `*tag`: the valid one of the pool in `dir`, or NULL, as mark_read(). */
+int pool_tag(struct spinel_host *host, const char *dir, const struct value **tag,
+             struct error *err);
 
 int place_note(struct spinel_host *host, const char *uid, const char *dir, struct error *err);
 int place_forget(struct spinel_host *host, const char *uid, struct error *err);

@@ -101,10 +101,13 @@ static int contents_each(struct spinel_host *host, const char *dir, const char *
                          struct error *err)
 {
     struct contents *contents = context;
+    struct error ignored = ERROR_INIT;
+    const struct value *tag = NULL;
     (void)err;
     if (strcmp(name, "lost+found") == 0 || mark_is_sidecar(name))
         return 0;
-    if (mark_read(host, arena_printf(spinel_arena(host), "%s/%s", dir, name), "Volume"))
+    const char *path = arena_printf(spinel_arena(host), "%s/%s", dir, name);
+    if (mark_read(host, path, "Volume", &tag, &ignored) == 0 && tag)
         contents->has_ours = true;
     else
         contents->stranger = name;
@@ -144,10 +147,10 @@ static int pool_make(struct spinel_host *host, const struct spinel_op *op, struc
     int result = directories_make(host, dir, err);
     if (result == 0)
         result = directory_is_own(dir, err);
-    const struct value *tag = result == 0 ? pool_tag(host, dir) : NULL;
-    if (result == 0 && !tag && errno)
-        result = error_sys(err, "cannot read the tag of %s", dir);
-    else if (result == 0 && !tag)
+    const struct value *tag = NULL;
+    if (result == 0)
+        result = pool_tag(host, dir, &tag, err);
+    if (result == 0 && !tag)
         result = directory_may_be_pool(host, dir, err);
     if (result < 0 || (result = mark_admit(tag, op, err)) < 0)
         return result;

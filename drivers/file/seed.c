@@ -44,9 +44,10 @@ static char *seed_path(struct spinel_host *host, const char *uid)
 static int seed_tag(struct spinel_host *host, const char *uid, const struct value **tag,
                     struct error *err)
 {
-    const char *path = seed_path(host, uid);
-    *tag = mark_read(host, path, "Seed");
-    return tag_own(path, uid, tag, err);
+    int result = mark_read(host, seed_path(host, uid), "Seed", tag, err);
+    if (result == 0)
+        *tag = tag_own(*tag, uid);
+    return result;
 }
 
 /* ---- observe ------------------------------------------------------------------------ */

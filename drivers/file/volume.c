@@ -26,10 +26,10 @@ static int found_in(struct spinel_host *host, const char *dir, const char *uid,
                 continue;
             return error_sys(err, "cannot look at %s", path);
         }
-        const struct value *tag = mark_read(host, path, "Volume");
-        if (tag_own(path, uid, &tag, err) < 0)
+        const struct value *tag;
+        if (mark_read(host, path, "Volume", &tag, err) < 0)
             return err->code;
-        *found = (struct volume_found){path, formats[i], tag};
+        *found = (struct volume_found){path, formats[i], tag_own(tag, uid)};
         if (found->tag)
             break;
     }
@@ -75,10 +75,10 @@ static int volume_each(struct spinel_host *host, const char *dir, const char *na
 {
     struct spinel_list *list = context;
     const char *path = arena_printf(spinel_arena(host), "%s/%s", dir, name);
-    const struct value *tag = mark_read(host, path, "Volume");
-    if (!tag && errno) /* what cannot be told is not lost */
-        return error_sys(err, "cannot read the tag of %s", path);
+    const struct value *tag;
     char etag[64];
+    if (mark_read(host, path, "Volume", &tag, err) < 0)
+        return err->code; /* what cannot be told is not lost */
     if (tag && has_volume_name(name) && strncmp(value_get_text(tag, "uid", ""), name, 32) == 0) {
         mark_etag(path, tag, etag);
         spinel_list_add(list, value_get_text(tag, "uid", ""),

@@ -36,12 +36,13 @@ static int pool_need(struct spinel_host *host, const struct spinel_op *op, const
                      struct error *err)
 {
     const char *name = value_get_text(op->spec, "pool", NULL);
+    const struct value *tag;
     *dir = volume_pool_dir(host, op);
     if (!name)
         return directories_make(host, *dir, err);
     if (!ref_spec(op, "Pool", name))
         return error_set(err, ERR_INVALID, "volume %s: pool %s was not sent along", op->name, name);
-    if (pool_tag(host, *dir))
+    if (pool_tag(host, *dir, &tag, err) == 0 && tag)
         return 0;
     error_set(err, ERR_BUSY, "pool %s is not there: %s has no valid " POOL_TAG, name, *dir);
     return error_hint(err, "It is made first; if it was there before, mount its file system.");

@@ -118,41 +118,43 @@ static void place_that_went_meanwhile_is_none(void **state)
 static void tag_that_cannot_be_read_is_told_from_none(void **state)
 {
     struct site *site = *state;
+    const struct value *tag;
     char path[160];
     snprintf(path, sizeof path, "%s/volume", site->pool);
     FILE *file = fopen(path, "w");
     assert_non_null(file);
     fclose(file);
     attribute_errno = EIO;
-    assert_null(mark_read(&site->host, path, "Volume"));
-    assert_int_equal(errno, EIO);
+    assert_int_equal(mark_read(&site->host, path, "Volume", &tag, &site->err), ERR_SYSTEM);
+    assert_int_equal(site->err.sys_errno, EIO);
     attribute_errno = ENODATA;
-    assert_null(mark_read(&site->host, path, "Volume"));
-    assert_int_equal(errno, 0);
+    assert_int_equal(mark_read(&site->host, path, "Volume", &tag, &site->err), 0);
+    assert_null(tag);
     unlink(path);
-    assert_null(mark_read(&site->host, path, "Volume"));
-    assert_int_equal(errno, 0);
+    assert_int_equal(mark_read(&site->host, path, "Volume", &tag, &site->err), 0);
+    assert_null(tag);
 }
 
 static void tag_file_that_cannot_be_read_is_told_from_none(void **state)
 {
     struct site *site = *state;
+    const struct value *tag;
     char path[160];
     snprintf(path, sizeof path, "%s/" POOL_TAG, site->pool);
     FILE *file = fopen(path, "w");
     assert_non_null(file);
     fclose(file);
     fstat_errno = EIO;
-    assert_null(pool_tag(&site->host, site->pool));
-    assert_int_equal(errno, EIO);
+    assert_int_equal(pool_tag(&site->host, site->pool, &tag, &site->err), ERR_SYSTEM);
+    assert_int_equal(site->err.sys_errno, EIO);
     assert_int_equal(places_read(&site->host, &site->places, &site->err), 0);
     assert_true(site->places.items[0].is_unmounted);
     fstat_errno = 0;
-    assert_null(pool_tag(&site->host, site->pool));
-    assert_int_equal(errno, 0);
+    assert_int_equal(pool_tag(&site->host, site->pool, &tag, &site->err), 0);
+    assert_null(tag);
     unlink(path);
-    assert_null(pool_tag(&site->host, site->pool));
-    assert_int_equal(errno, 0);
+    assert_int_equal(pool_tag(&site->host, site->pool, &tag, &site->err), 0);
+    assert_null(tag);
     assert_int_equal(places_read(&site->host, &site->places, &site->err), 0);
     assert_false(site->places.items[0].is_unmounted);
 }
@@ -160,12 +162,13 @@ static void tag_file_that_cannot_be_read_is_told_from_none(void **state)
 static void pool_that_cannot_be_looked_at_may_be_unmounted(void **state)
 {
     struct site *site = *state;
+    const struct value *tag;
     stat_errno = EIO;
-    assert_null(pool_tag(&site->host, site->pool));
-    assert_int_equal(errno, EIO);
+    assert_int_equal(pool_tag(&site->host, site->pool, &tag, &site->err), ERR_SYSTEM);
+    assert_int_equal(site->err.sys_errno, EIO);
     stat_errno = ENOENT;
-    assert_null(pool_tag(&site->host, site->pool));
-    assert_int_equal(errno, 0);
+    assert_int_equal(pool_tag(&site->host, site->pool, &tag, &site->err), 0);
+    assert_null(tag);
 }
 
 /* Whether the bytes are there after an image was done with them, while the tag of another one lies
