@@ -323,6 +323,7 @@ static void garbage_names_nobody(void **state)
 static void a_nics_owner_is_told_as_garbage(void **state)
 {
     struct world *w = *state;
+    const struct step *step;
     struct known *nic;
 
     begins(w, SHOP WEB("cpus: 1, memory: 256MiB"));
@@ -332,7 +333,18 @@ static void a_nics_owner_is_told_as_garbage(void **state)
         json(w, "[{\"path\":\"spec.instance\",\"observed\":\"web-1\",\"desired\":\"nobody\"},"
                 "{\"path\":\"spec.instance\",\"observed\":\"web-1\"}]");
     world_plan(w);
-    assert_non_null(world_step(w, "NIC", "web-1.eth0"));
+    assert_step(w, "NIC", "web-1.eth0", ACTION_UPDATE, RUN);
+    step = world_step(w, "NIC", "web-1.eth0");
+    assert_int_equal(step->field_count, 2);
+    for (size_t i = 0; i < 2; i++) {
+        assert_string_equal(step->fields[i].path, "spec.instance");
+        assert_string_equal(step->fields[i].from->text, "web-1");
+        assert_string_equal(change_text(step->fields[i].change), change_text(CHANGE_LIVE));
+        assert_int_equal(step->fields[i].cause, CAUSE_DRIFT);
+        assert_int_equal(step->fields[i].disposition, RUN);
+    }
+    assert_string_equal(step->fields[0].to->text, "nobody");
+    assert_null(step->fields[1].to);
 }
 
 /* It is seen with the former name once more, while another record has that, too. */
