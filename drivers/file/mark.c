@@ -154,9 +154,10 @@ int mark_write(struct spinel_host *host, int fd, const char *path, const struct 
 int mark_rewrite(struct spinel_host *host, const char *path, const struct spinel_op *op,
                  const struct value *extra, int *fd, struct error *err)
 {
-    struct error ignored = ERROR_INIT;
-    const struct value *tag;
-    if (!extra && mark_read(host, path, op->kind, &tag, &ignored) == 0)
+    const struct value *tag = NULL;
+    if (!extra && mark_read(host, path, op->kind, &tag, err) < 0)
+        return err->code;
+    if (!extra)
         extra = value_get(tag, "extra");
     int opened = open(path, O_RDWR | O_NOFOLLOW | O_CLOEXEC);
     if (opened < 0)

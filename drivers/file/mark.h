@@ -20,8 +20,8 @@ int mark_read(struct spinel_host *host, const char *path, const char *kind,
 int mark_write(struct spinel_host *host, int fd, const char *path, const struct spinel_op *op,
                const struct value *extra, struct error *err);
 
-/* The same for a file that is there, keeping the tag's extra if `extra` is NULL. `*fd` is the
- * caller's then, to be synced and closed. */
+/* The same for a file that is there, keeping the tag's extra if `extra` is NULL: an error if that
+ * cannot be read. `*fd` is the caller's then, to be synced and closed. */
 int mark_rewrite(struct spinel_host *host, const char *path, const struct spinel_op *op,
                  const struct value *extra, int *fd, struct error *err);
 

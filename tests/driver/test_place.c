@@ -135,6 +135,30 @@ static void tag_that_cannot_be_read_is_told_from_none(void **state)
     assert_null(tag);
 }
 
+/* Or what a tag has of the object's own would be lost. */
+static void tag_that_cannot_be_read_is_not_written_over(void **state)
+{
+    struct site *site = *state;
+    const struct spinel_op op = {.epoch = 1,
+                                 .kind = "Volume",
+                                 .uid = "0f8d8e6a0c6b4c0f9d0a1b2c3d4e5f60",
+                                 .name = "v",
+                                 .project = "p"};
+    char path[160];
+    int fd = -1;
+    snprintf(path, sizeof path, "%s/volume", site->pool);
+    FILE *file = fopen(path, "w");
+    assert_non_null(file);
+    fclose(file);
+    attribute_errno = EIO;
+    assert_int_equal(mark_rewrite(&site->host, path, &op, NULL, &fd, &site->err), ERR_SYSTEM);
+    assert_int_equal(site->err.sys_errno, EIO);
+    assert_int_equal(fd, -1);
+    assert_int_equal(access(mark_sidecar(&site->host, path), F_OK), -1);
+    attribute_errno = ENODATA;
+    unlink(path);
+}
+
 static void tag_file_that_cannot_be_read_is_told_from_none(void **state)
 {
     struct site *site = *state;
@@ -209,6 +233,8 @@ int main(void)
                                         site_remove),
         cmocka_unit_test_setup_teardown(place_that_went_meanwhile_is_none, site_make, site_remove),
         cmocka_unit_test_setup_teardown(tag_that_cannot_be_read_is_told_from_none, site_make,
+                                        site_remove),
+        cmocka_unit_test_setup_teardown(tag_that_cannot_be_read_is_not_written_over, site_make,
                                         site_remove),
         cmocka_unit_test_setup_teardown(tag_file_that_cannot_be_read_is_told_from_none, site_make,
                                         site_remove),
