@@ -196,6 +196,58 @@ static bool name_import(struct core *core, struct plan_input *input, struct aren
     return true;
 }
 
+static const struct value *certain_of(struct arena *arena, const struct field *field,
+                                      const struct value *applied, const struct value *observed);
+
+/* A driver leaves out what it did not look at, and what there is none of. */
+static bool may_be_gone(const struct field *field)
+{
+    return field->change == CHANGE_LIVE && field->origin == ORIGIN_DESIRED && !field->fallback &&
+           !field->is_sensitive && field->type != FIELD_MAP && field->type != FIELD_LIST;
+}
+
+static const struct value *certain_map(struct arena *arena, const struct field *field,
+                                       const struct value *applied, const struct value *observed)
+{
+    struct value *map = value_map(arena);
+    for (size_t i = 0; i < applied->pair_count; i++) {
+        const struct pair *pair = &applied->pairs[i];
+        const struct field *child = field_child(field, pair->key);
+        const struct value *seen = value_get(observed, pair->key);
+        if (seen || !child || !may_be_gone(child))
+            value_push(arena, map, pair->key,
+                       (struct value *)(size_t)certain_of(arena, child, pair->value, seen));
+    }
+    return map;
+}
+
+static const struct value *certain_list(struct arena *arena, const struct field *field,
+                                        const struct value *applied, const struct value *observed)
+{
+    struct value *list = value_list(arena);
+    for (size_t i = 0; i < applied->count; i++) {
+        const char *name = value_get_text(applied->items[i], field->list_key, "");
+        value_append(
+            arena, list,
+            (struct value *)(size_t)certain_of(arena, field->item, applied->items[i],
+                                               value_find(observed, field->list_key, name)));
+    }
+    return list;
+}
+
+/* Of what an old copy says was applied last, without what may have been taken away since: it is
+ * done once more, which harms nothing that changes live. */
+static const struct value *certain_of(struct arena *arena, const struct field *field,
+                                      const struct value *applied, const struct value *observed)
+{
+    if (!field || !observed || applied->type != observed->type)
+        return applied;
+    if (value_is_map(applied))
+        return certain_map(arena, field, applied, observed);
+    return value_is_list(applied) && field->list_key ? certain_list(arena, field, applied, observed)
+                                                     : applied;
+}
+
 static void epochs_import(struct core *core, struct plan_input *input, struct arena *arena)
 {
     bool is_renamed = false;
@@ -214,6 +266,9 @@ static void epochs_import(struct core *core, struct plan_input *input, struct ar
                   row->uid, (unsigned long long)row->observed.epoch);
         bool was_live = row->life == LIFE_LIVE && !row->observed.absent;
         row->epoch = row->observed.epoch;
+        const struct kind *kind = kind_find(row->kind);
+        if (was_live && kind && row->applied)
+            row->applied = certain_of(arena, kind->spec, row->applied, row->observed.spec);
         is_renamed |= name_import(core, input, arena, row);
         save_object(core, row);
         if (was_live)
