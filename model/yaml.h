@@ -13,9 +13,9 @@ struct report;
  * Manifest bytes to values, by libyaml's events. YAML 1.2 core scalars only:
  * true, false, null and ~, decimal integers (also 0x and 0o); `no`, `on`, dates
  * and fractions are strings. Refused, each with its place: anchors, aliases,
- * merge keys, tags, duplicate keys, keys that are not scalars, depth over 64,
- * documents over 1 MiB, more values than value_count_max(), invalid UTF-8, a byte-order mark
- * inside, control and bidirectional formatting characters.
+ * merge keys, tags, directives but for %YAML 1.1 or 1.2, duplicate keys, keys that are not scalars,
+ * depth over 64, documents over 1 MiB, more values than value_count_max(), invalid UTF-8, a
+ * byte-order mark inside, control and bidirectional formatting characters.
  */
 enum { YAML_MAX_DEPTH = 64, YAML_MAX_DOCUMENT = 1 << 20 };
 

@@ -63,6 +63,7 @@ struct walk {
     size_t document_start;
     unsigned document_line;
     unsigned problems;
+    unsigned directives;
     bool is_readable;
 };
 
@@ -91,10 +92,32 @@ static void document_end(struct walk *walk, size_t at)
     walk->document_line = walk->line;
 }
 
+/* A line of `%YAML 1.2` or 1.1, which say nothing. */
+static bool is_version(const char *line, size_t len)
+{
+    return len >= 9 && (memcmp(line, "%YAML 1.2", 9) == 0 || memcmp(line, "%YAML 1.1", 9) == 0) &&
+           (len == 9 || line[9] == '\n' || line[9] == '\r');
+}
+
+/* libyaml compares each directive with all before it, and copies what one stands for into each tag:
+ * they are refused before it sees them. */
+static void directive_check(struct walk *walk, size_t at)
+{
+    if (is_version(walk->data + at, walk->len - at))
+        return;
+    if (++walk->directives == 1)
+        report_add(walk->report, (struct position){walk->file, walk->line, 1}, "directive",
+                   "a line that begins with %% is a directive, such as %%TAG, and those are not "
+                   "allowed; take it out, or indent it if it is text");
+    walk->is_readable = false;
+}
+
 static void line_start(struct walk *walk, size_t at)
 {
     walk->line++;
     walk->line_start = at;
+    if (at < walk->len && walk->data[at] == '%')
+        directive_check(walk, at);
     if (at < walk->len && (walk->data[at] == '-' || walk->data[at] == '.') &&
         yaml_is_boundary(walk->data, walk->len, at))
         document_end(walk, at);
@@ -181,7 +204,7 @@ bool yaml_check_text(const char *file, const char *data, size_t len, struct repo
         .document_line = 1,
         .is_readable = true,
     };
-    size_t at = 0;
+    size_t at = 0, first = len >= 3 && memcmp(data, "\xEF\xBB\xBF", 3) == 0 ? 3 : 0;
     int bits = unit_bits(data, len);
 
     if (bits) {
@@ -189,6 +212,8 @@ bool yaml_check_text(const char *file, const char *data, size_t len, struct repo
                    "the file looks like UTF-%d; save it as UTF-8", bits);
         return false;
     }
+    if (first < len && data[first] == '%')
+        directive_check(&walk, first);
     while (at < len) {
         while (at < len && is_plain((unsigned char)data[at]))
             at++;

@@ -77,6 +77,14 @@ pool() { printf 'apiVersion: spinel/v1\nkind: Pool\nmetadata: {name: %s}\nspec: 
     refused tag.yaml 'tag'
     printf 'apiVersion: spinel/v1\nkind: !include /etc/shadow\nmetadata: {name: a}\nspec: {}\n' >include.yaml
     refused include.yaml 'tag'
+    { printf '%%YAML 1.2\n---\n'; pool a; } >version.yaml
+    spinel check version.yaml
+    { printf '%%TAG !e! tag:example.org,2026:\n---\n'; pool a; } >directive.yaml
+    refused directive.yaml 'directive.yaml:1:1: error: a line that begins with % is a directive'
+    { seq -f '%%TAG !%.0f! !' 50000; printf -- '---\n'; pool a; } >directives.yaml
+    costs 500 64 directives.yaml 'directives.yaml:1:1: error: a line that begins with % is a directive'
+    { printf '\xef\xbb\xbf%%TAG ! '; head -c 16000 /dev/zero | tr '\0' a; printf '\n---\n- '; yes '!a' | head -60 | tr '\n' ' '; } >prefix.yaml
+    refused prefix.yaml 'is a directive'
 }
 
 @test "7: bytes and characters that hide something are refused" {
