@@ -510,11 +510,27 @@ def padded(data):
 CHAIN = b'{"":' * 60 + b"0" + b"}" * 60
 dense = filled(b"{},", b"[", b'"\\u0041"]')  # and not plain: the slow path builds two trees
 fullest = padded(b"[" + (CHAIN + b",") * 1060 + b'"\\u0041"]')  # nearly as many values as there may be
+def numbered(unit, first=b""):
+    """As many of `unit` as there is room for, each with its number."""
+    parts, left = [first], LARGE - len(first)
+    while left >= len(unit) + 10:
+        parts.append(unit % len(parts))
+        left -= len(parts[-1])
+    return b"".join(parts)
+OBJECT = b"{apiVersion: spinel/v1,kind: %s,metadata: {name: %s%s},spec: {%s}}\n---\n"
+def declared(kind, name, spec, project=b",project: p"):
+    return OBJECT % (kind, name, project, spec)
+NETWORK = declared(b"Project", b"p", b"", b"") + declared(b"VPC", b"v", b"prefixes: [10.0.0.0/8]") + \
+    declared(b"Subnet", b"s", b"vpc: v,cidr: 10.0.0.0/8")
+NICS = b",".join(b"{name: e%d,subnet: s}" % i for i in range(8))
+declares = [numbered(declared(b"Instance", b"a%d", b"cpus: 1,memory: 64MiB,nics: [" + NICS + b"]"), NETWORK),
+            numbered(declared(b"Volume", b"v%d", b"size: 1MiB"), NETWORK), numbered(declared(b"Pool", b"p%d", b"", b""))]
+directives = numbered(b"%%TAG !%d! !\n")
 large = {
-    "manifests": [filled(b"[1],", b"a: [", b'"\\x41"]\n'), filled(b"- a:\n", b"a:\n")],
-    "yaml_paths": [filled(b"[1],", b"a: [", b'"\\x41"]\n'), filled(b" a\n", b"a: |\n")],
+    "manifests": [filled(b"[1],", b"a: [", b'"\\x41"]\n'), filled(b"- a:\n", b"a:\n"), directives] + declares,
+    "yaml_paths": [directives, filled(b"[1],", b"a: [", b'"\\x41"]\n'), filled(b" a\n", b"a: |\n")],
     "kinds": [filled(b"{a: 1},", b"a: [", b'"\\x41"]\n')],
-    "site": [filled(b"{a: 1},", b"a: [", b'"\\x41"]\n')],
+    "site": [directives, filled(b"{a: 1},", b"a: [", b'"\\x41"]\n')],
     "follow_frames": [filled(b"x", b"\0"), filled(b"{},", b"\x0f[", b"{}]\n")],
     "driver_requests": [filled(b"\n"), dense],
     "driver_suite": [filled(b"{},", b"\1\1[", b"{}]\n")],
