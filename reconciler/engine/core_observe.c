@@ -532,6 +532,8 @@ void round_lost(struct core *core, struct driver *driver, uint64_t round)
     driver_list_failed(core, driver);
     if (round == core->round.number && core->round.is_active)
         round_answered(core, driver);
+    else
+        core->wants_plan = true; /* the last plan was made with what it had listed */
 }
 
 /* Of the list: [uid, epoch, etag]. False: it is none. */

@@ -512,12 +512,33 @@ static void status_for_people_is_no_news(void **state)
     assert_int_equal(rack->loads, loads);
 }
 
+/* All is converged on what was asked later, when that answer is overdue. */
+static void answer_that_never_comes_starts_its_driver_anew(void **state)
+{
+    struct rack *rack = *state;
+    const char *driver = NULL;
+    rack->hang_looks_of = 2;
+    is_looked_at(rack);
+    rack_run(rack, 8000);
+    assert_true(core_is_converged(rack->core));
+    assert_non_null(request_left(rack, &driver));
+    for (int i = 0; i < 100 && rack->kills[0] == 0; i++) {
+        rack->now_ms += 1000;
+        core_timer(rack->core);
+        core_pump(rack->core);
+    }
+    assert_int_equal(rack->kills[0], 1);
+    assert_false(core_is_converged(rack->core));
+    end_is(rack, 2);
+}
+
 int main(void)
 {
 #define RACK_TEST(name) cmocka_unit_test_setup_teardown(name, setup, rack_teardown)
     const struct CMUnitTest tests[] = {
         RACK_TEST(a_step_is_sent_before_the_rest_is_read),
         RACK_TEST(late_answer_of_a_look_that_was_given_up_is_not_believed),
+        RACK_TEST(answer_that_never_comes_starts_its_driver_anew),
         RACK_TEST(status_for_people_is_no_news),
         RACK_TEST(each_of_many_commits_is_taken_by_its_part),
         RACK_TEST(what_a_part_promises_holds_before_it_is_looked_at),
