@@ -52,6 +52,7 @@ json_object_iter_key
 json_object_iter_next
 json_object_iter_value
 json_object_key_to_iter
+json_object_size
 json_string_length
 json_string_value
 malloc
