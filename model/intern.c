@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "model/arena.h"
+#include "model/hash.h"
 #include "model/invariant.h"
 
 struct slot {
@@ -45,47 +46,57 @@ void intern_close(struct intern *intern)
 
 /* ---- hashing and comparing ---------------------------------------------------------- */
 
-static uint64_t mix(uint64_t hash, uint64_t more)
+static void text_add(struct hash *hash, const char *text, size_t len)
 {
-    hash = (hash ^ more) * UINT64_C(0x9E3779B97F4A7C15);
-    return hash ^ hash >> 32;
+    hash_word(hash, len);
+    hash_add(hash, text, len);
 }
 
-static uint64_t text_hash(uint64_t hash, const char *text)
+static void place_add(struct hash *hash, struct position at)
 {
-    for (; *text != '\0'; text++)
-        hash = (hash ^ (unsigned char)*text) * UINT64_C(1099511628211); /* FNV-1a */
-    return mix(hash, 1);
+    hash_word(hash, (uint64_t)at.line << 32 | at.column);
 }
 
-static uint64_t place_hash(uint64_t hash, struct position at)
+/* Each part says its type and length first, so that no two values are the same words. */
+static void value_add(struct hash *hash, const struct value *value)
 {
-    return mix(hash, (uint64_t)at.line << 32 | at.column);
-}
-
-static uint64_t value_hash(uint64_t hash, const struct value *value)
-{
-    hash = place_hash(mix(hash, value->type), value->at);
+    hash_word(hash, value->type);
+    place_add(hash, value->at);
     switch (value->type) {
     case VALUE_BOOL:
-        return mix(hash, value->boolean);
+        hash_word(hash, value->boolean);
+        return;
     case VALUE_INT:
-        return mix(hash, (uint64_t)value->integer);
+        hash_word(hash, (uint64_t)value->integer);
+        return;
     case VALUE_STRING:
-        return text_hash(hash, value->text);
+        text_add(hash, value->text, value->text_len);
+        return;
     case VALUE_LIST:
+        hash_word(hash, value->count);
         for (size_t i = 0; i < value->count; i++)
-            hash = value_hash(hash, value->items[i]);
-        return mix(hash, value->count);
+            value_add(hash, value->items[i]);
+        return;
     case VALUE_MAP:
-        for (size_t i = 0; i < value->pair_count; i++)
-            hash = value_hash(place_hash(text_hash(hash, value->pairs[i].key), value->pairs[i].at),
-                              value->pairs[i].value);
-        return mix(hash, value->pair_count);
+        hash_word(hash, value->pair_count);
+        for (size_t i = 0; i < value->pair_count; i++) {
+            text_add(hash, value->pairs[i].key, strlen(value->pairs[i].key));
+            place_add(hash, value->pairs[i].at);
+            value_add(hash, value->pairs[i].value);
+        }
+        return;
     case VALUE_NULL:
     default:
-        return hash;
+        return;
     }
+}
+
+static uint64_t value_hash(const struct value *value)
+{
+    struct hash hash = hash_begin(&hash_key_own);
+
+    value_add(&hash, value);
+    return hash_end(&hash);
 }
 
 static bool same_place(struct position a, struct position b)
@@ -198,7 +209,7 @@ const char *intern_text(struct intern *intern, const char *text)
 
     if (!text)
         return NULL;
-    slot = slot_take(&intern->texts, text_hash(0, text), text, text_is_equal);
+    slot = slot_take(&intern->texts, hash_text(text), text, text_is_equal);
     if (!slot->item)
         slot->item = arena_text(intern->arena, text);
     return slot->item;
@@ -206,7 +217,7 @@ const char *intern_text(struct intern *intern, const char *text)
 
 const struct value *intern_value(struct intern *intern, const struct value *value)
 {
-    struct slot *slot = slot_take(&intern->values, value_hash(0, value), value, value_is_equal);
+    struct slot *slot = slot_take(&intern->values, value_hash(value), value, value_is_equal);
 
     if (!slot->item)
         slot->item = value_copy(intern->arena, value);

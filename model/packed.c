@@ -11,8 +11,7 @@ enum { ROOM_FIRST = 64 };
 
 static size_t slot_first(const struct packed *table, const void *key)
 {
-    uint64_t hash = hash_bytes(key, table->key_bytes);
-    return (size_t)(hash ^ hash >> 32) & (table->slot_count - 1);
+    return (size_t)hash_bytes(key, table->key_bytes) & (table->slot_count - 1);
 }
 
 void *packed_row(const struct packed *table, size_t i)

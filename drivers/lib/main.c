@@ -8,6 +8,7 @@
  */
 #include <poll.h>
 #include <signal.h>
+#include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,6 +20,7 @@
 #include "drivers/lib/host.h"
 #include "drivers/lib/method.h"
 #include "model/arena.h"
+#include "model/hash.h"
 #include "model/invariant.h"
 #include "model/memory.h"
 
@@ -230,6 +232,9 @@ int spinel_driver_main(const struct spinel_driver *driver, int argc, char **argv
                                .guard_fd = -1,
                                .exit_status = -1,
                                .born_ns = now_ns()};
+    unsigned char key[HASH_KEY_BYTES];
+    randombytes_buf(key, sizeof key);
+    hash_key_set(key);
     if (argc > 1)
         return help(driver, argv[1]);
     memory_settle();

@@ -3,6 +3,9 @@
  * The subcommands, in the order in which `spinel --help` lists them. A new one
  * is a file NAME_cmd.c, its name in command.h and a line here.
  */
+#include <sodium.h>
+
+#include "model/hash.h"
 #include "reconciler/cli/command.h"
 
 static const struct command *const commands[] = {
@@ -15,5 +18,9 @@ static const struct command *const commands[] = {
 
 int main(int argc, const char **argv)
 {
+    unsigned char key[HASH_KEY_BYTES];
+
+    randombytes_buf(key, sizeof(key));
+    hash_key_set(key);
     return command_main(argc, argv, commands);
 }

@@ -15,8 +15,7 @@ enum { SLOTS_FIRST = 64 };
 
 static size_t slot_of(const struct seen_table *table, const char *uid)
 {
-    uint64_t hash = hash_text(uid);
-    return (size_t)(hash ^ hash >> 32) & (table->slot_count - 1);
+    return (size_t)hash_text(uid) & (table->slot_count - 1);
 }
 
 static void chain_add(struct seen_table *table, struct seen *seen)

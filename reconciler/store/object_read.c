@@ -31,8 +31,7 @@ struct memo {
 
 static size_t memo_slot(const char *text)
 {
-    uint64_t hash = hash_text(text);
-    return (size_t)((hash ^ hash >> 32) % MEMO_SLOTS);
+    return (size_t)(hash_text(text) % MEMO_SLOTS);
 }
 
 static const struct value *json_shared(struct query *query, struct arena *arena, struct memo *memo)

@@ -68,7 +68,7 @@ def list_answer(word, uid):
     elif word == "names":
         answer["list"] = rows + [["", 1, "e"], ["../../../etc", 2, "e"], ["g" * 32, 3, EVIL], [UID, 4, EVIL]]
     elif word == "many":
-        answer["list"] = rows + [["%032x" % n, 1, "e"] for n in range(20000)]
+        answer["list"] = rows + [["%032x" % n, 1, "e"] for n in range(200000)]
     elif word == "escape":
         answer["unmanaged"] = [{"kind": EVIL, "native": EVIL, "why": EVIL}]
         answer["trash"] = [{"kind": EVIL, "uid": UID, "native": EVIL, "bytes": -5, "deletedAt": -1, "until": 1 << 62}]

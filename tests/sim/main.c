@@ -7,6 +7,7 @@
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
+#include "model/hash.h"
 #include "tests/sim/crash.h"
 #include "tests/sim/invariants.h"
 #include "tests/sim/run.h"
@@ -333,12 +334,14 @@ static int past(const struct arguments *arguments)
 
 /* What no run may follow: the locale, the zone, how large the environment is, where the heap has
  * what (in this one, what is freed is not given out again first, and large blocks lie below each
- * other), and what freed memory holds. Addresses differ by themselves in another process. */
+ * other), what freed memory holds, and the order in tables. Addresses differ by themselves in
+ * another process. */
 static _Noreturn void replay_elsewhere(uint64_t seed, int out)
 {
     static const char *const surroundings[][2] = {
         {"LC_ALL", "de_DE.UTF-8"},
         {"TZ", "Pacific/Chatham"},
+        {"SIM_HASH_KEY", "in another order"},
         {"MALLOC_PERTURB_", "165"},
         {"GLIBC_TUNABLES", "glibc.malloc.tcache_count=0:glibc.malloc.mxfast=0"
                            ":glibc.malloc.mmap_threshold=4096"},
@@ -428,6 +431,9 @@ static const struct {
 
 int main(int argc, char **argv)
 {
+    const char *key = getenv("SIM_HASH_KEY");
+    if (key && strlen(key) == HASH_KEY_BYTES)
+        hash_key_set((const unsigned char *)key);
     for (size_t i = 0; argc > 1 && i < sizeof commands / sizeof *commands; i++) {
         if (strcmp(argv[1], commands[i].name) != 0)
             continue;
