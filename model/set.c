@@ -166,18 +166,21 @@ void set_builder_share(struct set_builder *builder, const struct resource *resou
     resource_append(builder->checker.arena, &builder->list, own);
 }
 
-/* project NULL comes first. */
-static int identity_compare(const struct resource *a, const struct resource *b)
+/* By kind and project; project NULL comes first. */
+static int home_compare(const struct resource *a, const struct resource *b)
 {
     if (a->kind->rank != b->kind->rank)
         return a->kind->rank < b->kind->rank ? -1 : 1;
-    if (a->project != b->project) {
-        int order = !a->project ? -1 : !b->project ? 1 : strcmp(a->project, b->project);
+    if (a->project == b->project)
+        return 0;
+    return !a->project ? -1 : !b->project ? 1 : strcmp(a->project, b->project);
+}
 
-        if (order != 0)
-            return order;
-    }
-    return strcmp(a->name, b->name);
+static int identity_compare(const struct resource *a, const struct resource *b)
+{
+    int order = home_compare(a, b);
+
+    return order ? order : strcmp(a->name, b->name);
 }
 
 int resource_compare(const void *a, const void *b)
@@ -221,30 +224,54 @@ static void list_sort(struct checker *checker, struct resource_list *list)
     list->count = kept;
 }
 
-/* The resource before `last`, of the same kind and project, that takes the same old name. */
-static const struct resource *rename_rival(const struct set *set, size_t last)
+static bool takes_same_name(const struct resource *a, const struct resource *b)
 {
-    const struct resource *resource = set->resources[last];
+    return home_compare(a, b) == 0 && strcmp(a->renamed_from, b->renamed_from) == 0;
+}
 
-    for (size_t i = last; i-- > 0;) {
-        const struct resource *other = set->resources[i];
+static int rename_compare(const void *a, const void *b)
+{
+    const struct resource *x = *(const struct resource *const *)a;
+    const struct resource *y = *(const struct resource *const *)b;
+    int order = home_compare(x, y);
 
-        if (other->kind != resource->kind ||
-            strcmp(other->project ? other->project : "",
-                   resource->project ? resource->project : "") != 0)
-            return NULL;
-        if (other->renamed_from && strcmp(other->renamed_from, resource->renamed_from) == 0)
-            return other;
-    }
-    return NULL;
+    order = order ? order : strcmp(x->renamed_from, y->renamed_from);
+    return order ? order : strcmp(x->name, y->name);
+}
+
+/* Those that are renamed, of each kind and project by the name that they take. */
+static struct resource_list renames_list(struct arena *arena, const struct set *set)
+{
+    struct resource_list renames = {0};
+
+    for (size_t i = 0; i < set->count; i++)
+        if (set->resources[i]->renamed_from)
+            resource_append(arena, &renames, set->resources[i]);
+    if (renames.count > 1)
+        sort_items(renames.items, renames.count, sizeof(*renames.items), rename_compare);
+    return renames;
+}
+
+/* The last before it that takes the same name. */
+static const struct resource *rename_rival(const struct resource_list *renames,
+                                           const struct resource *resource)
+{
+    struct resource **at =
+        bsearch(&resource, renames->items, renames->count, sizeof(*renames->items), rename_compare);
+
+    invariant(at, "%s %s is renamed, and is not among those", resource->kind->name, resource->name);
+    return at != renames->items && takes_same_name(at[-1], resource) ? at[-1] : NULL;
 }
 
 static void check_renames(struct checker *checker, const struct set *set)
 {
-    for (size_t i = 0; i < set->count; i++) {
+    struct resource_list renames = renames_list(checker->arena, set);
+
+    for (size_t i = 0; renames.count && i < set->count; i++) {
         const struct resource *resource = set->resources[i];
         const char *old = resource->renamed_from;
-        const struct resource *rival = old && !resource->owner ? rename_rival(set, i) : NULL;
+        const struct resource *rival =
+            old && !resource->owner ? rename_rival(&renames, resource) : NULL;
 
         if (rival)
             report_add(checker->report, resource->at, "bad-name",
