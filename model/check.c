@@ -161,7 +161,7 @@ static void refuse_choice(struct checker *checker, const struct field *field,
         all = arena_printf(checker->arena, "%s%s%s", all, count ? ", " : "", words[count]);
         count++;
     }
-    nearest = report_nearest(given->text, words, count);
+    nearest = report_suggest(checker->report, given->text, words, count);
     if (nearest)
         report_add(checker->report, given->at, "bad-value",
                    "%s: \"%.60s\" is not one of %s; did you mean `%s`?", label(field), given->text,
@@ -367,7 +367,7 @@ void check_unknown(struct checker *checker, const struct value *map, const char 
             n++;
         if (n < count || text_equal(pair->key, "<<")) /* merge keys were reported as such */
             continue;
-        nearest = report_nearest(pair->key, names, count);
+        nearest = report_suggest(checker->report, pair->key, names, count);
         if (nearest)
             report_add(checker->report, pair->at, "unknown-field",
                        "unknown field `%.80s`, did you mean `%s`?", pair->key, nearest);

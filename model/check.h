@@ -10,6 +10,7 @@
 struct checker {
     struct arena *arena;
     struct report *report;
+    size_t searched; /* names that were looked at for one that could have been meant */
 };
 
 /* The normal form of `given` (positions kept), or NULL when nothing of it can be

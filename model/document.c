@@ -62,7 +62,7 @@ static void refuse_kind(struct checker *checker, const struct value *word)
     for (size_t i = 0; i < count; i++)
         if (!kinds[i]->is_derived && kinds[i]->scope != SCOPE_SITE)
             names[known++] = kinds[i]->name;
-    nearest = report_nearest(word->text, names, known);
+    nearest = report_suggest(checker->report, word->text, names, known);
     if (nearest)
         report_add(checker->report, word->at, "unknown-kind",
                    "unknown kind `%.60s`, did you mean `%s`?", word->text, nearest);

@@ -48,6 +48,11 @@ static const char *shown_text(struct arena *arena, const char *bytes, size_t len
     return kept;
 }
 
+bool report_is_full(const struct report *report)
+{
+    return report->kept == REPORT_KEPT_MAX;
+}
+
 void report_add(struct report *report, struct position at, const char *code, const char *fmt, ...)
 {
     struct problem *problem;
@@ -56,7 +61,7 @@ void report_add(struct report *report, struct position at, const char *code, con
 
     invariant(code && code[0], "a problem without a code at %u:%u", at.line, at.column);
     report->count++;
-    if (report->kept == REPORT_KEPT_MAX)
+    if (report_is_full(report))
         return;
     problem = problem_new(report);
     va_start(args, fmt);
@@ -122,7 +127,7 @@ static void attach_lines(struct report *report, struct problem **wanted, size_t 
 
 void report_attach_source(struct report *report, const char *file, const char *data, size_t len)
 {
-    struct problem **wanted = arena_array(report->arena, report->kept, sizeof(*wanted));
+    struct problem *wanted[REPORT_KEPT_MAX];
     size_t count = 0;
 
     for (size_t i = 0; i < report->kept; i++) {

@@ -38,6 +38,9 @@ void report_init(struct report *report, struct arena *arena);
 void report_add(struct report *report, struct position at, const char *code, const char *fmt, ...)
     __attribute__((format(printf, 4, 5)));
 
+/* True if what is added next is counted only. */
+bool report_is_full(const struct report *report);
+
 /* Leaves the first `count`. */
 void report_forget(struct report *report, size_t count);
 
@@ -61,5 +64,9 @@ struct value *report_value(struct arena *arena, const struct report *report);
 /* The candidate nearest to `word` by edit distance (at most 2, and less than half
  * of its length), or NULL: for "did you mean". */
 const char *report_nearest(const char *word, const char *const *candidates, size_t count);
+
+/* The same for a problem that is about to be added: NULL without a look if the report is full. */
+const char *report_suggest(const struct report *report, const char *word,
+                           const char *const *candidates, size_t count);
 
 #endif

@@ -20,7 +20,34 @@ static int smaller(int a, int b)
     return a < b ? a : b;
 }
 
-/* Optimal string alignment distance; both words are at most WORD_MAX long. */
+static bool same(char a, char b)
+{
+    return lower(a) == lower(b);
+}
+
+/* One row of the table, of the cells that are at most DISTANCE_MAX off its diagonal, as no way
+ * within that leaves them; the smallest of it. */
+static int row_fill(const int *before, const int *above, int *row, size_t i, const char *a,
+                    const char *b, size_t b_len)
+{
+    size_t first = i > DISTANCE_MAX ? i - DISTANCE_MAX : 1;
+    int least = first == 1 ? (int)i : DISTANCE_MAX + 1;
+
+    row[first - 1] = least;
+    for (size_t j = first; j <= b_len && j <= i + DISTANCE_MAX; j++) {
+        row[j] =
+            smaller(above[j - 1] + !same(a[i - 1], b[j - 1]), smaller(above[j], row[j - 1]) + 1);
+        if (i > 1 && j > 1 && same(a[i - 1], b[j - 2]) && same(a[i - 2], b[j - 1]))
+            row[j] = smaller(row[j], before[j - 2] + 1);
+        least = smaller(least, row[j]);
+    }
+    if (b_len > i + DISTANCE_MAX)
+        row[i + DISTANCE_MAX + 1] = DISTANCE_MAX + 1;
+    return least;
+}
+
+/* Optimal string alignment distance, or DISTANCE_MAX + 1 for all that is more; both words are at
+ * most WORD_MAX long. */
 static int distance(const char *a, size_t a_len, const char *b, size_t b_len)
 {
     int rows[3][WORD_MAX + 1];
@@ -33,20 +60,13 @@ static int distance(const char *a, size_t a_len, const char *b, size_t b_len)
     for (size_t i = 1; i <= a_len; i++) {
         int *spare = before;
 
-        row[0] = (int)i;
-        for (size_t j = 1; j <= b_len; j++) {
-            bool same = lower(a[i - 1]) == lower(b[j - 1]);
-
-            row[j] = smaller(above[j - 1] + !same, smaller(above[j], row[j - 1]) + 1);
-            if (i > 1 && j > 1 && lower(a[i - 1]) == lower(b[j - 2]) &&
-                lower(a[i - 2]) == lower(b[j - 1]))
-                row[j] = smaller(row[j], before[j - 2] + 1);
-        }
+        if (row_fill(before, above, row, i, a, b, b_len) > DISTANCE_MAX)
+            return DISTANCE_MAX + 1;
         before = above;
         above = row;
         row = spare;
     }
-    return above[b_len];
+    return smaller(above[b_len], DISTANCE_MAX + 1);
 }
 
 const char *report_nearest(const char *word, const char *const *candidates, size_t count)
@@ -70,4 +90,10 @@ const char *report_nearest(const char *word, const char *const *candidates, size
         }
     }
     return nearest;
+}
+
+const char *report_suggest(const struct report *report, const char *word,
+                           const char *const *candidates, size_t count)
+{
+    return report_is_full(report) ? NULL : report_nearest(word, candidates, count);
 }

@@ -325,6 +325,7 @@ const struct set *set_builder_finish(struct set_builder *builder)
     list_sort(checker, list);
     set->resources = list->items;
     set->count = list->count;
+    set_check_projects(checker, set);
     for (size_t i = 0; i < set->count; i++)
         resource_resolve(checker, set, set->resources[i], i ? set->resources[i - 1] : NULL);
     set_check_order(set);

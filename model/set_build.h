@@ -38,6 +38,9 @@ void instance_derive(struct arena *arena, const struct set *declared,
 void resource_resolve(struct checker *checker, const struct set *set, struct resource *resource,
                       const struct resource *before);
 
+/* Reports each project that is missing, once for each file. */
+void set_check_projects(struct checker *checker, const struct set *set);
+
 /* Reports each cycle of references once, link by link. */
 void set_check_cycles(struct checker *checker, const struct set *set);
 

@@ -10,10 +10,11 @@
 #include "model/arena.h"
 #include "model/invariant.h"
 #include "model/set_build.h"
+#include "model/text.h"
 
-/* Beyond this many problems nobody reads suggestions, and looking for them in a
- * large set would cost more than the check. */
-enum { SUGGESTIONS_MAX = 500 };
+/* No search for a name that could have been meant begins once those of a set have looked at so
+ * many names, or at so many times the set: what dangles by the thousand is no slip of the pen. */
+enum { SEARCH_MAX = 100000, SEARCH_TIMES = 8 };
 
 struct resolver {
     struct checker *checker;
@@ -41,25 +42,39 @@ static void ref_add(struct resolver *resolver, const struct resource *ref)
     resolver->refs[resolver->count++] = ref;
 }
 
+/* Where the resources of a kind begin in the set, or would. */
+static size_t kind_start(const struct set *set, const struct kind *kind)
+{
+    size_t low = 0, high = set->count;
+
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+
+        if (set->resources[middle]->kind->rank < kind->rank)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
 /* Names of a kind that could have been meant; one elsewhere goes to `*stranger`. */
-static const char *nearest_name(struct resolver *resolver, const char *kind, const char *name,
-                                const struct resource **stranger)
+static const char *nearest_name(struct resolver *resolver, const struct kind *kind,
+                                const char *name, const struct resource **stranger)
 {
     const struct set *set = resolver->set;
+    const char *project = resolver->resource->project;
+    size_t at = kind_start(set, kind);
     const char **names;
     const char *nearest;
-    const char *project = resolver->resource->project;
     size_t count = 0;
 
-    if (resolver->checker->report->count > SUGGESTIONS_MAX)
-        return NULL;
     /* Not in the arena: hundreds of these lists are as large as a rack. */
-    names = memory_need(malloc(set->count * sizeof(*names)));
-    for (size_t i = 0; i < set->count; i++) {
-        const struct resource *other = set->resources[i];
+    names = memory_need(malloc((set->count - at + 1) * sizeof(*names)));
+    for (; at < set->count && set->resources[at]->kind == kind; at++) {
+        const struct resource *other = set->resources[at];
 
-        if (strcmp(other->kind->name, kind) != 0)
-            continue;
+        resolver->checker->searched++;
         if (!other->project || (project && strcmp(other->project, project) == 0))
             names[count++] = other->name;
         else if (strcmp(other->name, name) == 0)
@@ -70,6 +85,14 @@ static const char *nearest_name(struct resolver *resolver, const char *kind, con
     return nearest;
 }
 
+static bool may_search(const struct resolver *resolver)
+{
+    size_t searched = resolver->checker->searched;
+
+    return !report_is_full(resolver->checker->report) &&
+           (searched < SEARCH_MAX || searched / SEARCH_TIMES < resolver->set->count);
+}
+
 static void dangling_report(struct resolver *resolver, const char *label, const char *kind,
                             const char *name, struct position at)
 {
@@ -78,7 +101,7 @@ static void dangling_report(struct resolver *resolver, const char *label, const 
 
     invariant(of, "%s refers to kind %s, which there is not", label, kind);
     const struct resource *stranger = NULL;
-    const char *nearest = nearest_name(resolver, kind, name, &stranger);
+    const char *nearest = may_search(resolver) ? nearest_name(resolver, of, name, &stranger) : NULL;
     const char *project = of->scope == SCOPE_RACK ? NULL : resolver->resource->project;
     const char *where = project ? arena_printf(arena, " in project %s", project) : "";
     const char *more = "";
@@ -113,10 +136,10 @@ static void refs_walk(struct resolver *resolver, const struct field *field,
 
     if (field->ref && value_is_text(value)) {
         ref = set_target(resolver->set, resolver->resource, field->ref, value->text);
-        if (!ref)
+        if (!ref && !resolver->resource->owner)
             dangling_report(resolver, label(field), field->ref, value->text,
                             value_place(resolver->resource, value));
-        else if (!field->ref_weak)
+        else if (ref && !field->ref_weak)
             ref_add(resolver, ref);
     } else if (field->type == FIELD_LIST && field->item && value_is_list(value)) {
         for (size_t i = 0; i < value->count; i++)
@@ -131,37 +154,13 @@ static void refs_walk(struct resolver *resolver, const struct field *field,
     }
 }
 
-/* True for the first resource of its file and project: a project that is missing
- * is one mistake, not one for each resource in it. */
-static bool is_first_of_project(const struct resolver *resolver)
-{
-    const struct resource *resource = resolver->resource;
-
-    if (resolver->checker->report->count > SUGGESTIONS_MAX)
-        return false;
-    for (size_t i = 0; i < resolver->set->count; i++) {
-        const struct resource *other = resolver->set->resources[i];
-
-        if (!other->project || strcmp(other->project, resource->project) != 0)
-            continue;
-        if (other->at.file == resource->at.file)
-            return other == resource;
-    }
-    return true;
-}
-
 static void project_resolve(struct resolver *resolver)
 {
-    const struct resource *resource = resolver->resource;
-    const struct resource *project;
+    const char *name = resolver->resource->project;
+    const struct resource *project = name ? set_find(resolver->set, "Project", NULL, name) : NULL;
 
-    if (!resource->project)
-        return;
-    project = set_find(resolver->set, "Project", NULL, resource->project);
     if (project)
         ref_add(resolver, project);
-    else if (!resource->owner && is_first_of_project(resolver))
-        dangling_report(resolver, "project", "Project", resource->project, resource->project_at);
 }
 
 /* An instance waits for its NICs and its seed. */
@@ -210,15 +209,11 @@ static void refs_keep(struct arena *arena, struct resource *resource, const stru
 void resource_resolve(struct checker *checker, const struct set *set, struct resource *resource,
                       const struct resource *before)
 {
-    struct report muted;
-    struct checker silent = {.arena = checker->arena, .report = &muted};
-    struct resolver resolver = {
-        .checker = resource->owner ? &silent : checker, .set = set, .resource = resource};
+    struct resolver resolver = {.checker = checker, .set = set, .resource = resource};
     size_t kept = 0;
 
     resolver.refs = resolver.few;
     resolver.room = sizeof(resolver.few) / sizeof(resolver.few[0]);
-    report_init(&muted, checker->arena);
     project_resolve(&resolver);
     refs_walk(&resolver, resource->kind->spec, resource->spec);
     derived_resolve(&resolver);
@@ -233,6 +228,55 @@ void resource_resolve(struct checker *checker, const struct set *set, struct res
     refs_keep(checker->arena, resource, before, resolver.refs, kept);
     if (resolver.refs != resolver.few)
         free(resolver.refs);
+}
+
+/* By project and file, and as in the set. */
+static int lost_compare(const void *a, const void *b)
+{
+    const struct resource *x = *(const struct resource *const *)a;
+    const struct resource *y = *(const struct resource *const *)b;
+    int order = strcmp(x->project, y->project);
+
+    if (order == 0)
+        order = text_compare(x->at.file, y->at.file);
+    return order ? order : resource_compare(a, b);
+}
+
+/* A project that is missing is one mistake of a file, not one for each resource in it. */
+static void lost_report(struct checker *checker, const struct set *set,
+                        const struct resource **lost, size_t count)
+{
+    if (count > 1)
+        qsort(lost, count, sizeof(*lost), lost_compare);
+    for (size_t i = 0; i < count; i++) {
+        struct resolver resolver = {.checker = checker, .set = set, .resource = lost[i]};
+
+        if (i > 0 && strcmp(lost[i]->project, lost[i - 1]->project) == 0 &&
+            text_compare(lost[i]->at.file, lost[i - 1]->at.file) == 0)
+            continue;
+        dangling_report(&resolver, "project", "Project", lost[i]->project, lost[i]->project_at);
+    }
+}
+
+void set_check_projects(struct checker *checker, const struct set *set)
+{
+    const struct resource **lost = memory_need(malloc((set->declared + 1) * sizeof(*lost)));
+    const char *known = NULL;
+    size_t count = 0;
+
+    for (size_t i = 0; i < set->count; i++) {
+        const struct resource *resource = set->resources[i];
+
+        if (!resource->project || resource->owner ||
+            (known && strcmp(resource->project, known) == 0))
+            continue;
+        if (set_find(set, "Project", NULL, resource->project))
+            known = resource->project;
+        else
+            lost[count++] = resource;
+    }
+    lost_report(checker, set, lost, count);
+    free(lost);
 }
 
 static void refs_collect(struct arena *arena, const struct resource *resource, struct value *refs,

@@ -210,6 +210,25 @@ costs() {
     costs 3000 200 machines.yaml 'there is no Subnet'
 }
 
+@test "names that are nowhere cost no search each, nor do their projects and former names" {
+    { printf 'apiVersion: spinel/v1\nkind: Project\nmetadata: {name: p}\nspec: {}\n'
+      long=$(printf 'a%.0s' $(seq 40))
+      for i in $(seq -w 4000); do
+          printf -- '---\napiVersion: spinel/v1\nkind: Pool\nmetadata: {name: %s%s}\nspec: {}\n' "$long" "$i"
+          printf -- '---\napiVersion: spinel/v1\nkind: Volume\nmetadata: {name: v%s, project: p}\nspec: {size: 1GiB, pool: %sx%s}\n' "$i" "$long" "$i"
+      done; } >pools.yaml
+    costs 1500 300 pools.yaml 'did you mean `aaaa'
+    for i in $(seq 8000); do
+        printf -- '---\napiVersion: spinel/v1\nkind: Instance\nmetadata: {name: m%s, project: none}\nspec: {cpus: 1, memory: 64MiB, nics: [{name: e, subnet: s}]}\n' "$i"
+    done >machines.yaml
+    costs 1500 300 machines.yaml 'there is no Project `none`'
+    { for i in $(seq 30000); do
+          printf -- '---\napiVersion: spinel/v1\nkind: Pool\nmetadata: {name: a%s, renamedFrom: b%s}\nspec: {}\n' "$i" "$i"
+      done
+      printf -- '---\napiVersion: spinel/v1\nkind: Pool\nmetadata: {name: z, renamedFrom: b1}\nspec: {}\n'; } >renamed.yaml
+    costs 1500 300 renamed.yaml 'a1 takes the name b1, too'
+}
+
 @test "a machine that is called like a service of the host is a machine and no more" {
     printf 'apiVersion: spinel/v1\nkind: Project\nmetadata: {name: p}\nspec: {}\n---\napiVersion: spinel/v1\nkind: Instance\nmetadata: {name: sshd, project: p}\nspec: {cpus: 1, memory: 64MiB}\n' >lab/manifests/sshd.yaml
     git -C lab/manifests add -A

@@ -49,7 +49,7 @@ static const struct kind *thing_kind(void)
 static struct thing thing(void **state, const char *json_spec)
 {
     struct fixture *f = *state;
-    struct checker checker = {f->arena, &f->report};
+    struct checker checker = {.arena = f->arena, .report = &f->report};
     struct error err = ERROR_INIT;
     struct value *given = NULL;
 
@@ -193,8 +193,8 @@ static void fields_are_those_of_the_kind(void **state)
 static void a_secret_of_the_wrong_type_is_not_shown(void **state)
 {
     struct fixture *f = *state;
-    const char *yaml =
-        HEAD("Instance", "i") "spec: {cpus: 1, memory: 256MiB, cloudInit: {userData: 12345}}\n";
+    const char *yaml = PROJECT HEAD(
+        "Instance", "i") "spec: {cpus: 1, memory: 256MiB, cloudInit: {userData: 12345}}\n";
 
     fixture_read(f, "m.yaml", yaml, strlen(yaml));
     assert_int_equal(f->report.count, 1);

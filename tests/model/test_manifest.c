@@ -177,26 +177,103 @@ static void a_machine_may_refer_to_more_than_a_handful(void **state)
     }
 }
 
-static void beyond_a_number_of_mistakes_nobody_searches_for_what_was_meant(void **state)
+/* Volumes, and machines that each name one of them with a letter too much. */
+static void slips_read(struct fixture *f, int volumes, int machines)
 {
-    struct fixture *f = *state;
     struct text yaml = TEXT_INIT;
-    size_t suggested = 0;
 
-    text_add(&yaml, PROJECT HEAD("Volume", "volume") "spec: {size: 1GiB}\n");
-    for (int i = 0; i < 1500; i++)
+    text_add(&yaml, PROJECT);
+    for (int i = 0; i < volumes; i++)
+        text_printf(&yaml, HEAD("Volume", "volume-%05d") "spec: {size: 1GiB}\n", i);
+    for (int i = 0; i < machines; i++)
         text_printf(&yaml,
-                    HEAD("Instance", "i%d") "spec: {cpus: 1, memory: 64MiB, disks: [{name: a, "
-                                            "volume: volum}]}\n",
-                    i);
+                    HEAD("Instance", "i%05d") "spec: {cpus: 1, memory: 64MiB, disks: [{name: a, "
+                                              "volume: volume-%05dx}]}\n",
+                    i, i);
     read_fresh(f, yaml.data);
     text_free(&yaml);
-    assert_int_equal(f->report.count, 1500);
-    for (size_t i = 0; i < f->report.kept; i++) {
-        assert_non_null(strstr(f->report.problems[i].message, "volum"));
-        suggested += strstr(f->report.problems[i].message, "did you mean") != NULL;
+    assert_int_equal(f->report.count, machines);
+}
+
+static size_t suggestions_count(const struct fixture *f, size_t from, size_t to)
+{
+    size_t count = 0;
+
+    for (size_t i = from; i < to; i++)
+        count += strstr(f->report.problems[i].message, "did you mean `volume-") != NULL;
+    return count;
+}
+
+/* A search looks at each name of the kind: so many suggestions are so many comparisons. */
+static void
+names_that_could_have_been_meant_are_searched_for_a_bounded_number_of_times(void **state)
+{
+    struct fixture *f = *state;
+
+    slips_read(f, 2000, 2000);
+    assert_int_equal(f->report.kept, REPORT_KEPT_MAX);
+    assert_int_equal(suggestions_count(f, 0, 50), 50);
+    assert_int_equal(suggestions_count(f, 50, f->report.kept), 0);
+}
+
+static void a_few_slips_are_told_what_was_meant_in_a_set_of_any_size(void **state)
+{
+    struct fixture *f = *state;
+
+    slips_read(f, 30000, 5);
+    assert_int_equal(suggestions_count(f, 0, 5), 5);
+}
+
+static void a_project_that_is_missing_is_one_mistake_of_each_file(void **state)
+{
+    static const char *const files[] = {"a.yaml", "b.yaml"};
+    struct fixture *f = *state;
+    struct set_builder *builder = set_builder_new(f->arena, &f->report);
+
+    for (size_t n = 0; n < 2; n++) {
+        struct text yaml = TEXT_INIT;
+        struct value *docs;
+
+        for (int i = 0; i < 700; i++)
+            text_printf(&yaml, HEAD("Volume", "%c%d") "spec: {size: 1GiB}\n", files[n][0], i);
+        text_printf(&yaml, HEAD("Instance", "%c") "spec: {cpus: 1, memory: 64MiB, cloudInit: {}}\n",
+                    files[n][0]);
+        yaml_read(f->arena, files[n], yaml.data, yaml.len, &docs, &f->report);
+        for (size_t i = 0; i < docs->count; i++)
+            set_builder_add(builder, docs->items[i]);
+        text_free(&yaml);
     }
-    assert_in_range(suggested, 1, f->report.kept - 1);
+    set_builder_finish(builder);
+    report_sort(&f->report);
+    assert_int_equal(f->report.count, 2);
+    for (size_t n = 0; n < 2; n++) {
+        assert_string_equal(f->report.problems[n].at.file, files[n]);
+        assert_string_equal(f->report.problems[n].message, "project: there is no Project `shop`");
+    }
+}
+
+static void each_but_the_first_that_takes_an_old_name_is_told_who_takes_it_too(void **state)
+{
+    struct fixture *f = *state;
+
+    read_fresh(f, PROJECT "---\napiVersion: spinel/v1\nkind: Volume\n"
+                          "metadata: {project: shop, name: a, renamedFrom: old}\n"
+                          "spec: {size: 1GiB}\n"
+                          "---\napiVersion: spinel/v1\nkind: Volume\n"
+                          "metadata: {project: shop, name: b, renamedFrom: other}\n"
+                          "spec: {size: 1GiB}\n"
+                          "---\napiVersion: spinel/v1\nkind: Volume\n"
+                          "metadata: {project: shop, name: c, renamedFrom: old}\n"
+                          "spec: {size: 1GiB}\n"
+                          "---\napiVersion: spinel/v1\nkind: VPC\n"
+                          "metadata: {project: shop, name: d, renamedFrom: old}\n"
+                          "spec: {prefixes: [10.0.0.0/16]}\n"
+                          "---\napiVersion: spinel/v1\nkind: Volume\n"
+                          "metadata: {project: shop, name: e, renamedFrom: old}\n"
+                          "spec: {size: 1GiB}\n");
+    assert_int_equal(f->report.count, 2);
+    assert_said(f, "renamedFrom: a takes the name old, too");
+    assert_said(f, "renamedFrom: c takes the name old, too");
 }
 
 static void what_two_claim_is_said_of_the_second(void **state)
@@ -334,7 +411,10 @@ int main(void)
         MODEL_TEST(characters_that_hide_are_named),
         MODEL_TEST(the_line_that_is_shown_ends_before_its_carriage_return),
         MODEL_TEST(a_machine_may_refer_to_more_than_a_handful),
-        MODEL_TEST(beyond_a_number_of_mistakes_nobody_searches_for_what_was_meant),
+        MODEL_TEST(names_that_could_have_been_meant_are_searched_for_a_bounded_number_of_times),
+        MODEL_TEST(a_few_slips_are_told_what_was_meant_in_a_set_of_any_size),
+        MODEL_TEST(a_project_that_is_missing_is_one_mistake_of_each_file),
+        MODEL_TEST(each_but_the_first_that_takes_an_old_name_is_told_who_takes_it_too),
         MODEL_TEST(what_two_claim_is_said_of_the_second),
         MODEL_TEST(addresses_are_read_strictly),
         MODEL_TEST(paths_of_a_site_file_are_relative_to_it),
