@@ -15,6 +15,8 @@
 #include "reconciler/plan/text.h"
 
 enum { MAX_VALUE_COLUMNS = 40, MAX_PATH_COLUMNS = 28, FIELD_INDENT = 6, NOTE_INDENT = 10 };
+/* Bytes of a value's words behind which they are cut, whatever characters they are. */
+enum { WORDS_ENOUGH = 4 * MAX_VALUE_COLUMNS };
 
 enum tone { TONE_PLAIN, TONE_ADD, TONE_CHANGE, TONE_REMOVE, TONE_KEEP, TONE_DIM, TONE_BOLD };
 
@@ -133,7 +135,7 @@ static const char *map_words(struct arena *arena, const struct field *field,
 {
     const char *words = "";
 
-    for (size_t i = 0; i < map->pair_count; i++) {
+    for (size_t i = 0; i < map->pair_count && strlen(words) <= WORDS_ENOUGH; i++) {
         const struct field *child = field ? field_child(field, map->pairs[i].key) : NULL;
         const struct value *value = map->pairs[i].value;
 
@@ -150,7 +152,7 @@ static const char *list_words(struct arena *arena, const struct field *field,
 {
     const char *words = "";
 
-    for (size_t i = 0; i < list->count; i++)
+    for (size_t i = 0; i < list->count && strlen(words) <= WORDS_ENOUGH; i++)
         words = arena_printf(arena, "%s%s%s", words, i ? ", " : "",
                              scalar_words(arena, field ? field->item : NULL, list->items[i]));
     return *words ? words : "none";
