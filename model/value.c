@@ -272,6 +272,36 @@ static bool list_equal(const struct value *a, const struct value *b)
     return true;
 }
 
+static int pair_compare(const void *a, const void *b)
+{
+    return strcmp(((const struct pair *)a)->key, ((const struct pair *)b)->key);
+}
+
+enum { FEW_PAIRS = 16 };
+
+static struct pair *pairs_sorted(const struct value *map)
+{
+    struct pair *pairs = memory_need(malloc(map->pair_count * sizeof(*pairs)));
+
+    memcpy(pairs, map->pairs, map->pair_count * sizeof(*pairs));
+    qsort(pairs, map->pair_count, sizeof(*pairs), pair_compare);
+    return pairs;
+}
+
+/* Of maps of one size in two orders. */
+static bool sorted_equal(const struct value *a, const struct value *b)
+{
+    struct pair *left = pairs_sorted(a), *right = pairs_sorted(b);
+    bool is_equal = true;
+
+    for (size_t i = 0; is_equal && i < a->pair_count; i++)
+        is_equal =
+            strcmp(left[i].key, right[i].key) == 0 && value_equal(left[i].value, right[i].value);
+    free(left);
+    free(right);
+    return is_equal;
+}
+
 static bool map_equal(const struct value *a, const struct value *b)
 {
     if (a->pair_count != b->pair_count)
@@ -279,8 +309,11 @@ static bool map_equal(const struct value *a, const struct value *b)
     for (size_t i = 0; i < a->pair_count; i++) {
         const struct pair *other = &b->pairs[i];
 
-        if (strcmp(a->pairs[i].key, other->key) != 0)
+        if (strcmp(a->pairs[i].key, other->key) != 0) {
+            if (a->pair_count > FEW_PAIRS)
+                return sorted_equal(a, b);
             other = map_pair(b, a->pairs[i].key);
+        }
         if (!other || !value_equal(a->pairs[i].value, other->value))
             return false;
     }
@@ -310,11 +343,6 @@ bool value_equal(const struct value *a, const struct value *b)
     default:
         return true;
     }
-}
-
-static int pair_compare(const void *a, const void *b)
-{
-    return strcmp(((const struct pair *)a)->key, ((const struct pair *)b)->key);
 }
 
 void value_sort(struct value *value)

@@ -214,6 +214,28 @@ static void native_names_fit_the_kernel(void **state)
     assert_string_equal(native_mac(uid, mac), "02:01:23:45:67:89");
 }
 
+static void maps_are_equal_in_whatever_order_their_keys_stand(void **state)
+{
+    struct fixture *f = *state;
+
+    for (int count = 2; count <= 64; count *= 2) {
+        struct value *up = value_map(f->arena), *down = value_map(f->arena);
+
+        for (int i = 0; i < count; i++) {
+            value_set_int(f->arena, up, arena_printf(f->arena, "k%d", i), i);
+            value_set_int(f->arena, down, arena_printf(f->arena, "k%d", count - 1 - i),
+                          count - 1 - i);
+        }
+        assert_true(value_equal(up, down));
+        value_set_int(f->arena, down, "k1", 7);
+        assert_false(value_equal(up, down));
+        value_unset(down, "k1");
+        value_set_int(f->arena, down, "l1", 1);
+        assert_false(value_equal(up, down));
+        assert_false(value_equal(down, up));
+    }
+}
+
 static void the_nearest_word_is_suggested(void **state)
 {
     static const char *const words[] = {"memory", "maxMemory", "cpus", "disks", "nics"};
@@ -301,6 +323,7 @@ int main(void)
         MODEL_TEST(digests_are_blake2b),
         MODEL_TEST(uids_differ_by_every_part_of_the_identity),
         MODEL_TEST(native_names_fit_the_kernel),
+        MODEL_TEST(maps_are_equal_in_whatever_order_their_keys_stand),
         MODEL_TEST(the_nearest_word_is_suggested),
         MODEL_TEST(the_caret_stands_under_wide_characters),
         MODEL_TEST(paths_find_elements_by_name),
