@@ -118,9 +118,9 @@ for index, texts in enumerate([
 # ---- qmp
 GREETING = '{"QMP":{"version":{"qemu":{"major":7}},"capabilities":["oob"]}}\r\n'
 replies = "".join('{"return":{"status":"running"},"id":%d}\r\n' % i for i in range(1, 7))
-event = '{"event":"DEVICE_DELETED","data":{"device":"disk0","path":"/x"},"timestamp":{"seconds":1,"microseconds":2}}\r\n'
+DELETED = '{"event":"DEVICE_DELETED","data":{"device":"disk0","path":"/x"},"timestamp":{"seconds":1,"microseconds":2}}\r\n'
 seed("qmp", "good", GREETING + replies)
-seed("qmp", "events", GREETING + event + '{"return":{},"id":1}\n' + event + replies)
+seed("qmp", "events", GREETING + DELETED + '{"return":{},"id":1}\n' + DELETED + replies)
 seed("qmp", "refused", GREETING + '{"return":{},"id":1}\n{"error":{"class":"DeviceNotFound","desc":"no"},"id":2}\n{"id":3}\n')
 seed("qmp", "depth", GREETING + '{"return":' + "[" * 200 + "\n")
 
@@ -184,7 +184,7 @@ def run_dir(record=RECORD, process=PROCESS, exit=EXIT, log="qemu: last words\n",
     return "\n====\n".join([*(part if isinstance(part, str) else json.dumps(part) for part in (record, process, exit)), log, monitor])
 ENDED = '{"timestamp": {"seconds": 1, "microseconds": 2}, "event": "SHUTDOWN", "data": {"guest": true, "reason": "guest-reset"}}\n'
 seed("instances", "running", run_dir())
-seed("instances", "odd-answers", run_dir(monitor=said("running", {"a": 1}, "disk0", [1], events=event)))
+seed("instances", "odd-answers", run_dir(monitor=said("running", {"a": 1}, "disk0", [1], events=DELETED)))
 seed("instances", "paused", run_dir(monitor=said({"status": "io-error"}, [], [{"name": 5}, 7], {"actual": "x"})))
 seed("instances", "ended", run_dir(monitor=GREETING + ENDED))
 seed("instances", "panicked", run_dir(monitor=GREETING + ENDED.replace("SHUTDOWN", "GUEST_PANICKED") + ENDED))
@@ -501,47 +501,255 @@ for name, data in {"none": b"\0", "file": b"\1" + RACK, "row": b"\2\n" + rack_ro
                    "row-of-other-bytes": b"\3" + RACK + rack_row(RACK_ID[:31] + b"\0"), "capitals": b"\1" + RACK.upper()}.items():
     seed("rack_identities", name, data)
 
-# ---- just under 1 MiB: what takes far more memory than bytes, or time by the square of its length
+# ---- just under 1 MiB, or as much as a target takes at once: each reaches what is read, and goes on and on there
 LARGE = (1 << 20) - 64
-def filled(unit, first=b"", last=b""):
-    return first + unit * ((LARGE - len(first) - len(last)) // len(unit)) + last
-def padded(data):
-    return data.ljust(LARGE)
-CHAIN = b'{"":' * 60 + b"0" + b"}" * 60
-dense = filled(b"{},", b"[", b'"\\u0041"]')  # and not plain: the slow path builds two trees
-fullest = padded(b"[" + (CHAIN + b",") * 1060 + b'"\\u0041"]')  # nearly as many values as there may be
-def numbered(unit, first=b""):
-    """As many of `unit` as there is room for, each with its number."""
-    parts, left = [first], LARGE - len(first)
-    while left >= len(unit) + 10:
-        parts.append(unit % len(parts))
-        left -= len(parts[-1])
-    return b"".join(parts)
-OBJECT = b"{apiVersion: spinel/v1,kind: %s,metadata: {name: %s%s},spec: {%s}}\n---\n"
+def numbered(unit, number):
+    return unit.replace(b"%d", b"%d" % number).replace(b"%u", b"%032d" % number)
+def many(unit, first=b"", last=b"", most=LARGE):
+    """`unit` again and again; a %d in it counts, and a %u does in 32 digits."""
+    out, left, number = [first], most - len(first) - len(last), 0
+    while (left := left - len(numbered(unit, number))) >= 0:
+        out.append(numbered(unit, number))
+        number += 1
+    return b"".join(out) + last
+def at_place(value):
+    """What json.dumps() makes of `value`, before and behind "PLACE"."""
+    return value if isinstance(value, tuple) else json.dumps(value).encode().split(b'"PLACE"')
+def listed_many(value, unit, before=b"", behind=b"", most=LARGE):
+    first, last = at_place(value)
+    return many(unit + b",", before + first + b"[", numbered(unit, 0) + b"]" + last + behind, most)
+def dense(value=(b"", b""), before=b"", behind=b"", most=LARGE):
+    """What takes far more memory than bytes, or time by the square of its length, where "PLACE" stands."""
+    first, last = at_place(value)
+    first, last, chain = before + first, last + behind, b'{"":' * 40 + b"0" + b"}" * 40 + b","
+    return [many(b"{},", first + b"[", b'"\\u0041"]' + last, most),  # and not plain: the slow path builds two trees
+            many(chain, first + b"[", b'"\\u0041"]' + last, min(most, 1600 * len(chain))),  # nearly as many values as there may be
+            many(b'"k%d":0,', first + b"{", b'"":0}' + last, min(most, 1000000)), many(b"\\u001b", first + b'"', b'"' + last, most)]
+
+MANY_UIDS = "MANY_UIDS" in os.environ  # uids that share a slot in tables of uids: these do not hold against them yet
+PLACE, MOST_SAID = "PLACE", (64 << 10) - 64
+SHOP = b"apiVersion: spinel/v1\nkind: Project\nmetadata: {name: shop}\nspec: {}\n---\n"
+VOLUME_YAML = b"apiVersion: spinel/v1\nkind: Volume\nmetadata: {project: shop, name: v%d}\nspec: {size: 1GiB, pool: none}\n---\n"
+def request(method, **params):
+    return {"jsonrpc": "2.0", "id": 1, "method": method, "params": params}
+def vpc_with(kind, spec):
+    return dict(json.loads(record(kind, "large", {}, uid="9" * 32)), spec=spec)
 def declared(kind, name, spec, project=b",project: p"):
-    return OBJECT % (kind, name, project, spec)
-NETWORK = declared(b"Project", b"p", b"", b"") + declared(b"VPC", b"v", b"prefixes: [10.0.0.0/8]") + \
-    declared(b"Subnet", b"s", b"vpc: v,cidr: 10.0.0.0/8")
-NICS = b",".join(b"{name: e%d,subnet: s}" % i for i in range(8))
-declares = [numbered(declared(b"Instance", b"a%d", b"cpus: 1,memory: 64MiB,nics: [" + NICS + b"]"), NETWORK),
-            numbered(declared(b"Volume", b"v%d", b"size: 1MiB"), NETWORK), numbered(declared(b"Pool", b"p%d", b"", b""))]
-directives = numbered(b"%%TAG !%d! !\n")
+    return b"{apiVersion: spinel/v1,kind: %s,metadata: {name: %s%s},spec: {%s}}\n---\n" % (kind, name, project, spec)
+def declares_large():
+    network = declared(b"Project", b"p", b"", b"") + declared(b"VPC", b"v", b"prefixes: [10.0.0.0/8]") + declared(b"Subnet", b"s", b"vpc: v,cidr: 10.0.0.0/8")
+    nics = b",".join(b"{name: e%d,subnet: s}" % i for i in range(8))
+    return [many(declared(b"Instance", b"a%d", b"cpus: 1,memory: 64MiB,nics: [" + nics + b"]"), network),
+            many(declared(b"Volume", b"v%d", b"size: 1MiB"), network), many(declared(b"Pool", b"p%d", b"", b""))]
+DIRECTIVES = b"%TAG !%d! !\n"
+def git_large():
+    volumes = git_object("b", many(VOLUME_YAML, SHOP, most=65000))
+    names = git_object("t", b"".join(entry("100644", "a%05d.yaml" % n, 0) for n in range(1600)))
+    folders = git_object("t", b"".join(entry("40000", "d%02d" % n, 15) for n in range(20)))
+    return [volumes + git_object("t", entry("100644", "a.yaml", 0)) + commit(1),
+            volumes * 15 + git_object("t", b"".join(entry("100644", "a%02d.yaml" % n, n) for n in range(15))) + commit(15),
+            blob * 15 + names + folders + commit(16), blob + git_object("t", entry("100644", "a.yaml", 0)) + commit(1, (), message="x\n" * 30000),
+            blob + git_object("t", entry("100644", "a.yaml", 0)) + commit(1) + commit(1, (2,) * 1300)]
+def http_large():
+    most = 100 << 10
+    post = http("POST", "/api/v1/freeze", [TOKEN, JSON, "Content-Length: %d" % (60 << 10)]).encode()
+    chunks = http("POST", "/api/v1/freeze", [TOKEN, JSON, "Transfer-Encoding: chunked"]).encode()
+    return [many(b"X-%d: y\r\n", b"GET / HTTP/1.1\r\nHost: localhost:8420\r\n", b"\r\n", size) for size in (30 << 10, most)] + [
+        many(b"q=%d&", b"GET /api/v1/resources?", b" HTTP/1.1\r\nHost: localhost:8420\r\n\r\n", size) for size in (30 << 10, most)] + [
+        many(http("GET", "/api/v1/status").encode(), most=most), many(b"1\r\n \r\n", chunks, b"0\r\n\r\n", most)] + dense(before=post, most=len(post) + (60 << 10))
+def events_large(first, *, most=LARGE):
+    return [many(event("op.progress", "x", n=PLACE).replace('"PLACE"', "%d").encode(), first + FOLLOWED.encode(), most=most),
+            many(b"\\u001b[2J\\n", first + FOLLOWED.encode() + event("op.failed", PLACE).encode().split(b"PLACE")[0], b'"}}\n', most),
+            *dense(json.loads(event("converged", "x", of=PLACE)), first + FOLLOWED.encode(), b"\n", most)]
+def suite_large(result):
+    said = Conversation().result(WHO).error(-32601).error(-32700, False).said.encode()
+    return dense({"jsonrpc": "2.0", "id": 3, "result": result}, b"\1\1" + said, b"\n")
+def netlink_large():
+    kinds = []
+    for name in ("links", "addresses", "routes", "neighbours", "connections", "events", "commit"):
+        with open(os.path.join(HERE, "corpus", "netlink", name), "rb") as file:
+            told = file.read()
+        kinds.append(many(told[1:] + b"\0" * (-len(told[1:]) % 4), told[:1]))
+    return kinds + [many(b"1700000000 02:00:00:00:00:05 10.0.1.5 web *\n", b"\x08"), many(b"1700000000 02:00:00:00:00:05 10.0.1.5 w%d 01:02\n", b"\x08"), many(b"x", b"\x08")]
+def nft_large():
+    rule = b"\t\tip saddr 10.0.1.5 tcp dport %d accept comment \"rule/%d\"\n"
+    chain, end = b"table inet spinel {\n\tchain forward {\n\t\ttype filter hook forward priority 0; policy drop;\n", b"\t}\n}\n"
+    half = many(rule, chain, end, LARGE // 2 - 8)
+    elements = many(b"10.0.1.5 . tcp . %d, ", b"table inet spinel {\n\tset s {\n\t\ttype ipv4_addr . inet_proto . inet_service\n\t\telements = { ", b"10.0.1.5 . tcp . 0 }\n\t}\n}\n", LARGE // 2 - 8)
+    return [half + b"====\n" + half.replace(b"accept", b"drop  "), half + b"====\n" + b"".join(reversed(half.splitlines(True))), elements + b"====\n" + elements.replace(b"tcp", b"udp"),
+            chain + b"====\n" + many(rule.replace(b"%d", b"80"), chain, end, LARGE - 200), b"====\n" + many(b"\t\tset s%d {\n\t\t}\n", b"table inet spinel {\n", b"}\n", LARGE - 8), many(b"{ ")]
+STEP = {"id": 1, "action": "update", "kind": "Volume", "project": "shop", "name": "db", "uid": UID, "disposition": "run", "cause": "drift", "reason": "r", "after": [],
+        "fields": [{"path": "spec.size", "from": 1, "to": 2, "change": "live", "cause": "drift", "disposition": "run"}]}
+FIELD = json.dumps(STEP["fields"][0]).encode()
+def plan_with(**more):
+    return dict({"schema": "spinel/plan/v1", "commit": "c" * 40, "hash": "h", "world": "w", "resources": 1, "steps": [], "holds": [], "summary": {"run": 1}}, **more)
+LINKED = {"uid": "%u", "epoch": 1, "kind": "Volume", "project": "shop", "name": "db", "spec": {"size": 1}, "status": {"state": "there"}, "damage": []}
+ASKED = b"n\nn\n"  # what each driver is, and then its list is due
+TWO_ASKED = ASKED + b'a {"list":[["' + UID.encode() + b'",7,"e"]],"complete":true}\nn\nn\n'
+def frames_large():
+    looked = {"objects": [dict(OBJECT, status=PLACE)], "complete": True}
+    damaged = {"objects": [dict(OBJECT, damage=PLACE)], "complete": True}
+    spec = {"objects": [dict(OBJECT, spec={"disks": PLACE})], "complete": True}
+    same = b'["' + UID.encode() + b'",7,"e"]'
+    return [listed_many({"list": PLACE, "complete": True}, same, ASKED + b"a ", b"\n"), listed_many({"list": PLACE, "complete": True}, b"[]", ASKED + b"a ", b"\n"),
+            listed_many({"list": [], "unmanaged": PLACE, "complete": True}, b'{"kind":"Volume","native":"/x%d","why":"y"}', ASKED + b"a ", b"\n"),
+            listed_many(damaged, b'{"path":"status.f%d","desired":1,"observed":2}', TWO_ASKED + b"a ", b"\n"),
+            listed_many({"objects": PLACE, "complete": True}, json.dumps(OBJECT).encode(), TWO_ASKED + b"a ", b"\n"),
+            *dense(looked, TWO_ASKED + b"a ", b"\n"), dense(spec, TWO_ASKED + b"a ", b"\n")[2], *dense({"code": -32000, "message": PLACE}, ASKED + b"r ", b"\n")[2:],
+            *dense({"method": "changed", "params": {"why": PLACE}}, TRUE.encode() + b"d ", b"\n"),
+            many(b'd {"method":"changed","params":{"uid":"%u"}}\n', TRUE.encode())] + MANY_UIDS * frames_of_many_uids()
+def frames_of_many_uids():
+    return [listed_many({"list": PLACE, "complete": True}, b'["%u",7,"e"]', ASKED + b"a ", b"\n"),
+            listed_many({"objects": PLACE, "complete": True}, json.dumps(LINKED).encode(), TWO_ASKED + b"a ", b"\n")]
+def calls_large():
+    most = 65500
+    def part(letter, unit, first=b"", last=b"", status=0):
+        return child(status, frame(letter, many(unit, first, last, most)))
+    tiny = (65535 // 9)
+    return [LIST + part("r", b'["%u",1,"e"],', b'{"list":[', b'["%u",1,"e"]],"complete":true}'), LOOK_AT + part("o", b'"k%d":0,', b'{"uid":"%032d",' % 1, b'"":0}', 0x8b) * 4,
+            LOOK_AT + child(0x8b, *[frame("o", b"x")] * tiny) * 4, APPLY + child(0, *[frame("n", b"\n")] * tiny), APPLY + child(0, *[frame("r", b"5")] * tiny),
+            GROUP + child(0, *[outcome(n % 3, failure(-2, b"no")) for n in range(60)]) * 2, APPLY + part("r", b"{},", b'{"x":[', b"{}]}"), APPLY + part("n", b"x", b"", b"\n")]
+def streams_large():
+    return [many(piece("o", b"a" * 254 + b"\n")), many(b"O\xff" + b"x" * 16320, b"", piece("o", b"\n")), many(piece("o", b"\n" * 255)), many(piece("e", b"\n" * 255)),
+            many(b"E\xff" + b"y" * 16320), many(b"s\xff", most=24 << 10), many(piece("o", b"x")), many(piece("e", b"x"), most=LARGE // 2)]
+def machines_large():
+    parts = {"record": dict(RECORD, accel=PLACE), "process": dict(PROCESS, boot=PLACE), "exit": dict(EXIT, event=PLACE)}
+    out = []
+    for name, value in parts.items():
+        first, last = run_dir(**{name: json.dumps(value)}).encode().split(b'"PLACE"')
+        out += dense((first, last))
+    for disks in ({"disks": PLACE}, {"nics": PLACE}):
+        first, last = run_dir(json.dumps(dict(RECORD, machine=dict(MACHINE, **disks)))).encode().split(b'"PLACE"')
+        member = MACHINE["disks" if "disks" in disks else "nics"][0]
+        out.append(listed_many((first, last), json.dumps(member).encode()))
+    for unit in (b"x", b"a line\n", b"\n", b"\x1b[2J"):
+        first, last = run_dir(log=PLACE).encode().split(b"PLACE")
+        out.append(many(unit, first, last))
+    monitor = run_dir(monitor="").encode()
+    return out + [monitor + said for said in qmp_large()]
+def qmp_large():
+    first = GREETING.encode() + b'{"return":{},"id":1}\n'
+    return [many(DELETED.encode(), first, most=MOST_SAID), many(b'{"return":{},"id":%d}\n', first, most=MOST_SAID), many(b"\n", first, most=MOST_SAID), many(b"x", first, most=MOST_SAID),
+            *dense({"return": PLACE, "id": 2}, first, b"\n", MOST_SAID), *dense({"event": "SHUTDOWN", "data": PLACE}, first, b"\n", MOST_SAID)]
+def rows_large():
+    cell = (256 << 10) - 8
+    deep = [one + b"\n" for one in dense(most=cell)]
+    steps = listed_many({"steps": PLACE}, json.dumps(STEP).encode(), most=cell) + b"\n"
+    contests = many(b'{"uid":"%u","path":"p","count":1,"last":1,"nextTry":2},', b"[", b"7]\n", cell)
+    formerly = many(b'"n%d",', b'{"formerly":[', b'"a"]}\n', cell)
+    return [(one * 4)[:LARGE] for one in deep] + [b"@18" + steps + b"@2f" + contests + b"@33" + formerly, many(b"@23x\n"), formerly * 3,
+            many(b'{"path":"status.f%d","desired":1},', b'{}\n{}\n{}\n{"size":1}\n{}\n{}\n[', b'{}]\n', cell), b"@2d" + deep[0] + b"@2e" + deep[0] + b"@30" + deep[0]]
+def vpcs_large():
+    shop = lines(*NETWORK[:4]).encode()
+    rule = {"name": "r", "direction": "in", "action": "allow", "targets": [{"instance": "web"}], "hosts": [{"cidr": "10.0.0.0/8"}], "protocols": [{"protocol": "tcp", "ports": ["80"]}]}
+    def ruled(**more):
+        return vpc_with("Firewall", {"vpc": "net", "rules": [dict(rule, **more)]})
+    whole = lines(*NETWORK).encode()
+    return [listed_many(vpc_with("Firewall", {"vpc": "net", "rules": PLACE}), json.dumps(dict(rule, name="r%d")).encode(), shop, b"\n"),
+            listed_many(ruled(hosts=PLACE), b'{"cidr":"10.0.%d.0/24"}', shop, b"\n"), listed_many(ruled(targets=PLACE), b'{"label":"role=w%d"}', shop, b"\n"),
+            listed_many(ruled(protocols=PLACE), b'{"protocol":"tcp","ports":["%d"]}', shop, b"\n"), listed_many(ruled(protocols=[{"protocol": "tcp", "ports": PLACE}]), b'"%d"', shop, b"\n"),
+            listed_many(vpc_with("Subnet", {"vpc": "net", "cidr": "10.0.8.0/24", "dns": {"servers": PLACE}}), b'"192.0.2.1"', shop, b"\n"),
+            listed_many(vpc_with("VPC", {"prefixes": PLACE}), b'"10.%d.0.0/16"', b"", b"\n"), *dense(vpc_with("NIC", {"subnet": "apps", "address": "10.0.1.7", "mac": "02:00:00:00:00:07", "labels": PLACE}), whole, b"\n"),
+            *dense(vpc_with("FloatingIP", {"address": PLACE}), whole, b"\n")[3:]]
+def scripts_large():
+    same = b'["' + UID.encode() + b'",3,"e"]'
+    return [listed_many({"list": PLACE}, same, b"\x20"), listed_many({"list": PLACE}, b'["%u",3,"e"]', b"\x20"), listed_many({"list": [], "unmanaged": PLACE}, b'{"kind":"Volume","native":"/x%d","why":"w"}', b"\x20"),
+            *dense(dict(VOLUME, status=PLACE), b"\0"), *dense(dict(VOLUME, spec={"a": PLACE}), b"\0")[:2], listed_many(dict(VOLUME, damage=PLACE), b'{"path":"status.f%d","desired":1,"observed":2}', b"\0"),
+            many(b"no room\n", b"\x11x\n====\n"), many(b"x", b"\x11x\n====\n"), many(b"\x1b", b"\0x\n====\n"), *dense(before=b"\x10")[:1]]
+def pools_large():
+    held, note = json.loads(tag("Volume", "db")), {"path": "state/pools/main", "x": PLACE}
+    texts = dense(dict(held, extra=PLACE), b"g p %s.raw " % UID.encode(), b"\n", LARGE // 2) + dense(note, b"n %s " % UID2.encode(), b"\n")
+    own = dense(dict(held, kind="Pool", extra=PLACE), b"p ", b"\n", LARGE // 2)
+    own.pop(2)  # it is read for each thing that is asked of the pool, which costs the same for each
+    return texts + own + [many(b"9", b"u ", b"\n"), b"".join(b"g p %032d.raw " % n + many(b'"k%d":0,', b'{"kind":"Volume","extra":{', b'"":0}}\n', 26000) for n in range(39))]
+def seeds_large():
+    given = {"userData": "#cloud-config\n", "networkConfig": "version: 2\n", "hostname": "db-1", "sshKeys": ["ann"], "instanceIdPolicy": "bump"}
+    texts = [many(unit, *at, most=size) for size in (60 << 10, LARGE) for unit in (b"x", b"\\n", b"\\u0001", b"\\u00e9")
+             for at in [[b"\0" + half if not n else half for n, half in enumerate(at_place(dict(given, **{key: PLACE})))] for key in ("userData", "networkConfig")]]
+    return texts + [listed_many(dict(given, sshKeys=PLACE), b'"ann"', b"\0"), listed_many(dict(given, sshKeys=PLACE), b'"n%d"', b"\0"), *dense(dict(given, hostname=PLACE), b"\0")]
+def plans_large():
+    return [listed_many(plan_with(steps=PLACE), json.dumps(STEP).encode()), listed_many({"plan": plan_with(steps=PLACE)}, json.dumps(STEP).encode()),
+            listed_many(plan_with(steps=[dict(STEP, fields=PLACE)]), FIELD), listed_many(plan_with(holds=PLACE), b'{"id":"h%d","rule":"budget","reason":"r","steps":1,"approvable":true}'),
+            listed_many(plan_with(steps=[dict(STEP, after=PLACE)]), b"%d"), *dense(plan_with(steps=[dict(STEP, fields=[{"path": "spec.a", "from": PLACE, "to": 1}])])),
+            *dense(plan_with(steps=[dict(STEP, reason=PLACE)]))[3:], *dense()]
+def control_large():
+    def change(**more):
+        return request("check", commit="c" * 40, base=None, ref="refs/heads/main", forced=False, changes=[dict({"path": "a.yaml", "blob": None}, **more)])
+    volumes = many(VOLUME_YAML.replace(b"\n", b"\\n"), SHOP.replace(b"\n", b"\\n"), most=LARGE - 400)
+    first, last = at_place(change(data=PLACE))
+    changes = request("check", commit="c" * 40, base=None, ref="refs/heads/main", forced=False, changes=PLACE)
+    return [first + b'"' + volumes + b'"' + last + b"\n", listed_many(changes, b'{"path":"a%d.yaml","blob":null,"data":""}', b"", b"\n"),
+            listed_many(changes, b'{"path":"a%d.yaml","blob":null,"data":"apiVersion: spinel/v1\\nkind: Pool\\nmetadata: {name: p%d}\\nspec: {}\\n"}', b"", b"\n"),
+            *dense(request("apply", saved=PLACE), b"", b"\n"), *dense(request("freeze", what="changes", who="a", why=PLACE), b"", b"\n")[3:], many(b"\n"), *dense()]
+def requests_large():
+    applied = dict(apply, spec={"a": PLACE})
+    return [many(b"\n"), many(json.dumps(request("observe")).encode() + b"\n"), listed_many(request("observe", uids=PLACE), b'"%u"', b"", b"\n"),
+            listed_many(request("observe", uids=PLACE), b'"' + UID.encode() + b'"', b"", b"\n"), many(b'{"jsonrpc":"2.0","id":%d,"method":"cancel","params":{"op":"o%d"}}\n'),
+            many(json.dumps(request("apply", **dict(apply, uid="%u"))).encode() + b"\n"), *dense(request("apply", **applied), b"", b"\n"),
+            *dense(request("apply", **dict(apply, refs=PLACE)), b"", b"\n")[:3], *dense(request("apply", **dict(apply, spec={"fail": PLACE})), b"", b"\n")[2:], *dense()]
+def records_large():
+    vpc = {"kind": "VPC", "uid": UID, "name": "net", "epoch": 1, "spec": PLACE, "chosen": {}}
+    members = {"disks": MACHINE["disks"][0], "nics": MACHINE["nics"][0]}
+    return dense(vpc, b"\0") + dense(dict(vpc, spec={}, chosen=PLACE), b"\0")[2:] + dense(dict(MACHINE, cmdline=PLACE), b"\1") + [
+        listed_many(dict(MACHINE, **{key: PLACE}), json.dumps(member).encode(), b"\1") for key, member in members.items()]
+def texts_large():
+    long = [many(unit, bytes([index])) for index, unit in ((0, b"1"), (1, b":"), (2, b"aa:"), (3, b"a/"), (4, b"a"), (5, b"a/"), (5, b"../"), (6, b"80-"), (7, b"a"), (8, b"ssh-ed25519 "),
+                                                          (9, b"1"), (10, b"1"), (10, b"a/"), (12, b"\x1b"), (12, b"x"), (12, "\u202e".encode()), (12, b"\xff"), (12, "\u6587".encode()))]
+    return long + dense(before=b"\x0b") + [many(b"-1,", b"\x0b[", b"1]"), many(b"[", b"\x0b")]
+def identities_large():
+    return [many(b"\n", b"\1" + RACK), many(b"x", b"\1" + RACK), many(b"0", b"\1"), many(b"s", b"\2\n====\n" + RACK_ID + b"\n"), many(b"\n", b"\3" + RACK, b"\n" + rack_row()), many(b"0", b"\2\n====\n")]
+def ledgers_large():
+    head, of_one = b"spinel-ledger 1\n", UID.encode()
+    return [many(b"admit " + of_one + b" 1%d\n", head), many(b"done " + of_one + b" 1%d delete o\n", head), many(b"o", head + b"done " + of_one + b" 3 create ", b"\n"),
+            many(b"\n", head), many(b"admit x\n", head)] + MANY_UIDS * [many(b"admit %u 3\n", head), many(b"done %u 3 create o%d\n", head)]
+def pushes_large():
+    push = b"0" * 40 + b" " + b"a" * 40 + b" "
+    return [many(push + b"refs/tags/x%d\n"), many(push + b"refs/heads/main\n"), many(b"x", push + b"refs/heads/", b"\n"), many(b"\n"), many(b"a")]
+def outputs_large():
+    most = (64 << 10) - 8  # no more is kept of what a program prints
+    return dense(dict(IMAGE_INFO, more=PLACE), b"\0", b"\n", most) + [many(b"qemu-img: no\n", b"\1"), many(b"x", b"\1"), many(b"\n", b"\1", most=most), many(b"\x1b[2J", b"\1", most=most), *dense(before=b"\0")]
+
+# The targets whose inputs are short by nature, or that look at no more than a header, have none.
 large = {
-    "manifests": [filled(b"[1],", b"a: [", b'"\\x41"]\n'), filled(b"- a:\n", b"a:\n"), directives] + declares,
-    "yaml_paths": [directives, filled(b"[1],", b"a: [", b'"\\x41"]\n'), filled(b" a\n", b"a: |\n")],
-    "kinds": [filled(b"{a: 1},", b"a: [", b'"\\x41"]\n')],
-    "site": [directives, filled(b"{a: 1},", b"a: [", b'"\\x41"]\n')],
-    "follow_frames": [filled(b"x", b"\0"), filled(b"{},", b"\x0f[", b"{}]\n")],
-    "driver_requests": [filled(b"\n"), dense],
-    "driver_suite": [filled(b"{},", b"\1\1[", b"{}]\n")],
-    "core_messages": [],  # each byte is turns of a made-up clock; no message is large
+    "manifests": lambda: [many(b"[1],", b"a: [", b'"\\x41"]\n'), many(b"- a:\n", b"a:\n"), many(DIRECTIVES)] + declares_large(),
+    "yaml_paths": lambda: [many(DIRECTIVES), many(b"[1],", b"a: [", b'"\\x41"]\n'), many(b" a\n", b"a: |\n")],
+    "kinds": lambda: [many(b"{a: 1},", b"a: [", b'"\\x41"]\n')],
+    "site": lambda: [many(DIRECTIVES), many(b"{a: 1},", b"a: [", b'"\\x41"]\n')],
+    "texts": texts_large,
+    "pushes": pushes_large,
+    "git_objects": git_large,
+    "driver_frames": frames_large,
+    "driver_streams": streams_large,
+    "driver_suite": lambda: suite_large(PLACE) + suite_large({"list": PLACE, "complete": True, "token": "a"}) + [
+        listed_many({"jsonrpc": "2.0", "id": 4, "result": listed("a", PLACE)}, b'["%u",5,"e"]', b"\1\1" + Conversation().result(WHO).error(-32601).error(-32700, False).said.encode(), b"\n"),
+        many(b"\n", b"\1\1"), many(b"x", b"\1\1")],
+    "driver_requests": requests_large,
+    "call_frames": calls_large,
+    "ledgers": ledgers_large,
+    "tags": lambda: [one for member in ("extra", "name", "kind") for one in dense({"rack": "r1", "kind": "Volume", "name": "db", "epoch": 3, "released": False, "mac": "0" * 64, member: PLACE})],
+    "qmp": qmp_large,
+    "program_outputs": outputs_large,
+    "scripts": scripts_large,
+    "instances": machines_large,
+    "pools": pools_large,
+    "seeds": seeds_large,
+    "nft_texts": nft_large,
+    "netlink": netlink_large,
+    "networks": vpcs_large,
+    "records": records_large,
+    "saved_plans": plans_large,
+    "rack_identities": identities_large,
+    "store_rows": rows_large,
+    "control": control_large,
+    "follow_frames": lambda: [one for first in (b"\0", b"\x0f", b"\x1f", b"\x8f") for one in events_large(first)],
+    "http": http_large,
+    "qcow2_headers": lambda: [],  # nothing behind the header is read
+    "core_messages": lambda: [],  # each byte is turns of a made-up clock; no message is large
 }
-for target in "control instances networks saved_plans tags store_rows".split():
-    large[target] = [dense, fullest]
 
 
 def large_write(target, folder):
-    for number, data in enumerate(large.get(target, [dense])):
+    for number, data in enumerate(large[target]()):
         with open(os.path.join(folder, "large-%d" % number), "wb") as out:
             out.write(data)
 
