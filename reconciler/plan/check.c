@@ -5,9 +5,11 @@
  * steps and totals only, so it costs what the plan costs. Nothing here is about input; that
  * is what holds, reasons and dispositions are for.
  */
+#include <stdlib.h>
 #include <string.h>
 
 #include "model/invariant.h"
+#include "model/sort.h"
 #include "reconciler/plan/check.h"
 #include "reconciler/plan/steps.h"
 
@@ -30,12 +32,15 @@ static bool is_approved(const struct plan_input *input, const char *hold)
     return false;
 }
 
-static bool is_raised(const struct plan *plan, const char *hold)
+/* The ids of a plan's holds, sorted; heap. */
+static const char **raised_sort(const struct plan *plan)
 {
+    const char **raised = memory_need(malloc((plan->hold_count + 1) * sizeof(*raised)));
+
     for (size_t i = 0; i < plan->hold_count; i++)
-        if (strcmp(plan->holds[i].id, hold) == 0)
-            return true;
-    return false;
+        raised[i] = plan->holds[i].id;
+    qsort(raised, plan->hold_count, sizeof(*raised), text_order);
+    return raised;
 }
 
 /* ---- one step ----------------------------------------------------------------------- */
@@ -94,10 +99,11 @@ static void check_waits(const struct plan *plan, const struct step *step, bool i
     }
 }
 
-static void check_hold(const struct plan *plan, const struct plan_input *input,
+static void check_hold(const char **raised, size_t count, const struct plan_input *input,
                        const struct step *step)
 {
-    invariant(step->disposition != HELD || (step->hold && is_raised(plan, step->hold)),
+    invariant(step->disposition != HELD ||
+                  (step->hold && bsearch(&step->hold, raised, count, sizeof(*raised), text_order)),
               "%s is held by nothing", step->name);
     invariant(step->disposition != HELD || step->reason, "%s is held without a reason", step->name);
     invariant(step->disposition != RUN || !step->hold || is_approved(input, step->hold),
@@ -236,13 +242,15 @@ static void check_totals(const struct plan *plan, const struct plan_input *input
 
 void plan_check(const struct plan *plan, const struct plan_input *input)
 {
+    const char **raised = raised_sort(plan);
+
     for (size_t i = 0; i < plan->step_count; i++) {
         const struct step *step = &plan->steps[i];
 
         check_shape(step, (unsigned)i + 1);
         check_action(step);
         check_waits(plan, step, input->report_only);
-        check_hold(plan, input, step);
+        check_hold(raised, plan->hold_count, input, step);
         if (step->disposition != RUN)
             continue;
         check_seen(step);
@@ -250,6 +258,7 @@ void plan_check(const struct plan *plan, const struct plan_input *input)
         check_frozen(input, step);
         check_fields(step);
     }
+    free(raised);
     check_limits(plan, input);
     check_totals(plan, input);
 }

@@ -7,6 +7,7 @@
  * stays good while the approved steps are carried out one after the other. Once
  * they have ended, the core takes the approval back: the next time asks again.
  */
+#include <stdlib.h>
 #include <string.h>
 
 #include "model/invariant.h"
@@ -19,6 +20,7 @@ struct guard {
     struct arena *arena;
     const struct plan_input *input;
     struct plan *plan;
+    size_t hold_room;
     bool *is_cleared; /* of each step: a person approved a rule on the whole revision */
     int64_t baseline;
 };
@@ -58,15 +60,20 @@ static struct hold *hold_add(struct guard *guard, const char *id, const char *ru
                              const char *reason, bool approvable)
 {
     struct plan *plan = guard->plan;
-    struct hold *holds = arena_array(guard->arena, plan->hold_count + 1, sizeof(*holds));
 
     invariant(id && id[0] && rule && reason, "a hold without an id, a rule or a reason: %s",
               rule ? rule : "");
-    if (plan->hold_count)
-        memcpy(holds, plan->holds, plan->hold_count * sizeof(*holds));
-    holds[plan->hold_count] = (struct hold){id, rule, reason, 0, approvable};
-    plan->holds = holds;
-    return &holds[plan->hold_count++];
+    if (plan->hold_count == guard->hold_room) {
+        size_t room = guard->hold_room ? 2 * guard->hold_room : 8;
+        struct hold *bigger = arena_array(guard->arena, room, sizeof(*bigger));
+
+        if (plan->hold_count)
+            memcpy(bigger, plan->holds, plan->hold_count * sizeof(*bigger));
+        plan->holds = bigger;
+        guard->hold_room = room;
+    }
+    plan->holds[plan->hold_count] = (struct hold){id, rule, reason, 0, approvable};
+    return &plan->holds[plan->hold_count++];
 }
 
 static void hold_step(struct step *step, const struct hold *hold)
@@ -388,14 +395,32 @@ static void hold_rebuilt(struct guard *guard)
             hold_step(&guard->plan->steps[i], hold);
 }
 
-static void count_held(struct plan *plan)
+static int hold_order(const void *left, const void *right)
 {
+    const struct hold *const *a = left, *const *b = right;
+
+    return strcmp((*a)->id, (*b)->id);
+}
+
+/* Each step may have a hold of its own. */
+static void count_held(struct arena *arena, struct plan *plan)
+{
+    struct hold **sorted = arena_array(arena, plan->hold_count + 1, sizeof(struct hold *));
+
+    for (size_t i = 0; i < plan->hold_count; i++)
+        sorted[i] = &plan->holds[i];
+    qsort(sorted, plan->hold_count, sizeof(*sorted), hold_order);
     for (size_t i = 0; i < plan->step_count; i++) {
-        invariant(plan->steps[i].disposition != HELD || plan->steps[i].hold,
-                  "%s is held by nothing", plan->steps[i].name);
-        for (size_t h = 0; plan->steps[i].disposition == HELD && h < plan->hold_count; h++)
-            if (strcmp(plan->holds[h].id, plan->steps[i].hold) == 0)
-                plan->holds[h].steps++;
+        const struct step *step = &plan->steps[i];
+        const struct hold key = {.id = step->hold}, *wanted = &key;
+        struct hold **found;
+
+        if (step->disposition != HELD)
+            continue;
+        invariant(step->hold, "%s is held by nothing", step->name);
+        found = bsearch(&wanted, sorted, plan->hold_count, sizeof(*sorted), hold_order);
+        invariant(found, "%s is held by %s, which nobody raised", step->name, step->hold);
+        (*found)->steps++;
     }
 }
 
@@ -408,7 +433,7 @@ void guard_judge(struct arena *arena, const struct plan_input *input, struct pla
     plan->approval_steps = arena_array(arena, input->approved_count + 1, sizeof(size_t));
     if (input->report_only) {
         hold_rebuilt(&guard);
-        count_held(plan);
+        count_held(arena, plan);
         return;
     }
     guard.is_cleared = arena_array(arena, plan->step_count + 1, sizeof(bool));
@@ -420,5 +445,5 @@ void guard_judge(struct arena *arena, const struct plan_input *input, struct pla
     freeze_cause(&guard, "changes", CAUSE_PENDING);
     freeze_cause(&guard, "healing", CAUSE_DRIFT);
     steps_wait(arena, plan);
-    count_held(plan);
+    count_held(arena, plan);
 }

@@ -367,6 +367,27 @@ static void a_higher_epoch_stops_and_asks(void **state)
     assert_disposition(w, "Volume", "v1", HELD); /* leaving is no way around it */
 }
 
+static void each_of_many_lost_volumes_has_a_hold_of_its_own(void **state)
+{
+    struct world *w = *state;
+    struct text yaml = TEXT_INIT;
+
+    text_add(&yaml, PROJECT);
+    for (int i = 0; i < 200; i++)
+        text_printf(&yaml, VOLUME("v%d", "size: 1GiB"), i);
+    world_converge(w, yaml.data);
+    text_free(&yaml);
+    for (int i = 0; i < 200; i++)
+        world_gone(w, "Volume", arena_printf(w->arena, "v%d", i));
+    world_plan(w);
+    assert_int_equal(w->plan->held, 200);
+    assert_int_equal(w->plan->hold_count, 200);
+    for (size_t i = 0; i < 200; i++) {
+        assert_int_equal(w->plan->holds[i].steps, 1);
+        assert_string_equal(w->plan->holds[i].id, w->plan->steps[i].hold);
+    }
+}
+
 static void a_lost_volume_is_not_made_anew_in_silence(void **state)
 {
     struct world *w = *state;
@@ -598,6 +619,7 @@ int main(void)
         TEST(a_protected_object_may_be_changed),
         TEST(what_does_not_carry_our_tag_is_never_touched),
         TEST(a_higher_epoch_stops_and_asks),
+        TEST(each_of_many_lost_volumes_has_a_hold_of_its_own),
         TEST(a_lost_volume_is_not_made_anew_in_silence),
         TEST(a_new_volume_and_one_half_made_are_not_lost),
         TEST(frozen_changes_leave_healing_alone),
