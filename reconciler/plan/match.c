@@ -235,55 +235,99 @@ static void add_name(struct match *match, const struct subject *subject, const c
         (struct name_entry){subject->kind, subject->project, name, priority, subject};
 }
 
-static bool spec_names(const struct field *field, const struct value *value, const char *kind,
-                       const char *name)
-{
-    bool is_found = false;
+/* A name that a manifest gives to a new object while a record has it for another one. */
+struct passing {
+    struct name_entry *name;
+    const struct subject *user; /* whose record refers to another one by it; the first */
+};
 
-    if (!field || !value)
-        return false;
-    if (field->ref && value_is_text(value))
-        return strcmp(field->ref, kind) == 0 && strcmp(value->text, name) == 0;
-    for (size_t i = 0; value_is_map(value) && i < value->pair_count && !is_found; i++)
-        is_found =
-            spec_names(field_child(field, value->pairs[i].key), value->pairs[i].value, kind, name);
-    for (size_t i = 0; value_is_list(value) && i < value->count && !is_found; i++)
-        is_found = spec_names(field->item, value->items[i], kind, name);
-    return is_found;
+struct passings {
+    struct passing *items; /* sorted as names are */
+    size_t count;
+};
+
+static int compare_passing(const void *key, const void *item)
+{
+    const struct name_entry *a = key, *b = ((const struct passing *)item)->name;
+
+    return compare_identity(a->kind, a->project, a->name, b->kind, b->project, b->name);
 }
 
-/* Who is on record, as applied or as seen, with a reference by this name. What is gone has
- * nothing.
- */
-static const struct subject *name_user(const struct match *match, const struct name_entry *name)
+static void user_note(const struct passings *passings, const struct subject *user,
+                      const struct kind *kind, const char *project, const char *name)
 {
-    for (size_t i = 0; i < match->count; i++) {
+    const struct name_entry key = {.kind = kind, .project = project, .name = name};
+    struct passing *found =
+        bsearch(&key, passings->items, passings->count, sizeof(*passings->items), compare_passing);
+
+    if (found && !found->user)
+        found->user = user;
+}
+
+/* Notes whom `user` refers to, of a record of its spec. */
+static void refs_note(const struct passings *passings, const struct subject *user,
+                      const struct field *field, const struct value *value)
+{
+    if (!field || !value)
+        return;
+    if (field->ref && value_is_text(value)) {
+        const struct kind *kind = kind_find(field->ref);
+
+        user_note(passings, user, kind, user->project, value->text);
+        if (user->project)
+            user_note(passings, user, kind, NULL, value->text);
+        return;
+    }
+    for (size_t i = 0; value_is_map(value) && i < value->pair_count; i++)
+        refs_note(passings, user, field_child(field, value->pairs[i].key), value->pairs[i].value);
+    for (size_t i = 0; value_is_list(value) && i < value->count; i++)
+        refs_note(passings, user, field->item, value->items[i]);
+}
+
+/* Those who are on record, as applied or as seen, with a reference. What is gone has nothing. */
+static void users_find(const struct match *match, const struct passings *passings)
+{
+    for (size_t i = 0; passings->count > 0 && i < match->count; i++) {
         const struct subject *user = &match->subjects[i];
 
-        if (!user->known || (user->known->observed.known && user->known->observed.absent) ||
-            (name->project && text_compare(name->project, user->project) != 0))
+        if (!user->known || (user->known->observed.known && user->known->observed.absent))
             continue;
-        if (spec_names(user->kind->spec, known_applied(user->known), name->kind->name,
-                       name->name) ||
-            spec_names(user->kind->spec, known_observed(user->known), name->kind->name, name->name))
-            return user;
+        refs_note(passings, user, user->kind->spec, known_applied(user->known));
+        refs_note(passings, user, user->kind->spec, known_observed(user->known));
     }
-    return NULL;
+}
+
+static struct passings passings_find(struct arena *arena, struct match *match)
+{
+    struct passings passings = {0};
+
+    for (size_t i = 0; i + 1 < match->name_count; i++) {
+        struct name_entry *name = &match->names[i], *former = name + 1;
+
+        if (!name->subject->resource || name->subject->known || !former->subject->known ||
+            compare_identity(name->kind, name->project, name->name, former->kind, former->project,
+                             former->name) != 0)
+            continue;
+        if (!passings.items)
+            passings.items = arena_array(arena, match->name_count, sizeof(*passings.items));
+        passings.items[passings.count++].name = name;
+    }
+    return passings;
 }
 
 /* Records refer by name. While one still calls an object by the name that it bore before, nothing
  * new is made under that name: what is there would be taken for the new one. */
 static void names_in_use(struct arena *arena, struct match *match)
 {
-    for (size_t i = 0; i + 1 < match->name_count; i++) {
-        struct name_entry *name = &match->names[i], *former = name + 1;
-        struct subject *subject = &match->subjects[name->subject - match->subjects];
-        const struct subject *user;
+    struct passings passings = passings_find(arena, match);
 
-        if (!subject->resource || subject->known || !former->subject->known ||
-            compare_identity(name->kind, name->project, name->name, former->kind, former->project,
-                             former->name) != 0 ||
-            !(user = name_user(match, name)))
+    users_find(match, &passings);
+    for (size_t i = 0; i < passings.count; i++) {
+        struct name_entry *name = passings.items[i].name, *former = name + 1;
+        struct subject *subject = &match->subjects[name->subject - match->subjects];
+        const struct subject *user = passings.items[i].user;
+
+        if (!user)
             continue;
         subject->lacks =
             arena_printf(arena, "%s still has %s %s on record by this name",

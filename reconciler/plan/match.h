@@ -39,6 +39,8 @@ struct match {
     size_t desired;
     struct name_entry *names; /* sorted; names that were moved away from are in it too */
     size_t name_count;
+    const struct subject **by_uid; /* of those on record; NULL until somebody asks (told.c) */
+    size_t uid_count;
     struct contest *contests; /* the input's, sorted */
     bool has_tried;           /* known_tried() of somebody: hardly ever */
     bool has_names_in_use;    /* somebody lacks a name that records still have for another */

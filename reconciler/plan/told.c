@@ -5,6 +5,7 @@
  * what was seen is read by the name that the one that is meant bears now. A uid without a row says
  * nothing: its object may be one that nobody has listed yet.
  */
+#include <stdlib.h>
 #include <string.h>
 
 #include "reconciler/plan/match.h"
@@ -12,35 +13,52 @@
 
 #define ROOT "spec."
 
-/* Hardly ever asked for: linear. */
-static const struct subject *subject_of_uid(const struct match *match, const char *kind,
-                                            const char *uid)
+static int compare_uids(const void *left, const void *right)
 {
-    for (size_t i = 0; i < match->count; i++) {
-        const struct subject *subject = &match->subjects[i];
+    const struct subject *const *a = left, *const *b = right;
 
-        if (subject->known && strcmp(subject->known->uid, uid) == 0 &&
-            strcmp(subject->kind->name, kind) == 0)
-            return subject;
-    }
-    return NULL;
+    return strcmp((*a)->known->uid, (*b)->known->uid);
+}
+
+/* Made when it is asked for, which is hardly ever. */
+static void uids_index(struct arena *arena, struct match *match)
+{
+    match->by_uid = arena_array(arena, match->count + 1, sizeof(const struct subject *));
+    for (size_t i = 0; i < match->count; i++)
+        if (match->subjects[i].known)
+            match->by_uid[match->uid_count++] = &match->subjects[i];
+    qsort(match->by_uid, match->uid_count, sizeof(const struct subject *), compare_uids);
+}
+
+static const struct subject *subject_of_uid(struct arena *arena, struct match *match,
+                                            const char *kind, const char *uid)
+{
+    const struct known known = {.uid = uid};
+    const struct subject key = {.known = &known}, *wanted = &key;
+    const struct subject **found;
+
+    if (!match->by_uid)
+        uids_index(arena, match);
+    found = bsearch(&wanted, match->by_uid, match->uid_count, sizeof(const struct subject *),
+                    compare_uids);
+    return found && strcmp((*found)->kind->name, kind) == 0 ? *found : NULL;
 }
 
 /* What `name` is to be read as; NULL: as it stands. */
-static const char *name_now(const struct match *match, const char *kind, const char *project,
-                            const char *name, const char *uid)
+static const char *name_now(struct arena *arena, struct match *match, const char *kind,
+                            const char *project, const char *name, const char *uid)
 {
     const struct subject *found = match_resolve(match, kind, project, name);
     const struct subject *meant;
 
     if (found && found->known && strcmp(found->known->uid, uid) == 0)
         return NULL;
-    meant = subject_of_uid(match, kind, uid);
+    meant = subject_of_uid(arena, match, kind, uid);
     return meant && match_resolve(match, kind, project, meant->name) == meant ? meant->name : NULL;
 }
 
 /* As name_now(), of the member of `seen` at a path that a driver has named. */
-static const char *name_at(const struct match *match, const struct subject *subject,
+static const char *name_at(struct arena *arena, struct match *match, const struct subject *subject,
                            const struct value *seen, const char *path, const struct value *uid)
 {
     const struct field *field = kind_field(subject->kind, path);
@@ -49,7 +67,7 @@ static const char *name_at(const struct match *match, const struct subject *subj
 
     if (!field || !field->ref || !value_is_text(name) || !value_is_text(uid))
         return NULL;
-    return name_now(match, field->ref, subject->project, name->text, uid->text);
+    return name_now(arena, match, field->ref, subject->project, name->text, uid->text);
 }
 
 /* Of a path at which there is something. */
@@ -63,7 +81,7 @@ static void name_put(struct arena *arena, struct value *spec, const char *path, 
     value_set_text(arena, (struct value *)(size_t)map, dot ? dot + 1 : inside, name);
 }
 
-static const struct value *spec_read(struct arena *arena, const struct match *match,
+static const struct value *spec_read(struct arena *arena, struct match *match,
                                      const struct subject *subject, const struct value *refs,
                                      const struct value *seen)
 {
@@ -73,7 +91,7 @@ static const struct value *spec_read(struct arena *arena, const struct match *ma
               subject->name, (int)refs->type);
     for (size_t i = 0; i < refs->pair_count; i++) {
         const char *path = refs->pairs[i].key;
-        const char *name = name_at(match, subject, seen, path, refs->pairs[i].value);
+        const char *name = name_at(arena, match, subject, seen, path, refs->pairs[i].value);
 
         if (!name)
             continue;
