@@ -279,12 +279,14 @@ static bool takers_withhold(struct ordering *ordering, struct claim_list had,
 /* Both lists are sorted by key: they are merged. */
 static void order_handovers(struct ordering *ordering)
 {
+    struct arena *scratch = arena_new();
     struct claim_list had, wanted;
     size_t h = 0;
 
     do {
-        had = claims_before(ordering->arena, ordering->plan);
-        wanted = claims_after(ordering->arena, ordering->plan);
+        arena_reset(scratch);
+        had = claims_before(scratch, ordering->plan);
+        wanted = claims_after(scratch, ordering->plan);
     } while (takers_withhold(ordering, had, wanted));
     for (size_t w = 0; w < wanted.count; w++) {
         const struct claim_on *taker = &wanted.items[w];
@@ -297,6 +299,7 @@ static void order_handovers(struct ordering *ordering)
             if (!claims_have(&wanted, taker->key, had.items[i].step))
                 edge_add(ordering, had.items[i].step, taker->step, EDGE_TAKES);
     }
+    arena_free(scratch);
 }
 
 /* ---- sorting ------------------------------------------------------------------------ */
