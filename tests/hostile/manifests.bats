@@ -82,7 +82,7 @@ pool() { printf 'apiVersion: spinel/v1\nkind: Pool\nmetadata: {name: %s}\nspec: 
     { printf '%%TAG !e! tag:example.org,2026:\n---\n'; pool a; } >directive.yaml
     refused directive.yaml 'directive.yaml:1:1: error: a line that begins with % is a directive'
     { seq -f '%%TAG !%.0f! !' 50000; printf -- '---\n'; pool a; } >directives.yaml
-    costs 500 64 directives.yaml 'directives.yaml:1:1: error: a line that begins with % is a directive'
+    costs 500 100 directives.yaml 'directives.yaml:1:1: error: a line that begins with % is a directive'
     { printf '\xef\xbb\xbf%%TAG ! '; head -c 16000 /dev/zero | tr '\0' a; printf '\n---\n- '; yes '!a' | head -60 | tr '\n' ' '; } >prefix.yaml
     refused prefix.yaml 'is a directive'
 }
