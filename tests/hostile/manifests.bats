@@ -217,16 +217,16 @@ costs() {
           printf -- '---\napiVersion: spinel/v1\nkind: Pool\nmetadata: {name: %s%s}\nspec: {}\n' "$long" "$i"
           printf -- '---\napiVersion: spinel/v1\nkind: Volume\nmetadata: {name: v%s, project: p}\nspec: {size: 1GiB, pool: %sx%s}\n' "$i" "$long" "$i"
       done; } >pools.yaml
-    costs 1500 300 pools.yaml 'did you mean `aaaa'
+    costs 3000 300 pools.yaml 'did you mean `aaaa'
     for i in $(seq 8000); do
         printf -- '---\napiVersion: spinel/v1\nkind: Instance\nmetadata: {name: m%s, project: none}\nspec: {cpus: 1, memory: 64MiB, nics: [{name: e, subnet: s}]}\n' "$i"
     done >machines.yaml
-    costs 1500 300 machines.yaml 'there is no Project `none`'
+    costs 3000 300 machines.yaml 'there is no Project `none`'
     { for i in $(seq 30000); do
           printf -- '---\napiVersion: spinel/v1\nkind: Pool\nmetadata: {name: a%s, renamedFrom: b%s}\nspec: {}\n' "$i" "$i"
       done
       printf -- '---\napiVersion: spinel/v1\nkind: Pool\nmetadata: {name: z, renamedFrom: b1}\nspec: {}\n'; } >renamed.yaml
-    costs 1500 300 renamed.yaml 'a1 takes the name b1, too'
+    costs 3000 300 renamed.yaml 'a1 takes the name b1, too'
 }
 
 @test "a machine that is called like a service of the host is a machine and no more" {
