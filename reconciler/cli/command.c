@@ -18,6 +18,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "model/invariant.h"
 #include "model/report.h"
 #include "reconciler/cli/terminal.h"
 
@@ -137,7 +138,7 @@ static int options_read(struct cli *cli, int argc, const char **argv,
                         const struct poptOption *table, unsigned flags, const char *const **rest,
                         size_t *count)
 {
-    poptContext context = poptGetContext("spinel", argc, argv, table, flags);
+    poptContext context = memory_need(poptGetContext("spinel", argc, argv, table, flags));
     const char **left;
     int code = poptGetNextOpt(context);
 

@@ -274,8 +274,7 @@ static void refs_note(const struct passings *passings, const struct subject *use
         const struct kind *kind = kind_find(field->ref);
 
         user_note(passings, user, kind, user->project, value->text);
-        if (user->project)
-            user_note(passings, user, kind, NULL, value->text);
+        user_note(passings, user, kind, NULL, value->text);
         return;
     }
     for (size_t i = 0; value_is_map(value) && i < value->pair_count; i++)

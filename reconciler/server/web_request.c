@@ -150,8 +150,8 @@ static enum MHD_Result answer_send(struct asked *asked, struct answer *answer)
     if (!response) {
         const char *etag = etag_apply(asked, answer);
         size_t len = answer->body.len;
-        response =
-            MHD_create_response_from_buffer(len, text_take(&answer->body), MHD_RESPMEM_MUST_FREE);
+        response = memory_need(
+            MHD_create_response_from_buffer(len, text_take(&answer->body), MHD_RESPMEM_MUST_FREE));
         if (etag)
             MHD_add_response_header(response, MHD_HTTP_HEADER_ETAG, etag);
     }

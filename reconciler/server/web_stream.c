@@ -221,7 +221,7 @@ void stream_begin(struct asked *asked, struct answer *answer)
     if (seq > 0 && seq < streams->seq)
         events_write(streams, &stream->queue, &seq);
     DL_APPEND(streams->list, stream);
-    answer->response =
-        MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, 4096, stream_read, stream, stream_free);
+    answer->response = memory_need(MHD_create_response_from_callback(
+        MHD_SIZE_UNKNOWN, 4096, stream_read, stream, stream_free));
     answer->type = "text/event-stream";
 }

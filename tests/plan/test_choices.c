@@ -62,6 +62,30 @@ static void a_full_subnet_defers_and_says_so(void **state)
     assert_step(w, "Instance", "b", ACTION_CREATE, DEFERRED);
 }
 
+/* One goes from there; another one goes whose record names no subnet that there is. */
+static void all_who_lack_an_address_come_after_who_leaves(void **state)
+{
+    struct world *w = *state;
+    const char *front = PROJECT DOC("VPC", "project: shop, name: net", "{prefixes: [10.0.0.0/16]}")
+        DOC("Subnet", "project: shop, name: front", "{vpc: net, cidr: 10.0.1.0/30}");
+    const char *side = DOC("Subnet", "project: shop, name: side", "{vpc: net, cidr: 10.0.2.0/24}");
+
+    w->input.policy.collapse_percent = 100;
+    world_converge(w, arena_printf(w->arena, "%s%s%s%s", front, side,
+                                   INSTANCE("x", "cpus: 1, memory: 256MiB, " NIC),
+                                   INSTANCE("y", "cpus: 1, memory: 256MiB, nics: [{name: eth0, "
+                                                 "subnet: side}]")));
+    world_row(w, "NIC", "y.eth0")->applied = json(w, "{\"subnet\":\"nowhere\"}");
+    world_declare(w, arena_printf(w->arena, "%s%s%s%s", front, side,
+                                  INSTANCE("a", "cpus: 1, memory: 256MiB, " NIC),
+                                  INSTANCE("b", "cpus: 1, memory: 256MiB, " NIC)));
+    world_plan(w);
+    assert_step(w, "NIC", "a.eth0", ACTION_CREATE, DEFERRED);
+    assert_step(w, "NIC", "b.eth0", ACTION_CREATE, DEFERRED);
+    assert_true(waits_for(world_step(w, "NIC", "a.eth0"), world_step(w, "NIC", "x.eth0")));
+    assert_true(waits_for(world_step(w, "NIC", "b.eth0"), world_step(w, "NIC", "x.eth0")));
+}
+
 static void a_cidr_that_is_refused_moves_nobody(void **state)
 {
     struct world *w = *state;
@@ -364,6 +388,7 @@ int main(void)
         TEST(addresses_are_the_lowest_that_nobody_has),
         TEST(a_chosen_address_is_kept),
         TEST(a_full_subnet_defers_and_says_so),
+        TEST(all_who_lack_an_address_come_after_who_leaves),
         TEST(a_cidr_that_is_refused_moves_nobody),
         TEST(a_subnet_that_nobody_can_look_at_keeps_its_prefix),
         TEST(a_wider_prefix_is_another),

@@ -196,6 +196,32 @@ static void long_values_are_cut_between_characters(void **state)
     assert_non_null(strstr(text, "-> 0123456789012345678901234567890123456789\n"));
 }
 
+/* However many words it has, no more are joined than are shown. */
+static void long_lists_and_maps_are_cut(void **state)
+{
+    struct world *w = *state;
+    struct text list = TEXT_INIT, map = TEXT_INIT;
+    const char *text;
+
+    for (int i = 0; i < 1000; i++) {
+        text_printf(&list, "%s\"element-%d\"", i ? "," : "", i);
+        text_printf(&map, "%s\"key-%d\":%d", i ? "," : "", i, i);
+    }
+    text = read_document(w,
+                         arena_printf(w->arena,
+                                      "{\"steps\":[{\"action\":\"update\",\"kind\":\"Instance\","
+                                      "\"name\":\"i\",\"fields\":[{\"path\":\"spec.x\","
+                                      "\"from\":[%s],\"to\":{%s}}]}]}",
+                                      list.data, map.data),
+                         false);
+    assert_non_null(strstr(text, "element-0, element-1"));
+    assert_non_null(strstr(text, "key-0"));
+    assert_null(strstr(text, "element-9"));
+    assert_null(strstr(text, "key-9"));
+    text_free(&list);
+    text_free(&map);
+}
+
 static void a_secret_that_changed_shows_that_and_no_more(void **state)
 {
     struct world *w = *state;
@@ -296,6 +322,7 @@ int main(void)
         TEST(a_document_without_holds_has_none),
         TEST(words_without_letters_are_not_coloured),
         TEST(long_values_are_cut_between_characters),
+        TEST(long_lists_and_maps_are_cut),
         TEST(a_secret_that_changed_shows_that_and_no_more),
         TEST(an_approved_step_and_a_renamed_one_say_so),
         TEST(what_cannot_be_approved_says_so),
