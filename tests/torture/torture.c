@@ -277,7 +277,8 @@ static bool is_memory(const char *name)
     for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
         if (strcmp(name, names[i]) == 0)
             return true;
-    return strstr(name, "alloc") || strncmp(name, "yaml_", 5) == 0;
+    return strstr(name, "alloc") || strncmp(name, "yaml_", 5) == 0 ||
+           strncmp(name, "MHD_create_", 11) == 0 || strcmp(name, "poptGetContext") == 0;
 }
 
 /* The two ends that are documented: no memory; and libsodium, which refuses only what would be
