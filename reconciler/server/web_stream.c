@@ -1,9 +1,13 @@
 /* SPDX-License-Identifier: MPL-2.0 */
 /*
- * Server-sent events (HTML Standard, section 9.2). The kernel tells when the store was
+ * Server-sent events (HTML Standard, section 9.2). The kernel tells when the store is
  * written (inotify on its log); new events are read once and go to everybody who
  * listens. Who does not take them in time is let go, and comes back by itself with the
  * number of the last one that it has.
+ *
+ * SQLite writes a commit to its log, has the disk sync it, and only then lets it be seen, by a
+ * write to shared memory that nobody is told of. So one look is not enough: how long a sync
+ * takes is the disk's to say.
  */
 #include "reconciler/server/web.h"
 
@@ -20,7 +24,9 @@
 #include "reconciler/store/home.h"
 #include "reconciler/store/store.h"
 
-enum { QUEUE_MAX = 256 << 10, READ_AT_ONCE = 200, ALIVE_EVERY_S = 15, GATHER_MS = 20 };
+enum { QUEUE_MAX = 256 << 10, READ_AT_ONCE = 200, ALIVE_EVERY_S = 15 };
+
+static const double LOOK_FIRST_S = 0.02, LOOK_LAST_S = 10;
 
 struct stream {
     struct streams *streams;
@@ -36,7 +42,8 @@ struct streams {
     struct stream *list;
     int64_t seq; /* newest event that was sent */
     struct ev_io changed;
-    struct ev_timer gather, alive;
+    struct ev_timer look, alive;
+    double look_after_s;
 };
 
 /* ---- one ---------------------------------------------------------------------------- */
@@ -119,7 +126,13 @@ static void everybody_told(struct streams *streams, const char *data, size_t len
         web_turn(streams->web);
 }
 
-static void gathered(struct ev_loop *loop, struct ev_timer *timer, int events)
+static void look_later(struct streams *streams)
+{
+    ev_timer_set(&streams->look, streams->look_after_s, 0);
+    ev_timer_start(streams->web->loop, &streams->look);
+}
+
+static void looked(struct ev_loop *loop, struct ev_timer *timer, int events)
 {
     struct streams *streams = timer->data;
     struct text news = TEXT_INIT;
@@ -128,6 +141,9 @@ static void gathered(struct ev_loop *loop, struct ev_timer *timer, int events)
     if (news.len)
         everybody_told(streams, news.data, news.len);
     text_free(&news);
+    streams->look_after_s *= 2;
+    if (streams->look_after_s <= LOOK_LAST_S)
+        look_later(streams);
 }
 
 static void store_changed(struct ev_loop *loop, struct ev_io *io, int events)
@@ -137,10 +153,11 @@ static void store_changed(struct ev_loop *loop, struct ev_io *io, int events)
     (void)events;
     while (read(io->fd, buffer, sizeof buffer) > 0)
         continue;
-    if (ev_is_active(&streams->gather))
+    if (ev_is_active(&streams->look) && streams->look_after_s <= LOOK_FIRST_S)
         return;
-    ev_timer_set(&streams->gather, GATHER_MS / 1000.0, 0);
-    ev_timer_start(loop, &streams->gather);
+    ev_timer_stop(loop, &streams->look);
+    streams->look_after_s = LOOK_FIRST_S;
+    look_later(streams);
 }
 
 /* Proxies and the other end's timeouts want to see a byte now and then. */
@@ -176,13 +193,15 @@ int streams_open(struct web *web, struct streams **out, struct error *err)
     if (status == 0 && (fd < 0 || inotify_add_watch(fd, home, IN_MODIFY) < 0))
         status = error_sys(err, "cannot watch %s", home);
     ev_io_init(&streams->changed, store_changed, fd, EV_READ);
-    ev_timer_init(&streams->gather, gathered, 0, 0);
+    ev_timer_init(&streams->look, looked, 0, 0);
     ev_timer_init(&streams->alive, still_alive, ALIVE_EVERY_S, ALIVE_EVERY_S);
-    streams->changed.data = streams->gather.data = streams->alive.data = streams;
+    streams->changed.data = streams->look.data = streams->alive.data = streams;
     if (status < 0)
         return status;
     ev_io_start(web->loop, &streams->changed);
     ev_timer_start(web->loop, &streams->alive);
+    streams->look_after_s = LOOK_FIRST_S; /* what came between the newest event and the watch */
+    look_later(streams);
     return 0;
 }
 
@@ -200,7 +219,7 @@ void streams_close(struct streams *streams)
         streams->web->http = NULL;
     }
     ev_io_stop(streams->web->loop, &streams->changed);
-    ev_timer_stop(streams->web->loop, &streams->gather);
+    ev_timer_stop(streams->web->loop, &streams->look);
     ev_timer_stop(streams->web->loop, &streams->alive);
     if (streams->changed.fd >= 0)
         close(streams->changed.fd);

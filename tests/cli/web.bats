@@ -109,6 +109,28 @@ up() { until_true 20 ask -f -o /dev/null http://localhost/; }
     grep -q '"type":"converged"' again
 }
 
+@test "what a slow disk takes its time to sync is told, though nothing is written after it" {
+    cat >slow.c <<'C'
+#include <sys/syscall.h>
+#include <unistd.h>
+int fsync(int fd) { return usleep(150000), (int)syscall(SYS_fsync, fd); }
+int fdatasync(int fd) { return usleep(150000), (int)syscall(SYS_fdatasync, fd); }
+C
+    cc -D_GNU_SOURCE -shared -fPIC -o slow.so slow.c
+    export LD_PRELOAD=$PWD/slow.so
+    daemon_start
+    unset LD_PRELOAD
+    up
+    converged
+    curl -s -N -m 60 --unix-socket "$short/sock" http://localhost/api/v1/stream >stream 3>&- &
+    reader=$!
+    until_true 10 grep -q retry stream
+    volume=$(ask "http://localhost/api/v1/resources?kind=Volume" | jq -r '.items[0].uid')
+    "$BUILD/drivers/sim" --world lab/state/drivers/sim/world set "$volume" spec.size 1073741824
+    until_true 10 grep -q 'spec.size is 1GiB' stream
+    kill "$reader"
+}
+
 @test "metrics end as OpenMetrics asks" {
     daemon_start
     up
