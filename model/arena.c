@@ -184,6 +184,20 @@ void *arena_array(struct arena *arena, size_t count, size_t size)
     return arena_alloc(arena, count * size);
 }
 
+void *arena_grow(struct arena *arena, void *items, size_t count, size_t *room, size_t size)
+{
+    void *bigger;
+
+    invariant(count <= *room && size > 0, "%zu objects where there is room for %zu", count, *room);
+    if (count < *room)
+        return items;
+    *room = count ? count * 2 : 4;
+    bigger = arena_array(arena, *room, size);
+    if (count > 0)
+        memcpy(bigger, items, count * size);
+    return bigger;
+}
+
 char *arena_text_room(struct arena *arena, size_t len)
 {
     return arena_take(arena, len + 1, 1);

@@ -29,6 +29,12 @@ void arena_join(struct arena *arena, struct arena *other);
 void *arena_alloc(struct arena *arena, size_t size) __attribute__((returns_nonnull));
 void *arena_array(struct arena *arena, size_t count, size_t size) __attribute__((returns_nonnull));
 
+/* An array of `count` objects of `size` bytes in which there is room for one more: `items` itself
+ * as long as `count` is less than `*room`, then a copy of double the size. NULL with no room is an
+ * array, too. */
+void *arena_grow(struct arena *arena, void *items, size_t count, size_t *room, size_t size)
+    __attribute__((returns_nonnull));
+
 /* Zeroed room for a text of `len` bytes and its end, without a gap before it. */
 char *arena_text_room(struct arena *arena, size_t len) __attribute__((returns_nonnull));
 /* NUL-terminated copies; arena_text() is NULL for NULL. */

@@ -47,15 +47,8 @@ static void difference_add(struct differ *differ, const struct field *field,
     struct diff *diff = &differ->diff;
 
     invariant(field && (from || to), "a difference of nothing to nothing at %s", path->name);
-    if (diff->count == differ->room) {
-        size_t room = differ->room ? differ->room * 2 : 8;
-        struct difference *bigger = arena_array(differ->arena, room, sizeof(*bigger));
-
-        if (diff->count > 0)
-            memcpy(bigger, diff->items, diff->count * sizeof(*bigger));
-        diff->items = bigger;
-        differ->room = room;
-    }
+    diff->items =
+        arena_grow(differ->arena, diff->items, diff->count, &differ->room, sizeof(*diff->items));
     invariant(diff->count < differ->room, "difference %zu of %zu", diff->count, differ->room);
     diff->items[diff->count++] =
         (struct difference){path_text(differ->arena, path), field, from, to};

@@ -22,15 +22,8 @@ void report_init(struct report *report, struct arena *arena)
 
 static struct problem *problem_new(struct report *report)
 {
-    if (report->kept == report->room) {
-        size_t room = report->room ? report->room * 2 : 8;
-        struct problem *bigger = arena_array(report->arena, room, sizeof(*bigger));
-
-        if (report->kept > 0)
-            memcpy(bigger, report->problems, report->kept * sizeof(*bigger));
-        report->problems = bigger;
-        report->room = room;
-    }
+    report->problems = arena_grow(report->arena, report->problems, report->kept, &report->room,
+                                  sizeof(*report->problems));
     invariant(report->arena && report->kept < report->room, "problem %zu of %zu", report->kept,
               report->room);
     return &report->problems[report->kept++];

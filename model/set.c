@@ -42,15 +42,7 @@ void set_builder_watch(struct set_builder *builder,
 
 void resource_append(struct arena *arena, struct resource_list *list, struct resource *resource)
 {
-    if (list->count == list->room) {
-        size_t room = list->room ? list->room * 2 : 64;
-        struct resource **bigger = arena_array(arena, room, sizeof(*bigger));
-
-        if (list->count > 0)
-            memcpy(bigger, list->items, list->count * sizeof(*bigger));
-        list->items = bigger;
-        list->room = room;
-    }
+    list->items = arena_grow(arena, list->items, list->count, &list->room, sizeof(*list->items));
     list->items[list->count++] = resource;
 }
 

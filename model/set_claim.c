@@ -12,15 +12,8 @@
 
 void claim_add(struct arena *arena, struct claims *claims, struct claim claim)
 {
-    if (claims->count == claims->room) {
-        size_t room = claims->room ? claims->room * 2 : 16;
-        struct claim *bigger = arena_array(arena, room, sizeof(*bigger));
-
-        if (claims->count > 0)
-            memcpy(bigger, claims->items, claims->count * sizeof(*bigger));
-        claims->items = bigger;
-        claims->room = room;
-    }
+    claims->items =
+        arena_grow(arena, claims->items, claims->count, &claims->room, sizeof(*claims->items));
     invariant(claim.what && claims->count < claims->room, "claim %zu of %zu", claims->count,
               claims->room);
     claims->items[claims->count++] = claim;

@@ -151,20 +151,6 @@ struct value *value_copy(struct arena *arena, const struct value *value)
     return copy;
 }
 
-/* A bigger copy of an array of `count` elements that is full. */
-static void *array_grow(struct arena *arena, const void *old, size_t count, size_t size,
-                        size_t *room)
-{
-    void *bigger;
-
-    invariant(count == *room, "an array of %zu grows at %zu", *room, count);
-    *room = count ? count * 2 : 4;
-    bigger = arena_array(arena, *room, size);
-    if (count > 0)
-        memcpy(bigger, old, count * size);
-    return bigger;
-}
-
 struct value *value_append(struct arena *arena, struct value *list, struct value *item)
 {
     invariant(list->type == VALUE_LIST, "an item is added to a value of type %d", list->type);
@@ -174,7 +160,7 @@ struct value *value_append(struct arena *arena, struct value *list, struct value
         item = value_null(arena);
     if (list->count == list->room)
         list->items =
-            array_grow(arena, list->items, list->count, sizeof(*list->items), &list->room);
+            arena_grow(arena, list->items, list->count, &list->room, sizeof(*list->items));
     list->items[list->count++] = item;
     return item;
 }
@@ -190,7 +176,7 @@ struct value *value_push_owned(struct arena *arena, struct value *map, const cha
         item = value_null(arena);
     if (map->pair_count == map->pair_room)
         map->pairs =
-            array_grow(arena, map->pairs, map->pair_count, sizeof(*map->pairs), &map->pair_room);
+            arena_grow(arena, map->pairs, map->pair_count, &map->pair_room, sizeof(*map->pairs));
     map->pairs[map->pair_count++] = (struct pair){.key = key, .at = at, .value = item};
     return item;
 }

@@ -13,7 +13,7 @@
 #include "drivers/file/staging.h"
 #include "model/json.h"
 
-enum { PLACES_MAX = 4096, PLACES_FIRST = 8, NOTE_MAX = 8192 };
+enum { PLACES_MAX = 4096, NOTE_MAX = 8192 };
 
 int names_each(struct spinel_host *host, const char *path,
                int (*each)(struct spinel_host *, const char *, const char *, void *,
@@ -70,15 +70,6 @@ static struct pool_place *place_of(const struct pool_places *places, const char 
     return NULL;
 }
 
-static void places_grow(struct spinel_host *host, struct pool_places *places)
-{
-    places->room = places->room ? 2 * places->room : PLACES_FIRST;
-    struct pool_place *grown = arena_array(spinel_arena(host), places->room, sizeof *grown);
-    if (places->count)
-        memcpy(grown, places->items, places->count * sizeof *grown);
-    places->items = grown;
-}
-
 static struct pool_place *place_add(struct spinel_host *host, struct pool_places *places,
                                     const char *dir)
 {
@@ -86,8 +77,8 @@ static struct pool_place *place_add(struct spinel_host *host, struct pool_places
     struct pool_place *place = place_of(places, dir);
     if (place || places->count == PLACES_MAX)
         return place;
-    if (places->count == places->room)
-        places_grow(host, places);
+    places->items = arena_grow(spinel_arena(host), places->items, places->count, &places->room,
+                               sizeof *places->items);
     place = &places->items[places->count++];
     *place = (struct pool_place){.dir = dir};
     /* What cannot be looked at may be. */

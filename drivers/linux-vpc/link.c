@@ -93,14 +93,8 @@ static int link_message(const struct nlmsghdr *message, void *context)
     const struct ifinfomsg *info = rtnl_head(message, sizeof *info);
     if (!info)
         return MNL_CB_OK;
-    if (reading->list.count == reading->room) {
-        size_t room = reading->room ? reading->room * 2 : 16;
-        struct link *more = arena_array(reading->arena, room, sizeof *more);
-        if (reading->list.count)
-            memcpy(more, reading->list.items, reading->list.count * sizeof *more);
-        reading->list.items = more;
-        reading->room = room;
-    }
+    reading->list.items = arena_grow(reading->arena, reading->list.items, reading->list.count,
+                                     &reading->room, sizeof *reading->list.items);
     struct link *link = &reading->list.items[reading->list.count++];
     *link = (struct link){.index = info->ifi_index, .is_up = (info->ifi_flags & IFF_UP) != 0};
     mnl_attr_parse(message, sizeof *info, link_attribute, link);

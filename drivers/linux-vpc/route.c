@@ -27,14 +27,8 @@ struct route_reading {
 
 static void *reading_add(struct route_reading *reading, size_t size)
 {
-    if (reading->count == reading->room) {
-        size_t room = reading->room ? reading->room * 2 : 16;
-        char *more = arena_array(reading->arena, room, size);
-        if (reading->count)
-            memcpy(more, reading->items, reading->count * size);
-        reading->items = more;
-        reading->room = room;
-    }
+    reading->items =
+        arena_grow(reading->arena, reading->items, reading->count, &reading->room, size);
     return (char *)reading->items + size * reading->count++;
 }
 

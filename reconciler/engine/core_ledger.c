@@ -157,14 +157,8 @@ const char *load_fact(struct core *core, struct arena *arena, const char *key)
 static void event_keep(struct core *core, const struct event *event)
 {
     struct arena *arena = batch_arena(core);
-    if (core->event_count == core->event_room) {
-        size_t room = core->event_room ? 2 * core->event_room : 16;
-        struct event *more = arena_array(arena, room, sizeof *more);
-        for (size_t i = 0; i < core->event_count; i++)
-            more[i] = core->events[i];
-        core->events = more;
-        core->event_room = room;
-    }
+    core->events =
+        arena_grow(arena, core->events, core->event_count, &core->event_room, sizeof *core->events);
     invariant(core->event_count < core->event_room, "event %zu of %zu", core->event_count,
               core->event_room);
     invariant(event->text && event->data, "an event of type %s says nothing", event->type);

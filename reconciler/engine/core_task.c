@@ -408,9 +408,9 @@ static bool is_grouped(const struct driver *driver, const struct kind *kind)
 {
     size_t i = 0, count;
     const struct kind *const *kinds = kinds_get(&count);
-    while (i < count && kinds[i] != kind)
-        i++;
-    return i < count && (driver->grouped_kinds >> i & 1);
+    for (; kinds[i] != kind; i++)
+        invariant(i + 1 < count, "%s is no kind", kind->name);
+    return driver->grouped_kinds >> i & 1;
 }
 
 /* Of what a driver carries out together many are sent at once. What may take long it does not. */
@@ -581,7 +581,7 @@ static bool driver_has_room(const struct driver *driver)
 static bool is_in_doubt(const struct task *task)
 {
     bool removes = !strcmp(task->intent.verb, "delete") || !strcmp(task->intent.verb, "release");
-    return removes && task->look_driver && !task->look_driver->is_listed;
+    return removes && !task->look_driver->is_listed;
 }
 
 static bool may_be_sent(const struct core *core, const struct task *task)

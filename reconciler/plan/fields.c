@@ -38,15 +38,7 @@ struct states states_of(struct arena *arena, const struct match *match,
 
 static struct plan_field *list_add(struct arena *arena, struct field_list *list)
 {
-    if (list->count == list->room) {
-        size_t room = list->room ? 2 * list->room : 4;
-        struct plan_field *items = arena_array(arena, room, sizeof(*items));
-
-        if (list->count)
-            memcpy(items, list->items, list->count * sizeof(*items));
-        list->items = items;
-        list->room = room;
-    }
+    list->items = arena_grow(arena, list->items, list->count, &list->room, sizeof(*list->items));
     invariant(list->count < list->room, "field %zu of %zu", list->count, list->room);
     return &list->items[list->count++];
 }

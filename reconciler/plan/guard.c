@@ -63,15 +63,8 @@ static struct hold *hold_add(struct guard *guard, const char *id, const char *ru
 
     invariant(id && id[0] && rule && reason, "a hold without an id, a rule or a reason: %s",
               rule ? rule : "");
-    if (plan->hold_count == guard->hold_room) {
-        size_t room = guard->hold_room ? 2 * guard->hold_room : 8;
-        struct hold *bigger = arena_array(guard->arena, room, sizeof(*bigger));
-
-        if (plan->hold_count)
-            memcpy(bigger, plan->holds, plan->hold_count * sizeof(*bigger));
-        plan->holds = bigger;
-        guard->hold_room = room;
-    }
+    plan->holds = arena_grow(guard->arena, plan->holds, plan->hold_count, &guard->hold_room,
+                             sizeof(*plan->holds));
     plan->holds[plan->hold_count] = (struct hold){id, rule, reason, 0, approvable};
     return &plan->holds[plan->hold_count++];
 }

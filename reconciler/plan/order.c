@@ -47,15 +47,8 @@ static void edge_add(struct ordering *ordering, const struct step *before, const
                      enum edge_kind kind)
 {
     invariant(before != after, "a step would wait for itself");
-    if (ordering->edge_count == ordering->edge_room) {
-        size_t room = ordering->edge_room ? 2 * ordering->edge_room : 64;
-        struct edge *edges = arena_array(ordering->arena, room, sizeof(*edges));
-
-        if (ordering->edge_count)
-            memcpy(edges, ordering->edges, ordering->edge_count * sizeof(*edges));
-        ordering->edges = edges;
-        ordering->edge_room = room;
-    }
+    ordering->edges = arena_grow(ordering->arena, ordering->edges, ordering->edge_count,
+                                 &ordering->edge_room, sizeof(*ordering->edges));
     ordering->edges[ordering->edge_count++] =
         (struct edge){(unsigned)(before - ordering->plan->steps),
                       (unsigned)(after - ordering->plan->steps), kind};

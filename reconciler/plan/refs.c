@@ -28,15 +28,8 @@ static void add(struct refs *refs, const char *kind, const char *name)
     for (size_t i = 0; i < list->count; i++)
         if (list->items[i] == subject)
             return;
-    if (list->count == refs->room) {
-        size_t room = refs->room ? 2 * refs->room : 8;
-        const struct subject **items = arena_array(refs->arena, room, sizeof(*items));
-
-        if (list->count)
-            memcpy(items, list->items, list->count * sizeof(*items));
-        list->items = items;
-        refs->room = room;
-    }
+    list->items =
+        arena_grow(refs->arena, list->items, list->count, &refs->room, sizeof(*list->items));
     invariant(list->count < refs->room, "reference %zu of %zu", list->count, refs->room);
     list->items[list->count++] = subject;
 }

@@ -43,14 +43,8 @@ static void edge_add(struct finding *finding, struct shown *to)
     for (size_t i = view->edge_count; i-- > 0 && view->edges[i].from == finding->from;)
         if (view->edges[i].to == to)
             return;
-    if (view->edge_count == finding->room) {
-        size_t room = 2 * finding->room + 64;
-        struct edge *more = arena_array(view->arena, room, sizeof *more);
-        if (view->edge_count)
-            memcpy(more, view->edges, view->edge_count * sizeof *more);
-        view->edges = more;
-        finding->room = room;
-    }
+    view->edges =
+        arena_grow(view->arena, view->edges, view->edge_count, &finding->room, sizeof *view->edges);
     view->edges[view->edge_count++] = (struct edge){finding->from, to};
 }
 

@@ -64,13 +64,7 @@ int blob_read(struct source *source, struct arena *arena, const git_oid *id, con
 
 static struct changed *changed_new(struct collection *to)
 {
-    if (to->count == to->room) {
-        to->room = to->room ? to->room * 2 : 16;
-        struct changed *more = arena_array(to->arena, to->room, sizeof(*more));
-        if (to->count > 0)
-            memcpy(more, to->items, to->count * sizeof(*more));
-        to->items = more;
-    }
+    to->items = arena_grow(to->arena, to->items, to->count, &to->room, sizeof(*to->items));
     return &to->items[to->count++];
 }
 

@@ -63,13 +63,8 @@ static bool was_read(const struct reader *reader, const struct stat *st)
 static void file_keep(struct reader *reader, const char *path, const struct text *bytes,
                       const struct stat *st)
 {
-    if (reader->count == reader->room) {
-        reader->room = reader->room ? reader->room * 2 : 16;
-        struct read_file *more = arena_array(reader->arena, reader->room, sizeof(*more));
-        if (reader->count > 0)
-            memcpy(more, reader->files, reader->count * sizeof(*more));
-        reader->files = more;
-    }
+    reader->files = arena_grow(reader->arena, reader->files, reader->count, &reader->room,
+                               sizeof(*reader->files));
     reader->files[reader->count++] = (struct read_file){
         .path = path,
         .data = arena_text_n(reader->arena, bytes->data, bytes->len),

@@ -141,7 +141,7 @@ int store_drifts(struct store *store, struct arena *arena, int64_t since, struct
                 err);
     query_bind_int(&query, since);
     while (query_next(&query) > 0) {
-        rows = query_room(arena, rows, n, &room, sizeof(*rows));
+        rows = arena_grow(arena, rows, n, &room, sizeof(*rows));
         rows[n++] = drift_read(&query, arena);
         invariant(n <= room, "%zu rows of drift in room for %zu", n, room);
     }

@@ -80,7 +80,7 @@ static int events_collect(struct query *query, struct arena *arena, struct event
     struct event *rows = NULL;
     size_t n = 0, room = 0;
     while (query_next(query) > 0) {
-        rows = query_room(arena, rows, n, &room, sizeof(*rows));
+        rows = arena_grow(arena, rows, n, &room, sizeof(*rows));
         rows[n++] = event_read(query, arena);
         invariant(n <= room, "%zu events in room for %zu", n, room);
     }

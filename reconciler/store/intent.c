@@ -132,7 +132,7 @@ static int intents_collect(struct query *query, struct arena *arena, struct inte
     struct intent *rows = NULL;
     size_t n = 0, room = 0;
     while (query_next(query) > 0) {
-        rows = query_room(arena, rows, n, &room, sizeof(*rows));
+        rows = arena_grow(arena, rows, n, &room, sizeof(*rows));
         rows[n] = intent_read(query, arena);
         const char *wrong = query->failed == 0 ? intent_wrong(&rows[n]) : NULL;
         if (wrong)

@@ -43,7 +43,7 @@ int store_mentions(struct store *store, struct arena *arena, int64_t key, size_t
     query_bind_int(&query, key);
     query_bind_limit(&query, limit);
     while (query_next(&query) > 0) {
-        found = query_room(arena, found, n, &room, sizeof(*found));
+        found = arena_grow(arena, found, n, &room, sizeof(*found));
         found[n++] = query_text(&query, arena);
     }
     invariant(n <= limit, "%zu manifests of key %lld, and %zu were asked for", n, (long long)key,

@@ -230,7 +230,7 @@ static int rows_read(struct query *query, struct arena *arena, struct row_list *
     struct memo *memo = arena_alloc(arena, sizeof(*memo));
     while (query_next(query) > 0) {
         rows->items =
-            query_room(arena, rows->items, rows->count, &rows->room, sizeof(*rows->items));
+            arena_grow(arena, rows->items, rows->count, &rows->room, sizeof(*rows->items));
         rows->items[rows->count++] = row_read(query, arena, arena, memo);
     }
     return query_end(query);

@@ -298,15 +298,3 @@ int query_batch_end(struct store *store, bool own, int rc, struct error *err)
     store_rollback(store);
     return rc;
 }
-
-void *query_room(struct arena *arena, void *rows, size_t count, size_t *room, size_t size)
-{
-    invariant(count <= *room && size > 0, "%zu rows where there is room for %zu", count, *room);
-    if (count < *room)
-        return rows;
-    *room = *room ? *room * 2 : 16;
-    void *more = arena_array(arena, *room, size);
-    if (count > 0)
-        memcpy(more, rows, count * size);
-    return more;
-}

@@ -80,9 +80,6 @@ int query_run(struct query *query, int64_t *changes);
 int query_batch_begin(struct store *store, bool *own, struct error *err);
 int query_batch_end(struct store *store, bool own, int rc, struct error *err);
 
-/* Room for one more element of `size` bytes behind `count`; doubles in the arena. */
-void *query_room(struct arena *arena, void *rows, size_t count, size_t *room, size_t size);
-
 /* Brings an open database to this program's version, or says why it cannot. */
 int migrate_database(struct store *store, struct error *err);
 /* For tests: stops at an older version. */

@@ -261,7 +261,7 @@ int store_freezes(struct store *store, struct arena *arena, struct freeze **out,
     struct query query;
     query_start(&query, store, "SELECT what, who, why, until FROM freeze ORDER BY what", err);
     while (query_next(&query) > 0) {
-        rows = query_room(arena, rows, n, &room, sizeof(*rows));
+        rows = arena_grow(arena, rows, n, &room, sizeof(*rows));
         rows[n].what = query_text(&query, arena);
         rows[n].who = query_text(&query, arena);
         rows[n].why = query_text(&query, arena);

@@ -141,7 +141,7 @@ int store_revisions(struct store *store, struct arena *arena, struct page page,
                 err);
     query_bind_page(&query, page);
     while (query_next(&query) > 0) {
-        rows = query_room(arena, rows, n, &room, sizeof(*rows));
+        rows = arena_grow(arena, rows, n, &room, sizeof(*rows));
         rows[n++] = revision_read(&query, arena);
     }
     int rc = query_end(&query);

@@ -437,6 +437,31 @@ static void a_failure_lets_those_go_that_wait_for_it(void **state)
     assert_int_equal(rack_count(rack, "Volume", "b"), 1);
 }
 
+/* The machine waits for the image twice: for its kernel, and behind its disk. Volume "b" waits for
+ * the pool alone, which is still under way. */
+static void a_failure_lets_each_go_once_and_keeps_those_that_wait_for_another(void **state)
+{
+    struct rack *rack = *state;
+    rack->commits[3] = POOL PROJECT IMAGE KEPT("a", "size: 1GiB, image: os") KEPT("b", "size: 1GiB")
+        MACHINE("kernel: {image: os}, disks: [{name: root, volume: a}]");
+    rack->refuse = "os";
+    rack->refuse_kind = "busy";
+    rack->lose_applies = 1; /* the pool's */
+    rack_boot(rack, "3");
+    rack_run(rack, 500);
+    assert_int_equal(rack->events_failed, 1);
+    assert_int_equal(rack->lose_applies, 0);
+    assert_int_equal(rack_count(rack, "Pool", "fast"), 0);
+    rack_run(rack, 10 * minute);
+    assert_int_equal(rack_count(rack, "Volume", "b"), 1);
+    assert_int_equal(rack_count(rack, "Volume", "a"), 0);
+    assert_int_equal(rack_count(rack, "Instance", "web"), 0);
+    rack->refuse = NULL;
+    assert_true(rack_run(rack, 30 * minute));
+    assert_int_equal(rack_count(rack, "Instance", "web"), 1);
+    assert_int_equal(rack_object(rack, "Instance", "web")->applied, 1);
+}
+
 static void a_new_target_drops_what_waits_and_keeps_what_is_under_way(void **state)
 {
     struct rack *rack = *state;
@@ -669,6 +694,7 @@ int main(void)
         RACK_TEST(a_driver_that_ends_while_a_cancel_is_on_its_way_takes_both_along),
         RACK_TEST(what_failed_is_looked_at_before_it_is_sent_again),
         RACK_TEST(a_failure_lets_those_go_that_wait_for_it),
+        RACK_TEST(a_failure_lets_each_go_once_and_keeps_those_that_wait_for_another),
         RACK_TEST(a_new_target_drops_what_waits_and_keeps_what_is_under_way),
         RACK_TEST(a_core_that_stops_sends_nothing_more),
         RACK_TEST(a_driver_gets_no_more_at_a_time_than_it_is_allowed),

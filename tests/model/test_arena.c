@@ -78,11 +78,31 @@ static void what_is_joined_lives_on_in_the_other(void **state)
     }
 }
 
+static void an_array_grows_and_keeps_what_is_in_it(void **state)
+{
+    (void)state;
+    struct arena *arena = arena_new();
+    int *items = NULL;
+    size_t room = 0, copies = 0;
+    for (int count = 0; count < 1000; count++) {
+        int *before = items;
+        items = arena_grow(arena, items, (size_t)count, &room, sizeof *items);
+        assert_true(room > (size_t)count);
+        copies += items != before;
+        items[count] = count;
+    }
+    for (int i = 0; i < 1000; i++)
+        assert_int_equal(items[i], i);
+    assert_true(copies < 12);
+    arena_free(arena);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_handed_out_is_zero_aligned_and_nobody_elses),
         cmocka_unit_test(what_is_joined_lives_on_in_the_other),
+        cmocka_unit_test(an_array_grows_and_keeps_what_is_in_it),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -196,7 +196,7 @@ static void long_values_are_cut_between_characters(void **state)
     assert_non_null(strstr(text, "-> 0123456789012345678901234567890123456789\n"));
 }
 
-/* However many words it has, no more are joined than are shown. */
+/* That no more words are joined than are shown is seen by the large plans that tests/fuzz makes. */
 static void long_lists_and_maps_are_cut(void **state)
 {
     struct world *w = *state;
