@@ -9,6 +9,7 @@
 #include <sys/mman.h>
 
 struct torture *torture;
+void *torture_floor;
 enum torture_role torture_role = ROLE_DRIVER;
 
 extern char __executable_start, etext;
@@ -28,20 +29,21 @@ __attribute__((constructor)) static void torture_map(void)
     torture = map == MAP_FAILED ? NULL : map;
 }
 
-/* Callers within this program; frames of libraries without a frame pointer end the walk. */
+/* Callers within this program. A library that has called us keeps no frame pointer: what is found
+ * above it is by chance, and not the same the next time. */
 static uint64_t stack_walk(void *frame, uint32_t frames[TORTURE_FRAMES], int depth)
 {
     uint64_t hash = 14695981039346656037u; /* FNV-1a */
     uintptr_t *fp = frame;
     for (int n = 0; n < depth;) {
-        if ((void *)fp < frame || (void *)(fp + 2) > __libc_stack_end)
+        if ((void *)fp < frame || (void *)(fp + 2) > __libc_stack_end || fp == torture_floor)
             break;
         char *pc = (char *)fp[1];
         uintptr_t *next = (uintptr_t *)fp[0];
-        if (pc >= &__executable_start && pc < &etext) {
-            frames[n] = (uint32_t)(pc - &__executable_start);
-            hash = (hash ^ frames[n++]) * 1099511628211u;
-        }
+        if (pc < &__executable_start || pc >= &etext)
+            break;
+        frames[n] = (uint32_t)(pc - &__executable_start);
+        hash = (hash ^ frames[n++]) * 1099511628211u;
         if (next <= fp)
             break;
         fp = next;

@@ -143,6 +143,7 @@ static _Noreturn void child_run(const struct scene *scene, const char *const *ar
         all[argc] = argv[argc - 1];
         placeholder_fill(&all[argc]);
     }
+    torture_floor = __builtin_frame_address(0);
     torture->mode = mode;
     exit(command_main(argc, all, commands));
 }

@@ -50,6 +50,7 @@ struct torture {
 
 /* NULL in a program that nobody tortures. Mapped from the file that $TORTURE names. */
 extern struct torture *torture;
+extern void *torture_floor; /* of the stack: what is above it is torture's own; NULL: nothing is */
 extern enum torture_role torture_role; /* of this program; drivers are told by wraps.c */
 
 /* Whether this call is to fail. `frame` is the wrapper's own. */
