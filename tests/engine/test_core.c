@@ -659,6 +659,43 @@ static void slow_look_is_not_planned_at_each_answer(void **state)
     free(text);
 }
 
+static void refused_as_stale(struct rack *rack, const char *hash, const char *world,
+                             const char *why)
+{
+    struct error err = ERROR_INIT;
+    const unsigned applies = rack->applies;
+    rack_boot(rack, "2");
+    core_expect(rack->core, hash, world);
+    rack_run(rack, minute);
+    assert_true(core_is_refused(rack->core, &err));
+    assert_int_equal(err.code, ERR_STALE);
+    assert_non_null(strstr(err.message, why));
+    assert_non_null(strstr(err.hint, "Make a new plan"));
+    assert_int_equal(rack->applies, applies);
+}
+
+static void a_plan_that_was_saved_is_carried_out_as_it_was_or_not_at_all(void **state)
+{
+    static const char none[] = "0000000000000000000000000000000000000000000000000000000000000000";
+    struct rack *rack = *state;
+    struct error err = ERROR_INIT;
+    char hash[DIGEST_TEXT], world[DIGEST_TEXT];
+    rack_settle(rack, "1");
+    rack->config.effects = false;
+    rack_boot(rack, "2");
+    rack_run(rack, minute);
+    snprintf(hash, sizeof hash, "%s", core_plan(rack->core)->hash);
+    snprintf(world, sizeof world, "%s", core_plan(rack->core)->world);
+    rack->config.effects = true;
+    refused_as_stale(rack, none, none, "the world has changed since it was made");
+    refused_as_stale(rack, none, world, "approvals, freezes or time");
+    rack_boot(rack, "2");
+    core_expect(rack->core, hash, world);
+    assert_true(rack_run(rack, minute));
+    assert_false(core_is_refused(rack->core, &err));
+    assert_int_equal(rack_size(rack), 2LL << 30);
+}
+
 /* A driver may tell what is wrong with a secret, and with that the secret. */
 static void damage_to_a_secret_is_kept_without_the_secret(void **state)
 {
@@ -803,6 +840,7 @@ int main(void)
         RACK_TEST(silent_driver_delays_nobody_else),
         RACK_TEST(slow_look_is_not_planned_at_each_answer),
         RACK_TEST(storm_of_notices_is_not_planned_at_each),
+        RACK_TEST(a_plan_that_was_saved_is_carried_out_as_it_was_or_not_at_all),
         RACK_TEST(damage_to_a_secret_is_kept_without_the_secret),
         RACK_TEST(a_machine_that_crashes_again_and_again_is_started_ever_later),
         RACK_TEST(secret_that_a_driver_says_back_is_not_kept),
