@@ -74,14 +74,14 @@ static void a_trace_tells_what_failed_and_what_the_next_revision_cut_short(void 
     step_put(scene, store, "op.started", "{\"op\":\"b2\",\"verb\":\"create\"}");
     step_put(scene, store, "op.superseded", "{\"op\":\"b2\"}");
     step_put(scene, store, "revision.accepted", "{\"revision\":2}");
-    step_put(scene, store, "op.started", "{\"op\":\"c3\",\"verb\":\"create\"}");
+    step_put(scene, store, "op.started", "{\"op\":\"of-after\",\"verb\":\"create\"}");
     store_close(store);
     const char *trace = RUN(scene, "trace", "1", "--json").out;
     assert_says(trace, "\"outcome\": \"superseded\"");
     assert_says(trace, "\"failures\": 1");
     assert_says(trace, "\"error\": \"no room\"");
     assert_not_says(trace, "of-before");
-    assert_not_says(trace, "c3");
+    assert_not_says(trace, "of-after");
     assert_says(RUN(scene, "trace", "1", "--otlp").out, "\"code\": 2");
     assert_says(RUN(scene, "trace", "2", "--json").out, "\"outcome\": \"open\"");
     assert_says(RUN(scene, "trace", "2").out, "revision 2, ");

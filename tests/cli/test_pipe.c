@@ -32,12 +32,14 @@ static void how_it_ended_is_told(void **state)
     assert_fails("kill -KILL $$", "sh failed (status 137)");
 }
 
+/* Under valgrind it is started first, and ends as a shell would. */
 static void what_is_not_there_cannot_be_run(void **state)
 {
     const char *const argv[] = {"/nonexistent/less", NULL};
     (void)state;
     assert_true(pipe_run(argv, "x", 1, &err) < 0);
-    assert_non_null(strstr(err.message, "cannot run /nonexistent/less: No such file"));
+    if (strcmp(err.message, "/nonexistent/less failed (status 127)") != 0)
+        assert_string_equal(err.message, "cannot run /nonexistent/less: No such file or directory");
 }
 
 static void it_may_end_before_it_has_read_all(void **state)

@@ -261,8 +261,8 @@ static bool group_make(const struct scene *scene, gid_t gid)
     bool is_written = fd >= 0 && dprintf(fd, "root:x:0:\nspinel:x:%d:\n", (int)gid) > 0;
     close(fd);
     return is_written && unshare(CLONE_NEWNS) == 0 &&
-           mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 &&
-           mount(path, "/etc/group", NULL, MS_BIND, NULL) == 0;
+           mount("none", "/", "none", MS_REC | MS_PRIVATE, "") == 0 &&
+           mount(path, "/etc/group", "none", MS_BIND, "") == 0;
 }
 
 /* The mode and the group of the socket of a daemon that runs as that user. */
