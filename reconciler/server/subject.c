@@ -79,8 +79,7 @@ static void channel_close(struct subject *subject)
 {
     if (subject->in >= 0)
         close(subject->in);
-    if (subject->out >= 0)
-        close(subject->out);
+    close(subject->out);
     subject->in = subject->out = -1;
 }
 

@@ -134,7 +134,7 @@ int source_same_manifests(struct source *source, const char *from, const char *t
                           &report, difference_found, &differ, &stopped);
     if (rc < 0 && !differ && has_after >= 0)
         *err = stopped;
-    bool is_same = rc == 0 && !differ && report.count == 0;
+    bool is_same = rc == 0 && report.count == 0;
     arena_free(arena);
     return rc < 0 && !differ ? rc : is_same;
 }

@@ -15,12 +15,10 @@
 #include "model/text.h"
 #include "model/when.h"
 
-static bool is_full(sqlite3 *db, int rc)
+static bool is_full(int rc, int sys)
 {
-    if ((rc & 0xff) == SQLITE_FULL)
-        return true;
-    int sys = sqlite3_system_errno(db);
-    return (rc & 0xff) == SQLITE_IOERR && (sys == ENOSPC || sys == EDQUOT);
+    return (rc & 0xff) == SQLITE_FULL ||
+           ((rc & 0xff) == SQLITE_IOERR && (sys == ENOSPC || sys == EDQUOT));
 }
 
 static int corrupt(const char *path, const char *doing, const char *why, struct error *err)
@@ -32,13 +30,26 @@ static int corrupt(const char *path, const char *doing, const char *why, struct 
                            "reports until you approve.");
 }
 
+/* Of what failed while it was committed SQLite tells no errno, but the file that it was written to,
+ * which is the log, knows it. */
+static int system_errno(sqlite3 *db, int rc)
+{
+    sqlite3_file *log = NULL;
+    int sys = sqlite3_system_errno(db);
+    if (sys == 0 && rc == SQLITE_IOERR_WRITE &&
+        sqlite3_file_control(db, "main", SQLITE_FCNTL_JOURNAL_POINTER, &log) == SQLITE_OK &&
+        log->pMethods)
+        log->pMethods->xFileControl(log, SQLITE_FCNTL_LAST_ERRNO, &sys);
+    return sys;
+}
+
 int query_error(sqlite3 *db, int rc, const char *path, const char *doing, struct error *err)
 {
     invariant(rc != SQLITE_OK && rc != SQLITE_ROW && rc != SQLITE_DONE, "%d is no failure to %s",
               rc, doing);
     const char *why = db ? sqlite3_errmsg(db) : sqlite3_errstr(rc);
-    int sys = db ? sqlite3_system_errno(db) : 0;
-    if (db && is_full(db, rc)) {
+    int sys = db ? system_errno(db, rc) : 0;
+    if (db && is_full(rc, sys)) {
         error_set(err, ERR_NO_SPACE, "cannot %s: the disk of %s is full", doing, path);
         err->sys_errno = ENOSPC;
         return error_hint(err, "Make room there; nothing more is done until the store can write.");

@@ -56,14 +56,12 @@ int revision_find(struct store *store, struct arena *arena, const char *rev, str
 
 /* ---- its events --------------------------------------------------------------------- */
 
-static int seq_find(struct store *store, const char *sql, int64_t a, int64_t b, int64_t *seq,
+static int seq_find(struct store *store, const char *sql, int64_t by, int64_t *seq,
                     struct error *err)
 {
     struct query query;
     query_start(&query, store, sql, err);
-    query_bind_int(&query, a);
-    if (b)
-        query_bind_int(&query, b);
+    query_bind_int(&query, by);
     int found = query_next(&query);
     *seq = found > 0 ? query_int(&query) : 0;
     return query_end(&query);
@@ -78,7 +76,7 @@ static int events_read(struct store *store, struct arena *arena, int64_t revisio
     int rc = seq_find(store,
                       "SELECT seq FROM event WHERE type = 'revision.accepted'"
                       " AND json_extract(data, '$.revision') = ? ORDER BY seq DESC LIMIT 1",
-                      revision, 0, &first, err);
+                      revision, &first, err);
     if (rc == 0 && !first)
         return error_set(err, ERR_NOT_FOUND,
                          "the events of revision %lld are no longer kept: there is no trace of it",
@@ -90,7 +88,7 @@ static int events_read(struct store *store, struct arena *arena, int64_t revisio
                       " WHERE seq > ?1 AND type = 'revision.accepted' ORDER BY seq LIMIT 1),"
                       " 9223372036854775807) ORDER BY type = 'revision.accepted',"
                       " coalesce(json_extract(data, '$.held'), 0) > 0, seq LIMIT 1",
-                      first, 0, &last, err);
+                      first, &last, err);
     if (rc < 0)
         return rc;
     invariant(!last || last > first, "the revision of event %lld ended with event %lld",

@@ -47,6 +47,46 @@ static void each_revision_has_its_outcome(void **state)
     assert_says(ran.err, "no revision is or begins with '99'");
 }
 
+static void step_put(struct scene *scene, struct store *store, const char *type, const char *data)
+{
+    static int64_t at_ms = 1700000000000;
+    const struct event event = {.at_ms = at_ms += 10,
+                                .type = type,
+                                .kind = "VPC",
+                                .project = "shop",
+                                .name = "net",
+                                .text = "it happened",
+                                .data = json(scene, data)};
+    int64_t seq;
+    assert_int_equal(store_event_add(store, &event, &seq, &scene->err), 0);
+}
+
+static void a_trace_tells_what_failed_and_what_the_next_revision_cut_short(void **state)
+{
+    struct scene *scene = *state;
+    struct store *store = store_of(scene);
+    revision_put(scene, store, "1111111111111111", "superseded", 0);
+    revision_put(scene, store, "2222222222222222", "target", 0);
+    step_put(scene, store, "revision.accepted", "{\"revision\":1}");
+    step_put(scene, store, "op.confirmed", "{\"op\":\"of-before\"}");
+    step_put(scene, store, "op.started", "{\"op\":\"a1\",\"verb\":\"create\"}");
+    step_put(scene, store, "op.failed", "{\"op\":\"a1\",\"message\":\"no room\",\"callMs\":5}");
+    step_put(scene, store, "op.started", "{\"op\":\"b2\",\"verb\":\"create\"}");
+    step_put(scene, store, "op.superseded", "{\"op\":\"b2\"}");
+    step_put(scene, store, "revision.accepted", "{\"revision\":2}");
+    step_put(scene, store, "op.started", "{\"op\":\"of-after\",\"verb\":\"create\"}");
+    store_close(store);
+    const char *trace = RUN(scene, "trace", "1", "--json").out;
+    assert_says(trace, "\"outcome\": \"superseded\"");
+    assert_says(trace, "\"failures\": 1");
+    assert_says(trace, "\"error\": \"no room\"");
+    assert_not_says(trace, "of-before");
+    assert_not_says(trace, "of-after");
+    assert_says(RUN(scene, "trace", "1", "--otlp").out, "\"code\": 2");
+    assert_says(RUN(scene, "trace", "2", "--json").out, "\"outcome\": \"open\"");
+    assert_says(RUN(scene, "trace", "2").out, "revision 2, ");
+}
+
 static void operations_tell_what_they_changed_or_why_they_failed(void **state)
 {
     struct scene *scene = *state;
@@ -217,6 +257,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         CASE(without_a_revision_there_is_no_history),
         CASE(each_revision_has_its_outcome),
+        CASE(a_trace_tells_what_failed_and_what_the_next_revision_cut_short),
         CASE(operations_tell_what_they_changed_or_why_they_failed),
         CASE(events_are_shown_from_a_time_or_as_many_as_asked),
         CASE(a_freeze_is_set_listed_and_lifted_without_a_daemon),

@@ -103,13 +103,16 @@ struct rack {
     unsigned events_converged, events_failed, applies, plans, looks, details;
     unsigned lists, lists_unchanged, reads; /* of all rows */
     const char *hint;                       /* that it comes with */
-    const char *lie;      /* name of the object of which "done" is said and nothing done */
-    const char *lie_verb; /* for this verb only; NULL: for all */
-    const char *blur;     /* name of the object that cannot be told about, in answers to looks */
-    const char *hide;     /* name of the object that such answers leave out */
-    const char *torn;     /* commit that cannot be read */
-    const char *bare;     /* name of the object that is shown without a spec */
-    bool vanish;          /* what is to be released is gone by then */
+    const char *lie;         /* name of the object of which "done" is said and nothing done */
+    const char *lie_verb;    /* for this verb only; NULL: for all */
+    const char *blur;        /* name of the object that cannot be told about, in answers to looks */
+    const char *hide;        /* name of the object that such answers leave out */
+    const char *torn;        /* commit that cannot be read */
+    const char *bare;        /* name of the object that is shown without a spec */
+    bool vanish;             /* what is to be released is gone by then */
+    bool keeps_chosen;       /* drivers tell what was chosen for an object */
+    const char *damaged;     /* field that a damage is of; NULL: the state of the world */
+    const char *exit_reason; /* why a machine does not run; NULL: nobody says */
     bool lose_cancels;
     bool silent_fence; /* a refusal as stale does not tell the epoch */
     bool keep_replies; /* answers to apply are kept, and come with that to cancel */

@@ -82,6 +82,11 @@ static struct value *list_make(struct rack *rack, const char *driver)
     return list;
 }
 
+static bool has_ended(const struct rack *rack, const struct rack_object *object)
+{
+    return rack->exit_reason && !object->booted && !strcmp(object->kind, "Instance");
+}
+
 /* A machine's driver sees what is plugged in, but not which subnet that is, and what
  * it was started as only in the record of that. */
 static const struct value *spec_seen(struct rack *rack, const struct rack_object *object)
@@ -92,16 +97,19 @@ static const struct value *spec_seen(struct rack *rack, const struct rack_object
         value_unset(nics->items[i], "subnet");
     if (object->booted)
         value_unset(spec, "machine");
+    if (has_ended(rack, object))
+        value_set_text(rack->arena, spec, "power", "off");
     return spec;
 }
 
-static struct value *damage_make(struct arena *arena, unsigned count)
+static struct value *damage_make(const struct rack *rack, unsigned count)
 {
     static const char *const paths[] = {"status.table", "status.other"};
+    struct arena *arena = rack->arena;
     struct value *list = value_list(arena);
     for (unsigned i = 2 - count; i < 2; i++) {
         struct value *item = value_append(arena, list, value_map(arena));
-        value_set_text(arena, item, "path", paths[i]);
+        value_set_text(arena, item, "path", rack->damaged ? rack->damaged : paths[i]);
         value_set_text(arena, item, "observed", "missing");
     }
     return list;
@@ -124,7 +132,7 @@ static struct value *object_make(struct rack *rack, const char *uid)
     }
     value_set_bool(arena, out, "released", object->released);
     if (object->damages)
-        value_set(arena, out, "damage", damage_make(arena, object->damages));
+        value_set(arena, out, "damage", damage_make(rack, object->damages));
     value_set_text(arena, out, "kind", object->kind);
     value_set_text(arena, out, "name", object->name);
     value_set_text(arena, out, "project", strcmp(object->kind, "Pool") ? "shop" : NULL);
@@ -132,6 +140,13 @@ static struct value *object_make(struct rack *rack, const char *uid)
         value_set(arena, out, "spec", (struct value *)(size_t)spec_seen(rack, object));
     if (object->booted)
         value_set(arena, out, "booted", value_copy(arena, object->booted));
+    if (has_ended(rack, object))
+        value_set_text(arena,
+                       value_set(arena, value_set(arena, out, "status", value_map(arena)), "exit",
+                                 value_map(arena)),
+                       "reason", rack->exit_reason);
+    if (rack->keeps_chosen)
+        value_set_text(arena, value_set(arena, out, "chosen", value_map(arena)), "kept", "before");
     if (rack->is_restless)
         value_set_int(arena, value_set(arena, out, "status", value_map(arena)), "free",
                       (int64_t)rack->looks);
@@ -221,7 +236,7 @@ static void effect(struct rack *rack, const char *driver, struct rack_object *ob
     object->exists = !is_delete;
     if (!is_delete)
         object->spec = value_copy(rack->arena, value_get(params, "spec"));
-    if (!strcmp(object->kind, "Instance") && strcmp(value_get_text(params, "verb", ""), "update"))
+    if (!strcmp(object->kind, "Instance") && (strcmp(verb, "update") || has_ended(rack, object)))
         object->booted = is_delete ? NULL : object->spec;
 }
 

@@ -659,6 +659,95 @@ static void slow_look_is_not_planned_at_each_answer(void **state)
     free(text);
 }
 
+static void refused_as_stale(struct rack *rack, const char *hash, const char *world,
+                             const char *why)
+{
+    struct error err = ERROR_INIT;
+    const unsigned applies = rack->applies;
+    rack_boot(rack, "2");
+    core_expect(rack->core, hash, world);
+    rack_run(rack, minute);
+    assert_true(core_is_refused(rack->core, &err));
+    assert_int_equal(err.code, ERR_STALE);
+    assert_non_null(strstr(err.message, why));
+    assert_non_null(strstr(err.hint, "Make a new plan"));
+    assert_int_equal(rack->applies, applies);
+}
+
+static void a_plan_that_was_saved_is_carried_out_as_it_was_or_not_at_all(void **state)
+{
+    static const char none[] = "0000000000000000000000000000000000000000000000000000000000000000";
+    struct rack *rack = *state;
+    struct error err = ERROR_INIT;
+    char hash[DIGEST_TEXT], world[DIGEST_TEXT];
+    rack_settle(rack, "1");
+    rack->config.effects = false;
+    rack_boot(rack, "2");
+    rack_run(rack, minute);
+    snprintf(hash, sizeof hash, "%s", core_plan(rack->core)->hash);
+    snprintf(world, sizeof world, "%s", core_plan(rack->core)->world);
+    rack->config.effects = true;
+    refused_as_stale(rack, none, none, "the world has changed since it was made");
+    refused_as_stale(rack, none, world, "approvals, freezes or time");
+    rack_boot(rack, "2");
+    core_expect(rack->core, hash, world);
+    assert_true(rack_run(rack, minute));
+    assert_false(core_is_refused(rack->core, &err));
+    assert_int_equal(rack_size(rack), 2LL << 30);
+}
+
+/* A driver may tell what is wrong with a secret, and with that the secret. */
+static void damage_to_a_secret_is_kept_without_the_secret(void **state)
+{
+    struct rack *rack = *state;
+    rack->commits[4] = POOL PROJECT MACHINE("cloudInit: {userData: hush}");
+    rack_settle(rack, "4");
+    struct rack_object *machine = rack_object(rack, "Instance", "web");
+    machine->damages = 2;
+    rack->damaged = "cloudInit.userData";
+    rack->refuse = "web";
+    rack->refuse_kind = "busy";
+    rack_notice(rack, "net", machine->uid, "it was hurt");
+    rack_run(rack, minute);
+    const struct value *damage = rack_row(rack, "Instance")->observed.damage;
+    assert_true(value_is_list(damage) && damage->count == 2);
+    for (size_t i = 0; i < damage->count; i++)
+        assert_string_equal(value_get_text(damage->items[i], "observed", ""), "(sensitive)");
+}
+
+/* Seconds from its end until it is started again; -1: it is not within two minutes. */
+static int64_t pause_after_end(struct rack *rack, const char *reason)
+{
+    struct rack_object *machine = rack_object(rack, "Instance", "web");
+    const int64_t ended_ms = rack->now_ms;
+    const unsigned applies = rack->applies;
+    rack->exit_reason = reason;
+    machine->booted = NULL;
+    rack_notice(rack, "net", machine->uid, "it has ended");
+    rack_run(rack, 500);
+    for (int s = 0; s < 120 && !machine->booted; s++) { /* at rest it waits by its timer */
+        rack->now_ms += 1000;
+        core_timer(rack->core);
+        rack_run(rack, 1);
+    }
+    return machine->booted ? (rack->applied_at[applies % 256] - ended_ms) / 1000 : -1;
+}
+
+static void a_machine_that_crashes_again_and_again_is_started_ever_later(void **state)
+{
+    static const int64_t pauses[] = {0, 10, 20, 30, 30};
+    struct rack *rack = *state;
+    rack->commits[4] =
+        POOL PROJECT MACHINE("restartPolicy: {mode: onFailure, backoff: 10s, maxBackoff: 30s}");
+    rack_settle(rack, "4");
+    for (size_t i = 0; i < sizeof pauses / sizeof *pauses; i++)
+        assert_in_range(pause_after_end(rack, "crash"), pauses[i], pauses[i] + 2);
+    rack->now_ms += 20 * minute; /* it has run for long: that is no failure to start */
+    assert_in_range(pause_after_end(rack, "crash"), 0, 2);
+    assert_int_equal(pause_after_end(rack, "guest-shutdown"), -1);
+    assert_true(rack_row(rack, "Instance")->stopped_by_guest_at > 0);
+}
+
 static void storm_of_notices_is_not_planned_at_each(void **state)
 {
     struct rack *rack = *state;
@@ -751,6 +840,9 @@ int main(void)
         RACK_TEST(silent_driver_delays_nobody_else),
         RACK_TEST(slow_look_is_not_planned_at_each_answer),
         RACK_TEST(storm_of_notices_is_not_planned_at_each),
+        RACK_TEST(a_plan_that_was_saved_is_carried_out_as_it_was_or_not_at_all),
+        RACK_TEST(damage_to_a_secret_is_kept_without_the_secret),
+        RACK_TEST(a_machine_that_crashes_again_and_again_is_started_ever_later),
         RACK_TEST(secret_that_a_driver_says_back_is_not_kept),
         RACK_TEST(notice_explains_the_next_look_and_nothing_later),
         RACK_TEST(notice_that_overtakes_an_older_answer_is_not_lost),

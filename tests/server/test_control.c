@@ -4,13 +4,19 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <cmocka.h>
+
+#include <fcntl.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
+#include <sys/wait.h>
 #include <unistd.h>
-#include <cmocka.h>
 
 #include "reconciler/server/address.h"
 #include "reconciler/server/control.h"
@@ -200,6 +206,101 @@ static void a_place_where_no_socket_can_be_is_an_error(void **state)
     assert_int_equal(fd, -1);
 }
 
+/* 0: it may be reached; else the error's code. */
+static int connect_as(const struct scene *scene, uid_t user, struct error *err)
+{
+    int fd = -1;
+    if (seteuid(user) < 0)
+        return ERR_SYSTEM;
+    int status = control_connect(scene->dir, &fd, err);
+    if (fd >= 0)
+        close(fd);
+    return seteuid(0) < 0 ? ERR_SYSTEM : status;
+}
+
+static void who_may_not_reach_the_daemon_is_told_who_may(void **state)
+{
+    enum { NOBODY = 65534 };
+    struct scene *scene = *state;
+    char path[64];
+    if (geteuid() != 0) {
+        print_message("# SKIP needs root\n");
+        skip();
+    }
+    snprintf(path, sizeof path, "%s/control.sock", scene->dir);
+    assert_int_equal(chmod(scene->dir, 0755), 0);
+    assert_int_equal(chmod(path, 0600), 0); /* root's groups are kept */
+    assert_int_equal(connect_as(scene, NOBODY, &scene->err), ERR_DENIED);
+    assert_non_null(strstr(scene->err.message, "cannot reach the daemon by "));
+    assert_non_null(strstr(scene->err.hint, "member of the group 'spinel'"));
+    assert_int_equal(chmod(path, 0666), 0);
+    assert_int_equal(connect_as(scene, NOBODY, &scene->err), 0);
+}
+
+/* What is there and listens, but to other words. */
+static void a_socket_of_another_kind_is_no_daemon_that_is_down(void **state)
+{
+    struct scene *scene = *state;
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    int fd = -1;
+    control_forget(scene->dir);
+    snprintf(address.sun_path, sizeof address.sun_path, "%s/control.sock", scene->dir);
+    int other = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(bind(other, (struct sockaddr *)&address, sizeof address), 0);
+    assert_int_equal(control_connect(scene->dir, &fd, &scene->err), ERR_SYSTEM);
+    assert_non_null(strstr(scene->err.message, "cannot reach the daemon by "));
+    close(other);
+}
+
+/* Gives this process a machine of its own that has the group. */
+static bool group_make(const struct scene *scene, gid_t gid)
+{
+    char path[64];
+    snprintf(path, sizeof path, "%s/group", scene->dir);
+    int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
+    bool is_written = fd >= 0 && dprintf(fd, "root:x:0:\nspinel:x:%d:\n", (int)gid) > 0;
+    close(fd);
+    return is_written && unshare(CLONE_NEWNS) == 0 &&
+           mount("none", "/", "none", MS_REC | MS_PRIVATE, "") == 0 &&
+           mount(path, "/etc/group", "none", MS_BIND, "") == 0;
+}
+
+/* The mode and the group of the socket of a daemon that runs as that user. */
+static bool listens_with(const struct scene *scene, uid_t user, gid_t group)
+{
+    struct error err = ERROR_INIT;
+    struct stat st;
+    char path[64];
+    int fd = -1;
+    snprintf(path, sizeof path, "%s/control.sock", scene->dir);
+    if (seteuid(user) < 0)
+        return false;
+    bool is = control_listen(scene->dir, &fd, &err) == 0 && stat(path, &st) == 0 &&
+              (st.st_mode & 0777) == 0660 && st.st_uid == user && st.st_gid == group;
+    return seteuid(0) == 0 && is;
+}
+
+static void the_socket_is_the_groups_where_it_may_be_given(void **state)
+{
+    enum { GROUP = 54321, NOBODY = 65534 };
+    struct scene *scene = *state;
+    int status = -1;
+    pid_t pid = fork();
+    if (pid == 0) {
+        if (geteuid() != 0 || !group_make(scene, GROUP))
+            _exit(2);
+        bool is_given = listens_with(scene, 0, GROUP);
+        bool is_open = chmod(scene->dir, 0777) == 0;
+        _exit(!is_given || !is_open || !listens_with(scene, NOBODY, getegid()));
+    }
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    if (WIFEXITED(status) && WEXITSTATUS(status) == 2) {
+        print_message("# SKIP needs root, and mounts of its own\n");
+        skip();
+    }
+    assert_int_equal(status, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -212,6 +313,9 @@ int main(void)
         CASE(a_daemon_that_says_nothing_is_waited_for_as_long_as_asked),
         CASE(a_place_where_no_socket_can_be_is_an_error),
         CASE(a_daemon_that_ends_is_told_from_one_that_is_slow),
+        CASE(who_may_not_reach_the_daemon_is_told_who_may),
+        CASE(a_socket_of_another_kind_is_no_daemon_that_is_down),
+        CASE(the_socket_is_the_groups_where_it_may_be_given),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

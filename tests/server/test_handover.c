@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MPL-2.0 */
 /*
- * The core's own directory, with the process or the power gone at each call that makes it. The
- * store is found by whoever looks meanwhile, written to, and all of it is there in the end.
+ * The core's own directory, with each call that makes it refused, or the process or the power gone
+ * at it. The store is found by whoever looks meanwhile, written to, and all of it is there in the
+ * end.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -9,6 +10,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 #include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <pwd.h>
@@ -16,7 +18,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include "reconciler/server/handover.h"
@@ -25,9 +29,9 @@
 #define USER "nobody"
 #define FORMER_USER "daemon"
 
-/* ---- what is lost ------------------------------------------------------------------- */
+/* ---- what is lost or refused -------------------------------------------------------- */
 
-enum { DEAD = 77, UNDOS = 64 };
+enum { DEAD = 77, REFUSED = 78, UNDOS = 64 };
 
 /* The names that a directory is yet to be synced for. All that is lost with the power is what
  * changed in some directories, and not in others. */
@@ -41,8 +45,9 @@ struct undo {
 };
 
 static struct {
-    bool is_on;
-    int calls, dies_at;
+    bool is_on, lacks_noreplace;
+    int calls, due_at;
+    int refusal; /* an errno; 0: it dies */
     enum loss loss;
     ino_t state;
     struct undo undos[UNDOS];
@@ -114,10 +119,14 @@ static void undo_run(const struct undo *undo)
     }
 }
 
-static void die_if_due(void)
+static bool is_refused(void)
 {
-    if (!fault.is_on || fault.calls++ != fault.dies_at)
-        return;
+    if (!fault.is_on || fault.calls++ != fault.due_at)
+        return false;
+    if (fault.refusal) {
+        errno = fault.refusal;
+        return true;
+    }
     while (fault.count-- > 0) {
         const struct undo *undo = &fault.undos[fault.count];
         bool is_in_state = inode_of(undo->dir) == fault.state;
@@ -157,7 +166,8 @@ static int done(struct undo *undo, int status)
 
 int __wrap_mkdirat(int dir, const char *name, mode_t mode)
 {
-    die_if_due();
+    if (is_refused())
+        return -1;
     struct undo *undo = undo_add(dir, name);
     if (undo)
         undo->verb = UNDO_MAKE;
@@ -166,7 +176,8 @@ int __wrap_mkdirat(int dir, const char *name, mode_t mode)
 
 int __wrap_linkat(int dir, const char *name, int to_dir, const char *to, int flags)
 {
-    die_if_due();
+    if (is_refused())
+        return -1;
     struct undo *undo = undo_add(to_dir, to);
     if (undo)
         undo->verb = UNDO_LINK;
@@ -175,7 +186,12 @@ int __wrap_linkat(int dir, const char *name, int to_dir, const char *to, int fla
 
 int __wrap_renameat2(int dir, const char *name, int to_dir, const char *to, unsigned flags)
 {
-    die_if_due();
+    if (is_refused())
+        return -1;
+    if (fault.lacks_noreplace && flags) {
+        errno = EINVAL;
+        return -1;
+    }
     struct undo *undo = undo_add(dir, name);
     if (undo) {
         undo->verb = UNDO_RENAME;
@@ -194,7 +210,8 @@ static void rename_is_durable(void)
 
 int __wrap_unlinkat(int dir, const char *name, int flags)
 {
-    die_if_due();
+    if (is_refused())
+        return -1;
     rename_is_durable();
     struct undo *undo = flags ? NULL : undo_add(dir, name);
     if (undo)
@@ -205,7 +222,8 @@ int __wrap_unlinkat(int dir, const char *name, int flags)
 int __wrap_fsync(int fd)
 {
     size_t kept = 0;
-    die_if_due();
+    if (is_refused())
+        return -1;
     for (size_t i = 0; i < fault.count; i++)
         if (inode_of(fault.undos[i].dir) != inode_of(fd))
             fault.undos[kept++] = fault.undos[i];
@@ -215,19 +233,22 @@ int __wrap_fsync(int fd)
 
 int __wrap_fchown(int fd, uid_t user, gid_t group)
 {
-    die_if_due();
+    if (is_refused())
+        return -1;
     return __real_fchown(fd, user, group);
 }
 
 int __wrap_fchmod(int fd, mode_t mode)
 {
-    die_if_due();
+    if (is_refused())
+        return -1;
     return __real_fchmod(fd, mode);
 }
 
 int __wrap_fchownat(int dir, const char *name, uid_t user, gid_t group, int flags)
 {
-    die_if_due();
+    if (is_refused())
+        return -1;
     return __real_fchownat(dir, name, user, group, flags);
 }
 
@@ -316,7 +337,7 @@ static bool hand_over_dies(struct scene *scene, int call, enum loss loss)
     if (pid == 0) {
         bool has_moved;
         fault.is_on = true;
-        fault.dies_at = call;
+        fault.due_at = call;
         fault.loss = loss;
         fault.state = st.st_ino;
         _exit(state_hand_over(scene->dir, NULL, USER, &has_moved, &scene->err) == 0 ? 0 : 1);
@@ -324,6 +345,36 @@ static bool hand_over_dies(struct scene *scene, int call, enum loss loss)
     assert_int_equal(waitpid(pid, &status, 0), pid);
     assert_true(WIFEXITED(status) && WEXITSTATUS(status) != 1);
     return WEXITSTATUS(status) == DEAD;
+}
+
+/* True if that call was refused, which ends it with a word on where; false if it has fewer. */
+static bool hand_over_is_refused(struct scene *scene, int call)
+{
+    int status = -1;
+    pid_t pid = fork();
+    if (pid == 0) {
+        bool has_moved;
+        fault.is_on = true;
+        fault.due_at = call;
+        fault.refusal = ENOSPC;
+        if (state_hand_over(scene->dir, NULL, USER, &has_moved, &scene->err) == 0)
+            _exit(fault.calls > call ? 1 : 0);
+        _exit(strstr(scene->err.message, scene->dir) ? REFUSED : 1);
+    }
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_true(WIFEXITED(status) && WEXITSTATUS(status) != 1);
+    return WEXITSTATUS(status) == REFUSED;
+}
+
+static void assert_refused(struct scene *scene, const char *key_file, const char *user, int code,
+                           const char *why)
+{
+    bool has_moved = true;
+    scene->err = (struct error)ERROR_INIT;
+    assert_int_equal(state_hand_over(scene->dir, key_file, user, &has_moved, &scene->err), code);
+    if (!strstr(scene->err.message, why))
+        fail_msg("'%s' does not say '%s'", scene->err.message, why);
+    assert_false(has_moved);
 }
 
 static int names_count(const char *path)
@@ -459,6 +510,148 @@ static void a_store_that_is_written_to_does_not_move(void **state)
     assert_gone_on_with(scene);
 }
 
+static void a_move_of_which_any_call_is_refused_leaves_one_whole_store(void **state)
+{
+    struct scene *scene = scene_of(state);
+    int call = 0;
+    for (bool is_refused_there = true; is_refused_there; call++) {
+        scene_again(scene);
+        is_refused_there = hand_over_is_refused(scene, call);
+        assert_gone_on_with(scene);
+    }
+    assert_true(call > 15);
+}
+
+static void a_file_system_without_exclusive_renames_will_do(void **state)
+{
+    struct scene *scene = scene_of(state);
+    fact_put(scene, "before");
+    fault.lacks_noreplace = true;
+    bool has_moved = hand_over(scene);
+    fault.lacks_noreplace = false;
+    assert_true(has_moved);
+    assert_handed_over(scene);
+    assert_fact(scene, "before");
+}
+
+/* Only who made it knows what it is: it is left, and the store stays where it is. */
+static void a_draft_that_is_none_of_ours_is_left_alone(void **state)
+{
+    struct scene *scene = scene_of(state);
+    char path[128];
+    fact_put(scene, "before");
+    snprintf(path, sizeof path, "%s/core.draft", scene->dir);
+    close(open(path, O_CREAT | O_WRONLY | O_CLOEXEC, 0600));
+    assert_refused(scene, NULL, USER, ERR_SYSTEM, "cannot open core.draft of a former start");
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(mkdir(path, 0700), 0);
+    snprintf(path, sizeof path, "%s/core.draft/folder", scene->dir);
+    assert_int_equal(mkdir(path, 0700), 0);
+    assert_refused(scene, NULL, USER, ERR_SYSTEM, "cannot remove core.draft/folder");
+    assert_fact(scene, "before");
+    assert_int_equal(rmdir(path), 0);
+    assert_gone_on_with(scene);
+}
+
+/* A driver makes it later; what is above it is looked at as far as it is there. */
+static void a_key_that_is_yet_to_be_made_is_no_obstacle(void **state)
+{
+    struct scene *scene = scene_of(state);
+    char key[128];
+    bool has_moved;
+    fact_put(scene, "before");
+    snprintf(key, sizeof key, "%s/none/yet/key", scene->dir);
+    assert_int_equal(state_hand_over(scene->dir, key, USER, &has_moved, &scene->err), 0);
+    assert_int_equal(chmod(scene->dir, 0777), 0);
+    assert_refused(scene, key, USER, ERR_DENIED, "none/yet/key is in ");
+}
+
+static void what_cannot_be_handed_over_is_said(void **state)
+{
+    struct scene *scene = scene_of(state);
+    assert_refused(scene, NULL, "no-such-user", ERR_NOT_FOUND, "has no user no-such-user");
+    assert_non_null(strstr(scene->err.hint, "spec.user"));
+    assert_int_equal(rmdir(scene->dir), 0);
+    assert_refused(scene, NULL, USER, ERR_SYSTEM, "cannot open the state directory");
+}
+
+static void socket_put(const char *path)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    snprintf(address.sun_path, sizeof address.sun_path, "%.100s", path);
+    assert_int_equal(bind(fd, (struct sockaddr *)&address, sizeof address), 0);
+    close(fd);
+}
+
+/* Of what the user has in root's directory, a socket goes, a file may stay, and else is asked. */
+static void what_a_former_daemon_left_is_told_from_what_somebody_put_there(void **state)
+{
+    struct scene *scene = scene_of(state);
+    const struct passwd *user = getpwnam(USER);
+    char sock[128], file[128], folder[128];
+    snprintf(sock, sizeof sock, "%s/control.sock", scene->dir);
+    snprintf(file, sizeof file, "%s/notes", scene->dir);
+    snprintf(folder, sizeof folder, "%s/images", scene->dir);
+    hand_over(scene);
+    socket_put(sock);
+    close(open(file, O_CREAT | O_WRONLY | O_CLOEXEC, 0600));
+    assert_int_equal(chown(sock, user->pw_uid, user->pw_gid), 0);
+    assert_int_equal(chown(file, user->pw_uid, user->pw_gid), 0);
+    hand_over(scene);
+    assert_int_equal(access(sock, F_OK), -1);
+    assert_int_equal(access(file, F_OK), 0);
+    assert_int_equal(mkdir(folder, 0700), 0);
+    assert_int_equal(chown(folder, user->pw_uid, user->pw_gid), 0);
+    assert_refused(scene, NULL, USER, ERR_DENIED, "images in the state directory belongs to user");
+}
+
+/* The user cannot exchange its own link in a directory of root's. */
+static void a_link_on_the_way_is_as_safe_as_the_directory_that_holds_it(void **state)
+{
+    struct scene *scene = scene_of(state);
+    struct scene linked = {.err = ERROR_INIT};
+    const struct passwd *user = getpwnam(USER);
+    char path[128];
+    bool has_moved;
+    snprintf(path, sizeof path, "%s/state", scene->dir);
+    assert_int_equal(mkdir(path, 0755), 0);
+    snprintf(linked.dir, sizeof linked.dir, "%.40s/link", scene->dir);
+    assert_int_equal(symlink(".", linked.dir), 0);
+    assert_int_equal(lchown(linked.dir, user->pw_uid, user->pw_gid), 0);
+    strcat(linked.dir, "/state");
+    fact_put(&linked, "before");
+    assert_true(hand_over(&linked));
+    assert_int_equal(chmod(scene->dir, 0777), 0);
+    assert_refused(&linked, NULL, USER, ERR_DENIED, "may put another in its place");
+
+    int here = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    assert_int_equal(chdir(scene->dir), 0); /* a relative path is what it is in the end */
+    int status = state_hand_over("state", NULL, USER, &has_moved, &scene->err);
+    assert_int_equal(fchdir(here), 0);
+    close(here);
+    assert_int_equal(status, ERR_DENIED);
+}
+
+static void who_is_not_root_keeps_what_it_has(void **state)
+{
+    struct scene *scene = scene_of(state);
+    int status = -1;
+    fact_put(scene, "before");
+    pid_t pid = fork();
+    if (pid == 0) {
+        bool has_moved = true;
+        if (seteuid(getpwnam(FORMER_USER)->pw_uid) < 0)
+            _exit(1);
+        int code = state_hand_over(scene->dir, NULL, USER, &has_moved, &scene->err);
+        _exit(seteuid(0) < 0 || code != 0 || has_moved);
+    }
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_int_equal(status, 0);
+    assert_fact(scene, "before");
+    assert_gone_on_with(scene);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -470,6 +663,14 @@ int main(void)
         TEST(a_store_of_another_user_is_given_whole_after_any_death),
         TEST(a_draft_is_thrown_away),
         TEST(a_store_that_is_written_to_does_not_move),
+        TEST(a_move_of_which_any_call_is_refused_leaves_one_whole_store),
+        TEST(a_file_system_without_exclusive_renames_will_do),
+        TEST(a_draft_that_is_none_of_ours_is_left_alone),
+        TEST(a_key_that_is_yet_to_be_made_is_no_obstacle),
+        TEST(what_cannot_be_handed_over_is_said),
+        TEST(what_a_former_daemon_left_is_told_from_what_somebody_put_there),
+        TEST(a_link_on_the_way_is_as_safe_as_the_directory_that_holds_it),
+        TEST(who_is_not_root_keeps_what_it_has),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

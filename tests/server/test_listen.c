@@ -30,10 +30,17 @@ static void assert_no_listening(struct scene *scene, const char *listen, const c
 static void an_address_that_is_none_is_refused_with_an_example(void **state)
 {
     static const char *const none[] = {
-        "8420",           "127.0.0.1:",      "127.0.0.1:http",
-        "127.0.0.1:8x",   "127.0.0.1:99999", "127.0.0.1:123456",
-        "example.org:80", "[::1:80",         "]:80",
+        "8420",
+        "127.0.0.1:",
+        "127.0.0.1:http",
+        "127.0.0.1:8x",
+        "127.0.0.1:99999",
+        "127.0.0.1:123456",
+        "example.org:80",
+        "[::1:80",
+        "]:80",
         "[]:80",
+        "[:80",
     };
     struct scene *scene = *state;
     store_close(store_of(scene));

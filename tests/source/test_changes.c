@@ -405,6 +405,47 @@ static void an_object_with_other_bytes_than_its_id_is_corrupt(void **state)
     source_close(source);
 }
 
+/* Of what is told from "they differ": that nobody can say. */
+static void whether_two_commits_declare_the_same_is_told_or_refused(void **state)
+{
+    static const char none[] = "0123456789012345678901234567890123456789";
+    struct scene *scene = *state;
+    char *first = commit_files(scene, FILES("a.yaml", "a: 1"));
+    char *noted = commit_files(scene, FILES("a.yaml", "a: 1", "README", "of it"));
+    char *other = commit_files(scene, FILES("a.yaml", "a: 2"));
+    char *empty = commit_files(scene, FILES("README", "no manifest"));
+    char *odd = commit_script(scene, "printf '120000 blob %s\\ta.yaml\\n' "
+                                     "$(printf x | git hash-object -w --stdin) | git mktree");
+    struct source *source = source_for(scene);
+    assert_int_equal(source_same_manifests(source, first, noted, &scene->err), 1);
+    assert_int_equal(source_same_manifests(source, first, other, &scene->err), 0);
+    assert_int_equal(source_same_manifests(source, NULL, empty, &scene->err), 1);
+    assert_int_equal(source_same_manifests(source, first, NULL, &scene->err), 0);
+    assert_int_equal(source_same_manifests(source, NULL, odd, &scene->err), 0);
+    assert_int_equal(source_same_manifests(source, none, first, &scene->err), ERR_NOT_FOUND);
+    assert_int_equal(source_same_manifests(source, first, none, &scene->err), ERR_NOT_FOUND);
+    source_close(source);
+
+    git(scene, "id=$(git rev-parse %s^{tree}); rm -f objects/$(echo $id | sed 's|^..|&/|')", other);
+    source = source_for(scene);
+    scene->err = (struct error)ERROR_INIT;
+    assert_int_equal(source_same_manifests(source, first, other, &scene->err), ERR_CORRUPT);
+    assert_non_null(strstr(scene->err.hint, "fsck"));
+    source_close(source);
+}
+
+static void changes_of_a_commit_that_is_not_there_are_refused(void **state)
+{
+    static const char none[] = "0123456789012345678901234567890123456789";
+    struct scene *scene = *state;
+    char *commit = commit_files(scene, FILES("a.yaml", "a: 1"));
+    struct source *source = source_for(scene);
+    struct found found = {0};
+    assert_int_equal(changes_code(scene, source, none, commit, &found), ERR_NOT_FOUND);
+    assert_int_equal(changes_code(scene, source, commit, none, &found), ERR_NOT_FOUND);
+    source_close(source);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -431,6 +472,8 @@ int main(void)
         CASE(folders_nested_too_deep_are_refused),
         CASE(a_missing_object_is_corrupt),
         CASE(an_object_with_other_bytes_than_its_id_is_corrupt),
+        CASE(whether_two_commits_declare_the_same_is_told_or_refused),
+        CASE(changes_of_a_commit_that_is_not_there_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

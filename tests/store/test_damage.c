@@ -2,7 +2,10 @@
 /* What a damaged file, a damaged row or a full disk leads to. */
 #include "tests/store/store_scene.h"
 
+#include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 
 static void what_is_no_database_is_corrupt_with_a_way_out(void **state)
@@ -218,6 +221,75 @@ static void a_full_disk_is_told_apart_and_what_was_committed_stays(void **state)
     store_close(store);
 }
 
+/* As `ulimit -f` or LimitFSIZE= of a service has it. */
+static void a_limit_on_the_size_of_files_is_told_from_a_full_disk(void **state)
+{
+    struct scene *scene = *state;
+    struct rlimit before;
+    struct store *store = store_for(scene, STORE_WRITE);
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+    const struct rlimit small = {.rlim_cur = 1 << 16, .rlim_max = before.rlim_max};
+    signal(SIGXFSZ, SIG_IGN);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
+    fill_until_it_fails(scene, store);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+    signal(SIGXFSZ, SIG_DFL);
+    assert_non_null(strstr(scene->err.message, strerror(EFBIG)));
+    assert_non_null(strstr(scene->err.hint, "ulimit -f"));
+    assert_int_equal(store_fact_put(store, "after", "kept", &scene->err), 0);
+    store_close(store);
+}
+
+/* It is waited for a moment, in which who made it may yet give it away. */
+static void a_store_of_somebody_else_is_denied(void **state)
+{
+    enum { NOBODY = 65534 };
+    struct scene *scene = *state;
+    char script[192];
+    if (geteuid() != 0) {
+        print_message("# SKIP needs root\n");
+        skip();
+    }
+    store_close(store_for(scene, STORE_WRITE));
+    snprintf(script, sizeof script, "cd %s && chown -R %d . && chown 0 spinel.db* && chmod 600 *",
+             scene->dir, NOBODY);
+    assert_int_equal(system(script), 0);
+    assert_int_equal(seteuid(NOBODY), 0);
+    int written = open_code(scene, STORE_WRITE), read = open_code(scene, STORE_READ);
+    assert_int_equal(seteuid(0), 0);
+    assert_int_equal(written, ERR_DENIED);
+    assert_int_equal(read, ERR_DENIED);
+    assert_int_equal(open_code(scene, STORE_WRITE), 0);
+}
+
+static void the_identity_of_a_store_is_one_or_none(void **state)
+{
+    static const char *const damages[] = {
+        "UPDATE rack SET id = 'lab'",
+        "UPDATE rack SET id = substr(id, 2)",
+        "UPDATE rack SET id = upper(substr(id, 1, 31)) || 'F'",
+        "UPDATE rack SET id = ''",
+    };
+    struct scene *scene = *state;
+    uint8_t seed[32];
+    char rack[33], script[128];
+    struct store *store = store_for(scene, STORE_WRITE);
+    assert_int_equal(sqlite3_exec(store->db, "DELETE FROM rack", NULL, NULL, NULL), SQLITE_OK);
+    assert_int_equal(store_seed(store, seed, &scene->err), ERR_NOT_FOUND);
+    assert_int_equal(store_rack_id(store, rack, &scene->err), ERR_NOT_FOUND);
+    assert_non_null(strstr(scene->err.message, "holds no rack yet"));
+    store_close(store);
+    snprintf(script, sizeof script, "rm -f %s/spinel.db*", scene->dir);
+    for (size_t i = 0; i < sizeof damages / sizeof *damages; i++) {
+        assert_int_equal(system(script), 0);
+        store = store_for(scene, STORE_WRITE);
+        assert_int_equal(sqlite3_exec(store->db, damages[i], NULL, NULL, NULL), SQLITE_OK);
+        store_close(store);
+        if (open_code(scene, STORE_WRITE) != ERR_CORRUPT)
+            fail_msg("%s", damages[i]);
+    }
+}
+
 static void a_store_that_was_found_damaged_is_checked_before_the_next_start(void **state)
 {
     struct scene *scene = *state;
@@ -245,6 +317,9 @@ int main(void)
         CASE(no_reader_hands_out_a_damaged_uid),
         CASE(a_store_that_was_found_damaged_is_checked_before_the_next_start),
         CASE(a_full_disk_is_told_apart_and_what_was_committed_stays),
+        CASE(a_limit_on_the_size_of_files_is_told_from_a_full_disk),
+        CASE(a_store_of_somebody_else_is_denied),
+        CASE(the_identity_of_a_store_is_one_or_none),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
