@@ -87,7 +87,6 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
         &web, MHD_OPTION_NOTIFY_CONNECTION, patience_told, &web, MHD_OPTION_END);
     MUST(web.http && streams_open(&web, &web.streams, &err) == 0);
     ev_timer_init(&web.http_due, http_due, 0, 0);
-    ev_timer_init(&web.streams->gather, gathered, 0, 0);
     return 0;
 }
 
