@@ -390,14 +390,6 @@ static const struct name_entry *name_first(const struct match *match, const stru
     return &match->names[low];
 }
 
-const struct subject *match_find(const struct match *match, const struct kind *kind,
-                                 const char *project, const char *name)
-{
-    const struct name_entry *entry = name_first(match, kind, project, name);
-
-    return entry ? entry->subject : NULL;
-}
-
 const struct subject *match_declared(const struct match *match, const struct resource *resource)
 {
     const struct name_entry *name =
@@ -521,8 +513,7 @@ static const struct subject *find_owner(const struct match *match, const struct 
     if (!subject->kind->is_derived)
         return NULL;
     if (subject->resource)
-        return match_find(match, subject->resource->owner->kind, subject->project,
-                          subject->resource->owner->name);
+        return match_declared(match, subject->resource->owner);
     name = value_get_text(known->applied, "instance", NULL);
     if (!name)
         name = value_get_text(known_observed(known), "instance", NULL);

@@ -48,10 +48,6 @@ struct match {
 
 const struct match *match_make(struct arena *arena, const struct plan_input *input);
 
-/* Whom records mean by an identity, or by a name that it bore before; NULL if there is none. */
-const struct subject *match_find(const struct match *match, const struct kind *kind,
-                                 const char *project, const char *name);
-
 /* Of what the set declares. */
 const struct subject *match_declared(const struct match *match, const struct resource *resource);
 

@@ -9,7 +9,7 @@
 
 #include "model/invariant.h"
 
-enum { HEALED_KEPT_S = 90 * 24 * 3600, FIELD_KEPT = 100 };
+enum { HEALED_KEPT_S = 90 * 24 * 3600, HEALED_KEPT_LEAST = 1000, FIELD_KEPT = 100 };
 
 int store_drift_seen(struct store *store, const struct drift_row *row, struct error *err)
 {
@@ -53,8 +53,12 @@ static int healed_prune(struct store *store, int64_t before, struct error *err)
     struct query query;
     invariant(store_in_batch(store), "%s: drift of before %lld goes by itself", store->path,
               (long long)before);
-    query_start(&query, store, "DELETE FROM drift WHERE healed_at > 0 AND healed_at < ?", err);
+    query_start(&query, store,
+                "DELETE FROM drift WHERE healed_at > 0 AND healed_at < ?"
+                " AND id <= (SELECT max(id) FROM drift) - ?",
+                err);
     query_bind_int(&query, before);
+    query_bind_int(&query, HEALED_KEPT_LEAST);
     return query_run(&query, NULL);
 }
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MPL-2.0 */
 /*
  * Intents: what was going to be done, written before it was done. Open ones are
- * read at a start and taken up again; finished ones are history for 90 days. Age
+ * read at a start and taken up again; finished ones are history for 90 days, and the
+ * newest longer: a clock that is set forward by months must not empty it. Age
  * is counted from the intent that is being written, so the store needs no clock.
  */
 #include "reconciler/store/query.h"
@@ -10,7 +11,7 @@
 #include "model/digest.h"
 #include "model/invariant.h"
 
-enum { KEPT_S = 90 * 24 * 3600 };
+enum { KEPT_S = 90 * 24 * 3600, KEPT_LEAST = 1000 };
 
 #define COLUMNS                                                                               \
     "op, uid, epoch, verb, plan, arguments_digest, state, attempts, created_at, finished_at," \
@@ -21,8 +22,12 @@ static int finished_prune(struct store *store, int64_t before, struct error *err
     struct query query;
     invariant(before > 0 && store_in_batch(store), "intents that ended before %lld go",
               (long long)before);
-    query_start(&query, store, "DELETE FROM intent WHERE finished_at > 0 AND finished_at < ?", err);
+    query_start(&query, store,
+                "DELETE FROM intent WHERE finished_at > 0 AND finished_at < ?"
+                " AND id <= (SELECT max(id) FROM intent) - ?",
+                err);
     query_bind_int(&query, before);
+    query_bind_int(&query, KEPT_LEAST);
     return query_run(&query, NULL);
 }
 

@@ -10,7 +10,7 @@
 #include "model/invariant.h"
 #include "model/when.h"
 
-enum { PLAN_KEPT_S = 90 * 24 * 3600 };
+enum { PLAN_KEPT_S = 90 * 24 * 3600, PLAN_KEPT_LEAST = 100 };
 
 /* ---- plans -------------------------------------------------------------------------- */
 
@@ -19,9 +19,12 @@ static int plans_prune(struct store *store, int64_t before, struct error *err)
     struct query query;
     invariant(store_in_batch(store), "%s: plans of before %lld go by themselves", store->path,
               (long long)before);
-    query_start(&query, store, "DELETE FROM plan WHERE at < ? AND used_at < ?", err);
+    query_start(&query, store,
+                "DELETE FROM plan WHERE at < ?1 AND used_at < ?1"
+                " AND id <= (SELECT max(id) FROM plan) - ?2",
+                err);
     query_bind_int(&query, before);
-    query_bind_int(&query, before);
+    query_bind_int(&query, PLAN_KEPT_LEAST);
     return query_run(&query, NULL);
 }
 

@@ -357,21 +357,32 @@ static void history_is_newest_first_and_limited(void **state)
     assert_int_equal(count, 3);
 }
 
-static void finished_intents_are_kept_for_90_days(void **state)
+static void intents_put(struct scene *scene, const char *name, int count, int64_t finished)
+{
+    for (int i = 0; i < count; i++)
+        intent_put(scene, intent_of(arena_printf(scene->arena, "%s-%d", name, i), "confirmed", 1,
+                                    finished));
+}
+
+static void finished_intents_are_kept_for_90_days_and_the_newest_1000_longer(void **state)
 {
     struct scene *scene = *state;
     struct intent *rows = NULL;
     size_t count = 0;
     int64_t now = 1000 * DAY_S;
-    intent_put(scene, intent_of("old", "confirmed", 1, now - 91 * DAY_S));
+    intents_put(scene, "old", 3, now - 91 * DAY_S);
     intent_put(scene, intent_of("young", "confirmed", 1, now - 89 * DAY_S));
     intent_put(scene, intent_of("open", "pending", 1, 0));
-    intent_put(scene, intent_of("new", "confirmed", 1, now));
-
-    ok(scene, store_intents(scene->store, scene->arena, NULL, (struct page){.limit = 9}, &rows,
+    intents_put(scene, "new", 996, now);
+    ok(scene, store_intents(scene->store, scene->arena, NULL, (struct page){.limit = 2000}, &rows,
                             &count, &scene->err));
-    assert_int_equal(count, 3);
-    assert_string_equal(rows[2].op, "young");
+    assert_int_equal(count, 1000);
+    assert_string_equal(rows[999].op, "old-1");
+    intents_put(scene, "newer", 4, now);
+    ok(scene, store_intents(scene->store, scene->arena, NULL, (struct page){.limit = 2000}, &rows,
+                            &count, &scene->err));
+    assert_int_equal(count, 1002);
+    assert_string_equal(rows[1001].op, "young");
 }
 
 static void only_unapproved_destruction_counts(void **state)
@@ -535,6 +546,28 @@ static void a_plan_is_used_once(void **state)
                         "[{\"hash\":\"h1\",\"commit\":\"aa\",\"at\":5,\"used\":7}]");
 }
 
+static void plans_are_kept_for_90_days_and_the_newest_100_longer(void **state)
+{
+    struct scene *scene = *state;
+    const struct value *document = json(scene, "{}");
+    struct value *list = NULL;
+    int64_t now = 1000 * DAY_S;
+    ok(scene, store_plan_put(scene->store, "old", "aa", 1, document, &scene->err));
+    ok(scene, store_plan_put(scene->store, "used", "aa", 2, document, &scene->err));
+    ok(scene, store_plan_use(scene->store, "used", now - DAY_S, &scene->err));
+    for (int i = 0; i < 98; i++)
+        ok(scene, store_plan_put(scene->store, arena_printf(scene->arena, "new-%d", i), "aa", now,
+                                 document, &scene->err));
+    ok(scene, store_plan_get(scene->store, scene->arena, "old", &document, &scene->err));
+    for (int i = 0; i < 2; i++)
+        ok(scene, store_plan_put(scene->store, arena_printf(scene->arena, "newer-%d", i), "aa", now,
+                                 document, &scene->err));
+    ok(scene, store_plans(scene->store, scene->arena, 200, &list, &scene->err));
+    assert_int_equal(list->count, 101);
+    assert_int_equal(store_plan_get(scene->store, scene->arena, "old", &document, &scene->err),
+                     ERR_NOT_FOUND);
+}
+
 static void a_plan_known_only_by_its_file_is_used_once_too(void **state)
 {
     struct scene *scene = *state;
@@ -693,20 +726,30 @@ static void drift_that_comes_back_is_counted(void **state)
     assert_int_equal(rows[1].count, 2);
 }
 
-static void healed_drift_is_kept_for_90_days(void **state)
+static void drift_heals(struct scene *scene, const char *path, int64_t at)
+{
+    struct drift_row row = drift_of(at - 1);
+    row.path = path;
+    ok(scene, store_drift_seen(scene->store, &row, &scene->err));
+    ok(scene, store_drift_healed(scene->store, U1, path, at, "op", &scene->err));
+}
+
+static void healed_drift_is_kept_for_90_days_and_the_newest_1000_longer(void **state)
 {
     struct scene *scene = *state;
     struct drift_row *rows = NULL;
     size_t count = 0;
-    const int64_t healed[] = {100 * DAY_S, 102 * DAY_S, 191 * DAY_S};
-    for (int i = 0; i < 3; i++) {
-        struct drift_row row = drift_of(healed[i] - 1);
-        ok(scene, store_drift_seen(scene->store, &row, &scene->err));
-        ok(scene, store_drift_healed(scene->store, U1, "spec.size", healed[i], "op", &scene->err));
-    }
+    drift_heals(scene, "spec.old", 100 * DAY_S);
+    drift_heals(scene, "spec.young", 102 * DAY_S);
+    for (int i = 0; i < 998; i++)
+        drift_heals(scene, arena_printf(scene->arena, "spec.%d", i), 191 * DAY_S);
     ok(scene, store_drifts(scene->store, scene->arena, 1, &rows, &count, &scene->err));
-    assert_int_equal(count, 2);
-    assert_int_equal(rows[0].healed_at, healed[1]);
+    assert_int_equal(count, 1000);
+    assert_string_equal(rows[0].path, "spec.old");
+    drift_heals(scene, "spec.newest", 191 * DAY_S);
+    ok(scene, store_drifts(scene->store, scene->arena, 1, &rows, &count, &scene->err));
+    assert_int_equal(count, 1000);
+    assert_string_equal(rows[0].path, "spec.young");
 }
 
 static void of_a_field_that_flaps_the_newest_100_are_kept(void **state)
@@ -741,12 +784,13 @@ int main(void)
         CASE(gone_objects_are_counted_and_not_listed),
         CASE(open_intents_come_oldest_first),
         CASE(history_is_newest_first_and_limited),
-        CASE(finished_intents_are_kept_for_90_days),
+        CASE(finished_intents_are_kept_for_90_days_and_the_newest_1000_longer),
         CASE(only_unapproved_destruction_counts),
         CASE(destruction_that_may_have_happened_counts),
         CASE(what_a_change_looks_up_takes_the_same_steps_in_any_rack),
         CASE(an_object_that_bore_or_was_promised_another_name_is_found),
         CASE(a_plan_is_used_once),
+        CASE(plans_are_kept_for_90_days_and_the_newest_100_longer),
         CASE(a_plan_known_only_by_its_file_is_used_once_too),
         CASE(a_hold_is_approved_once_by_somebody),
         CASE(freezes_are_replaced_and_lifted),
@@ -754,7 +798,7 @@ int main(void)
         CASE(the_newest_100000_events_are_kept),
         CASE(drift_opens_once_and_is_refreshed),
         CASE(drift_that_comes_back_is_counted),
-        CASE(healed_drift_is_kept_for_90_days),
+        CASE(healed_drift_is_kept_for_90_days_and_the_newest_1000_longer),
         CASE(of_a_field_that_flaps_the_newest_100_are_kept),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
