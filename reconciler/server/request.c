@@ -446,16 +446,18 @@ static int approve_method(struct request *request, struct value **result, struct
 {
     struct arena *arena = request->arena;
     const char *hold = value_get_text(request->params, "hold", "");
+    struct value *told = NULL;
     decision_begin(request);
-    int status =
-        store_hold_approve(request->shell->store, hold, who_of(request), (int64_t)time(NULL), err);
+    int status = store_hold_get(request->shell->store, arena, hold, &told, err);
+    if (status == 0)
+        status = store_hold_approve(request->shell->store, hold, who_of(request),
+                                    (int64_t)time(NULL), err);
     if (status < 0)
         return status;
     struct value *data = value_map(arena);
     value_set_text(arena, data, "hold", hold);
     value_set_text(arena, data, "who", who_of(request));
-    *result = value_map(arena);
-    value_set_text(arena, *result, "hold", hold);
+    *result = told;
     return decided(request, "hold.approved", data,
                    arena_printf(arena, "%s approved %s", who_of(request), hold), err);
 }

@@ -585,13 +585,28 @@ static void a_plan_known_only_by_its_file_is_used_once_too(void **state)
 static void a_hold_is_approved_once_by_somebody(void **state)
 {
     struct scene *scene = *state;
-    struct value *list = NULL;
+    struct value *list = NULL, *told = NULL;
     ok(scene, store_hold_put(scene->store, "k1", "collapse", "half is gone", 5, &scene->err));
     ok(scene, store_hold_put(scene->store, "k1", "collapse", "half is gone", 6, &scene->err));
     assert_int_equal(store_hold_approve(scene->store, "k9", "ann", 7, &scene->err), ERR_NOT_FOUND);
     ok(scene, store_holds(scene->store, scene->arena, &list, &scene->err));
     assert_int_equal(list->count, 1);
     assert_null(value_get_text(list->items[0], "approvedBy", NULL));
+
+    assert_int_equal(store_hold_get(scene->store, scene->arena, "k9", &told, &scene->err),
+                     ERR_NOT_FOUND);
+    ok(scene, store_hold_get(scene->store, scene->arena, "k1", &told, &scene->err));
+    assert_string_equal(json_text(scene->arena, told),
+                        "{\"hold\":\"k1\",\"rule\":\"collapse\",\"reason\":\"half is gone\"}");
+    ok(scene,
+       store_plan_put(scene->store, "h1", "aa", 6,
+                      json(scene, "{\"holds\":[{\"id\":\"k1\",\"steps\":3}]}"), &scene->err));
+    ok(scene,
+       store_plan_put(scene->store, "h2", "bb", 6,
+                      json(scene, "{\"holds\":[{\"id\":\"k11\",\"steps\":4}]}"), &scene->err));
+    ok(scene, store_hold_get(scene->store, scene->arena, "k1", &told, &scene->err));
+    assert_string_equal(value_get_text(told, "commit", ""), "aa");
+    assert_int_equal(value_get_int(told, "steps", 0), 3);
 
     ok(scene, store_hold_approve(scene->store, "k1", "ann", 7, &scene->err));
     assert_int_equal(store_hold_approve(scene->store, "k1", "bob", 8, &scene->err), ERR_CONFLICT);
