@@ -31,7 +31,7 @@ static void event_follow(void *context, const struct value *event)
     follow_event(context, event);
 }
 
-static int apply_here(struct cli *cli, const struct site *site, const struct value *saved,
+static int apply_here(struct cli *cli, const struct site *site, const struct agreed *agreed,
                       int64_t wait_s, struct value **after, struct error *err)
 {
     struct follow follow;
@@ -41,7 +41,7 @@ static int apply_here(struct cli *cli, const struct site *site, const struct val
     if (rc < 0)
         return rc;
     follow_init(&follow, stderr);
-    rc = shell_apply(shell, cli->arena, saved, wait_s, interrupt_flag(), event_follow, &follow,
+    rc = shell_apply(shell, cli->arena, agreed, wait_s, interrupt_flag(), event_follow, &follow,
                      after, err);
     follow_finish(&follow);
     shell_close(shell);
@@ -69,8 +69,8 @@ static int daemon_follow(struct cli *cli, struct control *control, const struct 
 }
 
 /* 1 if a daemon was there and did it, 0 if there is none. */
-static int apply_by_daemon(struct cli *cli, const struct site *site, const struct value *saved,
-                           int64_t wait_s, struct error *err)
+static int apply_by_daemon(struct cli *cli, const struct site *site, const struct agreed *agreed,
+                           const struct value *saved, int64_t wait_s, struct error *err)
 {
     struct value *params = value_map(cli->arena);
     struct control *control;
@@ -80,6 +80,12 @@ static int apply_by_daemon(struct cli *cli, const struct site *site, const struc
     if (rc < 0 || !control)
         return rc;
     value_set(cli->arena, params, "saved", saved ? value_copy(cli->arena, saved) : NULL);
+    if (agreed && !agreed->is_saved) {
+        struct value *shown = value_set(cli->arena, params, "shown", value_map(cli->arena));
+
+        value_set_text(cli->arena, shown, "commit", agreed->commit);
+        value_set_text(cli->arena, shown, "hash", agreed->hash);
+    }
     rc = control_call(control, cli->arena, "apply", params, -1, &answer, NULL, err);
     if (rc == 0)
         rc = daemon_follow(cli, control, answer, wait_s, err);
@@ -87,10 +93,17 @@ static int apply_by_daemon(struct cli *cli, const struct site *site, const struc
     return rc < 0 ? rc : 1;
 }
 
-/* The plan that a person says yes to, and its exit status. It is shown and forgotten: of a first
- * apply it would be a good part of all memory. */
+/* Of a store that was lost each look at the world takes more back, so that the first plan is not
+ * the second one; the hold keeps all of it from running. */
+static bool is_rebuilt(const struct value *plan)
+{
+    return value_find(value_get(plan, "holds"), "id", "rebuild") != NULL;
+}
+
+/* The plan that a person says yes to, what names it, and its exit status. It is shown and
+ * forgotten: of a first apply it would be a good part of all memory. */
 static int plan_show(struct cli *cli, const struct site *site, const struct value *saved,
-                     int *status, struct error *err)
+                     struct agreed *agreed, int *status, struct error *err)
 {
     struct cli shown = *cli;
     const struct value *plan = value_get(saved, "plan");
@@ -104,27 +117,35 @@ static int plan_show(struct cli *cli, const struct site *site, const struct valu
         plan = fresh;
     if (rc == 0 && !options.json)
         planning_print(plan);
-    if (rc == 0)
+    if (rc == 0) {
         *status = planning_status(plan);
+        *agreed = (struct agreed){
+            .commit = arena_text(cli->arena, value_get_text(plan, "commit", "")),
+            .hash =
+                is_rebuilt(plan) ? "" : arena_text(cli->arena, value_get_text(plan, "hash", "")),
+            .world = arena_text(cli->arena, value_get_text(plan, "world", "")),
+            .is_saved = saved != NULL,
+        };
+    }
     arena_free(shown.arena);
     return rc;
 }
 
 enum { WAIT_MAX_S = 30 * 86400 };
 
-static int apply_do(struct cli *cli, const struct site *site, const struct value *saved,
-                    int64_t wait_s)
+static int apply_do(struct cli *cli, const struct site *site, const struct agreed *agreed,
+                    const struct value *saved, int64_t wait_s)
 {
     struct error err = ERROR_INIT;
     struct value *after = NULL;
     int rc;
 
     interrupt_catch();
-    rc = apply_by_daemon(cli, site, saved, wait_s, &err);
+    rc = apply_by_daemon(cli, site, agreed, saved, wait_s, &err);
     if (rc == 1)
         rc = planning_make(cli, site, NULL, false, &after, &err);
     else if (rc == 0)
-        rc = apply_here(cli, site, saved, wait_s, &after, &err);
+        rc = apply_here(cli, site, agreed, wait_s, &after, &err);
     if (rc < 0)
         return fail(cli, &err);
     if (options.json)
@@ -139,6 +160,7 @@ static int apply_run(struct cli *cli)
     struct error err = ERROR_INIT;
     const struct site *site;
     struct value *saved = NULL;
+    struct agreed agreed;
     int64_t wait_s = 600;
     int rc, status = EXIT_OK;
 
@@ -152,14 +174,14 @@ static int apply_run(struct cli *cli)
     if (rc == 0 && cli->operand_count > 0)
         rc = saved_read(cli->arena, cli->operands[0], &saved, &err);
     if (rc == 0)
-        rc = plan_show(cli, site, saved, &status, &err);
+        rc = plan_show(cli, site, saved, &agreed, &status, &err);
     if (rc < 0)
         return fail(cli, &err);
     if (status == EXIT_OPEN && !options.yes && !terminal_ask("Do this?")) {
         note("spinel apply: nothing was done");
         return EXIT_OPEN;
     }
-    return apply_do(cli, site, saved, wait_s);
+    return apply_do(cli, site, saved || !options.yes ? &agreed : NULL, saved, wait_s);
 }
 
 static const struct poptOption apply_options[] = {

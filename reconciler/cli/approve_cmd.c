@@ -55,15 +55,17 @@ static int holds_list(struct cli *cli, const struct site *site)
     return EXIT_OK;
 }
 
-static int approve_stored(const struct site *site, const char *hold, const char *who,
-                          struct error *err)
+static int approve_stored(struct cli *cli, const struct site *site, const char *hold,
+                          const char *who, struct value **told, struct error *err)
 {
     struct store *store;
     int rc = store_open(site->state_dir, STORE_WRITE, &store, err);
 
     if (rc < 0)
         return rc;
-    rc = store_hold_approve(store, hold, who, when_now(), err);
+    rc = store_hold_get(store, cli->arena, hold, told, err);
+    if (rc == 0)
+        rc = store_hold_approve(store, hold, who, when_now(), err);
     if (rc == ERR_NOT_FOUND)
         error_hint(err, "'spinel approve' lists what is held; an id is known once an apply or the "
                         "daemon has met it.");
@@ -71,12 +73,25 @@ static int approve_stored(const struct site *site, const char *hold, const char 
     return rc;
 }
 
+/* What was let through, so that whoever meant another one sees it. */
+static void approval_print(const struct value *told, const char *next)
+{
+    const char *commit = value_get_text(told, "commit", NULL);
+    long long steps = value_get_int(told, "steps", 0);
+
+    terminal_print(stdout, "%s is approved: %s", value_get_text(told, "hold", ""),
+                   value_get_text(told, "rule", ""));
+    if (commit)
+        terminal_print(stdout, ", %lld step%s of %.12s", steps, steps == 1 ? "" : "s", commit);
+    terminal_print(stdout, "\n  %s\n%s\n", value_get_text(told, "reason", ""), next);
+}
+
 static int approve_run(struct cli *cli)
 {
     struct error err = ERROR_INIT;
     const struct site *site;
     struct value *params = value_map(cli->arena);
-    struct value *answer;
+    struct value *answer, *told = NULL;
     const char *who = daemon_who(cli->arena);
     int rc = site_find(cli, &site, &err);
 
@@ -88,15 +103,17 @@ static int approve_run(struct cli *cli)
     value_set_text(cli->arena, params, "who", who);
     rc = daemon_ask(site, cli->arena, "approve", params, &answer, &err);
     if (rc == 0 && !answer)
-        rc = approve_stored(site, cli->operands[0], who, &err);
+        rc = approve_stored(cli, site, cli->operands[0], who, &told, &err);
     if (rc < 0)
         return fail(cli, &err);
+    if (answer)
+        told = answer;
+    value_set_text(cli->arena, told, "who", who);
     if (is_json)
-        output_json(params);
+        output_json(told);
     else
-        terminal_print(stdout, "%s is approved; %s\n", cli->operands[0],
-                       answer ? "the daemon goes on with it"
-                              : "the next 'spinel apply' or 'spinel serve' goes on with it");
+        approval_print(told, answer ? "The daemon goes on with it."
+                                    : "The next 'spinel apply' or 'spinel serve' goes on with it.");
     return EXIT_OK;
 }
 

@@ -436,6 +436,11 @@ void core_expect(struct core *core, const char *hash, const char *world)
     strncpy(core->expected_world, world, sizeof core->expected_world - 1);
 }
 
+bool core_is_expecting(const struct core *core)
+{
+    return core->expected_hash[0] != '\0';
+}
+
 bool core_is_refused(const struct core *core, struct error *err)
 {
     if (core->refusal.code && err)

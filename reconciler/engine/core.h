@@ -107,6 +107,8 @@ uint64_t core_look_goal(const struct core *core);
 /* After a fresh full look, nothing is under way and nothing would change by waiting. */
 bool core_is_settled(const struct core *core);
 bool core_is_converged(const struct core *core);
+/* No plan was fresh enough yet to be compared with the one of core_expect(); nothing was done. */
+bool core_is_expecting(const struct core *core);
 /* ERR_STALE: the plan is not the one that was expected; nothing was done. */
 bool core_is_refused(const struct core *core, struct error *err);
 /* A driver that could not start or be asked; fills `err` and returns its code, or 0. */

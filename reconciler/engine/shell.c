@@ -347,28 +347,64 @@ int shell_plan(struct shell *shell, struct arena *arena, const char *commit, boo
 
 /* ---- apply -------------------------------------------------------------------------- */
 
-static int saved_use(struct shell *shell, const struct value *saved, const char *head,
-                     struct error *err)
+int agreed_refuse(const struct agreed *agreed, const char *why, struct error *err)
 {
-    const char *hash, *commit, *world;
-    int status = plan_saved_check(saved, &hash, &commit, &world, err);
-    if (status < 0)
-        return status;
-    if (strcmp(commit, head)) {
-        error_set(err, ERR_STALE, "the saved plan is for commit %.12s, but the branch is at %.12s",
-                  commit, head);
+    if (agreed->is_saved) {
+        error_set(err, ERR_STALE, "the saved plan is stale: %s", why);
         return error_hint(err, "Make a new plan: spinel plan -o FILE");
     }
-    status = store_plan_use(shell->store, hash, (int64_t)time(NULL), err);
+    error_set(err, ERR_STALE, "the plan is another one than was shown: %s; nothing was done", why);
+    return error_hint(err, "To see the plan of now, and to be asked again: spinel apply");
+}
+
+int agreed_commit_check(const struct agreed *agreed, const char *head, struct error *err)
+{
+    char why[128];
+    if (strcmp(agreed->commit, head) == 0)
+        return 0;
+    snprintf(why, sizeof why, "it is for commit %.12s, but the branch is at %.12s", agreed->commit,
+             head);
+    if (!agreed->is_saved)
+        snprintf(why, sizeof why, "that was for commit %.12s, but the branch is at %.12s",
+                 agreed->commit, head);
+    return agreed_refuse(agreed, why, err);
+}
+
+static int agreed_use(struct shell *shell, const struct agreed *agreed, const char *head,
+                      struct error *err)
+{
+    int status = agreed_commit_check(agreed, head, err);
+    if (status == 0 && agreed->is_saved)
+        status = store_plan_use(shell->store, agreed->hash, (int64_t)time(NULL), err);
     if (status < 0)
         return status;
-    core_expect(shell->core, hash, world);
+    if (*agreed->hash)
+        core_expect(shell->core, agreed->hash, agreed->world);
     return 0;
 }
 
-int shell_apply(struct shell *shell, struct arena *arena, const struct value *saved, int64_t wait_s,
-                const volatile int *interrupted, shell_follow *follow, void *context,
-                struct value **after, struct error *err)
+static int unseen_tell(struct error *err)
+{
+    error_set(err, ERR_BUSY,
+              "not everything could be looked at in time, and so nobody can say "
+              "whether the plan is still the same; nothing was done");
+    return error_hint(err, "See what does not answer: spinel status");
+}
+
+/* The core knows of saved plans only. */
+static int refusal_tell(const struct shell *shell, const struct agreed *agreed, struct error *err)
+{
+    const struct plan *plan = core_plan(shell->core);
+    bool is_same_world = plan && strcmp(plan->world, agreed->world) == 0;
+    return agreed_refuse(agreed,
+                         is_same_world ? "approvals, freezes or time have changed what it would do"
+                                       : "the world has changed since",
+                         err);
+}
+
+int shell_apply(struct shell *shell, struct arena *arena, const struct agreed *agreed,
+                int64_t wait_s, const volatile int *interrupted, shell_follow *follow,
+                void *context, struct value **after, struct error *err)
 {
     char head[65];
     int status = source_head(shell->source, head, err);
@@ -379,12 +415,16 @@ int shell_apply(struct shell *shell, struct arena *arena, const struct value *sa
     shell->follow = follow;
     shell->follow_context = context;
     status = shell_begin(shell, true, false, err);
-    if (status == 0 && saved)
-        status = saved_use(shell, saved, head, err);
+    if (status == 0 && agreed)
+        status = agreed_use(shell, agreed, head, err);
     if (status == 0)
         status = target_set(shell, head, err);
     if (status == 0)
         status = shell_run(shell, wait_s, interrupted, err);
+    if (status == 0 && core_is_expecting(shell->core) && !(interrupted && *interrupted))
+        status = unseen_tell(err);
+    if (agreed && !agreed->is_saved && shell->core && core_is_refused(shell->core, NULL))
+        status = refusal_tell(shell, agreed, err);
     status = shell_finish(shell, arena, status, after, err);
     shell->follow = NULL;
     return status;

@@ -57,15 +57,22 @@ const struct value *shell_strangers(const struct shell *shell);
 /* Called for each event as it happens; `event` is borrowed. */
 typedef void shell_follow(void *context, const struct value *event);
 
+/* A plan that was agreed to: this one is carried out, or none. */
+struct agreed {
+    const char *commit;
+    const char *hash, *world; /* "": any plan for the commit */
+    bool is_saved;            /* in a file, and good for one time; false: it was shown just now */
+};
+
 /*
- * Makes the branch's head the target (or carries out exactly `saved`, a saved
- * plan, or refuses it with ERR_STALE) and runs passes until converged, nothing is
- * left to run, `wait_s` is over, or *interrupted is set by a signal handler. The
- * plan document as it is afterwards goes to `*after`.
+ * Makes the branch's head the target (or carries out exactly the plan that was
+ * agreed to, or refuses with ERR_STALE; NULL: whatever the head's plan is) and runs
+ * passes until converged, nothing is left to run, `wait_s` is over, or *interrupted
+ * is set by a signal handler. The plan document as it is afterwards goes to `*after`.
  */
-int shell_apply(struct shell *shell, struct arena *arena, const struct value *saved, int64_t wait_s,
-                const volatile int *interrupted, shell_follow *follow, void *context,
-                struct value **after, struct error *err);
+int shell_apply(struct shell *shell, struct arena *arena, const struct agreed *agreed,
+                int64_t wait_s, const volatile int *interrupted, shell_follow *follow,
+                void *context, struct value **after, struct error *err);
 
 /* The daemon: control socket, hook's messages, notices, resync, until SIGTERM. */
 int shell_serve(struct shell *shell, struct error *err);

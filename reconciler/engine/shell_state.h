@@ -93,6 +93,11 @@ void shell_store_close(struct shell *shell);
 /* One line of the log: name=value pairs, on standard error. */
 void shell_log(struct shell *shell, const char *event, const char *key, const char *text);
 const char *shell_user(struct arena *arena); /* the caller's name */
+
+/* ERR_STALE: what was agreed to is not what would be done. `why` is the rest of a sentence. */
+int agreed_refuse(const struct agreed *agreed, const char *why, struct error *err);
+/* Refuses if the branch's head is another than that of the plan. */
+int agreed_commit_check(const struct agreed *agreed, const char *head, struct error *err);
 /* The set that a commit declares; ERR_INVALID with all problems in the report. */
 int shell_load(struct shell *shell, struct arena *arena, const char *commit, const struct set **set,
                struct report *report, struct error *err);

@@ -333,21 +333,20 @@ static int pushed_method(struct request *request, struct value **result, struct 
     return head_apply(request, head, result, err);
 }
 
-/* The plan that was saved must be the plan of now; then its commit is the target. */
-static int saved_apply(struct request *request, const struct waiter *waiter, struct value **result,
-                       struct error *err)
+/* The plan that was agreed to must be the plan of now; then its commit is the target. */
+static int agreed_apply(struct request *request, const struct waiter *waiter, struct value **result,
+                        struct error *err)
 {
     const struct plan *plan;
     int status = plan_find(request->shell, request->arena, waiter->commit, &plan, err);
     if (status < 0)
         return status;
-    if (strcmp(plan->hash, waiter->hash)) {
-        error_set(err, ERR_STALE,
-                  "the saved plan is stale: the world, approvals, freezes or time "
-                  "have changed what it would do");
-        return error_hint(err, "Make a new plan: spinel plan -o FILE");
-    }
-    status = store_plan_use(request->shell->store, waiter->hash, when_now(), err);
+    if (strcmp(plan->hash, waiter->hash))
+        return agreed_refuse(&(struct agreed){.is_saved = waiter->is_saved},
+                             "the world, approvals, freezes or time have changed what it would do",
+                             err);
+    if (waiter->is_saved)
+        status = store_plan_use(request->shell->store, waiter->hash, when_now(), err);
     return status < 0 ? status : head_apply(request, waiter->commit, result, err);
 }
 
@@ -360,33 +359,53 @@ static void apply_later(const struct waiter *waiter)
                               .server = waiter->client->server,
                               .shell = waiter->client->server->shell,
                               .arena = arena};
-    if (saved_apply(&request, waiter, &result, &err) < 0)
+    if (agreed_apply(&request, waiter, &result, &err) < 0)
         client_refuse(waiter->client, waiter->id, &err, request.problems);
     else
         client_answer(waiter->client, waiter->id, result);
     arena_free(arena);
 }
 
-static int apply_method(struct request *request, struct value **result, struct error *err)
+/* 1 with what was agreed to, 0 if nobody was asked. */
+static int agreed_read(const struct request *request, struct agreed *agreed, struct error *err)
 {
     const struct value *saved = value_get(request->params, "saved");
+    const struct value *shown = value_get(request->params, "shown");
+    *agreed = (struct agreed){.commit = value_get_text(shown, "commit", ""),
+                              .hash = value_get_text(shown, "hash", ""),
+                              .is_saved = value_is_map(saved)};
+    if (agreed->is_saved) {
+        int status = plan_saved_check(saved, &agreed->hash, &agreed->commit, &agreed->world, err);
+        return status < 0 ? status : 1;
+    }
+    if (!value_is_map(shown))
+        return 0;
+    if (!*agreed->commit)
+        return error_set(err, ERR_INVALID, "shown is the commit and the hash of a plan");
+    return 1;
+}
+
+static int apply_method(struct request *request, struct value **result, struct error *err)
+{
     struct waiter asked = {.client = request->client, .id = request->id, .answer = apply_later};
-    const char *hash, *commit, *world;
+    struct agreed agreed;
     char head[65];
     int status = source_head(request->shell->source, head, err);
-    if (status == 0 && !value_is_map(saved))
-        return head_apply(request, head, result, err);
-    if (status == 0)
-        status = plan_saved_check(saved, &hash, &commit, &world, err);
     if (status < 0)
         return status;
-    if (strcmp(commit, head)) {
-        error_set(err, ERR_STALE, "the saved plan is for commit %.12s, but the branch is at %.12s",
-                  commit, head);
-        return error_hint(err, "Make a new plan: spinel plan -o FILE");
-    }
+    status = agreed_read(request, &agreed, err);
+    if (status == 0)
+        return head_apply(request, head, result, err);
+    if (status > 0)
+        status = agreed_commit_check(&agreed, head, err);
+    if (status < 0)
+        return status;
+    /* The target goes on by itself, and its plan has changed with each step since it was shown. */
+    if (!agreed.is_saved && (!*agreed.hash || strcmp(head, core_commit(request->shell->core)) == 0))
+        return head_apply(request, head, result, err);
     snprintf(asked.commit, sizeof asked.commit, "%s", head);
-    snprintf(asked.hash, sizeof asked.hash, "%s", hash);
+    snprintf(asked.hash, sizeof asked.hash, "%s", agreed.hash);
+    asked.is_saved = agreed.is_saved;
     client_wait(&asked);
     return LATER;
 }
@@ -427,16 +446,18 @@ static int approve_method(struct request *request, struct value **result, struct
 {
     struct arena *arena = request->arena;
     const char *hold = value_get_text(request->params, "hold", "");
+    struct value *told = NULL;
     decision_begin(request);
-    int status =
-        store_hold_approve(request->shell->store, hold, who_of(request), (int64_t)time(NULL), err);
+    int status = store_hold_get(request->shell->store, arena, hold, &told, err);
+    if (status == 0)
+        status = store_hold_approve(request->shell->store, hold, who_of(request),
+                                    (int64_t)time(NULL), err);
     if (status < 0)
         return status;
     struct value *data = value_map(arena);
     value_set_text(arena, data, "hold", hold);
     value_set_text(arena, data, "who", who_of(request));
-    *result = value_map(arena);
-    value_set_text(arena, *result, "hold", hold);
+    *result = told;
     return decided(request, "hold.approved", data,
                    arena_printf(arena, "%s approved %s", who_of(request), hold), err);
 }
@@ -563,13 +584,13 @@ static int params_check(const struct value *params, struct error *err)
         const char *name;
         enum value_type type;
     } types[] = {
-        {"author", VALUE_STRING}, {"base", VALUE_STRING},   {"cached", VALUE_BOOL},
-        {"changes", VALUE_LIST},  {"commit", VALUE_STRING}, {"forced", VALUE_BOOL},
-        {"hold", VALUE_STRING},   {"marks", VALUE_BOOL},    {"old", VALUE_STRING},
-        {"problems", VALUE_LIST}, {"ref", VALUE_STRING},    {"saved", VALUE_MAP},
-        {"seq", VALUE_INT},       {"since", VALUE_INT},     {"subject", VALUE_STRING},
-        {"uid", VALUE_STRING},    {"until", VALUE_INT},     {"what", VALUE_STRING},
-        {"who", VALUE_STRING},    {"why", VALUE_STRING},
+        {"author", VALUE_STRING},  {"base", VALUE_STRING},   {"cached", VALUE_BOOL},
+        {"changes", VALUE_LIST},   {"commit", VALUE_STRING}, {"forced", VALUE_BOOL},
+        {"hold", VALUE_STRING},    {"marks", VALUE_BOOL},    {"old", VALUE_STRING},
+        {"problems", VALUE_LIST},  {"ref", VALUE_STRING},    {"saved", VALUE_MAP},
+        {"seq", VALUE_INT},        {"shown", VALUE_MAP},     {"since", VALUE_INT},
+        {"subject", VALUE_STRING}, {"uid", VALUE_STRING},    {"until", VALUE_INT},
+        {"what", VALUE_STRING},    {"who", VALUE_STRING},    {"why", VALUE_STRING},
     };
     static const char *const words[] = {
         [VALUE_NULL] = "nothing",  [VALUE_BOOL] = "true or false", [VALUE_INT] = "a whole number",

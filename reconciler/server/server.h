@@ -48,7 +48,8 @@ struct waiter {
     void (*answer)(const struct waiter *waiter);
     char commit[65];        /* of the request; "" for the target */
     int64_t since;          /* of the request, unix seconds; 0 */
-    char hash[DIGEST_TEXT]; /* of a saved plan that is to be applied; "" */
+    char hash[DIGEST_TEXT]; /* of a plan that was agreed to and is to be applied; "" */
+    bool is_saved;          /* that plan: it is good for one time */
     struct waiter *prev, *next;
 };
 

@@ -66,17 +66,26 @@ int store_object_put(struct store *store, const struct known *known, struct erro
     return query_run(&query, NULL);
 }
 
+/* Released, or a volume that is in a trash, or is lost and may come back. */
+#define CAN_BE_PURGED "uid = ? AND (life = ? OR life = ? AND kind = 'Volume')"
+
+static void purgeable_bind(struct query *query, const char *uid)
+{
+    query_bind_text(query, uid);
+    query_bind_int(query, LIFE_RELEASED);
+    query_bind_int(query, LIFE_GONE);
+}
+
 static int purge_refused(struct store *store, const char *uid, struct error *err)
 {
     struct query query;
-    query_start(&query, store, "SELECT protect FROM object WHERE uid = ? AND life = ?", err);
-    query_bind_text(&query, uid);
-    query_bind_int(&query, LIFE_RELEASED);
-    bool is_released = query_next(&query) > 0;
+    query_start(&query, store, "SELECT 1 FROM object WHERE " CAN_BE_PURGED, err);
+    purgeable_bind(&query, uid);
+    bool is_protected = query_next(&query) > 0;
     int rc = query_end(&query);
     if (rc < 0)
         return rc;
-    if (is_released) {
+    if (is_protected) {
         error_set(err, ERR_DENIED, "%s is protected", uid);
         return error_hint(err, "Commit it again without 'protect', let that be applied, and remove "
                                "it in a later commit.");
@@ -90,14 +99,11 @@ int store_object_purge(struct store *store, const char *uid, struct error *err)
     struct query query;
     int64_t changes = 0;
     invariant(uid, "a purge of nobody");
-    query_start(&query, store,
-                "UPDATE object SET life = ?, remove_deletes = 1"
-                " WHERE uid = ? AND (life = ? AND protect = 0 OR life = ? AND kind = 'Volume')",
-                err);
+    query_start(
+        &query, store,
+        "UPDATE object SET life = ?, remove_deletes = 1 WHERE protect = 0 AND " CAN_BE_PURGED, err);
     query_bind_int(&query, LIFE_RELEASED);
-    query_bind_text(&query, uid);
-    query_bind_int(&query, LIFE_RELEASED);
-    query_bind_int(&query, LIFE_GONE);
+    purgeable_bind(&query, uid);
     int rc = query_run(&query, &changes);
     invariant(changes <= 1, "%lld objects have uid %s", (long long)changes, uid);
     return rc == 0 && changes == 0 ? purge_refused(store, uid, err) : rc;

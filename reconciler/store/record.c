@@ -134,6 +134,61 @@ int store_hold_put(struct store *store, const char *id, const char *rule, const 
     return query_run(&query, NULL);
 }
 
+static int hold_unknown(const char *id, struct error *err)
+{
+    error_set(err, ERR_NOT_FOUND, "there is no hold %s", id);
+    return error_hint(err, "`spinel plan` shows the holds and their ids.");
+}
+
+/* A plan says it in its document only; that can be megabytes, and is read if it names the hold. */
+static int hold_plan_read(struct store *store, struct arena *arena, const char *id,
+                          struct value *hold, struct error *err)
+{
+    struct arena *scratch = arena_new();
+    struct query query;
+    query_start(&query, store,
+                "SELECT commit_id, document FROM (SELECT id, commit_id, document FROM plan"
+                " WHERE document IS NOT NULL ORDER BY id DESC LIMIT 16)"
+                " WHERE instr(document, json_quote(?)) ORDER BY id DESC LIMIT 1",
+                err);
+    query_bind_text(&query, id);
+    if (query_next(&query) > 0) {
+        const char *commit = query_text(&query, arena);
+        const struct value *document = query_json(&query, scratch);
+        const struct value *held = value_find(value_get(document, "holds"), "id", id);
+        if (held) {
+            value_set_text(arena, hold, "commit", commit);
+            value_set_int(arena, hold, "steps", value_get_int(held, "steps", 0));
+        }
+    }
+    arena_free(scratch);
+    return query_end(&query);
+}
+
+int store_hold_get(struct store *store, struct arena *arena, const char *id, struct value **hold,
+                   struct error *err)
+{
+    struct value *found = value_map(arena);
+    struct query query;
+    invariant(id && hold, "a hold without an id, or no room for it");
+    query_start(&query, store, "SELECT rule, reason FROM hold WHERE id = ?", err);
+    query_bind_text(&query, id);
+    bool is_known = query_next(&query) > 0;
+    if (is_known) {
+        value_set_text(arena, found, "hold", id);
+        value_set_text(arena, found, "rule", query_text(&query, arena));
+        value_set_text(arena, found, "reason", query_text(&query, arena));
+    }
+    int rc = query_end(&query);
+    if (rc == 0 && !is_known)
+        rc = hold_unknown(id, err);
+    if (rc == 0)
+        rc = hold_plan_read(store, arena, id, found, err);
+    if (rc == 0)
+        *hold = found;
+    return rc;
+}
+
 /* Why an approval touched nothing: the hold is not there, or has its approval. */
 static int hold_unapprovable(struct store *store, const char *id, struct error *err)
 {
@@ -146,10 +201,7 @@ static int hold_unapprovable(struct store *store, const char *id, struct error *
         query.failed =
             error_set(err, ERR_CONFLICT, "the hold %s was approved before by %s", id, who);
     int rc = query_end(&query);
-    if (found != 0)
-        return rc;
-    error_set(err, ERR_NOT_FOUND, "there is no hold %s", id);
-    return error_hint(err, "`spinel plan` shows the holds and their ids.");
+    return found != 0 ? rc : hold_unknown(id, err);
 }
 
 int store_hold_approve(struct store *store, const char *id, const char *who, int64_t at,

@@ -202,6 +202,10 @@ int store_hold_put(struct store *store, const char *id, const char *rule, const 
                    int64_t at, struct error *err); /* known already is fine */
 int store_hold_approve(struct store *store, const char *id, const char *who, int64_t at,
                        struct error *err); /* ERR_NOT_FOUND, ERR_CONFLICT if approved already */
+/* {"hold","rule","reason","commit","steps"}: what an approval lets through. The last two are of the
+ * newest plan that has the hold, and left out if none of the newest few has. ERR_NOT_FOUND. */
+int store_hold_get(struct store *store, struct arena *arena, const char *id, struct value **hold,
+                   struct error *err);
 /* Takes a hold and its approval back; one that is not there is no error. */
 int store_hold_drop(struct store *store, const char *id, struct error *err);
 int store_holds(struct store *store, struct arena *arena, struct value **list,

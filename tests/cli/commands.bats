@@ -290,7 +290,13 @@ Y
     run spinel approve 00000000
     [ "$status" -eq 1 ]
     [[ $output == *'no hold 00000000'* ]]
-    spinel approve "$hold"
+    cp -r lab/state before
+    spinel approve "$hold" --json | shape | is_golden approved.shape
+    rm -rf lab/state && mv before lab/state
+    said=$(spinel approve --json | jq -r '.holds[0] | "\(.rule), \(.steps) step"')
+    spinel approve "$hold" >out
+    grep -q "^$hold is approved: ${said}s* of $(git -C lab/manifests rev-parse --short=12 HEAD)$" out
+    grep -qF "  $(spinel events --json | jq -r '[.events[] | select(.type == "hold.raised")][-1].data.reason')" out
     run spinel approve "$hold"
     [ "$status" -eq 1 ]
     [[ $output == *'approved before'* ]]

@@ -24,6 +24,62 @@ terminal() {
     echo "$answer" | script -qec "stty cols $columns rows 40 2>/dev/null; $*" /dev/null
 }
 
+# ---- what was agreed to, and no more
+
+# asked MEANWHILE COMMAND...: on a terminal, told yes once MEANWHILE has happened behind the question
+asked() {
+    local meanwhile=$1
+    shift
+    : >asked.out
+    { until_true 30 grep -q 'yes/no' asked.out && $meanwhile >/dev/null 2>&1; echo yes; } | script -qefc "$*" asked.out
+}
+is_other_than_shown() { # is_other_than_shown WHY
+    [ "$status" -eq 1 ] && [[ $output == *"the plan is another one than was shown: $1"*'nothing was done'*'asked again: spinel apply'* ]]
+}
+push_renamed() {
+    sed -i 's/web-1-data/web-2-data/' lab/manifests/starter.yaml
+    push 'another disk'
+}
+world_change() { world set "$uid" spec.size 4096; }
+freeze() { spinel freeze changes --why=wait; }
+
+@test "yes to a plan is yes to no other: what came meanwhile is refused" {
+    run asked push_renamed "$BUILD/spinel" apply --wait=60s
+    is_other_than_shown 'that was for commit '
+    run asked freeze "$BUILD/spinel" apply --wait=60s
+    is_other_than_shown 'approvals, freezes or time have changed'
+    [ ! -s lab/state/drivers/sim/world ]
+    spinel freeze --lift=changes
+    run asked true "$BUILD/spinel" apply --wait=60s
+    [ "$status" -eq 0 ]
+    uid=$(spinel get volume shop/web-2-data --json | jq -r '.items[0].metadata.uid')
+    grow 96MiB
+    push grown
+    run asked world_change "$BUILD/spinel" apply --wait=60s
+    is_other_than_shown 'the world has changed'
+    world get "$uid" | grep -q 4096
+}
+
+@test "yes to a plan of one commit hands no other over to the daemon" {
+    sed -i 's/drivers: {default: sim}/&\n  settings: {sim: {latencyMs: 700}}/' lab/spinel.yaml
+    daemon_start
+    run asked push_renamed "$BUILD/spinel" apply --wait=60s
+    is_other_than_shown 'that was for commit '
+    until_true 40 is_converged
+    spinel get volume --json | jq -e 'any(.items[]; .metadata.name == "web-2-data")'
+    grow 96MiB
+    push grown
+    run asked true "$BUILD/spinel" apply --wait=60s
+    [ "$status" -eq 0 ]
+}
+
+@test "a plan that nobody could compare in time is not carried out" {
+    run asked true "$BUILD/spinel" apply --wait=0s
+    [ "$status" -eq 1 ]
+    [[ $output == *'could be looked at in time'*'nothing was done'* ]]
+    [ ! -s lab/state/drivers/sim/world ]
+}
+
 # ---- saved plans by the daemon
 
 @test "a saved plan is carried out by the daemon while the world is as it was, once, and else refused" {

@@ -66,7 +66,7 @@ is_noted() { git -C lab/manifests.git notes --ref=spinel show main; }
     git -C lab/manifests push -q 2>/dev/null || true
     says() { git -C lab/manifests.git notes --ref=spinel show main 2>/dev/null | grep -q "^$1 after "; }
     until_true 10 says held
-    spinel approve "$(spinel plan --cached --json | jq -r '.holds[0].id')"
+    spinel approve "$(spinel plan --cached --json | jq -r '.holds[0].id')" | grep -q "^[0-9a-f]* is approved: .*, [0-9]* steps* of "
     until_true 20 says converged
 }
 

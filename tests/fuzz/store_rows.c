@@ -404,6 +404,7 @@ static void small_read(struct arena *arena)
     struct error err = ERROR_INIT;
     const struct value *document = NULL;
     const char *const *paths = NULL;
+    struct value *hold = NULL;
     const char *text = NULL;
     size_t count = 0;
     uint8_t seed[32];
@@ -412,6 +413,7 @@ static void small_read(struct arena *arena)
     (void)store_has_parses(&store, &err);
     (void)store_mentions(&store, arena, 7, 10, &paths, &count, &err);
     (void)store_fact_get(&store, arena, "trash", &text, &err);
+    (void)store_hold_get(&store, arena, "h1", &hold, &err);
     (void)store_seed(&store, seed, &err);
     if (store_rack_id(&store, rack_id, &err) == 0)
         MUST(memchr(rack_id, '\0', sizeof rack_id) == rack_id + 32);

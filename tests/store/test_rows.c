@@ -526,6 +526,43 @@ static void an_object_that_bore_or_was_promised_another_name_is_found(void **sta
     assert_int_equal(count, 1);
 }
 
+static void what_was_released_or_is_gone_is_given_up_unless_it_is_protected(void **state)
+{
+    static const struct {
+        const char *kind;
+        enum lifecycle life;
+        bool protect;
+        int code;
+    } rows[] = {
+        {"Volume", LIFE_RELEASED, false, 0},
+        {"Volume", LIFE_GONE, false, 0},
+        {"Volume", LIFE_RELEASED, true, ERR_DENIED},
+        {"Volume", LIFE_GONE, true, ERR_DENIED}, /* it was lost, and may come back */
+        {"Volume", LIFE_LIVE, false, ERR_NOT_FOUND},
+        {"Instance", LIFE_GONE, false, ERR_NOT_FOUND},
+    };
+    struct scene *scene = *state;
+    for (unsigned i = 0; i < sizeof rows / sizeof *rows; i++) {
+        const struct known row = {.uid = arena_printf(scene->arena, "%032x", i),
+                                  .kind = rows[i].kind,
+                                  .project = "shop",
+                                  .name = arena_printf(scene->arena, "v%u", i),
+                                  .life = rows[i].life,
+                                  .protect = rows[i].protect,
+                                  .chosen = json(scene, "{}")};
+        struct known *now = NULL;
+        size_t count = 0;
+        ok(scene, store_object_put(scene->store, &row, &scene->err));
+        assert_int_equal(store_object_purge(scene->store, row.uid, &scene->err), rows[i].code);
+        if (rows[i].code == ERR_DENIED)
+            assert_non_null(strstr(scene->err.message, "is protected"));
+        ok(scene, store_objects(scene->store, scene->arena, &now, &count, &scene->err));
+        for (size_t n = 0; n < count; n++)
+            if (strcmp(now[n].uid, row.uid) == 0)
+                assert_int_equal(now[n].remove_deletes, rows[i].code == 0);
+    }
+}
+
 /* ---- plans, holds, freezes ---------------------------------------------------------- */
 
 static void a_plan_is_used_once(void **state)
@@ -581,13 +618,28 @@ static void a_plan_known_only_by_its_file_is_used_once_too(void **state)
 static void a_hold_is_approved_once_by_somebody(void **state)
 {
     struct scene *scene = *state;
-    struct value *list = NULL;
+    struct value *list = NULL, *told = NULL;
     ok(scene, store_hold_put(scene->store, "k1", "collapse", "half is gone", 5, &scene->err));
     ok(scene, store_hold_put(scene->store, "k1", "collapse", "half is gone", 6, &scene->err));
     assert_int_equal(store_hold_approve(scene->store, "k9", "ann", 7, &scene->err), ERR_NOT_FOUND);
     ok(scene, store_holds(scene->store, scene->arena, &list, &scene->err));
     assert_int_equal(list->count, 1);
     assert_null(value_get_text(list->items[0], "approvedBy", NULL));
+
+    assert_int_equal(store_hold_get(scene->store, scene->arena, "k9", &told, &scene->err),
+                     ERR_NOT_FOUND);
+    ok(scene, store_hold_get(scene->store, scene->arena, "k1", &told, &scene->err));
+    assert_string_equal(json_text(scene->arena, told),
+                        "{\"hold\":\"k1\",\"rule\":\"collapse\",\"reason\":\"half is gone\"}");
+    ok(scene,
+       store_plan_put(scene->store, "h1", "aa", 6,
+                      json(scene, "{\"holds\":[{\"id\":\"k1\",\"steps\":3}]}"), &scene->err));
+    ok(scene,
+       store_plan_put(scene->store, "h2", "bb", 6,
+                      json(scene, "{\"holds\":[{\"id\":\"k11\",\"steps\":4}]}"), &scene->err));
+    ok(scene, store_hold_get(scene->store, scene->arena, "k1", &told, &scene->err));
+    assert_string_equal(value_get_text(told, "commit", ""), "aa");
+    assert_int_equal(value_get_int(told, "steps", 0), 3);
 
     ok(scene, store_hold_approve(scene->store, "k1", "ann", 7, &scene->err));
     assert_int_equal(store_hold_approve(scene->store, "k1", "bob", 8, &scene->err), ERR_CONFLICT);
@@ -789,6 +841,7 @@ int main(void)
         CASE(destruction_that_may_have_happened_counts),
         CASE(what_a_change_looks_up_takes_the_same_steps_in_any_rack),
         CASE(an_object_that_bore_or_was_promised_another_name_is_found),
+        CASE(what_was_released_or_is_gone_is_given_up_unless_it_is_protected),
         CASE(a_plan_is_used_once),
         CASE(plans_are_kept_for_90_days_and_the_newest_100_longer),
         CASE(a_plan_known_only_by_its_file_is_used_once_too),
