@@ -859,6 +859,16 @@ static void a_seed_that_was_changed_is_damage(void **state)
     assert_string_equal(value_at_text(rack_look(rack, 1), "damage[0].path", ""), "status.content");
 }
 
+static void a_restored_seed_is_the_seed_again(void **state)
+{
+    struct rack *rack = *state;
+    assert_applied(rack, rack_apply(rack, 1, 1, "create", "Seed", SEED));
+    const char *own = path_of(rack, 1);
+    copy_in_place(rack, own);
+    assert_string_equal(path_of(rack, 1), own);
+    assert_applied(rack, rack_apply(rack, 1, 2, "update", "Seed", SEED));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -904,6 +914,7 @@ int main(void)
         TEST(a_seed_is_readable_and_the_same_each_time),
         TEST(a_seed_never_tells_its_user_data),
         TEST(a_seed_that_was_changed_is_damage),
+        TEST(a_restored_seed_is_the_seed_again),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
