@@ -131,7 +131,10 @@ static int volume_each(struct spinel_host *host, const char *dir, const char *na
         return err->code; /* what cannot be told is not lost */
     if (tag && has_volume_name(name) && strncmp(value_get_text(tag, "uid", ""), name, 32) == 0) {
         if (has_twin(host, scan, path, name)) {
-            spinel_list_unmanaged(scan->list, "Volume", path, "it is there twice, in two pools");
+            spinel_list_unmanaged(
+                scan->list, "Volume", path,
+                "the volume is there twice, in two directories of its pool: move the "
+                "copy out of the pools' directories");
             return 0;
         }
         mark_etag(path, tag, etag);
@@ -140,6 +143,9 @@ static int volume_each(struct spinel_host *host, const char *dir, const char *na
     } else if (!mark_is_sidecar(name)) {
         spinel_list_unmanaged(scan->list, "Volume", path,
                               has_volume_name(name) ? NO_TAG
+                                  "; nothing takes its place: restore it "
+                                  "with its attributes (tar --xattrs, "
+                                  "rsync -X) in the pool of its volume"
                                                     : "it carries no valid tag of this rack");
     }
     return 0;
