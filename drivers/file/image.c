@@ -36,7 +36,8 @@ static char *image_tag_path(struct spinel_host *host, const char *uid)
 static int image_tag(struct spinel_host *host, const char *uid, const struct value **tag,
                      struct error *err)
 {
-    int result = tag_file_read(host, image_tag_path(host, uid), uid, "Image", tag, err);
+    int result = tag_file_read(host, image_tag_path(host, uid), (struct natives){.now = uid},
+                               "Image", tag, err);
     if (result == 0)
         *tag = tag_own(*tag, uid);
     return result;

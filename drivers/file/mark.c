@@ -24,9 +24,15 @@ static const char *base_name(const char *path)
     return slash ? slash + 1 : path;
 }
 
-static char *native_of(struct spinel_host *host, const char *path, const struct stat *st)
+static struct natives natives_of(struct spinel_host *host, const char *path, const char *within,
+                                 const struct stat *st)
 {
-    return arena_printf(spinel_arena(host), "%s:%ju", base_name(path), (uintmax_t)st->st_ino);
+    struct arena *arena = spinel_arena(host);
+    const char *name = base_name(path);
+    return (struct natives){
+        .now = within ? arena_printf(arena, "%s/%s", within, name) : NULL,
+        .former = arena_printf(arena, "%s:%ju", name, (uintmax_t)st->st_ino),
+    };
 }
 
 char *mark_sidecar(struct spinel_host *host, const char *path)
@@ -70,21 +76,26 @@ static bool is_answer(int number)
 }
 
 /* Of `text`, or, if that is NULL, of errno. */
-static int tag_of(struct spinel_host *host, const char *path, const char *text, const char *native,
-                  const char *kind, const struct value **tag, struct error *err)
+static int tag_of(struct spinel_host *host, const char *path, const char *text,
+                  struct natives natives, const char *kind, const struct value **tag,
+                  struct error *err)
 {
     if (!text && !is_answer(errno))
         return error_sys(err, "cannot read the tag of %s", path);
-    const struct value *found = text ? spinel_tag_read(host, text, native) : NULL;
+    const struct value *found = NULL;
+    if (text && natives.now)
+        found = spinel_tag_read(host, text, natives.now);
+    if (text && natives.former && !found)
+        found = spinel_tag_read(host, text, natives.former);
     *tag = strcmp(value_get_text(found, "kind", ""), kind) == 0 ? found : NULL;
     return 0;
 }
 
-int tag_file_read(struct spinel_host *host, const char *path, const char *native, const char *kind,
-                  const struct value **tag, struct error *err)
+int tag_file_read(struct spinel_host *host, const char *path, struct natives natives,
+                  const char *kind, const struct value **tag, struct error *err)
 {
     errno = 0;
-    return tag_of(host, path, small_file_read(host, path), native, kind, tag, err);
+    return tag_of(host, path, small_file_read(host, path), natives, kind, tag, err);
 }
 
 const struct value *tag_own(const struct value *tag, const char *uid)
@@ -109,14 +120,15 @@ static char *attribute_read(struct spinel_host *host, const char *path)
     return len > 0 ? text : NULL;
 }
 
-int mark_read(struct spinel_host *host, const char *path, const char *kind,
+int mark_read(struct spinel_host *host, const char *path, const char *within, const char *kind,
               const struct value **tag, struct error *err)
 {
     struct stat st;
-    const char *text = NULL, *native = NULL;
+    struct natives natives = {0};
+    const char *text = NULL;
     errno = 0;
     if (lstat(path, &st) == 0 && S_ISREG(st.st_mode)) {
-        native = native_of(host, path, &st);
+        natives = natives_of(host, path, within, &st);
         errno = 0;
         text = attribute_read(host, path);
         if (!text && is_answer(errno)) {
@@ -124,7 +136,7 @@ int mark_read(struct spinel_host *host, const char *path, const char *kind,
             text = small_file_read(host, mark_sidecar(host, path));
         }
     }
-    return tag_of(host, path, text, native, kind, tag, err);
+    return tag_of(host, path, text, natives, kind, tag, err);
 }
 
 int tag_file_write(struct spinel_host *host, const char *path, const struct spinel_op *op,
@@ -133,13 +145,14 @@ int tag_file_write(struct spinel_host *host, const char *path, const struct spin
     return staging_replace(host, path, spinel_tag_make(host, op, native, extra), err);
 }
 
-int mark_write(struct spinel_host *host, int fd, const char *path, const struct spinel_op *op,
-               const struct value *extra, struct error *err)
+int mark_write(struct spinel_host *host, int fd, const char *path, const char *within,
+               const struct spinel_op *op, const struct value *extra, struct error *err)
 {
     struct stat st;
     if (fstat(fd, &st) < 0)
         return error_sys(err, "cannot look at %s", path);
-    const char *text = spinel_tag_make(host, op, native_of(host, path, &st), extra);
+    struct natives natives = natives_of(host, path, within, &st);
+    const char *text = spinel_tag_make(host, op, natives.now ? natives.now : natives.former, extra);
     const char *sidecar = mark_sidecar(host, path);
     if (fsetxattr(fd, ATTRIBUTE, text, strlen(text), 0) == 0) {
         unlink(sidecar);
@@ -151,18 +164,18 @@ int mark_write(struct spinel_host *host, int fd, const char *path, const struct 
     return result;
 }
 
-int mark_rewrite(struct spinel_host *host, const char *path, const struct spinel_op *op,
-                 const struct value *extra, int *fd, struct error *err)
+int mark_rewrite(struct spinel_host *host, const char *path, const char *within,
+                 const struct spinel_op *op, const struct value *extra, int *fd, struct error *err)
 {
     const struct value *tag = NULL;
-    if (!extra && mark_read(host, path, op->kind, &tag, err) < 0)
+    if (!extra && mark_read(host, path, within, op->kind, &tag, err) < 0)
         return err->code;
     if (!extra)
         extra = value_get(tag, "extra");
     int opened = open(path, O_RDWR | O_NOFOLLOW | O_CLOEXEC);
     if (opened < 0)
         return error_sys(err, "cannot open %s", path);
-    int result = mark_write(host, opened, path, op, extra, err);
+    int result = mark_write(host, opened, path, within, op, extra, err);
     if (result == 0)
         *fd = opened;
     else

@@ -12,6 +12,7 @@
 #include "drivers/file/mark.h"
 #include "drivers/file/staging.h"
 #include "model/json.h"
+#include "model/native.h"
 
 enum { PLACES_MAX = 4096, NOTE_MAX = 8192 };
 
@@ -42,6 +43,13 @@ int names_each(struct spinel_host *host, const char *path,
     return result;
 }
 
+const char *pool_within(struct spinel_host *host, const char *dir, const char *uid)
+{
+    struct arena *arena = spinel_arena(host);
+    const char *usual = native_pool_dir(arena, spinel_state_dir(host), NULL, NULL);
+    return strcmp(dir, usual) == 0 ? "default" : uid;
+}
+
 int pool_tag(struct spinel_host *host, const char *dir, const struct value **tag, struct error *err)
 {
     struct arena *arena = spinel_arena(host);
@@ -52,9 +60,8 @@ int pool_tag(struct spinel_host *host, const char *dir, const struct value **tag
         *tag = NULL;
         return 0;
     }
-    return tag_file_read(host, arena_printf(arena, "%s/" POOL_TAG, dir),
-                         arena_printf(arena, "%s:%ju", dir, (uintmax_t)st.st_ino), "Pool", tag,
-                         err);
+    struct natives natives = {dir, arena_printf(arena, "%s:%ju", dir, (uintmax_t)st.st_ino)};
+    return tag_file_read(host, arena_printf(arena, "%s/" POOL_TAG, dir), natives, "Pool", tag, err);
 }
 
 char *place_notes_dir(struct spinel_host *host)
@@ -84,6 +91,7 @@ static struct pool_place *place_add(struct spinel_host *host, struct pool_places
     /* What cannot be looked at may be. */
     place->is_unmounted = pool_tag(host, dir, &place->tag, &ignored) < 0;
     place->uid = value_get_text(place->tag, "uid", NULL);
+    place->within = pool_within(host, dir, place->uid);
     return place;
 }
 
@@ -133,6 +141,7 @@ static int note_each(struct spinel_host *host, const char *dir, const char *name
     if (!place || place->tag)
         return 0;
     place->uid = name;
+    place->within = pool_within(host, pool_dir, name);
     place->is_unmounted |= is_unmounted;
     return 0;
 }

@@ -75,13 +75,6 @@ static int pool_look(struct spinel_host *host, const struct pool_places *places,
     return 0;
 }
 
-static char *pool_native(struct spinel_host *host, const char *dir)
-{
-    struct stat st = {0};
-    stat(dir, &st);
-    return arena_printf(spinel_arena(host), "%s:%ju", dir, (uintmax_t)st.st_ino);
-}
-
 static int pool_tag_write(struct spinel_host *host, const struct spinel_op *op, const char *dir,
                           bool is_named, struct error *err)
 {
@@ -89,10 +82,11 @@ static int pool_tag_write(struct spinel_host *host, const struct spinel_op *op, 
     struct value *extra = value_map(arena);
     const char *path = arena_printf(arena, "%s/" POOL_TAG, dir);
     value_set_bool(arena, extra, "named", is_named);
-    return tag_file_write(host, path, op, pool_native(host, dir), extra, err);
+    return tag_file_write(host, path, op, dir, extra, err);
 }
 
 struct contents {
+    const char *within; /* that names of its own would be */
     bool has_ours;
     const char *stranger; /* name of one that is not; NULL: none */
 };
@@ -107,18 +101,20 @@ static int contents_each(struct spinel_host *host, const char *dir, const char *
     if (strcmp(name, "lost+found") == 0 || mark_is_sidecar(name))
         return 0;
     const char *path = arena_printf(spinel_arena(host), "%s/%s", dir, name);
-    if (mark_read(host, path, "Volume", &tag, &ignored) == 0 && tag)
+    if (mark_read(host, path, contents->within, "Volume", &tag, &ignored) == 0 && tag)
         contents->has_ours = true;
     else
         contents->stranger = name;
     return 0;
 }
 
-/* A directory that is in use for something else does not become a pool: its owner would find
- * volumes between his files, and we would watch and list what is not ours. */
-static int directory_may_be_pool(struct spinel_host *host, const char *dir, struct error *err)
+/* A directory that is in use for something else, or for another pool's files, does not become a
+ * pool: its owner would find volumes between his files, and we would watch and list what is not
+ * ours. */
+static int directory_may_be_pool(struct spinel_host *host, const char *dir, const char *uid,
+                                 struct error *err)
 {
-    struct contents contents = {.has_ours = false};
+    struct contents contents = {.within = pool_within(host, dir, uid)};
     int result = names_each(host, dir, contents_each, &contents, err);
     if (result < 0 || contents.has_ours || !contents.stranger)
         return result;
@@ -151,7 +147,7 @@ static int pool_make(struct spinel_host *host, const struct spinel_op *op, struc
     if (result == 0)
         result = pool_tag(host, dir, &tag, err);
     if (result == 0 && !tag)
-        result = directory_may_be_pool(host, dir, err);
+        result = directory_may_be_pool(host, dir, op->uid, err);
     if (result < 0 || (result = mark_admit(tag, op, err)) < 0)
         return result;
     if (tag && strcmp(value_get_text(tag, "uid", ""), op->uid) != 0)

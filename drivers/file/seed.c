@@ -19,6 +19,8 @@
 #include "model/digest.h"
 #include "model/native.h"
 
+#define SEEDS "seeds" /* what names are within (mark.h) */
+
 enum { SEED_BYTES = 1 << 20, SEED_MAX_BYTES = 16 << 20, FILE_TIME = 946684800 /* 2000-01-01 */ };
 
 static const struct {
@@ -44,7 +46,7 @@ static char *seed_path(struct spinel_host *host, const char *uid)
 static int seed_tag(struct spinel_host *host, const char *uid, const struct value **tag,
                     struct error *err)
 {
-    int result = mark_read(host, seed_path(host, uid), "Seed", tag, err);
+    int result = mark_read(host, seed_path(host, uid), SEEDS, "Seed", tag, err);
     if (result == 0)
         *tag = tag_own(*tag, uid);
     return result;
@@ -220,7 +222,7 @@ static int seed_make(struct spinel_host *host, const struct spinel_op *op, struc
     if (result == 0)
         result = seed_extra(host, op, staging.fd, &extra, err);
     if (result == 0)
-        result = mark_write(host, staging.fd, path, op, extra, err);
+        result = mark_write(host, staging.fd, path, SEEDS, op, extra, err);
     if (result == 0)
         result = staging_publish(&staging, STAGING_REPLACE, err);
     staging_close(&staging);
@@ -230,7 +232,7 @@ static int seed_make(struct spinel_host *host, const struct spinel_op *op, struc
 static int seed_retag(struct spinel_host *host, const struct spinel_op *op, const char *path,
                       struct error *err)
 {
-    int fd, result = mark_rewrite(host, path, op, NULL, &fd, err);
+    int fd, result = mark_rewrite(host, path, SEEDS, op, NULL, &fd, err);
     if (result < 0)
         return result;
     if (fsync(fd) < 0)

@@ -16,22 +16,38 @@ enum { FORMAT_COUNT = sizeof formats / sizeof *formats };
 
 /* ---- finding ------------------------------------------------------------------------ */
 
-static int found_in(struct spinel_host *host, const char *dir, const char *uid,
+static bool is_same_file(const char *one, const char *other)
+{
+    struct stat a, b;
+    return stat(one, &a) == 0 && stat(other, &b) == 0 && a.st_dev == b.st_dev &&
+           a.st_ino == b.st_ino;
+}
+
+static int twice(const char *one, const char *other, struct error *err)
+{
+    error_set(err, ERR_CONFLICT, "one volume is there twice: as %s and as %s", one, other);
+    return error_hint(err, "Move the copy out of the pools' directories; neither is touched until "
+                           "then.");
+}
+
+static int found_in(struct spinel_host *host, const struct pool_place *place, const char *uid,
                     struct volume_found *found, struct error *err)
 {
     for (size_t i = 0; i < FORMAT_COUNT; i++) {
-        const char *path = native_volume_path(spinel_arena(host), dir, uid, formats[i]);
+        const char *path = native_volume_path(spinel_arena(host), place->dir, uid, formats[i]);
         if (access(path, F_OK) < 0) {
             if (errno == ENOENT)
                 continue;
             return error_sys(err, "cannot look at %s", path);
         }
         const struct value *tag;
-        if (mark_read(host, path, "Volume", &tag, err) < 0)
+        if (mark_read(host, path, place->within, "Volume", &tag, err) < 0)
             return err->code;
-        *found = (struct volume_found){path, formats[i], tag_own(tag, uid)};
-        if (found->tag)
-            break;
+        tag = tag_own(tag, uid);
+        if (tag && found->tag && !is_same_file(path, found->path))
+            return twice(found->path, path, err);
+        if (!found->tag)
+            *found = (struct volume_found){path, formats[i], place->within, tag};
     }
     return 0;
 }
@@ -41,15 +57,27 @@ int volume_find(struct spinel_host *host, const struct pool_places *places, cons
 {
     const char *unmounted = NULL;
     *found = (struct volume_found){0};
-    for (size_t i = 0; i < places->count && !found->tag; i++) {
+    for (size_t i = 0; i < places->count; i++) {
         if (places->items[i].is_unmounted)
             unmounted = places->items[i].dir;
-        else if (found_in(host, places->items[i].dir, uid, found, err) < 0)
+        else if (found_in(host, &places->items[i], uid, found, err) < 0)
             return err->code;
     }
     if (!found->tag && unmounted)
         return error_set(err, ERR_BUSY, "pool directory %s is not mounted", unmounted);
     return 0;
+}
+
+#define NO_TAG                                                                                 \
+    "its tag is missing or does not verify: it was restored without its extended attributes, " \
+    "comes from another pool or rack, or was put there by hand"
+
+int volume_doubt(const struct volume_found *found, struct error *err)
+{
+    error_set(err, ERR_DENIED, "%s is there, but " NO_TAG, found->path);
+    return error_hint(err, "Nothing is made in its place. Restore it under this name, in the pool "
+                           "that it was made in, with its attributes (tar --xattrs, rsync -X); a "
+                           "copy of a volume belongs outside of the pools.");
 }
 
 void volume_sidecars_drop(struct spinel_host *host, const char *pool_dir, const char *uid)
@@ -70,21 +98,55 @@ static bool has_volume_name(const char *name)
            (strcmp(name + len, ".raw") == 0 || strcmp(name + len, ".qcow2") == 0);
 }
 
+struct volume_scan {
+    struct spinel_list *list;
+    const struct pool_places *places;
+    const struct pool_place *place; /* that is being read */
+};
+
+/* In another directory of the same pool, which was moved and whose files were copied. */
+static bool has_twin(struct spinel_host *host, const struct volume_scan *scan, const char *path,
+                     const char *name)
+{
+    for (size_t i = 0; i < scan->places->count; i++) {
+        const struct pool_place *place = &scan->places->items[i];
+        if (place == scan->place || !place->within || !scan->place->within ||
+            strcmp(place->within, scan->place->within) != 0)
+            continue;
+        const char *other = arena_printf(spinel_arena(host), "%s/%s", place->dir, name);
+        if (access(other, F_OK) == 0 && !is_same_file(other, path))
+            return true;
+    }
+    return false;
+}
+
 static int volume_each(struct spinel_host *host, const char *dir, const char *name, void *context,
                        struct error *err)
 {
-    struct spinel_list *list = context;
+    const struct volume_scan *scan = context;
     const char *path = arena_printf(spinel_arena(host), "%s/%s", dir, name);
     const struct value *tag;
     char etag[64];
-    if (mark_read(host, path, "Volume", &tag, err) < 0)
+    if (mark_read(host, path, scan->place->within, "Volume", &tag, err) < 0)
         return err->code; /* what cannot be told is not lost */
     if (tag && has_volume_name(name) && strncmp(value_get_text(tag, "uid", ""), name, 32) == 0) {
+        if (has_twin(host, scan, path, name)) {
+            spinel_list_unmanaged(
+                scan->list, "Volume", path,
+                "the volume is there twice, in two directories of its pool: move the "
+                "copy out of the pools' directories");
+            return 0;
+        }
         mark_etag(path, tag, etag);
-        spinel_list_add(list, value_get_text(tag, "uid", ""),
+        spinel_list_add(scan->list, value_get_text(tag, "uid", ""),
                         (uint64_t)value_get_int(tag, "epoch", 0), etag);
     } else if (!mark_is_sidecar(name)) {
-        spinel_list_unmanaged(list, "Volume", path, "it carries no valid tag of this rack");
+        spinel_list_unmanaged(scan->list, "Volume", path,
+                              has_volume_name(name) ? NO_TAG
+                                  "; nothing takes its place: restore it "
+                                  "with its attributes (tar --xattrs, "
+                                  "rsync -X) in the pool of its volume"
+                                                    : "it carries no valid tag of this rack");
     }
     return 0;
 }
@@ -93,8 +155,10 @@ static int volume_list(struct spinel_host *host, struct spinel_list *list, struc
 {
     struct pool_places places;
     int result = places_read(host, &places, err);
-    for (size_t i = 0; result == 0 && i < places.count; i++)
-        result = names_each(host, places.items[i].dir, volume_each, list, err);
+    for (size_t i = 0; result == 0 && i < places.count; i++) {
+        struct volume_scan scan = {list, &places, &places.items[i]};
+        result = names_each(host, places.items[i].dir, volume_each, &scan, err);
+    }
     return result;
 }
 
@@ -140,8 +204,10 @@ static int volume_look(struct spinel_host *host, const struct pool_places *place
 {
     struct volume_found found;
     int result = volume_find(host, places, object->uid, &found, err);
-    if (result < 0 || !found.tag)
+    if (result < 0 || !found.path)
         return result;
+    if (!found.tag)
+        return volume_doubt(&found, err);
     mark_fill(object, found.tag);
     object->etag = mark_etag_text(host, found.path, found.tag);
     return volume_describe(host, object, &found, err);

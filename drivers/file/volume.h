@@ -20,13 +20,18 @@
 struct volume_found {
     const char *path;        /* NULL if there is no file */
     const char *format;      /* static */
+    const char *within;      /* of the pool that it is in (mark.h) */
     const struct value *tag; /* NULL if it is not ours */
 };
 
 /* In all pools, for it may have been made when its manifest said another one. A pool that
- * is not mounted may hold it: then nobody can tell. */
+ * is not mounted may hold it: then nobody can tell. Nor can they if it is in two places. */
 int volume_find(struct spinel_host *host, const struct pool_places *places, const char *uid,
                 struct volume_found *found, struct error *err);
+
+/* Of a file with the name of a volume and without a valid tag: whose data it holds cannot be told,
+ * so the volume is neither there nor lost. */
+int volume_doubt(const struct volume_found *found, struct error *err);
 
 /* Unlinks tags of a volume that are left in a pool without it. */
 void volume_sidecars_drop(struct spinel_host *host, const char *pool_dir, const char *uid);

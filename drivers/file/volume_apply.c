@@ -95,8 +95,8 @@ static int volume_change(struct spinel_host *host, struct step *step,
         result = volume_grow(host, found, wanted_bytes, err);
     return result < 0
                ? result
-               : mark_rewrite(host, found->path, op, extra_changed(spinel_arena(host), found, op),
-                              &step->tagged_fd, err);
+               : mark_rewrite(host, found->path, found->within, op,
+                              extra_changed(spinel_arena(host), found, op), &step->tagged_fd, err);
 }
 
 /* A purge says that nothing of it is to be kept, in the trash either. What is protected says so by
@@ -140,6 +140,8 @@ static int volume_absent(struct spinel_host *host, const struct pool_places *pla
 {
     const struct spinel_op *op = step->op;
     int result = 0;
+    if (found->path)
+        return volume_doubt(found, err);
     switch (op->verb) {
     case SPINEL_DELETE:
         result = gone_make_durable(host, places, op->uid, err);
@@ -151,14 +153,10 @@ static int volume_absent(struct spinel_host *host, const struct pool_places *pla
     default:
         break;
     }
-    if (!found->path) {
-        result = volume_make(host, op, &step->staging, err);
-        if (result == 0)
-            step->pool_dir = parent_of(spinel_arena(host), step->staging.target);
-        return result;
-    }
-    error_set(err, ERR_DENIED, "%s is there, but carries no valid tag of this rack", found->path);
-    return error_hint(err, "Move the file away; it is never overwritten.");
+    result = volume_make(host, op, &step->staging, err);
+    if (result == 0)
+        step->pool_dir = parent_of(spinel_arena(host), step->staging.target);
+    return result;
 }
 
 static int volume_turn(struct spinel_host *host, const struct pool_places *places,
@@ -180,7 +178,7 @@ static int volume_turn(struct spinel_host *host, const struct pool_places *place
         return volume_delete(host, step, &found, err);
     case SPINEL_RELEASE:
     case SPINEL_ADOPT:
-        return mark_rewrite(host, found.path, step->op, NULL, &step->tagged_fd, err);
+        return mark_rewrite(host, found.path, found.within, step->op, NULL, &step->tagged_fd, err);
     default:
         return volume_change(host, step, &found, err);
     }

@@ -14,6 +14,7 @@
 /* What a new volume is made of. */
 struct blank {
     const char *path;
+    const char *within; /* that its name is (mark.h) */
     const char *format;
     uint64_t size_bytes;
     const char *image_path; /* NULL: it starts empty */
@@ -33,17 +34,20 @@ const char *volume_pool_dir(struct spinel_host *host, const struct spinel_op *op
 }
 
 static int pool_need(struct spinel_host *host, const struct spinel_op *op, const char **dir,
-                     struct error *err)
+                     const char **within, struct error *err)
 {
     const char *name = value_get_text(op->spec, "pool", NULL);
     const struct value *tag;
     *dir = volume_pool_dir(host, op);
+    *within = pool_within(host, *dir, NULL);
     if (!name)
         return directories_make(host, *dir, err);
     if (!ref_spec(op, "Pool", name))
         return error_set(err, ERR_INVALID, "volume %s: pool %s was not sent along", op->name, name);
-    if (pool_tag(host, *dir, &tag, err) == 0 && tag)
+    if (pool_tag(host, *dir, &tag, err) == 0 && tag) {
+        *within = pool_within(host, *dir, value_get_text(tag, "uid", NULL));
         return 0;
+    }
     error_set(err, ERR_BUSY, "pool %s is not there: %s has no valid " POOL_TAG, name, *dir);
     return error_hint(err, "It is made first; if it was there before, mount its file system.");
 }
@@ -72,7 +76,7 @@ static int image_fits(const struct blank *blank, struct error *err)
     uint64_t needs_bytes;
     if (stat(blank->image_path, &st) < 0)
         return error_sys(err, "cannot look at %s", blank->image_path);
-    struct volume_found image = {blank->image_path, blank->image_format, NULL};
+    struct volume_found image = {.path = blank->image_path, .format = blank->image_format};
     int result = volume_size(&image, &st, &needs_bytes, err);
     if (result < 0 || needs_bytes <= blank->size_bytes)
         return result;
@@ -143,7 +147,7 @@ static int blank_make(struct spinel_host *host, const struct spinel_op *op,
         return result;
     result = blank_fill(host, blank, staging, err);
     if (result == 0)
-        result = mark_write(host, staging->fd, blank->path, op,
+        result = mark_write(host, staging->fd, blank->path, blank->within, op,
                             volume_extra(spinel_arena(host), op), err);
     if (result < 0)
         staging_close(staging);
@@ -161,7 +165,7 @@ int volume_make(struct spinel_host *host, const struct spinel_op *op, struct sta
                          blank.format);
     if (value_get_int(op->spec, "size", 0) < 512)
         return error_set(err, ERR_INVALID, "volume %s has no size", op->name);
-    int result = pool_need(host, op, &dir, err);
+    int result = pool_need(host, op, &dir, &blank.within, err);
     if (result == 0)
         result = image_need(host, op, &blank, err);
     if (result < 0)

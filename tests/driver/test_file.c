@@ -290,45 +290,112 @@ static void the_trash_is_emptied_when_both_clocks_say_so(void **state)
     assert_int_equal(access(old, F_OK), 0);
 }
 
+/* With its tag, as 'cp --preserve=all' makes it: the bytes, the attributes, and another inode. */
+static void copy_make(struct rack *rack, const char *from, const char *to)
+{
+    char tag[4096], bytes[64] = "";
+    ssize_t len = getxattr(from, "user.spinel", tag, sizeof tag);
+    struct stat st;
+    int fd = open(from, O_RDONLY | O_CLOEXEC);
+    assert_true(fd >= 0 && fstat(fd, &st) == 0 && read(fd, bytes, sizeof bytes) > 0);
+    close(fd);
+    file_write(to, bytes, sizeof bytes, 0600);
+    assert_int_equal(truncate(to, st.st_size), 0);
+    if (len > 0) {
+        assert_int_equal(setxattr(to, "user.spinel", tag, (size_t)len, 0), 0);
+        return;
+    }
+    from = arena_printf(rack->arena, "%s.tag", from);
+    fd = open(from, O_RDONLY | O_CLOEXEC);
+    len = fd < 0 ? -1 : read(fd, tag, sizeof tag);
+    assert_true(len > 0);
+    close(fd);
+    file_write(arena_printf(rack->arena, "%s.tag", to), tag, (size_t)len, 0600);
+}
+
+static void copy_in_place(struct rack *rack, const char *path)
+{
+    const char *copy = arena_printf(rack->arena, "%s/copy", rack->dir);
+    copy_make(rack, path, copy);
+    assert_int_equal(rename(copy, path), 0);
+    if (access(arena_printf(rack->arena, "%s.tag", copy), F_OK) == 0)
+        assert_int_equal(rename(arena_printf(rack->arena, "%s.tag", copy),
+                                arena_printf(rack->arena, "%s.tag", path)),
+                         0);
+}
+
+static void tag_remove(struct rack *rack, const char *path)
+{
+    removexattr(path, "user.spinel");
+    unlink(arena_printf(rack->arena, "%s.tag", path));
+}
+
+static bool is_unknown(const struct value *object)
+{
+    return value_get_bool(object, "unknown", false) && !is_absent(object);
+}
+
+/* Of an object that cannot be told: what is said of it. */
+static const char *doubt_of(struct rack *rack, unsigned n)
+{
+    const struct value *object = rack_look(rack, n);
+    if (!is_unknown(object))
+        fail_msg("%s", json_text(rack->arena, object));
+    return value_at_text(object, "error.message", "");
+}
+
+/* What is listed as not ours. */
+static const char *strangers_of(struct rack *rack)
+{
+    return json_text(rack->arena, value_get(rack_list(rack, NULL), "unmanaged"));
+}
+
 static void what_carries_no_valid_tag_is_never_touched(void **state)
 {
     struct rack *rack = *state;
     assert_applied(rack, rack_apply(rack, 1, 1, "create", "Volume", VOLUME("1048576", "raw")));
-    const char *own = path_of(rack, 1);
     const char *copy =
         arena_printf(rack->arena, "%s/state/pools/default/%s.raw", rack->dir, uid_of(rack, 2));
-    /* A copy with its tag, as cp -a makes it, is not the thing that was tagged. */
-    char tag[4096];
-    ssize_t len = getxattr(own, "user.spinel", tag, sizeof tag);
-    file_write(copy, "theirs", 6, 0600);
-    if (len > 0)
-        setxattr(copy, "user.spinel", tag, (size_t)len, 0);
-    assert_true(is_absent(rack_look(rack, 2)));
+    copy_make(rack, path_of(rack, 1), copy); /* under another name */
+    assert_non_null(strstr(doubt_of(rack, 2), copy));
     assert_refused(rack, rack_apply(rack, 2, 1, "create", "Volume", VOLUME("1048576", "raw")),
-                   "denied", "no valid tag");
-    const struct value *list = subject_call(&rack->subject, "observe", value_map(rack->arena));
-    const struct value *strangers = value_at(list, "result.unmanaged");
-    assert_int_equal(strangers->count, 1);
-    assert_string_equal(value_get_text(strangers->items[0], "native", ""), copy);
+                   "denied", "does not verify");
+    assert_int_equal(value_get(rack_list(rack, NULL), "list")->count, 1);
+    assert_non_null(strstr(strangers_of(rack), copy));
 }
 
-/* The same bytes under the same name with the same tag, as a restored backup has them. */
-static void a_file_that_took_the_place_of_the_tagged_one_is_not_it(void **state)
+/* Whose inode is another one. */
+static void a_restored_volume_is_the_volume_again(void **state)
+{
+    struct rack *rack = *state;
+    assert_applied(rack, rack_apply(rack, 1, 1, "create", "Volume", SAFE("1048576", "false")));
+    const char *own = path_of(rack, 1);
+    copy_in_place(rack, own);
+    assert_false(is_absent(rack_look(rack, 1)));
+    assert_string_equal(path_of(rack, 1), own);
+    assert_string_equal(strangers_of(rack), "[]");
+    assert_applied(rack, rack_apply(rack, 1, 2, "update", "Volume", SAFE("2097152", "false")));
+    assert_applied(rack, rack_apply(rack, 1, 3, "delete", "Volume", SAFE("2097152", "false")));
+    assert_int_equal(access(own, F_OK), -1);
+    assert_true(is_absent(rack_look(rack, 1)));
+}
+
+/* As from a backup without extended attributes. It is not lost, and nothing takes its place. */
+static void a_volume_restored_without_its_tag_is_unknown_and_not_absent(void **state)
 {
     struct rack *rack = *state;
     assert_applied(rack, rack_apply(rack, 1, 1, "create", "Volume", VOLUME("1048576", "raw")));
-    const char *own = path_of(rack, 1), *copy = arena_printf(rack->arena, "%s/copy", rack->dir);
-    char tag[4096];
-    ssize_t len = getxattr(own, "user.spinel", tag, sizeof tag);
-    if (len < 0) {
-        print_message("# SKIP this file system keeps no extended attributes\n");
-        skip();
-    }
-    file_write(copy, "theirs", 6, 0600);
-    assert_int_equal(setxattr(copy, "user.spinel", tag, (size_t)len, 0), 0);
-    assert_int_equal(rename(copy, own), 0);
-    assert_true(is_absent(rack_look(rack, 1)));
-    rack_apply(rack, 1, 2, "delete", "Volume", VOLUME("1048576", "raw"));
+    const char *own = path_of(rack, 1);
+    tag_remove(rack, own);
+    const char *doubt = doubt_of(rack, 1);
+    assert_non_null(strstr(doubt, own));
+    assert_non_null(strstr(doubt, "restored without its extended attributes"));
+    assert_non_null(strstr(strangers_of(rack), "restored without its extended attributes"));
+    static const char *const verbs[] = {"create", "update", "release", "adopt", "delete"};
+    for (int i = 0; i < 5; i++)
+        assert_refused(rack,
+                       rack_apply(rack, 1, 2 + i, verbs[i], "Volume", VOLUME("1048576", "raw")),
+                       "denied", own);
     assert_int_equal(access(own, F_OK), 0);
 }
 
@@ -428,6 +495,93 @@ static void a_pool_that_holds_trash_is_kept(void **state)
                    "still holds");
     assert_int_equal(names_count(trash), before);
     assert_false(is_absent(rack_look(rack, 1)));
+}
+
+static const char *state_pool(struct rack *rack, const char *name)
+{
+    return arena_printf(rack->arena, "%s/state/pools/%s", rack->dir, name);
+}
+
+/* The whole directory on a new disk, mounted where the old one was. */
+static void a_restored_pool_is_the_pool_again(void **state)
+{
+    struct rack *rack = *state;
+    const char *dir = arena_printf(rack->arena, "%s/pool", rack->dir);
+    const char *old = arena_printf(rack->arena, "%s/old", rack->dir);
+    assert_applied(rack, rack_apply(rack, 1, 1, "create", "Pool", POOL(dir)));
+    assert_applied(rack, rack_apply(rack, 2, 1, "create", "Volume", volume_in_pool(rack, dir, 1)));
+    const char *name = strrchr(path_of(rack, 2), '/') + 1;
+    assert_int_equal(rename(dir, old), 0);
+    assert_int_equal(mkdir(dir, 0755), 0);
+    assert_int_equal(rename(arena_printf(rack->arena, "%s/.spinel-pool", old),
+                            arena_printf(rack->arena, "%s/.spinel-pool", dir)),
+                     0);
+    copy_make(rack, arena_printf(rack->arena, "%s/%s", old, name),
+              arena_printf(rack->arena, "%s/%s", dir, name));
+    assert_false(is_absent(rack_look(rack, 1)));
+    assert_string_equal(path_of(rack, 2), arena_printf(rack->arena, "%s/%s", dir, name));
+    assert_applied(rack, rack_apply(rack, 1, 2, "update", "Pool", POOL(dir)));
+    assert_refused(rack, rack_apply(rack, 3, 3, "create", "Pool", POOL(dir)), "denied",
+                   "another pool");
+}
+
+/* Which is ours, too. */
+static void a_copy_in_another_pool_is_not_the_volume(void **state)
+{
+    struct rack *rack = *state;
+    const char *dir = arena_printf(rack->arena, "%s/pool", rack->dir);
+    assert_applied(rack, rack_apply(rack, 1, 1, "create", "Pool", POOL(dir)));
+    assert_applied(rack, rack_apply(rack, 2, 1, "create", "Volume", VOLUME("1048576", "raw")));
+    const char *own = path_of(rack, 2);
+    const char *copy = arena_printf(rack->arena, "%s%s", dir, strrchr(own, '/'));
+    copy_make(rack, own, copy);
+    assert_string_equal(path_of(rack, 2), own);
+    assert_int_equal(value_get(rack_list(rack, NULL), "list")->count, 2);
+    assert_non_null(strstr(strangers_of(rack), copy));
+    assert_applied(rack, rack_apply(rack, 2, 2, "delete", "Volume", VOLUME("1048576", "raw")));
+    assert_int_equal(access(own, F_OK), -1);
+    assert_non_null(strstr(doubt_of(rack, 2), copy));
+    assert_refused(rack, rack_apply(rack, 2, 3, "delete", "Volume", VOLUME("1048576", "raw")),
+                   "denied", copy);
+    assert_int_equal(access(copy, F_OK), 0);
+}
+
+static void a_copy_of_a_pool_becomes_no_other_pool(void **state)
+{
+    struct rack *rack = *state;
+    const char *dir = arena_printf(rack->arena, "%s/pool", rack->dir);
+    assert_applied(rack, rack_apply(rack, 2, 1, "create", "Volume", VOLUME("1048576", "raw")));
+    const char *own = path_of(rack, 2);
+    assert_int_equal(mkdir(dir, 0755), 0);
+    copy_make(rack, own, arena_printf(rack->arena, "%s%s", dir, strrchr(own, '/')));
+    assert_refused(rack, rack_apply(rack, 1, 1, "create", "Pool", POOL(dir)), "conflict",
+                   "is no pool of this rack");
+    assert_string_equal(path_of(rack, 2), own);
+}
+
+/* Its files were copied, and the old directory is still where pools are looked for. */
+static void a_volume_in_both_directories_of_a_moved_pool_is_unknown(void **state)
+{
+    struct rack *rack = *state;
+    const char *usual = "{\"spec\":{}}", *in_usual = "{\"spec\":{\"size\":1048576,\"pool\":\"x\"},"
+                                                     "\"refs\":{\"Pool\":{\"x\":{\"spec\":{}}}}}";
+    const char *dir = arena_printf(rack->arena, "%s/pool", rack->dir);
+    assert_applied(rack, rack_apply(rack, 1, 1, "create", "Pool", usual));
+    assert_applied(rack, rack_apply(rack, 2, 1, "create", "Volume", in_usual));
+    const char *own = path_of(rack, 2);
+    assert_non_null(strstr(own, state_pool(rack, "x")));
+    const char *copy = arena_printf(rack->arena, "%s%s", dir, strrchr(own, '/'));
+    assert_int_equal(mkdir(dir, 0755), 0);
+    copy_make(rack, own, copy);
+    assert_applied(rack, rack_apply(rack, 1, 2, "update", "Pool", POOL(dir)));
+    const char *doubt = doubt_of(rack, 2);
+    assert_true(strstr(doubt, "there twice") && strstr(doubt, own) && strstr(doubt, copy));
+    const char *strangers = strangers_of(rack);
+    assert_true(strstr(strangers, own) && strstr(strangers, copy));
+    assert_refused(rack, rack_apply(rack, 2, 2, "delete", "Volume", volume_in_pool(rack, dir, 1)),
+                   "conflict", "there twice");
+    assert_int_equal(unlink(own), 0);
+    assert_string_equal(path_of(rack, 2), copy);
 }
 
 static void a_directory_is_one_pool_only(void **state)
@@ -705,6 +859,16 @@ static void a_seed_that_was_changed_is_damage(void **state)
     assert_string_equal(value_at_text(rack_look(rack, 1), "damage[0].path", ""), "status.content");
 }
 
+static void a_restored_seed_is_the_seed_again(void **state)
+{
+    struct rack *rack = *state;
+    assert_applied(rack, rack_apply(rack, 1, 1, "create", "Seed", SEED));
+    const char *own = path_of(rack, 1);
+    copy_in_place(rack, own);
+    assert_string_equal(path_of(rack, 1), own);
+    assert_applied(rack, rack_apply(rack, 1, 2, "update", "Seed", SEED));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -722,13 +886,18 @@ int main(void)
         TEST(a_purge_empties_the_trash_of_that_volume_alone),
         TEST(the_trash_is_emptied_when_both_clocks_say_so),
         TEST(what_carries_no_valid_tag_is_never_touched),
-        TEST(a_file_that_took_the_place_of_the_tagged_one_is_not_it),
+        TEST(a_restored_volume_is_the_volume_again),
+        TEST(a_volume_restored_without_its_tag_is_unknown_and_not_absent),
         TEST(an_epoch_in_a_tag_counts_without_a_ledger),
         TEST(a_list_that_says_the_same_is_not_said_again),
         TEST(a_pool_that_holds_anything_is_kept),
         TEST(a_draft_of_its_tag_keeps_no_pool),
         TEST(a_tag_that_gets_no_name_leaves_no_draft),
         TEST(a_pool_that_holds_trash_is_kept),
+        TEST(a_restored_pool_is_the_pool_again),
+        TEST(a_copy_in_another_pool_is_not_the_volume),
+        TEST(a_copy_of_a_pool_becomes_no_other_pool),
+        TEST(a_volume_in_both_directories_of_a_moved_pool_is_unknown),
         TEST(a_directory_is_one_pool_only),
         TEST(a_volume_of_an_unmounted_pool_is_unknown_and_not_absent),
         TEST(a_pool_whose_mount_point_is_gone_is_unmounted_too),
@@ -745,6 +914,7 @@ int main(void)
         TEST(a_seed_is_readable_and_the_same_each_time),
         TEST(a_seed_never_tells_its_user_data),
         TEST(a_seed_that_was_changed_is_damage),
+        TEST(a_restored_seed_is_the_seed_again),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

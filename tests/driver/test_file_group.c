@@ -106,7 +106,7 @@ static void one_that_fails_fails_alone(void **state)
     assert_applied(rack, subject_receive(subject, id));
     assert_refused(rack, subject_receive(subject, id + 1), "invalid", "would shrink");
     assert_refused(rack, subject_receive(subject, id + 2), "denied", "is protected");
-    assert_refused(rack, subject_receive(subject, id + 3), "denied", "no valid tag");
+    assert_refused(rack, subject_receive(subject, id + 3), "denied", "does not verify");
     assert_applied(rack, subject_receive(subject, id + 4));
     assert_refused(rack, subject_receive(subject, id + 5), "invalid", "no size");
     assert_refused(rack, subject_receive(subject, id + 6), "not-found", "not there to adopt");

@@ -46,10 +46,12 @@ int __wrap_fstat(int fd, struct stat *st)
 
 static int attribute_errno;
 
+ssize_t __real_lgetxattr(const char *path, const char *name, void *value, size_t size);
 ssize_t __wrap_lgetxattr(const char *path, const char *name, void *value, size_t size);
 ssize_t __wrap_lgetxattr(const char *path, const char *name, void *value, size_t size)
 {
-    (void)path, (void)name, (void)value, (void)size;
+    if (attribute_errno == 0)
+        return __real_lgetxattr(path, name, value, size);
     errno = attribute_errno;
     return -1;
 }
@@ -125,13 +127,14 @@ static void tag_that_cannot_be_read_is_told_from_none(void **state)
     assert_non_null(file);
     fclose(file);
     attribute_errno = EIO;
-    assert_int_equal(mark_read(&site->host, path, "Volume", &tag, &site->err), ERR_SYSTEM);
+    assert_int_equal(mark_read(&site->host, path, "default", "Volume", &tag, &site->err),
+                     ERR_SYSTEM);
     assert_int_equal(site->err.sys_errno, EIO);
     attribute_errno = ENODATA;
-    assert_int_equal(mark_read(&site->host, path, "Volume", &tag, &site->err), 0);
+    assert_int_equal(mark_read(&site->host, path, "default", "Volume", &tag, &site->err), 0);
     assert_null(tag);
     unlink(path);
-    assert_int_equal(mark_read(&site->host, path, "Volume", &tag, &site->err), 0);
+    assert_int_equal(mark_read(&site->host, path, "default", "Volume", &tag, &site->err), 0);
     assert_null(tag);
 }
 
@@ -151,11 +154,79 @@ static void tag_that_cannot_be_read_is_not_written_over(void **state)
     assert_non_null(file);
     fclose(file);
     attribute_errno = EIO;
-    assert_int_equal(mark_rewrite(&site->host, path, &op, NULL, &fd, &site->err), ERR_SYSTEM);
+    assert_int_equal(mark_rewrite(&site->host, path, "default", &op, NULL, &fd, &site->err),
+                     ERR_SYSTEM);
     assert_int_equal(site->err.sys_errno, EIO);
     assert_int_equal(fd, -1);
     assert_int_equal(access(mark_sidecar(&site->host, path), F_OK), -1);
-    attribute_errno = ENODATA;
+    attribute_errno = 0;
+    unlink(path);
+}
+
+static const struct value *tag_at(struct site *site, const char *path, const char *within)
+{
+    const struct value *tag = NULL;
+    assert_int_equal(mark_read(&site->host, path, within, "Volume", &tag, &site->err), 0);
+    return tag;
+}
+
+/* In place of the file, with its tag and another inode. */
+static void copy_in_place(struct site *site, const char *path)
+{
+    char copy[160], tag[4096];
+    snprintf(copy, sizeof copy, "%s/copy", site->pool);
+    ssize_t len = __real_lgetxattr(path, ATTRIBUTE, tag, sizeof tag);
+    fclose(fopen(copy, "w"));
+    assert_true(len <= 0 || setxattr(copy, ATTRIBUTE, tag, (size_t)len, 0) == 0);
+    assert_int_equal(rename(copy, path), 0);
+}
+
+/* Over name and inode, as files were tagged once. */
+static void tag_of_the_former_form_is_read_and_written_anew(void **state)
+{
+    struct site *site = *state;
+    const struct spinel_op op = {.epoch = 1,
+                                 .kind = "Volume",
+                                 .uid = "0f8d8e6a0c6b4c0f9d0a1b2c3d4e5f60",
+                                 .name = "v",
+                                 .project = "p"};
+    char path[160];
+    int fd;
+    snprintf(path, sizeof path, "%s/volume", site->pool);
+    fclose(fopen(path, "w"));
+    assert_int_equal(mark_rewrite(&site->host, path, NULL, &op, NULL, &fd, &site->err), 0);
+    close(fd);
+    assert_non_null(tag_at(site, path, "default"));
+    copy_in_place(site, path);
+    assert_null(tag_at(site, path, "default"));
+    assert_int_equal(mark_rewrite(&site->host, path, NULL, &op, NULL, &fd, &site->err), 0);
+    close(fd);
+    assert_int_equal(mark_rewrite(&site->host, path, "default", &op, NULL, &fd, &site->err), 0);
+    close(fd);
+    copy_in_place(site, path);
+    assert_non_null(tag_at(site, path, "default"));
+    assert_null(tag_at(site, path, "another"));
+    assert_null(tag_at(site, path, NULL));
+    unlink(mark_sidecar(&site->host, path));
+    unlink(path);
+}
+
+static void pool_of_the_former_form_is_the_pool(void **state)
+{
+    struct site *site = *state;
+    const struct spinel_op op = {
+        .epoch = 1, .kind = "Pool", .uid = "0f8d8e6a0c6b4c0f9d0a1b2c3d4e5f60", .name = "x"};
+    struct stat st;
+    const struct value *tag;
+    char path[160], native[160];
+    snprintf(path, sizeof path, "%s/" POOL_TAG, site->pool);
+    assert_int_equal(__real_stat(site->pool, &st), 0);
+    for (uintmax_t i = 0; i < 2; i++) {
+        snprintf(native, sizeof native, "%s:%ju", site->pool, (uintmax_t)st.st_ino + i);
+        assert_int_equal(tag_file_write(&site->host, path, &op, native, NULL, &site->err), 0);
+        assert_int_equal(pool_tag(&site->host, site->pool, &tag, &site->err), 0);
+        assert_int_equal(tag != NULL, i == 0);
+    }
     unlink(path);
 }
 
@@ -235,6 +306,10 @@ int main(void)
         cmocka_unit_test_setup_teardown(tag_that_cannot_be_read_is_told_from_none, site_make,
                                         site_remove),
         cmocka_unit_test_setup_teardown(tag_that_cannot_be_read_is_not_written_over, site_make,
+                                        site_remove),
+        cmocka_unit_test_setup_teardown(tag_of_the_former_form_is_read_and_written_anew, site_make,
+                                        site_remove),
+        cmocka_unit_test_setup_teardown(pool_of_the_former_form_is_the_pool, site_make,
                                         site_remove),
         cmocka_unit_test_setup_teardown(tag_file_that_cannot_be_read_is_told_from_none, site_make,
                                         site_remove),

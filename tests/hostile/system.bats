@@ -612,6 +612,31 @@ SITES
     done
 }
 
+@test "pools that are restored are what they were; without their attributes their volumes are unknown, and not lost" {
+    sed -i 's|drivers: {default: sim}|drivers: {default: sim, volume: file}|' lab/spinel.yaml
+    spinel apply --yes --wait=30s >/dev/null 2>&1
+    cp -a lab/state/pools backup
+    mv lab/state/pools old
+    cp -a backup lab/state/pools
+    run spinel plan
+    [ "$status" -eq 0 ]
+    [[ $output == 'No changes. The rack matches'* ]] || { echo "$output"; false; }
+    rm -r lab/state/pools
+    cp -r backup lab/state/pools
+    run spinel plan
+    [[ $output == *"could not be looked at"* && $output != *lost-data* ]] || { echo "$output"; false; }
+    spinel plan --json | jq -e '(.steps | length) == 0'
+    before=$(ls lab/state/pools/default)
+    spinel apply --yes --wait=5s >/dev/null 2>&1 || true
+    [ "$(ls lab/state/pools/default)" = "$before" ]
+    run spinel drift
+    [[ $output == *"restored without its extended attributes"* ]] || { echo "$output"; false; }
+    rm -r lab/state/pools
+    cp -a backup lab/state/pools
+    run spinel apply --yes --wait=30s
+    [ "$status" -eq 0 ] || { echo "$output"; false; }
+}
+
 @test "a key that is gone, or another one, makes nobody a stranger: it is refused, and none is made in its place" {
     sed -i 's|drivers: {default: sim}|drivers: {default: sim, volume: file}|' lab/spinel.yaml
     spinel apply --yes --wait=30s >/dev/null 2>&1
