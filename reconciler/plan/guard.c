@@ -11,10 +11,12 @@
 #include <string.h>
 
 #include "model/invariant.h"
+#include "model/json.h"
+#include "model/text.h"
 #include "reconciler/plan/guard.h"
 #include "reconciler/plan/steps.h"
 
-enum { HOLD_ID_TEXT = 9 };
+enum { HOLD_ID_TEXT = 17 };
 
 struct guard {
     struct arena *arena;
@@ -32,9 +34,12 @@ static bool would_happen(const struct step *step)
 
 /* ---- holds -------------------------------------------------------------------------- */
 
+/* Who writes commits must not know it beforehand: two with the same one would share an approval. */
 static const char *hold_id(const struct guard *guard, const char *rule, const struct step *step)
 {
     struct value *about = value_list(guard->arena);
+    const uint8_t *seed = guard->input->seed;
+    struct text text = TEXT_INIT;
     char digest[DIGEST_TEXT];
 
     value_append(guard->arena, about, value_text(guard->arena, guard->input->commit));
@@ -43,7 +48,9 @@ static const char *hold_id(const struct guard *guard, const char *rule, const st
         value_append(guard->arena, about, value_text(guard->arena, step->uid));
         value_append(guard->arena, about, value_text(guard->arena, action_text(step->action)));
     }
-    digest_value(about, digest);
+    json_write_canonical(&text, about);
+    digest_keyed(seed, sizeof(guard->input->seed), text.data, text.len, digest);
+    text_free(&text);
     return arena_text_n(guard->arena, digest, HOLD_ID_TEXT - 1);
 }
 

@@ -190,6 +190,28 @@ static void an_approval_is_for_one_revision(void **state)
     assert_int_equal(world_plan(w)->held, 5);
 }
 
+/* Who writes commits would find two with the same id, and have the harmless one approved. */
+static void nobody_knows_beforehand_what_a_hold_is_called(void **state)
+{
+    struct world *w = *state;
+    const char *collapse, *lost;
+
+    world_converge(w, PROJECT TEN_VOLUMES);
+    world_gone(w, "Volume", "v1");
+    world_declare(w, PROJECT V("v1"));
+    world_plan(w);
+    collapse = find_hold(w, "collapse")->id;
+    lost = find_hold(w, "lost-data")->id;
+    assert_int_equal(strlen(collapse), 16);
+    assert_string_not_equal(collapse, lost);
+    world_plan(w);
+    assert_string_equal(find_hold(w, "collapse")->id, collapse);
+    w->input.seed[31] ^= 1;
+    world_plan(w);
+    assert_string_not_equal(find_hold(w, "collapse")->id, collapse);
+    assert_string_not_equal(find_hold(w, "lost-data")->id, lost);
+}
+
 static void a_collapsing_set_holds_releases_too(void **state)
 {
     struct world *w = *state;
@@ -607,6 +629,7 @@ int main(void)
         TEST(an_approval_lasts_until_the_last_approved_step),
         TEST(an_approval_lasts_below_the_limit),
         TEST(an_approval_is_for_one_revision),
+        TEST(nobody_knows_beforehand_what_a_hold_is_called),
         TEST(a_collapsing_set_holds_releases_too),
         TEST(a_set_that_loses_no_more_than_it_may_is_no_collapse),
         TEST(what_an_instance_implies_does_not_count_as_gone),
