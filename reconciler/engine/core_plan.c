@@ -110,7 +110,7 @@ static void freezes_read(struct core *core, struct arena *arena, struct plan_inp
     input->freeze_count = kept;
 }
 
-/* As core.c writes it. The more there was, the more may be destroyed: what nobody can have written
+/* As core.c writes it. The more there was, the more may leave Git: what nobody can have written
  * counts as nothing, and what is there counts instead. */
 static int64_t baseline_read(const char *text)
 {
@@ -124,11 +124,11 @@ static void budget_read(struct core *core, struct arena *arena, struct plan_inpu
 {
     struct error err = ERROR_INIT;
     input->baseline = baseline_read(load_fact(core, arena, "baseline"));
-    if (core->env->ledger->destroyed_since(core->env->store, input->now - DAY_S,
-                                           &input->destroyed_lately, &err) < 0)
+    struct loss *losses = NULL;
+    if (core->env->ledger->destroyed_since(core->env->store, arena, input->now - DAY_S, &losses,
+                                           &input->loss_count, &err) < 0)
         core_fail(core, &err);
-    invariant(input->destroyed_lately >= 0, "%lld were destroyed lately",
-              (long long)input->destroyed_lately);
+    input->losses = losses;
 }
 
 static bool rows_read(struct core *core, struct arena *arena, struct known **rows, size_t *count)

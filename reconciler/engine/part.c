@@ -288,6 +288,15 @@ void part_free(struct part *part)
     gather_free(part->gather);
 }
 
+/* How much may be destroyed is a share of all that is there. */
+static bool is_over_budget(const struct plan *plan)
+{
+    for (size_t i = 0; i < plan->hold_count; i++)
+        if (strcmp(plan->holds[i].rule, "deletion-budget") == 0)
+            return true;
+    return false;
+}
+
 bool part_covers(const struct part *part, const struct plan *plan)
 {
     struct gather *gather = part->gather;
@@ -300,5 +309,5 @@ bool part_covers(const struct part *part, const struct plan *plan)
         if (!step->known && store_has_object(gather->ask.store, step->uid, &ignored) != 0)
             return false;
     }
-    return !gather->is_given_up;
+    return !gather->is_given_up && !is_over_budget(plan);
 }

@@ -186,23 +186,45 @@ static void check_fields(const struct step *step)
 
 /* ---- the plan ----------------------------------------------------------------------- */
 
-static int64_t destructions_allowed(const struct plan *plan, const struct plan_input *input)
+/* Of a kind, or of all kinds. */
+static void check_budget(const struct plan *plan, const struct plan_input *input, const char *kind)
 {
-    int64_t live = 0;
+    int64_t destroyed = 0, lately = 0, there = 0, allowed;
 
-    for (size_t i = 0; i < plan->match->count; i++) {
-        const struct subject *subject = &plan->match->subjects[i];
+    for (size_t i = 0; i < plan->step_count; i++) {
+        const struct step *step = &plan->steps[i];
 
-        live += !subject->kind->is_derived && subject->known && subject->known->life == LIFE_LIVE;
+        if (!kind || strcmp(step->kind->name, kind) == 0)
+            destroyed += step->disposition == RUN && !step->hold && step->is_destructive;
     }
-    live = (live > input->baseline ? live : input->baseline) * input->policy.budget_percent / 100;
-    return live > input->policy.budget_count ? live : input->policy.budget_count;
+    if (destroyed == 0)
+        return;
+    for (size_t i = 0; i < plan->match->count; i++) {
+        const struct kind *its = plan->match->subjects[i].kind;
+        const struct known *known = plan->match->subjects[i].known;
+
+        if (its->driver && !its->is_derived && (!kind || strcmp(its->name, kind) == 0))
+            there += known && known->life == LIFE_LIVE;
+    }
+    for (size_t i = 0; i < input->loss_count; i++)
+        if (!kind || !*input->losses[i].kind || strcmp(input->losses[i].kind, kind) == 0) {
+            lately += input->losses[i].count;
+            there += input->losses[i].gone;
+        }
+    allowed = there * input->policy.budget_percent / 100;
+    if (allowed < input->policy.budget_count)
+        allowed = input->policy.budget_count;
+    invariant(lately + destroyed <= allowed,
+              "%lld (%s) would be destroyed after %lld in the last day; %lld are allowed",
+              (long long)destroyed, kind ? kind : "of all kinds", (long long)lately,
+              (long long)allowed);
 }
 
 /* The guard's two rules on a whole revision, counted once more. */
 static void check_limits(const struct plan *plan, const struct plan_input *input)
 {
-    int64_t destroyed = 0, allowed = destructions_allowed(plan, input);
+    size_t count;
+    const struct kind *const *kinds = kinds_get(&count);
 
     for (size_t i = 0; i < plan->step_count; i++) {
         const struct step *step = &plan->steps[i];
@@ -210,13 +232,12 @@ static void check_limits(const struct plan *plan, const struct plan_input *input
         bool was_declared =
             !step->kind->is_derived && step->known && step->known->life != LIFE_RELEASED;
 
-        destroyed += is_free && step->is_destructive;
         invariant(!is_free || !step_removes(step) || !was_declared || input->set->declared > 0,
                   "%s would go with a set that declares nothing", step->name);
     }
-    invariant(destroyed == 0 || input->destroyed_lately + destroyed <= allowed,
-              "%lld would be destroyed after %lld in the last day; %lld are allowed",
-              (long long)destroyed, (long long)input->destroyed_lately, (long long)allowed);
+    check_budget(plan, input, NULL);
+    for (size_t i = 0; i < count; i++)
+        check_budget(plan, input, kinds[i]->name);
 }
 
 static void check_totals(const struct plan *plan, const struct plan_input *input)

@@ -11,10 +11,12 @@
 #include <string.h>
 
 #include "model/invariant.h"
+#include "model/json.h"
+#include "model/text.h"
 #include "reconciler/plan/guard.h"
 #include "reconciler/plan/steps.h"
 
-enum { HOLD_ID_TEXT = 9 };
+enum { HOLD_ID_TEXT = 17 };
 
 struct guard {
     struct arena *arena;
@@ -32,9 +34,12 @@ static bool would_happen(const struct step *step)
 
 /* ---- holds -------------------------------------------------------------------------- */
 
+/* Who writes commits must not know it beforehand: two with the same one would share an approval. */
 static const char *hold_id(const struct guard *guard, const char *rule, const struct step *step)
 {
     struct value *about = value_list(guard->arena);
+    const uint8_t *seed = guard->input->seed;
+    struct text text = TEXT_INIT;
     char digest[DIGEST_TEXT];
 
     value_append(guard->arena, about, value_text(guard->arena, guard->input->commit));
@@ -43,7 +48,9 @@ static const char *hold_id(const struct guard *guard, const char *rule, const st
         value_append(guard->arena, about, value_text(guard->arena, step->uid));
         value_append(guard->arena, about, value_text(guard->arena, action_text(step->action)));
     }
-    digest_value(about, digest);
+    json_write_canonical(&text, about);
+    digest_keyed(seed, sizeof(guard->input->seed), text.data, text.len, digest);
+    text_free(&text);
     return arena_text_n(guard->arena, digest, HOLD_ID_TEXT - 1);
 }
 
@@ -261,34 +268,94 @@ static void judge_collapse(struct guard *guard)
                  is_removal);
 }
 
-static void judge_budget(struct guard *guard)
-{
-    const struct plan_policy *policy = &guard->input->policy;
-    int64_t share = policy->budget_percent * guard->baseline / 100;
-    int64_t allowed = share > policy->budget_count ? share : policy->budget_count;
-    int64_t planned = count_steps(guard, is_destroyed);
+/* Of a kind, or of all: what is there, with what was until it was destroyed lately, so that the
+ * share is the same from the first step of a revision to its last. */
+struct toll {
+    int64_t there, lately, planned;
+};
 
-    invariant(allowed >= policy->budget_count, "%lld may be destroyed where %lld always may",
-              (long long)allowed, (long long)policy->budget_count);
-    invariant(guard->input->destroyed_lately >= 0 && guard->baseline >= 0,
-              "%lld were destroyed lately of %lld", (long long)guard->input->destroyed_lately,
-              (long long)guard->baseline);
-    if (planned == 0)
-        return;
-    planned += count_steps(guard, is_destroyed_unseen);
-    if (guard->input->destroyed_lately + planned <= allowed &&
-        !is_approved(guard, "deletion-budget"))
-        return;
-    hold_all(guard, "deletion-budget",
-             arena_printf(guard->arena,
-                          "%lld would be destroyed and %lld were in the last 24 hours; %lld "
-                          "are allowed without approval",
-                          (long long)planned, (long long)guard->input->destroyed_lately,
-                          (long long)allowed),
-             is_destroyed);
+static bool is_of(const struct kind *kind, const struct kind *wanted)
+{
+    return !wanted || kind == wanted;
 }
 
-/* What there is to lose: as it was last approved, or what is there if that is more. */
+static struct toll toll_of(const struct guard *guard, const struct kind *kind)
+{
+    const struct plan *plan = guard->plan;
+    struct toll toll = {0};
+
+    for (size_t i = 0; i < plan->step_count; i++) {
+        const struct step *step = &plan->steps[i];
+
+        if (is_of(step->kind, kind) && !guard->is_cleared[i])
+            toll.planned += is_destroyed(step) || is_destroyed_unseen(step);
+    }
+    for (size_t i = 0; toll.planned && i < plan->match->count; i++) {
+        const struct subject *subject = &plan->match->subjects[i];
+
+        if (is_of(subject->kind, kind) && subject->kind->driver && !subject->kind->is_derived)
+            toll.there += subject->known && subject->known->life == LIFE_LIVE;
+    }
+    for (size_t i = 0; i < guard->input->loss_count; i++) {
+        const struct loss *loss = &guard->input->losses[i];
+
+        invariant(loss->kind && loss->gone >= 0 && loss->gone <= loss->count,
+                  "%lld of %lld destroyed objects are gone", (long long)loss->gone,
+                  (long long)loss->count);
+        if (!kind || !loss->kind[0] || strcmp(loss->kind, kind->name) == 0) {
+            toll.there += loss->gone;
+            toll.lately += loss->count;
+        }
+    }
+    return toll;
+}
+
+static int64_t toll_allowed(const struct guard *guard, const struct toll *toll)
+{
+    const struct plan_policy *policy = &guard->input->policy;
+    int64_t share = policy->budget_percent * toll->there / 100;
+
+    return share > policy->budget_count ? share : policy->budget_count;
+}
+
+static bool toll_is_over(const struct guard *guard, const struct toll *toll)
+{
+    return toll->planned && toll->lately + toll->planned > toll_allowed(guard, toll);
+}
+
+static const char *toll_reason(const struct guard *guard, const struct toll *toll, const char *what)
+{
+    return arena_printf(guard->arena,
+                        "%lld%s would be destroyed and %lld were in the last 24 hours; %lld are "
+                        "allowed without approval",
+                        (long long)toll->planned, what, (long long)toll->lately,
+                        (long long)toll_allowed(guard, toll));
+}
+
+/* Each kind by its own number as well: many that cost nothing to make again are no reason to lose
+ * all of the few that hold data. */
+static void judge_budget(struct guard *guard)
+{
+    size_t count;
+    const struct kind *const *kinds = kinds_get(&count);
+    struct toll toll;
+    const char *what = "";
+    bool is_over;
+
+    if (count_steps(guard, is_destroyed) == 0)
+        return;
+    toll = toll_of(guard, NULL);
+    is_over = toll_is_over(guard, &toll);
+    for (size_t i = 0; i < count && !is_over; i++) {
+        toll = toll_of(guard, kinds[i]);
+        is_over = toll_is_over(guard, &toll);
+        what = is_over ? arena_printf(guard->arena, " of kind %s", kinds[i]->name) : "";
+    }
+    if (is_over || is_approved(guard, "deletion-budget"))
+        hold_all(guard, "deletion-budget", toll_reason(guard, &toll, what), is_destroyed);
+}
+
+/* What a set can lose: as it was last approved, or what is there if that is more. */
 static int64_t baseline(const struct plan *plan, const struct plan_input *input)
 {
     int64_t live = 0;

@@ -80,7 +80,7 @@ bool spec_removes_data(const struct value *spec);
 
 struct plan_policy {
     int64_t budget_count;     /* destructive steps that are always allowed, default 3 */
-    int64_t budget_percent;   /* or this share of the baseline, default 5 */
+    int64_t budget_percent;   /* or this share of what is there, default 5 */
     int64_t collapse_percent; /* share gone that holds a revision, default 30 */
 };
 
@@ -97,6 +97,13 @@ struct contest {
     const char *path;
     unsigned count;
     int64_t next_try; /* unix seconds */
+};
+
+/* What was destroyed of a kind in the last 24 h, not approved. */
+struct loss {
+    const char *kind; /* "": nobody knows any more */
+    int64_t count;
+    int64_t gone; /* objects of it that are not live any more */
 };
 
 struct plan_input {
@@ -119,9 +126,10 @@ struct plan_input {
     size_t approved_count;
     const struct contest *contests;
     size_t contest_count;
-    int64_t baseline;         /* resources at the last approved revision */
-    int64_t destroyed_lately; /* destructive steps of the last 24 h, not approved */
-    bool report_only;         /* after a lost store: show, and run nothing */
+    int64_t baseline; /* resources at the last approved revision */
+    const struct loss *losses;
+    size_t loss_count;
+    bool report_only;  /* after a lost store: show, and run nothing */
     const char *world; /* digest of the rows of which `known` are some; NULL: `known` are all */
     int64_t world_at;  /* unix seconds of the oldest observation among them */
     const char *daemon_driver_of_instance; /* unused by drivers that share nothing; NULL ok */

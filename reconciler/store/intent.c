@@ -187,24 +187,36 @@ int store_intents(struct store *store, struct arena *arena, const char *uid, str
 /* The index is named: to have each uid once SQLite would rather walk through all intents ever made.
  */
 static const char destroyed_sql[] =
-    "SELECT count(*) FROM (SELECT op FROM intent WHERE" DESTRUCTIVE " AND" IS_DONE
+    "SELECT coalesce(object.kind, ''), count(*),"
+    " count(DISTINCT CASE WHEN coalesce(object.life, 3) != 1 THEN uid END) FROM"
+    " (SELECT uid FROM intent WHERE" DESTRUCTIVE " AND" IS_DONE
     " UNION ALL SELECT DISTINCT uid FROM intent AS doubtful INDEXED BY intent_destructive "
     "WHERE" DESTRUCTIVE " AND NOT" IS_DONE
     " AND state IN ('pending', 'failed', 'superseded') AND NOT EXISTS (SELECT 1 FROM object"
     " WHERE object.uid = doubtful.uid AND life != 3 AND seen AND NOT seen_absent"
     " AND seen_epoch < doubtful.epoch AND seen_at >= doubtful.finished_at)"
     " AND NOT EXISTS (SELECT 1 FROM intent WHERE uid = doubtful.uid AND" DESTRUCTIVE " AND" IS_DONE
-    "))";
+    ")) LEFT JOIN object USING (uid) GROUP BY 1";
 
-int store_destroyed_since(struct store *store, int64_t since, int64_t *count, struct error *err)
+int store_destroyed_since(struct store *store, struct arena *arena, int64_t since,
+                          struct loss **out, size_t *count, struct error *err)
 {
     struct query query;
+    struct loss *losses = NULL;
+    size_t n = 0, room = 0;
     query_start(&query, store, destroyed_sql, err);
     query_bind_int(&query, since);
-    int64_t n = query_next(&query) > 0 ? query_int(&query) : 0;
+    while (query_next(&query) > 0) {
+        losses = arena_grow(arena, losses, n, &room, sizeof *losses);
+        losses[n].kind = query_text(&query, arena);
+        losses[n].count = query_int(&query);
+        losses[n].gone = query_int(&query);
+        invariant(losses[n].gone <= losses[n].count, "%lld of %lld destroyed objects are gone",
+                  (long long)losses[n].gone, (long long)losses[n].count);
+        n++;
+    }
     int rc = query_end(&query);
-    invariant(n >= 0, "%lld objects were destroyed", (long long)n);
-    if (rc == 0)
-        *count = n;
+    *out = losses;
+    *count = rc == 0 ? n : 0;
     return rc;
 }

@@ -185,8 +185,9 @@ int store_intents_open(struct store *store, struct arena *arena, struct intent *
 int store_intents(struct store *store, struct arena *arena, const char *uid, struct page page,
                   struct intent **out, size_t *count, struct error *err);
 /* Objects that were destroyed since `since` without approval: by an intent that is
- * confirmed or claimed; or, for all that is known, by one that failed or was given up. */
-int store_destroyed_since(struct store *store, int64_t since, int64_t *count, struct error *err);
+ * confirmed or claimed; or, for all that is known, by one that failed or was given up. By kind. */
+int store_destroyed_since(struct store *store, struct arena *arena, int64_t since,
+                          struct loss **out, size_t *count, struct error *err);
 
 /* ---- plans, holds, freezes ---------------------------------------------------------- */
 int store_plan_put(struct store *store, const char *hash, const char *commit, int64_t at,

@@ -617,7 +617,8 @@ static void approved_step_that_is_sent_again_stays_approved(void **state)
     struct rack *rack = *state;
     struct error err = ERROR_INIT;
     struct value *holds = NULL;
-    int64_t destroyed = -1;
+    struct loss *losses = NULL;
+    size_t loss_count = 9;
     rack->commits[4] = POOL PROJECT VOLUME("a", "1GiB") VOLUME("b", "1GiB") VOLUME("c", "1GiB");
     rack->commits[5] = POOL PROJECT VOLUME("a", "1GiB");
     rack_settle(rack, "4");
@@ -633,8 +634,9 @@ static void approved_step_that_is_sent_again_stays_approved(void **state)
     rack->config.policy = (struct plan_policy){100, 100, 100};
     rack_settle(rack, "5");
     assert_int_equal(rack_count(rack, "Volume", "b") + rack_count(rack, "Volume", "c"), 0);
-    assert_int_equal(store_destroyed_since(rack->store, 0, &destroyed, &err), 0);
-    assert_int_equal(destroyed, 0);
+    assert_int_equal(store_destroyed_since(rack->store, rack->arena, 0, &losses, &loss_count, &err),
+                     0);
+    assert_int_equal(loss_count, 0);
 }
 
 static void slow_look_is_not_planned_at_each_answer(void **state)

@@ -336,7 +336,8 @@ static void what_was_approved_stays_so_when_it_is_sent_again(void **state)
 {
     struct rack *rack = *state;
     struct error err = ERROR_INIT;
-    int64_t unapproved = -1;
+    struct loss *losses = NULL;
+    size_t loss_count = 9;
     rack->commits[1] = volumes(rack, 5);
     rack->commits[2] = POOL PROJECT;
     rack_settle(rack, "1");
@@ -353,8 +354,9 @@ static void what_was_approved_stays_so_when_it_is_sent_again(void **state)
     assert_true(rack_run(rack, 60 * minute));
     for (int i = 0; i < 5; i++)
         assert_int_equal(rack_count(rack, "Volume", arena_printf(rack->arena, "v%03d", i)), 0);
-    assert_int_equal(store_destroyed_since(rack->store, 0, &unapproved, &err), 0);
-    assert_int_equal(unapproved, 0);
+    assert_int_equal(store_destroyed_since(rack->store, rack->arena, 0, &losses, &loss_count, &err),
+                     0);
+    assert_int_equal(loss_count, 0);
 }
 
 int main(void)

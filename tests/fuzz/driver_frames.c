@@ -287,9 +287,10 @@ static int intents_open(struct store *store, struct arena *arena, struct intent 
     return 0;
 }
 
-static int destroyed_since(struct store *store, int64_t since, int64_t *count, struct error *err)
+static int destroyed_since(struct store *store, struct arena *arena, int64_t since,
+                           struct loss **out, size_t *count, struct error *err)
 {
-    (void)store, (void)since, (void)err;
+    (void)store, (void)arena, (void)since, (void)out, (void)err;
     *count = 0;
     return 0;
 }

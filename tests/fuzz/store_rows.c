@@ -321,15 +321,16 @@ static void intents_read(struct arena *arena)
     struct error err = ERROR_INIT;
     struct intent *intents = NULL;
     size_t count = 0;
-    int64_t destroyed = 0;
+    struct loss *losses = NULL;
     for (size_t n = 0; n < sizeof uids / sizeof *uids; n++)
         if (store_intents(&store, arena, uids[n], (struct page){0, 10}, &intents, &count, &err) ==
             0)
             for (size_t i = 0; i < count; i++)
                 show(intent_value(arena, &intents[i]));
     (void)store_intents_open(&store, arena, &intents, &count, &err);
-    if (store_destroyed_since(&store, 1, &destroyed, &err) == 0)
-        MUST(destroyed >= 0);
+    if (store_destroyed_since(&store, arena, 1, &losses, &count, &err) == 0)
+        for (size_t i = 0; i < count; i++)
+            MUST(losses[i].kind && losses[i].gone >= 0 && losses[i].gone <= losses[i].count);
 }
 
 static void events_read(struct arena *arena)

@@ -369,8 +369,10 @@ READS(intents_open,
       (struct store * store, struct arena *arena, struct intent **out, size_t *count,
        struct error *err),
       store, arena, out, count, err)
-READS(destroyed_since, (struct store * store, int64_t since, int64_t *count, struct error *err),
-      store, since, count, err)
+READS(destroyed_since,
+      (struct store * store, struct arena *arena, int64_t since, struct loss **out, size_t *count,
+       struct error *err),
+      store, arena, since, out, count, err)
 READS(holds, (struct store * store, struct arena *arena, struct value **list, struct error *err),
       store, arena, list, err)
 READS(freezes,

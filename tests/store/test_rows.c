@@ -385,10 +385,21 @@ static void finished_intents_are_kept_for_90_days_and_the_newest_1000_longer(voi
     assert_string_equal(rows[1001].op, "young");
 }
 
+static int64_t destroyed_since(struct scene *scene, int64_t since)
+{
+    struct loss *losses = NULL;
+    size_t count = 0;
+    int64_t sum = 0;
+    ok(scene,
+       store_destroyed_since(scene->store, scene->arena, since, &losses, &count, &scene->err));
+    for (size_t i = 0; i < count; i++)
+        sum += losses[i].count;
+    return sum;
+}
+
 static void only_unapproved_destruction_counts(void **state)
 {
     struct scene *scene = *state;
-    int64_t count = 0;
     struct intent intent = intent_of("a", "confirmed", 100, 110);
     intent.is_destructive = true;
     intent_put(scene, intent);
@@ -400,19 +411,15 @@ static void only_unapproved_destruction_counts(void **state)
     intent_put(scene, intent);
     intent_put(scene, intent_of("e", "confirmed", 100, 110));
 
-    ok(scene, store_destroyed_since(scene->store, 100, &count, &scene->err));
-    assert_int_equal(count, 2);
-    ok(scene, store_destroyed_since(scene->store, 105, &count, &scene->err));
-    assert_int_equal(count, 1);
-    ok(scene, store_destroyed_since(scene->store, 111, &count, &scene->err));
-    assert_int_equal(count, 0);
+    assert_int_equal(destroyed_since(scene, 100), 2);
+    assert_int_equal(destroyed_since(scene, 105), 1);
+    assert_int_equal(destroyed_since(scene, 111), 0);
 }
 
 /* Found by the simulator: what had failed after its effect, or was given up, cost nothing. */
 static void destruction_that_may_have_happened_counts(void **state)
 {
     struct scene *scene = *state;
-    int64_t count = 0;
     struct intent intent = intent_of("failed", "failed", 100, 110);
     intent.is_destructive = true;
     intent.uid = "11111111111111111111111111111111";
@@ -422,8 +429,42 @@ static void destruction_that_may_have_happened_counts(void **state)
     intent.op = "given-up", intent.state = "superseded";
     intent.uid = "22222222222222222222222222222222";
     intent_put(scene, intent);
-    ok(scene, store_destroyed_since(scene->store, 100, &count, &scene->err));
+    assert_int_equal(destroyed_since(scene, 100), 2);
+}
+
+/* What is gone was there, and counts in the share that may be destroyed. */
+static void destruction_is_told_by_kind(void **state)
+{
+    struct scene *scene = *state;
+    static const char *const uids[] = {"11111111111111111111111111111111",
+                                       "22222222222222222222222222222222",
+                                       "33333333333333333333333333333333"};
+    const enum lifecycle lives[] = {LIFE_GONE, LIFE_LIVE, LIFE_GONE};
+    struct loss *losses = NULL;
+    size_t count = 0;
+    for (size_t i = 0; i < 3; i++) {
+        struct known row = {.uid = uids[i],
+                            .kind = i < 2 ? "Instance" : "Volume",
+                            .project = "shop",
+                            .name = uids[i],
+                            .life = lives[i],
+                            .generation = 1,
+                            .epoch = 1,
+                            .chosen = value_map(scene->arena)};
+        struct intent intent = intent_of(uids[i], "confirmed", 100, 110);
+        ok(scene, store_object_put(scene->store, &row, &scene->err));
+        intent.uid = uids[i];
+        intent.is_destructive = true;
+        intent_put(scene, intent);
+    }
+    ok(scene, store_destroyed_since(scene->store, scene->arena, 100, &losses, &count, &scene->err));
     assert_int_equal(count, 2);
+    assert_string_equal(losses[0].kind, "Instance");
+    assert_int_equal(losses[0].count, 2);
+    assert_int_equal(losses[0].gone, 1);
+    assert_string_equal(losses[1].kind, "Volume");
+    assert_int_equal(losses[1].count, 1);
+    assert_int_equal(losses[1].gone, 1);
 }
 
 /* ---- what does not grow with the rack ----------------------------------------------- */
@@ -468,7 +509,6 @@ static int64_t look_ups(struct scene *scene)
     const char *const *paths = NULL;
     size_t count = 0;
     uint64_t incarnations = 0;
-    int64_t destroyed = 0;
     steps_taken(scene);
     ok(scene, store_objects_named(scene->store, arena, "NIC", "shop", "vm3.eth0", &rows, &count,
                                   &scene->err));
@@ -486,8 +526,7 @@ static int64_t look_ups(struct scene *scene)
         store_has_object(scene->store, "00000000000000000000000000000003", &scene->err), 1);
     ok(scene,
        store_incarnations(scene->store, "NIC", "shop", "vm3.eth0", &incarnations, &scene->err));
-    ok(scene, store_destroyed_since(scene->store, 100, &destroyed, &scene->err));
-    assert_int_equal(destroyed, 0);
+    assert_int_equal(destroyed_since(scene, 100), 0);
     return steps_taken(scene);
 }
 
@@ -839,6 +878,7 @@ int main(void)
         CASE(finished_intents_are_kept_for_90_days_and_the_newest_1000_longer),
         CASE(only_unapproved_destruction_counts),
         CASE(destruction_that_may_have_happened_counts),
+        CASE(destruction_is_told_by_kind),
         CASE(what_a_change_looks_up_takes_the_same_steps_in_any_rack),
         CASE(an_object_that_bore_or_was_promised_another_name_is_found),
         CASE(what_was_released_or_is_gone_is_given_up_unless_it_is_protected),
