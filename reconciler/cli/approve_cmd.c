@@ -73,17 +73,22 @@ static int approve_stored(struct cli *cli, const struct site *site, const char *
     return rc;
 }
 
-/* What was let through, so that whoever meant another one sees it. */
-static void approval_print(const struct value *told, const char *next)
+/* What was let through, so that whoever meant another one sees it. An older daemon tells nothing.
+ */
+static void approval_print(const char *hold, const struct value *told, const char *next)
 {
+    const char *rule = value_get_text(told, "rule", NULL);
     const char *commit = value_get_text(told, "commit", NULL);
     long long steps = value_get_int(told, "steps", 0);
 
-    terminal_print(stdout, "%s is approved: %s", value_get_text(told, "hold", ""),
-                   value_get_text(told, "rule", ""));
+    terminal_print(stdout, "%s is approved", hold);
+    if (rule)
+        terminal_print(stdout, ": %s", rule);
     if (commit)
         terminal_print(stdout, ", %lld step%s of %.12s", steps, steps == 1 ? "" : "s", commit);
-    terminal_print(stdout, "\n  %s\n%s\n", value_get_text(told, "reason", ""), next);
+    if (rule)
+        terminal_print(stdout, "\n  %s", value_get_text(told, "reason", ""));
+    terminal_print(stdout, "\n%s\n", next);
 }
 
 static int approve_run(struct cli *cli)
@@ -108,12 +113,14 @@ static int approve_run(struct cli *cli)
         return fail(cli, &err);
     if (answer)
         told = answer;
+    value_set_text(cli->arena, told, "hold", cli->operands[0]);
     value_set_text(cli->arena, told, "who", who);
     if (is_json)
         output_json(told);
     else
-        approval_print(told, answer ? "The daemon goes on with it."
-                                    : "The next 'spinel apply' or 'spinel serve' goes on with it.");
+        approval_print(cli->operands[0], told,
+                       answer ? "The daemon goes on with it."
+                              : "The next 'spinel apply' or 'spinel serve' goes on with it.");
     return EXIT_OK;
 }
 

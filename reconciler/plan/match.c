@@ -537,7 +537,27 @@ static void mark_held(const struct match *match, const struct subject *instance)
     }
 }
 
-static void match_link(const struct match *match)
+/* A machine is started with no volume of which nobody can say what it is now: its pool is not
+ * mounted, or the file that lies there bears no valid tag. */
+static void volumes_unseen(struct arena *arena, const struct match *match, struct subject *instance)
+{
+    const struct value *disks = value_get(instance->resource->spec, "disks");
+
+    for (size_t i = 0; value_is_list(disks) && i < disks->count; i++) {
+        const char *name = value_get_text(disks->items[i], "volume", NULL);
+        const struct subject *volume = match_wanted(match, "Volume", instance->project, name);
+
+        if (!volume || !volume->known || volume->known->life != LIFE_LIVE ||
+            volume->known->observed.known)
+            continue;
+        instance->lacks =
+            arena_printf(arena, "%s could not be looked at",
+                         identity_label(arena, volume->kind->name, volume->project, volume->name));
+        instance->lacks_until = volume;
+    }
+}
+
+static void match_link(struct arena *arena, const struct match *match)
 {
     for (size_t i = 0; i < match->count; i++) {
         struct subject *subject = &match->subjects[i];
@@ -545,9 +565,16 @@ static void match_link(const struct match *match)
         subject->owner = find_owner(match, subject);
         subject->is_running = runs(subject->owner ? subject->owner->known : subject->known);
     }
-    for (size_t i = 0; i < match->count; i++)
-        if (strcmp(match->subjects[i].kind->name, "Instance") == 0 && match->subjects[i].is_running)
-            mark_held(match, &match->subjects[i]);
+    for (size_t i = 0; i < match->count; i++) {
+        struct subject *subject = &match->subjects[i];
+
+        if (strcmp(subject->kind->name, "Instance") != 0)
+            continue;
+        if (subject->is_running)
+            mark_held(match, subject);
+        else if (subject->resource && !subject->lacks)
+            volumes_unseen(arena, match, subject);
+    }
 }
 
 static int compare_contests(const void *left, const void *right)
@@ -611,7 +638,7 @@ const struct match *match_make(struct arena *arena, const struct plan_input *inp
         match_read_told(arena, match, &match->subjects[i]);
     names_in_use(arena, match); /* for what no driver has told otherwise */
     contests_index(arena, match);
-    match_link(match);
+    match_link(arena, match);
     choose_all(arena, match);
     invariant(match->count <= input->set->count + rows.count, "%zu subjects of %zu and %zu",
               match->count, input->set->count, rows.count);

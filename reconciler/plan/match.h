@@ -26,8 +26,9 @@ struct subject {
     const struct value *settled;     /* as it will be once the plan is carried out: without what
                                       * is refused, held or put off. NULL: as `spec` says */
     const char *lacks;               /* why it cannot be made yet, as a sentence; or NULL */
-    const struct subject *lacks_until; /* it goes, or gets a new record: NULL: nobody's turn */
-    bool is_renewed; /* `spec` is its record, by present names; the manifest comes after that */
+    const struct subject
+        *lacks_until; /* it goes, gets a new record, or is seen; NULL: nobody's turn */
+    bool is_renewed;  /* `spec` is its record, by present names; the manifest comes after that */
 };
 
 struct name_entry;

@@ -245,7 +245,7 @@ static void a_daemon_is_told_of_every_decision(void **state)
     static const char fine[] = "{\"id\":1,\"result\":{}}\n";
     struct scene *scene = *state;
     daemon_says(scene, ANSWERS(fine, fine, fine, fine, fine, fine));
-    assert_says(RUN(scene, "approve", "hold-1").out, "the daemon goes on with it");
+    assert_says(RUN(scene, "approve", "hold-1").out, "The daemon goes on with it.");
     assert_says(RUN(scene, "approve", "hold-1", "--json").out, "\"hold\": \"hold-1\"");
     assert_int_equal(RUN(scene, "freeze", "changes", "--why=x").status, 0);
     assert_int_equal(RUN(scene, "freeze", "--lift=changes").status, 0);

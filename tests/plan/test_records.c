@@ -187,6 +187,32 @@ static void an_unseen_machine_keeps_its_disk_from_others(void **state)
                         "still in use by Instance shop/a");
 }
 
+/* Its pool may not be mounted; or what lies there is not the volume. */
+static void a_machine_waits_for_a_volume_that_could_not_be_looked_at(void **state)
+{
+    struct world *w = *state;
+    struct known *volume;
+
+    world_converge(w, SHOP);
+    world_declare(w, SHOP INSTANCE("a", "cpus: 1, memory: 256MiB, " DISK)
+                         INSTANCE("b", "cpus: 1, memory: 256MiB"));
+    world_plan(w);
+    assert_step(w, "Instance", "a", ACTION_CREATE, RUN);
+    volume = world_row(w, "Volume", "data");
+    volume->observed.known = false;
+    world_plan(w);
+    assert_step(w, "Instance", "a", ACTION_CREATE, DEFERRED);
+    assert_string_equal(world_step(w, "Instance", "a")->reason,
+                        "Volume shop/data could not be looked at");
+    assert_step(w, "Instance", "b", ACTION_CREATE, RUN);
+    volume->observed.known = true;
+    world_converge(w, SHOP INSTANCE("a", "cpus: 1, memory: 256MiB, " DISK));
+    world_row(w, "Volume", "data")->observed.known = false;
+    world_row(w, "Instance", "a")->observed.absent = true;
+    world_plan(w);
+    assert_step(w, "Instance", "a", ACTION_CREATE, DEFERRED);
+}
+
 static void what_is_not_there_can_be_taken_away(void **state)
 {
     struct world *w = *state;
@@ -309,6 +335,7 @@ int main(void)
         TEST(a_subnet_on_record_without_a_gateway),
         TEST(what_was_seen_without_a_spec),
         TEST(an_unseen_machine_keeps_its_disk_from_others),
+        TEST(a_machine_waits_for_a_volume_that_could_not_be_looked_at),
         TEST(what_is_not_there_can_be_taken_away),
         TEST(what_was_begun_and_is_wanted_otherwise),
         TEST(what_is_protected_and_given_up_is_kept),

@@ -35,7 +35,7 @@ enum { DEAD = 77, REFUSED = 78, UNDOS = 64 };
 
 /* The names that a directory is yet to be synced for. All that is lost with the power is what
  * changed in some directories, and not in others. */
-enum loss { LOSS_NONE, LOSS_IN_STATE, LOSS_IN_DRAFT, LOSS_ALL };
+enum refusal { LOSS_NONE, LOSS_IN_STATE, LOSS_IN_DRAFT, LOSS_ALL };
 
 struct undo {
     enum { UNDO_MAKE, UNDO_LINK, UNDO_RENAME, UNDO_UNLINK } verb;
@@ -48,7 +48,7 @@ static struct {
     bool is_on, lacks_noreplace;
     int calls, due_at;
     int refusal; /* an errno; 0: it dies */
-    enum loss loss;
+    enum refusal loss;
     ino_t state;
     struct undo undos[UNDOS];
     size_t count;
@@ -328,7 +328,7 @@ static bool hand_over(struct scene *scene)
 }
 
 /* True if it died at that call; false if it has fewer. */
-static bool hand_over_dies(struct scene *scene, int call, enum loss loss)
+static bool hand_over_dies(struct scene *scene, int call, enum refusal loss)
 {
     struct stat st;
     int status = -1;
@@ -434,7 +434,7 @@ static void what_lies_in_the_state_directory_moves_once(void **state)
     assert_handed_over(scene);
 }
 
-static void dies_at_each_call(struct scene *scene, enum loss loss)
+static void dies_at_each_call(struct scene *scene, enum refusal loss)
 {
     int call = 0;
     for (bool has_died = true; has_died; call++) {
