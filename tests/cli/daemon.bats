@@ -34,7 +34,8 @@ asked() {
     { until_true 30 grep -q 'yes/no' asked.out && $meanwhile >/dev/null 2>&1; echo yes; } | script -qefc "$*" asked.out
 }
 is_other_than_shown() { # is_other_than_shown WHY
-    [ "$status" -eq 1 ] && [[ $output == *"the plan is another one than was shown: $1"*'nothing was done'*'asked again: spinel apply'* ]]
+    [ "$status" -eq 1 ] || return 1
+    [[ $output == *"the plan is another one than was shown: $1"*'nothing was done'*'asked again: spinel apply'* ]]
 }
 push_renamed() {
     sed -i 's/web-1-data/web-2-data/' lab/manifests/starter.yaml
