@@ -375,7 +375,7 @@ void rack_boot(struct rack *rack, const char *commit)
         status = core_target(rack->core, commit, "test", NULL, NULL, &err);
     if (status < 0)
         printf("# %s\n", err.message);
-    assert(status == 0);
+    assert_int_equal(status, 0);
 }
 
 /* As a driver writes it: the core reads lines, and nothing else. */
@@ -438,8 +438,8 @@ bool rack_run(struct rack *rack, int64_t limit_ms)
             rack->now_ms++;
         core_timer(rack->core);
     }
-    printf("# the core has found no rest\n");
-    abort();
+    fail_msg("the core has found no rest");
+    return false;
 }
 
 struct rack_object *rack_object(struct rack *rack, const char *kind, const char *name)

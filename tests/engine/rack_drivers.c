@@ -4,7 +4,7 @@
 
 static void queue_put(struct rack *rack, const char *driver, const struct value *message)
 {
-    assert(rack->queue_end < RACK_MESSAGES);
+    assert_true(rack->queue_end < RACK_MESSAGES);
     rack->queue[rack->queue_end++] =
         (struct rack_message){driver_names[driver_index(driver)], message};
 }
@@ -40,7 +40,7 @@ static struct rack_object *object_get(struct rack *rack, const char *uid)
     for (size_t i = 0; i < rack->object_count; i++)
         if (!strcmp(rack->objects[i].uid, uid))
             return &rack->objects[i];
-    assert(rack->object_count < RACK_OBJECTS);
+    assert_true(rack->object_count < RACK_OBJECTS);
     struct rack_object *object = &rack->objects[rack->object_count++];
     snprintf(object->uid, sizeof object->uid, "%s", uid);
     return object;
