@@ -187,7 +187,7 @@ static void a_share_that_goes_one_by_one_is_the_same(void **state)
 
 #define SCRATCH(name) VOLUME(name, "size: 1GiB, onRemove: delete")
 
-/* Found in a review: 20 volumes went with 400 projects beside them, which nothing is behind. */
+/* 20 volumes went with 400 projects beside them, which nothing is behind. */
 static void what_is_only_a_record_raises_no_budget(void **state)
 {
     struct world *w = *state;
