@@ -239,6 +239,10 @@ char *spinel_tag_make(struct spinel_host *host, const struct spinel_op *op, cons
 /* The tag's map if it is ours and right for `native_id`; NULL otherwise. */
 const struct value *spinel_tag_read(struct spinel_host *host, const char *text,
                                     const char *native_id);
+/* The same for a driver that has changed what its native ids are: right for `native_id` or for
+ * `former`. Either may be NULL: for none. */
+const struct value *spinel_tag_read_either(struct spinel_host *host, const char *text,
+                                           const char *native_id, const char *former);
 
 /* Keyed BLAKE2b of bytes under the rack's key, in the arena: for content that may be
  * compared, but neither shown nor guessed at. */

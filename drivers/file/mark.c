@@ -82,11 +82,8 @@ static int tag_of(struct spinel_host *host, const char *path, const char *text,
 {
     if (!text && !is_answer(errno))
         return error_sys(err, "cannot read the tag of %s", path);
-    const struct value *found = NULL;
-    if (text && natives.now)
-        found = spinel_tag_read(host, text, natives.now);
-    if (text && natives.former && !found)
-        found = spinel_tag_read(host, text, natives.former);
+    const struct value *found =
+        text ? spinel_tag_read_either(host, text, natives.now, natives.former) : NULL;
     *tag = strcmp(value_get_text(found, "kind", ""), kind) == 0 ? found : NULL;
     return 0;
 }

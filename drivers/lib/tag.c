@@ -46,12 +46,28 @@ char *spinel_tag_make(struct spinel_host *host, const struct spinel_op *op, cons
     return json_text(arena, tag);
 }
 
+static bool tag_is_of(struct spinel_host *host, const struct value *tag, const char *native_id,
+                      const char given[DIGEST_TEXT])
+{
+    char mac[DIGEST_TEXT];
+    if (!native_id)
+        return false;
+    tag_mac(host, tag, native_id, mac);
+    return sodium_memcmp(mac, given, DIGEST_TEXT) == 0;
+}
+
 const struct value *spinel_tag_read(struct spinel_host *host, const char *text,
                                     const char *native_id)
 {
+    return spinel_tag_read_either(host, text, native_id, NULL);
+}
+
+const struct value *spinel_tag_read_either(struct spinel_host *host, const char *text,
+                                           const char *native_id, const char *former)
+{
     struct error ignored = ERROR_INIT;
     struct value *tag;
-    char mac[DIGEST_TEXT], given[DIGEST_TEXT] = "";
+    char given[DIGEST_TEXT] = "";
     if (json_read(host->arena, text, strlen(text), &tag, &ignored) < 0 || !value_is_map(tag))
         return NULL;
     const char *claimed = value_get_text(tag, "mac", "");
@@ -59,8 +75,7 @@ const struct value *spinel_tag_read(struct spinel_host *host, const char *text,
         return NULL;
     memcpy(given, claimed, DIGEST_TEXT);
     value_unset(tag, "mac");
-    tag_mac(host, tag, native_id, mac);
-    if (sodium_memcmp(mac, given, DIGEST_TEXT) != 0 ||
+    if ((!tag_is_of(host, tag, native_id, given) && !tag_is_of(host, tag, former, given)) ||
         strcmp(value_get_text(tag, "rack", ""), host->rack_id) != 0 ||
         value_get_int(tag, "epoch", 0) < 0 || !value_get_text(tag, "uid", NULL))
         return NULL;
