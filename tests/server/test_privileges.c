@@ -160,6 +160,10 @@ static void root_without_the_right_to_become_another_says_so(void **state)
 {
     (void)state;
     root_needed();
+#ifdef __SANITIZE_THREAD__ /* its own thread keeps the right, and glibc ends what is half of each */
+    print_message("# SKIP ThreadSanitizer's thread keeps the capability\n");
+    skip();
+#endif
     assert_int_equal(apart(cannot_set_groups), 0);
     assert_int_equal(apart(cannot_set_user), 0);
 }
