@@ -160,8 +160,8 @@ static void root_without_the_right_to_become_another_says_so(void **state)
 {
     (void)state;
     root_needed();
-#ifdef __SANITIZE_THREAD__ /* its own thread keeps the right, and glibc ends what is half of each \
-                            */
+#ifdef __SANITIZE_THREAD__
+    /* Its own thread keeps the right, and glibc ends what has only half of it. */
     print_message("# SKIP ThreadSanitizer's thread keeps the capability\n");
     skip();
 #endif
