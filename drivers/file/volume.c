@@ -30,6 +30,12 @@ static int twice(const char *one, const char *other, struct error *err)
                            "then.");
 }
 
+/* Directories of one pool, which was moved: a tag verifies in each of them, and nowhere else. */
+static bool is_same_pool(const char *within, const char *other)
+{
+    return within && other && strcmp(within, other) == 0;
+}
+
 static int found_in(struct spinel_host *host, const struct pool_place *place, const char *uid,
                     struct volume_found *found, struct error *err)
 {
@@ -58,9 +64,12 @@ int volume_find(struct spinel_host *host, const struct pool_places *places, cons
     const char *unmounted = NULL;
     *found = (struct volume_found){0};
     for (size_t i = 0; i < places->count; i++) {
-        if (places->items[i].is_unmounted)
-            unmounted = places->items[i].dir;
-        else if (found_in(host, &places->items[i], uid, found, err) < 0)
+        const struct pool_place *place = &places->items[i];
+        if (place->is_unmounted)
+            unmounted = place->dir;
+        else if (found->tag && !is_same_pool(place->within, found->within))
+            continue;
+        else if (found_in(host, place, uid, found, err) < 0)
             return err->code;
     }
     if (!found->tag && unmounted)
@@ -110,8 +119,7 @@ static bool has_twin(struct spinel_host *host, const struct volume_scan *scan, c
 {
     for (size_t i = 0; i < scan->places->count; i++) {
         const struct pool_place *place = &scan->places->items[i];
-        if (place == scan->place || !place->within || !scan->place->within ||
-            strcmp(place->within, scan->place->within) != 0)
+        if (place == scan->place || !is_same_pool(place->within, scan->place->within))
             continue;
         const char *other = arena_printf(spinel_arena(host), "%s/%s", place->dir, name);
         if (access(other, F_OK) == 0 && !is_same_file(other, path))

@@ -129,6 +129,8 @@ static void budget_read(struct core *core, struct arena *arena, struct plan_inpu
                                            &input->loss_count, &err) < 0)
         core_fail(core, &err);
     input->losses = losses;
+    if (core->env->ledger->left_since(core->env->store, input->now - DAY_S, &input->left, &err) < 0)
+        core_fail(core, &err);
 }
 
 static bool rows_read(struct core *core, struct arena *arena, struct known **rows, size_t *count)

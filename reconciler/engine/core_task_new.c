@@ -185,6 +185,7 @@ static void task_intent(struct core *core, struct task *task, const struct step 
         /* Sent again after its effect, it finds nothing to destroy; it did all the same. */
         .is_destructive = step->is_destructive || (is_same && open->is_destructive),
         .is_approved = step->hold != NULL || (is_same && open->is_approved),
+        .leaves_git = step_leaves_git(step),
     };
 }
 

@@ -288,11 +288,12 @@ void part_free(struct part *part)
     gather_free(part->gather);
 }
 
-/* How much may be destroyed is a share of all that is there. */
+/* How much may go is a share of all that is there. */
 static bool is_over_budget(const struct plan *plan)
 {
     for (size_t i = 0; i < plan->hold_count; i++)
-        if (strcmp(plan->holds[i].rule, "deletion-budget") == 0)
+        if (strcmp(plan->holds[i].rule, "deletion-budget") == 0 ||
+            strcmp(plan->holds[i].rule, "collapse") == 0)
             return true;
     return false;
 }

@@ -186,8 +186,8 @@ static void check_fields(const struct step *step)
 
 /* ---- the plan ----------------------------------------------------------------------- */
 
-/* Of a kind, or of all kinds. */
-static void check_budget(const struct plan *plan, const struct plan_input *input, const char *kind)
+/* Of a kind, or of all kinds. False: nothing would be destroyed. */
+static bool check_budget(const struct plan *plan, const struct plan_input *input, const char *kind)
 {
     int64_t destroyed = 0, lately = 0, there = 0, allowed;
 
@@ -198,7 +198,7 @@ static void check_budget(const struct plan *plan, const struct plan_input *input
             destroyed += step->disposition == RUN && !step->hold && step->is_destructive;
     }
     if (destroyed == 0)
-        return;
+        return false;
     for (size_t i = 0; i < plan->match->count; i++) {
         const struct kind *its = plan->match->subjects[i].kind;
         const struct known *known = plan->match->subjects[i].known;
@@ -218,9 +218,31 @@ static void check_budget(const struct plan *plan, const struct plan_input *input
               "%lld (%s) would be destroyed after %lld in the last day; %lld are allowed",
               (long long)destroyed, kind ? kind : "of all kinds", (long long)lately,
               (long long)allowed);
+    return true;
 }
 
-/* The guard's two rules on a whole revision, counted once more. */
+static void check_collapse(const struct plan *plan, const struct plan_input *input)
+{
+    int64_t gone = input->left, there = input->left;
+
+    for (size_t i = 0; i < plan->step_count; i++)
+        gone += plan->steps[i].disposition == RUN && !plan->steps[i].hold &&
+                step_leaves_git(&plan->steps[i]);
+    if (gone == input->left)
+        return;
+    for (size_t i = 0; i < plan->match->count; i++) {
+        const struct known *known = plan->match->subjects[i].known;
+
+        there += known && known->life == LIFE_LIVE && !plan->match->subjects[i].kind->is_derived;
+    }
+    if (there < input->baseline)
+        there = input->baseline;
+    invariant(gone * 100 <= there * input->policy.collapse_percent,
+              "%lld of %lld resources would have gone in a day; %lld%% are allowed",
+              (long long)gone, (long long)there, (long long)input->policy.collapse_percent);
+}
+
+/* The guard's rules on a whole revision, counted once more. */
 static void check_limits(const struct plan *plan, const struct plan_input *input)
 {
     size_t count;
@@ -235,7 +257,9 @@ static void check_limits(const struct plan *plan, const struct plan_input *input
         invariant(!is_free || !step_removes(step) || !was_declared || input->set->declared > 0,
                   "%s would go with a set that declares nothing", step->name);
     }
-    check_budget(plan, input, NULL);
+    check_collapse(plan, input);
+    if (!check_budget(plan, input, NULL))
+        return;
     for (size_t i = 0; i < count; i++)
         check_budget(plan, input, kinds[i]->name);
 }

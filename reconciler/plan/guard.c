@@ -170,24 +170,15 @@ static void judge_steps(struct guard *guard)
 
 /* ---- rules about the whole revision ------------------------------------------------- */
 
-/* What was released left Git earlier; that it goes for good is somebody's word, not this
- * revision's. */
-static bool leaves_git(const struct step *step)
-{
-    invariant(!step_removes(step) || step->known, "%s: %s of what has no row", step->name,
-              action_text(step->action));
-    return step_removes(step) && step->known->life != LIFE_RELEASED;
-}
-
 /* What other rules hold is gone from Git all the same. */
 static bool is_gone_from_git(const struct step *step)
 {
-    return leaves_git(step) && !step->kind->is_derived && step->disposition != REPORTED;
+    return step_leaves_git(step) && step->disposition != REPORTED;
 }
 
 static bool is_removal(const struct step *step)
 {
-    return leaves_git(step) && would_happen(step);
+    return step_removes(step) && step->known->life != LIFE_RELEASED && would_happen(step);
 }
 
 static bool is_destroyed(const struct step *step)
@@ -244,6 +235,20 @@ static void hold_all(struct guard *guard, const char *rule, const char *reason,
     }
 }
 
+static const char *collapse_reason(const struct guard *guard, int64_t gone)
+{
+    int64_t left = guard->input->left;
+    const char *lately =
+        left ? arena_printf(guard->arena, ", with %lld that went in the last 24 hours",
+                            (long long)left)
+             : "";
+
+    return arena_printf(guard->arena,
+                        "%lld of %lld resources would be gone%s; more than %lld%% is held",
+                        (long long)(gone + left), (long long)guard->baseline, lately,
+                        (long long)guard->input->policy.collapse_percent);
+}
+
 /* What was approved stays so while its steps end one after the other and the rest of them
  * is no longer over the limit. */
 static void judge_collapse(struct guard *guard)
@@ -260,12 +265,9 @@ static void judge_collapse(struct guard *guard)
                               "resources",
                               (long long)gone),
                  is_removal);
-    else if (gone * 100 > percent * guard->baseline || is_approved(guard, "collapse"))
-        hold_all(guard, "collapse",
-                 arena_printf(guard->arena,
-                              "%lld of %lld resources would be gone; more than %lld%% is held",
-                              (long long)gone, (long long)guard->baseline, (long long)percent),
-                 is_removal);
+    else if ((gone + guard->input->left) * 100 > percent * guard->baseline ||
+             is_approved(guard, "collapse"))
+        hold_all(guard, "collapse", collapse_reason(guard, gone), is_removal);
 }
 
 /* Of a kind, or of all: what is there, with what was until it was destroyed lately, so that the
@@ -355,18 +357,20 @@ static void judge_budget(struct guard *guard)
         hold_all(guard, "deletion-budget", toll_reason(guard, &toll, what), is_destroyed);
 }
 
-/* What a set can lose: as it was last approved, or what is there if that is more. */
+/* What a set can lose: as it was last approved, or what is there and was a day ago if that is more.
+ */
 static int64_t baseline(const struct plan *plan, const struct plan_input *input)
 {
-    int64_t live = 0;
+    int64_t there = input->left;
 
+    invariant(input->left >= 0, "%lld objects left Git", (long long)input->left);
     for (size_t i = 0; i < plan->match->count; i++) {
         const struct subject *subject = &plan->match->subjects[i];
 
         if (!subject->kind->is_derived && subject->known && subject->known->life == LIFE_LIVE)
-            live++;
+            there++;
     }
-    return live > input->baseline ? live : input->baseline;
+    return there > input->baseline ? there : input->baseline;
 }
 
 /* ---- freezes ------------------------------------------------------------------------ */

@@ -129,6 +129,7 @@ struct plan_input {
     int64_t baseline; /* resources at the last approved revision */
     const struct loss *losses;
     size_t loss_count;
+    int64_t left;      /* objects that left Git in the last 24 h, not approved, and are not live */
     bool report_only;  /* after a lost store: show, and run nothing */
     const char *world; /* digest of the rows of which `known` are some; NULL: `known` are all */
     int64_t world_at;  /* unix seconds of the oldest observation among them */
@@ -288,6 +289,10 @@ struct value *spec_put(struct arena *arena, const struct kind *kind, struct valu
  * "network"; NULL: none, it is confirmed by being recorded): the kind's, but for
  * growth of a volume that a running instance holds, which is "instance". */
 const char *step_driver_class(const struct step *step);
+
+/* Whether it removes what was declared, and belongs to nothing else. What was released left Git
+ * earlier; that it goes for good is somebody's word, not a revision's. */
+bool step_leaves_git(const struct step *step);
 
 /* A saved plan, of a document that plan_value() gave, here or in another process: what `plan -o`
  * writes and `apply FILE` reads. */

@@ -20,6 +20,13 @@ bool step_removes(const struct step *step)
     return step->action == ACTION_DELETE || step->action == ACTION_RELEASE;
 }
 
+bool step_leaves_git(const struct step *step)
+{
+    invariant(!step_removes(step) || step->known, "%s: %s of what has no row", step->name,
+              action_text(step->action));
+    return step_removes(step) && step->known->life != LIFE_RELEASED && !step->kind->is_derived;
+}
+
 static bool is_update(const struct step *step)
 {
     return step->action == ACTION_UPDATE || step->action == ACTION_RESTART ||

@@ -137,6 +137,8 @@ static void looked(struct ev_loop *loop, struct ev_timer *timer, int events)
     struct streams *streams = timer->data;
     struct text news = TEXT_INIT;
     (void)loop, (void)events;
+    if (!streams->list)
+        return; /* who comes begins with what is newest then */
     events_write(streams, &news, &streams->seq);
     if (news.len)
         everybody_told(streams, news.data, news.len);
@@ -146,18 +148,23 @@ static void looked(struct ev_loop *loop, struct ev_timer *timer, int events)
         look_later(streams);
 }
 
+static void look_soon(struct streams *streams)
+{
+    ev_timer_stop(streams->web->loop, &streams->look);
+    streams->look_after_s = LOOK_FIRST_S;
+    look_later(streams);
+}
+
 static void store_changed(struct ev_loop *loop, struct ev_io *io, int events)
 {
     struct streams *streams = io->data;
     char buffer[4096];
-    (void)events;
+    (void)loop, (void)events;
     while (read(io->fd, buffer, sizeof buffer) > 0)
         continue;
     if (ev_is_active(&streams->look) && streams->look_after_s <= LOOK_FIRST_S)
         return;
-    ev_timer_stop(loop, &streams->look);
-    streams->look_after_s = LOOK_FIRST_S;
-    look_later(streams);
+    look_soon(streams);
 }
 
 /* Proxies and the other end's timeouts want to see a byte now and then. */
@@ -174,7 +181,8 @@ static int newest_seq(struct streams *streams, struct error *err)
     struct event *events = NULL;
     size_t count = 0;
     int status = store_events(streams->store, arena, -1, 1, &events, &count, err);
-    streams->seq = count ? events[count - 1].seq : 0;
+    if (status == 0)
+        streams->seq = count ? events[count - 1].seq : 0;
     arena_free(arena);
     return status;
 }
@@ -200,8 +208,6 @@ int streams_open(struct web *web, struct streams **out, struct error *err)
         return status;
     ev_io_start(web->loop, &streams->changed);
     ev_timer_start(web->loop, &streams->alive);
-    streams->look_after_s = LOOK_FIRST_S; /* what came between the newest event and the watch */
-    look_later(streams);
     return 0;
 }
 
@@ -230,6 +236,12 @@ void streams_close(struct streams *streams)
 void stream_begin(struct asked *asked, struct answer *answer)
 {
     struct streams *streams = asked->web->streams;
+    struct error ignored = ERROR_INIT;
+    if (!streams->list) {
+        (void)newest_seq(streams,
+                         &ignored); /* if it fails, it goes on from the last that it read */
+        look_soon(streams);
+    }
     const char *last =
         MHD_lookup_connection_value(asked->connection, MHD_HEADER_KIND, "Last-Event-ID");
     int64_t seq = last ? strtoll(last, NULL, 10) : streams->seq;

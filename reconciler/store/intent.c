@@ -15,7 +15,7 @@ enum { KEPT_S = 90 * 24 * 3600, KEPT_LEAST = 1000 };
 
 #define COLUMNS                                                                               \
     "op, uid, epoch, verb, plan, arguments_digest, state, attempts, created_at, finished_at," \
-    " not_before, error, step, is_destructive, is_approved"
+    " not_before, error, step, is_destructive, is_approved, leaves_git"
 
 static int finished_prune(struct store *store, int64_t before, struct error *err)
 {
@@ -60,12 +60,13 @@ static int intent_write(struct store *store, const struct intent *intent, struct
     struct query query;
     query_start(&query, store,
                 "INSERT INTO intent (" COLUMNS ")"
-                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
                 " ON CONFLICT (op) DO UPDATE SET plan = excluded.plan, state = excluded.state,"
                 " attempts = excluded.attempts, finished_at = excluded.finished_at,"
                 " not_before = excluded.not_before, error = excluded.error,"
                 " step = coalesce(excluded.step, step),"
-                " is_destructive = excluded.is_destructive, is_approved = excluded.is_approved",
+                " is_destructive = excluded.is_destructive, is_approved = excluded.is_approved,"
+                " leaves_git = excluded.leaves_git",
                 err);
     query_bind_text(&query, intent->op);
     query_bind_text(&query, intent->uid);
@@ -82,6 +83,7 @@ static int intent_write(struct store *store, const struct intent *intent, struct
     query_bind_json(&query, intent->step);
     query_bind_int(&query, intent->is_destructive);
     query_bind_int(&query, intent->is_approved);
+    query_bind_int(&query, intent->leaves_git);
     return query_run(&query, NULL);
 }
 
@@ -115,6 +117,7 @@ static struct intent intent_read(struct query *query, struct arena *arena)
     intent.step = query_json(query, arena);
     intent.is_destructive = query_int(query) != 0;
     intent.is_approved = query_int(query) != 0;
+    intent.leaves_git = query_int(query) != 0;
     return intent;
 }
 
@@ -219,4 +222,18 @@ int store_destroyed_since(struct store *store, struct arena *arena, int64_t sinc
     *out = losses;
     *count = rc == 0 ? n : 0;
     return rc;
+}
+
+/* What is live again, or still, has not left. */
+int store_left_since(struct store *store, int64_t since, int64_t *count, struct error *err)
+{
+    struct query query;
+    query_start(&query, store,
+                "SELECT count(DISTINCT uid) FROM intent"
+                " WHERE leaves_git AND NOT is_approved AND (finished_at = 0 OR finished_at >= ?)"
+                " AND NOT EXISTS (SELECT 1 FROM object WHERE object.uid = intent.uid AND life = 1)",
+                err);
+    query_bind_int(&query, since);
+    *count = query_next(&query) > 0 ? query_int(&query) : 0;
+    return query_end(&query);
 }

@@ -97,6 +97,10 @@ static const char *const steps[] = {
 
     /* 7: what an object may have although it was never confirmed */
     "ALTER TABLE object ADD COLUMN tried TEXT;",
+
+    /* 8: how much of the desired set went in a day, whatever became of the objects */
+    ("ALTER TABLE intent ADD COLUMN leaves_git INTEGER NOT NULL DEFAULT 0;"
+     "CREATE INDEX intent_left ON intent (finished_at) WHERE leaves_git AND NOT is_approved;"),
 };
 enum { VERSION = sizeof(steps) / sizeof(steps[0]) };
 

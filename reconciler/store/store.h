@@ -176,6 +176,7 @@ struct intent {
                                * NULL: what was written before */
     bool is_destructive;
     bool is_approved;
+    bool leaves_git; /* deletes or releases what was declared: counts as gone from the set */
 };
 int store_intent_put(struct store *store, const struct intent *intent, struct error *err);
 /* pending and claimed ones, oldest first. */
@@ -188,6 +189,9 @@ int store_intents(struct store *store, struct arena *arena, const char *uid, str
  * confirmed or claimed; or, for all that is known, by one that failed or was given up. By kind. */
 int store_destroyed_since(struct store *store, struct arena *arena, int64_t since,
                           struct loss **out, size_t *count, struct error *err);
+
+/* Objects that left Git since `since` without approval, and are not live. */
+int store_left_since(struct store *store, int64_t since, int64_t *count, struct error *err);
 
 /* ---- plans, holds, freezes ---------------------------------------------------------- */
 int store_plan_put(struct store *store, const char *hash, const char *commit, int64_t at,

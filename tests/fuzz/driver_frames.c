@@ -295,6 +295,13 @@ static int destroyed_since(struct store *store, struct arena *arena, int64_t sin
     return 0;
 }
 
+static int left_since(struct store *store, int64_t since, int64_t *count, struct error *err)
+{
+    (void)store, (void)since, (void)err;
+    *count = 0;
+    return 0;
+}
+
 static int plan_put(struct store *store, const char *hash, const char *commit, int64_t at,
                     const struct value *document, struct error *err)
 {
@@ -404,6 +411,7 @@ static const struct ledger ledger = {
     .intent_put = intent_put,
     .intents_open = intents_open,
     .destroyed_since = destroyed_since,
+    .left_since = left_since,
     .plan_put = plan_put,
     .hold_put = hold_put,
     .hold_drop = hold_drop,

@@ -89,6 +89,7 @@ static const struct {
     {"UPDATE intent SET not_before = ?", true},
     {"UPDATE intent SET is_destructive = ?", true},
     {"UPDATE intent SET is_approved = ?", true},
+    {"UPDATE intent SET leaves_git = ?", true},
     {"UPDATE intent SET arguments_digest = ?", false},
     {"UPDATE event SET uid = ?", false},
     {"UPDATE event SET kind = ?", false},
@@ -331,6 +332,8 @@ static void intents_read(struct arena *arena)
     if (store_destroyed_since(&store, arena, 1, &losses, &count, &err) == 0)
         for (size_t i = 0; i < count; i++)
             MUST(losses[i].kind && losses[i].gone >= 0 && losses[i].gone <= losses[i].count);
+    int64_t left = -1;
+    MUST(store_left_since(&store, 1, &left, &err) < 0 || left >= 0);
 }
 
 static void events_read(struct arena *arena)

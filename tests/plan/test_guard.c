@@ -323,6 +323,28 @@ static void a_collapsing_set_holds_releases_too(void **state)
     assert_disposition(w, "Volume", "new", RUN);
 }
 
+/* Eight commits, each of them no collapse, took 40 volumes to 3 in a morning. */
+static void a_collapse_is_counted_over_a_day(void **state)
+{
+    struct world *w = *state;
+
+    world_converge(w, PROJECT TEN_VOLUMES);
+    world_declare(w, PROJECT V("v1") V("v2") V("v3") V("v4") V("v5") V("v6") V("v7") V("v8"));
+    w->input.left = 1;
+    assert_int_equal(world_plan(w)->hold_count, 0); /* 3 of 12 */
+    w->input.left = 2;
+    world_plan(w);
+    assert_string_equal(find_hold(w, "collapse")->reason,
+                        "4 of 13 resources would be gone, with 2 that went in the last 24 hours; "
+                        "more than 30% is held");
+    assert_int_equal(find_hold(w, "collapse")->steps, 2);
+    w->input.baseline = 17; /* some of what was declared then was never made */
+    assert_int_equal(world_plan(w)->hold_count, 0);
+    world_declare(w, PROJECT TEN_VOLUMES);
+    w->input.left = 100;
+    assert_int_equal(world_plan(w)->hold_count, 0); /* nothing more goes */
+}
+
 /* 3 of 10, and more than 30% is held. */
 static void a_set_that_loses_no_more_than_it_may_is_no_collapse(void **state)
 {
@@ -731,6 +753,7 @@ int main(void)
         TEST(an_approval_is_for_one_revision),
         TEST(nobody_knows_beforehand_what_a_hold_is_called),
         TEST(a_collapsing_set_holds_releases_too),
+        TEST(a_collapse_is_counted_over_a_day),
         TEST(a_set_that_loses_no_more_than_it_may_is_no_collapse),
         TEST(what_an_instance_implies_does_not_count_as_gone),
         TEST(what_is_purged_does_not_count_as_gone),

@@ -373,6 +373,8 @@ READS(destroyed_since,
       (struct store * store, struct arena *arena, int64_t since, struct loss **out, size_t *count,
        struct error *err),
       store, arena, since, out, count, err)
+READS(left_since, (struct store * store, int64_t since, int64_t *count, struct error *err), store,
+      since, count, err)
 READS(holds, (struct store * store, struct arena *arena, struct value **list, struct error *err),
       store, arena, list, err)
 READS(freezes,
@@ -408,6 +410,7 @@ static const struct ledger seam_ledger = {
     .intent_put = seam_intent_put,
     .intents_open = seam_intents_open,
     .destroyed_since = seam_destroyed_since,
+    .left_since = seam_left_since,
     .plan_put = seam_plan_put,
     .hold_put = seam_hold_put,
     .hold_drop = seam_hold_drop,

@@ -467,6 +467,45 @@ static void destruction_is_told_by_kind(void **state)
     assert_int_equal(losses[1].gone, 1);
 }
 
+/* What is live again or still, or was approved, has not left; what failed may have. */
+static void what_left_git_is_counted_by_objects(void **state)
+{
+    struct scene *scene = *state;
+    int64_t count = -1;
+    struct intent intent = intent_of("a", "confirmed", 100, 110);
+    intent.verb = "release";
+    intent.leaves_git = true;
+    intent.uid = U1;
+    intent_put(scene, intent);
+    intent.op = "b", intent.verb = "delete", intent.state = "failed"; /* the same object */
+    intent_put(scene, intent);
+    intent.op = "c", intent.uid = U2, intent.state = "claimed", intent.finished_at = 0;
+    intent_put(scene, intent);
+    intent.op = "d", intent.uid = U3, intent.is_approved = true;
+    intent_put(scene, intent);
+    intent.op = "e", intent.uid = U4, intent.is_approved = intent.leaves_git = false;
+    intent_put(scene, intent);
+    ok(scene, store_left_since(scene->store, 110, &count, &scene->err));
+    assert_int_equal(count, 2);
+    ok(scene, store_left_since(scene->store, 111, &count, &scene->err));
+    assert_int_equal(count, 1); /* under way */
+    struct known row = {.uid = U2,
+                        .kind = "Volume",
+                        .project = "shop",
+                        .name = "v",
+                        .life = LIFE_LIVE,
+                        .generation = 1,
+                        .epoch = 1,
+                        .chosen = value_map(scene->arena)};
+    ok(scene, store_object_put(scene->store, &row, &scene->err));
+    ok(scene, store_left_since(scene->store, 110, &count, &scene->err));
+    assert_int_equal(count, 1);
+    row.life = LIFE_RELEASED;
+    ok(scene, store_object_put(scene->store, &row, &scene->err));
+    ok(scene, store_left_since(scene->store, 110, &count, &scene->err));
+    assert_int_equal(count, 2);
+}
+
 /* ---- what does not grow with the rack ----------------------------------------------- */
 
 static void rack_fill(struct scene *scene, unsigned from, unsigned to)
@@ -879,6 +918,7 @@ int main(void)
         CASE(only_unapproved_destruction_counts),
         CASE(destruction_that_may_have_happened_counts),
         CASE(destruction_is_told_by_kind),
+        CASE(what_left_git_is_counted_by_objects),
         CASE(what_a_change_looks_up_takes_the_same_steps_in_any_rack),
         CASE(an_object_that_bore_or_was_promised_another_name_is_found),
         CASE(what_was_released_or_is_gone_is_given_up_unless_it_is_protected),
