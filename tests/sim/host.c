@@ -602,6 +602,7 @@ static const char *const back[] = {
     [5] = "DROP TRIGGER object_added; DROP TRIGGER object_changed; DROP TRIGGER object_dropped",
     [6] = back_to_5,
     [7] = "ALTER TABLE object DROP COLUMN tried",
+    [8] = "DROP INDEX intent_left; ALTER TABLE intent DROP COLUMN leaves_git",
 };
 enum { OLDEST = 3, NEWEST = sizeof back / sizeof *back - 1 };
 
