@@ -285,6 +285,7 @@ static void an_earlier_object_of_its_name_is_no_successor(void **state)
     struct rack *rack = *state;
     static const char *const history[] = {"1", "3", "1", "3", "1"};
     struct rack_object *held[5] = {NULL};
+    rack->config.policy.collapse_percent = 100;
     for (size_t i = 0; i < 5; i++) {
         rack_settle(rack, history[i]);
         held[i] = i % 2 ? NULL : object_get(rack, rack_row(rack, "Volume")->uid);
