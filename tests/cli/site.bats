@@ -40,6 +40,7 @@ teardown() { site_leave; }
     spinel apply --yes --wait=60s
     sqlite3 lab/state/spinel.db 'PRAGMA writable_schema=ON; DROP TABLE event; DROP TABLE drift;
         DROP TRIGGER object_added; DROP TRIGGER object_changed; DROP TRIGGER object_dropped;
+        DROP INDEX intent_left; ALTER TABLE intent DROP COLUMN leaves_git;
         ALTER TABLE object DROP COLUMN tried;
         DROP TABLE mention; DROP INDEX object_name; DROP INDEX object_renamed; DROP INDEX object_address;
         CREATE INDEX object_gone ON object (kind, name, project) WHERE life = 3; PRAGMA user_version=2'
