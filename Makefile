@@ -215,8 +215,8 @@ bugs:  ## plants known bugs one by one; the tests must find each (SAMPLE=N plant
 
 # What of the three `make check` has time for.
 check-sim: $(spinel_sim)
-	$(spinel_sim) past tests/sim/seeds.txt
-	$(spinel_sim) run --from 1 --seeds 150 --jobs $(JOBS)
+	$(spinel_sim) past tests/sim/seeds.txt --jobs $(JOBS)
+	$(spinel_sim) run --from 1 --seeds 100 --jobs $(JOBS)
 	$(spinel_sim) determinism --seeds 3
 	$(spinel_sim) crash --sample 199 --jobs $(JOBS)
 	python3 tests/sim/bugs/bugs.py --jobs $(JOBS) --sample 2 --no-clean # the rest of the check says that it is clean
@@ -229,8 +229,9 @@ $(BUILD)/man/%: docs/man/%.scd
 	$(call say,MAN,$<)scdoc <$< >$@.tmp && mv $@.tmp $@
 man: $(man)  ## the manual pages
 
+# One more at once than there are processors: some do little but wait.
 check-unit: all $(units)  ## unit tests only
-	BUILD=$(BUILD) CMOCKA_MESSAGE_OUTPUT=TAP prove -j $(JOBS) --exec 'bash tests/tap.sh' $(units)
+	BUILD=$(BUILD) CMOCKA_MESSAGE_OUTPUT=TAP prove -j $$(($(JOBS) + 1)) --exec 'bash tests/tap.sh' $(units)
 
 setup:  ## install what is missing, with the distribution's packages
 	@sh contrib/setup test
@@ -319,7 +320,8 @@ check-headers:
 	done && echo 'headers compile alone: $(words $(headers))'
 
 # These touch nothing of the machine that another could; the longest first.
-apart = $(wildcard tests/hostile/*.bats tests/cli/*.bats)
+long  := tests/hostile/drivers.bats tests/hostile/commits.bats tests/cli/web.bats tests/hostile/system.bats tests/cli/push.bats
+apart := $(long) $(filter-out $(long),$(wildcard tests/hostile/*.bats tests/cli/*.bats))
 check-e2e: all guest  ## commands and drivers against the real machine (root for most)
 	BUILD=$(CURDIR)/$(BUILD) prove -j $(JOBS) --timer --comments --exec bats $(apart)
 	BUILD=$(CURDIR)/$(BUILD) prove --timer --comments --exec bats $(filter-out $(apart),$(wildcard tests/*/*.bats))

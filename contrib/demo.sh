@@ -54,7 +54,7 @@ words() { { tr '\0' ' ' <"$1/cmdline"; } 2>/dev/null || true; }
 
 # What a host looks like from outside, to compare before and after.
 world() {
-    find /run/netns -name 'sp[nu]*' 2>/dev/null
+    find /run/netns -name 'sp[nu]*' 2>/dev/null || true # not there before the first namespace is made
     ip -o link | awk '{ print $2 }' | sed 's/@.*//; s/:$//' | grep '^sp' || true
     nft list tables 2>/dev/null || true
     ip route show table all 2>/dev/null | grep -E '100\.(6[4-9]|[7-9]|1[01]|12[0-7])' || true
@@ -104,7 +104,10 @@ finish() {
     status=$?
     trap - EXIT INT TERM
     if [ -n "$keep" ] && [ "$status" -eq 0 ]; then exit 0; fi
-    if [ "$status" -ne 0 ]; then remove_all || true; fi
+    if [ "$status" -ne 0 ]; then
+        echo "the demonstration was cut short (exit status $status); taking away what it made" >&2
+        remove_all || true
+    fi
     stop_daemon
     outside_down
     rm -rf "$base"
