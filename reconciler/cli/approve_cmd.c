@@ -73,8 +73,7 @@ static int approve_stored(struct cli *cli, const struct site *site, const char *
     return rc;
 }
 
-/* What was let through, so that whoever meant another one sees it. An older daemon tells nothing.
- */
+/* So that whoever meant another one sees it. An older daemon tells nothing. */
 static void approval_print(const char *hold, const struct value *told, const char *next)
 {
     const char *rule = value_get_text(told, "rule", NULL);

@@ -138,15 +138,16 @@ static void tag_that_cannot_be_read_is_told_from_none(void **state)
     assert_null(tag);
 }
 
+static const struct spinel_op made = {.epoch = 1,
+                                      .kind = "Volume",
+                                      .uid = "0f8d8e6a0c6b4c0f9d0a1b2c3d4e5f60",
+                                      .name = "v",
+                                      .project = "p"};
+
 /* Or what a tag has of the object's own would be lost. */
 static void tag_that_cannot_be_read_is_not_written_over(void **state)
 {
     struct site *site = *state;
-    const struct spinel_op op = {.epoch = 1,
-                                 .kind = "Volume",
-                                 .uid = "0f8d8e6a0c6b4c0f9d0a1b2c3d4e5f60",
-                                 .name = "v",
-                                 .project = "p"};
     char path[160];
     int fd = -1;
     snprintf(path, sizeof path, "%s/volume", site->pool);
@@ -154,7 +155,7 @@ static void tag_that_cannot_be_read_is_not_written_over(void **state)
     assert_non_null(file);
     fclose(file);
     attribute_errno = EIO;
-    assert_int_equal(mark_rewrite(&site->host, path, "default", &op, NULL, &fd, &site->err),
+    assert_int_equal(mark_rewrite(&site->host, path, "default", &made, NULL, &fd, &site->err),
                      ERR_SYSTEM);
     assert_int_equal(site->err.sys_errno, EIO);
     assert_int_equal(fd, -1);
@@ -185,23 +186,18 @@ static void copy_in_place(struct site *site, const char *path)
 static void tag_of_the_former_form_is_read_and_written_anew(void **state)
 {
     struct site *site = *state;
-    const struct spinel_op op = {.epoch = 1,
-                                 .kind = "Volume",
-                                 .uid = "0f8d8e6a0c6b4c0f9d0a1b2c3d4e5f60",
-                                 .name = "v",
-                                 .project = "p"};
     char path[160];
     int fd;
     snprintf(path, sizeof path, "%s/volume", site->pool);
     fclose(fopen(path, "w"));
-    assert_int_equal(mark_rewrite(&site->host, path, NULL, &op, NULL, &fd, &site->err), 0);
+    assert_int_equal(mark_rewrite(&site->host, path, NULL, &made, NULL, &fd, &site->err), 0);
     close(fd);
     assert_non_null(tag_at(site, path, "default"));
     copy_in_place(site, path);
     assert_null(tag_at(site, path, "default"));
-    assert_int_equal(mark_rewrite(&site->host, path, NULL, &op, NULL, &fd, &site->err), 0);
+    assert_int_equal(mark_rewrite(&site->host, path, NULL, &made, NULL, &fd, &site->err), 0);
     close(fd);
-    assert_int_equal(mark_rewrite(&site->host, path, "default", &op, NULL, &fd, &site->err), 0);
+    assert_int_equal(mark_rewrite(&site->host, path, "default", &made, NULL, &fd, &site->err), 0);
     close(fd);
     copy_in_place(site, path);
     assert_non_null(tag_at(site, path, "default"));
