@@ -586,7 +586,6 @@ static void settled_record(struct core *core)
 static void converged_record(struct core *core)
 {
     struct error err = ERROR_INIT;
-    char baseline[32];
     invariant(core->plan_is_fresh && core->plan->run == 0 && !core->tasks,
               "converged with %zu steps to run and %u under way", core->plan->run,
               HASH_COUNT(core->tasks));
@@ -607,7 +606,7 @@ static void converged_record(struct core *core)
         core_event(core, "converged", NULL, data,
                    "%.12s: nothing more to run; %zu steps are held until a person decides",
                    core->commit, core->plan->held);
-        return; /* what is held is not the baseline of anything */
+        return;
     }
     size_t refused = steps_refused(core->plan);
     core_event(core, "converged", NULL, data, "converged on %.12s: %zu resources, nothing to run%s",
@@ -619,8 +618,6 @@ static void converged_record(struct core *core)
                                             "says why",
                                             refused)
                              : "");
-    snprintf(baseline, sizeof baseline, "%zu", core->plan->resources);
-    save_fact(core, "baseline", baseline);
     settled_record(core);
     if (core->is_applied)
         return; /* when it was made true first is on record */

@@ -19,8 +19,7 @@ struct plan_input *part_input_make(struct core *core, struct arena *arena, const
         return NULL;
     input->world = world->digest;
     input->world_at = world->observed_at;
-    if (input->baseline < world->live + input->left)
-        input->baseline = world->live + input->left;
+    input->live = world->live;
     invariant(input->known_count == part->row_count, "%zu rows of a part are planned with, of %zu",
               input->known_count, part->row_count);
     return input;

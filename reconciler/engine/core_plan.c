@@ -110,20 +110,9 @@ static void freezes_read(struct core *core, struct arena *arena, struct plan_inp
     input->freeze_count = kept;
 }
 
-/* As core.c writes it. The more there was, the more may leave Git: what nobody can have written
- * counts as nothing, and what is there counts instead. */
-static int64_t baseline_read(const char *text)
-{
-    enum { DIGITS_MOST = 9 };
-    size_t digits = text ? strspn(text, "0123456789") : 0;
-    bool is_number = digits > 0 && digits <= DIGITS_MOST && !text[digits];
-    return is_number ? strtoll(text, NULL, 10) : 0;
-}
-
 static void budget_read(struct core *core, struct arena *arena, struct plan_input *input)
 {
     struct error err = ERROR_INIT;
-    input->baseline = baseline_read(load_fact(core, arena, "baseline"));
     struct loss *losses = NULL;
     if (core->env->ledger->destroyed_since(core->env->store, arena, input->now - DAY_S, &losses,
                                            &input->loss_count, &err) < 0)

@@ -61,7 +61,8 @@ bool part_make(struct arena *arena, const struct part_ask *ask, struct part *par
 void part_free(struct part *part); /* of one that was made; its set and rows are in the arena */
 
 /* Whether a plan made of the part is the plan of the whole: it has steps only of what the change
- * concerns, no uid that a row outside of the part has, and destroys no more than any rack may. */
+ * concerns, no uid that a row outside of the part has, destroys no more than any rack may, and is
+ * no collapse. */
 bool part_covers(const struct part *part, const struct plan *plan);
 
 #endif

@@ -223,7 +223,7 @@ static bool check_budget(const struct plan *plan, const struct plan_input *input
 
 static void check_collapse(const struct plan *plan, const struct plan_input *input)
 {
-    int64_t gone = input->left, there = input->left;
+    int64_t gone = input->left, there = 0;
 
     for (size_t i = 0; i < plan->step_count; i++)
         gone += plan->steps[i].disposition == RUN && !plan->steps[i].hold &&
@@ -235,8 +235,9 @@ static void check_collapse(const struct plan *plan, const struct plan_input *inp
 
         there += known && known->life == LIFE_LIVE && !plan->match->subjects[i].kind->is_derived;
     }
-    if (there < input->baseline)
-        there = input->baseline;
+    if (there < input->live)
+        there = input->live;
+    there += input->left;
     invariant(gone * 100 <= there * input->policy.collapse_percent,
               "%lld of %lld resources would have gone in a day; %lld%% are allowed",
               (long long)gone, (long long)there, (long long)input->policy.collapse_percent);

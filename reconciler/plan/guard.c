@@ -357,20 +357,22 @@ static void judge_budget(struct guard *guard)
         hold_all(guard, "deletion-budget", toll_reason(guard, &toll, what), is_destroyed);
 }
 
-/* What a set can lose: as it was last approved, or what is there and was a day ago if that is more.
- */
+/* What a set can lose: what there is of it, and what there was a day ago or when a person last let
+ * a collapse through. Not what was declared when the rack last converged: one that is never quite
+ * done would lose ever more of what it no longer has. */
 static int64_t baseline(const struct plan *plan, const struct plan_input *input)
 {
-    int64_t there = input->left;
+    int64_t there = 0;
 
-    invariant(input->left >= 0, "%lld objects left Git", (long long)input->left);
+    invariant(input->left >= 0 && input->live >= 0, "%lld objects left Git, %lld are live",
+              (long long)input->left, (long long)input->live);
     for (size_t i = 0; i < plan->match->count; i++) {
         const struct subject *subject = &plan->match->subjects[i];
 
         if (!subject->kind->is_derived && subject->known && subject->known->life == LIFE_LIVE)
             there++;
     }
-    return there > input->baseline ? there : input->baseline;
+    return input->left + (there > input->live ? there : input->live);
 }
 
 /* ---- freezes ------------------------------------------------------------------------ */

@@ -126,11 +126,11 @@ struct plan_input {
     size_t approved_count;
     const struct contest *contests;
     size_t contest_count;
-    int64_t baseline; /* resources at the last approved revision */
     const struct loss *losses;
     size_t loss_count;
-    int64_t left;      /* objects that left Git in the last 24 h, not approved, and are not live */
-    bool report_only;  /* after a lost store: show, and run nothing */
+    int64_t left;     /* objects that left Git in the last 24 h, not approved, and did not return */
+    int64_t live;     /* resources of the rack, where `known` is a part of it; 0: `known` is all */
+    bool report_only; /* after a lost store: show, and run nothing */
     const char *world; /* digest of the rows of which `known` are some; NULL: `known` are all */
     int64_t world_at;  /* unix seconds of the oldest observation among them */
     const char *daemon_driver_of_instance; /* unused by drivers that share nothing; NULL ok */
@@ -290,8 +290,8 @@ struct value *spec_put(struct arena *arena, const struct kind *kind, struct valu
  * growth of a volume that a running instance holds, which is "instance". */
 const char *step_driver_class(const struct step *step);
 
-/* Whether it removes what was declared, and belongs to nothing else. What was released left Git
- * earlier; that it goes for good is somebody's word, not a revision's. */
+/* Whether it removes what was declared, was there at least once, and belongs to nothing else. What
+ * was released left Git earlier; that it goes for good is somebody's word, not a revision's. */
 bool step_leaves_git(const struct step *step);
 
 /* A saved plan, of a document that plan_value() gave, here or in another process: what `plan -o`

@@ -24,7 +24,7 @@ bool step_leaves_git(const struct step *step)
 {
     invariant(!step_removes(step) || step->known, "%s: %s of what has no row", step->name,
               action_text(step->action));
-    return step_removes(step) && step->known->life != LIFE_RELEASED && !step->kind->is_derived;
+    return step_removes(step) && step->known->life == LIFE_LIVE && !step->kind->is_derived;
 }
 
 static bool is_update(const struct step *step)

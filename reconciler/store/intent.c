@@ -224,15 +224,27 @@ int store_destroyed_since(struct store *store, struct arena *arena, int64_t sinc
     return rc;
 }
 
-/* What is live again, or still, has not left. */
+#define GONE " FROM intent WHERE leaves_git AND NOT is_approved AND finished_at "
+#define RENAMED " instr(coalesce(chosen, ''), '\"formerly\"') > 0"
+/* Who bore one name after the other counts once, by who bore it last: whoever was never renamed and
+ * has the name of what left was made afterwards, and is that which came back or was let go. */
+static const char left_sql[] =
+    "SELECT count(*) FROM (SELECT max(gone.id) AS id, gone.uid AS uid, kind, project, name," RENAMED
+    " AS is_renamed"
+    " FROM (SELECT uid, id" GONE "= 0 UNION ALL SELECT uid, id" GONE ">= max(?, 1)) AS gone"
+    " LEFT JOIN object USING (uid) GROUP BY"
+    " CASE WHEN name IS NULL OR is_renamed THEN gone.uid"
+    " ELSE kind || '/' || coalesce(project, '') || '/' || name END) AS gone"
+    " WHERE NOT EXISTS (SELECT 1 FROM object AS heir WHERE heir.kind = gone.kind"
+    " AND heir.name = gone.name AND heir.project IS gone.project"
+    " AND (heir.uid = gone.uid OR NOT (is_renamed OR" RENAMED "))"
+    " AND (life = 1 OR EXISTS (SELECT 1 FROM intent AS later WHERE later.uid = heir.uid"
+    " AND later.id > gone.id AND leaves_git AND is_approved)))";
+
 int store_left_since(struct store *store, int64_t since, int64_t *count, struct error *err)
 {
     struct query query;
-    query_start(&query, store,
-                "SELECT count(DISTINCT uid) FROM intent"
-                " WHERE leaves_git AND NOT is_approved AND (finished_at = 0 OR finished_at >= ?)"
-                " AND NOT EXISTS (SELECT 1 FROM object WHERE object.uid = intent.uid AND life = 1)",
-                err);
+    query_start(&query, store, left_sql, err);
     query_bind_int(&query, since);
     *count = query_next(&query) > 0 ? query_int(&query) : 0;
     return query_end(&query);

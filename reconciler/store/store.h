@@ -190,7 +190,8 @@ int store_intents(struct store *store, struct arena *arena, const char *uid, str
 int store_destroyed_since(struct store *store, struct arena *arena, int64_t since,
                           struct loss **out, size_t *count, struct error *err);
 
-/* Objects that left Git since `since` without approval, and are not live. */
+/* Objects that left Git since `since` without approval, and neither they are live nor another that
+ * was made under their name since; of those that bore one name after the other one counts. */
 int store_left_since(struct store *store, int64_t since, int64_t *count, struct error *err);
 
 /* ---- plans, holds, freezes ---------------------------------------------------------- */
@@ -266,7 +267,7 @@ int store_drift_healed(struct store *store, const char *uid, const char *path, i
 int store_drifts(struct store *store, struct arena *arena, int64_t since, struct drift_row **out,
                  size_t *count, struct error *err);
 
-/* Small facts that survive a restart ("baseline", "unmanaged", ...). `*text` NULL if not set.
+/* Small facts that survive a restart ("unmanaged", "contests", ...). `*text` NULL if not set.
  * "settled" is gone as soon as any object or observation is written. */
 int store_fact_put(struct store *store, const char *key, const char *text, struct error *err);
 int store_fact_get(struct store *store, struct arena *arena, const char *key, const char **text,

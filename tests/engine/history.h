@@ -358,7 +358,6 @@ WORLD_FN const struct plan *rest(struct history *history)
     store_objects_renamed(history->store, history->world->arena, 1, &renamed, &renamed_count,
                           &history->scene->err);
     history->renamed += renamed_count > 0;
-    history->world->input.baseline = (int64_t)set->declared; /* as a core that has converged says */
     struct plan_input input = whole_input(history, set, history->commit);
     return plan_make(history->world->arena, &input);
 }

@@ -244,63 +244,6 @@ static void what_was_tried_is_on_record_until_it_is_confirmed(void **state)
     assert_string_equal(value_at_text(row->applied, "disks[a].volume", ""), "db");
 }
 
-static void declare_volumes(struct rack *rack, const char *commit, int count)
-{
-    struct text yaml = TEXT_INIT;
-    text_add(&yaml, POOL PROJECT);
-    for (int i = 0; i < count; i++)
-        text_printf(&yaml, KEPT("v%d", "size: 1GiB"), i);
-    rack->commits[commit[0] - '0'] = arena_text(rack->arena, yaml.data);
-    text_free(&yaml);
-}
-
-static void target_volumes(struct rack *rack, const char *commit, int count)
-{
-    declare_volumes(rack, commit, count);
-    rack_target(rack, commit);
-    assert_true(rack_run(rack, MINUTE_MS));
-}
-
-/* 22 resources, and two commits take three each; the third would take them to 13. */
-static void a_collapse_is_counted_over_a_day_and_over_starts(void **state)
-{
-    struct rack *rack = *state;
-    declare_volumes(rack, "4", 20);
-    rack_settle(rack, "4");
-    target_volumes(rack, "5", 17);
-    target_volumes(rack, "4", 14);
-    assert_int_equal(core_plan(rack->core)->hold_count, 0);
-    rack_die(rack);
-    rack_boot(rack, "4");
-    assert_true(rack_run(rack, MINUTE_MS));
-    target_volumes(rack, "5", 11);
-    const struct plan *plan = core_plan(rack->core);
-    assert_int_equal(plan->hold_count, 1);
-    assert_string_equal(plan->holds[0].rule, "collapse");
-    assert_int_equal(plan->holds[0].steps, 3);
-    rack->now_ms += (int64_t)(24 * 60 + 1) * MINUTE_MS;
-    core_look(rack->core);
-    assert_true(rack_run(rack, MINUTE_MS));
-    assert_int_equal(core_plan(rack->core)->hold_count, 0);
-    assert_true(rack_object(rack, "Volume", "v12")->released);
-}
-
-/* A person who let a collapse through begins anew. */
-static void an_approved_collapse_counts_no_more(void **state)
-{
-    struct rack *rack = *state;
-    declare_volumes(rack, "4", 20);
-    rack_settle(rack, "4");
-    target_volumes(rack, "5", 10);
-    assert_int_equal(core_plan(rack->core)->hold_count, 1);
-    rack_approve_all(rack);
-    assert_true(rack_run(rack, MINUTE_MS));
-    assert_true(rack_object(rack, "Volume", "v10")->released);
-    target_volumes(rack, "4", 8);
-    assert_int_equal(core_plan(rack->core)->hold_count, 0);
-    assert_true(rack_object(rack, "Volume", "v8")->released);
-}
-
 int main(void)
 {
 #define RACK_TEST(name) cmocka_unit_test_setup_teardown(name, rack_setup, rack_teardown)
@@ -313,8 +256,6 @@ int main(void)
         RACK_TEST(epoch_that_was_only_let_in_is_learnt_from_the_refusal),
         RACK_TEST(what_waits_is_not_recorded_as_done_after_a_crash),
         RACK_TEST(what_was_tried_is_on_record_until_it_is_confirmed),
-        RACK_TEST(a_collapse_is_counted_over_a_day_and_over_starts),
-        RACK_TEST(an_approved_collapse_counts_no_more),
         RACK_TEST(deletion_that_was_done_before_a_crash_is_recorded_while_deletions_are_frozen),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

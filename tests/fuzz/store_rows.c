@@ -123,7 +123,7 @@ static const struct {
     {"UPDATE fact SET text = ? WHERE key = 'trash'", false},
     {"UPDATE fact SET text = ? WHERE key = 'unmanaged'", false},
     {"UPDATE fact SET text = ? WHERE key = 'contests'", false},
-    {"UPDATE fact SET text = ? WHERE key = 'baseline'", false},
+    {"UPDATE fact SET text = ? WHERE key = 'orphans'", false},
     {"UPDATE fact SET text = ? WHERE key = 'rebuild'", false},
     {"UPDATE object SET uid = ? WHERE id = 2", false},
     {"UPDATE object SET chosen = ? WHERE id = 2", false},
@@ -217,7 +217,7 @@ static void rows_make(void)
              "INSERT INTO revision VALUES (1, 'c1', '', 'a', 's', 'p', 'target', '', 1, 2, 3);"
              "INSERT INTO fact VALUES ('trash', '[{\"kind\":\"Volume\",\"uid\":\"x\"}]'),"
              " ('unmanaged', '[]'), ('orphans', '[]'), ('contests', '[{\"uid\":\"x\",\"path\":"
-             "\"p\",\"count\":9,\"last\":1,\"nextTry\":2}]'), ('baseline', '3'), ('rebuild', ''),"
+             "\"p\",\"count\":9,\"last\":1,\"nextTry\":2}]'), ('rebuild', ''),"
              " ('mentions', '{}'), ('settled', '{}');"
              "INSERT INTO parse (blob, schema, documents) VALUES ('b1', '', '[]');"
              "INSERT INTO manifest VALUES ('a.yaml', 'b1');"

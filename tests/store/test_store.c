@@ -153,12 +153,12 @@ static void facts_are_kept_and_replaced(void **state)
     const char *text = "untouched";
     struct store *store = store_for(scene, STORE_WRITE);
 
-    assert_int_equal(store_fact_get(store, scene->arena, "baseline", &text, &scene->err), 0);
+    assert_int_equal(store_fact_get(store, scene->arena, "unmanaged", &text, &scene->err), 0);
     assert_null(text);
-    assert_int_equal(store_fact_put(store, "baseline", "12", &scene->err), 0);
-    assert_int_equal(store_fact_put(store, "baseline", "13", &scene->err), 0);
-    assert_int_equal(store_fact_get(store, scene->arena, "baseline", &text, &scene->err), 0);
-    assert_string_equal(text, "13");
+    assert_int_equal(store_fact_put(store, "unmanaged", "[12]", &scene->err), 0);
+    assert_int_equal(store_fact_put(store, "unmanaged", "[13]", &scene->err), 0);
+    assert_int_equal(store_fact_get(store, scene->arena, "unmanaged", &text, &scene->err), 0);
+    assert_string_equal(text, "[13]");
     store_close(store);
 }
 
