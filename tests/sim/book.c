@@ -86,6 +86,14 @@ void book_row_forget(struct book *book, const char *uid)
     book->rows.count = kept;
 }
 
+bool book_is_live(const struct book *book, const char *uid)
+{
+    for (size_t i = 0; i < book->rows.count; i++)
+        if (strcmp(book->rows.items[i].uid, uid) == 0)
+            return book->rows.items[i].life == LIFE_LIVE;
+    return false;
+}
+
 static bool is_row(const struct row_note *note, const struct known *row)
 {
     if (!row || note->life == LIFE_GONE)

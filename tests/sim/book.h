@@ -71,7 +71,8 @@ struct note *book_find(const struct book *book, const char *op); /* NULL: not du
 /* When the plan that an operation is of was first recorded; 0: it was not. */
 int64_t book_planned_ms(const struct book *book, const char *op);
 const struct plan_note *book_find_plan(const struct book *book, const char *hash);
-bool book_knows(const struct book *book, const char *uid); /* it has an intent of this object */
+bool book_knows(const struct book *book, const char *uid);   /* it has an intent of this object */
+bool book_is_live(const struct book *book, const char *uid); /* by its row */
 bool note_is_open(const struct note *note);
 
 #endif

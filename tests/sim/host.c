@@ -366,6 +366,13 @@ void daemon_boot(struct sim *sim)
 
 /* ---- the store as files ------------------------------------------------------------- */
 
+/* The store can no longer tell what left Git. */
+static void leavers_forget(struct truth *truth)
+{
+    for (size_t i = 0; i < truth->count; i++)
+        truth->things[i].left_ms = 0;
+}
+
 static void durable_is_gone(struct sim *sim)
 {
     sim->host.is_damaged = false;
@@ -373,6 +380,7 @@ static void durable_is_gone(struct sim *sim)
     sim->host.accepted[0] = '\0';
     sim->host.may_skip = true;
     sim->truth.destroyed = 0; /* and with it what was spent of the budget; a person is asked */
+    leavers_forget(&sim->truth);
 }
 
 void daemon_store_lose(struct sim *sim)
@@ -604,7 +612,7 @@ static const char *const back[] = {
     [7] = "ALTER TABLE object DROP COLUMN tried",
     [8] = "DROP INDEX intent_left; ALTER TABLE intent DROP COLUMN leaves_git",
 };
-enum { OLDEST = 3, NEWEST = sizeof back / sizeof *back - 1 };
+enum { OLDEST = 3, LEAVING = 8, NEWEST = sizeof back / sizeof *back - 1 };
 
 /* By another program, on a machine that is well. */
 static void store_rework(const char *sql)
@@ -619,13 +627,15 @@ static void store_rework(const char *sql)
     sqlite3_close(db);
 }
 
-static void store_age(int version)
+static void store_age(struct sim *sim, int version)
 {
     char sql[64];
     for (int v = NEWEST; v > version; v--)
         store_rework(back[v]);
     snprintf(sql, sizeof sql, "PRAGMA user_version = %d", version);
     store_rework(sql);
+    if (version < LEAVING)
+        leavers_forget(&sim->truth);
 }
 
 static void store_digest(struct sim *sim, char out[DIGEST_TEXT])
@@ -659,7 +669,7 @@ static void newer_is_refused(struct sim *sim)
     invariants_check(sim, &moment);
     TRACE(sim, "refused: %s", err.message);
     store_rework("DROP TABLE of_tomorrow");
-    store_age(NEWEST);
+    store_age(sim, NEWEST);
 }
 
 void daemon_version_changes(struct sim *sim)
@@ -675,6 +685,6 @@ void daemon_version_changes(struct sim *sim)
         return;
     }
     int version = (int)prng_between(&sim->faults, OLDEST, NEWEST - 1);
-    store_age(version);
+    store_age(sim, version);
     TRACE(sim, "an older program has left the store at schema %d", version);
 }

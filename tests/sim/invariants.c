@@ -136,6 +136,8 @@ const struct invariant invariants[] = {
     {"S10", "the target never goes back by itself", ON_BOOT, keeps_target},
     {"S12", "an operation stays within its tenant", ON_EFFECT, stays_with_tenant},
     {"S13", "destruction keeps within its budget, or is approved", ON_EFFECT, keeps_budget},
+    {"S13b", "in a day no more than a share leaves Git, or that is approved", ON_EFFECT,
+     keeps_most},
     {"S14", "nothing is removed unless the last list was whole", ON_SEND, has_looked},
     {"S15", "an older epoch has no effect after a newer one", ON_EFFECT, is_fenced},
     {"S16", "no secret in an event or in the log", ON_EMIT | ON_LOG, tells_no_secret},

@@ -225,6 +225,79 @@ static bool is_derived(const char *kind)
     return strcmp(kind, "NIC") == 0 || strcmp(kind, "Seed") == 0;
 }
 
+/* ---- a set that collapses ------------------------------------------------------------ */
+
+static bool is_one_name(const struct thing *a, const struct thing *b)
+{
+    return strcmp(a->kind, b->kind) == 0 && strcmp(a->project, b->project) == 0 &&
+           strcmp(a->name, b->name) == 0;
+}
+
+static bool is_there(const struct thing *thing)
+{
+    return thing->exists && thing->is_ours && !thing->is_released;
+}
+
+/* It, or one of its name since: what is to be made again counts as there, too. */
+static bool is_back(struct sim *sim, const struct thing *left)
+{
+    const struct truth *truth = &sim->truth;
+    for (size_t i = 0; i < truth->count; i++)
+        if (is_one_name(&truth->things[i], left) &&
+            (is_there(&truth->things[i]) || book_is_live(&sim->book, truth->things[i].uid)))
+            return true;
+    return false;
+}
+
+static void leaves(struct truth *truth, const struct thing *thing, int64_t now, bool is_approved)
+{
+    for (size_t i = 0; is_approved && i < truth->count; i++)
+        if (is_one_name(&truth->things[i], thing))
+            truth->things[i].left_ms = 0;
+    if (!is_approved)
+        truth->things[thing - truth->things].left_ms = now;
+}
+
+/* Of two that bore one name only the later counts. */
+static bool is_latest(const struct truth *truth, const struct thing *left)
+{
+    for (size_t i = 0; i < truth->count; i++)
+        if (is_one_name(&truth->things[i], left) &&
+            (truth->things[i].left_ms > left->left_ms ||
+             (truth->things[i].left_ms == left->left_ms && &truth->things[i] > left)))
+            return false;
+    return true;
+}
+
+/* By what is in the world; projects, which are in none, are let pass as if all were declared. */
+bool keeps_most(struct sim *sim, const struct moment *moment, char *why)
+{
+    enum { PERCENT = 30, RECORDS = 2 * WISH_PROJECTS };
+    struct truth *truth = &sim->truth;
+    const struct note *note = note_of(sim, moment->op);
+    int64_t now = sim_wall_ms(sim);
+    size_t gone = 1, there = 0;
+    bool removes = moment->op->verb == SPINEL_DELETE || moment->op->verb == SPINEL_RELEASE;
+    if (!removes || !moment->thing || !is_there(moment->thing) || !note ||
+        is_derived(moment->thing->kind) || !book_is_live(&sim->book, moment->thing->uid))
+        return true;
+    leaves(truth, moment->thing, now, note->is_approved);
+    if (note->is_approved)
+        return true;
+    for (size_t i = 0; i < truth->count; i++) {
+        const struct thing *thing = &truth->things[i];
+        bool is_counted = thing->is_ours && !is_derived(thing->kind) && thing != moment->thing;
+        there += is_counted && (is_there(thing) || book_is_live(&sim->book, thing->uid));
+        gone += is_counted && thing->left_ms && thing->left_ms > now - DAY_MS &&
+                thing->left_ms <= now && is_latest(truth, thing) && !is_back(sim, thing);
+    }
+    return gone * 100 <= PERCENT * (there + gone + RECORDS) ||
+           broken(why, "%zu of %zu objects left Git in a day without approval", gone,
+                  there + gone + RECORDS);
+}
+
+/* ---- a budget ------------------------------------------------------------------------ */
+
 static size_t count_live(const struct truth *truth)
 {
     size_t live = 0;

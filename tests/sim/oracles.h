@@ -22,6 +22,7 @@ holds_fn is_unique;
 holds_fn stays_dead;
 holds_fn stays_with_tenant;
 holds_fn keeps_budget;
+holds_fn keeps_most;
 holds_fn is_fenced;
 
 /* oracle_send.c */
