@@ -283,7 +283,7 @@ check-tsan: $(units)  ## unit tests with threads or processes, under ThreadSanit
 
 memcheck := timeout 900 valgrind -q --error-exitcode=99 --leak-check=no --child-silent-after-fork=yes --suppressions=tests/memory.supp
 # docs/testing.md says why not these.
-no_memcheck := $(addprefix %/test_,growth conformance group qemu processes process strays launch dhcp)
+no_memcheck := $(addprefix %/test_,growth conformance group qemu processes process strays launch dhcp supervisor)
 check-memory: all units  ## unit tests under valgrind, and ten thousand passes without growth
 	@command -v valgrind >/dev/null || { echo "SKIP check-memory: valgrind is not installed"; exit 1; }
 	BUILD=$(BUILD) CMOCKA_MESSAGE_OUTPUT=TAP prove --timer --exec 'bash tests/tap.sh $(memcheck)' $(filter-out $(no_memcheck),$(units))
