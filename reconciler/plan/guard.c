@@ -191,7 +191,7 @@ static bool is_destroyed(const struct step *step)
 static bool is_destroyed_unseen(const struct step *step)
 {
     return step->action == ACTION_DELETE && step->disposition == DEFERRED &&
-           !step->kind->is_derived && !step->known->observed.known;
+           !step->kind->is_derived;
 }
 
 static int64_t count_steps(const struct guard *guard, bool (*matches)(const struct step *))
@@ -223,7 +223,7 @@ static void hold_all(struct guard *guard, const char *rule, const char *reason,
     for (size_t i = 0; i < guard->plan->step_count; i++) {
         struct step *step = &guard->plan->steps[i];
 
-        if (!matches(step))
+        if (!matches(step) || (hold && guard->is_cleared[i]))
             continue;
         if (hold) {
             hold_step(step, hold);

@@ -543,12 +543,13 @@ static void volumes_unseen(struct arena *arena, const struct match *match, struc
 {
     const struct value *disks = value_get(instance->resource->spec, "disks");
 
-    for (size_t i = 0; value_is_list(disks) && i < disks->count; i++) {
+    invariant(value_is_list(disks), "%s was checked and has no list of disks", instance->name);
+    for (size_t i = 0; i < disks->count; i++) {
         const char *name = value_get_text(disks->items[i], "volume", NULL);
         const struct subject *volume = match_wanted(match, "Volume", instance->project, name);
 
-        if (!volume || !volume->known || volume->known->life != LIFE_LIVE ||
-            volume->known->observed.known)
+        invariant(volume, "a disk of %s is on a volume that nobody declares", instance->name);
+        if (!volume->known || volume->known->life != LIFE_LIVE || volume->known->observed.known)
             continue;
         instance->lacks =
             arena_printf(arena, "%s could not be looked at",

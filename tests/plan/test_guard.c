@@ -134,6 +134,8 @@ static void what_nobody_can_look_at_counts(void **state)
     assert_int_equal(world_plan(w)->hold_count, 0); /* there is nothing to hold */
 }
 
+#define SCRATCH(name) VOLUME(name, "size: 1GiB, onRemove: delete")
+
 static void converge_many(struct world *w, const char *manifest, int count, const char *more)
 {
     struct text yaml = TEXT_INIT;
@@ -185,7 +187,18 @@ static void a_share_that_goes_one_by_one_is_the_same(void **state)
     assert_int_equal(find_hold(w, "deletion-budget")->steps, 2);
 }
 
-#define SCRATCH(name) VOLUME(name, "size: 1GiB, onRemove: delete")
+static void what_nobody_knows_may_have_been_of_any_kind(void **state)
+{
+    struct world *w = *state;
+
+    converge_many(w, I("vm#"), 100, SCRATCH("a") SCRATCH("b") SCRATCH("c"));
+    declare_many(w, I("vm#"), 100, SCRATCH("a"));
+    lose(w, "", 1, 1);
+    assert_int_equal(world_plan(w)->hold_count, 0);
+    lose(w, "", 2, 2); /* of all that are 4 of 105 */
+    world_plan(w);
+    assert_non_null(strstr(find_hold(w, "deletion-budget")->reason, " of kind Volume "));
+}
 
 /* 20 volumes went with 400 projects beside them, which nothing is behind. */
 static void what_is_only_a_record_raises_no_budget(void **state)
@@ -249,6 +262,26 @@ static void an_approval_lasts_until_the_last_approved_step(void **state)
     row = world_row(w, "Instance", "a"); /* the first of them is done */
     *row = w->rows[--w->count];
     assert_int_equal(world_plan(w)->held, 0);
+}
+
+/* What was let through as a part of the collapse is not asked for once more. */
+static void an_approved_collapse_is_none_of_the_budgets(void **state)
+{
+#define REPLACED(name) \
+    INSTANCE(name, "cpus: 1, memory: 256MiB, firmware: uefi, updatePolicy: {replace: allowed}")
+    struct world *w = *state;
+
+    w->input.policy.collapse_percent = 10;
+    world_converge(w, SIX TEN_VOLUMES);
+    world_declare(w, PROJECT REPLACED("a") REPLACED("b") I("c") I("d") TEN_VOLUMES);
+    world_plan(w);
+    approve(w, find_hold(w, "collapse")->id);
+    assert_int_equal(w->plan->held, 0);
+    w->input.policy.budget_count = w->input.policy.budget_percent = 1;
+    world_plan(w);
+    assert_int_equal(find_hold(w, "deletion-budget")->steps, 2);
+    assert_disposition(w, "Instance", "a", HELD);
+    assert_disposition(w, "Instance", "e", RUN);
 }
 
 /* 2 of 17 are no collapse any more, and no less approved. */
@@ -745,10 +778,12 @@ int main(void)
         TEST(what_was_destroyed_lately_counts),
         TEST(of_many_a_share_may_go),
         TEST(a_share_that_goes_one_by_one_is_the_same),
+        TEST(what_nobody_knows_may_have_been_of_any_kind),
         TEST(what_is_only_a_record_raises_no_budget),
         TEST(each_kind_has_a_budget_of_its_own),
         TEST(derived_objects_do_not_count),
         TEST(an_approval_lasts_until_the_last_approved_step),
+        TEST(an_approved_collapse_is_none_of_the_budgets),
         TEST(an_approval_lasts_below_the_limit),
         TEST(an_approval_is_for_one_revision),
         TEST(nobody_knows_beforehand_what_a_hold_is_called),
