@@ -584,7 +584,11 @@ static void details_wanted(struct core *core, struct driver *driver)
         if (!is_listed && !seen->has_row) {
             seen_drop(core, seen); /* a stranger that has left */
             core->round.is_still = false;
-        } else if (seen->is_dirty || !seen->has_details || is_missing)
+            continue;
+        }
+        if (is_missing)
+            seen->has_details = false; /* it is not as it was, and the round may be overdue */
+        if (seen->is_dirty || !seen->has_details)
             asking_add(&asking, seen->uid);
     }
     asking_end(&asking);

@@ -244,6 +244,26 @@ static void what_was_tried_is_on_record_until_it_is_confirmed(void **state)
     assert_string_equal(value_at_text(row->applied, "disks[a].volume", ""), "db");
 }
 
+/* Its list is whole, and the look at what it lacks takes long: the daemon of before saw it there. */
+static void what_a_list_lacks_is_not_as_it_was_seen(void **state)
+{
+    struct rack *rack = *state;
+    rack->etags = "1";
+    rack_settle(rack, "1");
+    rack_die(rack);
+    rack_object(rack, "Volume", "db")->exists = false;
+    unsigned applied = rack->applies;
+    rack->hang_looks_of = 1;
+    rack_boot(rack, "2"); /* which makes it larger */
+    rack_run(rack, 5000);
+    assert_int_equal(rack->hang_looks_of, 0);
+    assert_true(core_plan(rack->core)->step_count > 0); /* with what there was */
+    assert_int_equal(rack->applies, applied);
+    rack_run(rack, 5 * MINUTE_MS);
+    assert_string_equal(core_plan(rack->core)->holds[0].rule, "lost-data");
+    assert_int_equal(rack->applies, applied);
+}
+
 int main(void)
 {
 #define RACK_TEST(name) cmocka_unit_test_setup_teardown(name, rack_setup, rack_teardown)
@@ -255,6 +275,7 @@ int main(void)
         RACK_TEST(what_cannot_be_looked_at_is_not_converged),
         RACK_TEST(epoch_that_was_only_let_in_is_learnt_from_the_refusal),
         RACK_TEST(what_waits_is_not_recorded_as_done_after_a_crash),
+        RACK_TEST(what_a_list_lacks_is_not_as_it_was_seen),
         RACK_TEST(what_was_tried_is_on_record_until_it_is_confirmed),
         RACK_TEST(deletion_that_was_done_before_a_crash_is_recorded_while_deletions_are_frozen),
     };
