@@ -153,9 +153,9 @@ $(BUILD)/torture: $(torture_obj) $(torture_hook) $(BUILD)/libcore.a $(BUILD)/lib
 	$(call say,LINK,$@)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS_spinel) $(LIBS_file) $(LIBS_linux-vpc)
 
 torture_make = $(MAKE) SANITIZE=address,undefined BUILD=build-torture TORTURE=1
-torture:  ## every fallible call fails, once and for good (days; EACH=some|first of the calls from a place, SAMPLE=N every Nth, SCENE= some, CALL= some)
+torture:  ## every fallible call fails, once and for good (days; EACH=some|first of the calls from a place, SAMPLE=N every Nth, DISTINCT=1 no place twice, SCENE= some, CALL= some)
 	+$(torture_make) all build-torture/torture
-	BUILD=build-torture build-torture/torture $(if $(EACH),--each $(EACH)) $(if $(SAMPLE),--sample $(SAMPLE)) $(addprefix --scene ,$(SCENE)) $(addprefix --call ,$(CALL))
+	BUILD=build-torture build-torture/torture $(if $(EACH),--each $(EACH)) $(if $(SAMPLE),--sample $(SAMPLE)) $(if $(DISTINCT),--distinct) $(addprefix --scene ,$(SCENE)) $(addprefix --call ,$(CALL))
 
 check-torture:  ## a sample of it
 	+$(torture_make) all build-torture/torture

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MPL-2.0 */
 /*
- * torture [--each all|some|first] [--sample N] [--brief] [--scene NAME]... [--call NAME]...: each
- * scene with each of its fallible calls failing, once and for good.
+ * torture [--each all|some|first] [--sample N] [--distinct] [--brief] [--scene NAME]...
+ * [--call NAME]...: each scene with each of its fallible calls failing, once and for good.
  *
  * --each says which of the calls from one place: all of them, if nothing is said; some (the first
  * three, the last, and those between at powers of two; of what SQLite allocates each seventh, of
  * what Jansson does each five hundredth); or the first. --sample N tries every Nth of those.
+ * --distinct leaves out a place that an earlier scene of the same program had.
  *
  * A run is good if it ends as the undisturbed one did, with the same output; or says an
  * error and exits 1; or, without memory, says that and aborts. Not by another signal, not
@@ -81,7 +82,7 @@ static struct {
     char dir[64], root[256], build[512], page[96];
     enum each each;
     unsigned sample, turn; /* every nth failure is tried */
-    bool is_brief;
+    bool is_brief, is_distinct;
     struct choice scenes, calls;
     struct torture *recorded;
     struct outcome reference, now;
@@ -447,18 +448,28 @@ static bool is_last(const struct torture_site *site)
            strncmp(site->name, "crypto_", 7) == 0;
 }
 
-/* Whether no earlier scene let the same call fail, as seen by four callers. */
-static bool is_new_place(const struct torture_site *site)
+/* Whether no earlier scene let the same call of the program fail, as seen by four callers. */
+static bool is_new_place(const struct scene *scene, const struct torture_site *site)
 {
-    static struct torture_site tried[TORTURE_SITES];
+    static struct {
+        const char *program;
+        struct torture_site site;
+    } tried[TORTURE_SITES];
     static unsigned count;
+    const char *program = scene->driver ? scene->driver : "";
     unsigned i = 0;
-    while (i < count && (strcmp(tried[i].name, site->name) != 0 ||
-                         memcmp(tried[i].frames, site->frames, 4 * sizeof(*site->frames)) != 0))
+    while (i < count &&
+           (strcmp(tried[i].program, program) != 0 || strcmp(tried[i].site.name, site->name) != 0 ||
+            memcmp(tried[i].site.frames, site->frames, 4 * sizeof(*site->frames)) != 0))
         i++;
-    if (i < count || count == TORTURE_SITES)
+    if (i < count)
         return false;
-    tried[count++] = *site;
+    if (count == TORTURE_SITES) {
+        fprintf(stderr, "torture: more places than there is room for\n");
+        exit(2);
+    }
+    tried[count].program = program;
+    tried[count++].site = *site;
     return true;
 }
 
@@ -492,8 +503,10 @@ static void site_try(const struct scene *scene, const struct torture_site *site)
 {
     if (!is_wanted(&t.calls, site->name))
         return;
+    if ((t.is_brief || t.is_distinct) && !is_new_place(scene, site))
+        return;
     if (t.is_brief) {
-        if (!is_last(site) && is_new_place(site))
+        if (!is_last(site))
             failure_try(scene, site, 1, TORTURE_ONCE);
         return;
     }
@@ -631,6 +644,8 @@ int main(int argc, char **argv)
             t.sample = (unsigned)atoi(argv[++i]);
         else if (strcmp(argv[i], "--each") == 0 && i + 1 < argc && each_set(argv[i + 1]))
             i++;
+        else if (strcmp(argv[i], "--distinct") == 0)
+            t.is_distinct = true;
         else if (strcmp(argv[i], "--brief") == 0)
             t.is_brief = true;
         else if (strcmp(argv[i], "--scene") == 0 && i + 1 < argc)
@@ -638,8 +653,8 @@ int main(int argc, char **argv)
         else if (strcmp(argv[i], "--call") == 0 && i + 1 < argc)
             choice_add(&t.calls, argv[++i]);
         else {
-            fprintf(stderr, "usage: torture [--each all|some|first] [--sample N] [--brief] "
-                            "[--scene NAME]... [--call NAME]...\n");
+            fprintf(stderr, "usage: torture [--each all|some|first] [--sample N] [--distinct] "
+                            "[--brief] [--scene NAME]... [--call NAME]...\n");
             return 2;
         }
     }
