@@ -8,8 +8,8 @@ masked() { sed -E 's/([0-9a-f]{2}:){5}[0-9a-f]{2}|[0-9a-f]{12,}/#/g; s/(packets|
 "$BUILD/drivers/sim" --world lab/state/drivers/sim/world list 2>&1 | awk '{$1 = ""; print}' | sort
 cd lab/state
 for dir in images pools seeds instances drivers/exec; do
-    # A tag is in a volume's attribute, or, where none can be set, beside it.
-    [ ! -d $dir ] || find $dir \( -name '*.log' -o -name ledger -o -name key -o -name '*.raw.tag' -o -name '*.qcow2.tag' \) -prune -o -printf '%P %y %s %m\n' |
+    # A tag is in the attribute of a volume or an image, or, where none can be set, beside it.
+    [ ! -d $dir ] || find $dir \( -name '*.log' -o -name ledger -o -name key -o -name '*.raw.tag' -o -name '*.qcow2.tag' -o -name '*.img.tag' \) -prune -o -printf '%P %y %s %m\n' |
         awk '{ size = $2 == "d" || $1 ~ /json$/ ? "" : $3 $4; for (i = 0; i < 10; i++) gsub(i, substr("ghijklmnop", i + 1, 1), size)
                print $1, $2, size }' | masked
 done
