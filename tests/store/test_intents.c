@@ -170,6 +170,25 @@ static int64_t left_since(struct scene *scene, int64_t since)
     return count;
 }
 
+static void namesake_put(struct scene *scene, const char *uid, enum lifecycle life,
+                         const char *formerly)
+{
+    struct value *chosen = value_map(scene->arena), *names = value_list(scene->arena);
+    if (formerly) {
+        value_append(scene->arena, names, value_text(scene->arena, formerly));
+        value_set(scene->arena, chosen, "formerly", names);
+    }
+    const struct known row = {.uid = uid,
+                              .kind = "Volume",
+                              .project = "shop",
+                              .name = "v",
+                              .life = life,
+                              .generation = 1,
+                              .epoch = 1,
+                              .chosen = chosen};
+    ok(scene, store_object_put(scene->store, &row, &scene->err));
+}
+
 /* What is live again or still, or was approved, has not left; what failed may have. */
 static void what_left_git_is_counted_by_objects(void **state)
 {
@@ -189,18 +208,9 @@ static void what_left_git_is_counted_by_objects(void **state)
     intent_put(scene, intent);
     assert_int_equal(left_since(scene, 110), 2);
     assert_int_equal(left_since(scene, 111), 1); /* under way */
-    struct known row = {.uid = U2,
-                        .kind = "Volume",
-                        .project = "shop",
-                        .name = "v",
-                        .life = LIFE_LIVE,
-                        .generation = 1,
-                        .epoch = 1,
-                        .chosen = value_map(scene->arena)};
-    ok(scene, store_object_put(scene->store, &row, &scene->err));
+    namesake_put(scene, U2, LIFE_LIVE, NULL);
     assert_int_equal(left_since(scene, 110), 1);
-    row.life = LIFE_RELEASED;
-    ok(scene, store_object_put(scene->store, &row, &scene->err));
+    namesake_put(scene, U2, LIFE_RELEASED, NULL);
     assert_int_equal(left_since(scene, 110), 2);
 }
 
@@ -212,25 +222,6 @@ static void leaver_put(struct scene *scene, const char *op, const char *uid, boo
     intent.leaves_git = true;
     intent.is_approved = is_approved;
     intent_put(scene, intent);
-}
-
-static void namesake_put(struct scene *scene, const char *uid, enum lifecycle life,
-                         const char *formerly)
-{
-    struct value *chosen = value_map(scene->arena), *names = value_list(scene->arena);
-    if (formerly) {
-        value_append(scene->arena, names, value_text(scene->arena, formerly));
-        value_set(scene->arena, chosen, "formerly", names);
-    }
-    const struct known row = {.uid = uid,
-                              .kind = "Volume",
-                              .project = "shop",
-                              .name = "v",
-                              .life = life,
-                              .generation = 1,
-                              .epoch = 1,
-                              .chosen = chosen};
-    ok(scene, store_object_put(scene->store, &row, &scene->err));
 }
 
 /* One after the other bore the name, and only the last of them counts, unless a name was passed on:

@@ -503,11 +503,12 @@ static void site_try(const struct scene *scene, const struct torture_site *site)
 {
     if (!is_wanted(&t.calls, site->name))
         return;
+    if (t.is_brief && is_last(site))
+        return;
     if ((t.is_brief || t.is_distinct) && !is_new_place(scene, site))
         return;
     if (t.is_brief) {
-        if (!is_last(site))
-            failure_try(scene, site, 1, TORTURE_ONCE);
+        failure_try(scene, site, 1, TORTURE_ONCE);
         return;
     }
     for (uint32_t nth = 1; nth <= site->count && !is_over; nth++) {
