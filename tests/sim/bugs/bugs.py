@@ -38,8 +38,8 @@ UNITS = {
     'reconciler/plan': tests('plan') + ['engine/test_core', 'engine/test_lost', 'engine/test_collapse', 'engine/test_backup'],
     'reconciler/store': tests('store') + ['sim/test_vfs'],
     'model/durable': ['driver/test_file_sync', 'driver/test_qemu'],
-    'drivers/file': ['driver/test_place', 'driver/test_file_sync', 'driver/test_file_group', 'driver/test_file'],
-    'drivers/lib': ['driver/test_guard', 'driver/test_ledger', 'driver/test_call', 'driver/test_group', 'driver/test_conformance', 'driver/test_file'],
+    'drivers/file': ['driver/test_place', 'driver/test_file_sync', 'driver/test_file_group', 'driver/test_pool', 'driver/test_image', 'driver/test_file'],
+    'drivers/lib': ['driver/test_guard', 'driver/test_ledger', 'driver/test_call', 'driver/test_group', 'driver/test_conformance', 'driver/test_image', 'driver/test_file'],
 }
 
 
