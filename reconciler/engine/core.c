@@ -100,7 +100,8 @@ void core_free(struct core *core)
 }
 
 /* Another commit is the target; what it declares comes next. */
-static void target_change(struct core *core, const char *commit, int64_t revision)
+static void target_change(struct core *core, const char *commit, int64_t revision,
+                          int64_t accepted_at)
 {
     invariant(commit[0] && strlen(commit) < sizeof core->commit, "a target of nothing: '%s'",
               commit);
@@ -114,6 +115,7 @@ static void target_change(struct core *core, const char *commit, int64_t revisio
     core->set = NULL;
     core->round.is_still = false; /* there is no plan left that it could end in */
     core->revision = revision;
+    core->target_at = accepted_at;
     core->target_ms = core->env->mono_ms(core->env->context);
     strncpy(core->commit, commit, sizeof core->commit - 1);
     core->is_converged = core->was_announced = core->is_applied = false;
@@ -125,10 +127,10 @@ static void target_change(struct core *core, const char *commit, int64_t revisio
 }
 
 static void target_take(struct core *core, struct arena *arena, const struct set *set,
-                        const char *commit, int64_t revision)
+                        const char *commit, int64_t revision, int64_t accepted_at)
 {
     invariant(set, "commit %.12s is the target, and declares nothing", commit);
-    target_change(core, commit, revision);
+    target_change(core, commit, revision, accepted_at);
     arena_free(core->target_arena);
     core->target_arena = arena;
     core->set = set;
@@ -165,7 +167,7 @@ static int target_resume(struct core *core, struct error *err)
         arena_free(arena);
         return status;
     }
-    target_take(core, arena, set, target.commit, target.id);
+    target_take(core, arena, set, target.commit, target.id, target.at);
     core->is_applied = !strcmp(target.state, "applied");
     return 0;
 }
@@ -291,6 +293,8 @@ static int revision_write(struct core *core, struct arena *arena, const char *co
         status = core->env->ledger->revision_add(core->env->store, &revision, id, err);
     if (status < 0)
         core_fail(core, err);
+    else
+        holds_end(core);
     return status;
 }
 
@@ -326,7 +330,7 @@ static int target_of_all(struct core *core, const char *commit, const char *who,
         return status;
     }
     target_announce(core, commit, who, set->declared, *id, began_ms);
-    target_take(core, arena, set, commit, *id);
+    target_take(core, arena, set, commit, *id, core_now_s(core));
     return 0;
 }
 
@@ -347,7 +351,7 @@ static int target_of_part(struct core *core, const char *commit, const char *who
     promises_write(core, &taken);
     target_announce(core, commit, who, declared, *id, began_ms);
     invariant(!core->taken.arena, "a part is taken while another is under way");
-    target_change(core, commit, *id);
+    target_change(core, commit, *id, core_now_s(core));
     taken.writes = core->writes;
     core->taken = taken;
     return 1;

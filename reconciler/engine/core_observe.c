@@ -586,8 +586,10 @@ static void details_wanted(struct core *core, struct driver *driver)
             core->round.is_still = false;
             continue;
         }
-        if (is_missing)
-            seen->has_details = false; /* it is not as it was, and the round may be overdue */
+        if (is_missing) { /* it is not as it was, and the round may be overdue */
+            seen->has_details = false;
+            core->round.is_still = false;
+        }
         if (seen->is_dirty || !seen->has_details)
             asking_add(&asking, seen->uid);
     }

@@ -74,25 +74,6 @@ static void restart_policy_note(struct core *core, struct known *row)
         save_object(core, row);
 }
 
-static void approvals_read(struct core *core, struct arena *arena, struct plan_input *input)
-{
-    struct error err = ERROR_INIT;
-    struct value *holds = NULL;
-    if (core->env->ledger->holds(core->env->store, arena, &holds, &err) < 0) {
-        core_fail(core, &err);
-        return;
-    }
-    const char **approved = arena_array(arena, holds->count + 1, sizeof *approved);
-    for (size_t i = 0; i < holds->count; i++) {
-        const struct value *hold = holds->items[i];
-        if (*value_get_text(hold, "approvedBy", ""))
-            approved[input->approved_count++] = value_get_text(hold, "id", "");
-    }
-    invariant(input->approved_count <= holds->count, "%zu of %zu holds are approved",
-              input->approved_count, holds->count);
-    input->approved = approved;
-}
-
 static void freezes_read(struct core *core, struct arena *arena, struct plan_input *input)
 {
     struct error err = ERROR_INIT;
@@ -164,7 +145,7 @@ struct plan_input *input_make(struct core *core, struct arena *arena, const stru
         .policy = core->config.policy,
     };
     memcpy(input->seed, core->config.seed, sizeof input->seed);
-    approvals_read(core, arena, input);
+    holds_read(core, arena, input);
     freezes_read(core, arena, input);
     budget_read(core, arena, input);
     input->contests = contests_input(core, arena, &input->contest_count);
@@ -233,56 +214,6 @@ static void rows_settle(struct core *core)
         if (!task_of_uid(core, row.uid))
             row_settle(core, &row, object->resource, object->spec);
     }
-}
-
-static void holds_record(struct core *core)
-{
-    struct arena *arena = core->plan_arena;
-    struct error err = ERROR_INIT;
-    struct value *known = NULL;
-    if (!core->plan->hold_count)
-        return;
-    if (core->env->ledger->holds(core->env->store, arena, &known, &err) < 0) {
-        core_fail(core, &err);
-        return;
-    }
-    for (size_t i = 0; i < core->plan->hold_count; i++) {
-        const struct hold *hold = &core->plan->holds[i];
-        invariant(hold->id && hold->id[0] && hold->reason, "hold %zu has no name", i);
-        if (value_find(known, "id", hold->id) || !batch_open(core))
-            continue;
-        if (core->env->ledger->hold_put(core->env->store, hold->id, hold->rule, hold->reason,
-                                        core_now_s(core), &err) < 0)
-            core_fail(core, &err);
-        struct value *data = value_map(batch_arena(core));
-        value_set_text(batch_arena(core), data, "hold", hold->id);
-        value_set_text(batch_arena(core), data, "rule", hold->rule);
-        value_set_text(batch_arena(core), data, "reason", hold->reason);
-        core_event(core, "hold.raised", NULL, data, "held (%s): %s", hold->id, hold->reason);
-    }
-}
-
-void approval_drop(struct core *core, const char *id)
-{
-    struct error err = ERROR_INIT;
-    if (batch_open(core) && core->env->ledger->hold_drop(core->env->store, id, &err) < 0)
-        core_fail(core, &err);
-}
-
-static bool approval_is_used(const struct core *core, const char *id)
-{
-    for (const struct task *task = core->tasks; task; task = task->hh.next)
-        if (task->approval && !strcmp(task->approval, id))
-            return true;
-    return false;
-}
-
-/* Those that let nothing through in a plan of the whole, fresh world. */
-static void approvals_settle(struct core *core)
-{
-    for (size_t i = 0; core->plan_is_fresh && i < core->input->approved_count; i++)
-        if (!core->plan->approval_steps[i] && !approval_is_used(core, core->input->approved[i]))
-            approval_drop(core, core->input->approved[i]);
 }
 
 static void plan_record(struct core *core)
@@ -487,7 +418,7 @@ static void pass_of_all(struct core *core)
 {
     drift_record(core);
     holds_record(core);
-    approvals_settle(core);
+    holds_settle(core);
     plan_record(core);
     nameless_find(core);
     tasks_schedule(core);

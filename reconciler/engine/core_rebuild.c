@@ -15,7 +15,7 @@
 #include "model/json.h"
 #include "model/text.h"
 
-static const char rebuild_hold[] = "rebuild";
+static const char rebuild_hold[] = RULE_REBUILD;
 static const char restored_reason[] = "objects have seen newer intents than the store knows of; "
                                       "it was restored from an old copy";
 

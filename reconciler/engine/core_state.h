@@ -240,6 +240,7 @@ struct core {
     const struct set *set; /* NULL before the first target, and until it follows (core_take.c) */
     char commit[65];
     int64_t revision;
+    int64_t target_at; /* unix seconds when it was accepted */
     bool is_applied;    /* the target was true at least once */
     int64_t target_ms;  /* monotonic, when it became the target */
     int64_t plan_ms;    /* how long the last plan took to make */
@@ -417,8 +418,17 @@ struct known row_confirmed(struct core *core, struct arena *arena, const struct 
                            enum lifecycle life, const struct resource *resource,
                            const struct value *spec);
 
-/* An approval whose steps have ended lets nothing more through. */
-void approval_drop(struct core *core, const char *id);
+/* core_hold.c */
+/* What is approved, and which holds of a whole revision stand. */
+void holds_read(struct core *core, struct arena *arena, struct plan_input *input);
+/* Those of the last plan that are new. */
+void holds_record(struct core *core);
+/* Holds of which nothing is left, and approvals whose steps have ended, after a plan of the whole. */
+void holds_settle(struct core *core);
+/* One that was used up lets nothing more through. */
+void hold_drop(struct core *core, const char *id);
+/* Those of the target, and their approvals, since another commit is to be the target. */
+void holds_end(struct core *core);
 
 /* core_schedule.c */
 /* Begins what runs of the last plan, and settles what is open of earlier ones. */

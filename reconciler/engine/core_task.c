@@ -206,7 +206,7 @@ static void task_confirm(struct core *core, struct task *task)
     seen_set_row(core, &task->after);
     save_intent(core, &task->intent);
     if (task->approval)
-        approval_drop(core, task->approval);
+        hold_drop(core, task->approval);
     struct value *data = task_data(core, task);
     task_times(core, task, data);
     core_event(core, "op.confirmed", &about, data, "%s: %s confirmed", task_label(core, task),

@@ -45,6 +45,7 @@ struct ledger {
     int (*destroyed_since)(struct store *, struct arena *, int64_t, struct loss **, size_t *,
                            struct error *);
     int (*left_since)(struct store *, int64_t, int64_t *, struct error *);
+    int (*leavings_forget)(struct store *, struct error *);
     int (*plan_put)(struct store *, const char *, const char *, int64_t, const struct value *,
                     struct error *);
     int (*hold_put)(struct store *, const char *, const char *, const char *, int64_t,

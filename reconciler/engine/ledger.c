@@ -23,6 +23,7 @@ const struct ledger ledger_store = {
     .intents_open = store_intents_open,
     .destroyed_since = store_destroyed_since,
     .left_since = store_left_since,
+    .leavings_forget = store_leavings_forget,
     .plan_put = store_plan_put,
     .hold_put = store_hold_put,
     .hold_drop = store_hold_drop,

@@ -292,8 +292,8 @@ void part_free(struct part *part)
 static bool is_over_budget(const struct plan *plan)
 {
     for (size_t i = 0; i < plan->hold_count; i++)
-        if (strcmp(plan->holds[i].rule, "deletion-budget") == 0 ||
-            strcmp(plan->holds[i].rule, "collapse") == 0)
+        if (strcmp(plan->holds[i].rule, RULE_BUDGET) == 0 ||
+            strcmp(plan->holds[i].rule, RULE_COLLAPSE) == 0)
             return true;
     return false;
 }

@@ -214,6 +214,8 @@ static bool check_budget(const struct plan *plan, const struct plan_input *input
     allowed = there * input->policy.budget_percent / 100;
     if (allowed < input->policy.budget_count)
         allowed = input->policy.budget_count;
+    invariant(!input->was_over_budget, "%lld (%s) would be destroyed while others are held",
+              (long long)destroyed, kind ? kind : "of all kinds");
     invariant(lately + destroyed <= allowed,
               "%lld (%s) would be destroyed after %lld in the last day; %lld are allowed",
               (long long)destroyed, kind ? kind : "of all kinds", (long long)lately,
@@ -238,6 +240,8 @@ static void check_collapse(const struct plan *plan, const struct plan_input *inp
     if (there < input->live)
         there = input->live;
     there += input->left;
+    invariant(!input->was_collapsing, "%lld resources would go of a set whose collapse is held",
+              (long long)(gone - input->left));
     invariant(gone * 100 <= there * input->policy.collapse_percent,
               "%lld of %lld resources would have gone in a day; %lld%% are allowed",
               (long long)gone, (long long)there, (long long)input->policy.collapse_percent);

@@ -18,6 +18,8 @@
 
 enum { HOLD_ID_TEXT = 17 };
 
+#define STILL_HELD "; what was held stays so until you approve it or take it back"
+
 struct guard {
     struct arena *arena;
     const struct plan_input *input;
@@ -194,6 +196,12 @@ static bool is_destroyed_unseen(const struct step *step)
            !step->kind->is_derived;
 }
 
+/* Whatever becomes of it. */
+static bool destroys(const struct step *step)
+{
+    return step->disposition != REPORTED && (step->is_destructive || is_destroyed_unseen(step));
+}
+
 static int64_t count_steps(const struct guard *guard, bool (*matches)(const struct step *))
 {
     int64_t count = 0;
@@ -235,6 +243,12 @@ static void hold_all(struct guard *guard, const char *rule, const char *reason,
     }
 }
 
+static bool collapse_is_over(const struct guard *guard, int64_t gone)
+{
+    return (gone + guard->input->left) * 100 >
+           guard->input->policy.collapse_percent * guard->baseline;
+}
+
 static const char *collapse_reason(const struct guard *guard, int64_t gone)
 {
     int64_t left = guard->input->left;
@@ -243,6 +257,9 @@ static const char *collapse_reason(const struct guard *guard, int64_t gone)
                             (long long)left)
              : "";
 
+    if (!collapse_is_over(guard, gone))
+        return arena_printf(guard->arena, "%lld of %lld resources would be gone%s" STILL_HELD,
+                            (long long)(gone + left), (long long)guard->baseline, lately);
     return arena_printf(guard->arena,
                         "%lld of %lld resources would be gone%s; more than %lld%% is held",
                         (long long)(gone + left), (long long)guard->baseline, lately,
@@ -250,24 +267,25 @@ static const char *collapse_reason(const struct guard *guard, int64_t gone)
 }
 
 /* What was approved stays so while its steps end one after the other and the rest of them
- * is no longer over the limit. */
+ * is no longer over the limit; and what was held stays so while other steps of the revision, or
+ * later ones, make more of what is there. */
 static void judge_collapse(struct guard *guard)
 {
     int64_t gone = count_steps(guard, is_gone_from_git);
-    int64_t percent = guard->input->policy.collapse_percent;
 
-    if (gone == 0)
+    guard->plan->leaving = (size_t)gone;
+    if (gone == 0 || count_steps(guard, is_removal) == 0)
         return;
     if (guard->input->set->declared == 0)
-        hold_all(guard, "empty-set",
+        hold_all(guard, RULE_EMPTY,
                  arena_printf(guard->arena,
                               "the revision declares nothing at all; it would remove all %lld "
                               "resources",
                               (long long)gone),
                  is_removal);
-    else if ((gone + guard->input->left) * 100 > percent * guard->baseline ||
-             is_approved(guard, "collapse"))
-        hold_all(guard, "collapse", collapse_reason(guard, gone), is_removal);
+    else if (collapse_is_over(guard, gone) || guard->input->was_collapsing ||
+             is_approved(guard, RULE_COLLAPSE))
+        hold_all(guard, RULE_COLLAPSE, collapse_reason(guard, gone), is_removal);
 }
 
 /* Of a kind, or of all: what is there, with what was until it was destroyed lately, so that the
@@ -327,6 +345,9 @@ static bool toll_is_over(const struct guard *guard, const struct toll *toll)
 
 static const char *toll_reason(const struct guard *guard, const struct toll *toll, const char *what)
 {
+    if (!toll_is_over(guard, toll))
+        return arena_printf(guard->arena, "%lld would be destroyed" STILL_HELD,
+                            (long long)count_steps(guard, is_destroyed));
     return arena_printf(guard->arena,
                         "%lld%s would be destroyed and %lld were in the last 24 hours; %lld are "
                         "allowed without approval",
@@ -353,13 +374,13 @@ static void judge_budget(struct guard *guard)
         is_over = toll_is_over(guard, &toll);
         what = is_over ? arena_printf(guard->arena, " of kind %s", kinds[i]->name) : "";
     }
-    if (is_over || is_approved(guard, "deletion-budget"))
-        hold_all(guard, "deletion-budget", toll_reason(guard, &toll, what), is_destroyed);
+    if (is_over || guard->input->was_over_budget || is_approved(guard, RULE_BUDGET))
+        hold_all(guard, RULE_BUDGET, toll_reason(guard, &toll, what), is_destroyed);
 }
 
-/* What a set can lose: what there is of it, and what there was a day ago or when a person last let
- * a collapse through. Not what was declared when the rack last converged: one that is never quite
- * done would lose ever more of what it no longer has. */
+/* What a set can lose: what there is of it, and what left it within a day, or since a person last
+ * let a collapse through. Not what was declared when the rack last converged: one that is never
+ * quite done would lose ever more of what it no longer has. */
 static int64_t baseline(const struct plan *plan, const struct plan_input *input)
 {
     int64_t there = 0;
@@ -504,6 +525,7 @@ void guard_judge(struct arena *arena, const struct plan_input *input, struct pla
     }
     guard.is_cleared = arena_array(arena, plan->step_count + 1, sizeof(bool));
     guard.baseline = baseline(plan, input);
+    plan->destroying = (size_t)count_steps(&guard, destroys);
     judge_steps(&guard);
     judge_collapse(&guard);
     judge_budget(&guard);

@@ -128,11 +128,13 @@ struct plan_input {
     size_t contest_count;
     const struct loss *losses;
     size_t loss_count;
-    int64_t left;     /* objects that left Git in the last 24 h, not approved, and did not return */
-    int64_t live;     /* resources of the rack, where `known` is a part of it; 0: `known` is all */
-    bool report_only; /* after a lost store: show, and run nothing */
-    const char *world; /* digest of the rows of which `known` are some; NULL: `known` are all */
-    int64_t world_at;  /* unix seconds of the oldest observation among them */
+    int64_t left; /* objects that left Git in the last 24 h, not approved, and did not return */
+    int64_t live; /* resources of the rack, where `known` is a part of it; 0: `known` is all */
+    bool was_collapsing;  /* removals were held by this rule, and nobody approved it since */
+    bool was_over_budget; /* the same of what would be destroyed */
+    bool report_only;     /* after a lost store: show, and run nothing */
+    const char *world;    /* digest of the rows of which `known` are some; NULL: `known` are all */
+    int64_t world_at;     /* unix seconds of the oldest observation among them */
     const char *daemon_driver_of_instance; /* unused by drivers that share nothing; NULL ok */
 };
 
@@ -218,9 +220,15 @@ struct unrecorded {
     const struct value *chosen;
 };
 
+/* Rules on a whole revision, or on the rack. */
+#define RULE_EMPTY "empty-set"
+#define RULE_COLLAPSE "collapse"
+#define RULE_BUDGET "deletion-budget"
+#define RULE_REBUILD "rebuild"
+
 struct hold {
     const char *id;     /* short, stable for the same revision, rule and set of steps */
-    const char *rule;   /* "deletion-budget", "collapse", "protect", "ownership", ... */
+    const char *rule;   /* one of those above, "protect", "ownership", ... */
     const char *reason; /* sentence with the numbers */
     size_t steps;
     bool approvable; /* protect and ownership are not lifted by approval */
@@ -242,6 +250,8 @@ struct plan {
     size_t run, deferred, held, reported;     /* of all steps; frozen and contested ones count
                                                * as deferred */
     size_t action_counts[ACTION_RELEASE + 1]; /* of all steps but the derived ones' */
+    size_t leaving, destroying;               /* steps that take something out of Git's set, or
+                                               * destroy it, held or not */
     size_t resources;                         /* declared */
     size_t unknown;                           /* objects that nobody could look at */
     const struct match *match;                /* private to plan/ */

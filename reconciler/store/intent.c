@@ -241,6 +241,17 @@ static const char left_sql[] =
     " AND (life = 1 OR EXISTS (SELECT 1 FROM intent AS later WHERE later.uid = heir.uid"
     " AND later.id > gone.id AND leaves_git AND is_approved)))";
 
+int store_leavings_forget(struct store *store, struct error *err)
+{
+    struct query query;
+    invariant(store_in_batch(store), "leavings are forgotten by themselves");
+    query_start(&query, store,
+                "UPDATE intent SET leaves_git = 0"
+                " WHERE leaves_git AND NOT is_approved AND finished_at > 0",
+                err);
+    return query_run(&query, NULL);
+}
+
 int store_left_since(struct store *store, int64_t since, int64_t *count, struct error *err)
 {
     struct query query;

@@ -193,6 +193,8 @@ int store_destroyed_since(struct store *store, struct arena *arena, int64_t sinc
 /* Objects that left Git since `since` without approval, and neither they are live nor another that
  * was made under their name since; of those that bore one name after the other one counts. */
 int store_left_since(struct store *store, int64_t since, int64_t *count, struct error *err);
+/* Those that have left by now count no more, whenever that was. In a batch. */
+int store_leavings_forget(struct store *store, struct error *err);
 
 /* ---- plans, holds, freezes ---------------------------------------------------------- */
 int store_plan_put(struct store *store, const char *hash, const char *commit, int64_t at,

@@ -35,7 +35,8 @@ static int64_t rack_mono(void *context)
 
 static int64_t rack_wall(void *context)
 {
-    return ((struct rack *)context)->now_ms + 1700000000000;
+    const struct rack *rack = context;
+    return rack->now_ms + rack->wall_ahead_ms + 1700000000000;
 }
 
 static void rack_random(void *context, void *out, size_t len)

@@ -89,6 +89,7 @@ struct rack {
     bool in_reverse;              /* the last of a burst was ready first */
     int64_t lie_epoch;            /* what drivers say of every epoch; 0: the truth */
     bool deny_epochs;             /* deletes are not acknowledged */
+    int64_t wall_ahead_ms;        /* of the wall clock, against what it should be */
     int64_t answer_ms;            /* how long each message is on its way */
     int64_t plan_ms;              /* how long reading all rows takes */
 

@@ -99,8 +99,12 @@ static void a_collapse_is_counted_over_a_day_and_over_starts(void **state)
     assert_int_equal(plan->hold_count, 1);
     assert_non_null(collapse_of(plan));
     assert_int_equal(plan->holds[0].steps, 3);
-    minutes_pass(rack, DAY_MINUTES + 1);
-    assert_int_equal(core_plan(rack->core)->hold_count, 0);
+    minutes_pass(rack, DAY_MINUTES + 1); /* nobody has said yes to it meanwhile */
+    assert_string_equal(collapse_of(core_plan(rack->core)),
+                        "3 of 16 resources would be gone; what was held stays so until you approve "
+                        "it or take it back");
+    assert_false(is_released(rack, "v12"));
+    collapse_let_through(rack);
     assert_true(is_released(rack, "v12"));
 }
 
@@ -211,6 +215,183 @@ static void one_name_that_comes_and_goes_counts_once(void **state)
     }
 }
 
+/* 8 of 22 go, and 8 others come with the same commit: nobody approves, and they go all the same. */
+static void what_a_commit_adds_does_not_let_it_remove_more(void **state)
+{
+    struct rack *rack = *state;
+    volumes_start(rack, 20);
+    declare(rack, "5", 8, 28, 0, 0);
+    rack_target(rack, "5");
+    rack_run(rack, 10 * MINUTE_MS);
+    minutes_pass(rack, 10);
+    assert_non_null(rack_object(rack, "Volume", "v27"));
+    assert_false(is_released(rack, "v0"));
+    assert_non_null(collapse_of(core_plan(rack->core)));
+    declare(rack, "6", 8, 28, 0, 1); /* nor does the next one, in which they are still missing */
+    const char *id = arena_text(rack->arena, core_plan(rack->core)->holds[0].id);
+    assert_non_null(collapse_of(target(rack, "6")));
+    assert_false(is_released(rack, "v0"));
+    struct error err = ERROR_INIT; /* a yes to the earlier one comes too late */
+    assert_int_equal(store_hold_approve(rack->store, id, "ann", 1, &err), ERR_NOT_FOUND);
+    rack_die(rack);
+    rack_boot(rack, "6");
+    rack_run(rack, MINUTE_MS);
+    assert_false(is_released(rack, "v0"));
+    collapse_let_through(rack);
+    assert_true(is_released(rack, "v0"));
+}
+
+static void what_was_taken_back_is_held_no_more(void **state)
+{
+    struct rack *rack = *state;
+    volumes_start(rack, 20);
+    assert_non_null(collapse_of(volumes_left(rack, "5", 10)));
+    assert_int_equal(target(rack, "4")->hold_count, 0);
+    assert_int_equal(volumes_left(rack, "6", 19)->hold_count, 0);
+    assert_true(is_released(rack, "v19"));
+}
+
+static void text_add_volumes(struct text *yaml, int from, int to, bool is_deleted)
+{
+    for (int i = from; i < to; i++)
+        if (is_deleted)
+            text_printf(yaml, VOLUME("v%d", "1GiB"), i);
+        else
+            text_printf(yaml, KEPT("v%d", "size: 1GiB"), i);
+}
+
+/* 4 of 20 are destroyed, 3 are allowed; the same commit makes 80. */
+static void what_a_commit_adds_does_not_let_it_destroy_more(void **state)
+{
+    struct rack *rack = *state;
+    struct text yaml = TEXT_INIT;
+    text_add(&yaml, POOL PROJECT);
+    text_add_volumes(&yaml, 0, 20, true);
+    rack->commits[4] = arena_text(rack->arena, yaml.data);
+    text_free(&yaml);
+    yaml = (struct text)TEXT_INIT;
+    text_add(&yaml, POOL PROJECT);
+    text_add_volumes(&yaml, 4, 120, true);
+    rack->commits[5] = arena_text(rack->arena, yaml.data);
+    text_free(&yaml);
+    rack_settle(rack, "4");
+    rack_target(rack, "5");
+    rack_run(rack, 10 * MINUTE_MS);
+    minutes_pass(rack, 10);
+    assert_true(rack_object(rack, "Volume", "v119")->exists);
+    assert_true(rack_object(rack, "Volume", "v0")->exists);
+    assert_int_equal(core_plan(rack->core)->hold_count, 1);
+    assert_string_equal(core_plan(rack->core)->holds[0].reason,
+                        "4 would be destroyed; what was held stays so until you approve it or take "
+                        "it back");
+}
+
+/* RFD 13: an approval does not survive a revert and its re-revert. */
+static void an_approval_does_not_outlive_its_steps_while_a_driver_is_away(void **state)
+{
+    struct rack *rack = *state;
+    volumes_start(rack, 20);
+    rack->mute = "net";
+    rack_lose_driver(rack, "net");
+    rack_run(rack, MINUTE_MS);
+    assert_non_null(collapse_of(volumes_left(rack, "5", 5)));
+    collapse_let_through(rack);
+    assert_true(is_released(rack, "v6"));
+    minutes_pass(rack, 2 * DAY_MINUTES);
+    rack_target(rack, "4");
+    rack_run(rack, 5 * MINUTE_MS);
+    assert_false(is_released(rack, "v6"));
+    minutes_pass(rack, 2 * DAY_MINUTES);
+    rack_target(rack, "5");
+    rack_run(rack, 5 * MINUTE_MS);
+    assert_false(is_released(rack, "v6"));
+    assert_non_null(collapse_of(core_plan(rack->core)));
+}
+
+static void approve_collapse(struct rack *rack)
+{
+    struct error err = ERROR_INIT;
+    const struct plan *plan = core_plan(rack->core);
+    for (size_t i = 0; i < plan->hold_count; i++)
+        if (!strcmp(plan->holds[i].rule, "collapse"))
+            assert_int_equal(store_hold_approve(rack->store, plan->holds[i].id, "ann", 1, &err), 0);
+    core_policy_changed(rack->core);
+}
+
+/* A collapse was approved and begun when its driver died; the commit was taken back. A later one
+ * takes six of them away, which nobody approves, and the next four. */
+static void an_approval_is_not_one_of_a_later_commit(void **state)
+{
+    struct rack *rack = *state;
+    volumes_start(rack, 20);
+    assert_non_null(collapse_of(volumes_left(rack, "5", 5)));
+    rack->lose_applies = 15;
+    approve_collapse(rack);
+    rack_run(rack, 1000);
+    rack->mute = "disk";
+    rack_lose_driver(rack, "disk");
+    rack_run(rack, MINUTE_MS);
+    rack_target(rack, "4");
+    rack_run(rack, 5 * MINUTE_MS);
+    assert_null(collapse_of(core_plan(rack->core)));
+    declare(rack, "6", 0, 14, 0, 0);
+    rack_target(rack, "6");
+    rack_run(rack, MINUTE_MS);
+    rack->mute = NULL;
+    rack->lose_applies = 0;
+    rack_lose_driver(rack, "disk");
+    minutes_pass(rack, 10);
+    assert_true(is_released(rack, "v14"));
+    assert_false(is_released(rack, "v13"));
+    assert_non_null(collapse_of(volumes_left(rack, "7", 10)));
+}
+
+static void an_approval_sets_the_measure_anew(void **state)
+{
+    struct rack *rack = *state;
+    volumes_start(rack, 20);
+    assert_int_equal(volumes_left(rack, "5", 14)->hold_count, 0);
+    assert_string_equal(collapse_of(volumes_left(rack, "6", 10)),
+                        "10 of 22 resources would be gone, with 6 that went in the last 24 hours; "
+                        "more than 30% is held");
+    collapse_let_through(rack);
+    assert_null(collapse_of(volumes_left(rack, "7", 9))); /* 1 of 12 */
+}
+
+/* A list lacks it, and the answer to the look leaves it out. */
+static void what_a_list_lacks_and_a_look_leaves_out_is_not_converged(void **state)
+{
+    struct rack *rack = *state;
+    volumes_start(rack, 5);
+    core_look(rack->core);
+    rack_run(rack, MINUTE_MS);
+    assert_true(core_is_converged(rack->core));
+    rack_object(rack, "Volume", "v0")->exists = false;
+    rack->hide = "v0";
+    for (int i = 0; i < 5; i++) {
+        rack->now_ms += 300000;
+        core_timer(rack->core);
+        rack_run(rack, MINUTE_MS);
+    }
+    assert_false(core_is_converged(rack->core));
+}
+
+/* The clock was a year ahead while six went, and was set right. */
+static void what_left_in_a_year_to_come_counts_until_an_approval(void **state)
+{
+    struct rack *rack = *state;
+    volumes_start(rack, 20);
+    int64_t year = (int64_t)365 * DAY_MINUTES * MINUTE_MS;
+    rack->wall_ahead_ms = year;
+    assert_int_equal(volumes_left(rack, "5", 14)->hold_count, 0);
+    rack->wall_ahead_ms = 0;
+    minutes_pass(rack, 2 * DAY_MINUTES);
+    assert_non_null(collapse_of(volumes_left(rack, "4", 13)));
+    collapse_let_through(rack);
+    assert_true(is_released(rack, "v13"));
+    assert_int_equal(volumes_left(rack, "5", 11)->hold_count, 0);
+}
+
 int main(void)
 {
 #define RACK_TEST(name) cmocka_unit_test_setup_teardown(name, rack_setup, rack_teardown)
@@ -223,6 +404,14 @@ int main(void)
         RACK_TEST(what_was_never_there_is_not_gone),
         RACK_TEST(what_came_back_under_its_name_has_not_left),
         RACK_TEST(one_name_that_comes_and_goes_counts_once),
+        RACK_TEST(what_a_commit_adds_does_not_let_it_remove_more),
+        RACK_TEST(what_was_taken_back_is_held_no_more),
+        RACK_TEST(what_left_in_a_year_to_come_counts_until_an_approval),
+        RACK_TEST(what_a_commit_adds_does_not_let_it_destroy_more),
+        RACK_TEST(an_approval_does_not_outlive_its_steps_while_a_driver_is_away),
+        RACK_TEST(an_approval_is_not_one_of_a_later_commit),
+        RACK_TEST(an_approval_sets_the_measure_anew),
+        RACK_TEST(what_a_list_lacks_and_a_look_leaves_out_is_not_converged),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

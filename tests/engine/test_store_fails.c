@@ -52,6 +52,7 @@ static void send_counted(void *context, const char *driver, const struct value *
     X(intents_open, (struct store *s, struct arena *a, struct intent **o, size_t *n, struct error *err), (s, a, o, n, err)) \
     X(destroyed_since, (struct store *s, struct arena *a, int64_t since, struct loss **l, size_t *n, struct error *err), (s, a, since, l, n, err)) \
     X(left_since, (struct store *s, int64_t since, int64_t *n, struct error *err), (s, since, n, err)) \
+    X(leavings_forget, (struct store *s, struct error *err), (s, err)) \
     X(plan_put, (struct store *s, const char *h, const char *c, int64_t at, const struct value *d, struct error *err), (s, h, c, at, d, err)) \
     X(hold_put, (struct store *s, const char *id, const char *rule, const char *why, int64_t at, struct error *err), (s, id, rule, why, at, err)) \
     X(hold_drop, (struct store *s, const char *id, struct error *err), (s, id, err)) \

@@ -302,6 +302,12 @@ static int left_since(struct store *store, int64_t since, int64_t *count, struct
     return 0;
 }
 
+static int leavings_forget(struct store *store, struct error *err)
+{
+    (void)store, (void)err;
+    return 0;
+}
+
 static int plan_put(struct store *store, const char *hash, const char *commit, int64_t at,
                     const struct value *document, struct error *err)
 {
@@ -412,6 +418,7 @@ static const struct ledger ledger = {
     .intents_open = intents_open,
     .destroyed_since = destroyed_since,
     .left_since = left_since,
+    .leavings_forget = leavings_forget,
     .plan_put = plan_put,
     .hold_put = hold_put,
     .hold_drop = hold_drop,

@@ -403,6 +403,21 @@ static void an_empty_set_on_an_empty_rack_is_nothing(void **state)
     assert_int_equal(w->plan->hold_count, 0);
 }
 
+/* All that goes is another's: there is nothing that an approval could let through. */
+static void a_hold_holds_something(void **state)
+{
+    struct world *w = *state;
+
+    world_converge(w, PROJECT I("a") I("b") V("v1"));
+    world_declare(w, PROJECT V("v1"));
+    for (const char *name = "ab"; *name; name++)
+        world_row(w, "Instance", (char[]){*name, '\0'})->observed.status =
+            json(w, "{\"foreign\":true}");
+    world_plan(w);
+    for (size_t i = 0; i < w->plan->hold_count; i++)
+        assert_true(w->plan->holds[i].steps > 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -428,6 +443,7 @@ int main(void)
         TEST(what_is_purged_does_not_count_as_gone),
         TEST(an_empty_set_is_held_by_name),
         TEST(an_empty_set_on_an_empty_rack_is_nothing),
+        TEST(a_hold_holds_something),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -325,6 +325,7 @@ WRITES(hold_put,
        (struct store * store, const char *id, const char *rule, const char *reason, int64_t at,
         struct error *err),
        store, id, rule, reason, at, err)
+WRITES(leavings_forget, (struct store * store, struct error *err), store, err)
 WRITES(hold_drop, (struct store * store, const char *id, struct error *err), store, id, err)
 WRITES(event_add,
        (struct store * store, const struct event *event, int64_t *seq, struct error *err), store,
@@ -411,6 +412,7 @@ static const struct ledger seam_ledger = {
     .intents_open = seam_intents_open,
     .destroyed_since = seam_destroyed_since,
     .left_since = seam_left_since,
+    .leavings_forget = seam_leavings_forget,
     .plan_put = seam_plan_put,
     .hold_put = seam_hold_put,
     .hold_drop = seam_hold_drop,

@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+/*
+ * What the guard holds, and what a person let through. A hold of a whole revision stands from
+ * the plan that raised it until it is approved or nothing is left of what it held: what the same
+ * commit, or a later one, adds meanwhile makes no smaller share of it. An approval is one of its
+ * commit, and ends with the last step that it lets through (RFD 13).
+ */
+#include "reconciler/engine/core_state.h"
+
+#include <string.h>
+#include "model/invariant.h"
+
+static struct value *holds_of(struct core *core, struct arena *arena)
+{
+    struct error err = ERROR_INIT;
+    struct value *holds = NULL;
+    if (core->env->ledger->holds(core->env->store, arena, &holds, &err) < 0)
+        core_fail(core, &err);
+    return holds;
+}
+
+static bool is_approved(const struct value *hold)
+{
+    return *value_get_text(hold, "approvedBy", "") != '\0';
+}
+
+static bool is_of(const struct value *hold, const char *rule)
+{
+    return strcmp(value_get_text(hold, "rule", ""), rule) == 0;
+}
+
+static bool lets_through(const struct value *holds, const char *rule)
+{
+    for (size_t i = 0; i < holds->count; i++)
+        if (is_of(holds->items[i], rule) && is_approved(holds->items[i]))
+            return true;
+    return false;
+}
+
+/* Facts, since a hold's id is one of its commit. */
+static const char collapse_stands[] = "held." RULE_COLLAPSE;
+static const char budget_stands[] = "held." RULE_BUDGET;
+
+static bool stands(struct core *core, const char *fact)
+{
+    struct arena *arena = arena_new();
+    const char *text = load_fact(core, arena, fact);
+    bool is_so = text && *text;
+    arena_free(arena);
+    return is_so;
+}
+
+static void stand(struct core *core, const char *fact, bool was_so, bool is_so)
+{
+    if (was_so != is_so)
+        save_fact(core, fact, is_so ? "held" : "");
+}
+
+void holds_read(struct core *core, struct arena *arena, struct plan_input *input)
+{
+    const struct value *holds = holds_of(core, arena);
+    if (!holds)
+        return;
+    const char **approved = arena_array(arena, holds->count + 1, sizeof *approved);
+    for (size_t i = 0; i < holds->count; i++)
+        if (is_approved(holds->items[i]))
+            approved[input->approved_count++] = value_get_text(holds->items[i], "id", "");
+    invariant(input->approved_count <= holds->count, "%zu of %zu holds are approved",
+              input->approved_count, holds->count);
+    input->approved = approved;
+    input->was_collapsing = stands(core, collapse_stands);
+    input->was_over_budget = stands(core, budget_stands);
+}
+
+static void hold_raise(struct core *core, const struct hold *hold)
+{
+    struct error err = ERROR_INIT;
+    if (!batch_open(core))
+        return;
+    if (core->env->ledger->hold_put(core->env->store, hold->id, hold->rule, hold->reason,
+                                    core_now_s(core), &err) < 0)
+        core_fail(core, &err);
+    struct value *data = value_map(batch_arena(core));
+    value_set_text(batch_arena(core), data, "hold", hold->id);
+    value_set_text(batch_arena(core), data, "rule", hold->rule);
+    value_set_text(batch_arena(core), data, "reason", hold->reason);
+    core_event(core, "hold.raised", NULL, data, "held (%s): %s", hold->id, hold->reason);
+}
+
+void holds_record(struct core *core)
+{
+    struct arena *arena = core->plan_arena;
+    if (!core->plan->hold_count)
+        return;
+    const struct value *known = holds_of(core, arena);
+    for (size_t i = 0; known && i < core->plan->hold_count; i++) {
+        const struct hold *hold = &core->plan->holds[i];
+        invariant(hold->id && hold->id[0] && hold->reason, "hold %zu has no name", i);
+        if (!value_find(known, "id", hold->id))
+            hold_raise(core, hold);
+    }
+}
+
+void hold_drop(struct core *core, const char *id)
+{
+    struct error err = ERROR_INIT;
+    if (batch_open(core) && core->env->ledger->hold_drop(core->env->store, id, &err) < 0)
+        core_fail(core, &err);
+}
+
+void holds_end(struct core *core)
+{
+    struct arena *arena = arena_new();
+    const struct value *holds = holds_of(core, arena);
+    for (size_t i = 0; holds && i < holds->count; i++)
+        if (!is_of(holds->items[i], RULE_REBUILD))
+            hold_drop(core, value_get_text(holds->items[i], "id", ""));
+    arena_free(arena);
+}
+
+static bool approval_is_used(const struct core *core, const char *id)
+{
+    for (const struct task *task = core->tasks; task; task = task->hh.next)
+        if (task->approval && !strcmp(task->approval, id))
+            return true;
+    return false;
+}
+
+/* Those that let nothing through in a plan of the whole, fresh world. */
+static void approvals_settle(struct core *core)
+{
+    for (size_t i = 0; core->plan_is_fresh && i < core->input->approved_count; i++)
+        if (!core->plan->approval_steps[i] && !approval_is_used(core, core->input->approved[i]))
+            hold_drop(core, core->input->approved[i]);
+}
+
+/* Who lets a collapse through has seen what went before: it is the measure from then on. */
+static void leavings_forget(struct core *core)
+{
+    struct error err = ERROR_INIT;
+    if (batch_open(core) && core->env->ledger->leavings_forget(core->env->store, &err) < 0)
+        core_fail(core, &err);
+}
+
+static bool is_raised(const struct plan *plan, const char *rule)
+{
+    for (size_t i = 0; i < plan->hold_count; i++)
+        if (!strcmp(plan->holds[i].rule, rule))
+            return true;
+    return false;
+}
+
+/* What cannot be looked at leaves Git all the same; whether it is destroyed is not known. */
+static void standing_settle(struct core *core, const struct value *holds)
+{
+    const struct plan *plan = core->plan;
+    const struct plan_input *input = core->input;
+    bool has_let = lets_through(holds, RULE_COLLAPSE);
+    bool is_over = !plan->destroying && core->plan_is_fresh;
+    if (input->left && (has_let || lets_through(holds, RULE_EMPTY)))
+        leavings_forget(core);
+    stand(core, collapse_stands, input->was_collapsing,
+          is_raised(plan, RULE_COLLAPSE) || (input->was_collapsing && plan->leaving && !has_let));
+    stand(core, budget_stands, input->was_over_budget,
+          is_raised(plan, RULE_BUDGET) ||
+              (input->was_over_budget && !is_over && !lets_through(holds, RULE_BUDGET)));
+}
+
+void holds_settle(struct core *core)
+{
+    const struct plan_input *input = core->input;
+    bool is_any = core->plan->hold_count || input->approved_count || input->was_collapsing ||
+                  input->was_over_budget;
+    if (is_any && !input->report_only) {
+        struct arena *arena = arena_new();
+        const struct value *holds = holds_of(core, arena);
+        if (holds)
+            standing_settle(core, holds);
+        arena_free(arena);
+    }
+    approvals_settle(core);
+}
