@@ -168,7 +168,7 @@ static void an_approval_leaves_it_to_the_whole(void **state)
 {
     struct rack *rack = *state;
     struct error err = ERROR_INIT;
-    assert_int_equal(store_hold_put(rack->store, "a1", "budget", "a test", 1, &err), 0);
+    assert_int_equal(store_hold_put(rack->store, "a1", RULE_REBUILD, "a test", 1, &err), 0);
     assert_int_equal(store_hold_approve(rack->store, "a1", "ann", 1, &err), 0);
     rack_target(rack, "2");
     end_is(rack, 2);
