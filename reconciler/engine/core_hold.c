@@ -157,7 +157,7 @@ static void standing_settle(struct core *core, const struct value *holds)
     const struct plan_input *input = core->input;
     bool has_let = lets_through(holds, RULE_COLLAPSE);
     bool is_over = !plan->destroying && core->plan_is_fresh;
-    if (has_let || lets_through(holds, RULE_EMPTY))
+    if (input->left && (has_let || lets_through(holds, RULE_EMPTY)))
         leavings_forget(core);
     stand(core, collapse_stands, input->was_collapsing,
           is_raised(plan, RULE_COLLAPSE) || (input->was_collapsing && plan->leaving && !has_let));

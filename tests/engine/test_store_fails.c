@@ -76,7 +76,7 @@ static const char *const calls[] = {EACH_CALL(NAME)};
 static struct rack *rack_with_failures(void)
 {
     struct rack *rack = rack_new();
-    rack->commits[1] = POOL PROJECT VOLUME("db", "1GiB") VPC("net");
+    rack->commits[1] = POOL PROJECT VOLUME("db", "1GiB") VPC("net") VOLUME("old", "1GiB");
     rack->commits[2] = POOL PROJECT VOLUME("db", "2GiB") VPC("net") VPC("more");
     rack->commits[3] = POOL;
     rack->commits[4] = POOL PROJECT VOLUME("db", "2GiB") VPC("net");
