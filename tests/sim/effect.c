@@ -139,10 +139,12 @@ static struct thing *thing_make(struct work *work)
     snprintf(owner, sizeof owner, "%s", is_new ? op->project ? op->project : "" : thing->owner);
     uint64_t made = thing->made, gone_epoch = thing->gone_epoch, version = thing->version;
     uint64_t applied = thing->applied;
+    int64_t born_ms = is_new ? work->sim->now_ms : thing->born_ms;
     *thing = (struct thing){.exists = true,
                             .is_ours = true,
                             .made = made + 1,
                             .applied = applied,
+                            .born_ms = born_ms,
                             .gone_epoch = gone_epoch,
                             .version = version,
                             .spec = value_map(work->sim->arena)};

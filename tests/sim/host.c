@@ -322,6 +322,14 @@ static void boot_check(struct sim *sim)
     host->crash_at = crash_at;
 }
 
+void host_accept(struct sim *sim, const char *commit)
+{
+    struct host *host = &sim->host;
+    if (strcmp(host->accepted, commit) != 0)
+        host->accepted_ms = sim->now_ms;
+    snprintf(host->accepted, sizeof host->accepted, "%s", commit);
+}
+
 void daemon_boot(struct sim *sim)
 {
     struct host *host = &sim->host;
@@ -358,7 +366,7 @@ void daemon_boot(struct sim *sim)
     }
     if (!host->is_dead)
         boot_check(sim);
-    memcpy(host->accepted, core_commit(host->core), strlen(core_commit(host->core)) + 1);
+    host_accept(sim, core_commit(host->core));
     target_declare(sim);
     daemon_pump(sim);
     daemon_head(sim);

@@ -49,6 +49,7 @@ struct host {
                       */
     bool is_misled;  /* a start has believed such a store, at some time */
     char accepted[65];       /* last target that the store made durable */
+    int64_t accepted_ms;     /* when it was */
     char accepting[65];      /* in the batch that is open */
     char maybe[65];          /* in the batch that was open when the daemon died */
     char said_converged[65]; /* the commit of the last "converged" */
@@ -61,6 +62,8 @@ struct host {
 void daemon_open(struct sim *sim);
 void daemon_close(struct sim *sim);
 void daemon_boot(struct sim *sim);
+/* What the store made durable as the target. */
+void host_accept(struct sim *sim, const char *commit);
 /* To be called after whatever brought the core news. */
 void daemon_pump(struct sim *sim);
 /* Now, as by kill -9 or by the power. */

@@ -269,6 +269,18 @@ static bool is_latest(const struct truth *truth, const struct thing *left)
     return true;
 }
 
+/* What came with the target, and is no other one's successor, makes no smaller share of what goes
+ * with it. */
+static bool came_with_target(const struct sim *sim, const struct thing *thing)
+{
+    const struct truth *truth = &sim->truth;
+    for (size_t i = 0; i < truth->count; i++)
+        if (is_one_name(&truth->things[i], thing) &&
+            truth->things[i].born_ms <= sim->host.accepted_ms)
+            return false;
+    return true;
+}
+
 /* By what is in the world; projects, which are in none, are let pass as if all were declared. */
 bool keeps_most(struct sim *sim, const struct moment *moment, char *why)
 {
@@ -287,7 +299,8 @@ bool keeps_most(struct sim *sim, const struct moment *moment, char *why)
     for (size_t i = 0; i < truth->count; i++) {
         const struct thing *thing = &truth->things[i];
         bool is_counted = thing->is_ours && !is_derived(thing->kind) && thing != moment->thing;
-        there += is_counted && (is_there(thing) || book_is_live(&sim->book, thing->uid));
+        there += is_counted && (is_there(thing) || book_is_live(&sim->book, thing->uid)) &&
+                 !came_with_target(sim, thing);
         gone += is_counted && thing->left_ms && thing->left_ms > now - DAY_MS &&
                 thing->left_ms <= now && is_latest(truth, thing) && !is_back(sim, thing);
     }

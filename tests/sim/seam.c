@@ -254,7 +254,7 @@ static int seam_commit(struct store *store, struct error *err)
     if (status == 0) {
         book_commit(&bound->book);
         if (bound->host.accepting[0])
-            memcpy(bound->host.accepted, bound->host.accepting, sizeof bound->host.accepted);
+            host_accept(bound, bound->host.accepting);
         bound->host.accepting[0] = '\0';
     }
     return called(bound) ? status : dead(err);

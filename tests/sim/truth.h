@@ -35,6 +35,7 @@ struct thing {
     const struct value *spec, *booted;
     const struct value *refs; /* of a machine: by its disks' paths, uids of what it has opened */
     const char *exit_reason;
+    int64_t born_ms; /* it came into being for the first time */
     int64_t told_ms; /* the daemon that runs has heard of it since; 0: it has not */
     int64_t left_ms; /* wall clock: it left Git then, and nobody approved that; 0 */
     bool was_told;   /* a daemon had heard that it is there: until then nobody can use it */
