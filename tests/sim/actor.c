@@ -150,6 +150,9 @@ bool operator_approves(struct sim *sim, bool approves_all)
                                &err) == 0) {
             TRACE(sim, "operator approves %s (%s)", plan->holds[i].id, plan->holds[i].rule);
             has_approved = true;
+            if (strcmp(plan->holds[i].rule, RULE_COLLAPSE) == 0 ||
+                strcmp(plan->holds[i].rule, RULE_EMPTY) == 0)
+                truth_leavers_forget(&sim->truth);
         }
         err = (struct error)ERROR_INIT;
     }

@@ -374,13 +374,6 @@ void daemon_boot(struct sim *sim)
 
 /* ---- the store as files ------------------------------------------------------------- */
 
-/* The store can no longer tell what left Git. */
-static void leavers_forget(struct truth *truth)
-{
-    for (size_t i = 0; i < truth->count; i++)
-        truth->things[i].left_ms = 0;
-}
-
 static void durable_is_gone(struct sim *sim)
 {
     sim->host.is_damaged = false;
@@ -388,7 +381,7 @@ static void durable_is_gone(struct sim *sim)
     sim->host.accepted[0] = '\0';
     sim->host.may_skip = true;
     sim->truth.destroyed = 0; /* and with it what was spent of the budget; a person is asked */
-    leavers_forget(&sim->truth);
+    truth_leavers_forget(&sim->truth); /* it can no longer tell what left Git */
 }
 
 void daemon_store_lose(struct sim *sim)
@@ -643,7 +636,7 @@ static void store_age(struct sim *sim, int version)
     snprintf(sql, sizeof sql, "PRAGMA user_version = %d", version);
     store_rework(sql);
     if (version < LEAVING)
-        leavers_forget(&sim->truth);
+        truth_leavers_forget(&sim->truth); /* it can no longer tell what left Git */
 }
 
 static void store_digest(struct sim *sim, char out[DIGEST_TEXT])

@@ -35,6 +35,12 @@ struct thing *thing_add(struct truth *truth)
     return thing;
 }
 
+void truth_leavers_forget(struct truth *truth)
+{
+    for (size_t i = 0; i < truth->count; i++)
+        truth->things[i].left_ms = 0;
+}
+
 void truth_free(struct truth *truth)
 {
     free(truth->things);

@@ -93,6 +93,8 @@ struct truth {
 struct thing *thing_of_uid(const struct truth *truth, const char *uid);
 struct thing *thing_of_native(const struct truth *truth, const char *native);
 struct thing *thing_add(struct truth *truth);
+/* A person let a collapse through, and has seen what left before. */
+void truth_leavers_forget(struct truth *truth);
 void truth_free(struct truth *truth);
 /* A commit has become the target. */
 void truth_declare(struct truth *truth, const struct wish *wish);
