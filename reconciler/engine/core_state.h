@@ -13,7 +13,8 @@
  *   core_ledger.c   the batch: writes are gathered and committed before any send
  *   core_driver.c   driver client: requests, replies, notices, restarts
  *   core_observe.c  rounds: lists, details, what is absent, who is a stranger
- *   core_plan.c     a pass: input, plan, holds, tasks
+ *   core_plan.c     a pass: input, plan, tasks
+ *   core_hold.c     what is held, and what a person let through
  *   core_task_new.c what a step becomes before it is sent
  *   core_task.c     one step under way: send, claim, look, confirm or fail
  *   core_drift.c    drift rows, contests

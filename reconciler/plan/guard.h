@@ -9,7 +9,8 @@
  * otherwise ready and holds what must not happen without a person. Small, pure,
  * and tested to every branch. Rules, in order: ownership, sticky protection,
  * collapsing or empty desired set, deletion budget, freezes. A held step holds
- * those that wait for it and nothing else.
+ * those that wait for it and nothing else. What a rule on the whole revision held
+ * it holds until a person says yes, or all of it is wanted back (RFD 36).
  */
 void guard_judge(struct arena *arena, const struct plan_input *input, struct plan *plan);
 
