@@ -640,6 +640,29 @@ static void approved_step_that_is_sent_again_stays_approved(void **state)
     assert_int_equal(loss_count, 0);
 }
 
+/* What was destroyed before its answer was lost, and is sent again and finds nothing: it is gone.
+ */
+static void destruction_that_is_sent_again_counts(void **state)
+{
+    struct rack *rack = *state;
+    struct error err = ERROR_INIT;
+    struct loss *losses = NULL;
+    size_t loss_count = 9;
+    rack->commits[4] = POOL PROJECT VOLUME("a", "1GiB") VOLUME("b", "1GiB") VOLUME("c", "1GiB");
+    rack->commits[5] = POOL PROJECT VOLUME("a", "1GiB") VOLUME("b", "1GiB");
+    rack_settle(rack, "4");
+    rack->lose_replies = 1;
+    rack_boot(rack, "5");
+    rack_run(rack, 1000);
+    assert_int_equal(rack->lose_replies, 0);
+    rack_settle(rack, "5");
+    assert_int_equal(rack_count(rack, "Volume", "c"), 0);
+    assert_int_equal(store_destroyed_since(rack->store, rack->arena, 0, &losses, &loss_count, &err),
+                     0);
+    assert_int_equal(loss_count, 1);
+    assert_int_equal(losses[0].count, 1);
+}
+
 static void slow_look_is_not_planned_at_each_answer(void **state)
 {
     struct rack *rack = *state;
@@ -858,6 +881,7 @@ int main(void)
         RACK_TEST(approval_is_good_for_one_loss),
         RACK_TEST(approval_of_a_revision_ends_with_its_last_step),
         RACK_TEST(approved_step_that_is_sent_again_stays_approved),
+        RACK_TEST(destruction_that_is_sent_again_counts),
         RACK_TEST(a_nic_moves_to_another_subnet_while_its_machine_runs),
         RACK_TEST(fence_that_cannot_be_is_not_taken_over),
         RACK_TEST(driver_is_not_heard_of_what_another_one_holds),
