@@ -224,13 +224,18 @@ static int process_failed(struct arena *arena, const struct network *network, in
                       dhcp_path(arena, network, "config"));
 }
 
-/* dnsmasq writes its pid file once its sockets are open. */
+/* dnsmasq writes its pid file once its sockets are open; one that served before, and whom this one
+ * could not take the place of, keeps its own. */
+static bool is_up(struct arena *arena, const char *pid_file, pid_t pid)
+{
+    return strtol(dhcp_file_text(arena, pid_file), NULL, 10) == pid;
+}
+
 static int process_start(struct arena *arena, const struct network *network, const char *program,
                          pid_t *out, struct error *err)
 {
     const char *pid_file = dhcp_path(arena, network, "pid");
     const char *config = dhcp_path(arena, network, "config");
-    unlink(pid_file);
     pid_t pid = fork();
     if (pid < 0)
         return error_sys(err, "cannot start %s", program);
@@ -238,7 +243,7 @@ static int process_start(struct arena *arena, const struct network *network, con
         process_exec(network->netns, program, config);
     for (int waited = 0; waited < START_TIMEOUT_MS; waited += PAUSE_MS) {
         int status;
-        if (access(pid_file, F_OK) == 0) {
+        if (is_up(arena, pid_file, pid)) {
             *out = pid;
             return 0;
         }

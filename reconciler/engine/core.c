@@ -100,8 +100,7 @@ void core_free(struct core *core)
 }
 
 /* Another commit is the target; what it declares comes next. */
-static void target_change(struct core *core, const char *commit, int64_t revision,
-                          int64_t accepted_at)
+static void target_change(struct core *core, const char *commit, int64_t revision)
 {
     invariant(commit[0] && strlen(commit) < sizeof core->commit, "a target of nothing: '%s'",
               commit);
@@ -115,7 +114,6 @@ static void target_change(struct core *core, const char *commit, int64_t revisio
     core->set = NULL;
     core->round.is_still = false; /* there is no plan left that it could end in */
     core->revision = revision;
-    core->target_at = accepted_at;
     core->target_ms = core->env->mono_ms(core->env->context);
     strncpy(core->commit, commit, sizeof core->commit - 1);
     core->is_converged = core->was_announced = core->is_applied = false;
@@ -127,10 +125,10 @@ static void target_change(struct core *core, const char *commit, int64_t revisio
 }
 
 static void target_take(struct core *core, struct arena *arena, const struct set *set,
-                        const char *commit, int64_t revision, int64_t accepted_at)
+                        const char *commit, int64_t revision)
 {
     invariant(set, "commit %.12s is the target, and declares nothing", commit);
-    target_change(core, commit, revision, accepted_at);
+    target_change(core, commit, revision);
     arena_free(core->target_arena);
     core->target_arena = arena;
     core->set = set;
@@ -167,7 +165,7 @@ static int target_resume(struct core *core, struct error *err)
         arena_free(arena);
         return status;
     }
-    target_take(core, arena, set, target.commit, target.id, target.at);
+    target_take(core, arena, set, target.commit, target.id);
     core->is_applied = !strcmp(target.state, "applied");
     return 0;
 }
@@ -330,7 +328,7 @@ static int target_of_all(struct core *core, const char *commit, const char *who,
         return status;
     }
     target_announce(core, commit, who, set->declared, *id, began_ms);
-    target_take(core, arena, set, commit, *id, core_now_s(core));
+    target_take(core, arena, set, commit, *id);
     return 0;
 }
 
@@ -351,7 +349,7 @@ static int target_of_part(struct core *core, const char *commit, const char *who
     promises_write(core, &taken);
     target_announce(core, commit, who, declared, *id, began_ms);
     invariant(!core->taken.arena, "a part is taken while another is under way");
-    target_change(core, commit, *id, core_now_s(core));
+    target_change(core, commit, *id);
     taken.writes = core->writes;
     core->taken = taken;
     return 1;

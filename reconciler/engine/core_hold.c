@@ -29,14 +29,6 @@ static bool is_of(const struct value *hold, const char *rule)
     return strcmp(value_get_text(hold, "rule", ""), rule) == 0;
 }
 
-static bool lets_through(const struct value *holds, const char *rule)
-{
-    for (size_t i = 0; i < holds->count; i++)
-        if (is_of(holds->items[i], rule) && is_approved(holds->items[i]))
-            return true;
-    return false;
-}
-
 /* Facts, since a hold's id is one of its commit. */
 static const char collapse_stands[] = "held." RULE_COLLAPSE;
 static const char budget_stands[] = "held." RULE_BUDGET;
@@ -108,6 +100,22 @@ void hold_drop(struct core *core, const char *id)
         core_fail(core, &err);
 }
 
+/* An operation that is sent again for another commit has no approval but that one's. Who is at it
+ * now was let through, and says so once more when it ends. */
+static void intents_end(struct core *core, struct arena *arena)
+{
+    struct error err = ERROR_INIT;
+    struct intent *open = NULL;
+    size_t count = 0;
+    if (core->env->ledger->intents_open(core->env->store, arena, &open, &count, &err) < 0)
+        core_fail(core, &err);
+    for (size_t i = 0; i < count; i++)
+        if (open[i].is_approved) {
+            open[i].is_approved = false;
+            save_intent(core, &open[i]);
+        }
+}
+
 void holds_end(struct core *core)
 {
     struct arena *arena = arena_new();
@@ -115,6 +123,7 @@ void holds_end(struct core *core)
     for (size_t i = 0; holds && i < holds->count; i++)
         if (!is_of(holds->items[i], RULE_REBUILD))
             hold_drop(core, value_get_text(holds->items[i], "id", ""));
+    intents_end(core, arena);
     arena_free(arena);
 }
 
@@ -126,57 +135,65 @@ static bool approval_is_used(const struct core *core, const char *id)
     return false;
 }
 
+/* What cannot be looked at leaves Git all the same; whether it is destroyed is not known. */
+static bool is_all_told(const struct core *core)
+{
+    return core->plan_is_fresh && !core->plan->deferred && !core->plan->unknown;
+}
+
 /* Those that let nothing through in a plan of the whole, fresh world. */
-static void approvals_settle(struct core *core)
+static void approvals_settle(struct core *core, const struct value *holds)
 {
-    for (size_t i = 0; core->plan_is_fresh && i < core->input->approved_count; i++)
-        if (!core->plan->approval_steps[i] && !approval_is_used(core, core->input->approved[i]))
-            hold_drop(core, core->input->approved[i]);
+    for (size_t i = 0; i < core->input->approved_count; i++) {
+        const char *id = core->input->approved[i];
+        const struct value *hold = value_find(holds, "id", id);
+        bool is_over = hold && is_of(hold, RULE_BUDGET) ? is_all_told(core) : core->plan_is_fresh;
+        if (is_over && !core->plan->approval_steps[i] && !approval_is_used(core, id))
+            hold_drop(core, id);
+    }
 }
 
-/* Who lets a collapse through has seen what went before: it is the measure from then on. */
-static void leavings_forget(struct core *core)
+static bool is_begun(const struct plan *plan, const struct value *hold)
 {
-    struct error err = ERROR_INIT;
-    if (batch_open(core) && core->env->ledger->leavings_forget(core->env->store, &err) < 0)
-        core_fail(core, &err);
-}
-
-static bool is_raised(const struct plan *plan, const char *rule)
-{
-    for (size_t i = 0; i < plan->hold_count; i++)
-        if (!strcmp(plan->holds[i].rule, rule))
+    const char *id = value_get_text(hold, "id", "");
+    for (size_t i = 0; is_approved(hold) && i < plan->step_count; i++)
+        if (plan->steps[i].disposition == RUN && plan->steps[i].hold &&
+            !strcmp(plan->steps[i].hold, id))
             return true;
     return false;
 }
 
-/* What cannot be looked at leaves Git all the same; whether it is destroyed is not known. */
-static void standing_settle(struct core *core, const struct value *holds)
+/* Who lets a collapse through has seen what went before: it is the measure from then on. */
+static void leavings_settle(struct core *core, const struct value *holds)
 {
-    const struct plan *plan = core->plan;
+    struct error err = ERROR_INIT;
+    bool is_let = false;
+    for (size_t i = 0; i < holds->count; i++)
+        is_let |= (is_of(holds->items[i], RULE_COLLAPSE) || is_of(holds->items[i], RULE_EMPTY)) &&
+                  is_begun(core->plan, holds->items[i]);
+    if (is_let && batch_open(core) &&
+        core->env->ledger->leavings_forget(core->env->store, &err) < 0)
+        core_fail(core, &err);
+}
+
+static void standing_settle(struct core *core)
+{
     const struct plan_input *input = core->input;
-    bool has_let = lets_through(holds, RULE_COLLAPSE);
-    bool is_over = !plan->destroying && core->plan_is_fresh;
-    if (input->left && (has_let || lets_through(holds, RULE_EMPTY)))
-        leavings_forget(core);
-    stand(core, collapse_stands, input->was_collapsing,
-          is_raised(plan, RULE_COLLAPSE) || (input->was_collapsing && plan->leaving && !has_let));
+    const struct plan *plan = core->plan;
+    stand(core, collapse_stands, input->was_collapsing, plan->collapses);
     stand(core, budget_stands, input->was_over_budget,
-          is_raised(plan, RULE_BUDGET) ||
-              (input->was_over_budget && !is_over && !lets_through(holds, RULE_BUDGET)));
+          plan->overspends || (input->was_over_budget && !plan->destroying && !is_all_told(core)));
 }
 
 void holds_settle(struct core *core)
 {
-    const struct plan_input *input = core->input;
-    bool is_any = core->plan->hold_count || input->approved_count || input->was_collapsing ||
-                  input->was_over_budget;
-    if (is_any && !input->report_only) {
-        struct arena *arena = arena_new();
-        const struct value *holds = holds_of(core, arena);
-        if (holds)
-            standing_settle(core, holds);
-        arena_free(arena);
-    }
-    approvals_settle(core);
+    struct arena *arena = arena_new();
+    const struct value *holds = core->input->approved_count ? holds_of(core, arena) : NULL;
+    if (!core->input->report_only)
+        standing_settle(core);
+    if (holds && core->input->left && !core->input->report_only)
+        leavings_settle(core, holds);
+    if (holds)
+        approvals_settle(core, holds);
+    arena_free(arena);
 }

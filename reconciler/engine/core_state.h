@@ -241,7 +241,6 @@ struct core {
     const struct set *set; /* NULL before the first target, and until it follows (core_take.c) */
     char commit[65];
     int64_t revision;
-    int64_t target_at; /* unix seconds when it was accepted */
     bool is_applied;    /* the target was true at least once */
     int64_t target_ms;  /* monotonic, when it became the target */
     int64_t plan_ms;    /* how long the last plan took to make */

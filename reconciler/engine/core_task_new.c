@@ -158,12 +158,6 @@ static const char *arguments_digest(const struct core *core, struct task *task)
     return arena_text(task->arena, keyed);
 }
 
-/* Not one that was let through for an earlier commit; in doubt it is taken for such a one. */
-static bool is_approved_of_target(const struct core *core, const struct intent *open)
-{
-    return open->is_approved && open->created_at > core->target_at;
-}
-
 static void task_intent(struct core *core, struct task *task, const struct step *step,
                         const struct intent *open)
 {
@@ -190,7 +184,7 @@ static void task_intent(struct core *core, struct task *task, const struct step 
         .error = "",
         /* Sent again after its effect, it finds nothing to destroy; it did all the same. */
         .is_destructive = step->is_destructive || (is_same && open->is_destructive),
-        .is_approved = step->hold != NULL || (is_same && is_approved_of_target(core, open)),
+        .is_approved = step->hold != NULL || (is_same && open->is_approved),
         .leaves_git = step_leaves_git(step),
     };
 }
@@ -199,7 +193,7 @@ static void task_intent(struct core *core, struct task *task, const struct step 
 static const char *approval_of(const struct core *core, const struct step *step)
 {
     for (size_t i = 0; step->hold && i < core->input->approved_count; i++)
-        if (!strcmp(core->input->approved[i], step->hold) && core->plan->approval_steps[i] == 1)
+        if (!strcmp(core->input->approved[i], step->hold) && core->plan->approval_ends[i])
             return step->hold;
     return NULL;
 }

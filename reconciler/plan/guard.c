@@ -156,6 +156,7 @@ static void judge_step(struct guard *guard, struct step *step)
         if (approval) {
             step->hold = id;
             ++*approval;
+            guard->plan->approval_ends[approval - guard->plan->approval_steps] = true;
             continue;
         }
         hold_step(step, hold_add(guard, id, step_rules[r].rule, reason, step_rules[r].approvable));
@@ -212,9 +213,9 @@ static int64_t count_steps(const struct guard *guard, bool (*matches)(const stru
     return count;
 }
 
-static bool is_approved(const struct guard *guard, const char *rule)
+static const size_t *approval_of(const struct guard *guard, const char *rule)
 {
-    return find_approval(guard, hold_id(guard, rule, NULL)) != NULL;
+    return find_approval(guard, hold_id(guard, rule, NULL));
 }
 
 /* Holds all that match, or clears them for the rules that follow if it was approved. */
@@ -272,20 +273,22 @@ static const char *collapse_reason(const struct guard *guard, int64_t gone)
 static void judge_collapse(struct guard *guard)
 {
     int64_t gone = count_steps(guard, is_gone_from_git);
+    bool is_empty = guard->input->set->declared == 0;
+    bool is_over = is_empty || collapse_is_over(guard, gone) || guard->input->was_collapsing;
+    const char *rule = is_empty ? RULE_EMPTY : RULE_COLLAPSE;
+    const size_t *approval = approval_of(guard, rule);
+    const char *reason;
 
-    guard->plan->leaving = (size_t)gone;
-    if (gone == 0 || count_steps(guard, is_removal) == 0)
+    if (gone == 0)
         return;
-    if (guard->input->set->declared == 0)
-        hold_all(guard, RULE_EMPTY,
-                 arena_printf(guard->arena,
-                              "the revision declares nothing at all; it would remove all %lld "
-                              "resources",
-                              (long long)gone),
-                 is_removal);
-    else if (collapse_is_over(guard, gone) || guard->input->was_collapsing ||
-             is_approved(guard, RULE_COLLAPSE))
-        hold_all(guard, RULE_COLLAPSE, collapse_reason(guard, gone), is_removal);
+    reason = is_empty ? arena_printf(guard->arena,
+                                     "the revision declares nothing at all; it would remove all "
+                                     "%lld resources",
+                                     (long long)gone)
+                      : collapse_reason(guard, gone);
+    if ((is_over || approval) && count_steps(guard, is_removal) > 0)
+        hold_all(guard, rule, reason, is_removal);
+    guard->plan->collapses = is_over && (!approval || *approval > 0);
 }
 
 /* Of a kind, or of all: what is there, with what was until it was destroyed lately, so that the
@@ -361,11 +364,13 @@ static void judge_budget(struct guard *guard)
 {
     size_t count;
     const struct kind *const *kinds = kinds_get(&count);
+    const size_t *approval = approval_of(guard, RULE_BUDGET);
+    int64_t unseen = count_steps(guard, is_destroyed_unseen);
     struct toll toll;
     const char *what = "";
     bool is_over;
 
-    if (count_steps(guard, is_destroyed) == 0)
+    if (unseen + count_steps(guard, is_destroyed) == 0)
         return;
     toll = toll_of(guard, NULL);
     is_over = toll_is_over(guard, &toll);
@@ -374,8 +379,10 @@ static void judge_budget(struct guard *guard)
         is_over = toll_is_over(guard, &toll);
         what = is_over ? arena_printf(guard->arena, " of kind %s", kinds[i]->name) : "";
     }
-    if (is_over || guard->input->was_over_budget || is_approved(guard, RULE_BUDGET))
+    is_over = is_over || guard->input->was_over_budget;
+    if ((is_over || approval) && count_steps(guard, is_destroyed) > 0)
         hold_all(guard, RULE_BUDGET, toll_reason(guard, &toll, what), is_destroyed);
+    guard->plan->overspends = is_over && (!approval || *approval + (size_t)unseen > 0);
 }
 
 /* What a set can lose: what there is of it, and what left it within a day, or since a person last
@@ -518,6 +525,7 @@ void guard_judge(struct arena *arena, const struct plan_input *input, struct pla
     invariant(plan->match && plan->hold_count == 0 && !plan->approval_steps,
               "the guard judges what was judged, or what is no plan yet");
     plan->approval_steps = arena_array(arena, input->approved_count + 1, sizeof(size_t));
+    plan->approval_ends = arena_array(arena, input->approved_count + 1, sizeof(bool));
     if (input->report_only) {
         hold_rebuilt(&guard);
         count_held(arena, plan);

@@ -247,14 +247,18 @@ struct plan {
     struct hold *holds;
     size_t hold_count;
     size_t *approval_steps; /* of each of plan_input.approved: how many steps it lets through */
+    bool *approval_ends;    /* of each: it is of one step, and ends with it */
     size_t run, deferred, held, reported;     /* of all steps; frozen and contested ones count
                                                * as deferred */
     size_t action_counts[ACTION_RELEASE + 1]; /* of all steps but the derived ones' */
-    size_t leaving, destroying;               /* steps that take something out of Git's set, or
-                                               * destroy it, held or not */
-    size_t resources;                         /* declared */
-    size_t unknown;                           /* objects that nobody could look at */
-    const struct match *match;                /* private to plan/ */
+    size_t destroying; /* steps that destroy something, or may have, held or not */
+    /* More leaves Git's set, or is destroyed, than may be without approval, or it did when it was
+     * held first; whether there is a step now that could be held, or it was approved and has not
+     * ended. */
+    bool collapses, overspends;
+    size_t resources;          /* declared */
+    size_t unknown;            /* objects that nobody could look at */
+    const struct match *match; /* private to plan/ */
 };
 
 /* Never fails: what is wrong with the input is in the plan. */

@@ -107,6 +107,8 @@ struct rack {
     const char *lie;         /* name of the object of which "done" is said and nothing done */
     const char *lie_verb;    /* for this verb only; NULL: for all */
     const char *blur;        /* name of the object that cannot be told about, in answers to looks */
+    const char *blur_all;    /* the same of all whose names begin so */
+    const char *foreign_all; /* all whose names begin so have lost their tag */
     const char *hide;        /* name of the object that such answers leave out */
     const char *torn;        /* commit that cannot be read */
     const char *bare;        /* name of the object that is shown without a spec */

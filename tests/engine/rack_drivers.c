@@ -126,7 +126,8 @@ static struct value *object_make(struct rack *rack, const char *uid)
         value_set_bool(arena, out, "absent", true);
         return out;
     }
-    if (rack->blur && !strcmp(rack->blur, object->name)) {
+    if ((rack->blur && !strcmp(rack->blur, object->name)) ||
+        (rack->blur_all && !strncmp(rack->blur_all, object->name, strlen(rack->blur_all)))) {
         value_set_bool(arena, out, "unknown", true);
         return out;
     }
@@ -145,6 +146,8 @@ static struct value *object_make(struct rack *rack, const char *uid)
                        value_set(arena, value_set(arena, out, "status", value_map(arena)), "exit",
                                  value_map(arena)),
                        "reason", rack->exit_reason);
+    if (rack->foreign_all && !strncmp(rack->foreign_all, object->name, strlen(rack->foreign_all)))
+        value_set_bool(arena, value_set(arena, out, "status", value_map(arena)), "foreign", true);
     if (rack->keeps_chosen)
         value_set_text(arena, value_set(arena, out, "chosen", value_map(arena)), "kept", "before");
     if (rack->is_restless)

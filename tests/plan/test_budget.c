@@ -418,6 +418,21 @@ static void a_hold_holds_something(void **state)
         assert_true(w->plan->holds[i].steps > 0);
 }
 
+/* Four of ten; nobody can look at them. What comes with the same commit must not let them go. */
+static void what_cannot_be_looked_at_is_over_the_budget(void **state)
+{
+    struct world *w = *state;
+
+    world_converge(w, SIX TEN_VOLUMES);
+    world_declare(w, PROJECT I("a") I("b") TEN_VOLUMES V("new"));
+    world_row(w, "Instance", "c")->observed.known = false;
+    world_row(w, "Instance", "d")->observed.known = false;
+    world_row(w, "Instance", "e")->observed.known = false;
+    world_row(w, "Instance", "f")->observed.known = false;
+    assert_int_equal(world_plan(w)->hold_count, 0); /* there is nothing to hold yet */
+    assert_true(w->plan->overspends);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -444,6 +459,7 @@ int main(void)
         TEST(an_empty_set_is_held_by_name),
         TEST(an_empty_set_on_an_empty_rack_is_nothing),
         TEST(a_hold_holds_something),
+        TEST(what_cannot_be_looked_at_is_over_the_budget),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
