@@ -175,7 +175,10 @@ static int namespace_converge(struct step *step, struct error *err)
     const struct record *vpc = step->network.vpc;
     const char *netns = step->network.netns;
     int64_t known = value_get_int(vpc->chosen, "inode", 0);
-    int64_t found = (int64_t)netns_inode(netns);
+    uint64_t inode;
+    if (netns_find(netns, &inode, err) < 0)
+        return err->code;
+    int64_t found = (int64_t)inode;
     if (known && found && known != found) {
         error_set(err, ERR_CONFLICT, "network namespace %s is not the one that was made for VPC %s",
                   netns, vpc->name);
@@ -186,11 +189,11 @@ static int namespace_converge(struct step *step, struct error *err)
         return 0;
     /* Inodes, indices and generations begin again: what was sealed could seem to be of this one. */
     records_note_drop(step->own_dir, step->vpc, REALISE_SEAL);
-    if (netns_create(netns, err) < 0)
+    if (netns_create(netns, err) < 0 || netns_find(netns, &inode, err) < 0)
         return err->code;
     struct record record = *vpc;
     struct value *chosen = value_copy(step->arena, vpc->chosen);
-    value_set_int(step->arena, chosen, "inode", (int64_t)netns_inode(netns));
+    value_set_int(step->arena, chosen, "inode", (int64_t)inode);
     record.chosen = chosen;
     if (record_write(step->own_dir, step->vpc, &record, err) < 0 ||
         records_sync(step->own_dir, step->vpc, err) < 0)
@@ -201,7 +204,9 @@ static int namespace_converge(struct step *step, struct error *err)
 static int vpc_must_be_there(const struct step *step, struct error *err)
 {
     const struct record *vpc = step->network.vpc;
-    uint64_t inode = netns_inode(step->network.netns);
+    uint64_t inode;
+    if (netns_find(step->network.netns, &inode, err) < 0)
+        return err->code;
     if (vpc && inode && (int64_t)inode == value_get_int(vpc->chosen, "inode", 0))
         return 0;
     return error_set(err, ERR_BUSY, "%s %s waits for its VPC to be there",
@@ -351,7 +356,9 @@ static int (*const verbs[])(struct step *step, struct error *err) = {
 static int namespace_is_ours(const struct step *step, struct error *err)
 {
     const struct record *vpc = step->network.vpc;
-    uint64_t inode = vpc ? netns_inode(step->network.netns) : 0;
+    uint64_t inode = 0;
+    if (vpc && netns_find(step->network.netns, &inode, err) < 0)
+        return err->code;
     if (!inode || (int64_t)inode != value_get_int(vpc->chosen, "inode", 0) ||
         vpc_tag_verifies(step->host, &step->network))
         return 0;
@@ -418,9 +425,12 @@ static void group_fail(const struct group *group, const struct error *err)
             *group->outcomes[i] = *err;
 }
 
+/* If it cannot be told whether the namespace is there, the rules are tried, and say why not. */
 static bool is_whole(const struct step *step)
 {
-    return step->network.vpc && netns_inode(step->network.netns);
+    struct error said_later = ERROR_INIT;
+    uint64_t inode;
+    return step->network.vpc && (netns_find(step->network.netns, &inode, &said_later) < 0 || inode);
 }
 
 /* Without its record, too, the rest has to agree: who removed it may have died right after. */

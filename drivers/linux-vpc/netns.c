@@ -52,22 +52,42 @@ int netns_open(const char *name, struct error *err)
         return error_set(err, ERR_NOT_FOUND, "there is no network namespace %s", name);
     if (fd < 0)
         return error_sys(err, "cannot open network namespace %s", name);
-    if (fstatfs(fd, &fs) == 0 && fs.f_type == NSFS_MAGIC)
+    if (fstatfs(fd, &fs) < 0) {
+        error_sys(err, "cannot tell what %s is", path);
+        close(fd);
+        return err->code;
+    }
+    if (fs.f_type == NSFS_MAGIC)
         return fd;
     close(fd);
     return error_set(err, ERR_NOT_FOUND, "%s is a file and no network namespace", path);
 }
 
+int netns_find(const char *name, uint64_t *inode, struct error *err)
+{
+    struct error why = ERROR_INIT;
+    struct stat st;
+    *inode = 0;
+    int fd = netns_open(name, &why);
+    if (fd < 0 && why.code == ERR_NOT_FOUND)
+        return 0;
+    if (fd < 0) {
+        *err = why;
+        return why.code;
+    }
+    int result = fstat(fd, &st);
+    if (result < 0)
+        error_sys(err, "cannot tell which network namespace %s is", name);
+    close(fd);
+    *inode = result < 0 ? 0 : st.st_ino;
+    return result < 0 ? err->code : 0;
+}
+
 uint64_t netns_inode(const char *name)
 {
     struct error ignored = ERROR_INIT;
-    struct stat st;
-    int fd = netns_open(name, &ignored);
-    if (fd < 0)
-        return 0;
-    uint64_t inode = fstat(fd, &st) == 0 ? st.st_ino : 0;
-    close(fd);
-    return inode;
+    uint64_t inode;
+    return netns_find(name, &inode, &ignored) < 0 ? 0 : inode;
 }
 
 /* Makes a namespace, pins it at `path` and comes home. */
@@ -87,14 +107,12 @@ static int netns_make(const char *path, int home, struct error *err)
 
 int netns_create(const char *name, struct error *err)
 {
-    struct error absent = ERROR_INIT;
     char path[PATH_MAX];
-    int there = netns_open(name, &absent);
-    if (there >= 0) {
-        close(there);
-        return 0;
-    }
-    int result = netns_dir_prepare(err);
+    uint64_t there;
+    int result = netns_find(name, &there, err);
+    if (result < 0 || there) /* one that cannot be told about would be hidden below the new one */
+        return result;
+    result = netns_dir_prepare(err);
     if (result < 0)
         return result;
     netns_path(name, path);

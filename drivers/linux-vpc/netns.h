@@ -27,6 +27,8 @@ int netns_open(const char *name, struct error *err);
 
 /* Inode number of the namespace, which proves that a name still means what it
  * meant; 0 if it is not there. */
+int netns_find(const char *name, uint64_t *inode, struct error *err);
+/* The same, where 0 may as well mean that it cannot be told. */
 uint64_t netns_inode(const char *name);
 
 /* Enters the namespace. `*home` is what netns_leave() needs to come back. */

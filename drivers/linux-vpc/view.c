@@ -151,7 +151,9 @@ static int vpc_read(struct view *view, const char *own_dir, struct error *err)
 
 static int kernel_read(struct view *view, const char *own_dir, struct error *err)
 {
-    uint64_t inode = netns_inode(view->network.netns);
+    uint64_t inode;
+    if (netns_find(view->network.netns, &inode, err) < 0)
+        return err->code;
     const struct record *vpc = view->network.vpc;
     view->is_there = vpc && inode && (int64_t)inode == value_get_int(vpc->chosen, "inode", 0);
     view->is_foreign = inode && !view->is_there;
