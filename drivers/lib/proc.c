@@ -113,12 +113,18 @@ int proc_open(pid_t pid, uint64_t start, const char *boot)
 {
     char now[BOOT_ID_TEXT];
     proc_boot_id(now);
-    bool may_live = pid > 0 && start > 0 && strcmp(boot, now) == 0;
-    int pidfd = may_live ? (int)syscall(SYS_pidfd_open, pid, 0) : -1;
-    if (pidfd < 0 || (proc_start_time(pid) == start && !proc_wait(pidfd, 0)))
+    if (pid <= 0 || start == 0 || (now[0] && strcmp(boot, now) != 0))
+        return PROC_GONE;
+    int pidfd = now[0] ? (int)syscall(SYS_pidfd_open, pid, 0) : PROC_UNTOLD;
+    if (pidfd < 0) /* its number may be a thread's by now */
+        return now[0] && (errno == ESRCH || errno == EINVAL || errno == ENOENT) ? PROC_GONE
+                                                                                : PROC_UNTOLD;
+    uint64_t found = proc_start_time(pid);
+    bool has_ended = proc_wait(pidfd, 0);
+    if (found == start && !has_ended)
         return pidfd;
     close(pidfd);
-    return -1;
+    return found || has_ended ? PROC_GONE : PROC_UNTOLD;
 }
 
 /* It is asked again once it is pinned: before, the number may have changed hands. */

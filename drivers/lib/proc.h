@@ -33,7 +33,9 @@ bool proc_owner(pid_t pid, uid_t *owner);
 bool proc_runs(pid_t pid, const char *program);
 
 /* A pidfd of the process that had this pid and start time in that boot: ticks begin again with
- * each. -1 if it is gone, or has ended. */
+ * each. PROC_GONE: it is gone, or has ended. PROC_UNTOLD: nobody can tell, for lack of a descriptor
+ * or of memory; who takes that for gone starts a second one. */
+enum { PROC_GONE = -1, PROC_UNTOLD = -2 };
 int proc_open(pid_t pid, uint64_t start, const char *boot);
 
 /* Waits for a child of ours, whose number is nobody else's until then: how it ended. `err` says of

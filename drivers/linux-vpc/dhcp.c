@@ -97,10 +97,9 @@ pid_t dhcp_pid(struct arena *arena, const char *own_dir, const char *vpc)
 {
     pid_t pid;
     int pidfd = process_open(arena, own_dir, vpc, &pid);
-    if (pidfd < 0)
-        return 0;
-    close(pidfd);
-    return pid;
+    if (pidfd >= 0)
+        close(pidfd);
+    return pidfd == PROC_GONE ? 0 : pid; /* one that cannot be told about may serve as before */
 }
 
 struct sought {

@@ -295,7 +295,8 @@ int power_on(struct instance *instance, const struct settings *settings, const s
     opened_close(&opened);
     if (status < 0)
         return status;
-    instance_refresh(instance);
+    if (instance_refresh(instance, err) < 0)
+        return err->code;
     if (instance->pidfd < 0)
         return error_set(err, ERR_SYSTEM, "QEMU ended at once: %s", instance_last_words(instance));
     return first_words(instance, err);

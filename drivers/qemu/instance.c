@@ -54,14 +54,19 @@ static int record_read(struct instance *instance, struct error *err)
     return machine_read(value_get(record, "machine"), &instance->machine, err);
 }
 
-void instance_refresh(struct instance *instance)
+int instance_refresh(struct instance *instance, struct error *err)
 {
     if (instance->pidfd >= 0)
         close(instance->pidfd);
     instance->pidfd = -1;
-    instance->has_process = process_read(instance->arena, instance->dir_fd, &instance->process);
-    if (instance->has_process)
-        instance->pidfd = process_open(&instance->process, instance->uuid);
+    int is_read = process_read(instance->arena, instance->dir_fd, &instance->process, err);
+    instance->has_process = is_read == 1;
+    int pidfd = is_read == 1 ? process_open(&instance->process, instance->uuid) : PROC_GONE;
+    if (pidfd == PROC_UNTOLD)
+        return error_set(err, ERR_BUSY, "it cannot be told whether QEMU, process %d, still runs",
+                         (int)instance->process.pid);
+    instance->pidfd = pidfd;
+    return is_read < 0 ? is_read : 0;
 }
 
 /* Without its record a machine may still run: a second one on its disks would destroy them. */
@@ -86,7 +91,10 @@ int instance_open(struct spinel_host *host, const char *uid, struct instance *in
         instance_close(instance);
         return not_there(instance, err);
     }
-    instance_refresh(instance);
+    if (instance_refresh(instance, err) < 0) {
+        instance_close(instance);
+        return err->code;
+    }
     return 0;
 }
 

@@ -60,7 +60,7 @@ void instance_tag(struct instance *instance, const struct spinel_op *op);
 int instance_save(struct instance *instance, struct error *err);
 
 /* Looks for the process again, after it was started or may have ended. */
-void instance_refresh(struct instance *instance);
+int instance_refresh(struct instance *instance, struct error *err);
 
 /* Its monitor, for at most `timeout_ms` a command. ERR_BUSY if it does not answer. */
 int instance_monitor(struct instance *instance, int64_t timeout_ms, struct qmp **qmp,

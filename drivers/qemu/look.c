@@ -348,7 +348,8 @@ int instance_look(struct instance *instance, struct spinel_object *object, struc
             *err = local;
             return ERR_BUSY;
         }
-        instance_refresh(instance);
+        if (instance_refresh(instance, err) < 0)
+            return err->code;
         object->spec = value_map(arena);
         object->status = value_map(arena);
         object->damage = value_list(arena);

@@ -116,6 +116,5 @@ int power_off(struct instance *instance, struct stop stop, struct error *err)
     if (!ended && end_process(instance, err) < 0)
         return err->code;
     await_launcher(instance);
-    instance_refresh(instance);
-    return 0;
+    return instance_refresh(instance, err);
 }

@@ -33,19 +33,23 @@ void process_trust(const char *program, bool (*is_machines_user)(uid_t user))
     is_machines = is_machines_user;
 }
 
-static const struct value *read_file(struct arena *arena, int dir_fd, const char *name)
+/* NULL with an error: it cannot be read. What was never whole is as if it were not there. */
+static const struct value *read_file(struct arena *arena, int dir_fd, const char *name,
+                                     struct error *err)
 {
-    struct error ignored = ERROR_INIT;
+    struct error why = ERROR_INIT;
     struct value *value;
-    const char *text = rundir_read(arena, dir_fd, name, &ignored);
-    if (!text || json_read(arena, text, strlen(text), &value, &ignored) < 0)
+    const char *text = rundir_read(arena, dir_fd, name, &why);
+    if (!text && why.code != ERR_NOT_FOUND && why.code != ERR_CORRUPT)
+        *err = why;
+    if (!text || json_read(arena, text, strlen(text), &value, &why) < 0)
         return NULL;
     return value;
 }
 
-bool process_read(struct arena *arena, int dir_fd, struct process *process)
+int process_read(struct arena *arena, int dir_fd, struct process *process, struct error *err)
 {
-    const struct value *map = read_file(arena, dir_fd, "process.json");
+    const struct value *map = read_file(arena, dir_fd, "process.json", err);
     *process = (struct process){
         .pid = (pid_t)value_get_int(map, "pid", 0),
         .launcher = (pid_t)value_get_int(map, "launcher", 0),
@@ -54,6 +58,8 @@ bool process_read(struct arena *arena, int dir_fd, struct process *process)
         .since = value_get_int(map, "since", 0),
     };
     snprintf(process->boot, sizeof process->boot, "%s", value_get_text(map, "boot", ""));
+    if (err->code != ERR_NONE)
+        return err->code;
     return process->pid > 0 && process->start > 0;
 }
 
@@ -71,7 +77,8 @@ int process_write(int dir_fd, const struct process *process, struct error *err)
 bool process_read_exit(struct arena *arena, int dir_fd, const struct process *process,
                        struct process_exit *out)
 {
-    const struct value *map = read_file(arena, dir_fd, "exit.json");
+    struct error ignored = ERROR_INIT;
+    const struct value *map = read_file(arena, dir_fd, "exit.json", &ignored);
     if (!map || value_get_int(map, "pid", 0) != process->pid)
         return false;
     const struct value *event = value_get(map, "event");
@@ -115,14 +122,16 @@ int process_open(const struct process *process, const char *uuid)
     int pidfd = proc_open(process->pid, process->start, process->boot);
     if (pidfd < 0 || proc_has_argument(process->pid, UUID_OPTION, uuid))
         return pidfd;
-    /* Between fork and exec it has no uuid yet, but a launcher that waits for it. */
+    /* Between fork and exec it has no uuid yet, but a launcher that waits for it; without one it
+     * ends. */
     int launcher = process_open_launcher(process);
     if (launcher >= 0) {
         close(launcher);
         return pidfd;
     }
+    bool has_ended = proc_wait(pidfd, 0);
     close(pidfd);
-    return -1;
+    return has_ended ? PROC_GONE : PROC_UNTOLD;
 }
 
 int process_open_launcher(const struct process *process)

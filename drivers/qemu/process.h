@@ -34,8 +34,9 @@ struct process_exit {
     const char *reason; /* of a SHUTDOWN: "guest-shutdown", "host-qmp-quit", ... or NULL */
 };
 
-/* Both are false when the file is missing, or is not of the process asked for. */
-bool process_read(struct arena *arena, int dir_fd, struct process *process);
+/* 1; 0: the file is missing, or tells of none; or <0: it cannot be read. */
+int process_read(struct arena *arena, int dir_fd, struct process *process, struct error *err);
+/* False when the file is missing, or is not of the process asked for. */
 bool process_read_exit(struct arena *arena, int dir_fd, const struct process *process,
                        struct process_exit *out);
 
@@ -46,7 +47,7 @@ int process_write_exit(int dir_fd, pid_t pid, int wait_status, const char *event
                        struct error *err);
 
 /* A pidfd of the process if it lives and is ours: to be polled, signalled and
- * closed. -1 if it is gone. */
+ * closed. Else PROC_GONE or PROC_UNTOLD. */
 int process_open(const struct process *process, const char *uuid);
 int process_open_launcher(const struct process *process);
 

@@ -177,8 +177,8 @@ static void process_follow(struct spinel_host *host, struct watched *watched)
     char uuid[37];
     int dir_fd = -1;
     const char *dir = native_instance_dir(arena, spinel_state_dir(host), watched->uid);
-    if (rundir_open(dir, &dir_fd, &ignored) == 0 && process_read(arena, dir_fd, &process) &&
-        process.pid != watched->pid) {
+    if (rundir_open(dir, &dir_fd, &ignored) == 0 &&
+        process_read(arena, dir_fd, &process, &ignored) == 1 && process.pid != watched->pid) {
         process_forget(host, watched);
         int pidfd = process_open_launcher(&process);
         if (pidfd < 0)

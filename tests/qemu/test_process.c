@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <cmocka.h>
 
 #include "drivers/qemu/process.c"
@@ -171,6 +172,48 @@ static void one_that_has_ended_is_none(void **state)
     end(pid);
 }
 
+/* From now on no descriptor is free; the limit of before. */
+static struct rlimit descriptors_use_up(void)
+{
+    struct rlimit before, none;
+    int next = dup(STDERR_FILENO);
+    assert_true(next >= 0);
+    close(next);
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+    none = (struct rlimit){.rlim_cur = (rlim_t)next, .rlim_max = before.rlim_max};
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+    return before;
+}
+
+static void one_that_cannot_be_told_about_has_not_ended(void **state)
+{
+    (void)state;
+    struct error err = ERROR_INIT;
+    struct arena *arena = arena_new();
+    pid_t pid = start(geteuid());
+    struct process process = {.pid = pid, .start = proc_start_time(pid)}, found;
+    proc_boot_id(process.boot);
+    int dir = open(own_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    assert_true(dir >= 0);
+    assert_int_equal(process_read(arena, dir, &found, &err), 0);
+    assert_int_equal(process_write(dir, &process, &err), 0);
+    assert_int_equal(process_read(arena, dir, &found, &err), 1);
+    struct rlimit before = descriptors_use_up();
+    int opened = process_open(&process, uuid);
+    int is_read = process_read(arena, dir, &found, &err);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+    assert_int_equal(opened, PROC_UNTOLD);
+    assert_true(is_read < 0);
+    opened = process_open(&process, uuid);
+    assert_true(opened >= 0);
+    close(opened);
+    end(pid);
+    assert_int_equal(process_open(&process, uuid), PROC_GONE);
+    assert_int_equal(unlinkat(dir, "process.json", 0), 0);
+    close(dir);
+    arena_free(arena);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -181,6 +224,7 @@ int main(void)
         TEST(a_process_of_a_claimed_user_is_one_whatever_is_set_now),
         TEST(of_our_own_user_only_a_qemu_is_one),
         TEST(one_that_has_ended_is_none),
+        TEST(one_that_cannot_be_told_about_has_not_ended),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -40,7 +40,8 @@ UNITS = {
     'model/durable': ['driver/test_file_sync', 'driver/test_qemu'],
     'drivers/file': ['driver/test_place', 'driver/test_file_sync', 'driver/test_file_group', 'driver/test_pool', 'driver/test_image', 'driver/test_file'],
     'drivers/linux-vpc': tests('linux_vpc'),
-    'drivers/lib': ['driver/test_guard', 'driver/test_ledger', 'driver/test_call', 'driver/test_group', 'driver/test_conformance', 'driver/test_image', 'driver/test_file'],
+    'drivers/qemu': tests('qemu'),
+    'drivers/lib': ['qemu/test_process', 'driver/test_guard', 'driver/test_ledger', 'driver/test_call', 'driver/test_group', 'driver/test_conformance', 'driver/test_image', 'driver/test_file'],
 }
 
 
