@@ -350,9 +350,10 @@ static void one_look_without_word_ends_no_approval(void **state)
     rack_settle(rack, "4");
     const struct plan *plan = target(rack, "5");
     assert_int_equal(plan->hold_count, 1);
+    const char *id = arena_text(rack->arena, plan->holds[0].id);
     rack->blur_all = "old";
     old_notice(rack, 4, "its pool is away");
-    assert_int_equal(store_hold_approve(rack->store, plan->holds[0].id, "ann", 1, &err), 0);
+    assert_int_equal(store_hold_approve(rack->store, id, "ann", 1, &err), 0);
     rack_run(rack, MINUTE_MS);
     core_policy_changed(rack->core);
     minutes_pass(rack, 10);
