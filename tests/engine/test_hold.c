@@ -165,8 +165,7 @@ static void machines_declare(struct rack *rack, int commit, int machines, int ba
 static void old_notice(struct rack *rack, int count, const char *why)
 {
     for (int i = 0; i < count; i++) {
-        char name[8];
-        snprintf(name, sizeof name, "old%d", i);
+        const char *name = arena_printf(rack->arena, "old%d", i);
         rack_notice(rack, "disk", rack_object(rack, "Volume", name)->uid, why);
     }
     rack_run(rack, MINUTE_MS);
