@@ -129,11 +129,18 @@ spec() {
 }
 
 # until_true SECONDS COMMAND...
+# What the next reader will want to know of a guest that did not do it.
+still_not() {
+    echo "still not so: $*"
+    look '.status | {state, accel, exit}' || true
+    tail -n 20 "$STATE/instances/$INSTANCE/serial.log" "$STATE/instances/$INSTANCE/qemu.log" || true
+}
+
 until_true() {
     local end=$((SECONDS + $1))
     shift
     until "$@"; do
-        [ $SECONDS -lt $end ] || { echo "still not so: $*"; return 1; }
+        [ $SECONDS -lt $end ] || { still_not "$@"; return 1; }
         sleep 0.2
     done
 }
