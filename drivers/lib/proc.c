@@ -21,19 +21,35 @@
 
 enum { WAIT_MAX_MS = 3600000 };
 
-/* The start of a file of the process, as a string; -1: it is gone. */
+/* By errno, of a process that was asked about: one that may not be looked at is none of ours. Its
+ * number may be a thread's by now. */
+static int why_not(void)
+{
+    bool is_none =
+        errno == ESRCH || errno == ENOENT || errno == EINVAL || errno == EACCES || errno == EPERM;
+    return is_none ? PROC_GONE : PROC_UNTOLD;
+}
+
+/* The start of a file of the process, as a string; or why not. */
 static ssize_t file_read(pid_t pid, const char *name, char *out, size_t size)
 {
     char path[64];
     snprintf(path, sizeof path, "/proc/%d/%s", (int)pid, name);
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
-        return -1;
+        return why_not();
     ssize_t got = read(fd, out, size - 1);
-    close(fd);
-    if (got >= 0)
+    if (got < 0)
+        got = why_not();
+    else
         out[got] = '\0';
+    close(fd);
     return got;
+}
+
+static int untold_or_no(ssize_t got)
+{
+    return got == PROC_UNTOLD ? PROC_UNTOLD : 0;
 }
 
 void proc_boot_id(char out[BOOT_ID_TEXT])
@@ -62,7 +78,7 @@ uint64_t proc_start_time(pid_t pid)
     return at && sscanf(at, " %" SCNu64, &start) == 1 ? start : 0;
 }
 
-bool proc_has_argument(pid_t pid, const char *name, const char *value)
+int proc_has_argument(pid_t pid, const char *name, const char *value)
 {
     char line[4096];
     ssize_t len = file_read(pid, "cmdline", line, sizeof line);
@@ -72,18 +88,19 @@ bool proc_has_argument(pid_t pid, const char *name, const char *value)
         const char *next = at + strlen(at) + 1;
         return !value || (next < line + len && strcmp(next, value) == 0);
     }
-    return false;
+    return untold_or_no(len);
 }
 
-bool proc_owner(pid_t pid, uid_t *owner)
+int proc_owner(pid_t pid, uid_t *owner)
 {
     char status[4096];
     unsigned real, effective, saved, files;
-    if (file_read(pid, "status", status, sizeof status) <= 0)
-        return false;
+    ssize_t len = file_read(pid, "status", status, sizeof status);
+    if (len <= 0)
+        return untold_or_no(len);
     const char *line = strstr(status, "\nUid:");
     if (!line || sscanf(line, "\nUid: %u %u %u %u", &real, &effective, &saved, &files) != 4)
-        return false;
+        return 0;
     *owner = real;
     return real == effective && real == saved && real == files;
 }
@@ -94,13 +111,13 @@ static const char *base_name(const char *path)
     return slash ? slash + 1 : path;
 }
 
-bool proc_runs(pid_t pid, const char *program)
+int proc_runs(pid_t pid, const char *program)
 {
     char link[64], file[PATH_MAX], found[PATH_MAX];
     snprintf(link, sizeof link, "/proc/%d/exe", (int)pid);
     ssize_t len = readlink(link, file, sizeof file - 1);
     if (len < 0)
-        return false;
+        return untold_or_no(why_not());
     file[len] = '\0';
     size_t end = (size_t)len - strlen(DELETED);
     if (len > (ssize_t)strlen(DELETED) && strcmp(file + end, DELETED) == 0)
@@ -109,16 +126,21 @@ bool proc_runs(pid_t pid, const char *program)
     return strcmp(base_name(file), base_name(is_path ? found : program)) == 0;
 }
 
+static int pin(pid_t pid)
+{
+    int pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
+    return pidfd < 0 ? why_not() : pidfd;
+}
+
 int proc_open(pid_t pid, uint64_t start, const char *boot)
 {
     char now[BOOT_ID_TEXT];
     proc_boot_id(now);
     if (pid <= 0 || start == 0 || (now[0] && strcmp(boot, now) != 0))
         return PROC_GONE;
-    int pidfd = now[0] ? (int)syscall(SYS_pidfd_open, pid, 0) : PROC_UNTOLD;
-    if (pidfd < 0) /* its number may be a thread's by now */
-        return now[0] && (errno == ESRCH || errno == EINVAL || errno == ENOENT) ? PROC_GONE
-                                                                                : PROC_UNTOLD;
+    int pidfd = now[0] ? pin(pid) : PROC_UNTOLD;
+    if (pidfd < 0)
+        return pidfd;
     uint64_t found = proc_start_time(pid);
     bool has_ended = proc_wait(pidfd, 0);
     if (found == start && !has_ended)
@@ -128,13 +150,18 @@ int proc_open(pid_t pid, uint64_t start, const char *boot)
 }
 
 /* It is asked again once it is pinned: before, the number may have changed hands. */
-static int open_if(pid_t pid, bool (*is_it)(pid_t pid, const void *context), const void *context)
+static int open_if(pid_t pid, int (*is_it)(pid_t pid, const void *context), const void *context)
 {
-    int pidfd = is_it(pid, context) ? (int)syscall(SYS_pidfd_open, pid, 0) : -1;
-    if (pidfd < 0 || (is_it(pid, context) && !proc_wait(pidfd, 0)))
+    int is = is_it(pid, context);
+    int pidfd = is > 0 ? pin(pid) : is < 0 ? PROC_UNTOLD : PROC_GONE;
+    if (pidfd < 0)
+        return pidfd;
+    is = is_it(pid, context);
+    bool has_ended = proc_wait(pidfd, 0);
+    if (is > 0 && !has_ended)
         return pidfd;
     close(pidfd);
-    return -1;
+    return is < 0 && !has_ended ? PROC_UNTOLD : PROC_GONE;
 }
 
 int proc_reap(pid_t pid, const char *name, int *status, struct error *err)
@@ -146,18 +173,22 @@ int proc_reap(pid_t pid, const char *name, int *status, struct error *err)
     return 0;
 }
 
-int proc_find(bool (*is_it)(pid_t pid, const void *context), const void *context, pid_t *pid)
+int proc_find(int (*is_it)(pid_t pid, const void *context), const void *context, pid_t *pid)
 {
     DIR *proc = opendir("/proc");
-    int pidfd = -1;
-    for (const struct dirent *entry; proc && pidfd < 0 && (entry = readdir(proc));) {
+    int pidfd = PROC_GONE, none = proc ? PROC_GONE : PROC_UNTOLD;
+    errno = 0;
+    for (const struct dirent *entry; proc && pidfd < 0 && (entry = readdir(proc)); errno = 0) {
         *pid = (pid_t)strtol(entry->d_name, NULL, 10);
-        if (*pid > 0)
-            pidfd = open_if(*pid, is_it, context);
+        pidfd = *pid > 0 ? open_if(*pid, is_it, context) : PROC_GONE;
+        if (pidfd == PROC_UNTOLD)
+            none = PROC_UNTOLD;
     }
+    if (pidfd < 0 && errno)
+        none = PROC_UNTOLD;
     if (proc)
         closedir(proc);
-    return pidfd;
+    return pidfd < 0 ? none : pidfd;
 }
 
 bool proc_wait(int pidfd, int64_t timeout_ms)

@@ -449,9 +449,10 @@ static int group_run(struct step *step, const struct group *group, struct error 
 {
     if (step_reload(step, err) < 0 || namespace_is_ours(step, err) < 0)
         return err->code;
-    bool was_unfinished =
-        records_read_file(step->arena, step->own_dir, step->vpc, REALISE_UNFINISHED) != NULL;
-    if (records_note_file(step->own_dir, step->vpc, REALISE_UNFINISHED, value_map(step->arena),
+    const struct value *was_unfinished;
+    if (records_read_file(step->arena, step->own_dir, step->vpc, REALISE_UNFINISHED,
+                          &was_unfinished, err) < 0 ||
+        records_note_file(step->own_dir, step->vpc, REALISE_UNFINISHED, value_map(step->arena),
                           err) < 0)
         return err->code;
     taps_remove(step, group);

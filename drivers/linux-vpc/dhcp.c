@@ -81,7 +81,11 @@ static char *leases_kept(struct arena *arena, const struct network *network, con
 
 static int process_open(struct arena *arena, const char *own_dir, const char *vpc, pid_t *pid)
 {
-    const struct value *process = records_read_file(arena, own_dir, vpc, PROCESS_FILE);
+    struct error ignored = ERROR_INIT;
+    const struct value *process;
+    *pid = 0;
+    if (records_read_file(arena, own_dir, vpc, PROCESS_FILE, &process, &ignored) < 0)
+        return PROC_UNTOLD;
     *pid = (pid_t)value_get_int(process, "pid", 0);
     return proc_open(*pid, (uint64_t)value_get_int(process, "started", 0),
                      value_get_text(process, "boot", ""));
@@ -109,16 +113,20 @@ struct sought {
 };
 
 /* Anybody can say that argument: only dnsmasq, run by us or as its own user, is believed. */
-static bool is_sought(pid_t pid, const void *context)
+static int is_sought(pid_t pid, const void *context)
 {
     const struct sought *sought = context;
     uid_t owner;
-    return proc_has_argument(pid, sought->argument, NULL) && proc_owner(pid, &owner) &&
-           (owner == geteuid() || owner == sought->user) && proc_runs(pid, sought->program);
+    int is = proc_has_argument(pid, sought->argument, NULL);
+    if (is > 0)
+        is = proc_owner(pid, &owner);
+    if (is <= 0)
+        return is;
+    return owner == geteuid() || owner == sought->user ? proc_runs(pid, sought->program) : 0;
 }
 
 /* One that serves this VPC: the noted one, or another: who started it may have died before the
- * note. -1: there is none. */
+ * note. PROC_GONE or PROC_UNTOLD: none is found. */
 static int process_find(struct arena *arena, const char *own_dir, const struct network *network,
                         const struct dhcp_settings *settings)
 {
@@ -130,7 +138,7 @@ static int process_find(struct arena *arena, const char *own_dir, const struct n
         .user = user ? user->pw_uid : geteuid(),
     };
     int noted = process_open(arena, own_dir, network->records->vpc, &pid);
-    if (noted >= 0 && proc_has_argument(pid, sought.argument, NULL))
+    if (noted >= 0 && proc_has_argument(pid, sought.argument, NULL) > 0)
         return noted;
     if (noted >= 0)
         close(noted);
@@ -165,6 +173,9 @@ static int processes_stop(struct arena *arena, const char *own_dir, const struct
 {
     for (int stopped = 0; stopped < STOPPED_MAX; stopped++) {
         int pidfd = process_find(arena, own_dir, network, settings);
+        if (pidfd == PROC_UNTOLD)
+            return error_set(err, ERR_BUSY, "it cannot be told whether dnsmasq of %s runs",
+                             network->netns);
         if (pidfd < 0)
             return 0;
         bool has_ended = process_stop(pidfd);
@@ -279,7 +290,10 @@ static bool is_same_process(struct arena *arena, const char *own_dir, const stru
                             const char *digest)
 {
     const char *vpc = network->records->vpc;
-    const struct value *process = records_read_file(arena, own_dir, vpc, PROCESS_FILE);
+    struct error ignored = ERROR_INIT;
+    const struct value *process;
+    if (records_read_file(arena, own_dir, vpc, PROCESS_FILE, &process, &ignored) < 0)
+        return false;
     const char *leases = dhcp_file_text(arena, dhcp_path(arena, network, "leases"));
     return dhcp_pid(arena, own_dir, vpc) &&
            strcmp(value_get_text(process, "config", ""), digest) == 0 &&

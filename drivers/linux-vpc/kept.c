@@ -133,6 +133,7 @@ static void file_add(struct kept_vpc *vpc, const char *name, const struct stat *
 static void file_refresh(struct kept_vpc *vpc, const char *path, const char *name)
 {
     struct stat st;
+    struct error ignored = ERROR_INIT;
     struct kept *file = file_find(vpc, name);
     if (stat(path, &st) < 0 || !S_ISREG(st.st_mode))
         return;
@@ -145,8 +146,8 @@ static void file_refresh(struct kept_vpc *vpc, const char *path, const char *nam
     if (!is_settled(&st) || kept_bytes > KEPT_MAX_BYTES)
         return;
     struct arena *arena = arena_new_sized(FILE_BYTES);
-    const struct value *value = records_read_path(arena, path);
-    if (value)
+    struct value *value;
+    if (records_read_path(arena, path, &value, &ignored) == 0 && value)
         file_add(vpc, name, &st, arena, value);
     else
         arena_free(arena);

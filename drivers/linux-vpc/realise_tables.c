@@ -329,15 +329,16 @@ int realise_tables(const struct realise *realise, const struct policy *policy,
 {
     const char *own_dir = realise->own_dir, *vpc = realise->network->records->vpc;
     struct tables tables = {
-        .realise = realise,
-        .links = links,
-        .policy = policy,
-        .before = records_read_file(realise->arena, own_dir, vpc, REALISE_COMMITTED),
-        .before_spoof = records_read_file(realise->arena, own_dir, vpc, REALISE_COMMITTED_SPOOF),
-        .frame = TEXT_INIT};
-    const struct value *seal = records_read_file(realise->arena, own_dir, vpc, REALISE_SEAL);
+        .realise = realise, .links = links, .policy = policy, .frame = TEXT_INIT};
+    const struct value *seal;
     bool is_settled = false;
     int result = 0;
+    if (records_read_file(realise->arena, own_dir, vpc, REALISE_COMMITTED, &tables.before, err) <
+            0 ||
+        records_read_file(realise->arena, own_dir, vpc, REALISE_COMMITTED_SPOOF,
+                          &tables.before_spoof, err) < 0 ||
+        records_read_file(realise->arena, own_dir, vpc, REALISE_SEAL, &seal, err) < 0)
+        return err->code;
     rules_compile(&tables);
     chains_compile(&tables);
     for (int turn = 0; result == 0 && !is_settled && turn < TURNS; turn++)

@@ -75,30 +75,42 @@ static int file_read(const char *path, struct text *out)
         return -1;
     while ((got = fread(buffer, 1, sizeof buffer, file)) > 0 && out->len < RECORD_MAX_BYTES)
         text_add_n(out, buffer, got);
-    int failed = ferror(file);
+    bool has_failed = ferror(file);
+    int reason = errno;
     fclose(file);
-    return failed ? -1 : 0;
+    errno = reason;
+    return has_failed ? -1 : 0;
 }
 
-struct value *records_read_path(struct arena *arena, const char *path)
+int records_read_path(struct arena *arena, const char *path, struct value **out, struct error *err)
 {
     struct text text = TEXT_INIT;
     struct error ignored = ERROR_INIT;
-    struct value *value = NULL;
-    if (file_read(path, &text) < 0 || json_read(arena, text.data, text.len, &value, &ignored) < 0)
-        value = NULL;
+    int result = 0;
+    *out = NULL;
+    if (file_read(path, &text) == 0) {
+        if (json_read(arena, text.data, text.len, out, &ignored) < 0)
+            *out = NULL;
+    } else if (errno != ENOENT && errno != EISDIR) {
+        result = error_sys(err, "cannot read %s", path);
+    }
     text_free(&text);
-    return value;
+    return result;
 }
 
-const struct value *records_read_file(struct arena *arena, const char *own_dir, const char *vpc,
-                                      const char *name)
+int records_read_file(struct arena *arena, const char *own_dir, const char *vpc, const char *name,
+                      const struct value **out, struct error *err)
 {
     char path[PATH_MAX];
     struct stat st;
+    struct value *value = NULL;
     vpc_path(path, own_dir, vpc, name);
-    const struct value *kept = stat(path, &st) == 0 ? kept_find(vpc, name, &st) : NULL;
-    return kept ? kept : records_read_path(arena, path);
+    *out = stat(path, &st) == 0 ? kept_find(vpc, name, &st) : NULL;
+    if (*out)
+        return 0;
+    int result = records_read_path(arena, path, &value, err);
+    *out = value;
+    return result;
 }
 
 /* Of the VPC that is gone, with all that was in it, too. Whoever made the directory may have died
@@ -357,6 +369,7 @@ static int record_read(struct arena *arena, int dir, const char *path, const cha
 {
     char file[PATH_MAX + NAME_MAX + 2];
     struct stat st;
+    struct value *value;
     const struct record *kept =
         fstatat(dir, name, &st, 0) == 0 ? kept_record(vpc, name, &st) : NULL;
     if (kept) {
@@ -364,9 +377,15 @@ static int record_read(struct arena *arena, int dir, const char *path, const cha
         return 0;
     }
     snprintf(file, sizeof file, "%s/%s", path, name);
-    if (!is_as_written(arena, name, records_read_path(arena, file), record))
-        return error_set(err, ERR_CORRUPT, "%s does not read as it was written", file);
-    return spec_check(record, err) < 0 ? error_wrap(err, "%s", file) : 0;
+    if (records_read_path(arena, file, &value, err) < 0)
+        return err->code;
+    if (is_as_written(arena, name, value, record) && spec_check(record, err) == 0)
+        return 0;
+    if (err->code == ERR_NONE)
+        error_set(err, ERR_CORRUPT, "%s does not read as it was written", file);
+    else
+        error_wrap(err, "%s", file);
+    return error_hint(err, "Remove the file; the next apply writes it anew.");
 }
 
 static void record_add(struct arena *arena, struct records *records, const struct record *record)
@@ -386,7 +405,7 @@ static int record_load(struct arena *arena, DIR *dir, const char *path, const ch
 {
     struct record record;
     if (record_read(arena, dirfd(dir), path, out->vpc, name, &record, err) < 0)
-        return error_hint(err, "Remove the file; the next apply writes it anew.");
+        return err->code;
     record_add(arena, out, &record);
     return 0;
 }

@@ -111,12 +111,13 @@ int records_forget(const char *own_dir, const char *vpc, struct error *err);
 /* Removes the directory if there is nothing in it. */
 void records_forget_empty(const char *own_dir, const char *vpc);
 
-/* One file of the VPC's directory: read into the arena, or as it was read before (kept.h); NULL if
- * it is not there or does not read; written atomically and durably. `name` without directory. */
-const struct value *records_read_file(struct arena *arena, const char *own_dir, const char *vpc,
-                                      const char *name);
+/* One file of the VPC's directory: read into the arena, or as it was read before (kept.h); `*out`
+ * is NULL if there is none or it holds no JSON; an error if that cannot be told. Written atomically
+ * and durably. `name` without directory. */
+int records_read_file(struct arena *arena, const char *own_dir, const char *vpc, const char *name,
+                      const struct value **out, struct error *err);
 /* The same by its path, and from the disk in any case. */
-struct value *records_read_path(struct arena *arena, const char *path);
+int records_read_path(struct arena *arena, const char *path, struct value **out, struct error *err);
 int records_write_file(const char *own_dir, const char *vpc, const char *name,
                        const struct value *value, struct error *err);
 /* The same of what describes the kernel's state, which no power cut survives: it is not synced. */

@@ -75,10 +75,13 @@ int sysctl_write(const char *name, const char *value, struct error *err)
     return result;
 }
 
-static struct value *sysctl_record(struct arena *arena, const char *own_dir)
+static int sysctl_record(struct arena *arena, const char *own_dir, struct value **out,
+                         struct error *err)
 {
-    const struct value *record = records_read_file(arena, own_dir, ".", SYSCTL_FILE);
-    return value_is_map(record) ? value_copy(arena, record) : value_map(arena);
+    const struct value *record;
+    int result = records_read_file(arena, own_dir, ".", SYSCTL_FILE, &record, err);
+    *out = value_is_map(record) ? value_copy(arena, record) : value_map(arena);
+    return result;
 }
 
 static bool is_of_this_boot(const struct value *entry)
@@ -91,10 +94,10 @@ static bool is_of_this_boot(const struct value *entry)
 static int sysctl_note(const char *own_dir, const char *name, const char *value, struct error *err)
 {
     char before[SYSCTL_MAX], boot[BOOT_ID_TEXT];
-    int result = 0;
     struct arena *arena = arena_new();
-    struct value *record = sysctl_record(arena, own_dir);
-    bool is_noted = is_of_this_boot(value_get(record, name));
+    struct value *record;
+    int result = sysctl_record(arena, own_dir, &record, err);
+    bool is_noted = result < 0 || is_of_this_boot(value_get(record, name));
     if (!is_noted && sysctl_read(name, before) < 0) {
         result = errno == ENOENT ? 0 : cannot_read(name, err);
     } else if (!is_noted) {
@@ -118,25 +121,13 @@ int sysctl_change(const char *own_dir, const char *name, const char *value, stru
     return result < 0 ? result : sysctl_write(name, value, err);
 }
 
-/* What cannot be read now is not forgotten; what is no record tells nothing. */
-static int record_check(const char *path, struct error *err)
-{
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
-        return errno == ENOENT ? 0 : error_sys(err, "cannot read %s", path);
-    close(fd);
-    return 0;
-}
-
 int sysctl_restore(const char *own_dir, struct error *err)
 {
     char path[PATH_MAX];
     snprintf(path, sizeof path, "%s/%s", own_dir, SYSCTL_FILE);
-    int result = record_check(path, err);
-    if (result < 0)
-        return result;
     struct arena *arena = arena_new();
-    const struct value *record = sysctl_record(arena, own_dir);
+    struct value *record;
+    int result = sysctl_record(arena, own_dir, &record, err);
     for (size_t i = 0; i < record->pair_count && result >= 0; i++) {
         const struct pair *pair = &record->pairs[i];
         if (!is_of_this_boot(pair->value))

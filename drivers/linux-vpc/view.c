@@ -115,12 +115,12 @@ static int tables_read(struct view *view, const char *own_dir, struct error *err
         [VIEW_SPOOF] = "netdev " COMPILE_TABLE,
         [VIEW_HOST] = realise_host_table(view->arena, &view->network),
     };
-    const struct value *committed =
-        records_read_file(view->arena, own_dir, view->records.vpc, REALISE_COMMITTED);
-    const struct value *spoof =
-        records_read_file(view->arena, own_dir, view->records.vpc, REALISE_COMMITTED_SPOOF);
-    const struct value *seal =
-        records_read_file(view->arena, own_dir, view->records.vpc, REALISE_SEAL);
+    const char *vpc = view->records.vpc;
+    const struct value *committed, *spoof, *seal;
+    if (records_read_file(view->arena, own_dir, vpc, REALISE_COMMITTED, &committed, err) < 0 ||
+        records_read_file(view->arena, own_dir, vpc, REALISE_COMMITTED_SPOOF, &spoof, err) < 0 ||
+        records_read_file(view->arena, own_dir, vpc, REALISE_SEAL, &seal, err) < 0)
+        return err->code;
     uint32_t generation = seal_generation(view->network.netns);
     bool is_last = seal_is_last(seal, view->network.netns, generation);
     const bool is_sealed[VIEW_TABLES] = {
@@ -140,10 +140,11 @@ static int tables_read(struct view *view, const char *own_dir, struct error *err
 /* What is of the VPC alone. */
 static int vpc_read(struct view *view, const char *own_dir, struct error *err)
 {
-    if (settings_read(view, err) < 0)
+    const struct value *unfinished;
+    if (settings_read(view, err) < 0 || records_read_file(view->arena, own_dir, view->records.vpc,
+                                                          REALISE_UNFINISHED, &unfinished, err) < 0)
         return err->code;
-    view->is_unfinished =
-        records_read_file(view->arena, own_dir, view->records.vpc, REALISE_UNFINISHED) != NULL;
+    view->is_unfinished = unfinished != NULL;
     view->dhcp_pid = dhcp_pid(view->arena, own_dir, view->records.vpc);
     view->dhcp_damage = dhcp_damage(view->arena, &view->network, view->dhcp_pid);
     return 0;

@@ -221,7 +221,9 @@ static int prepare(struct instance *instance, const struct settings *settings,
 
 static int refuse_twin(const struct instance *instance, struct error *err)
 {
-    pid_t pid = process_find(instance->uuid);
+    pid_t pid;
+    if (process_find(instance->uuid, &pid, err) < 0)
+        return err->code;
     if (pid == 0)
         return 0;
     error_set(err, ERR_CONFLICT, "process %d already runs a machine with uuid %s", (int)pid,

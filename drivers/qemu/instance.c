@@ -72,8 +72,8 @@ int instance_refresh(struct instance *instance, struct error *err)
 /* Without its record a machine may still run: a second one on its disks would destroy them. */
 static int not_there(const struct instance *instance, struct error *err)
 {
-    pid_t pid = err->code == ERR_NOT_FOUND ? process_find(instance->uuid) : 0;
-    if (!pid)
+    pid_t pid;
+    if (err->code != ERR_NOT_FOUND || process_find(instance->uuid, &pid, err) < 0 || !pid)
         return err->code;
     error_set(err, ERR_CONFLICT, "process %d runs this machine, but its record in %s is gone",
               (int)pid, instance->dir);

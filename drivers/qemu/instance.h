@@ -59,7 +59,8 @@ void instance_tag(struct instance *instance, const struct spinel_op *op);
 /* Writes the record, durable. */
 int instance_save(struct instance *instance, struct error *err);
 
-/* Looks for the process again, after it was started or may have ended. */
+/* Looks for the process again, after it was started or may have ended. ERR_BUSY if it cannot be
+ * told whether it still runs, or why its file cannot be read; `pidfd` is -1 then too. */
 int instance_refresh(struct instance *instance, struct error *err);
 
 /* Its monitor, for at most `timeout_ms` a command. ERR_BUSY if it does not answer. */

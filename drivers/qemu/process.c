@@ -120,7 +120,7 @@ int process_write_exit(int dir_fd, pid_t pid, int wait_status, const char *event
 int process_open(const struct process *process, const char *uuid)
 {
     int pidfd = proc_open(process->pid, process->start, process->boot);
-    if (pidfd < 0 || proc_has_argument(process->pid, UUID_OPTION, uuid))
+    if (pidfd < 0 || proc_has_argument(process->pid, UUID_OPTION, uuid) > 0)
         return pidfd;
     /* Between fork and exec it has no uuid yet, but a launcher that waits for it; without one it
      * ends. */
@@ -141,19 +141,26 @@ int process_open_launcher(const struct process *process)
 
 /* The uuid is no secret, and whoever bears it keeps a machine from being started: none but a
  * process of a user that only machines run as, or a QEMU of our own user's, is believed. */
-static bool is_machine(pid_t pid, const void *uuid)
+static int is_machine(pid_t pid, const void *uuid)
 {
     uid_t owner;
-    return proc_has_argument(pid, UUID_OPTION, uuid) && proc_owner(pid, &owner) &&
-           (is_machines(owner) || (owner == geteuid() && proc_runs(pid, own_program)));
+    int is = proc_has_argument(pid, UUID_OPTION, uuid);
+    if (is > 0)
+        is = proc_owner(pid, &owner);
+    if (is <= 0 || is_machines(owner))
+        return is;
+    return owner == geteuid() ? proc_runs(pid, own_program) : 0;
 }
 
-pid_t process_find(const char *uuid)
+int process_find(const char *uuid, pid_t *pid, struct error *err)
 {
-    pid_t pid;
-    int pidfd = own_program ? proc_find(is_machine, uuid, &pid) : -1;
+    int pidfd = own_program ? proc_find(is_machine, uuid, pid) : PROC_GONE;
+    if (pidfd == PROC_UNTOLD)
+        return error_set(err, ERR_BUSY, "it cannot be told whether a process runs machine %s",
+                         uuid);
     if (pidfd < 0)
-        return 0;
-    close(pidfd);
-    return pid;
+        *pid = 0;
+    else
+        close(pidfd);
+    return 0;
 }

@@ -51,9 +51,10 @@ int process_write_exit(int dir_fd, pid_t pid, int wait_status, const char *event
 int process_open(const struct process *process, const char *uuid);
 int process_open_launcher(const struct process *process);
 
-/* The pid of any process that runs a machine with this uuid, 0 if there is none. One counts if it
- * runs as a user of machines, or as we do and is `program`, which is to stay. */
+/* The pid of any process that runs a machine with this uuid, 0 if there is none; ERR_BUSY if nobody
+ * can tell. One counts if it runs as a user of machines, or as we do and is `program`, which is to
+ * stay. */
 void process_trust(const char *program, bool (*is_machines_user)(uid_t user));
-pid_t process_find(const char *uuid);
+int process_find(const char *uuid, pid_t *pid, struct error *err);
 
 #endif

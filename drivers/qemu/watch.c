@@ -152,14 +152,14 @@ static void process_ended(struct spinel_host *host, int fd)
 {
     struct watched *watched = all;
     struct instance instance;
-    struct error ignored = ERROR_INIT;
+    struct error err = ERROR_INIT;
     while (watched && watched->pidfd != fd)
         watched = watched->next;
     if (!watched)
         return;
     process_forget(host, watched);
-    if (instance_open(host, watched->uid, &instance, &ignored) < 0) {
-        spinel_changed(host, watched->uid, "its run directory is gone");
+    if (instance_open(host, watched->uid, &instance, &err) < 0) {
+        spinel_changed(host, watched->uid, err.message);
         return;
     }
     if (instance.pidfd >= 0)

@@ -21,6 +21,7 @@
 #include "drivers/linux-vpc/netns.c"
 #include "drivers/linux-vpc/network.c"
 #include "drivers/linux-vpc/records.c"
+#include "tests/driver/descriptors.h"
 
 #define VPC "0123456789abcdef0123456789abcdef"
 
@@ -175,8 +176,9 @@ static void the_noted_one_is_that_of_this_boot_only(void **state)
     pid_t pid = start(scene, geteuid(), "echo; read x", input[0]);
     int noted = process_note(scene->arena, scene->own_dir, &scene->network, pid, "", &err);
     pid_t found = dhcp_pid(scene->arena, scene->own_dir, VPC);
-    struct value *note = value_copy(
-        scene->arena, records_read_file(scene->arena, scene->own_dir, VPC, PROCESS_FILE));
+    const struct value *first = NULL;
+    int read = records_read_file(scene->arena, scene->own_dir, VPC, PROCESS_FILE, &first, &err);
+    struct value *note = value_copy(scene->arena, first);
     value_set_text(scene->arena, note, "boot", "00000000-0000-4000-8000-000000000000");
     int changed = records_write_file(scene->own_dir, VPC, PROCESS_FILE, note, &err);
     pid_t of_another_boot = dhcp_pid(scene->arena, scene->own_dir, VPC);
@@ -185,9 +187,51 @@ static void the_noted_one_is_that_of_this_boot_only(void **state)
     close(input[0]);
     close(input[1]);
     assert_int_equal(records_forget(scene->own_dir, VPC, &err), 0);
-    assert_int_equal(noted | changed, 0);
+    assert_int_equal(noted | read | changed, 0);
     assert_int_equal(found, pid);
     assert_int_equal(of_another_boot, 0);
+}
+
+static void one_that_cannot_be_told_about_is_not_taken_for_none(void **state)
+{
+    struct scene *scene = *state;
+    struct error err = ERROR_INIT;
+    int input[2], status;
+    assert_int_equal(pipe2(input, O_CLOEXEC), 0);
+    pid_t pid = start(scene, geteuid(), "echo; read x", input[0]);
+    descriptors_use_up();
+    int told = stop(scene, &err);
+    descriptors_give_back();
+    int is_left = waitpid(pid, &status, WNOHANG) == 0;
+    err = (struct error)ERROR_INIT;
+    int stopped = stop(scene, &err);
+    pid_t ended = waitpid(pid, &status, 0);
+    close(input[0]);
+    close(input[1]);
+    assert_int_equal(told, ERR_BUSY);
+    assert_true(is_left);
+    assert_int_equal(stopped, 0);
+    assert_int_equal(ended, pid);
+}
+
+/* Where it is, and which it is, stands nowhere else. */
+static void one_that_cannot_be_started_leaves_the_pid_file_of_the_one_that_runs(void **state)
+{
+    struct scene *scene = *state;
+    struct error err = ERROR_INIT;
+    const struct passwd *user = getpwnam("daemon");
+    pid_t pid;
+    skip_unless_root();
+    const char *pid_file = dhcp_path(scene->arena, &scene->network, "pid");
+    assert_int_equal(dhcp_dir_prepare(scene->arena, &scene->network, &err), 0);
+    int written = dhcp_file_update(scene->arena, pid_file, "1\n", user, &err);
+    int started = process_start(scene->arena, &scene->network, scene->settings.program, &pid, &err);
+    const char *left = dhcp_file_text(scene->arena, pid_file);
+    err = (struct error)ERROR_INIT;
+    assert_int_equal(dhcp_dir_remove(scene->arena, &scene->network, &err), 0);
+    assert_int_equal(written, 1);
+    assert_true(started < 0);
+    assert_string_equal(left, "1\n");
 }
 
 /* ---- the directory ------------------------------------------------------------------ */
@@ -258,6 +302,8 @@ int main(void)
         TEST(one_that_nobody_noted_is_ended),
         TEST(one_that_comes_back_each_time_is_an_error_and_no_endless_work),
         TEST(the_noted_one_is_that_of_this_boot_only),
+        TEST(one_that_cannot_be_told_about_is_not_taken_for_none),
+        TEST(one_that_cannot_be_started_leaves_the_pid_file_of_the_one_that_runs),
         TEST(what_is_no_file_in_it_is_not_read),
         TEST(dnsmasqs_user_can_put_nothing_in_a_files_place),
     };

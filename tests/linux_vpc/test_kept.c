@@ -57,7 +57,10 @@ static const struct value *kept_of(const char *name)
 static int64_t number_of(const char *name)
 {
     struct arena *arena = arena_new();
-    int64_t number = value_get_int(records_read_file(arena, own_dir, VPC, name), "n", -1);
+    struct error err = ERROR_INIT;
+    const struct value *value;
+    assert_int_equal(records_read_file(arena, own_dir, VPC, name, &value, &err), 0);
+    int64_t number = value_get_int(value, "n", -1);
     arena_free(arena);
     return number;
 }

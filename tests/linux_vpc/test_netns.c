@@ -7,8 +7,8 @@
 #include <cmocka.h>
 #include <sched.h>
 #include <sys/mount.h>
-#include <sys/resource.h>
 #include "drivers/linux-vpc/netns.c"
+#include "tests/driver/descriptors.h"
 
 #define NAME "spt-netns"
 
@@ -35,19 +35,6 @@ static void skip_unless_inside(void)
     skip();
 }
 
-/* From now on no descriptor is free; the limit of before. */
-static struct rlimit descriptors_use_up(void)
-{
-    struct rlimit before, none;
-    int next = dup(STDERR_FILENO);
-    assert_true(next >= 0);
-    close(next);
-    assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
-    none = (struct rlimit){.rlim_cur = (rlim_t)next, .rlim_max = before.rlim_max};
-    assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
-    return before;
-}
-
 static void what_cannot_be_opened_is_not_gone(void **state)
 {
     (void)state;
@@ -58,10 +45,10 @@ static void what_cannot_be_opened_is_not_gone(void **state)
     assert_int_equal(netns_create(NAME, &err), 0);
     assert_int_equal(netns_find(NAME, &made, &err), 0);
     assert_int_not_equal(made, 0);
-    struct rlimit before = descriptors_use_up();
+    descriptors_use_up();
     int result = netns_find(NAME, &found, &err);
     int created = netns_create(NAME, &err);
-    assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+    descriptors_give_back();
     assert_true(result < 0);
     assert_true(created < 0);
     err = (struct error)ERROR_INIT;

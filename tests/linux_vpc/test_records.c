@@ -47,6 +47,7 @@ static int directory_lock(int fd, int operation)
 #include "drivers/linux-vpc/records.c"
 #include "drivers/lib/sync.c"
 #include "model/durable.c"
+#include "tests/driver/descriptors.h"
 #undef fsync
 
 #define VPC "0123456789abcdef0123456789abcdef"
@@ -207,6 +208,38 @@ static void a_directory_that_cannot_be_read_to_its_end_is_no_vpc_without_objects
     arena_free(arena);
 }
 
+/* Its hint would have a good record removed. */
+static void what_cannot_be_opened_is_neither_absent_nor_corrupt(void **state)
+{
+    static const char name[] = "NIC-" UID ".json";
+    struct error err = ERROR_INIT, of_record = ERROR_INIT;
+    struct arena *arena = arena_new();
+    struct record record;
+    const struct value *value, *absent;
+    char path[PATH_MAX];
+    (void)state;
+    snprintf(path, sizeof path, "%s/" VPC, own_dir);
+    int dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int written = records_write_file(own_dir, VPC, name, value_map(arena), &err);
+    descriptors_use_up();
+    int result = records_read_file(arena, own_dir, VPC, name, &value, &err);
+    int read = record_read(arena, dir, path, VPC, name, &record, &of_record);
+    int none = records_read_file(arena, own_dir, VPC, "none.json", &absent, &err);
+    descriptors_give_back();
+    close(dir);
+    assert_int_equal(written, 0);
+    assert_int_equal(result, ERR_SYSTEM);
+    assert_int_equal(read, ERR_SYSTEM);
+    assert_string_equal(of_record.hint, "");
+    assert_int_equal(none, ERR_SYSTEM);
+    err = (struct error)ERROR_INIT;
+    assert_int_equal(records_read_file(arena, own_dir, VPC, "none.json", &absent, &err), 0);
+    assert_null(absent);
+    assert_int_equal(records_read_file(arena, own_dir, VPC, name, &value, &err), 0);
+    assert_non_null(value);
+    arena_free(arena);
+}
+
 static void which_vpc_has_an_object_is_not_none_when_nobody_can_tell(void **state)
 {
     struct error err = ERROR_INIT;
@@ -241,6 +274,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_vpc_that_went_does_not_come_back, setup, teardown),
         cmocka_unit_test_setup_teardown(
             a_directory_that_cannot_be_read_to_its_end_is_no_vpc_without_objects, setup, teardown),
+        cmocka_unit_test_setup_teardown(what_cannot_be_opened_is_neither_absent_nor_corrupt, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(which_vpc_has_an_object_is_not_none_when_nobody_can_tell,
                                         setup, teardown),
         cmocka_unit_test_setup_teardown(a_lock_that_is_refused_is_an_error, setup, teardown),

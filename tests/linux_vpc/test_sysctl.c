@@ -7,12 +7,12 @@
 #include <cmocka.h>
 #include <sched.h>
 #include <stdlib.h>
-#include <sys/resource.h>
 #include "drivers/linux-vpc/draft.c"
 #include "drivers/linux-vpc/kept.c"
 #include "drivers/linux-vpc/names.c"
 #include "drivers/linux-vpc/records.c"
 #include "drivers/linux-vpc/sysctl.c"
+#include "tests/driver/descriptors.h"
 
 #define SETTING "net/ipv4/ip_forward"
 
@@ -58,7 +58,8 @@ static void what_was_changed_is_put_back(void **state)
 static void old_record_write(void)
 {
     struct arena *arena = arena_new();
-    struct value *record = sysctl_record(arena, own_dir), *entry = value_map(arena);
+    struct value *record, *entry = value_map(arena);
+    assert_int_equal(sysctl_record(arena, own_dir, &record, &err), 0);
     value_set_text(arena, entry, "boot", "00000000-0000-4000-8000-000000000000");
     value_set_text(arena, entry, "before", "0");
     value_set_text(arena, entry, "set", "1");
@@ -91,21 +92,18 @@ static void what_is_changed_after_a_reboot_is_put_back(void **state)
 /* Without a descriptor, for one. */
 static void what_cannot_be_read_is_neither_changed_nor_forgotten(void **state)
 {
-    struct rlimit limit, none;
     (void)state;
     skip_without_a_namespace();
-    assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
-    none = (struct rlimit){0, limit.rlim_max};
-    setrlimit(RLIMIT_NOFILE, &none);
+    descriptors_use_up();
     int looked = sysctl_look(SETTING, "0", &err),
         changed = sysctl_change(own_dir, SETTING, "1", &err);
-    setrlimit(RLIMIT_NOFILE, &limit);
+    descriptors_give_back();
     assert_true(looked < 0 && changed < 0);
     assert_int_equal(sysctl_look(SETTING, "0", &err), 1);
     assert_int_equal(sysctl_change(own_dir, SETTING, "1", &err), 0);
-    setrlimit(RLIMIT_NOFILE, &none);
+    descriptors_use_up();
     int restored = sysctl_restore(own_dir, &err);
-    setrlimit(RLIMIT_NOFILE, &limit);
+    descriptors_give_back();
     assert_true(restored < 0);
     assert_int_equal(sysctl_restore(own_dir, &err), 0);
     assert_int_equal(sysctl_look(SETTING, "0", &err), 1);

@@ -6,12 +6,12 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <signal.h>
-#include <sys/resource.h>
 #include <cmocka.h>
 
 #include "drivers/qemu/process.c"
 #include "drivers/qemu/rundir.c"
 #include "drivers/qemu/user.c"
+#include "tests/driver/descriptors.h"
 
 #define UUID "a1000000-0000-4000-8000-0000000000"
 
@@ -49,6 +49,14 @@ static pid_t start(uid_t user)
     assert_int_equal(read(output[0], &ready, 1), 1);
     close(output[0]);
     return pid;
+}
+
+/* -1: it cannot be told. */
+static pid_t look_for(void)
+{
+    struct error err = ERROR_INIT;
+    pid_t pid;
+    return process_find(uuid, &pid, &err) < 0 ? -1 : pid;
 }
 
 static void end(pid_t pid)
@@ -90,7 +98,7 @@ static void a_process_of_anybody_else_is_no_machine(void **state)
     skip_unless_root();
     pid_t pid = start(NOBODY);
     process_trust("/bin/sh", is_machines_user);
-    pid_t found = process_find(uuid);
+    pid_t found = look_for();
     end(pid);
     assert_int_equal(found, 0);
 }
@@ -113,7 +121,7 @@ static void a_process_of_a_machines_user_is_one(void **state)
     (void)state;
     skip_unless_root();
     pid_t pid = start(USERS_BASE + 7);
-    pid_t found = process_find(uuid);
+    pid_t found = look_for();
     end(pid);
     assert_int_equal(found, pid);
 }
@@ -130,9 +138,9 @@ static void a_process_of_a_claimed_user_is_one_whatever_is_set_now(void **state)
     assert_int_equal(symlink("a1000000000040008000000000000001", claim), 0);
     settings.user_base = 2 * USERS_BASE;
     pid_t pid = start(USERS_BASE + 7), other = start(USERS_BASE + 8);
-    pid_t found = process_find(uuid);
+    pid_t found = look_for();
     end(pid);
-    pid_t unclaimed = process_find(uuid);
+    pid_t unclaimed = look_for();
     end(other);
     unlink(claim);
     rmdir(users);
@@ -144,9 +152,9 @@ static void of_our_own_user_only_a_qemu_is_one(void **state)
 {
     (void)state;
     pid_t pid = start(geteuid());
-    pid_t other = process_find(uuid);
+    pid_t other = look_for();
     process_trust("/bin/sh", is_machines_user); /* a link, on some systems */
-    pid_t same = process_find(uuid);
+    pid_t same = look_for();
     end(pid);
     assert_int_equal(other, 0);
     assert_int_equal(same, pid);
@@ -167,22 +175,9 @@ static void one_that_has_ended_is_none(void **state)
     proc_signal(pidfd, SIGKILL);
     assert_true(proc_wait(pidfd, 10000));
     close(pidfd);
-    assert_int_equal(process_find(uuid), 0);
+    assert_int_equal(look_for(), 0);
     assert_int_equal(proc_open(pid, started, boot), -1);
     end(pid);
-}
-
-/* From now on no descriptor is free; the limit of before. */
-static struct rlimit descriptors_use_up(void)
-{
-    struct rlimit before, none;
-    int next = dup(STDERR_FILENO);
-    assert_true(next >= 0);
-    close(next);
-    assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
-    none = (struct rlimit){.rlim_cur = (rlim_t)next, .rlim_max = before.rlim_max};
-    assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
-    return before;
 }
 
 static void one_that_cannot_be_told_about_has_not_ended(void **state)
@@ -198,14 +193,16 @@ static void one_that_cannot_be_told_about_has_not_ended(void **state)
     assert_int_equal(process_read(arena, dir, &found, &err), 0);
     assert_int_equal(process_write(dir, &process, &err), 0);
     assert_int_equal(process_read(arena, dir, &found, &err), 1);
-    struct rlimit before = descriptors_use_up();
+    descriptors_use_up();
     int opened = process_open(&process, uuid);
+    pid_t found_none = look_for();
     int is_read = process_read(arena, dir, &found, &err);
-    assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+    descriptors_give_back();
     int again = process_open(&process, uuid);
     end(pid);
     assert_int_equal(unlinkat(dir, "process.json", 0), 0);
     close(dir);
+    assert_int_equal(found_none, -1);
     assert_int_equal(opened, PROC_UNTOLD);
     assert_true(is_read < 0);
     assert_true(again >= 0);
