@@ -33,13 +33,10 @@ static bool is_of(const struct value *hold, const char *rule)
 static const char collapse_stands[] = "held." RULE_COLLAPSE;
 static const char budget_stands[] = "held." RULE_BUDGET;
 
-static bool stands(struct core *core, const char *fact)
+static bool stands(struct core *core, struct arena *arena, const char *fact)
 {
-    struct arena *arena = arena_new();
     const char *text = load_fact(core, arena, fact);
-    bool is_so = text && *text;
-    arena_free(arena);
-    return is_so;
+    return text && *text;
 }
 
 static void stand(struct core *core, const char *fact, bool was_so, bool is_so)
@@ -60,8 +57,8 @@ void holds_read(struct core *core, struct arena *arena, struct plan_input *input
     invariant(input->approved_count <= holds->count, "%zu of %zu holds are approved",
               input->approved_count, holds->count);
     input->approved = approved;
-    input->was_collapsing = stands(core, collapse_stands);
-    input->was_over_budget = stands(core, budget_stands);
+    input->was_collapsing = stands(core, arena, collapse_stands);
+    input->was_over_budget = stands(core, arena, budget_stands);
 }
 
 static void hold_raise(struct core *core, const struct hold *hold)
@@ -79,13 +76,9 @@ static void hold_raise(struct core *core, const struct hold *hold)
     core_event(core, "hold.raised", NULL, data, "held (%s): %s", hold->id, hold->reason);
 }
 
-void holds_record(struct core *core)
+static void holds_raise(struct core *core, const struct value *known)
 {
-    struct arena *arena = core->plan_arena;
-    if (!core->plan->hold_count)
-        return;
-    const struct value *known = holds_of(core, arena);
-    for (size_t i = 0; known && i < core->plan->hold_count; i++) {
+    for (size_t i = 0; i < core->plan->hold_count; i++) {
         const struct hold *hold = &core->plan->holds[i];
         invariant(hold->id && hold->id[0] && hold->reason, "hold %zu has no name", i);
         if (!value_find(known, "id", hold->id))
@@ -182,18 +175,20 @@ static void standing_settle(struct core *core)
     const struct plan *plan = core->plan;
     stand(core, collapse_stands, input->was_collapsing, plan->collapses);
     stand(core, budget_stands, input->was_over_budget,
-          plan->overspends || (input->was_over_budget && !plan->destroying && !is_all_told(core)));
+          plan->overspends || (input->was_over_budget && !is_all_told(core)));
 }
 
 void holds_settle(struct core *core)
 {
-    struct arena *arena = arena_new();
-    const struct value *holds = core->input->approved_count ? holds_of(core, arena) : NULL;
-    if (!core->input->report_only)
+    const struct plan_input *input = core->input;
+    const struct value *holds =
+        core->plan->hold_count || input->approved_count ? holds_of(core, core->plan_arena) : NULL;
+    if (!input->report_only)
         standing_settle(core);
-    if (holds && core->input->left && !core->input->report_only)
+    if (!holds)
+        return;
+    holds_raise(core, holds);
+    if (input->left && !input->report_only)
         leavings_settle(core, holds);
-    if (holds)
-        approvals_settle(core, holds);
-    arena_free(arena);
+    approvals_settle(core, holds);
 }

@@ -418,7 +418,6 @@ static bool plan_of_all(struct core *core)
 static void pass_of_all(struct core *core)
 {
     drift_record(core);
-    holds_record(core);
     holds_settle(core);
     plan_record(core);
     nameless_find(core);

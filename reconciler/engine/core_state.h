@@ -421,9 +421,8 @@ struct known row_confirmed(struct core *core, struct arena *arena, const struct 
 /* core_hold.c */
 /* What is approved, and which holds of a whole revision stand. */
 void holds_read(struct core *core, struct arena *arena, struct plan_input *input);
-/* Those of the last plan that are new. */
-void holds_record(struct core *core);
-/* Holds of which nothing is left, and approvals whose steps have ended, after a plan of the whole. */
+/* After a plan of the whole: raises what is new of its holds, notes which stand, and drops approvals
+ * whose steps have ended. */
 void holds_settle(struct core *core);
 /* One that was used up lets nothing more through. */
 void hold_drop(struct core *core, const char *id);

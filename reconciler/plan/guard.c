@@ -197,10 +197,10 @@ static bool is_destroyed_unseen(const struct step *step)
            !step->kind->is_derived;
 }
 
-/* Whatever becomes of it. */
-static bool destroys(const struct step *step)
+/* What another rule withholds may go once that one lets it. */
+static bool is_destroyed_later(const struct step *step)
 {
-    return step->disposition != REPORTED && (step->is_destructive || is_destroyed_unseen(step));
+    return step->is_destructive && !would_happen(step) && step->disposition != REPORTED;
 }
 
 static int64_t count_steps(const struct guard *guard, bool (*matches)(const struct step *))
@@ -258,6 +258,11 @@ static const char *collapse_reason(const struct guard *guard, int64_t gone)
                             (long long)left)
              : "";
 
+    if (guard->input->set->declared == 0)
+        return arena_printf(guard->arena,
+                            "the revision declares nothing at all; it would remove all "
+                            "%lld resources",
+                            (long long)gone);
     if (!collapse_is_over(guard, gone))
         return arena_printf(guard->arena, "%lld of %lld resources would be gone%s" STILL_HELD,
                             (long long)(gone + left), (long long)guard->baseline, lately);
@@ -277,17 +282,11 @@ static void judge_collapse(struct guard *guard)
     bool is_over = is_empty || collapse_is_over(guard, gone) || guard->input->was_collapsing;
     const char *rule = is_empty ? RULE_EMPTY : RULE_COLLAPSE;
     const size_t *approval = approval_of(guard, rule);
-    const char *reason;
 
     if (gone == 0)
         return;
-    reason = is_empty ? arena_printf(guard->arena,
-                                     "the revision declares nothing at all; it would remove all "
-                                     "%lld resources",
-                                     (long long)gone)
-                      : collapse_reason(guard, gone);
     if ((is_over || approval) && count_steps(guard, is_removal) > 0)
-        hold_all(guard, rule, reason, is_removal);
+        hold_all(guard, rule, collapse_reason(guard, gone), is_removal);
     guard->plan->collapses = is_over && (!approval || *approval > 0);
 }
 
@@ -370,8 +369,11 @@ static void judge_budget(struct guard *guard)
     const char *what = "";
     bool is_over;
 
-    if (unseen + count_steps(guard, is_destroyed) == 0)
+    if (unseen + count_steps(guard, is_destroyed) == 0) {
+        guard->plan->overspends = guard->input->was_over_budget && !approval &&
+                                  count_steps(guard, is_destroyed_later) > 0;
         return;
+    }
     toll = toll_of(guard, NULL);
     is_over = toll_is_over(guard, &toll);
     for (size_t i = 0; i < count && !is_over; i++) {
@@ -533,7 +535,6 @@ void guard_judge(struct arena *arena, const struct plan_input *input, struct pla
     }
     guard.is_cleared = arena_array(arena, plan->step_count + 1, sizeof(bool));
     guard.baseline = baseline(plan, input);
-    plan->destroying = (size_t)count_steps(&guard, destroys);
     judge_steps(&guard);
     judge_collapse(&guard);
     judge_budget(&guard);

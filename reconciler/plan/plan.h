@@ -251,7 +251,6 @@ struct plan {
     size_t run, deferred, held, reported;     /* of all steps; frozen and contested ones count
                                                * as deferred */
     size_t action_counts[ACTION_RELEASE + 1]; /* of all steps but the derived ones' */
-    size_t destroying; /* steps that destroy something, or may have, held or not */
     /* More leaves Git's set, or is destroyed, than may be without approval, or it did when it was
      * held first; whether there is a step now that could be held, or it was approved and has not
      * ended. */
