@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MPL-2.0 */
-/* The core against a rack in memory: crashes at every call, lost and late answers,
- * lists that break off, and time that passes only when nothing else happens. */
+/* The core against a rack in memory: late answers, lists that break off, and time that
+ * passes only when nothing else happens. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -59,137 +59,6 @@ static void grows_a_volume_in_place(void **state)
     assert_true(rack_run(rack, minute));
     assert_int_equal(rack_size(rack), 2LL << 30);
     assert_int_equal(rack_object(rack, "Volume", "db")->made, 1);
-}
-
-/* What a process has in memory when it is killed is no leak. */
-#ifdef __SANITIZE_ADDRESS__
-#include <sanitizer/lsan_interface.h>
-#else
-static void __lsan_disable(void)
-{
-}
-static void __lsan_enable(void)
-{
-}
-#endif
-
-/* Boots and runs; false if the core died at the call that was chosen for it. */
-static bool survives(struct rack *rack, const char *commit)
-{
-    __lsan_disable();
-    if (setjmp(rack->crash)) {
-        __lsan_enable();
-        return false;
-    }
-    rack_boot(rack, commit);
-    rack_run(rack, 10 * minute);
-    __lsan_enable();
-    return true;
-}
-
-static struct rack *rack_at(const struct rack *like, const char *commit)
-{
-    struct rack *rack = rack_new();
-    memcpy(rack->commits, like->commits, sizeof rack->commits);
-    if (commit) {
-        rack_boot(rack, commit);
-        assert_true(rack_run(rack, minute));
-    }
-    rack->calls = 0;
-    return rack;
-}
-
-/* From a converged commit to another, with the core dying at its n-th call to the outside,
- * for every n: the end is the same, and nothing was done twice. */
-static void crash_everywhere(const struct rack *like, const char *from, const char *to,
-                             void (*check)(struct rack *rack))
-{
-    bool has_survived = false;
-    for (int at = 1; !has_survived; at++) {
-        struct rack *rack = rack_at(like, from);
-        rack->crash_at = at;
-        has_survived = survives(rack, to);
-        rack->crash_at = 0;
-        if (!has_survived) {
-            rack_boot(rack, to);
-            assert_true(rack_run(rack, 30 * minute));
-        }
-        check(rack);
-        rack_free(rack);
-    }
-}
-
-static void created_once(struct rack *rack)
-{
-    assert_true(core_is_converged(rack->core));
-    assert_int_equal(rack_count(rack, "Volume", "db"), 1);
-    assert_int_equal(rack_count(rack, "VPC", "net"), 1);
-    assert_int_equal(rack_object(rack, "Volume", "db")->made, 1);
-    assert_int_equal(rack_object(rack, "Volume", "db")->applied, 1);
-    assert_int_equal(rack_object(rack, "VPC", "net")->applied, 1);
-}
-
-static void grown_once(struct rack *rack)
-{
-    assert_true(core_is_converged(rack->core));
-    assert_int_equal(rack_size(rack), 2LL << 30);
-    assert_int_equal(rack_object(rack, "Volume", "db")->made, 1);
-    assert_int_equal(rack_object(rack, "Volume", "db")->applied, 2);
-}
-
-static void deleted_once(struct rack *rack)
-{
-    assert_true(core_is_converged(rack->core));
-    assert_int_equal(rack_count(rack, "Volume", "db"), 0);
-    assert_int_equal(rack_count(rack, "VPC", "net"), 1);
-    assert_int_equal(rack_object(rack, "Volume", "db")->made, 1);
-}
-
-static void crash_at_any_call_of_a_create_makes_one_object(void **state)
-{
-    crash_everywhere(*state, NULL, "1", created_once);
-}
-
-static void crash_at_any_call_of_an_update_updates_once(void **state)
-{
-    crash_everywhere(*state, "1", "2", grown_once);
-}
-
-static void crash_at_any_call_of_a_delete_deletes(void **state)
-{
-    crash_everywhere(*state, "1", "3", deleted_once);
-}
-
-static void lost_reply_is_found_out_by_looking(void **state)
-{
-    struct rack *rack = *state;
-    rack->lose_replies = 1;
-    rack_boot(rack, "1");
-    assert_true(rack_run(rack, 10 * minute));
-    assert_int_equal(rack_count(rack, "Volume", "db"), 1);
-    assert_int_equal(rack_object(rack, "VPC", "net")->applied, 1);
-    assert_int_equal(rack_object(rack, "Volume", "db")->made, 1);
-}
-
-/* Under a new op the driver could not tell the repeat from a second wish. */
-static void what_was_sent_before_a_crash_is_sent_again_as_the_same_op(void **state)
-{
-    struct rack *rack = *state;
-    rack->lose_applies = 1;
-    rack_boot(rack, "1");
-    assert_false(rack_run(rack, 1000));
-    assert_int_equal(rack->lose_applies, 0);
-    rack_die(rack);
-    rack_boot(rack, "1");
-    assert_true(rack_run(rack, 10 * minute));
-    unsigned repeats = 0;
-    for (size_t i = 0; i < rack->object_count; i++) {
-        assert_int_equal(rack->objects[i].ops, 1);
-        assert_int_equal(rack->objects[i].epoch, 1);
-        assert_int_equal(rack->objects[i].made, 1);
-        repeats += rack->objects[i].repeats;
-    }
-    assert_int_equal(repeats, 1);
 }
 
 static void list_that_breaks_off_is_unknown_and_never_empty(void **state)
@@ -547,117 +416,6 @@ static void target_that_cannot_be_read_gives_way_to_the_head(void **state)
     assert_int_equal(rack_size(rack), 2LL << 30);
 }
 
-/* Approves the one hold that there is. */
-static void approve(struct rack *rack)
-{
-    struct error err = ERROR_INIT;
-    struct value *holds = NULL;
-    assert_int_equal(store_holds(rack->store, rack->arena, &holds, &err), 0);
-    assert_int_equal(holds->count, 1);
-    assert_int_equal(
-        store_hold_approve(rack->store, value_get_text(holds->items[0], "id", ""), "ann", 1, &err),
-        0);
-    core_policy_changed(rack->core);
-}
-
-static void lose(struct rack *rack, const char *name)
-{
-    struct rack_object *volume = rack_object(rack, "Volume", name);
-    volume->exists = false;
-    rack_notice(rack, "disk", volume->uid, "file is gone");
-    rack_run(rack, minute);
-}
-
-static void approval_is_good_for_one_loss(void **state)
-{
-    struct rack *rack = *state;
-    rack_boot(rack, "1");
-    assert_true(rack_run(rack, minute));
-    lose(rack, "db");
-    assert_int_equal(rack_count(rack, "Volume", "db"), 0); /* held */
-    approve(rack);
-    assert_true(rack_run(rack, minute));
-    assert_int_equal(rack_count(rack, "Volume", "db"), 1);
-    lose(rack, "db"); /* the same commit, the same rule, the same step */
-    assert_int_equal(rack_count(rack, "Volume", "db"), 0);
-    approve(rack);
-    assert_true(rack_run(rack, minute));
-    assert_int_equal(rack_count(rack, "Volume", "db"), 1);
-}
-
-static void approval_of_a_revision_ends_with_its_last_step(void **state)
-{
-    struct rack *rack = *state;
-    struct error err = ERROR_INIT;
-    struct value *holds = NULL;
-    rack->commits[4] = POOL PROJECT VOLUME("a", "1GiB") VOLUME("b", "1GiB") VOLUME("c", "1GiB");
-    rack->commits[5] = POOL PROJECT VOLUME("a", "1GiB");
-    rack_boot(rack, "4");
-    assert_true(rack_run(rack, minute));
-    rack_boot(rack, "5");
-    rack_run(rack, minute);
-    assert_int_equal(rack_count(rack, "Volume", "b"), 1);
-    rack->refuse = "c"; /* one is done long before the other */
-    rack->refuse_kind = "busy";
-    approve(rack);
-    rack_run(rack, minute);
-    assert_int_equal(rack_count(rack, "Volume", "b"), 0);
-    assert_int_equal(rack_count(rack, "Volume", "c"), 1);
-    rack->refuse = NULL;
-    assert_true(rack_run(rack, 10 * minute));
-    assert_int_equal(rack_count(rack, "Volume", "c"), 0);
-    assert_int_equal(store_holds(rack->store, rack->arena, &holds, &err), 0);
-    assert_int_equal(holds->count, 0);
-}
-
-/* Sent again after its effect it destroys nothing, and so needs no approval: what a person let
- * through does not count against the budget all the same. */
-static void approved_step_that_is_sent_again_stays_approved(void **state)
-{
-    struct rack *rack = *state;
-    struct error err = ERROR_INIT;
-    struct loss *losses = NULL;
-    size_t loss_count = 9;
-    rack->commits[4] = POOL PROJECT VOLUME("a", "1GiB") VOLUME("b", "1GiB") VOLUME("c", "1GiB");
-    rack->commits[5] = POOL PROJECT VOLUME("a", "1GiB");
-    rack->config.policy = (struct plan_policy){1, 0, 100}; /* the budget alone holds it */
-    rack_settle(rack, "4");
-    rack_boot(rack, "5");
-    rack_run(rack, minute);
-    rack->lose_replies = 2;
-    approve(rack);
-    rack_run(rack, 1000);
-    assert_int_equal(rack->lose_replies, 0);
-    rack_settle(rack, "5");
-    assert_int_equal(rack_count(rack, "Volume", "b") + rack_count(rack, "Volume", "c"), 0);
-    assert_int_equal(store_destroyed_since(rack->store, rack->arena, 0, &losses, &loss_count, &err),
-                     0);
-    assert_int_equal(loss_count, 0);
-}
-
-/* What was destroyed before its answer was lost, and is sent again and finds nothing: it is gone.
- */
-static void destruction_that_is_sent_again_counts(void **state)
-{
-    struct rack *rack = *state;
-    struct error err = ERROR_INIT;
-    struct loss *losses = NULL;
-    size_t loss_count = 9;
-    rack->commits[4] = POOL PROJECT VOLUME("a", "1GiB") VOLUME("b", "1GiB") VOLUME("c", "1GiB");
-    rack->commits[5] = POOL PROJECT VOLUME("a", "1GiB") VOLUME("b", "1GiB");
-    rack_settle(rack, "4");
-    rack->lose_replies = 1;
-    rack_boot(rack, "5");
-    rack_run(rack, 1000);
-    assert_int_equal(rack->lose_replies, 0);
-    rack_settle(rack, "5");
-    assert_int_equal(rack_count(rack, "Volume", "c"), 0);
-    assert_int_equal(store_destroyed_since(rack->store, rack->arena, 0, &losses, &loss_count, &err),
-                     0);
-    assert_int_equal(loss_count, 1);
-    assert_int_equal(losses[0].count, 1);
-}
-
 static void slow_look_is_not_planned_at_each_answer(void **state)
 {
     struct rack *rack = *state;
@@ -847,11 +605,6 @@ int main(void)
         RACK_TEST(second_look_sends_nothing),
         RACK_TEST(second_look_writes_no_row),
         RACK_TEST(grows_a_volume_in_place),
-        RACK_TEST(crash_at_any_call_of_a_create_makes_one_object),
-        RACK_TEST(crash_at_any_call_of_an_update_updates_once),
-        RACK_TEST(crash_at_any_call_of_a_delete_deletes),
-        RACK_TEST(lost_reply_is_found_out_by_looking),
-        RACK_TEST(what_was_sent_before_a_crash_is_sent_again_as_the_same_op),
         RACK_TEST(list_that_breaks_off_is_unknown_and_never_empty),
         RACK_TEST(epoch_that_nobody_can_have_sent_is_no_answer),
         RACK_TEST(object_that_vanished_is_made_again_by_a_new_intent),
@@ -873,10 +626,6 @@ int main(void)
         RACK_TEST(keeping_counts_from_when_it_is_accepted),
         RACK_TEST(promise_that_git_takes_back_is_forgotten),
         RACK_TEST(target_that_cannot_be_read_gives_way_to_the_head),
-        RACK_TEST(approval_is_good_for_one_loss),
-        RACK_TEST(approval_of_a_revision_ends_with_its_last_step),
-        RACK_TEST(approved_step_that_is_sent_again_stays_approved),
-        RACK_TEST(destruction_that_is_sent_again_counts),
         RACK_TEST(a_nic_moves_to_another_subnet_while_its_machine_runs),
         RACK_TEST(fence_that_cannot_be_is_not_taken_over),
         RACK_TEST(driver_is_not_heard_of_what_another_one_holds),
