@@ -267,11 +267,15 @@ static void after_a_crash_each_goes_alone(void **state)
     assert_refused(rack, received(rack, bad), "system", "signal 9");
     assert_refused(rack, received(rack, good), "system", "signal 9");
     assert_int_equal(value_get_int(rack_look(rack, 3), "epoch", -1), 0);
+    assert_int_equal(unlink(own_file(rack, "go")), 0);
+    step_send(rack, 1, 2, "g", "wait");
+    log_await(rack, 4);
     bad = step_send(rack, 2, 2, "g", "crash");
     good = step_send(rack, 3, 2, "g", "");
+    group_release(rack);
     assert_refused(rack, received(rack, bad), "system", "signal 9");
     assert_applied(rack, received(rack, good));
-    assert_non_null(strstr(log_await(rack, 5), "\nalone 2-2-create\nalone 3-2-create\n"));
+    assert_non_null(strstr(log_await(rack, 7), "\nalone 2-2-create\nalone 3-2-create\n"));
 }
 
 static void who_went_with_one_that_is_cancelled_is_told(void **state)
