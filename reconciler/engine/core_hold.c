@@ -57,18 +57,24 @@ void holds_read(struct core *core, struct arena *arena, struct plan_input *input
     invariant(input->approved_count <= holds->count, "%zu of %zu holds are approved",
               input->approved_count, holds->count);
     input->approved = approved;
+    input->holds = holds;
     input->was_collapsing = stands(core, arena, collapse_stands);
     input->was_over_budget = stands(core, arena, budget_stands);
 }
 
-static void hold_raise(struct core *core, const struct hold *hold)
+static void hold_put(struct core *core, const struct hold *hold, int64_t at)
 {
     struct error err = ERROR_INIT;
+    if (batch_open(core) && core->env->ledger->hold_put(core->env->store, hold->id, hold->rule,
+                                                        hold->reason, at, &err) < 0)
+        core_fail(core, &err);
+}
+
+static void hold_raise(struct core *core, const struct hold *hold)
+{
     if (!batch_open(core))
         return;
-    if (core->env->ledger->hold_put(core->env->store, hold->id, hold->rule, hold->reason,
-                                    core_now_s(core), &err) < 0)
-        core_fail(core, &err);
+    hold_put(core, hold, core_now_s(core));
     struct value *data = value_map(batch_arena(core));
     value_set_text(batch_arena(core), data, "hold", hold->id);
     value_set_text(batch_arena(core), data, "rule", hold->rule);
@@ -81,8 +87,11 @@ static void holds_raise(struct core *core, const struct value *known)
     for (size_t i = 0; i < core->plan->hold_count; i++) {
         const struct hold *hold = &core->plan->holds[i];
         invariant(hold->id && hold->id[0] && hold->reason, "hold %zu has no name", i);
-        if (!value_find(known, "id", hold->id))
+        const struct value *was = value_find(known, "id", hold->id);
+        if (!was)
             hold_raise(core, hold);
+        else if (!is_approved(was) && strcmp(value_get_text(was, "reason", ""), hold->reason))
+            hold_put(core, hold, value_get_int(was, "at", 0));
     }
 }
 
@@ -128,44 +137,49 @@ static bool approval_is_used(const struct core *core, const char *id)
     return false;
 }
 
-/* What cannot be looked at leaves Git all the same; whether it is destroyed is not known. */
+/* Whether what cannot be looked at will be destroyed is not known. */
 static bool is_all_told(const struct core *core)
 {
-    return core->plan_is_fresh && !core->plan->deferred && !core->plan->unknown;
+    return core->plan_is_fresh && !core->plan->unseen && !core->plan->unknown;
 }
 
-/* Those that let nothing through in a plan of the whole, fresh world. */
-static void approvals_settle(struct core *core, const struct value *holds)
+static bool is_raised(const struct plan *plan, const char *id)
 {
-    for (size_t i = 0; i < core->input->approved_count; i++) {
-        const char *id = core->input->approved[i];
-        const struct value *hold = value_find(holds, "id", id);
-        bool is_over = hold && is_of(hold, RULE_BUDGET) ? is_all_told(core) : core->plan_is_fresh;
-        if (is_over && !core->plan->approval_steps[i] && !approval_is_used(core, id))
-            hold_drop(core, id);
-    }
-}
-
-static bool is_begun(const struct plan *plan, const struct value *hold)
-{
-    const char *id = value_get_text(hold, "id", "");
-    for (size_t i = 0; is_approved(hold) && i < plan->step_count; i++)
-        if (plan->steps[i].disposition == RUN && plan->steps[i].hold &&
-            !strcmp(plan->steps[i].hold, id))
+    for (size_t i = 0; i < plan->hold_count; i++)
+        if (!strcmp(plan->holds[i].id, id))
             return true;
     return false;
 }
 
+/* Approvals that let nothing through and wait for nothing that cannot be looked at; and holds of
+ * which nothing is left. */
+static void holds_drop(struct core *core, const struct value *holds)
+{
+    for (size_t i = 0; i < core->input->approved_count; i++) {
+        const char *id = core->input->approved[i];
+        if (!core->plan->approval_steps[i] && !core->plan->approval_waits[i] &&
+            !approval_is_used(core, id))
+            hold_drop(core, id);
+    }
+    for (size_t i = 0; core->plan_is_fresh && i < holds->count; i++) {
+        const char *id = value_get_text(holds->items[i], "id", "");
+        if (!is_approved(holds->items[i]) && !is_of(holds->items[i], RULE_REBUILD) &&
+            !is_raised(core->plan, id))
+            hold_drop(core, id);
+    }
+}
+
+bool hold_is_of_set(const struct core *core, const char *id)
+{
+    const struct value *hold = id ? value_find(core->input->holds, "id", id) : NULL;
+    return hold && (is_of(hold, RULE_COLLAPSE) || is_of(hold, RULE_EMPTY));
+}
+
 /* Who lets a collapse through has seen what went before: it is the measure from then on. */
-static void leavings_settle(struct core *core, const struct value *holds)
+void leavings_forget(struct core *core)
 {
     struct error err = ERROR_INIT;
-    bool is_let = false;
-    for (size_t i = 0; i < holds->count; i++)
-        is_let |= (is_of(holds->items[i], RULE_COLLAPSE) || is_of(holds->items[i], RULE_EMPTY)) &&
-                  is_begun(core->plan, holds->items[i]);
-    if (is_let && batch_open(core) &&
-        core->env->ledger->leavings_forget(core->env->store, &err) < 0)
+    if (batch_open(core) && core->env->ledger->leavings_forget(core->env->store, &err) < 0)
         core_fail(core, &err);
 }
 
@@ -181,14 +195,10 @@ static void standing_settle(struct core *core)
 void holds_settle(struct core *core)
 {
     const struct plan_input *input = core->input;
-    const struct value *holds =
-        core->plan->hold_count || input->approved_count ? holds_of(core, core->plan_arena) : NULL;
     if (!input->report_only)
         standing_settle(core);
-    if (!holds)
+    if (!input->holds)
         return;
-    holds_raise(core, holds);
-    if (input->left && !input->report_only)
-        leavings_settle(core, holds);
-    approvals_settle(core, holds);
+    holds_raise(core, input->holds);
+    holds_drop(core, input->holds);
 }

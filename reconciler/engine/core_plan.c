@@ -344,6 +344,7 @@ static struct plan *pass_rest(struct core *core)
     plan->holds = NULL;
     plan->approval_steps = NULL;
     plan->approval_ends = NULL;
+    plan->approval_waits = NULL;
     plan->match = NULL;
     core->step_uids = arena_array(arena, 1, sizeof *core->step_uids);
     arena_free(core->plan_arena);

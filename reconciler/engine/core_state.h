@@ -174,6 +174,8 @@ struct task {
     int64_t deadline_ms, look_at_ms, look_pause_ms, look_until_ms;
     int64_t look;         /* of TASK_LOOKING: the request's id, which others may share */
     bool is_alone;        /* of alone_in_flight */
+    int64_t revision;     /* of the target that it was begun for */
+    bool is_measure;      /* what left before it counts no more once it is confirmed */
     const char *approval; /* hold id that is used up once it is confirmed; NULL: none */
     bool is_late;         /* past its deadline: confirmed or failed at the next look */
     struct task **list;   /* that it is in: one of those that wait, or core.active */
@@ -421,11 +423,15 @@ struct known row_confirmed(struct core *core, struct arena *arena, const struct 
 /* core_hold.c */
 /* What is approved, and which holds of a whole revision stand. */
 void holds_read(struct core *core, struct arena *arena, struct plan_input *input);
-/* After a plan of the whole: raises what is new of its holds, notes which stand, and drops approvals
- * whose steps have ended. */
+/* After a plan of the whole: raises what is new of its holds, notes which stand, and drops those of
+ * which nothing is left, and approvals whose steps have ended. */
 void holds_settle(struct core *core);
 /* One that was used up lets nothing more through. */
 void hold_drop(struct core *core, const char *id);
+/* Whether the hold is of a collapse or an empty set; NULL: it is none. */
+bool hold_is_of_set(const struct core *core, const char *id);
+/* What has left Git until now counts no more. */
+void leavings_forget(struct core *core);
 /* Those of the target, and their approvals, since another commit is to be the target. */
 void holds_end(struct core *core);
 

@@ -207,6 +207,8 @@ static void task_confirm(struct core *core, struct task *task)
     save_intent(core, &task->intent);
     if (task->approval)
         hold_drop(core, task->approval);
+    if (task->is_measure)
+        leavings_forget(core);
     struct value *data = task_data(core, task);
     task_times(core, task, data);
     core_event(core, "op.confirmed", &about, data, "%s: %s confirmed", task_label(core, task),
@@ -237,6 +239,14 @@ static void task_report_failure(struct core *core, struct task *task, const stru
                task->intent.verb, err->message);
 }
 
+/* Not ended. Of another target than it was begun for it has no approval (RFD 13). */
+static void task_save_open(struct core *core, const struct task *task)
+{
+    struct intent intent = task->intent;
+    intent.is_approved &= task->revision == core->revision;
+    save_intent(core, &intent);
+}
+
 /* `state` of the intent: "failed" ends it; "pending" keeps it for the same op again, which finds
  * what it has made already (R5). */
 static void task_fail(struct core *core, struct task *task, const struct error *err,
@@ -251,9 +261,12 @@ static void task_fail(struct core *core, struct task *task, const struct error *
     task->intent.error = err->hint[0] ? arena_printf(task->arena, "%s; %s", err->message, err->hint)
                                       : arena_text(task->arena, err->message);
     task->intent.not_before = (core_now_ms(core) + pause) / 1000;
-    if (!strcmp(state, "failed"))
+    if (!strcmp(state, "failed")) {
         task->intent.finished_at = core_now_s(core);
-    save_intent(core, &task->intent);
+        save_intent(core, &task->intent);
+    } else {
+        task_save_open(core, task);
+    }
     task_report_failure(core, task, err, pause);
     task_drop(core, task);
     if (full)
@@ -476,7 +489,7 @@ void task_answered(struct core *core, struct task *task, const struct error *ref
     task->answered_ms = mono(core);
     window_adapt(core, task);
     task->intent.state = "claimed";
-    save_intent(core, &task->intent);
+    task_save_open(core, task);
     task->look_pause_ms = LOOK_PAUSE_MS;
     task->look_until_ms = mono(core) + LOOK_FOR_MS;
     task_look(core, task);

@@ -213,6 +213,8 @@ struct task *task_new(struct core *core, const struct step *step, const struct i
     invariant(!task->driver || task->look_driver, "%s: nobody could look whether it is done",
               step->name);
     task->approval = arena_text(arena, approval_of(core, step));
+    task->revision = core->revision;
+    task->is_measure = step_leaves_git(step) && hold_is_of_set(core, step->hold);
     task->step = ++core->step_count;
     task->of = (unsigned)core->plan->run;
     struct arena *scratch = arena_new(); /* of what is written or copied at once */

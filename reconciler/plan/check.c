@@ -256,10 +256,8 @@ static void check_limits(const struct plan *plan, const struct plan_input *input
     for (size_t i = 0; i < plan->step_count; i++) {
         const struct step *step = &plan->steps[i];
         bool is_free = step->disposition == RUN && !step->hold;
-        bool was_declared =
-            !step->kind->is_derived && step->known && step->known->life != LIFE_RELEASED;
 
-        invariant(!is_free || !step_removes(step) || !was_declared || input->set->declared > 0,
+        invariant(!is_free || !step_leaves_git(step) || input->set->declared > 0,
                   "%s would go with a set that declares nothing", step->name);
     }
     check_collapse(plan, input);

@@ -136,10 +136,10 @@ static const struct {
     bool approvable;
     const char *(*why)(const struct guard *guard, const struct step *step);
 } step_rules[] = {
-    {"ownership", false, why_foreign},
+    {RULE_OWNERSHIP, false, why_foreign},
     {"epoch", true, why_epoch},
     {"lost-data", true, why_lost},
-    {"protect", false, why_protected},
+    {RULE_PROTECT, false, why_protected},
 };
 
 static void judge_step(struct guard *guard, struct step *step)
@@ -161,6 +161,36 @@ static void judge_step(struct guard *guard, struct step *step)
         }
         hold_step(step, hold_add(guard, id, step_rules[r].rule, reason, step_rules[r].approvable));
         return;
+    }
+}
+
+static void approval_wait(const struct guard *guard, const size_t *approval)
+{
+    if (approval)
+        guard->plan->approval_waits[approval - guard->plan->approval_steps] = true;
+}
+
+static void approvals_of_one_wait(const struct guard *guard, const char *uid)
+{
+    struct step step = {.uid = uid};
+
+    for (size_t r = 0; r < sizeof(step_rules) / sizeof(*step_rules); r++)
+        for (step.action = ACTION_CREATE; step.action <= ACTION_RELEASE; step.action++)
+            if (step_rules[r].approvable)
+                approval_wait(guard,
+                              find_approval(guard, hold_id(guard, step_rules[r].rule, &step)));
+}
+
+/* Of what nobody can look at it is not known whether what was let through is still to be done. */
+static void approvals_wait(const struct guard *guard)
+{
+    const struct match *match = guard->plan->match;
+
+    for (size_t i = 0; guard->input->approved_count && i < match->count; i++) {
+        const struct subject *subject = &match->subjects[i];
+
+        if (subject->known && subject->kind->driver && !subject->known->observed.known)
+            approvals_of_one_wait(guard, subject->uid);
     }
 }
 
@@ -189,12 +219,25 @@ static bool is_destroyed(const struct step *step)
     return step->is_destructive && would_happen(step);
 }
 
+/* A machine that is replaced once it can be looked at, or starts. */
+static bool is_replaced_later(const struct step *step)
+{
+    bool is_change = !step_removes(step) && step->action != ACTION_CREATE;
+
+    for (size_t i = 0; is_change && i < step->field_count; i++)
+        if (step->fields[i].change == CHANGE_REPLACE &&
+            (step->fields[i].disposition == DEFERRED || step->fields[i].disposition == CONTESTED))
+            return true;
+    return false;
+}
+
 /* It may have been destroyed already, or will be once its driver is back: it counts, and is held by
  * nothing but that. */
 static bool is_destroyed_unseen(const struct step *step)
 {
-    return step->action == ACTION_DELETE && step->disposition == DEFERRED &&
-           !step->kind->is_derived;
+    return (step->action == ACTION_DELETE && step->disposition == DEFERRED &&
+            !step->kind->is_derived) ||
+           is_replaced_later(step);
 }
 
 /* What another rule withholds may go once that one lets it. */
@@ -232,7 +275,7 @@ static void hold_all(struct guard *guard, const char *rule, const char *reason,
     for (size_t i = 0; i < guard->plan->step_count; i++) {
         struct step *step = &guard->plan->steps[i];
 
-        if (!matches(step) || (hold && guard->is_cleared[i]))
+        if (!matches(step) || guard->is_cleared[i])
             continue;
         if (hold) {
             hold_step(step, hold);
@@ -287,7 +330,8 @@ static void judge_collapse(struct guard *guard)
         return;
     if ((is_over || approval) && count_steps(guard, is_removal) > 0)
         hold_all(guard, rule, collapse_reason(guard, gone), is_removal);
-    guard->plan->collapses = is_over && (!approval || *approval > 0);
+    guard->plan->collapses =
+        is_over && (!approval || *approval + (size_t)count_steps(guard, is_gone_from_git) > 0);
 }
 
 /* Of a kind, or of all: what is there, with what was until it was destroyed lately, so that the
@@ -369,9 +413,12 @@ static void judge_budget(struct guard *guard)
     const char *what = "";
     bool is_over;
 
+    guard->plan->unseen = (size_t)unseen;
+    if (unseen)
+        approval_wait(guard, approval);
     if (unseen + count_steps(guard, is_destroyed) == 0) {
-        guard->plan->overspends = guard->input->was_over_budget && !approval &&
-                                  count_steps(guard, is_destroyed_later) > 0;
+        guard->plan->overspends =
+            guard->input->was_over_budget && count_steps(guard, is_destroyed_later) > 0;
         return;
     }
     toll = toll_of(guard, NULL);
@@ -528,6 +575,7 @@ void guard_judge(struct arena *arena, const struct plan_input *input, struct pla
               "the guard judges what was judged, or what is no plan yet");
     plan->approval_steps = arena_array(arena, input->approved_count + 1, sizeof(size_t));
     plan->approval_ends = arena_array(arena, input->approved_count + 1, sizeof(bool));
+    plan->approval_waits = arena_array(arena, input->approved_count + 1, sizeof(bool));
     if (input->report_only) {
         hold_rebuilt(&guard);
         count_held(arena, plan);
@@ -536,6 +584,7 @@ void guard_judge(struct arena *arena, const struct plan_input *input, struct pla
     guard.is_cleared = arena_array(arena, plan->step_count + 1, sizeof(bool));
     guard.baseline = baseline(plan, input);
     judge_steps(&guard);
+    approvals_wait(&guard);
     judge_collapse(&guard);
     judge_budget(&guard);
     freeze_deletions(&guard);

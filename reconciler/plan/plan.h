@@ -124,6 +124,7 @@ struct plan_input {
     size_t freeze_count;
     const char *const *approved; /* hold ids that a person approved */
     size_t approved_count;
+    const struct value *holds; /* all that are known, approved or not; not read by the planner */
     const struct contest *contests;
     size_t contest_count;
     const struct loss *losses;
@@ -225,6 +226,9 @@ struct unrecorded {
 #define RULE_COLLAPSE "collapse"
 #define RULE_BUDGET "deletion-budget"
 #define RULE_REBUILD "rebuild"
+/* Those that no approval lifts. */
+#define RULE_OWNERSHIP "ownership"
+#define RULE_PROTECT "protect"
 
 struct hold {
     const char *id;     /* short, stable for the same revision, rule and set of steps */
@@ -248,6 +252,7 @@ struct plan {
     size_t hold_count;
     size_t *approval_steps; /* of each of plan_input.approved: how many steps it lets through */
     bool *approval_ends;    /* of each: it is of one step, and ends with it */
+    bool *approval_waits;   /* of each: what cannot be looked at may be what it lets through */
     size_t run, deferred, held, reported;     /* of all steps; frozen and contested ones count
                                                * as deferred */
     size_t action_counts[ACTION_RELEASE + 1]; /* of all steps but the derived ones' */
@@ -256,6 +261,7 @@ struct plan {
      * ended. */
     bool collapses, overspends;
     size_t resources;          /* declared */
+    size_t unseen;             /* steps that may destroy something, which is not known yet */
     size_t unknown;            /* objects that nobody could look at */
     const struct match *match; /* private to plan/ */
 };

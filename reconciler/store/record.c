@@ -189,7 +189,14 @@ int store_hold_get(struct store *store, struct arena *arena, const char *id, str
     return rc;
 }
 
-/* Why an approval touched nothing: the hold is not there, or has its approval. */
+static int hold_needs_more(const char *id, struct error *err)
+{
+    error_set(err, ERR_CONFLICT, "no approval lifts the hold %s", id);
+    return error_hint(err, "Take the change back in Git, or do what its reason says: `spinel "
+                           "approve` shows it.");
+}
+
+/* Why an approval touched nothing: the hold is not there, has its approval, or takes none. */
 static int hold_unapprovable(struct store *store, const char *id, struct error *err)
 {
     struct query query;
@@ -200,6 +207,8 @@ static int hold_unapprovable(struct store *store, const char *id, struct error *
     if (who)
         query.failed =
             error_set(err, ERR_CONFLICT, "the hold %s was approved before by %s", id, who);
+    else if (found > 0)
+        query.failed = hold_needs_more(id, err);
     int rc = query_end(&query);
     return found != 0 ? rc : hold_unknown(id, err);
 }
@@ -212,7 +221,8 @@ int store_hold_approve(struct store *store, const char *id, const char *who, int
     invariant(id && who, "a hold without an id, or approved by nobody");
     query_start(&query, store,
                 "UPDATE hold SET approved_by = ?, approved_at = ?"
-                " WHERE id = ? AND approved_by IS NULL",
+                " WHERE id = ? AND approved_by IS NULL"
+                " AND rule NOT IN ('" RULE_OWNERSHIP "', '" RULE_PROTECT "')",
                 err);
     query_bind_word(&query, who);
     query_bind_int(&query, at);

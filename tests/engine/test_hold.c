@@ -41,25 +41,12 @@ static void what_was_taken_back_is_held_no_more(void **state)
     assert_true(is_released(rack, "v19"));
 }
 
-/* Volumes v`from` to v`to`, and old0 to old`olds`, without the last of each: what leaves Git is
- * destroyed. */
-static void declare_deleted(struct rack *rack, int commit, int from, int to, int olds)
-{
-    struct text yaml = TEXT_INIT;
-    text_add(&yaml, POOL PROJECT);
-    text_add_volumes(&yaml, from, to, true);
-    for (int i = 0; i < olds; i++)
-        text_printf(&yaml, VOLUME("old%d", "1GiB"), i);
-    rack->commits[commit] = arena_text(rack->arena, yaml.data);
-    text_free(&yaml);
-}
-
 /* 4 of 20 are destroyed, 3 are allowed; the same commit makes 80. */
 static void what_a_commit_adds_does_not_let_it_destroy_more(void **state)
 {
     struct rack *rack = *state;
-    declare_deleted(rack, 4, 0, 20, 0);
-    declare_deleted(rack, 5, 4, 120, 0);
+    olds_declare(rack, 4, 0, 20, 0, true);
+    olds_declare(rack, 5, 4, 120, 0, true);
     rack_settle(rack, "4");
     rack_target(rack, "5");
     rack_run(rack, 10 * MINUTE_MS);
@@ -127,24 +114,9 @@ static void machines_declare(struct rack *rack, int commit, int machines, int ba
 {
     struct text yaml = TEXT_INIT;
     text_add(&yaml, POOL PROJECT);
-    for (int i = 0; i < machines; i++)
-        text_printf(&yaml,
-                    "apiVersion: spinel/v1\nkind: Instance\nmetadata: {project: shop, name: m%d}\n"
-                    "spec: {cpus: 1, memory: 256MiB, updatePolicy: {replace: allowed}, "
-                    "firmware: %s}\n---\n",
-                    i, i < bad ? "uefi" : "bios");
+    text_add_machines(&yaml, machines, bad);
     rack->commits[commit] = arena_text(rack->arena, yaml.data);
     text_free(&yaml);
-}
-
-/* Of those that are called old0, old1 ... */
-static void old_notice(struct rack *rack, int count, const char *why)
-{
-    for (int i = 0; i < count; i++) {
-        const char *name = arena_printf(rack->arena, "old%d", i);
-        rack_notice(rack, "disk", rack_object(rack, "Volume", name)->uid, why);
-    }
-    rack_run(rack, MINUTE_MS);
 }
 
 /* Four machines are to be replaced, and are held; a later commit takes three of them back. The
@@ -178,17 +150,17 @@ static void one_look_without_word_lifts_no_hold(void **state)
 static void what_could_not_be_looked_at_is_not_diluted(void **state)
 {
     struct rack *rack = *state;
-    declare_deleted(rack, 4, 0, 16, 4);
-    declare_deleted(rack, 5, 0, 120, 0);
+    olds_declare(rack, 4, 0, 16, 4, true);
+    olds_declare(rack, 5, 0, 120, 0, true);
     rack_settle(rack, "4");
     rack->blur_all = "old";
-    old_notice(rack, 4, "its pool is away");
+    olds_notice(rack, 4, "its pool is away");
     rack_target(rack, "5");
     rack_run(rack, 10 * MINUTE_MS);
     minutes_pass(rack, 60);
     assert_true(rack_object(rack, "Volume", "v119")->exists);
     rack->blur_all = NULL;
-    old_notice(rack, 4, "its pool is back");
+    olds_notice(rack, 4, "its pool is back");
     minutes_pass(rack, 10);
     assert_true(rack_object(rack, "Volume", "old0")->exists);
 }
@@ -198,17 +170,17 @@ static void what_could_not_be_looked_at_is_not_diluted(void **state)
 static void what_another_rule_holds_meanwhile_is_not_diluted(void **state)
 {
     struct rack *rack = *state;
-    declare_deleted(rack, 4, 0, 16, 4);
-    declare_deleted(rack, 5, 0, 120, 0);
+    olds_declare(rack, 4, 0, 16, 4, true);
+    olds_declare(rack, 5, 0, 120, 0, true);
     rack_settle(rack, "4");
     assert_non_null(rule_of(target(rack, "5"), RULE_BUDGET));
     rack->foreign_all = "old";
-    old_notice(rack, 4, "its tag is gone");
+    olds_notice(rack, 4, "its tag is gone");
     minutes_pass(rack, 60);
     assert_null(rule_of(core_plan(rack->core), RULE_BUDGET));
     assert_true(rack_object(rack, "Volume", "v119")->exists);
     rack->foreign_all = NULL;
-    old_notice(rack, 4, "its tag is back");
+    olds_notice(rack, 4, "its tag is back");
     minutes_pass(rack, 10);
     assert_non_null(rule_of(core_plan(rack->core), RULE_BUDGET));
     assert_true(rack_object(rack, "Volume", "old0")->exists);
@@ -259,23 +231,17 @@ static void what_a_driver_that_is_away_holds_is_not_diluted(void **state)
 static void what_is_held_by_another_rule_is_not_diluted(void **state)
 {
     struct rack *rack = *state;
-    struct text yaml = TEXT_INIT;
-    text_add(&yaml, POOL PROJECT);
-    text_add_volumes(&yaml, 0, 12, false);
-    for (int i = 0; i < 8; i++)
-        text_printf(&yaml, KEPT("old%d", "size: 1GiB"), i);
-    rack->commits[4] = arena_text(rack->arena, yaml.data);
-    text_free(&yaml);
+    olds_declare(rack, 4, 0, 12, 8, false);
     declare(rack, "5", 0, 20, 0, 0);
     rack_settle(rack, "4");
     rack->foreign_all = "old";
-    old_notice(rack, 8, "its tag is gone");
+    olds_notice(rack, 8, "its tag is gone");
     rack_target(rack, "5");
     rack_run(rack, 10 * MINUTE_MS);
     minutes_pass(rack, 60);
     assert_true(rack_object(rack, "Volume", "v19")->exists);
     rack->foreign_all = NULL;
-    old_notice(rack, 8, "its tag is back");
+    olds_notice(rack, 8, "its tag is back");
     minutes_pass(rack, 10);
     assert_false(is_released(rack, "old0"));
 }
@@ -321,20 +287,20 @@ static void one_look_without_word_ends_no_approval(void **state)
 {
     struct rack *rack = *state;
     struct error err = ERROR_INIT;
-    declare_deleted(rack, 4, 0, 30, 4);
-    declare_deleted(rack, 5, 0, 29, 0);
+    olds_declare(rack, 4, 0, 30, 4, true);
+    olds_declare(rack, 5, 0, 29, 0, true);
     rack_settle(rack, "4");
     const struct plan *plan = target(rack, "5");
     assert_int_equal(plan->hold_count, 1);
     const char *id = arena_text(rack->arena, plan->holds[0].id);
     rack->blur_all = "old";
-    old_notice(rack, 4, "its pool is away");
+    olds_notice(rack, 4, "its pool is away");
     assert_int_equal(store_hold_approve(rack->store, id, "ann", 1, &err), 0);
     rack_run(rack, MINUTE_MS);
     core_policy_changed(rack->core);
     minutes_pass(rack, 10);
     rack->blur_all = NULL;
-    old_notice(rack, 4, "its pool is back");
+    olds_notice(rack, 4, "its pool is back");
     minutes_pass(rack, 10);
     assert_int_equal(core_plan(rack->core)->hold_count, 0);
     assert_false(rack_object(rack, "Volume", "old0")->exists);

@@ -65,6 +65,43 @@ static inline void text_add_volumes(struct text *yaml, int from, int to, bool is
             text_printf(yaml, KEPT("v%d", "size: 1GiB"), i);
 }
 
+/* Volumes v`from` to v`to`, and old0 to old`olds`, without the last of each. */
+static inline void olds_declare(struct rack *rack, int commit, int from, int to, int olds,
+                                bool is_deleted)
+{
+    struct text yaml = TEXT_INIT;
+    text_add(&yaml, POOL PROJECT);
+    text_add_volumes(&yaml, from, to, is_deleted);
+    for (int i = 0; i < olds; i++)
+        if (is_deleted)
+            text_printf(&yaml, VOLUME("old%d", "1GiB"), i);
+        else
+            text_printf(&yaml, KEPT("old%d", "size: 1GiB"), i);
+    rack->commits[commit] = arena_text(rack->arena, yaml.data);
+    text_free(&yaml);
+}
+
+/* Of old0 to old`count`, without the last. */
+static inline void olds_notice(struct rack *rack, int count, const char *why)
+{
+    for (int i = 0; i < count; i++) {
+        const char *name = arena_printf(rack->arena, "old%d", i);
+        rack_notice(rack, "disk", rack_object(rack, "Volume", name)->uid, why);
+    }
+    rack_run(rack, MINUTE_MS);
+}
+
+/* The first `bad` of the machines m0, m1 ... have another firmware. */
+static inline void text_add_machines(struct text *yaml, int machines, int bad)
+{
+    for (int i = 0; i < machines; i++)
+        text_printf(yaml,
+                    "apiVersion: spinel/v1\nkind: Instance\nmetadata: {project: shop, name: m%d}\n"
+                    "spec: {cpus: 1, memory: 256MiB, updatePolicy: {replace: allowed}, "
+                    "firmware: %s}\n---\n",
+                    i, i < bad ? "uefi" : "bios");
+}
+
 /* Why it holds something; NULL: it holds nothing. */
 static inline const char *rule_of(const struct plan *plan, const char *rule)
 {
@@ -77,6 +114,17 @@ static inline const char *rule_of(const struct plan *plan, const char *rule)
 static inline const char *collapse_of(const struct plan *plan)
 {
     return rule_of(plan, RULE_COLLAPSE);
+}
+
+/* The id of what the rule holds. */
+static inline const char *hold_of(struct rack *rack, const char *rule)
+{
+    const struct plan *plan = core_plan(rack->core);
+    for (size_t i = 0; i < plan->hold_count; i++)
+        if (!strcmp(plan->holds[i].rule, rule))
+            return arena_text(rack->arena, plan->holds[i].id);
+    fail_msg("nothing is held by rule %s", rule);
+    return NULL;
 }
 
 static inline void approve_collapse(struct rack *rack)
