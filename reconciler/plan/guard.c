@@ -14,6 +14,7 @@
 #include "model/json.h"
 #include "model/text.h"
 #include "reconciler/plan/guard.h"
+#include "reconciler/plan/policy.h"
 #include "reconciler/plan/steps.h"
 
 enum { HOLD_ID_TEXT = 17 };
@@ -164,6 +165,11 @@ static void judge_step(struct guard *guard, struct step *step)
     }
 }
 
+static const size_t *approval_of(const struct guard *guard, const char *rule)
+{
+    return find_approval(guard, hold_id(guard, rule, NULL));
+}
+
 static void approval_wait(const struct guard *guard, const size_t *approval)
 {
     if (approval)
@@ -189,8 +195,11 @@ static void approvals_wait(const struct guard *guard)
     for (size_t i = 0; guard->input->approved_count && i < match->count; i++) {
         const struct subject *subject = &match->subjects[i];
 
-        if (subject->known && subject->kind->driver && !subject->known->observed.known)
-            approvals_of_one_wait(guard, subject->uid);
+        if (!subject->known || !subject->kind->driver || subject->known->observed.known)
+            continue;
+        approvals_of_one_wait(guard, subject->uid);
+        if (subject_may_be_replaced(subject))
+            approval_wait(guard, approval_of(guard, RULE_BUDGET));
     }
 }
 
@@ -254,11 +263,6 @@ static int64_t count_steps(const struct guard *guard, bool (*matches)(const stru
         if (matches(&guard->plan->steps[i]) && !guard->is_cleared[i])
             count++;
     return count;
-}
-
-static const size_t *approval_of(const struct guard *guard, const char *rule)
-{
-    return find_approval(guard, hold_id(guard, rule, NULL));
 }
 
 /* Holds all that match, or clears them for the rules that follow if it was approved. */

@@ -172,6 +172,12 @@ static void judge_live_if(const struct states *states, struct plan_field *field)
 
 /* ---- replace, refuse, live ---------------------------------------------------------- */
 
+bool subject_may_be_replaced(const struct subject *subject)
+{
+    return is_kind(subject, "Instance") &&
+           strcmp(value_at_text(subject->spec, "updatePolicy.replace", "never"), "allowed") == 0;
+}
+
 static void judge_replace(const struct states *states, struct plan_field *field)
 {
     const struct subject *subject = states->subject;
@@ -182,7 +188,7 @@ static void judge_replace(const struct states *states, struct plan_field *field)
     else if (!is_kind(subject, "Instance"))
         verdict(field, CHANGE_REFUSE, REPORTED,
                 "needs a new object; declare it under another name");
-    else if (strcmp(value_at_text(subject->spec, "updatePolicy.replace", "never"), "allowed") == 0)
+    else if (subject_may_be_replaced(subject))
         verdict(field, CHANGE_REPLACE, RUN, "updatePolicy.replace is allowed");
     else
         verdict(field, CHANGE_REPLACE, REPORTED,

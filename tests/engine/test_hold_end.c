@@ -197,6 +197,23 @@ static void an_approval_of_a_budget_ends_while_a_driver_is_away(void **state)
     assert_int_equal(machines_replaced(rack, 4), 0);
 }
 
+/* Of machines that drifted, which nobody has looked at yet when the daemon starts again. */
+static void an_approval_of_a_budget_outlives_a_start(void **state)
+{
+    struct rack *rack = *state;
+    struct error err = ERROR_INIT;
+    mix_declare(rack, 4, 0, 0, MACHINES, 0, NULL);
+    rack_settle(rack, "4");
+    machines_drift(rack, 4);
+    assert_int_equal(machines_replaced(rack, 4), 0);
+    assert_int_equal(store_hold_approve(rack->store, hold_of(rack, RULE_BUDGET), "ann", 1, &err),
+                     0);
+    rack_die(rack);
+    rack_boot(rack, "4");
+    rack_run(rack, 5 * MINUTE_MS);
+    assert_int_equal(machines_replaced(rack, 4), 6);
+}
+
 static void what_was_taken_back_is_held_no_more_while_a_restart_waits(void **state)
 {
     struct rack *rack = *state;
@@ -296,6 +313,30 @@ static void the_same_of_what_is_destroyed(void **state)
     assert_true(rack_object(rack, "Volume", "old0")->exists);
 }
 
+/* Who was at it when the next commit came had its yes; who is sent again has none. */
+static void what_is_sent_again_for_another_commit_was_not_approved(void **state)
+{
+    struct rack *rack = *state;
+    struct error err = ERROR_INIT;
+    struct intent *open = NULL;
+    size_t count = 0;
+    volumes_start(rack, 20);
+    assert_non_null(collapse_of(volumes_left(rack, "5", 5)));
+    rack->lose_applies = 15;
+    approve_collapse(rack);
+    rack_run(rack, 1000);
+    declare(rack, "6", 0, 4, 0, 0);
+    rack_target(rack, "6");
+    rack_run(rack, 1000);
+    rack->mute = "disk";
+    rack_lose_driver(rack, "disk");
+    rack_run(rack, MINUTE_MS);
+    assert_int_equal(store_intents_open(rack->store, rack->arena, &open, &count, &err), 0);
+    assert_true(count > 0);
+    for (size_t i = 0; i < count; i++)
+        assert_false(open[i].is_approved);
+}
+
 /* ---- the measure ---------------------------------------------------------------------- */
 
 /* Six went. A seventh is approved, which its driver refuses, and taken back: nothing came of it. */
@@ -379,10 +420,12 @@ int main(void)
         RACK_TEST(one_look_without_word_ends_no_approval_of_a_step),
         RACK_TEST(an_approval_of_a_budget_ends_while_a_restart_waits),
         RACK_TEST(an_approval_of_a_budget_ends_while_a_driver_is_away),
+        RACK_TEST(an_approval_of_a_budget_outlives_a_start),
         RACK_TEST(what_was_taken_back_is_held_no_more_while_a_restart_waits),
         RACK_TEST(what_is_replaced_and_not_looked_at_is_not_diluted),
         RACK_TEST(what_is_approved_and_held_by_another_rule_is_asked_about_again),
         RACK_TEST(the_same_of_what_is_destroyed),
+        RACK_TEST(what_is_sent_again_for_another_commit_was_not_approved),
         RACK_TEST(an_approval_of_what_was_refused_is_no_measure),
         RACK_TEST(a_collapse_that_is_let_with_a_budget_is_the_measure),
         RACK_TEST(a_hold_says_what_it_holds_now),
