@@ -132,15 +132,29 @@ static const char *why_protected(const struct guard *guard, const struct step *s
     return "it is protected: lift protect in one commit, remove it in a later one";
 }
 
+/* A commit promised that it becomes another, which has an object of its own. */
+static const char *why_renamed(const struct guard *guard, const struct step *step)
+{
+    const struct known *known = step->known;
+    const char *becomes = known ? value_get_text(known->chosen, "becomes", NULL) : NULL;
+
+    if (!becomes || step->action != ACTION_DELETE || !step->kind->holds_data ||
+        !set_find(guard->input->set, known->kind, known->project, becomes))
+        return NULL;
+    return arena_printf(guard->arena,
+                        "a commit renamed it to %s, which was declared before and has an object of "
+                        "its own; its data would be destroyed, not moved",
+                        becomes);
+}
+
 static const struct {
     const char *rule;
     bool approvable;
     const char *(*why)(const struct guard *guard, const struct step *step);
 } step_rules[] = {
-    {RULE_OWNERSHIP, false, why_foreign},
-    {"epoch", true, why_epoch},
-    {"lost-data", true, why_lost},
-    {RULE_PROTECT, false, why_protected},
+    {RULE_OWNERSHIP, false, why_foreign}, {"epoch", true, why_epoch},
+    {"lost-data", true, why_lost},        {RULE_PROTECT, false, why_protected},
+    {RULE_RENAMED, true, why_renamed},
 };
 
 static void judge_step(struct guard *guard, struct step *step)

@@ -226,6 +226,7 @@ struct unrecorded {
 #define RULE_COLLAPSE "collapse"
 #define RULE_BUDGET "deletion-budget"
 #define RULE_REBUILD "rebuild"
+#define RULE_RENAMED "renamed"
 /* Those that no approval lifts. */
 #define RULE_OWNERSHIP "ownership"
 #define RULE_PROTECT "protect"

@@ -228,6 +228,27 @@ static void what_was_taken_back_is_held_no_more_while_a_restart_waits(void **sta
     assert_int_equal(target(rack, "7")->hold_count, 0); /* 1 of 20 */
 }
 
+/* Nobody can tell about the ten that there are; those that come meanwhile, m10 to m129, are not
+ * among them. */
+static void machines_blur(struct rack *rack, struct rack_object *old[MACHINES])
+{
+    rack->blur_all = "blur";
+    for (int i = 0; i < MACHINES; i++) {
+        old[i] = machine(rack, i);
+        snprintf(old[i]->name, sizeof old[i]->name, "blur%d", i);
+        rack_notice(rack, "net", old[i]->uid, "its monitor does not answer");
+    }
+}
+
+static void machines_unblur(struct rack *rack, struct rack_object *old[MACHINES])
+{
+    rack->blur_all = NULL;
+    for (int i = 0; i < MACHINES; i++) {
+        snprintf(old[i]->name, sizeof old[i]->name, "m%d", i);
+        rack_notice(rack, "net", old[i]->uid, "it does again");
+    }
+}
+
 /* Four of ten are to be replaced, of which nobody can tell for an hour; what the commit adds is
  * made meanwhile. */
 static void what_is_replaced_and_not_looked_at_is_not_diluted(void **state)
@@ -237,25 +258,37 @@ static void what_is_replaced_and_not_looked_at_is_not_diluted(void **state)
     mix_declare(rack, 4, 0, 0, MACHINES, 0, NULL);
     mix_declare(rack, 5, 0, 0, 130, 4, NULL);
     rack_settle(rack, "4");
-    for (int i = 0; i < MACHINES; i++) /* apart from those that are called m10 to m129 */
-        old[i] = machine(rack, i);
-    rack->blur_all = "blur";
-    for (int i = 0; i < MACHINES; i++) {
-        snprintf(old[i]->name, sizeof old[i]->name, "blur%d", i);
-        rack_notice(rack, "net", old[i]->uid, "its monitor does not answer");
-    }
+    machines_blur(rack, old);
     rack_target(rack, "5");
     rack_run(rack, 10 * MINUTE_MS);
     minutes_pass(rack, 60);
     assert_true(rack_object(rack, "Instance", "m129")->exists);
-    rack->blur_all = NULL;
-    for (int i = 0; i < MACHINES; i++) {
-        snprintf(old[i]->name, sizeof old[i]->name, "m%d", i);
-        rack_notice(rack, "net", old[i]->uid, "it does again");
-    }
+    machines_unblur(rack, old);
     minutes_pass(rack, 10);
     minutes_pass(rack, 10);
     for (int i = 0; i < 4; i++)
+        assert_true(old[i]->exists);
+}
+
+/* Six of ten drifted, and are held; what drifted of a machine that does not answer is not known. */
+static void what_drifted_and_is_not_looked_at_is_not_diluted(void **state)
+{
+    struct rack *rack = *state;
+    struct rack_object *old[MACHINES];
+    mix_declare(rack, 4, 0, 0, MACHINES, 0, NULL);
+    mix_declare(rack, 5, 0, 0, 130, 0, NULL);
+    rack_settle(rack, "4");
+    machines_drift(rack, 4);
+    assert_non_null(rule_of(core_plan(rack->core), RULE_BUDGET));
+    machines_blur(rack, old);
+    rack_target(rack, "5");
+    rack_run(rack, 10 * MINUTE_MS);
+    minutes_pass(rack, 60);
+    assert_true(rack_object(rack, "Instance", "m129")->exists);
+    machines_unblur(rack, old);
+    minutes_pass(rack, 10);
+    minutes_pass(rack, 10);
+    for (int i = 4; i < MACHINES; i++)
         assert_true(old[i]->exists);
 }
 
@@ -423,6 +456,7 @@ int main(void)
         RACK_TEST(an_approval_of_a_budget_outlives_a_start),
         RACK_TEST(what_was_taken_back_is_held_no_more_while_a_restart_waits),
         RACK_TEST(what_is_replaced_and_not_looked_at_is_not_diluted),
+        RACK_TEST(what_drifted_and_is_not_looked_at_is_not_diluted),
         RACK_TEST(what_is_approved_and_held_by_another_rule_is_asked_about_again),
         RACK_TEST(the_same_of_what_is_destroyed),
         RACK_TEST(what_is_sent_again_for_another_commit_was_not_approved),

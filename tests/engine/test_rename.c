@@ -149,6 +149,37 @@ static void name_is_waited_for_after_a_backup_came_back(void **state)
     assert_int_equal(rack_object(rack, "Volume", "moved")->made, 1);
 }
 
+/* Found by the simulator: the new name had been declared before, and its volume was never made. So
+ * the rename moved nothing; the data went with the former name, and nobody was asked. */
+static void data_that_a_rename_did_not_move_are_not_destroyed(void **state)
+{
+    struct rack *rack = *state;
+    struct error err = ERROR_INIT;
+    rack->commits[4] = POOL PROJECT VOLUME("db", "1GiB") VOLUME("moved", "1GiB") VPC("net");
+    rack->commits[5] = POOL PROJECT RENAMED("moved", "db") VPC("net");
+    rack->commits[6] = POOL PROJECT VOLUME("moved", "1GiB") VPC("net");
+    rack_settle(rack, "1");
+    rack->refuse = "moved";
+    rack->refuse_kind = "busy";
+    rack_target(rack, "4");
+    rack_run(rack, MINUTE_MS);
+    rack_target(rack, "5");
+    rack->refuse = NULL;
+    rack_run(rack, 10 * MINUTE_MS);
+    assert_int_equal(rack_count(rack, "Volume", "db"), 1);
+    rack_target(rack, "6");
+    rack_run(rack, 10 * MINUTE_MS);
+    assert_int_equal(rack_count(rack, "Volume", "db"), 1);
+    assert_int_equal(core_plan(rack->core)->hold_count, 1);
+    assert_string_equal(core_plan(rack->core)->holds[0].rule, RULE_RENAMED);
+    assert_int_equal(
+        store_hold_approve(rack->store, core_plan(rack->core)->holds[0].id, "ann", 1, &err), 0);
+    core_policy_changed(rack->core);
+    assert_true(rack_run(rack, 10 * MINUTE_MS));
+    assert_int_equal(rack_count(rack, "Volume", "db"), 0);
+    assert_int_equal(rack_count(rack, "Volume", "moved"), 1);
+}
+
 int main(void)
 {
 #define RACK_TEST(name) cmocka_unit_test_setup_teardown(name, rack_setup, rack_teardown)
@@ -159,6 +190,7 @@ int main(void)
         RACK_TEST(second_rename_goes_on_from_the_first),
         RACK_TEST(rename_of_what_is_under_way_is_kept),
         RACK_TEST(rename_that_store_and_git_took_back_is_told_to_the_object),
+        RACK_TEST(data_that_a_rename_did_not_move_are_not_destroyed),
         RACK_TEST(rename_is_known_after_a_backup_came_back),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -137,6 +137,17 @@ void actor_acts(struct sim *sim)
 
 /* ---- the operator ------------------------------------------------------------------- */
 
+/* Its data are not the ones that another bears now. */
+static void given_up(struct sim *sim, const struct plan *plan, const char *hold)
+{
+    for (size_t i = 0; i < plan->step_count; i++) {
+        bool is_of_it = plan->steps[i].hold && strcmp(plan->steps[i].hold, hold) == 0;
+        struct thing *thing = is_of_it ? thing_of_uid(&sim->truth, plan->steps[i].uid) : NULL;
+        if (thing)
+            thing->is_purged = true;
+    }
+}
+
 bool operator_approves(struct sim *sim, bool approves_all)
 {
     struct arena *arena = arena_new();
@@ -150,6 +161,8 @@ bool operator_approves(struct sim *sim, bool approves_all)
                                &err) == 0) {
             TRACE(sim, "operator approves %s (%s)", plan->holds[i].id, plan->holds[i].rule);
             has_approved = true;
+            if (strcmp(plan->holds[i].rule, RULE_RENAMED) == 0)
+                given_up(sim, plan, plan->holds[i].id);
             if (strcmp(plan->holds[i].rule, RULE_COLLAPSE) == 0 ||
                 strcmp(plan->holds[i].rule, RULE_EMPTY) == 0)
                 truth_leavers_forget(&sim->truth);

@@ -311,6 +311,14 @@ static void a_hold_is_approved_once_by_somebody(void **state)
     assert_int_equal(value_get_int(list->items[0], "approvedAt", 0), 7);
 }
 
+static void what_no_approval_lifts_takes_none(void **state)
+{
+    struct scene *scene = *state;
+    ok(scene, store_hold_put(scene->store, "k2", RULE_OWNERSHIP, "not ours", 1, &scene->err));
+    assert_int_equal(store_hold_approve(scene->store, "k2", "ann", 8, &scene->err), ERR_CONFLICT);
+    assert_non_null(strstr(scene->err.message, "no approval lifts"));
+}
+
 static void freezes_are_replaced_and_lifted(void **state)
 {
     struct scene *scene = *state;
@@ -498,6 +506,7 @@ int main(void)
         CASE(plans_are_kept_for_90_days_and_the_newest_100_longer),
         CASE(a_plan_known_only_by_its_file_is_used_once_too),
         CASE(a_hold_is_approved_once_by_somebody),
+        CASE(what_no_approval_lifts_takes_none),
         CASE(freezes_are_replaced_and_lifted),
         CASE(events_are_followed_by_number),
         CASE(the_newest_100000_events_are_kept),
