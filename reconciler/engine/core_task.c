@@ -239,14 +239,6 @@ static void task_report_failure(struct core *core, struct task *task, const stru
                task->intent.verb, err->message);
 }
 
-/* Not ended. Of another target than it was begun for it has no approval (RFD 13). */
-static void task_save_open(struct core *core, const struct task *task)
-{
-    struct intent intent = task->intent;
-    intent.is_approved &= task->revision == core->revision;
-    save_intent(core, &intent);
-}
-
 /* `state` of the intent: "failed" ends it; "pending" keeps it for the same op again, which finds
  * what it has made already (R5). */
 static void task_fail(struct core *core, struct task *task, const struct error *err,
@@ -261,12 +253,11 @@ static void task_fail(struct core *core, struct task *task, const struct error *
     task->intent.error = err->hint[0] ? arena_printf(task->arena, "%s; %s", err->message, err->hint)
                                       : arena_text(task->arena, err->message);
     task->intent.not_before = (core_now_ms(core) + pause) / 1000;
-    if (!strcmp(state, "failed")) {
+    if (!strcmp(state, "failed"))
         task->intent.finished_at = core_now_s(core);
-        save_intent(core, &task->intent);
-    } else {
-        task_save_open(core, task);
-    }
+    else if (task->revision != core->revision) /* sent again, it is another target's (RFD 13) */
+        task->intent.is_approved = false;
+    save_intent(core, &task->intent);
     task_report_failure(core, task, err, pause);
     task_drop(core, task);
     if (full)
@@ -489,7 +480,7 @@ void task_answered(struct core *core, struct task *task, const struct error *ref
     task->answered_ms = mono(core);
     window_adapt(core, task);
     task->intent.state = "claimed";
-    task_save_open(core, task);
+    save_intent(core, &task->intent);
     task->look_pause_ms = LOOK_PAUSE_MS;
     task->look_until_ms = mono(core) + LOOK_FOR_MS;
     task_look(core, task);

@@ -263,10 +263,9 @@ static bool is_destroyed_unseen(const struct step *step)
            is_replaced_later(step);
 }
 
-/* What another rule withholds may go once that one lets it. */
-static bool is_destroyed_later(const struct step *step)
+static bool is_destructive(const struct step *step)
 {
-    return step->is_destructive && !would_happen(step) && step->disposition != REPORTED;
+    return step->is_destructive;
 }
 
 static int64_t count_steps(const struct guard *guard, bool (*matches)(const struct step *))
@@ -348,8 +347,7 @@ static void judge_collapse(struct guard *guard)
         return;
     if ((is_over || approval) && count_steps(guard, is_removal) > 0)
         hold_all(guard, rule, collapse_reason(guard, gone), is_removal);
-    guard->plan->collapses =
-        is_over && (!approval || *approval + (size_t)count_steps(guard, is_gone_from_git) > 0);
+    guard->plan->collapses = is_over;
 }
 
 /* Of a kind, or of all: what is there, with what was until it was destroyed lately, so that the
@@ -434,9 +432,9 @@ static void judge_budget(struct guard *guard)
     guard->plan->unseen = (size_t)unseen;
     if (unseen)
         approval_wait(guard, approval);
-    if (unseen + count_steps(guard, is_destroyed) == 0) {
+    if (unseen + count_steps(guard, is_destroyed) == 0) { /* another rule may withhold it */
         guard->plan->overspends =
-            guard->input->was_over_budget && count_steps(guard, is_destroyed_later) > 0;
+            guard->input->was_over_budget && count_steps(guard, is_destructive) > 0;
         return;
     }
     toll = toll_of(guard, NULL);
@@ -449,7 +447,7 @@ static void judge_budget(struct guard *guard)
     is_over = is_over || guard->input->was_over_budget;
     if ((is_over || approval) && count_steps(guard, is_destroyed) > 0)
         hold_all(guard, RULE_BUDGET, toll_reason(guard, &toll, what), is_destroyed);
-    guard->plan->overspends = is_over && (!approval || *approval + (size_t)unseen > 0);
+    guard->plan->overspends = is_over;
 }
 
 /* What a set can lose: what there is of it, and what left it within a day, or since a person last

@@ -258,8 +258,8 @@ struct plan {
                                                * as deferred */
     size_t action_counts[ACTION_RELEASE + 1]; /* of all steps but the derived ones' */
     /* More leaves Git's set, or is destroyed, than may be without approval, or it did when it was
-     * held first; whether there is a step now that could be held, or it was approved and has not
-     * ended. */
+     * held first: until it is done or taken back, whether it is held, approved or not to be done
+     * now. */
     bool collapses, overspends;
     size_t resources;          /* declared */
     size_t unseen;             /* steps that may destroy something, which is not known yet */

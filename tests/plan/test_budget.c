@@ -88,6 +88,7 @@ static void what_nobody_can_look_at_counts(void **state)
     assert_int_equal(world_plan(w)->hold_count, 0); /* there is nothing to hold */
 }
 
+#define MOVABLE(name) INSTANCE(name, "cpus: 1, memory: 256MiB, updatePolicy: {replace: allowed}")
 #define SCRATCH(name) VOLUME(name, "size: 1GiB, onRemove: delete")
 
 static void converge_many(struct world *w, const char *manifest, int count, const char *more)
@@ -433,6 +434,60 @@ static void what_cannot_be_looked_at_is_over_the_budget(void **state)
     assert_true(w->plan->overspends);
 }
 
+static void what_is_purged_is_no_part_of_a_collapse(void **state)
+{
+    struct world *w = *state;
+
+    world_converge(w, SIX V("data"));
+    world_row(w, "Volume", "data")->life = LIFE_RELEASED;
+    world_row(w, "Volume", "data")->remove_deletes = true;
+    world_declare(w, PROJECT);
+    world_plan(w);
+    assert_int_equal(find_hold(w, "collapse")->steps, 6);
+    assert_disposition(w, "Volume", "data", RUN);
+}
+
+/* It is replaced when its turn comes, whatever goes until then. */
+static void a_contested_replacement_counts(void **state)
+{
+    struct world *w = *state;
+    struct contest contest = {.path = "spec.firmware", .count = 3, .next_try = WORLD_START + 60};
+
+    world_converge(w, PROJECT MOVABLE("a") MOVABLE("b") MOVABLE("c") MOVABLE("d") MOVABLE("e"));
+    for (const char *name = "abcd"; *name; name++)
+        world_tamper(w, "Instance", (char[]){*name, '\0'}, "spec.firmware", "\"uefi\"");
+    contest.uid = world_row(w, "Instance", "a")->uid;
+    w->input.contests = &contest;
+    w->input.contest_count = 1;
+    world_plan(w);
+    assert_disposition(w, "Instance", "a", CONTESTED);
+    assert_int_equal(find_hold(w, "deletion-budget")->steps, 3);
+}
+
+static void becomes(struct world *w, const char *kind, const char *name, const char *other)
+{
+    world_row(w, kind, name)->chosen =
+        json(w, arena_printf(w->arena, "{\"becomes\":\"%s\"}", other));
+}
+
+/* Nor is it if nothing is left under the name that it was to get. */
+static void what_holds_no_data_is_not_held_for_its_former_name(void **state)
+{
+    struct world *w = *state;
+
+    world_converge(w, SIX SCRATCH("v") SCRATCH("w"));
+    becomes(w, "Instance", "a", "b");
+    becomes(w, "Volume", "v", "w");
+    world_declare(w, PROJECT I("b") I("c") I("d") I("e") I("f") SCRATCH("w"));
+    world_plan(w);
+    assert_disposition(w, "Instance", "a", RUN);
+    assert_int_equal(find_hold(w, "renamed")->steps, 1);
+    assert_disposition(w, "Volume", "v", HELD);
+    world_declare(w, PROJECT I("a") I("b") I("c") I("d") I("e") I("f"));
+    world_plan(w);
+    assert_disposition(w, "Volume", "v", RUN);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -456,6 +511,9 @@ int main(void)
         TEST(a_set_that_loses_no_more_than_it_may_is_no_collapse),
         TEST(what_an_instance_implies_does_not_count_as_gone),
         TEST(what_is_purged_does_not_count_as_gone),
+        TEST(what_is_purged_is_no_part_of_a_collapse),
+        TEST(a_contested_replacement_counts),
+        TEST(what_holds_no_data_is_not_held_for_its_former_name),
         TEST(an_empty_set_is_held_by_name),
         TEST(an_empty_set_on_an_empty_rack_is_nothing),
         TEST(a_hold_holds_something),

@@ -19,6 +19,7 @@ struct note {
     enum verb verb;
     enum phase phase;
     bool is_destructive, is_approved;
+    bool was_let;  /* approved when it was sent last: a commit that comes then calls nothing back */
     unsigned sent; /* times */
 };
 

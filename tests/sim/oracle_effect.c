@@ -293,8 +293,8 @@ bool keeps_most(struct sim *sim, const struct moment *moment, char *why)
     if (!removes || !moment->thing || !is_there(moment->thing) || !note ||
         is_derived(moment->thing->kind) || !book_is_live(&sim->book, moment->thing->uid))
         return true;
-    leaves(truth, moment->thing, now, note->is_approved);
-    if (note->is_approved)
+    leaves(truth, moment->thing, now, note->was_let);
+    if (note->was_let)
         return true;
     for (size_t i = 0; i < truth->count; i++) {
         const struct thing *thing = &truth->things[i];
@@ -329,7 +329,7 @@ bool keeps_budget(struct sim *sim, const struct moment *moment, char *why)
     int64_t now = sim_wall_ms(sim);
     if (live > truth->most)
         truth->most = live;
-    if (!is_destruction(moment) || is_derived(moment->thing->kind) || !note || note->is_approved ||
+    if (!is_destruction(moment) || is_derived(moment->thing->kind) || !note || note->was_let ||
         !moment->thing->was_told)
         return true;
     size_t room = sizeof truth->destroyed_at / sizeof *truth->destroyed_at;

@@ -113,6 +113,7 @@ static void seam_driver_send(void *context, const char *driver, const struct val
         truth_sent(&sim->truth, value_get(message, "params"));
         if (note) {
             note->sent++;
+            note->was_let = note->is_approved;
             note->phase = PHASE_SENT;
             sim_driver_asked(driver_named(sim, driver), value_get_int(message, "id", 0), note->op);
             sim_misfortune_near(sim, note->verb);

@@ -35,7 +35,7 @@ def tests(folder):
 UNITS = {
     'reconciler/engine/part': ['engine/test_part_rules', 'engine/test_part'],
     'reconciler/engine': tests('engine'),
-    'reconciler/plan': tests('plan') + ['engine/test_core', 'engine/test_approval', 'engine/test_lost', 'engine/test_collapse', 'engine/test_hold', 'engine/test_hold_end', 'engine/test_backup'],
+    'reconciler/plan': tests('plan') + ['engine/test_core', 'engine/test_approval', 'engine/test_lost', 'engine/test_rename', 'engine/test_collapse', 'engine/test_hold', 'engine/test_hold_end', 'engine/test_backup'],
     'reconciler/store': tests('store') + ['sim/test_vfs'],
     'model/durable': ['driver/test_file_sync', 'driver/test_qemu'],
     'drivers/file': ['driver/test_place', 'driver/test_file_sync', 'driver/test_file_group', 'driver/test_pool', 'driver/test_image', 'driver/test_file'],
