@@ -103,6 +103,16 @@ static const struct value *spec_settled(const struct core *core, const struct kn
     return spec_with_chosen(core->plan_arena, resource, row->chosen);
 }
 
+/* It is there, and something is to be done to it that was not said when it was made. */
+static bool is_to_be_finished(const struct core *core, const struct known *row)
+{
+    for (size_t i = 0; row->life == LIFE_NEW && i < core->plan->step_count; i++)
+        if (core->plan->steps[i].action == ACTION_CREATE &&
+            !strcmp(core->plan->steps[i].uid, row->uid))
+            return true;
+    return false;
+}
+
 /* An open intent that the plan no longer asks for: its effect is there (the last process
  * died before it could say so), or something else is wanted now. */
 static void intent_settle(struct core *core, const struct intent *intent, const struct known *row)
@@ -115,7 +125,7 @@ static void intent_settle(struct core *core, const struct intent *intent, const 
     invariant(strcmp(row->uid, intent->uid) == 0, "op %s of %s is settled by %s", intent->op,
               intent->uid, row->uid);
     invariant(intent->epoch > 0, "op %s is settled, and has no epoch", intent->op);
-    if (!seen->known)
+    if (!seen->known || is_to_be_finished(core, row))
         return;
     const struct resource *resource = set_find(core->set, row->kind, row->project, row->name);
     bool is_delete = !strcmp(intent->verb, "delete");

@@ -4,7 +4,7 @@
  * change class says the truth is: live fields from the observation, restart
  * fields from the record of how the running thing was booted (of what does not run: from
  * what is seen of it, with which it would start), metadata from what was applied last. What
- * a driver did not look at is taken to be as applied. The
+ * a driver did not look at is taken to be as applied, once something was. The
  * difference of this tree to the desired one is then the whole difference. Leaves are
  * shared with where they come from.
  */
@@ -17,7 +17,7 @@ struct sources {
     const struct value *applied;
     const struct value *observed;
     const struct value *booted; /* NULL if nothing runs */
-    bool is_running;
+    bool is_running, is_confirmed;
 };
 
 static struct value *current_of(struct arena *arena, const struct field *field,
@@ -40,13 +40,13 @@ static const struct value *truth(const struct field *field, struct sources from)
     case CHANGE_REFUSE:
         break;
     }
-    return from.observed ? from.observed : from.applied;
+    return from.observed || !from.is_confirmed ? from.observed : from.applied;
 }
 
 static struct sources sources_member(struct sources from, const char *key)
 {
     return (struct sources){value_get(from.applied, key), value_get(from.observed, key),
-                            value_get(from.booted, key), from.is_running};
+                            value_get(from.booted, key), from.is_running, from.is_confirmed};
 }
 
 /* Of the element that is the i-th of one of them. */
@@ -55,7 +55,8 @@ static struct sources sources_element(struct sources from, const char *list_key,
 {
     return (struct sources){value_find_near(from.applied, list_key, name, i),
                             value_find_near(from.observed, list_key, name, i),
-                            value_find_near(from.booted, list_key, name, i), from.is_running};
+                            value_find_near(from.booted, list_key, name, i), from.is_running,
+                            from.is_confirmed};
 }
 
 static struct value *current_map(struct arena *arena, const struct field *field,
@@ -116,7 +117,8 @@ static struct value *current_of(struct arena *arena, const struct field *field, 
 const struct value *states_current(const struct states *states)
 {
     struct sources from = {states->applied, states->observed,
-                           states->is_running ? states->booted : NULL, states->is_running};
+                           states->is_running ? states->booted : NULL, states->is_running,
+                           states->is_confirmed};
 
     invariant(states->subject->kind->spec->type == FIELD_MAP, "the spec of %s is no map",
               states->subject->kind->name);

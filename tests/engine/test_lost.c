@@ -10,6 +10,9 @@
 
 enum { MINUTE_MS = 60000 };
 
+#define ADDRESS(to)                                                                   \
+    "apiVersion: spinel/v1\nkind: FloatingIP\nmetadata: {project: shop, name: out}\n" \
+    "spec: {address: 192.0.2.9, vpc: net" to "}\n---\n"
 #define DISK "disks: [{name: a, volume: db}]"
 
 static int rack_setup(void **state)
@@ -137,6 +140,34 @@ deletion_that_was_done_before_a_crash_is_recorded_while_deletions_are_frozen(voi
     assert_null(rack_row(rack, "Volume"));
 }
 
+/* What its driver does not tell is not there, and the next commit has it. Somebody freezes changes
+ * before the daemon is back; what was made was what the commit before said, and is not on record as
+ * if it were as this one says. */
+static void what_a_creation_that_was_not_confirmed_lacks_is_applied(void **state)
+{
+    struct rack *rack = *state;
+    struct error err = ERROR_INIT;
+    const struct freeze freeze = {.what = "changes", .who = "ann", .why = "the fair"};
+    rack->commits[3] = NETWORK;
+    rack->commits[4] = NETWORK ADDRESS("");
+    rack->commits[5] =
+        NETWORK MACHINE("nics: [{name: eth0, subnet: front}]") ADDRESS(", instance: web");
+    rack_settle(rack, "3");
+    rack->lose_replies = 1;
+    rack_target(rack, "4");
+    rack_run(rack, 3000);
+    assert_true(rack_object(rack, "FloatingIP", "out")->exists);
+    assert_int_equal(store_freeze_put(rack->store, &freeze, 1, &err), 0);
+    rack_die(rack);
+    rack_boot(rack, "5");
+    rack_run(rack, 10 * MINUTE_MS);
+    assert_int_equal(store_freeze_lift(rack->store, "changes", &err), 0);
+    core_policy_changed(rack->core);
+    assert_true(rack_run(rack, 10 * MINUTE_MS));
+    assert_string_equal(
+        value_get_text(rack_object(rack, "FloatingIP", "out")->spec, "instance", ""), "web");
+}
+
 /* Its driver is asked to release it, for by then it may be back. What is back later is an orphan.
  */
 static void what_is_gone_and_left_git_is_forgotten_and_never_destroyed(void **state)
@@ -244,7 +275,8 @@ static void what_was_tried_is_on_record_until_it_is_confirmed(void **state)
     assert_string_equal(value_at_text(row->applied, "disks[a].volume", ""), "db");
 }
 
-/* Its list is whole, and the look at what it lacks takes long: the daemon of before saw it there. */
+/* Its list is whole, and the look at what it lacks takes long: the daemon of before saw it there.
+ */
 static void what_a_list_lacks_is_not_as_it_was_seen(void **state)
 {
     struct rack *rack = *state;
@@ -270,6 +302,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         RACK_TEST(row_that_never_had_an_object_gives_way_to_one_that_is_there),
         RACK_TEST(rename_that_was_taken_back_is_undone_on_the_object),
+        RACK_TEST(what_a_creation_that_was_not_confirmed_lacks_is_applied),
         RACK_TEST(what_is_gone_and_left_git_is_forgotten_and_never_destroyed),
         RACK_TEST(what_waits_to_be_removed_waits_for_a_whole_list),
         RACK_TEST(what_cannot_be_looked_at_is_not_converged),
