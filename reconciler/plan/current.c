@@ -118,7 +118,7 @@ const struct value *states_current(const struct states *states)
 {
     struct sources from = {states->applied, states->observed,
                            states->is_running ? states->booted : NULL, states->is_running,
-                           states->is_confirmed};
+                           states->is_confirmed || !states->observed};
 
     invariant(states->subject->kind->spec->type == FIELD_MAP, "the spec of %s is no map",
               states->subject->kind->name);
