@@ -155,13 +155,14 @@ static bool is_raised(const struct plan *plan, const char *id)
  * which nothing is left. */
 static void holds_drop(struct core *core, const struct value *holds)
 {
+    bool is_fresh = core->plan_is_fresh && !core->plan->unknown; /* else it would come and go */
     for (size_t i = 0; i < core->input->approved_count; i++) {
         const char *id = core->input->approved[i];
         if (!core->plan->approval_steps[i] && !core->plan->approval_waits[i] &&
             !approval_is_used(core, id))
             hold_drop(core, id);
     }
-    for (size_t i = 0; core->plan_is_fresh && i < holds->count; i++) {
+    for (size_t i = 0; is_fresh && i < holds->count; i++) {
         const char *id = value_get_text(holds->items[i], "id", "");
         if (!is_approved(holds->items[i]) && !is_of(holds->items[i], RULE_REBUILD) &&
             !is_raised(core->plan, id))
