@@ -21,13 +21,16 @@
 
 enum { WAIT_MAX_MS = 3600000 };
 
-/* By errno, of a process that was asked about: one that may not be looked at is none of ours. Its
- * number may be a thread's by now. */
+/* By errno, of a process that was asked about. Its number may be a thread's by now. */
+static bool is_gone(void)
+{
+    return errno == ESRCH || errno == ENOENT || errno == EINVAL;
+}
+
+/* What may not be looked at is none of ours. */
 static int why_not(void)
 {
-    bool is_none =
-        errno == ESRCH || errno == ENOENT || errno == EINVAL || errno == EACCES || errno == EPERM;
-    return is_none ? PROC_GONE : PROC_UNTOLD;
+    return is_gone() || errno == EACCES || errno == EPERM ? PROC_GONE : PROC_UNTOLD;
 }
 
 /* The start of a file of the process, as a string; or why not. */
@@ -129,7 +132,9 @@ int proc_runs(pid_t pid, const char *program)
 static int pin(pid_t pid)
 {
     int pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
-    return pidfd < 0 ? why_not() : pidfd;
+    if (pidfd >= 0)
+        return pidfd;
+    return is_gone() ? PROC_GONE : PROC_UNTOLD;
 }
 
 int proc_open(pid_t pid, uint64_t start, const char *boot)

@@ -97,13 +97,15 @@ int dhcp_process(struct arena *arena, const char *own_dir, const char *vpc)
     return process_open(arena, own_dir, vpc, &pid);
 }
 
+/* One that cannot be told about may serve as before; without its note it is looked for when another
+ * is to be started. */
 pid_t dhcp_pid(struct arena *arena, const char *own_dir, const char *vpc)
 {
     pid_t pid;
     int pidfd = process_open(arena, own_dir, vpc, &pid);
     if (pidfd >= 0)
         close(pidfd);
-    return pidfd == PROC_GONE ? 0 : pid; /* one that cannot be told about may serve as before */
+    return pidfd == PROC_GONE ? 0 : pid;
 }
 
 struct sought {

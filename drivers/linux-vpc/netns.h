@@ -26,7 +26,8 @@ int netns_delete(const char *name, struct error *err);
 int netns_open(const char *name, struct error *err);
 
 /* Inode number of the namespace, which proves that a name still means what it
- * meant; 0 if it is not there. */
+ * meant; 0 if it is not there. An error, for lack of a descriptor for one, says that
+ * it cannot be told. */
 int netns_find(const char *name, uint64_t *inode, struct error *err);
 /* The same, where 0 may as well mean that it cannot be told. */
 uint64_t netns_inode(const char *name);

@@ -31,7 +31,7 @@ static const struct value *truth(const struct field *field, struct sources from)
     case CHANGE_RESTART:
         if (from.booted)
             return from.booted;
-        if (from.applied && (from.is_running || !from.observed))
+        if (from.applied && from.is_confirmed && (from.is_running || !from.observed))
             return from.applied;
         break;
     case CHANGE_LIVE:

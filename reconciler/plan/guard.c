@@ -17,7 +17,7 @@
 #include "reconciler/plan/policy.h"
 #include "reconciler/plan/steps.h"
 
-enum { HOLD_ID_TEXT = 17 };
+enum { HOLD_ID_TEXT = 17, APPROVALS_ROOM = 8192 };
 
 #define STILL_HELD "; what was held stays so until you approve it or take it back"
 
@@ -192,21 +192,34 @@ static void approval_wait(const struct guard *guard, const size_t *approval)
 
 static void approvals_of_one_wait(const struct guard *guard, const char *uid)
 {
+    struct arena *scratch = arena_new_sized(APPROVALS_ROOM);
+    struct guard one = *guard;
     struct step step = {.uid = uid};
 
+    one.arena = scratch;
     for (size_t r = 0; r < sizeof(step_rules) / sizeof(*step_rules); r++)
         for (step.action = ACTION_CREATE; step.action <= ACTION_RELEASE; step.action++)
             if (step_rules[r].approvable)
-                approval_wait(guard,
-                              find_approval(guard, hold_id(guard, step_rules[r].rule, &step)));
+                approval_wait(&one, find_approval(&one, hold_id(&one, step_rules[r].rule, &step)));
+    arena_free(scratch);
+}
+
+/* One that lets nothing through in this plan: it is used up, or waits. */
+static bool has_idle_approval(const struct guard *guard)
+{
+    for (size_t i = 0; i < guard->input->approved_count; i++)
+        if (!guard->plan->approval_steps[i])
+            return true;
+    return false;
 }
 
 /* Of what nobody can look at it is not known whether what was let through is still to be done. */
 static void approvals_wait(const struct guard *guard)
 {
     const struct match *match = guard->plan->match;
+    bool is_idle = has_idle_approval(guard);
 
-    for (size_t i = 0; guard->input->approved_count && i < match->count; i++) {
+    for (size_t i = 0; is_idle && i < match->count; i++) {
         const struct subject *subject = &match->subjects[i];
 
         if (!subject->known || !subject->kind->driver || subject->known->observed.known)
@@ -600,9 +613,9 @@ void guard_judge(struct arena *arena, const struct plan_input *input, struct pla
     guard.is_cleared = arena_array(arena, plan->step_count + 1, sizeof(bool));
     guard.baseline = baseline(plan, input);
     judge_steps(&guard);
-    approvals_wait(&guard);
     judge_collapse(&guard);
     judge_budget(&guard);
+    approvals_wait(&guard);
     freeze_deletions(&guard);
     freeze_cause(&guard, "changes", CAUSE_PENDING);
     freeze_cause(&guard, "healing", CAUSE_DRIFT);

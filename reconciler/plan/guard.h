@@ -7,8 +7,8 @@
 /*
  * The guard stands between plan and engine: it takes a plan whose steps are
  * otherwise ready and holds what must not happen without a person. Small, pure,
- * and tested to every branch. Rules, in order: ownership, sticky protection,
- * collapsing or empty desired set, deletion budget, freezes. A held step holds
+ * and tested to every branch. First the rules on one step (step_rules in guard.c), then a
+ * collapsing or empty desired set, the deletion budget, freezes. A held step holds
  * those that wait for it and nothing else. What a rule on the whole revision held
  * it holds until a person says yes, or all of it is wanted back (RFD 36).
  */

@@ -72,7 +72,7 @@ sys.stdout.buffer.write(b"".join(b"100644 f%09d\0" % n + bytes.fromhex(sys.argv[
     echo "$(printf 'a%.0s' $(seq 40))" >"$repo/refs/heads/main"
     sleep 0.5
     run spinel drift --json
-    [ "$status" -ne 139 ]
+    [ "$status" -le 2 ]
     spinel status --json | jq -e --arg c "$good" '.commit == $c and .daemon != null'
     echo "$good" >"$repo/refs/heads/main"
     run spinel plan --json
@@ -119,6 +119,8 @@ sys.stdout.buffer.write(b"".join(b"100644 f%09d\0" % n + bytes.fromhex(sys.argv[
     link=$(printf '../../../../etc/shadow' | blob)
     is_refused "$(commit_tree "$( { entry 120000 a.yaml "$link"; entry 100644 starter.yaml "$starter"; } | tree)" main)" 'symbolic link'
     not grep -q root: <<<"$output"
+    other=$( { entry 120000 a.yaml "$(printf '../other/secret.yaml' | blob)"; entry 100644 starter.yaml "$starter"; } | tree)
+    is_refused "$(commit_tree "$(entry 40000 lab "$other" | tree)" main)" 'symbolic link'
 }
 
 @test "11: submodules are refused, and what git would run is ignored" {
@@ -193,7 +195,8 @@ sys.stdout.buffer.write(b"".join(b"100644 f%09d\0" % n + bytes.fromhex(sys.argv[
 @test "13: HEAD that points elsewhere changes nothing" {
     printf 'ref: ../../../../etc/passwd\n' >"$repo/HEAD"
     run spinel plan --json
-    [ "$status" -ne 139 ]
+    [ "$status" -le 2 ]
+    not grep -q root: <<<"$output"
     printf 'ref: refs/heads/none\n' >"$repo/HEAD"
     spinel plan --json | jq -e --arg c "$good" '.commit == $c'
 }

@@ -18,6 +18,12 @@ pool() { printf 'apiVersion: spinel/v1\nkind: Pool\nmetadata: {name: %s}\nspec: 
     head -c 65536 /dev/zero | tr '\0' '[' >small.yaml
     head -c 10485760 /dev/zero | tr '\0' '[' >large.yaml
     refused small.yaml 'nested'
+    { printf '[%.0s' $(seq 64); printf ']%.0s' $(seq 64); } >deepest.yaml
+    { printf '[%.0s' $(seq 65); printf ']%.0s' $(seq 65); } >deeper.yaml
+    refused deeper.yaml 'nested'
+    run spinel check deepest.yaml
+    [ "$status" -eq 1 ]
+    [[ $output != *nested* ]]
     refused large.yaml 'large.yaml:1:'
     run within 80 spinel check small.yaml
     [ "$status" -eq 1 ]
@@ -62,7 +68,7 @@ pool() { printf 'apiVersion: spinel/v1\nkind: Pool\nmetadata: {name: %s}\nspec: 
         printf 'apiVersion: spinel/v1\nkind: Volume\nmetadata: {name: a, project: p}\nspec: {size: 1GiB, protect: %s}\n' "$scalar" >s.yaml
         refused s.yaml 's.yaml:4:29: error: protect: expected true or false'
     done
-    for scalar in 1e3 .nan .inf 2026-01-01 no 1_000 1.0; do
+    for scalar in 1e3 .nan .inf 2026-01-01 no 1_000 1.0 0o17 0x10; do
         printf 'apiVersion: spinel/v1\nkind: Instance\nmetadata: {name: a, project: p}\nspec: {cpus: %s, memory: 1GiB}\n' "$scalar" >s.yaml
         refused s.yaml 's.yaml:4:14: error: cpus: expected a whole number'
     done

@@ -170,6 +170,21 @@ static void what_was_seen_without_a_spec(void **state)
     assert_null(world_step(w, "Instance", "web-1")); /* it was sent like this, and is there */
 }
 
+/* Its driver leaves out what there is none of: it was not sent like this. */
+static void what_was_made_without_what_is_wanted_now(void **state)
+{
+    struct world *w = *state;
+    struct known *machine;
+
+    world_converge(w, PROJECT INSTANCE("web-1", BOUNDED));
+    machine = world_row(w, "Instance", "web-1");
+    machine->applied = NULL;
+    machine->life = LIFE_NEW;
+    world_declare(w, PROJECT INSTANCE("web-1", BOUNDED ", cpuModel: host"));
+    world_plan(w);
+    assert_field(w, "Instance", "web-1", "spec.cpuModel", CHANGE_RESTART, DEFERRED);
+}
+
 /* A machine that nobody has looked at has what was applied, for all that is known. */
 static void an_unseen_machine_keeps_its_disk_from_others(void **state)
 {
@@ -334,6 +349,7 @@ int main(void)
         TEST(a_name_of_the_racks_own_is_in_use_in_any_project),
         TEST(a_subnet_on_record_without_a_gateway),
         TEST(what_was_seen_without_a_spec),
+        TEST(what_was_made_without_what_is_wanted_now),
         TEST(an_unseen_machine_keeps_its_disk_from_others),
         TEST(a_machine_waits_for_a_volume_that_could_not_be_looked_at),
         TEST(what_is_not_there_can_be_taken_away),
