@@ -68,10 +68,16 @@ pool() { printf 'apiVersion: spinel/v1\nkind: Pool\nmetadata: {name: %s}\nspec: 
         printf 'apiVersion: spinel/v1\nkind: Volume\nmetadata: {name: a, project: p}\nspec: {size: 1GiB, protect: %s}\n' "$scalar" >s.yaml
         refused s.yaml 's.yaml:4:29: error: protect: expected true or false'
     done
-    for scalar in 1e3 .nan .inf 2026-01-01 no 1_000 1.0 0o17 0x10; do
+    for scalar in 1e3 .nan .inf 2026-01-01 no 1_000 1.0 0b11 017_; do
         printf 'apiVersion: spinel/v1\nkind: Instance\nmetadata: {name: a, project: p}\nspec: {cpus: %s, memory: 1GiB}\n' "$scalar" >s.yaml
         refused s.yaml 's.yaml:4:14: error: cpus: expected a whole number'
     done
+    # YAML 1.2's own: the number is the one that it says
+    for most in 14 15; do
+        printf 'apiVersion: spinel/v1\nkind: Project\nmetadata: {name: p}\nspec: {}\n---\napiVersion: spinel/v1\nkind: Instance\nmetadata: {name: a, project: p}\nspec: {cpus: 0o17, maxCpus: %s, memory: 1GiB}\n' "$most" >s$most.yaml
+    done
+    refused s14.yaml 's14.yaml:9:'
+    spinel check s15.yaml
     pool no >no.yaml
     spinel check no.yaml
     pool '~' >null.yaml
