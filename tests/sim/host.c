@@ -345,6 +345,7 @@ void daemon_boot(struct sim *sim)
         return;
     }
     TRACE(sim, "the daemon starts");
+    sim->host.has_begun = true;
     tally_add(&sim->tally->restarts, 1);
     host->env.store = host->store;
     host->booted_ms = sim->now_ms;

@@ -44,6 +44,7 @@ struct host {
     uint64_t looks_asked;
     int64_t seq;       /* of the last event */
     bool may_skip;     /* the store is another: sequences begin anew */
+    bool has_begun;    /* what the process before recorded last it may not have told */
     bool was_restored; /* an old copy of the store was put back, at some time */
     bool is_damaged; /* the store reads otherwise than it was written, and no start has read it yet
                       */

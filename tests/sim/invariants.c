@@ -27,7 +27,8 @@ bool broken(char *why, const char *fmt, ...)
 static bool has_no_gap(struct sim *sim, const struct moment *moment, char *why)
 {
     int64_t seq = moment->event->seq;
-    if (sim->host.may_skip || sim->host.seq == 0 || seq == sim->host.seq + 1)
+    bool is_later = sim->host.has_begun && seq > sim->host.seq;
+    if (sim->host.may_skip || sim->host.seq == 0 || is_later || seq == sim->host.seq + 1)
         return true;
     return broken(why, "event %lld comes after event %lld", (long long)seq,
                   (long long)sim->host.seq);

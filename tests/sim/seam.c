@@ -155,7 +155,7 @@ static void seam_emit(void *context, const struct event *event)
     TRACE(sim, "event %s %s", event->type, event->text);
     invariants_check(sim, &moment);
     sim->host.seq = event->seq;
-    sim->host.may_skip = false;
+    sim->host.may_skip = sim->host.has_begun = false;
     if (strcmp(event->type, "op.confirmed") == 0)
         deletion_note(sim, event);
     if (strcmp(event->type, "converged") == 0)
